@@ -1,0 +1,1 @@
+"""selftaught: learn visual features from unlabelled data, and measure what they are worth."""

@@ -1,0 +1,158 @@
+"""What a run is told. Frozen, plain values, to and from JSON; imports no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from selftaught.names import unknown_name
+
+Stem = Literal["auto", "standard", "small"]
+Optimizer = Literal["auto", "sgd", "adamw", "lars"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Strategy = Literal["auto", "ddp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Every setting of one pretraining run; the flags of `selftaught pretrain` are made from it."""
+
+    data: str
+    """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, or demo."""
+    out: str
+    """Run folder to write."""
+    task: str = "simclr"
+    """Pretext task: a name from `selftaught tasks`, or package.module of your own."""
+    task_settings: dict[str, Any] = field(default_factory=dict)
+    """The task's own settings (--task.NAME VALUE)."""
+    encoder: str = "resnet18"
+    """A name from `selftaught encoders`, or timm:MODEL."""
+    size: int = 96
+    """Side of the square pictures the encoder sees, pixels."""
+    stem: Stem = "auto"
+    """First layers: the published ones, or stride 1 for small pictures; auto is small below 48 pixels."""
+    epochs: float | None = None
+    """Passes over the data (default 10 where neither --steps nor --budget is given)."""
+    steps: int | None = None
+    """Optimiser steps, instead of --epochs."""
+    budget: str | None = None
+    """Wall time such as 90s, 10m or 1.5h, instead of --epochs: steps are set from a short measured start."""
+    batch_size: int = 128
+    """Samples in one optimiser step, over all devices and accumulated parts."""
+    optimizer: Optimizer = "auto"
+    """auto takes what the task's paper uses."""
+    lr: float | None = None
+    """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
+    weight_decay: float | None = None
+    """Default: the task's. Never applied to biases and normalisation layers."""
+    warmup: float = 0.05
+    """Part of the steps in which the learning rate rises linearly; then it falls by a cosine."""
+    accumulate: int = 1
+    """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
+    clip: float | None = None
+    """Largest norm of the gradient."""
+    precision: Precision = "auto"
+    """auto is bf16-mixed where the machine computes bf16 in hardware."""
+    accelerator: Accelerator = "auto"
+    """Where to compute."""
+    devices: int = 1
+    """Devices (or CPU processes) of one node."""
+    num_nodes: int = 1
+    """Nodes of a multi-node run."""
+    strategy: Strategy = "auto"
+    """How devices work together."""
+    seed: int = 0
+    """Seed of weights, order, crops and pseudo-labels."""
+    limit: int | None = None
+    """Use at most this many training samples, chosen by seed."""
+    held_out: float = 0.1
+    """Part of the data kept to judge the pretext task on, where the data have no val or test split."""
+    store_size: int | None = None
+    """Short side of the pictures in the packed store, pixels (default from --size)."""
+    cache_limit: float = 50.0
+    """GB a packed store may take; larger data are decoded while training."""
+    workers: int | None = None
+    """Decoding threads (default: all cores to pack, one while training)."""
+    download: bool = False
+    """Allow torchvision and Hugging Face data sets to be downloaded."""
+    log_every: int = 10
+    """Steps between two rows of metrics.csv."""
+    evaluate_every: float = 1.0
+    """Epochs between two looks at held-out data."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints (default: every look at held-out data)."""
+    resume: bool = False
+    """Go on from the last checkpoint in the run folder."""
+    overwrite: bool = False
+    """Allow an existing run in the run folder to be replaced."""
+    tensorboard: bool = False
+    """Also write TensorBoard events (pip install 'selftaught[tensorboard]')."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("epochs", "steps", "budget") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+        for name in ("lr", "clip", "epochs", "cache_limit", "evaluate_every"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"--{name.replace('_', '-')} must be above 0, got {value}")
+        for name in ("warmup", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(self, name)}")
+        parts = self.accumulate * self.devices * self.num_nodes
+        if self.batch_size % parts:
+            raise ValueError(
+                f"--batch-size {self.batch_size} cannot be cut into {parts} equal parts "
+                f"({self.accumulate} accumulated x {self.devices * self.num_nodes} devices)"
+            )
+        if self.budget is not None:
+            parse_seconds(self.budget)
+        for name, hint in get_type_hints(RunConfig).items():
+            choices = get_args(hint)
+            if choices and all(isinstance(c, str) for c in choices) and getattr(self, name) not in choices:
+                raise ValueError(f"--{name.replace('_', '-')} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
+        """Build from plain values; an unknown name is an error that lists the near matches."""
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(unknown_name("setting", name, known))
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> RunConfig:
+        return cls.from_dict(json.loads(path.read_text()))
+
+
+_AT_LEAST = {
+    "size": 8, "steps": 1, "batch_size": 2, "accumulate": 1, "devices": 1, "num_nodes": 1,
+    "log_every": 1, "checkpoint_every": 1, "seed": 0, "limit": 4, "workers": 1, "store_size": 8, "weight_decay": 0,
+}  # fmt: skip
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of "90s", "10m", "1.5h" or "600"."""
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], None)
+    number = text[:-1] if unit else text
+    try:
+        seconds = float(number) * (unit or 1.0)
+    except ValueError:
+        seconds = -1.0
+    if seconds <= 0:
+        raise ValueError(f"--budget must be a time such as 90s, 10m or 1.5h, got {text!r}")
+    return seconds
