@@ -1,0 +1,204 @@
+"""Which pretext tasks there are, read from their files without running them: this module imports no torch.
+
+The listing of `tasks/` is the registry. A task's name is its file's name, its family the folder, and what it needs,
+its paper and its settings are read from the source text, so `--help` and `tasks --json` answer at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from selftaught.names import unknown_name
+from selftaught.settings import Option, read_options, typed
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from selftaught.tasks.base import PretextTask
+
+Kind = Literal["image", "video", "audio-visual"]
+
+_TASKS = Path(__file__).parent / "tasks"
+_PAPER = re.compile(r"\(([^()]*?\b(\d{4}))\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo:
+    """What the file of a task says about it.
+
+    Attributes:
+        name: as given to --task.
+        family: folder of the task, "own" for a user's file, "" for tasks/supervised.py.
+        kind: what its encoder learns from.
+        needs: of "image", "video", "audio", "label": what a source must provide.
+        paper: authors and venue with year.
+        summary: first sentence of the docstring, without the paper.
+        description: the docstrings of the module and of the class, for the docs page.
+    """
+
+    name: str
+    family: str
+    kind: Kind
+    needs: tuple[str, ...]
+    paper: str
+    year: int | None
+    summary: str
+    description: str
+    options: tuple[Option, ...]
+    path: Path
+    class_name: str
+
+    @property
+    def short(self) -> str:
+        """A name that can be a folder: "rotation", or "my_task" of my_package.my_task."""
+        return self.path.stem
+
+
+def list_tasks() -> list[TaskInfo]:
+    """All pretext tasks of the library, by family and name; supervised training is none."""
+    paths = sorted(p for p in _TASKS.glob("*/*.py") if not p.name.startswith("_"))
+    return [read_task(path, name=path.stem, family=path.parent.name) for path in paths]
+
+
+def task_info(name: str) -> TaskInfo:
+    """The task of that name, `package.module` or `path/to/file.py`."""
+    if _is_path(name):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ValueError(f"--task {name}: there is no such file; give a path to a Python file or a task's name")
+        return read_task(path.resolve(), name=name, family="own")
+    if "." in name:
+        return read_task(_module_file(name), name=name, family="own")
+    family = {path.stem: path.parent.name for path in _TASKS.glob("*/*.py") if not path.name.startswith("_")}
+    if name in family:
+        return read_task(_TASKS / family[name] / f"{name}.py", name=name, family=family[name])
+    if name == "supervised" and (_TASKS / "supervised.py").is_file():
+        return read_task(_TASKS / "supervised.py", name=name, family="")
+    raise ValueError(unknown_name("task", name, sorted(family)))
+
+
+def load_task(name: str) -> type[PretextTask]:
+    """Import the task's class; this imports torch."""
+    info = task_info(name)
+    if _is_path(name):
+        module = _import_file(info.path)
+    elif info.family == "own":
+        module = importlib.import_module(name)
+    else:
+        family = f".{info.family}" if info.family else ""
+        module = importlib.import_module(f"selftaught.tasks{family}.{info.path.stem}")
+    return cast("type[PretextTask]", getattr(module, info.class_name))
+
+
+def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
+    """The task's complete settings: its defaults with `given` over them, typed as its Config declares.
+
+    Values may be text from the command line or plain values from Python or JSON.
+    """
+    options = {option.name: option for option in info.options}
+    for name in given:
+        if not options:
+            raise ValueError(f"task {info.name!r} has no settings, got --task.{name}")
+        if name not in options:
+            raise ValueError(unknown_name(f"setting of task {info.name!r}", name, list(options)))
+    settings = {name: option.default for name, option in options.items() if option.has_default}
+    return settings | {name: typed(options[name], value, flag=f"--task.{name}") for name, value in given.items()}
+
+
+def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
+    """Read one task file."""
+    try:
+        module = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"--task {name}: {path} is not readable as Python: {error}") from None
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and _is_task(node)]
+    if len(classes) != 1:
+        raise ValueError(f"--task {name}: {path} must hold exactly one subclass of PretextTask, got {len(classes)}")
+    docs = [text for text in (ast.get_docstring(classes[0]), ast.get_docstring(module)) if text]
+    papers = [match for text in docs if (match := _PAPER.search(" ".join(text.split("\n\n")[0].split())))]
+    needs = _needs(classes[0], name=name)
+    return TaskInfo(
+        name=name,
+        family=family,
+        kind="audio-visual" if "audio" in needs else "video" if "video" in needs else "image",
+        needs=needs,
+        paper=papers[0][1] if papers else "",
+        year=int(papers[0][2]) if papers else None,
+        summary=_summary(docs[0]) if docs else "",
+        description="\n\n".join(reversed(docs)),
+        options=read_options(_nested(classes[0], "Config")),
+        path=path,
+        class_name=classes[0].name,
+    )
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def _module_file(name: str) -> Path:
+    """File of a user's module; a task beside the user's own work is found from the current directory."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ValueError(
+            f"--task {name}: no Python module of that name is installed or in the current directory; "
+            "'selftaught tasks' lists the built-in ones"
+        )
+    return Path(spec.origin)
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file once, under a name that no other module has."""
+    name = f"selftaught_own_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path):
+        return known
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being run
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _is_task(node: ast.ClassDef) -> bool:
+    names = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", None) for base in node.bases}
+    return "PretextTask" in names
+
+
+def _nested(node: ast.ClassDef, name: str) -> ast.ClassDef | None:
+    return next((n for n in node.body if isinstance(n, ast.ClassDef) and n.name == name), None)
+
+
+def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
+    for line in node.body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(target, ast.Name) and target.id == "needs" and isinstance(line, ast.Assign | ast.AnnAssign):
+            strings = [n.value for n in ast.walk(cast(ast.expr, line.value)) if isinstance(n, ast.Constant)]
+            return tuple(sorted(str(s) for s in strings))
+    raise ValueError(f'--task {name}: class {node.name} must say what it needs, such as needs = frozenset({{"image"}})')
+
+
+def _summary(text: str) -> str:
+    """First sentence, without the paper in brackets."""
+    first = _PAPER.sub("", " ".join(text.split("\n\n")[0].split()))
+    return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].strip()

@@ -1,0 +1,135 @@
+"""One setting as people give it: name, type, default and help, read from a dataclass's source; no torch."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+Value = Literal["str", "int", "float", "bool"]
+_READ = {"str": str, "int": int, "float": float}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One field of a frozen dataclass of plain values.
+
+    Attributes:
+        type: type of the value, of one member where `many`.
+        many: the field is a tuple, written 0.2,1.0 on the command line.
+        optional: None is allowed, written none on the command line.
+        choices: all allowed values, empty where the type alone says it.
+        has_default: False where the default is not written as a plain value.
+    """
+
+    name: str
+    type: Value
+    default: Any
+    help: str
+    choices: tuple[Any, ...] = ()
+    many: bool = False
+    optional: bool = False
+    has_default: bool = True
+
+
+def read_options(config: ast.ClassDef | None) -> tuple[Option, ...]:
+    """The fields of a dataclass, each with the docstring that follows it."""
+    if config is None:
+        return ()
+    lines = [*config.body, ast.Pass()]
+    return tuple(
+        _option(line, help=_docstring(after))
+        for line, after in pairwise(lines)
+        if isinstance(line, ast.AnnAssign) and "ClassVar" not in ast.unparse(line.annotation)
+    )
+
+
+def typed(option: Option, value: Any, *, flag: str) -> Any:
+    """`value`, text or plain, as the field's type; an error names the flag, the type and the choices."""
+    if option.optional and (value is None or value == "none"):
+        return None
+    try:
+        if option.many:
+            members = value.split(",") if isinstance(value, str) else value
+            result: Any = tuple(_one(option, member) for member in members)
+        else:
+            result = _one(option, value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{flag} must be {describe(option)}, got {value!r}") from None
+    for member in result if option.many else [result]:
+        if option.choices and member not in option.choices:
+            raise ValueError(f"{flag} must be {describe(option)}, got {value!r}")
+    return result
+
+
+def describe(option: Option) -> str:
+    """What the value may be, in words."""
+    words = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    text = f"one of {', '.join(map(str, option.choices))}" if option.choices else words[option.type]
+    text = f"{text}, several with commas between" if option.many else text
+    return f"{text}, or none" if option.optional else text
+
+
+def _one(option: Option, value: Any) -> Any:
+    if option.type == "bool":
+        known = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() not in known:
+            raise ValueError(value)
+        return known[str(value).lower()]
+    if isinstance(value, bool) or (option.type == "int" and isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    if option.type == "str" and not isinstance(value, str):
+        raise ValueError(value)
+    return _READ[option.type](value)
+
+
+def _option(line: ast.AnnAssign, *, help: str) -> Option:
+    assert isinstance(line.target, ast.Name)
+    hint, optional = _without_none(line.annotation)
+    many = isinstance(hint, ast.Subscript) and ast.unparse(hint.value) in {"tuple", "list", "Sequence"}
+    if many:
+        assert isinstance(hint, ast.Subscript)
+        hint = hint.slice.elts[0] if isinstance(hint.slice, ast.Tuple) else hint.slice
+    choices: tuple[Any, ...] = ()
+    if isinstance(hint, ast.Subscript) and ast.unparse(hint.value).endswith("Literal"):
+        allowed = ast.literal_eval(hint.slice)
+        choices = allowed if isinstance(allowed, tuple) else (allowed,)
+    kind = type(choices[0]).__name__ if choices else ast.unparse(hint)
+    default, has_default = _default(line.value)
+    return Option(
+        name=line.target.id,
+        type=kind if kind in {"str", "int", "float", "bool"} else "str",  # type: ignore[arg-type]
+        default=default,
+        help=help,
+        choices=choices,
+        many=many,
+        optional=optional,
+        has_default=has_default,
+    )
+
+
+def _without_none(hint: ast.expr) -> tuple[ast.expr, bool]:
+    if isinstance(hint, ast.BinOp) and isinstance(hint.op, ast.BitOr):
+        if ast.unparse(hint.right) == "None":
+            return hint.left, True
+        if ast.unparse(hint.left) == "None":
+            return hint.right, True
+    return hint, False
+
+
+def _default(value: ast.expr | None) -> tuple[Any, bool]:
+    if value is None:
+        return None, False
+    try:
+        return ast.literal_eval(value), True
+    except ValueError:
+        return None, False
+
+
+def _docstring(line: ast.stmt) -> str:
+    if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str):
+        return " ".join(line.value.value.split())
+    return ""

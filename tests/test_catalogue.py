@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selftaught.catalogue import TaskInfo, list_tasks, load_task, read_task, settings_for, task_info
+
+OWN = '''
+"""Module text with the flow line: images (N, 3, H, W) -> angles (N,)."""
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from selftaught.tasks.base import PretextTask
+
+
+class Halves(PretextTask):
+    """Predict which half of the picture was shown.  (Somebody, Else, ICCV 2021)
+
+    More text (with other brackets, 1999).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        parts: Literal[2, 4] = 4
+        """Pieces of the picture,
+        two or four."""
+        scale: tuple[float, float] = (0.2, 1.0)
+        """Area of a crop."""
+        jitter: float | None = None
+        flip: bool = False
+        mode: Literal["near", "far"] = "near"
+        rate: float = 1e-3
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> TaskInfo:
+    (tmp_path / "halves.py").write_text(OWN)
+    return read_task(tmp_path / "halves.py", name="halves", family="own")
+
+
+def test_a_task_file_is_read_without_running_it(own: TaskInfo) -> None:
+    assert (own.kind, own.needs, own.class_name, own.short) == ("image", ("image",), "Halves", "halves")
+    assert (own.paper, own.year) == ("Somebody, Else, ICCV 2021", 2021)
+    assert own.summary == "Predict which half of the picture was shown."
+    assert "flow line" in own.description
+    assert [(o.name, o.type, o.default) for o in own.options] == [
+        ("parts", "int", 4), ("scale", "float", (0.2, 1.0)), ("jitter", "float", None),
+        ("flip", "bool", False), ("mode", "str", "near"), ("rate", "float", 0.001),
+    ]  # fmt: skip
+    assert own.options[0].help == "Pieces of the picture, two or four."
+    assert own.options[0].choices == (2, 4)
+
+
+def test_settings_are_complete_and_typed(own: TaskInfo) -> None:
+    given = {"parts": "2", "scale": "0.5,0.9", "jitter": "0.4", "flip": "true", "mode": "far", "rate": "1e-2"}
+    expected = {"parts": 2, "scale": (0.5, 0.9), "jitter": 0.4, "flip": True, "mode": "far", "rate": 0.01}
+    assert settings_for(own, given) == expected
+    assert settings_for(own, expected) == expected
+    assert settings_for(own, {"scale": [0.5, 0.9]})["scale"] == (0.5, 0.9)
+    assert settings_for(own, {})["parts"] == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"part": 2}, "unknown setting of task 'halves' 'part'; did you mean parts"),
+        ({"parts": "3"}, "--task.parts must be one of 2, 4, got '3'"),
+        ({"rate": "fast"}, "--task.rate must be a number, got 'fast'"),
+        ({"flip": "maybe"}, "--task.flip must be true or false"),
+        ({"parts": 2.5}, "--task.parts must be one of 2, 4"),
+        ({"jitter": "x"}, "--task.jitter must be a number, or none"),
+        ({"scale": "0.5,x"}, "--task.scale must be a number, several with commas between"),
+    ],
+)
+def test_wrong_settings_are_one_clear_sentence(own: TaskInfo, given: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        settings_for(own, given)
+
+
+def test_a_users_module_and_file_are_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "my_package_of_tasks"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "halves.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    by_module = load_task("my_package_of_tasks.halves")
+    by_path = load_task("./my_package_of_tasks/halves.py")
+    assert by_module.__name__ == by_path.__name__ == "Halves"
+    assert load_task("./my_package_of_tasks/halves.py") is by_path
+    assert task_info("my_package_of_tasks.halves").family == "own"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no_such_package.task", "no Python module of that name"),
+        ("./nothing.py", "there is no such file"),
+        ("rotatoin", "unknown task 'rotatoin'"),
+    ],
+)
+def test_names_that_are_not_there(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        task_info(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = 1\n", "exactly one subclass of PretextTask, got 0"),
+        (OWN + "\nclass Other(PretextTask):\n    pass\n", "got 2"),
+        ("class A(PretextTask):\n    pass\n", "must say what it needs"),
+        ("class A(:\n", "not readable as Python"),
+    ],
+)
+def test_files_that_are_no_task(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "own.py").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        task_info(str(tmp_path / "own.py"))
+
+
+def test_the_registry_is_the_folder() -> None:
+    names = [info.name for info in list_tasks()]
+    assert len(names) == len(set(names))
+    assert "supervised" not in names
+    for info in list_tasks():
+        assert task_info(info.name) == info
+        assert info.summary, info.name
+        assert info.year, info.name
+        assert all(option.help for option in info.options), info.name
+        assert load_task(info.name).needs == frozenset(info.needs)
+
+
+def test_listing_imports_no_torch() -> None:
+    code = "import sys, selftaught.catalogue as c; c.list_tasks(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
