@@ -1,0 +1,67 @@
+"""The encoders there are, as a plain list; imports no torch, so the command line can answer at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
+BLOCKS = ("conv1", "block1", "block2", "block3", "block4")
+INCEPTIONS = ("conv1", "conv2", "inception3", "inception4", "inception5")
+CLIP_LAYERS = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+TIMM = "timm:"
+"""Prefix of an encoder that timm makes, as in timm:vit_small_patch16_224."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """One encoder: its name on the command line and the stages at which its features can be read.
+
+    Attributes:
+        name: e.g. "resnet18"; "timm:<model>" stands for every model timm knows.
+        kind: what it sees: pictures, clips, or sound as log-mel pictures.
+        family: networks of one family have the same stages.
+        stages: first to last; empty for "timm:<model>", whose stages depend on the model.
+    """
+
+    name: str
+    kind: Literal["image", "video", "audio"]
+    family: str
+    stages: tuple[str, ...]
+
+
+ENCODERS = (
+    EncoderInfo("alexnet", "image", "alexnet", CONVS),
+    EncoderInfo("vgg11", "image", "vgg", CONVS),
+    EncoderInfo("vgg11_bn", "image", "vgg", CONVS),
+    EncoderInfo("vgg13", "image", "vgg", CONVS),
+    EncoderInfo("vgg13_bn", "image", "vgg", CONVS),
+    EncoderInfo("vgg16", "image", "vgg", CONVS),
+    EncoderInfo("vgg16_bn", "image", "vgg", CONVS),
+    EncoderInfo("vgg19", "image", "vgg", CONVS),
+    EncoderInfo("vgg19_bn", "image", "vgg", CONVS),
+    EncoderInfo("googlenet", "image", "googlenet", INCEPTIONS),
+    EncoderInfo("resnet18", "image", "resnet", LAYERS),
+    EncoderInfo("resnet34", "image", "resnet", LAYERS),
+    EncoderInfo("resnet50", "image", "resnet", LAYERS),
+    EncoderInfo("resnet101", "image", "resnet", LAYERS),
+    EncoderInfo("resnet152", "image", "resnet", LAYERS),
+    EncoderInfo("wide_resnet50_2", "image", "resnet", LAYERS),
+    EncoderInfo("resnext50_32x4d", "image", "resnet", LAYERS),
+    EncoderInfo("densenet121", "image", "densenet", BLOCKS),
+    EncoderInfo("densenet161", "image", "densenet", BLOCKS),
+    EncoderInfo("densenet169", "image", "densenet", BLOCKS),
+    EncoderInfo("densenet201", "image", "densenet", BLOCKS),
+    EncoderInfo("r3d_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("mc3_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("r2plus1d_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("audio_convnet", "audio", "audio", CONVS),
+    EncoderInfo("timm:<model>", "image", "timm", ()),
+)
+
+
+def encoder_names() -> list[EncoderInfo]:
+    """Every encoder of `build_encoder`, with one entry that stands for all of timm."""
+    return list(ENCODERS)
