@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch, Sampling
-from selftaught.encoders.base import Encoder
+from selftaught.encoders.base import Encoder, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class PretextTask(nn.Module, ABC):
     metric: ClassVar[str] = "accuracy"
     """Name of the scalar in `loss()` that held-out data are judged by; higher is better."""
     recipe: ClassVar[Recipe] = Recipe()
+    encoder_kind: ClassVar[Kind] = "image"
+    """What the encoder must take; a mismatch is an error before anything is read."""
     Config: ClassVar[type[Any]]
 
     encoder: Encoder

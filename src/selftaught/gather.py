@@ -1,0 +1,46 @@
+"""Rows of all processes, with gradient: cross-sample losses see the global batch, on 1 process or many."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather whose backward sums what every process says about this process's rows.
+
+    DistributedDataParallel divides gradients by the number of processes; with a loss that is a mean over
+    the *local* rows that gives the gradient of the global mean, so no further scaling is wanted here.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> Tensor:
+        total = grads[0].contiguous()
+        dist.all_reduce(total)
+        size = total.shape[0] // dist.get_world_size()
+        return total[dist.get_rank() * size : (dist.get_rank() + 1) * size]
+
+
+def is_distributed() -> bool:
+    """Whether several processes train together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """(N, ...) of this process -> (world x N, ...) of all, in rank order; the gradient flows back."""
+    if not is_distributed():
+        return rows
+    gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+def first_row(rows: Tensor) -> int:
+    """Index of this process's first row in `gather_rows(rows)`."""
+    return dist.get_rank() * rows.shape[0] if is_distributed() else 0

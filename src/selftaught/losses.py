@@ -1,0 +1,45 @@
+"""Losses that two or more tasks share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selftaught.gather import first_row, gather_rows
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Normalised temperature-scaled cross entropy (SimCLR, Chen et al. 2020, eq. 1).
+
+    For every view the positive is the other view of its image, and the negatives are the 2 (N - 1)
+    views of all other images in the global batch: with several processes, rows of all are gathered
+    with gradient.
+
+    Args:
+        first: (N, D) embeddings of the first views, any length; second: of the second views.
+        temperature: above 0.
+
+    Returns:
+        The loss, a mean over this process's 2N views, and the share of them whose nearest other view
+        is the positive.
+    """
+    n = first.shape[0]
+    first, second = F.normalize(first.float(), dim=1), F.normalize(second.float(), dim=1)
+    all_first, all_second = gather_rows(first), gather_rows(second)
+    total = all_first.shape[0]
+    logits = torch.cat([first, second]) @ torch.cat([all_first, all_second]).T / temperature
+    own = torch.arange(n, device=first.device) + first_row(first)
+    itself = torch.cat([own, own + total])
+    positive = torch.cat([own + total, own])
+    logits = logits.scatter(1, itself[:, None], float("-inf"))
+    accuracy = (logits.argmax(1) == positive).float().mean()
+    return F.cross_entropy(logits, positive), accuracy
+
+
+def classification(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Cross entropy and accuracy: logits (N, K), target (N,) int64."""
+    return {
+        "loss": F.cross_entropy(logits.float(), target),
+        "accuracy": (logits.detach().argmax(1) == target).float().mean(),
+    }

@@ -1,0 +1,111 @@
+"""SimCLR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.heads import projection_head
+from selftaught.losses import nt_xent
+from selftaught.ops.colour import colour_jitter, denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass(frozen=True)
+class Example:
+    """Both views of N images, normalised: (2 * N, 3, S, S), the first views before the second ones."""
+
+    views: Tensor
+
+
+class SimCLR(PretextTask):
+    """Find the other view of the same image among all views in the batch (Chen, Kornblith, Norouzi, Hinton, ICML 2020).
+
+    Link: https://arxiv.org/abs/2002.05709
+
+    Flow: image (N, 3, H, W) -> two random views (2 N, 3, S, S) -> encoder (2 N, D) -> projection head
+    (2 N, K) -> normalised embeddings -> NT-Xent, the paper's eq. 1, over the global batch.
+
+    A view is a random-resized crop, mirrored half the time, with colour distortion and blur (appendix A).
+
+    Shortcut: two crops of one picture share its colour histogram, which alone nearly finds the partner
+    (the paper's figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur.
+
+    Differences from the paper: colour distortion is one affine map for each view (hue turns in YIQ, values
+    are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both.
+    On 32-pixel pictures the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        temperature: float = 0.2
+        """Divides the cosine similarities; the paper takes 0.1 on ImageNet and 0.5 on CIFAR-10."""
+        hidden: int = 512
+        """Hidden units of the projection head."""
+        embedding: int = 128
+        """Length K of the embeddings the loss compares."""
+        min_scale: float = 0.08
+        """Smallest share of the picture's area that a crop covers."""
+        jitter: float = 1.0
+        """Strength of the colour distortion."""
+        grey: float = 0.2
+        """Probability of a grey view."""
+        blur: float = 0.5
+        """Probability of a blurred view."""
+
+        def __post_init__(self) -> None:
+            if self.temperature <= 0:
+                raise ValueError(f"--task.temperature must be above 0, got {self.temperature}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = projection_head(encoder.num_features, config.hidden, config.embedding)
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / (2 * batch_size - 1)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of 2 * N views; the pseudo-label is the order of the rows."""
+        assert batch.image is not None
+        return Example(torch.cat([self._view(batch.image, rng), self._view(batch.image, rng)]))
+
+    def forward(self, example: Example) -> Tensor:
+        """Embeddings (2 * N, K), not normalised."""
+        embeddings: Tensor = self.head(self.encoder(example.views))
+        return embeddings
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """NT-Xent, and how often the nearest other view is the right one."""
+        first, second = prediction.chunk(2)
+        loss, accuracy = nt_xent(first, second, self.config.temperature)
+        return {"loss": loss, "accuracy": accuracy}
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """A view, the view it should find, and the one it finds among all second views."""
+        first, second = torch.nn.functional.normalize(prediction.float(), dim=1).chunk(2)
+        found = (first @ second.T).argmax(1)
+        pictures = denormalise(example.views)
+        n = len(first)
+        return [
+            Shown(inputs=[pictures[i]], pseudo_label=pictures[n + i], prediction=pictures[n + int(found[i])])
+            for i in range(min(count, n))
+        ]
+
+    def _view(self, images: Tensor, rng: Generator) -> Tensor:
+        c = self.config
+        crops = random_resized_crop(images, self.size, rng, scale=(c.min_scale, 1.0), blur=c.blur)
+        s = 0.8 * c.jitter
+        return normalise(colour_jitter(crops, rng, s, s, s, 0.2 * c.jitter, grey=c.grey))
