@@ -1,0 +1,63 @@
+"""What every source is: a stable list of entries of one split, and a way to read each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
+"""Encoded picture, decoded picture (H, W, 3) uint8, or the local path of a video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sample of the data before it is read."""
+
+    key: str
+    """Relative path or row id, unique in the source."""
+    label: int | None = None
+    """Class index, or None where the data do not say."""
+
+
+class Source(ABC):
+    """One split of one data set. Opening it reads no pixel; `read` may be called from several threads.
+
+    Attributes:
+        provides: "image" or "video" (with "audio" where there is sound), and "label" where there are labels.
+        classes: names of the class indices, or None.
+        entries: in a stable, sorted order.
+        fingerprint: hex digest that changes when the content does; the packed store is found by it.
+        random_access: whether `read` of any one entry is as fast as reading in order.
+    """
+
+    provides: frozenset[str]
+    classes: tuple[str, ...] | None
+    entries: Sequence[Entry]
+    fingerprint: str
+    random_access: bool = True
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @abstractmethod
+    def read(self, i: int) -> Payload:
+        """The payload of entry `i`; an OSError or `Unreadable` marks this one entry as broken."""
+
+    def iterate(self) -> Iterator[tuple[int, Payload | Exception]]:
+        """All payloads in the order that is fastest to read; an entry that cannot be read gives its exception."""
+        for i in range(len(self.entries)):
+            try:
+                yield i, self.read(i)
+            except (OSError, ValueError) as broken:
+                yield i, broken
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Hex digest of texts in order; a separator keeps ("ab", "c") from ("a", "bc")."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

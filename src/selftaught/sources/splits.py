@@ -1,0 +1,87 @@
+"""Which entries belong to "train", "held_out" and "test": the data's own splits, else a seeded share."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+Split = Literal["train", "held_out", "test"]
+Given = Literal["train", "val", "test", "unlabelled"]
+
+_NAMES: dict[str, Given] = {
+    "train": "train", "training": "train", "trainval": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+    "unlabelled": "unlabelled", "unlabeled": "unlabelled",
+}  # fmt: skip
+_PREFERRED: dict[str, tuple[Given, ...]] = {"held_out": ("val", "test"), "test": ("test", "val")}
+
+
+def given_split(name: str) -> Given | None:
+    """The split a folder, file stem or column value names (`train2017`, `valid`, `test-00000-of-00001`), or None."""
+    match = re.match(r"([a-z]+)(?:\d{4})?(?:[-_.]\d.*)?$", name.lower())
+    return _NAMES.get(match[1]) if match else None
+
+
+def choose_split(
+    keys: Sequence[str],
+    given: Mapping[str, str] | None,
+    *,
+    split: str,
+    seed: int,
+    held_out: float,
+    labelled_only: bool = False,
+) -> list[int]:
+    """Positions in `keys` that belong to `split`, in order.
+
+    Args:
+        keys: unique names of the entries.
+        given: split of each key as the data name it (val, valid, ... are understood); a key it lacks is in no split.
+            Used when it has a train part and a val or test part; held_out is val, else test; test is test, else val.
+        split: "train", "held_out" or "test".
+        seed: of the share drawn where the data have no splits; the draw of one key depends on no other key.
+        held_out: that share, in [0, 1).
+        labelled_only: leave out a part named "unlabelled", which otherwise belongs to train.
+    """
+    if split not in get_args(Split):
+        raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
+    parts = [given_split(given.get(key, "")) for key in keys] if given else []
+    present = set(parts)
+    if "train" in present or "unlabelled" in present:
+        trains: set[Given | None] = {"train"} if labelled_only and "train" in present else {"train", "unlabelled"}
+        tests = [part for part in ("val", "test") if part in present]
+        if tests:
+            if split == "train":
+                return [i for i, part in enumerate(parts) if part in trains]
+            chosen = next(part for part in _PREFERRED[split] if part in present)
+            return [i for i, part in enumerate(parts) if part == chosen]
+        pool = [i for i, part in enumerate(parts) if part in trains]
+    else:
+        pool = list(range(len(keys)))
+    return _seeded_share(keys, pool, split=split, seed=seed, held_out=held_out)
+
+
+def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int, held_out: float) -> list[int]:
+    if held_out <= 0:
+        if split != "train":
+            raise ValueError(
+                f"the data have no val or test split and --held-out is {held_out}, so there is no {split} part; "
+                "set --held-out above 0"
+            )
+        return pool
+    draws = [_uniform(seed, keys[i]) for i in pool]
+    held = {i for i, draw in zip(pool, draws, strict=True) if draw < held_out}
+    # A dozen videos may all fall on one side; each side keeps at least one where there are two.
+    if not held and len(pool) > 1:
+        held = {pool[min(range(len(pool)), key=draws.__getitem__)]}
+    elif len(held) == len(pool) > 1:
+        held.discard(pool[max(range(len(pool)), key=draws.__getitem__)])
+    return [i for i in pool if (i in held) != (split == "train")]
+
+
+def _uniform(seed: int, key: str) -> float:
+    """In [0, 1), from the seed and the key alone, so that added files move no other file to another split."""
+    hashed = hashlib.blake2b(f"{seed}:{key}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(hashed, "big") / 2**64
