@@ -1,0 +1,109 @@
+"""Decode once, then read at memory speed: `open_samples` turns a source into rows gathered from a packed file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.store_folder import StoreInfo, clear_stores, list_stores
+
+if TYPE_CHECKING:
+    from selftaught.batch import Sampling
+    from selftaught.sources.base import Source
+
+__all__ = ["HostBatch", "Progress", "Samples", "StoreInfo", "clear_stores", "list_stores", "open_samples"]
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) while a store is packed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostBatch:
+    """Samples on the host, C-contiguous; absent modalities are None.
+
+    Attributes:
+        index: (N,) int64, the rows asked for.
+        image: (N, side, side, 3) uint8 RGB.
+        video: (N, T, side, side, 3) uint8 RGB.
+        audio: (N, S) float32 mono in [-1, 1].
+        time: (N,) float32, seconds from the start of the video to the middle of the clip.
+    """
+
+    index: NDArray[np.int64]
+    image: NDArray[np.uint8] | None = None
+    video: NDArray[np.uint8] | None = None
+    audio: NDArray[np.float32] | None = None
+    time: NDArray[np.float32] | None = None
+
+
+class Samples(Protocol):
+    """The readable samples of a source, M of them, by row. `read` may be called from several threads.
+
+    Attributes:
+        side: pixels of the square pictures that `read` gives.
+        labels: (M,) int64 class indices, -1 where one sample has none; None where no sample has one.
+        classes: names of the class indices, or None.
+        keys: M relative paths or row ids.
+        skipped: (path, reason) of what could not be read.
+        source_of: (M,) int64, index into the entries of the source.
+    """
+
+    side: int
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...] | None
+    keys: Sequence[str]
+    skipped: list[tuple[str, str]]
+    source_of: NDArray[np.int64]
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        """Rows as one batch.
+
+        Args:
+            rows: (N,) int64.
+            draws: (N, 3) float64 in [0, 1): position of the square window along y and x where the picture is not
+                square (0.5 is the middle), then the start of the clip in its video.
+        """
+        ...
+
+
+def open_samples(
+    source: Source,
+    *,
+    side: int,
+    sampling: Sampling,
+    cache_limit_gb: float,
+    workers: int | None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Find or build the packed store of `source` and open it.
+
+    Args:
+        source: one split of one data set.
+        side: largest short side of the packed pictures, pixels; smaller where nearly all of the data are smaller.
+        sampling: what one sample is; only videos heed it.
+        cache_limit_gb: a store that would be larger is not built, its samples are decoded each time they are read.
+        workers: decoding threads; None is all cores to pack, one to decode while reading.
+        progress: called with (done, total) while the store is built.
+    """
+    if "video" in source.provides:
+        from selftaught.video_store import open_video_samples
+
+        return open_video_samples(
+            source,
+            side=side,
+            sampling=sampling,
+            cache_limit_gb=cache_limit_gb,
+            workers=workers,
+            progress=progress,
+        )
+    if sampling.frames or sampling.audio_seconds:
+        raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
+    from selftaught.image_store import open_image_samples
+
+    return open_image_samples(source, side=side, cache_limit_gb=cache_limit_gb, workers=workers, progress=progress)
