@@ -1,0 +1,221 @@
+"""The plots as plain values for Plotly.newPlot: no plotly objects, colours by the names style.css gives them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selftaught.report.answer import LABEL_FREE, heldout_metric, is_share
+from selftaught.report.read import Columns, Json, Run, finite
+
+COLOURS = 8
+"""style.css has --c1 to --c8."""
+MOST_POINTS = 600
+"""Longer curves are drawn as the means of this many equal parts."""
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+_DASHES = ("solid", "dash", "dot")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a plot; x are numbers or stage names."""
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[float]
+    colour: str = "--c1"
+    dash: str = "solid"
+    symbol: str | None = None
+    faint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A plot with its title and, under it, one line on how to read it."""
+
+    title: str
+    lines: Sequence[Line]
+    note: str = ""
+    y_title: str = ""
+    x_title: str = ""
+    wide: bool = False
+
+    def to_json(self) -> str:
+        """The arguments of Plotly.newPlot and the legend as JSON without "<", safe inside a script element."""
+        legend = [{"name": v.name, "colour": v.colour, "dash": v.dash} for v in self.lines]
+        value = {"data": [_trace(line) for line in self.lines], "layout": self._layout(), "legend": legend}
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+    def _layout(self) -> dict[str, Any]:
+        categories = bool(self.lines) and isinstance(self.lines[0].x[0] if self.lines[0].x else None, str)
+        x: dict[str, Any] = {"title": {"text": _plain(self.x_title), "standoff": 8}, "automargin": True}
+        if categories:
+            order = dict.fromkeys(str(x) for line in self.lines for x in line.x)
+            x |= {"type": "category", "categoryorder": "array", "categoryarray": [_plain(s) for s in order]}
+        y = {"title": {"text": _plain(self.y_title), "standoff": 8}, "automargin": True}
+        return {"height": 380 if self.wide else 250, "xaxis": x, "yaxis": y}
+
+
+def stage_figure(results: Mapping[str, Json], evaluation: Json, *, metric: str) -> Figure:
+    """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted."""
+    lines = []
+    names = [name for name in results if name not in ("random weights", "supervised")]
+    for name, result in results.items():
+        stages = {
+            str(s): v for s, v in ((s, finite(v)) for s, v in (result.get("stages") or {}).items()) if v is not None
+        }
+        look = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}.get(name)
+        index = names.index(name) if name in names else 0
+        colour, dash = look or (colour_of(index), dash_of(index))
+        symbol = _SYMBOLS[(index // COLOURS) % len(_SYMBOLS)] if not look else "circle-open"
+        lines.append(Line(name=name, x=list(stages), y=list(stages.values()), colour=colour, dash=dash, symbol=symbol))
+    sizes = [f"{int(n):,} {what}" for what in ("train", "test") if (n := finite(evaluation.get(f"{what}_samples")))]
+    chance = finite(evaluation.get("chance"))
+    notes = [f"Frozen features of each stage, probed on {evaluation.get('labelled', 'labelled data')}"]
+    notes[0] += f" ({', '.join(sizes)})." if sizes else "."
+    notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
+    notes += [f"Chance is {chance:.1f} %."] if chance is not None else []
+    title = f"{metric} by stage"
+    return Figure(title=title, lines=lines, note=" ".join(notes), y_title=f"{metric}, %", x_title="stage", wide=True)
+
+
+def run_curves(run: Run) -> list[Figure]:
+    """Loss, the task's metric and its other scalars over steps, training and held-out."""
+    metric, _, chance = heldout_metric(run)
+    figures = [_scalar(run, "loss", "Loss", None)] if "loss" in run.metrics or "loss" in run.heldout else []
+    if metric in run.metrics or metric in run.heldout:
+        figures.append(_scalar(run, metric, _title(metric), chance))
+    known = {"step", "epoch", "loss", "lr", metric, *LABEL_FREE}
+    others = [name for name in {**run.metrics, **run.heldout} if name not in known]
+    figures += [_scalar(run, name, _title(name), None) for name in others]
+    if "lr" in run.metrics:
+        figures.append(_scalar(run, "lr", "Learning rate", None))
+    return [figure for figure in figures if figure.lines]
+
+
+def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
+    """RankMe, alignment, uniformity and standard deviation over steps: one line a run."""
+    figures = []
+    for column, (title, note) in LABEL_FREE.items():
+        lines = []
+        for index, (name, heldout) in enumerate(runs.items()):
+            x, y = _points(heldout, column)
+            if y:
+                lines.append(Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle"))
+        if lines:
+            figures.append(Figure(title=title, lines=lines, note=note[0].upper() + note[1:] + ".", x_title="step"))
+    return figures
+
+
+def metric_curves(runs: Mapping[str, Run]) -> list[Figure]:
+    """Small multiples: each run's held-out pretext metric against its chance (tasks' metrics have no common scale)."""
+    figures = []
+    for index, (name, run) in enumerate(runs.items()):
+        metric, _, chance = heldout_metric(run)
+        x, y = _points(run.heldout, metric)
+        if y:
+            lines = [
+                Line(
+                    name=f"held-out {_words(metric)}",
+                    x=x,
+                    y=_scaled(metric, y),
+                    colour=colour_of(index),
+                    symbol="circle",
+                )
+            ]
+            lines += _reference(metric, chance, x)
+            figures.append(Figure(title=name, lines=lines, y_title=_unit(metric), x_title="step"))
+    return figures
+
+
+def colour_of(index: int) -> str:
+    """Colour of the index-th run of a page; the same in all its plots."""
+    return f"--c{index % COLOURS + 1}"
+
+
+def dash_of(index: int) -> str:
+    """Tasks beyond the number of colours differ by their dashes."""
+    return _DASHES[(index // COLOURS) % len(_DASHES)]
+
+
+def _scalar(run: Run, name: str, title: str, reference: float | None) -> Figure:
+    lines = []
+    x, y = _points(run.metrics, name)
+    held_x, held_y = _points(run.heldout, name)
+    note = f"Training: means of {-(-len(y) // MOST_POINTS)} rows of metrics.csv." if len(y) > MOST_POINTS else ""
+    x, y = _thinned(x), _thinned(y)
+    if y:
+        lines.append(Line(name="training", x=x, y=_scaled(name, y), colour="--c1", faint=bool(held_y)))
+    if held_y:
+        lines.append(Line(name="held-out", x=held_x, y=_scaled(name, held_y), colour="--c2", symbol="circle"))
+    lines += _reference(name, reference, [*x, *held_x])
+    return Figure(title=title, lines=lines, note=note, y_title=_unit(name), x_title="step")
+
+
+def _reference(metric: str, chance: float | None, x: Sequence[float]) -> list[Line]:
+    if chance is None or not x:
+        return []
+    ends = [min(x), max(x)]
+    return [Line(name="chance", x=ends, y=_scaled(metric, [chance, chance]), colour="--quiet", dash="dash")]
+
+
+def _points(columns: Columns, name: str) -> tuple[list[float], list[float]]:
+    values = columns.get(name, ())
+    steps = columns.get("step") or tuple(float(i) for i in range(len(values)))
+    pairs = [(x, y) for x, y in zip(steps, values, strict=False) if math.isfinite(x) and math.isfinite(y)]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _thinned(values: list[float]) -> list[float]:
+    part = -(-len(values) // MOST_POINTS)
+    if part <= 1:
+        return values
+    return [sum(values[i : i + part]) / len(values[i : i + part]) for i in range(0, len(values), part)]
+
+
+def _scaled(metric: str, values: Sequence[float]) -> list[float]:
+    return [100 * v for v in values] if is_share(metric) else list(values)
+
+
+def _unit(metric: str) -> str:
+    return "%" if is_share(metric) else "dB" if "psnr" in metric else ""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _title(name: str) -> str:
+    words = _words(name)
+    return words[:1].upper() + words[1:]
+
+
+def _plain(text: str) -> str:
+    # Plotly reads a small HTML in its texts; entities make a class or stage named "<b>" stay text.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _trace(line: Line) -> dict[str, Any]:
+    stroke = {"color": f"var({line.colour})", "width": 1.5 if line.faint else 2, "dash": line.dash}
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "name": _plain(line.name),
+        "x": [_plain(x) if isinstance(x, str) else _short(x) for x in line.x],
+        "y": [_short(y) for y in line.y],
+        "mode": "lines+markers" if line.symbol else "lines",
+        "line": stroke,
+        "opacity": 0.55 if line.faint else 1,
+        "hovertemplate": "%{y:.4~g}<extra>" + _plain(line.name) + "</extra>",
+    }
+    if line.symbol:
+        size = 8 if line.symbol == "circle-open" or isinstance(line.x[0] if line.x else 0, str) else 5
+        trace["marker"] = {"color": f"var({line.colour})", "size": size, "symbol": line.symbol}
+    return trace
+
+
+def _short(value: float) -> float | None:
+    # Six digits are more than a screen shows and halve the page's numbers.
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""A run folder, a comparison folder or a folder of run folders, as plain values; nothing else is ever opened."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Json = Mapping[str, Any]
+Columns = Mapping[str, tuple[float, ...]]
+"""A CSV of figures by column; a cell that is empty or no number is nan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What the task was shown and what it made of it; a label or prediction is text or a picture's path."""
+
+    inputs: tuple[Path, ...]
+    pseudo_label: str | Path
+    prediction: str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """A query and the pictures nearest to it by cosine similarity, in [-1, 1], nearest first."""
+
+    query: Path
+    found: tuple[tuple[Path, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The pictures of a run; files that the folder lost are left out."""
+
+    samples: tuple[Sample, ...]
+    kernels: Path | None
+    neighbours: tuple[Neighbours, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run folder. Everything but the configuration may still be absent: a run can be read while it goes on."""
+
+    folder: Path
+    config: Json
+    environment: Json
+    summary: Json
+    metrics: Columns
+    heldout: Columns
+    speed: Columns
+    skipped: tuple[tuple[str, str], ...]
+    pictures: Pictures | None
+    evaluations: tuple[Json, ...]
+
+    @property
+    def task(self) -> str:
+        return str(self.config.get("task", "?"))
+
+    @property
+    def encoder(self) -> str:
+        return str(self.config.get("encoder", "?"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A comparison folder: the table `compare` wrote and the run of each task."""
+
+    folder: Path
+    table: Json
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """A folder whose sub-folders are runs."""
+
+    folder: Path
+    runs: tuple[Run, ...]
+
+
+def read_folder(folder: Path) -> Run | Comparison | Collection:
+    """Whatever of the three `folder` is; ValueError where it is none."""
+    if not folder.is_dir():
+        raise ValueError(
+            f"no folder {str(folder)!r}; give the folder that `selftaught pretrain` or `compare` wrote (--out)"
+        )
+    if (folder / "compare.json").is_file():
+        table = _json(folder / "compare.json")
+        names = [str(row.get("run") or row.get("task")) for row in table.get("rows", [])]
+        inside = [folder / name for name in names if (folder / name / "config.json").is_file()]
+        return Comparison(folder=folder, table=table, runs=tuple(map(read_run, inside)))
+    if (folder / "config.json").is_file():
+        return read_run(folder)
+    inside = sorted(p.parent for p in folder.glob("*/config.json"))
+    if not inside:
+        raise ValueError(
+            f"{str(folder)!r} is no run: neither it nor a folder in it holds a config.json or compare.json; "
+            "give the folder that `selftaught pretrain` or `compare` wrote (--out)"
+        )
+    return Collection(folder=folder, runs=tuple(map(read_run, inside)))
+
+
+def read_run(folder: Path) -> Run:
+    """Read one run folder."""
+    return Run(
+        folder=folder,
+        config=_json(folder / "config.json"),
+        environment=_json(folder / "environment.json"),
+        summary=_json(folder / "summary.json"),
+        metrics=_columns(folder / "metrics.csv"),
+        heldout=_columns(folder / "heldout.csv"),
+        speed=_columns(folder / "speed.csv"),
+        skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
+        pictures=_pictures(folder / "pictures"),
+        evaluations=tuple(_json(p) for p in sorted((folder / "evaluations").glob("*.json"))),
+    )
+
+
+def finite(value: object) -> float | None:
+    """The number, or None for everything that is no finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it or run the command that wrote it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path} holds a {type(value).__name__} where an object is expected; remove it or write it again"
+        )
+    return value
+
+
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return list(csv.DictReader(file))
+
+
+def _columns(path: Path) -> dict[str, tuple[float, ...]]:
+    rows = _rows(path)
+    names = [name for name in (rows[0] if rows else {}) if name]
+    return {name: tuple(_number(row.get(name)) for row in rows) for name in names}
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _pictures(folder: Path) -> Pictures | None:
+    index = _json(folder / "pictures.json")
+    if not index:
+        return None
+    samples = []
+    for sample in index.get("samples") or []:
+        inputs = tuple(p for p in (_inside(folder, name) for name in sample.get("inputs") or []) if p)
+        if inputs:
+            label, prediction = (_text_or_picture(folder, sample.get(k)) for k in ("pseudo_label", "prediction"))
+            samples.append(Sample(inputs=inputs, pseudo_label=label, prediction=prediction))
+    neighbours = []
+    for entry in index.get("neighbours") or []:
+        query = _inside(folder, entry.get("query"))
+        pairs = [
+            (_inside(folder, n.get("picture")), float(n.get("similarity", math.nan)))
+            for n in entry.get("neighbours", [])
+        ]
+        if query:
+            neighbours.append(Neighbours(query=query, found=tuple((p, s) for p, s in pairs if p)))
+    return Pictures(samples=tuple(samples), kernels=_inside(folder, index.get("kernels")), neighbours=tuple(neighbours))
+
+
+def _text_or_picture(folder: Path, value: object) -> str | Path:
+    text = "" if value is None else str(value)
+    return (_inside(folder, text) if text.endswith(".png") else None) or text
+
+
+def _inside(folder: Path, name: object) -> Path | None:
+    # A run folder may come from somebody else: a page that is shown around must not carry other files of this machine.
+    if not isinstance(name, str) or not name:
+        return None
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
