@@ -1,0 +1,90 @@
+"""From samples to features, with the preprocessing the encoder was trained with: every probe reads through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selftaught.batch import Batch, Sampling
+from selftaught.encoders.base import Encoder
+from selftaught.loader import ClipSamples, to_device
+from selftaught.ops.crop import centre_view, fast_bf16
+from selftaught.store import Samples
+
+CLIPS = 10
+"""Clips of a video whose features are averaged, as the field does for action recognition."""
+
+
+def probe_sampling(encoder: Encoder, frames: int = 16) -> Sampling:
+    """How samples are cut for an encoder that is not being trained."""
+    if encoder.kind == "audio":
+        return Sampling(frames=1, audio_seconds=1.0)
+    return Sampling(frames=frames) if encoder.kind == "video" else Sampling()
+
+
+def encoder_input(encoder: Encoder, batch: Batch, size: int) -> Tensor:
+    """The batch as the encoder takes it, cut at the centre and normalised.
+
+    Frames of a clip become rows for an image encoder: (N, T, 3, H, W) uint8 -> (N T, 3, size, size).
+    """
+    if encoder.kind == "audio":
+        from selftaught.ops.spectrogram import log_mel
+
+        if batch.audio is None:
+            raise ValueError("this encoder hears, but the data have no sound")
+        return log_mel(batch.audio)
+    if batch.image is not None:
+        return centre_view(batch.image, size)
+    assert batch.video is not None
+    views = centre_view(batch.video.flatten(0, 1), size)
+    if encoder.kind == "image":
+        return views
+    return views.unflatten(0, batch.video.shape[:2]).transpose(1, 2).contiguous()
+
+
+def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
+    """bfloat16 where the device computes it in hardware and the run did not ask for 32 bits."""
+    enabled = fast_bf16(device.type) if precision == "auto" else precision == "bf16-mixed"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+@torch.no_grad()
+def encode(encoder: Encoder, batch: Batch, size: int, precision: str = "auto") -> Tensor:
+    """Pooled features (N, D) float32; those of a clip's frames are averaged."""
+    x = encoder_input(encoder, batch, size)
+    with autocast(x.device, precision):
+        features = encoder(x).float()
+    return features.unflatten(0, (len(batch), -1)).mean(1) if len(features) != len(batch) else features
+
+
+def sample_batches(
+    samples: Samples, *, batch_size: int, device: torch.device, labels: bool = False, clips: int = CLIPS
+) -> Iterator[list[Batch]]:
+    """All samples in order; for videos, each item holds one batch for every clip of the same videos."""
+    count = len(samples)
+    views = samples.eval_draws(count, clips) if isinstance(samples, ClipSamples) else [np.full((count, 3), 0.5)]
+    for start in range(0, count, batch_size):
+        rows = np.arange(start, min(start + batch_size, count))
+        yield [to_device(samples.read(rows, draws[rows]), samples, device, labels=labels) for draws in views]
+
+
+def all_features(
+    encoder: Encoder,
+    samples: Samples,
+    *,
+    size: int,
+    device: torch.device,
+    precision: str = "auto",
+    batch_size: int = 256,
+    clips: int = CLIPS,
+) -> Tensor:
+    """Pooled features (M, D) float32 on the CPU, of all samples in order; clips of a video are averaged."""
+    encoder = encoder.to(device).eval()
+    parts = []
+    for views in sample_batches(samples, batch_size=batch_size, device=device, clips=clips):
+        parts.append(torch.stack([encode(encoder, batch, size, precision) for batch in views]).mean(0).cpu())
+    return torch.cat(parts)

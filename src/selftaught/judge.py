@@ -1,0 +1,108 @@
+"""A look at held-out data during training: the pretext metric, and what can be said with no label at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from selftaught.batch import Batch
+from selftaught.config import RunConfig
+from selftaught.diagnostics import describe_features
+from selftaught.encode import autocast, encode
+from selftaught.gather import gather_rows
+from selftaught.loader import ordered_batches
+from selftaught.ops.crop import random_resized_crop
+from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
+from selftaught.prepare import HELD_OUT_SAMPLES, Data
+from selftaught.randomness import generator
+from selftaught.tasks.base import PretextTask
+
+
+@torch.no_grad()
+def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> dict[str, float]:
+    """Means of the task's scalars over held-out batches, and the label-free figures of its features.
+
+    The pseudo-labels are drawn from the same generators at every look, so looks can be compared.
+    """
+    task.eval()
+    totals: dict[str, float] = {}
+    weight = 0
+    first, second = [], []
+    for number, batch in enumerate(held_out_batches(data, config, fabric)):
+        rng = generator("held-out", number, fabric.global_rank, device=fabric.device)
+        example = task.pseudo_label(batch, rng)
+        with autocast(fabric.device, config.precision):
+            prediction = task(example)
+        for name, value in task.loss(prediction, example).items():
+            totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
+        weight += len(batch)
+        first.append(encode(task.encoder, batch, config.size, config.precision))
+        second.append(encode(task.encoder, other_view(batch, config.size, rng), config.size, config.precision))
+    task.train()
+    names = sorted(totals, key=lambda name: (name != "loss", name != task.metric, name))
+    sums = torch.tensor([*[totals[name] for name in names], float(weight)], dtype=torch.float64, device=fabric.device)
+    reduced = fabric.all_reduce(sums, reduce_op="sum")
+    assert isinstance(reduced, Tensor)
+    means = (reduced[:-1] / reduced[-1]).tolist()
+    figures = describe_features(_all_rows(torch.cat(first)), _all_rows(torch.cat(second)))
+    return dict(zip(names, means, strict=True)) | figures
+
+
+def held_out_batches(data: Data, config: RunConfig, fabric: Fabric) -> list[Batch]:
+    """This process's share of the held-out samples a look takes; every process gets as many batches."""
+    clips = data.sampling.clips_per_video
+    count = min(len(data.held_out), max(1, HELD_OUT_SAMPLES // clips)) // fabric.world_size * fabric.world_size
+    batches = ordered_batches(
+        data.held_out,
+        sampling=data.sampling,
+        batch_size=config.batch_size // fabric.world_size,
+        device=fabric.device,
+        limit=count,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        labels=data.loader.labels,
+    )
+    full = list(batches)
+    # A last batch of one or two samples has too few negatives or statistics to say anything.
+    if len(full) > 1 and len(full[-1]) < len(full[0]) // 2:
+        full.pop()
+    return full
+
+
+def other_view(batch: Batch, size: int, rng: torch.Generator) -> Batch:
+    """The same samples through a light random crop (at least half of the area), the second view of alignment."""
+    if batch.image is not None:
+        return dataclasses.replace(batch, image=random_resized_crop(batch.image, size, rng, scale=(0.5, 1.0)))
+    assert batch.video is not None
+    frames = random_resized_crop(batch.video.flatten(0, 1), size, rng, scale=(0.5, 1.0))
+    return dataclasses.replace(batch, video=frames.unflatten(0, batch.video.shape[:2]))
+
+
+def draw_pictures(path: Path, task: PretextTask, data: Data, config: RunConfig, device: torch.device) -> None:
+    """Fill the run's picture folder from held-out data; only the first process calls this."""
+    task.eval()
+    folder = PictureFolder(path)
+    batches = list(
+        ordered_batches(
+            data.held_out,
+            sampling=data.sampling,
+            batch_size=config.batch_size,
+            device=device,
+            limit=HELD_OUT_SAMPLES // data.sampling.clips_per_video,
+            labels=data.loader.labels,
+        )
+    )
+    with autocast(device, config.precision):
+        draw_samples(folder, task, batches[0], generator("pictures", device=device))
+    draw_kernels(folder, task.encoder)
+    draw_neighbours(folder, task.encoder, batches, config.size, config.precision)
+    folder.finish()
+    task.train()
+
+
+def _all_rows(features: Tensor) -> Tensor:
+    return gather_rows(features)

@@ -1,0 +1,166 @@
+"""Batches as a function of the step: which samples, where they are cut, and nothing that must be remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from selftaught.batch import Batch, Sampling
+from selftaught.randomness import numpy_generator
+from selftaught.store import HostBatch, Samples
+
+
+@runtime_checkable
+class ClipSamples(Protocol):
+    """Samples that are videos: where the clips of one video are cut."""
+
+    def spread(self, rows: np.ndarray, draws: np.ndarray, sampling: Sampling) -> np.ndarray:
+        """Draws (N, 3) that keep clips of one video `sampling.min_gap` seconds apart."""
+        ...
+
+    def eval_draws(self, row_count: int, clips: int) -> list[np.ndarray]:
+        """`clips` draws (row_count, 3), evenly spread over the videos."""
+        ...
+
+
+class Loader:
+    """Endless training batches of one process.
+
+    Step s of a global batch of B samples takes positions s B ... (s + 1) B - 1 of an endless sequence of
+    shuffled epochs, and each process its own share; so a resumed run, or one with other threads, reads
+    the same. The next batch is read while the current one is computed.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        *,
+        sampling: Sampling,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+        labels: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        if batch_size % (sampling.clips_per_video * world):
+            raise ValueError(
+                f"--batch-size {batch_size} must be a multiple of {sampling.clips_per_video * world}: "
+                f"{sampling.clips_per_video} clips of each video on {world} devices"
+            )
+        self.samples = samples
+        self.sampling = sampling
+        self.batch_size = batch_size
+        self.seed = seed
+        self.device = device
+        self.rank = rank
+        self.world = world
+        self.labels = labels
+        chosen = numpy_generator(seed, "limit").permutation(len(samples))
+        self._chosen = np.sort(chosen[:limit])
+        self._order = lru_cache(maxsize=4)(self._shuffled)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._next: tuple[int, Future[HostBatch]] | None = None
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which every sample is read once."""
+        return len(self._chosen) * self.sampling.clips_per_video / self.batch_size
+
+    def batch(self, step: int) -> Batch:
+        """This process's share of the global batch of `step`."""
+        if self._next is not None and self._next[0] == step:
+            host = self._next[1].result()
+        else:
+            host = self._read(step)
+        self._next = (step + 1, self._reader.submit(self._read, step + 1))
+        return to_device(host, self.samples, self.device, labels=self.labels)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._reader.shutdown(wait=True, cancel_futures=True)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Which samples the global batch of `step` takes; rows of one video are neighbours."""
+        videos = self.batch_size // self.sampling.clips_per_video
+        positions = np.arange(step * videos, (step + 1) * videos)
+        epochs = positions // len(self._chosen)
+        rows = np.empty(videos, np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            rows[here] = self._order(int(epoch))[positions[here] % len(self._chosen)]
+        return rows.repeat(self.sampling.clips_per_video)
+
+    def _read(self, step: int) -> HostBatch:
+        rows = self.rows(step)
+        draws = numpy_generator(self.seed, "draws", step).random((len(rows), 3))
+        if self.sampling.clips_per_video > 1:
+            assert isinstance(self.samples, ClipSamples)
+            draws = self.samples.spread(rows, draws, self.sampling)
+        share = slice(self.rank * len(rows) // self.world, (self.rank + 1) * len(rows) // self.world)
+        return self.samples.read(rows[share], draws[share])
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return self._chosen[numpy_generator(self.seed, "order", epoch).permutation(len(self._chosen))]
+
+
+def ordered_batches(
+    samples: Samples,
+    *,
+    sampling: Sampling,
+    batch_size: int,
+    device: torch.device,
+    limit: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    labels: bool = False,
+) -> Iterator[Batch]:
+    """Every sample once (the first `limit` of a fixed shuffle), cut at the centre; the held-out view.
+
+    Clips start where a generator seeded by the batch says, the same in every run.
+    """
+    order = np.arange(len(samples))
+    if limit is not None and limit < len(samples):
+        order = np.sort(numpy_generator("held-out").permutation(len(samples))[:limit])
+    per_step = max(1, batch_size // sampling.clips_per_video)
+    order = order[rank::world]
+    for number, start in enumerate(range(0, len(order), per_step)):
+        rows = order[start : start + per_step].repeat(sampling.clips_per_video)
+        draws = np.full((len(rows), 3), 0.5)
+        draws[:, 2] = numpy_generator("clips", number).random(len(rows))
+        if sampling.clips_per_video > 1:
+            assert isinstance(samples, ClipSamples)
+            draws = samples.spread(rows, draws, sampling)
+        yield to_device(samples.read(rows, draws), samples, device, labels=labels)
+
+
+def to_device(host: HostBatch, samples: Samples, device: torch.device, *, labels: bool) -> Batch:
+    """NumPy (N, [T,] H, W, 3) -> tensors (N, [T,] 3, H, W) on the device, without a copy on the CPU."""
+
+    def moved(array: np.ndarray | None) -> torch.Tensor | None:
+        if array is None:
+            return None
+        tensor = torch.from_numpy(array)
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+    index = moved(host.index)
+    assert index is not None
+    image, video = moved(host.image), moved(host.video)
+    label = None
+    if labels:
+        assert samples.labels is not None
+        label = moved(samples.labels[host.index])
+    return Batch(
+        index=index,
+        image=None if image is None else image.permute(0, 3, 1, 2),
+        video=None if video is None else video.permute(0, 1, 4, 2, 3),
+        audio=moved(host.audio),
+        time=moved(host.time),
+        label=label,
+    )

@@ -1,0 +1,106 @@
+"""What the report shows of a run, drawn once at its end: samples, first-layer kernels, nearest neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encode import encode
+from selftaught.encoders.base import Encoder
+from selftaught.ops.colour import denormalise
+from selftaught.ops.crop import centre_view
+from selftaught.run import write_json
+from selftaught.tasks.base import PretextTask
+
+SHOWN = 8
+NEIGHBOURS = 6
+
+
+class PictureFolder:
+    """The folder `pictures/` of a run and its list, pictures.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.listed: dict[str, Any] = {"samples": [], "kernels": None, "neighbours": []}
+        path.mkdir(parents=True, exist_ok=True)
+
+    def save(self, name: str, picture: Tensor, side: int = 96) -> str:
+        """Write (3 or 1, H, W) in [0, 1] as a PNG, enlarged to at least `side` pixels; returns the file's name."""
+        pixels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().byte()
+        array = pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
+        image = Image.fromarray(np.ascontiguousarray(array))
+        if min(image.size) < side:
+            factor = -(-side // min(image.size))
+            image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        image.save(self.path / f"{name}.png", optimize=True)
+        return f"{name}.png"
+
+    def finish(self) -> None:
+        write_json(self.path / "pictures.json", self.listed)
+
+
+@torch.no_grad()
+def draw_samples(folder: PictureFolder, task: PretextTask, batch: Batch, rng: Generator) -> None:
+    """Input, pseudo-label and prediction of the first samples of a held-out batch."""
+    example = task.pseudo_label(batch, rng)
+    for i, shown in enumerate(task.show(example, task(example), SHOWN)):
+        parts: dict[str, str] = {}
+        for kind, value in (("pseudo_label", shown.pseudo_label), ("prediction", shown.prediction)):
+            parts[kind] = value if isinstance(value, str) else folder.save(f"sample{i}_{kind}", value)
+        inputs = [folder.save(f"sample{i}_input{j}", picture) for j, picture in enumerate(shown.inputs)]
+        folder.listed["samples"].append({"inputs": inputs, **parts})
+
+
+def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
+    """The first layer's kernels as one picture, each stretched to its own range (Krizhevsky et al. 2012, figure 3)."""
+    first = next((m for m in encoder.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
+    if first is None:
+        return
+    kernels = first.weight.detach().float().cpu()
+    if kernels.ndim == 5:
+        kernels = kernels[:, :, kernels.shape[2] // 2]
+    if kernels.shape[1] != 3:
+        kernels = kernels[:, :1].expand(-1, 3, -1, -1)
+    flat = kernels.flatten(1)
+    low, high = flat.min(1).values[:, None, None, None], flat.max(1).values[:, None, None, None]
+    kernels = F.pad((kernels - low) / (high - low).clamp(min=1e-8), (1, 1, 1, 1), value=1.0)[:256]
+    columns = int(np.ceil(np.sqrt(len(kernels) * 2)))
+    blank = torch.ones(-len(kernels) % columns, *kernels.shape[1:])
+    grid = torch.cat([kernels, blank]).unflatten(0, (-1, columns))
+    sheet = grid.permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)
+    folder.listed["kernels"] = folder.save("kernels", sheet, side=max(96, 4 * sheet.shape[1]))
+
+
+@torch.no_grad()
+def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch], size: int, precision: str) -> None:
+    """For queries spread over the held-out samples, the samples with the largest cosine similarity."""
+    features = F.normalize(torch.cat([encode(encoder, batch, size, precision) for batch in batches]), dim=1)
+    views = torch.cat([_thumbnail(batch, size) for batch in batches])
+    index = torch.cat([batch.index for batch in batches])
+    queries = torch.linspace(0, len(features) - 1, min(SHOWN, len(features))).long()
+    similarity = features[queries] @ features.T
+    similarity[index[queries][:, None] == index[None, :]] = -2.0
+    values, found = similarity.topk(min(NEIGHBOURS, len(features) - 1), dim=1)
+    for i, query in enumerate(queries.tolist()):
+        neighbours = [
+            {"picture": folder.save(f"query{i}_neighbour{j}", views[n]), "similarity": round(v, 4)}
+            for j, (n, v) in enumerate(zip(found[i].tolist(), values[i].tolist(), strict=True))
+            if v > -2
+        ]
+        folder.listed["neighbours"].append({"query": folder.save(f"query{i}", views[query]), "neighbours": neighbours})
+
+
+def _thumbnail(batch: Batch, size: int) -> Tensor:
+    """One picture of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip."""
+    images = batch.image
+    if images is None:
+        assert batch.video is not None
+        images = batch.video[:, batch.video.shape[1] // 2]
+    return denormalise(centre_view(images, size))

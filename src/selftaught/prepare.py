@@ -1,0 +1,202 @@
+"""What happens before the first step: devices, data, the task, and every setting that was left to us."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+
+from selftaught.batch import Sampling
+from selftaught.catalogue import load_task, settings_for, task_info
+from selftaught.config import RunConfig, parse_seconds
+from selftaught.encode import autocast
+from selftaught.encoders import build_encoder
+from selftaught.loader import Loader, ordered_batches
+from selftaught.ops.crop import fast_bf16
+from selftaught.optim import build_optimizer
+from selftaught.progress import StepProgress
+from selftaught.randomness import generator, seed_from
+from selftaught.sources import open_source
+from selftaught.store import Samples, open_samples
+from selftaught.tasks.base import PretextTask
+
+HELD_OUT_SAMPLES = 1024
+"""Held-out samples a look during training takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The two halves of the data as a run reads them."""
+
+    samples: Samples
+    held_out: Samples
+    loader: Loader
+    sampling: Sampling
+    num_classes: int
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(path, reason) of everything that could not be used."""
+        return [*self.samples.skipped, *self.held_out.skipped]
+
+
+def make_fabric(config: RunConfig) -> Fabric:
+    """Lightning Fabric on the devices asked for."""
+    accelerator = config.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
+    strategy = "ddp" if config.devices * config.num_nodes > 1 else "auto"
+    return Fabric(
+        accelerator=accelerator,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        precision=precision,
+        strategy=strategy if config.strategy == "auto" else config.strategy,
+    )
+
+
+def precision_of(config: RunConfig, device: torch.device) -> str:
+    """The precision a run computes in, with auto resolved."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16-mixed" if fast_bf16(device.type) else "32-true"
+
+
+def store_side(size: int) -> int:
+    """Short side of stored pictures for an encoder at `size`: twice as large for small pictures, as crops enlarge.
+
+    256 for 224, the field's habit; at most 160 up to size 140, so that a store stays small.
+    """
+    return max(round(size * 8 / 7), min(2 * size, 160))
+
+
+def open_data(config: RunConfig, fabric: Fabric) -> Data:
+    """Open or pack both halves of the data; the first process packs, the others wait."""
+    info = task_info(config.task)
+    settings = settings_for(info, config.task_settings)
+    task_class = load_task(config.task)
+    sampling = task_class.sampling(task_class.Config(**settings))
+    side = config.store_size or store_side(config.size)
+    needs = frozenset(info.needs)
+    halves: list[Samples] = []
+    sources = [
+        open_source(
+            config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out
+        )
+        for split in ("train", "held_out")
+    ]
+    with fabric.rank_zero_first():
+        for source, split in zip(sources, ("train", "held-out"), strict=True):
+            with StepProgress(f"packing {split}", len(source), is_shown=fabric.is_global_zero, seconds=5.0) as progress:
+                halves.append(
+                    open_samples(
+                        source,
+                        side=side,
+                        sampling=sampling,
+                        cache_limit_gb=config.cache_limit,
+                        workers=config.workers,
+                        progress=lambda done, total, bar=progress: bar.update(done),  # type: ignore[misc]
+                    )
+                )
+    loader = Loader(
+        halves[0],
+        sampling=sampling,
+        batch_size=config.batch_size // config.accumulate * config.accumulate,
+        seed=config.seed,
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        labels="label" in needs,
+        limit=config.limit,
+    )
+    classes = halves[0].classes
+    return Data(
+        samples=halves[0],
+        held_out=halves[1],
+        loader=loader,
+        sampling=sampling,
+        num_classes=len(classes) if classes else 0,
+    )
+
+
+def resolve(asked: RunConfig, data: Data) -> RunConfig:
+    """Fill in what was left open; steps stay open where a time budget will set them."""
+    info = task_info(asked.task)
+    recipe = load_task(asked.task).recipe
+    settings = settings_for(info, asked.task_settings)
+    if "label" in info.needs:
+        settings["classes"] = data.num_classes
+    optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
+    steps, epochs = asked.steps, asked.epochs
+    if steps is None and asked.budget is None:
+        steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
+    return dataclasses.replace(
+        asked,
+        task_settings=settings,
+        optimizer=optimizer,
+        lr=recipe.lr * asked.batch_size / 256 if asked.lr is None else asked.lr,
+        weight_decay=recipe.weight_decay if asked.weight_decay is None else asked.weight_decay,
+        precision=precision_of(asked, data.loader.device),
+        steps=steps,
+        epochs=None,
+        resume=False,
+        overwrite=False,
+    )
+
+
+def build_task(config: RunConfig, num_classes: int) -> PretextTask:
+    """The task with a fresh encoder, weights from the run's seed."""
+    task_class = load_task(config.task)
+    settings = settings_for(task_info(config.task), config.task_settings)
+    torch.manual_seed(seed_from(config.seed, "weights"))
+    encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
+    if encoder.kind != task_class.encoder_kind:
+        raise ValueError(
+            f"task {config.task!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
+            f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
+        )
+    return task_class(encoder, task_class.Config(**settings), config.size)  # type: ignore[call-arg]
+
+
+def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, spent: float) -> RunConfig:
+    """Set the steps so that the run ends within its budget, from a short measured start on a copy of the task.
+
+    Looks at held-out data are counted as a third of a step for each batch, their features as another.
+    """
+    assert config.budget is not None
+    trial = copy.deepcopy(task).to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(trial, config.optimizer, 0.0, 0.0)
+    times: list[float] = []
+    begin = time.monotonic()
+    trial.train()
+    while len(times) < 4 or (time.monotonic() - begin < 0.02 * parse_seconds(config.budget) and len(times) < 30):
+        started = time.monotonic()
+        batch = data.loader.batch(len(times))
+        with torch.no_grad():
+            example = trial.pseudo_label(batch, generator("budget", device=fabric.device))
+        with autocast(fabric.device, config.precision):
+            prediction = trial(example)
+        value = float(trial.loss(prediction, example)["loss"].detach())
+        trial.loss(prediction, example)["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        del value
+        times.append(time.monotonic() - started)
+    step_seconds = sorted(times[1:])[len(times[1:]) // 2]
+    step_seconds = float(fabric.broadcast(step_seconds))
+    left = parse_seconds(config.budget) - spent - (time.monotonic() - begin)
+    look = step_seconds * min(HELD_OUT_SAMPLES, len(data.held_out)) / config.batch_size * 2 / 3
+    per_epoch = max(1.0, data.loader.steps_per_epoch * config.evaluate_every)
+    steps = int(left / (step_seconds + look / max(per_epoch, left / step_seconds / 50)))
+    steps = int(fabric.broadcast(max(1, steps)))
+    return dataclasses.replace(config, steps=steps, budget=None)
+
+
+__all__ = ["Data", "build_task", "make_fabric", "open_data", "ordered_batches", "resolve", "steps_within", "store_side"]

@@ -1,0 +1,174 @@
+"""The run folder: everything to repeat, resume and report a run, written so that a kill at any moment harms nothing."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selftaught.checkpoint import load_checkpoint
+from selftaught.config import RunConfig
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+
+_PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
+_MAY_DIFFER = {"out", "resume", "overwrite", "workers", "cache_limit", "download", "tensorboard"}
+
+
+class RunFolder:
+    """One run on disk; see docs/concepts.md for its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.last = path / "checkpoints" / "last.safetensors"
+        self.best = path / "checkpoints" / "best.safetensors"
+
+    def prepare(self, asked: RunConfig) -> bool:
+        """Make or check the folder for a run that was asked for; True where a checkpoint waits to be resumed."""
+        environment = self.path / "environment.json"
+        if asked.resume and environment.exists():
+            self._check_same(json.loads(environment.read_text())["asked"], asked)
+            return self.last.exists() and (self.path / "config.json").exists()
+        if self.path.exists() and any(self.path.iterdir()):
+            if not (environment.exists() or (self.path / "config.json").exists()):
+                raise ValueError(f"--out {self.path} is a folder with other files in it; give a new or empty one")
+            if not asked.overwrite:
+                raise ValueError(f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite")
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(environment, describe_environment(asked))
+        return False
+
+    def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
+        now = asked.to_dict()
+        changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
+        if changed:
+            listed = ", ".join(f"{k} was {before[k]!r}, now {now[k]!r}" for k in changed)
+            raise ValueError(f"--resume must be given the settings the run in {self.path} began with: {listed}")
+
+    def keep_until(self, step: int) -> None:
+        """Drop the rows that were logged after `step`, the one resumed from."""
+        for name in ("metrics.csv", "heldout.csv", "speed.csv"):
+            path = self.path / name
+            if not path.exists():
+                continue
+            rows = list(csv.DictReader(path.read_text().splitlines()))
+            kept = [r for r in rows if (r.get("step") or "").isdigit() and int(r["step"]) <= step and None not in r.values()]
+            temporary = path.with_suffix(".tmp")
+            with temporary.open("w", newline="") as file:
+                if rows:
+                    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n", extrasaction="ignore")
+                    writer.writeheader()
+                    writer.writerows(kept)
+            temporary.replace(path)
+
+    def append(self, name: str, row: dict[str, float | int]) -> None:
+        """Add one row to a CSV file; the first row names the columns."""
+        path = self.path / name
+        is_new = not path.exists() or path.stat().st_size == 0
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(row)
+            writer.writerow([value if isinstance(value, int) else repr(float(value)) for value in row.values()])
+
+    def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
+        with (self.path / "skipped.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "reason"])
+            writer.writerows(skipped)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomically, so that a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def describe_environment(asked: RunConfig) -> dict[str, Any]:
+    """Command, versions, machine and time of a run."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    machine = {
+        "system": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions,
+        "machine": machine,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": asked.seed,
+        "asked": asked.to_dict(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def read_config(run: str | Path) -> RunConfig:
+    """The resolved settings of a run."""
+    path = Path(run) / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
+    try:
+        return RunConfig.load(path)
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+
+
+def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "last") -> Encoder:
+    """The pretrained encoder of a run, on the CPU in evaluation mode.
+
+    Args:
+        run: run folder.
+        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        checkpoint: "last", or "best" by the held-out pretext metric.
+    """
+    config = read_config(run)
+    if checkpoint not in ("last", "best"):
+        raise ValueError(f"checkpoint must be last or best, got {checkpoint!r}")
+    path = Path(run) / "checkpoints" / f"{checkpoint}.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{run} has no checkpoint '{checkpoint}' yet; finish it with 'selftaught pretrain ... --resume'")
+    tensors, _ = load_checkpoint(path)
+    prefix = f"task.{part}."
+    state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    if not state:
+        parts = sorted({name.split(".")[1] for name in tensors if name.startswith("task.") and "encoder" in name})
+        raise ValueError(f"{run} has no part {part!r}; it has {', '.join(parts)}")
+    encoder = random_encoder(config, part=part)
+    encoder.load_state_dict(state, strict=True)
+    return encoder.eval()
+
+
+def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None = None) -> Encoder:
+    """The same encoder with random weights: what every probe compares with."""
+    from selftaught.randomness import seed_from
+
+    name = config.encoder if part == "encoder" else str(config.task_settings.get(part, part))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from(config.seed if seed is None else seed, "random encoder"))
+        return build_encoder(name, size=config.size, stem=config.stem).eval()

@@ -1,0 +1,298 @@
+"""The one loop: every task, image, video and cross-modal, on every device, from the first step to the run folder."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from selftaught.batch import Batch
+from selftaught.catalogue import task_info
+from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from selftaught.config import RunConfig
+from selftaught.diagnostics import collapse_warning
+from selftaught.judge import draw_pictures, judge
+from selftaught.optim import build_optimizer, clip_gradient, learning_rate
+from selftaught.progress import StepProgress
+from selftaught.randomness import generator, seed_from
+from selftaught.run import RunFolder, write_json
+from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
+from selftaught.tasks.base import PretextTask
+
+
+@dataclass
+class Training:
+    """What a step needs: the task, its wrapped form for the forward pass, the optimiser and the data."""
+
+    fabric: Fabric
+    config: RunConfig
+    task: PretextTask
+    model: nn.Module
+    optimizer: Optimizer
+    data: Data
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward and update for this process's share of the batch of `step`; returns the task's scalars."""
+        config, fabric = self.config, self.fabric
+        assert config.steps is not None
+        assert config.lr is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, config.steps, config.lr, config.warmup)
+        totals: dict[str, Tensor] = {}
+        for part, piece in enumerate(split(batch, config.accumulate)):
+            # Layers such as dropout draw from the global generator: seeding it makes them a function of the step.
+            torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part))
+            rng = generator(config.seed, "pretext", step, fabric.global_rank, part, device=fabric.device)
+            is_last = part == config.accumulate - 1
+            with nullcontext() if is_last else fabric.no_backward_sync(self.model):  # type: ignore[arg-type]
+                with torch.no_grad():
+                    example = self.task.pseudo_label(piece, rng)
+                scalars = self.task.loss(self.model(example), example)
+                fabric.backward(scalars["loss"] / config.accumulate)
+            for name, value in scalars.items():
+                totals[name] = totals.get(name, torch.zeros_like(value.detach())) + value.detach() / config.accumulate
+        clip_gradient(self.task.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return totals
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch in equal parts, in order."""
+    if parts == 1:
+        return [batch]
+    size = len(batch) // parts
+    tensors = {name: value for name, value in vars(batch).items() if value is not None}
+    return [Batch(**{n: v[i * size : (i + 1) * size] for n, v in tensors.items()}) for i in range(parts)]
+
+
+def train(asked: RunConfig) -> Path:
+    """Pretrain as asked; returns the run folder. The global random state is left as it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
+        return _train(asked)
+
+
+def _train(asked: RunConfig) -> Path:
+    begin = time.monotonic()
+    task_info(asked.task)
+    fabric = make_fabric(asked)
+    fabric.launch()
+    folder = RunFolder(Path(asked.out))
+    data = open_data(asked, fabric)
+    is_resumed = False
+    if fabric.is_global_zero:
+        is_resumed = folder.prepare(asked)
+        folder.write_skipped(data.skipped)
+    is_resumed = bool(fabric.broadcast(is_resumed))
+    config = RunConfig.load(folder.path / "config.json") if is_resumed else resolve(asked, data)
+    task = build_task(config, data.num_classes)
+    if not is_resumed and config.steps is None:
+        config = steps_within(config, task, data, fabric, spent=time.monotonic() - begin)
+    assert config.steps is not None
+    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0)
+    start = 0
+    if is_resumed:
+        start = _restore(folder, task, optimizer)
+    if fabric.is_global_zero:
+        folder.keep_until(start)
+        write_json(folder.path / "config.json", config.to_dict())
+    fabric.barrier()
+    training = _prepare(fabric, config, task, optimizer, data)
+    try:
+        return _loop(training, folder, start, begin)
+    finally:
+        data.loader.close()
+
+
+def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Optimizer, data: Data) -> Training:
+    """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU."""
+    for parameter in task.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
+    model, optimizer = fabric.setup(task, optimizer)  # type: ignore[assignment]
+    return Training(fabric, config, task, model, optimizer, data)
+
+
+def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer) -> int:
+    tensors, meta = load_checkpoint(folder.last)
+    state = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
+    try:
+        task.load_state_dict(state, strict=True)
+        restore_optimizer(optimizer, tensors, meta["optimizer"])
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None
+    return int(meta["step"])
+
+
+def _save(path: Path, training: Training, step: int, best: float | None) -> None:
+    tensors, optimizer = flatten_optimizer(training.optimizer.state_dict())
+    tensors.update({f"task.{name}": value for name, value in training.task.state_dict().items()})
+    save_checkpoint(path, tensors, {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()})
+
+
+def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:
+    fabric, config, task, data = training.fabric, training.config, training.task, training.data
+    assert config.steps is not None
+    per_epoch = data.loader.steps_per_epoch
+    look_every = max(1, round(config.evaluate_every * per_epoch), -(-config.steps // 50))
+    save_every = config.checkpoint_every or look_every
+    loggers = _loggers(config, folder, fabric)
+    best = load_checkpoint(folder.last)[1]["best"] if start else None
+    looked: dict[str, float] = {}
+    speed = Speed(config.batch_size)
+    title = f"{config.task} {config.encoder} {config.size} px"
+    task.train()
+    with StepProgress(title, config.steps, start=start, is_shown=fabric.is_global_zero) as progress:
+        for step in range(start, config.steps):
+            started = time.perf_counter()
+            batch = data.loader.batch(step)
+            waited = time.perf_counter() - started
+            scalars = training.step(step, batch)
+            done = step + 1
+            is_end = done == config.steps
+            is_logged = done % config.log_every == 0 or is_end
+            row = mean_over_processes(scalars, fabric) if is_logged else {}
+            speed.add(waited, time.perf_counter() - started)
+            if is_logged:
+                _check_finite(row, step, config)
+                if fabric.is_global_zero:
+                    lr = training.optimizer.param_groups[0]["lr"]
+                    folder.append("metrics.csv", {"step": done, "epoch": done / per_epoch, "lr": lr, **row})
+                    folder.append("speed.csv", {"step": done, **speed.row()})
+                    for logger in loggers:
+                        logger.log_metrics({f"train/{k}": v for k, v in row.items()}, step=done)
+                progress.update(done, **row, **{"images/s": speed.recent()})
+            if done % look_every == 0 or is_end:
+                looked = judge(task, data, config, fabric)
+                _report_look(looked, task, folder, fabric, loggers, progress, done, done / per_epoch)
+                is_best = best is None or looked[task.metric] > best
+                best = looked[task.metric] if is_best else best
+                if is_best and fabric.is_global_zero:
+                    _save(folder.best, training, done, best)
+            if (done % save_every == 0 or is_end) and fabric.is_global_zero:
+                _save(folder.last, training, done, best)
+    if fabric.is_global_zero:
+        if not looked:
+            looked = judge(task, data, config, fabric)
+        draw_pictures(folder.path / "pictures", task, data, config, fabric.device)
+        summary = _summary(training, looked, speed, time.monotonic() - begin)
+        write_json(folder.path / "summary.json", summary)
+    fabric.barrier()
+    return folder.path
+
+
+def _report_look(
+    looked: dict[str, float],
+    task: PretextTask,
+    folder: RunFolder,
+    fabric: Fabric,
+    loggers: list[Any],
+    progress: StepProgress,
+    done: int,
+    epoch: float,
+) -> None:
+    """One row of heldout.csv, and a line for people with the figures that say whether the run is well."""
+    if not fabric.is_global_zero:
+        return
+    folder.append("heldout.csv", {"step": done, "epoch": epoch, **looked})
+    for logger in loggers:
+        logger.log_metrics({f"heldout/{k}": v for k, v in looked.items()}, step=done)
+    progress.say(
+        f"step {done}: held-out loss {looked['loss']:.3f}, {task.metric} {looked[task.metric]:.3f}, "
+        f"effective rank {looked['rankme']:.0f}, spread {looked['feature_std']:.2f}"
+    )
+    if (warning := collapse_warning(looked)) is not None:
+        progress.say(f"warning: {warning}")
+
+
+def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
+    """Scalars of this process -> their means over all processes, on the host."""
+    names = sorted(scalars, key=lambda name: (name != "loss", name))
+    means = fabric.all_reduce(torch.stack([scalars[name].detach().float() for name in names]), reduce_op="mean")
+    assert isinstance(means, Tensor)
+    return dict(zip(names, means.tolist(), strict=True))
+
+
+def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
+    if row["loss"] != row["loss"] or abs(row["loss"]) == float("inf"):
+        raise ValueError(f"the loss is {row['loss']} at step {step + 1}; lower --lr (it is {config.lr}) or set --clip 1")
+
+
+def _loggers(config: RunConfig, folder: RunFolder, fabric: Fabric) -> list[Any]:
+    if not config.tensorboard or not fabric.is_global_zero:
+        return []
+    from lightning_fabric.loggers import TensorBoardLogger
+
+    try:
+        return [TensorBoardLogger(folder.path, name="tensorboard", version="")]
+    except ModuleNotFoundError:
+        raise ValueError("--tensorboard needs a package: pip install 'selftaught[tensorboard]'") from None
+
+
+def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds: float) -> dict[str, Any]:
+    config, task, data = training.config, training.task, training.data
+    info = task_info(config.task)
+    assert config.steps is not None
+    warning = collapse_warning(looked)
+    return {
+        "task": config.task,
+        "family": info.family,
+        "encoder": config.encoder,
+        "size": config.size,
+        "seed": config.seed,
+        "steps": config.steps,
+        "epochs": config.steps / data.loader.steps_per_epoch,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(speed.overall(), 1),
+        "metric": task.metric,
+        "value": looked[task.metric],
+        "chance": task.chance(config.batch_size),
+        "rankme": looked["rankme"],
+        "alignment": looked["alignment"],
+        "uniformity": looked["uniformity"],
+        "feature_std": looked["feature_std"],
+        "train_samples": len(data.samples),
+        "heldout_samples": len(data.held_out),
+        "skipped": len(data.skipped),
+        "warnings": [warning] if warning else [],
+    }
+
+
+class Speed:
+    """Samples a second of the training steps alone, without looks at held-out data and checkpoints."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._steps: list[tuple[float, float]] = []
+        self._written = 0
+
+    def add(self, data_seconds: float, seconds: float) -> None:
+        """One step: seconds it waited for data, seconds in all."""
+        self._steps.append((data_seconds, seconds))
+
+    def row(self) -> dict[str, float]:
+        """Figures of the steps since the last row."""
+        steps, self._written = self._steps[self._written :], len(self._steps)
+        seconds = sum(s for _, s in steps)
+        rate = len(steps) * self.batch_size / seconds
+        return {"seconds": seconds, "images_per_second": rate, "data_seconds": sum(d for d, _ in steps)}
+
+    def recent(self) -> float:
+        """Median of the last 20 steps."""
+        times = sorted(s for _, s in self._steps[-20:])
+        return self.batch_size / times[len(times) // 2]
+
+    def overall(self) -> float:
+        """Mean over all steps but the first three, which warm up."""
+        times = [s for _, s in (self._steps[3:] or self._steps)]
+        return len(times) * self.batch_size / sum(times) if times else 0.0
