@@ -57,6 +57,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital first letter; names inside keep their case."""
+    return words[:1].upper() + words[1:]
+
+
 def is_share(metric: str) -> bool:
     """Whether a pretext metric is a share in [0, 1] that people read as percent."""
     return "accuracy" in metric or metric.startswith("top")
@@ -83,8 +88,12 @@ def heldout_metric(run: Run) -> tuple[str, float | None, float | None]:
 
 def main_evaluation(evaluations: Sequence[Json]) -> Json | None:
     """The evaluation the answer is taken from: linear on all labels where there is one."""
-    order = sorted(evaluations, key=lambda e: (e.get("probe") != "linear", -(finite(e.get("fraction")) or 1.0)))
-    return order[0] if order else None
+    return in_order(evaluations)[0] if evaluations else None
+
+
+def in_order(evaluations: Sequence[Json]) -> list[Json]:
+    """Linear before the other probes, all labels before few."""
+    return sorted(evaluations, key=lambda e: (e.get("probe") != "linear", -(finite(e.get("fraction")) or 1.0)))
 
 
 def gain(evaluation: Json) -> float | None:
@@ -203,9 +212,9 @@ def _probe_facts(evaluation: Json) -> list[Fact]:
     difference, unsure = gain(evaluation), margin(evaluation)
     random, supervised = evaluation.get("random") or {}, evaluation.get("supervised") or {}
     tone = "" if difference is None or abs(difference) < (unsure or 0) else "good" if difference > 0 else "bad"
-    label = f"{probe_words(evaluation)}, {metric_words(evaluation)}"
+    label = sentence(f"{probe_words(evaluation)}, {metric_words(evaluation)}")
     facts = [
-        Fact(label=label[0].upper() + label[1:], value=percent(finite(evaluation.get("value"))), note=_at(evaluation)),
+        Fact(label=label, value=percent(finite(evaluation.get("value"))), note=_at(evaluation)),
         Fact(
             label="Against random weights",
             value=f"{points(difference)} points" if difference is not None else "–",

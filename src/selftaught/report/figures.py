@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selftaught.report.answer import LABEL_FREE, heldout_metric, is_share
+from selftaught.report.answer import LABEL_FREE, heldout_metric, is_share, metric_words, sentence
 from selftaught.report.read import Columns, Json, Run, finite
 
 COLOURS = 8
@@ -59,7 +59,7 @@ class Figure:
         return {"height": 380 if self.wide else 250, "xaxis": x, "yaxis": y}
 
 
-def stage_figure(results: Mapping[str, Json], evaluation: Json, *, metric: str) -> Figure:
+def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str) -> Figure:
     """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted."""
     lines = []
     names = [name for name in results if name not in ("random weights", "supervised")]
@@ -78,8 +78,8 @@ def stage_figure(results: Mapping[str, Json], evaluation: Json, *, metric: str) 
     notes[0] += f" ({', '.join(sizes)})." if sizes else "."
     notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
     notes += [f"Chance is {chance:.1f} %."] if chance is not None else []
-    title = f"{metric} by stage"
-    return Figure(title=title, lines=lines, note=" ".join(notes), y_title=f"{metric}, %", x_title="stage", wide=True)
+    unit = f"{metric_words(evaluation)}, %"
+    return Figure(title=sentence(title), lines=lines, note=" ".join(notes), y_title=unit, x_title="stage", wide=True)
 
 
 def run_curves(run: Run) -> list[Figure]:
@@ -87,10 +87,10 @@ def run_curves(run: Run) -> list[Figure]:
     metric, _, chance = heldout_metric(run)
     figures = [_scalar(run, "loss", "Loss", None)] if "loss" in run.metrics or "loss" in run.heldout else []
     if metric in run.metrics or metric in run.heldout:
-        figures.append(_scalar(run, metric, _title(metric), chance))
+        figures.append(_scalar(run, metric, sentence(_words(metric)), chance))
     known = {"step", "epoch", "loss", "lr", metric, *LABEL_FREE}
     others = [name for name in {**run.metrics, **run.heldout} if name not in known]
-    figures += [_scalar(run, name, _title(name), None) for name in others]
+    figures += [_scalar(run, name, sentence(_words(name)), None) for name in others]
     if "lr" in run.metrics:
         figures.append(_scalar(run, "lr", "Learning rate", None))
     return [figure for figure in figures if figure.lines]
@@ -106,7 +106,7 @@ def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
             if y:
                 lines.append(Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle"))
         if lines:
-            figures.append(Figure(title=title, lines=lines, note=note[0].upper() + note[1:] + ".", x_title="step"))
+            figures.append(Figure(title=title, lines=lines, note=sentence(note) + ".", x_title="step"))
     return figures
 
 
@@ -186,11 +186,6 @@ def _unit(metric: str) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _title(name: str) -> str:
-    words = _words(name)
-    return words[:1].upper() + words[1:]
 
 
 def _plain(text: str) -> str:

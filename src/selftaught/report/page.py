@@ -152,8 +152,8 @@ def _stages(table: Json, rows: Sequence[Json]) -> str:
     results = {k: v for k, v in (("random weights", references.get("random weights")), *probes.items()) if v}
     if "supervised" in references:
         results["supervised"] = references["supervised"]
-    title = f"{probe_words(first)}, {metric_words(first)}"
-    return part.figures_html([stage_figure(results, first, metric=title[0].upper() + title[1:])])
+    title = f"{probe_words(first)}, {metric_words(first)} by stage"
+    return part.figures_html([stage_figure(results, first, title=title)])
 
 
 def _references(table: Json, rows: Sequence[Json]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from selftaught.report.answer import Answer, gain, metric_words, number, percent, points, probe_words
+from selftaught.report.answer import Answer, gain, in_order, metric_words, number, percent, points, probe_words
 from selftaught.report.figures import Figure, label_free_curves, run_curves, stage_figure
 from selftaught.report.pictures import data_uri
 from selftaught.report.read import Json, Neighbours, Pictures, Run, Sample, finite
@@ -111,25 +111,14 @@ def worth_html(run: Run) -> str:
             f"selftaught evaluate {run.folder} LABELLED",
         )
     figures = []
-    for evaluation in run.evaluations:
+    for evaluation in in_order(run.evaluations):
         if len(evaluation.get("stages") or {}) > 1:
-            metric = f"{probe_words(evaluation)}, {metric_words(evaluation)}"
-            figures.append(
-                stage_figure(stage_rows({run.task: evaluation}), evaluation, metric=metric[0].upper() + metric[1:])
-            )
-    head = [
-        "Probe",
-        "Labelled data",
-        "Metric",
-        "Best stage",
-        "Value",
-        "Random weights",
-        "Gain, points",
-        "Supervised",
-        "Chance",
-    ]
-    rows = []
-    for evaluation in run.evaluations:
+            title = f"{probe_words(evaluation)}, {metric_words(evaluation)} by stage"
+            figures.append(stage_figure(stage_rows({run.task: evaluation}), evaluation, title=title))
+    head = ["Probe", "Labelled data", "Metric", "Best stage", "Value", "Random weights", "Gain, points"]
+    head += ["Supervised", "Chance"]
+    rows: list[list[Cell | str]] = []
+    for evaluation in in_order(run.evaluations):
         others = [(evaluation.get(key) or {}).get("value") for key in ("random", "supervised")]
         difference = gain(evaluation)
         values = [evaluation.get("value"), others[0]]

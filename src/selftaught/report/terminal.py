@@ -10,6 +10,9 @@ from selftaught.report.answer import gain, metric_words, number, percent, points
 from selftaught.report.read import finite
 from selftaught.report.tables import stage_names, stage_rows
 
+Row = tuple[str, Sequence[str | tuple[str, str]], bool]
+"""First cell, the others as text or (text, style), and whether the row is a quiet reference."""
+
 
 def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) -> None:
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
@@ -18,7 +21,7 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     stages = stage_names(rows.values())
     chance = percent(finite(evaluation.get("chance")))
     title = f"{probe_words(evaluation)}, {metric_words(evaluation)} in %, chance {chance}"
-    body = []
+    body: list[Row] = []
     for label, result in rows.items():
         values = result.get("stages") or {}
         cells = [_cell(values.get(s), bold=s == result.get("stage")) for s in stages]
@@ -34,7 +37,7 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
     probed = any(row.get("probe") for row in rows)
     head = ["", "task"] + (["probe", "stage", "vs random"] if probed else [])
     head += ["pretext", "chance", "RankMe", "alignment", "uniformity", "images/s", "steps"]
-    body = []
+    body: list[Row] = []
     for row in rows:
         probe, metric = row.get("probe") or {}, str(row.get("metric", ""))
         cells = [str(row.get("task"))]
@@ -60,7 +63,7 @@ def _cell(value: object, *, bold: bool) -> tuple[str, str]:
 def _print(
     title: str,
     head: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[str | tuple[str, str]], bool]],
+    rows: Sequence[Row],
     caption: str,
     file: TextIO | None,
 ) -> None:
