@@ -12,8 +12,6 @@ from torch.utils.hooks import RemovableHandle
 
 from selftaught.encoders.base import Encoder, Kind
 
-POOLS = {3: lambda x: x.mean(1), 4: lambda x: F.adaptive_avg_pool2d(x, 1), 5: lambda x: F.adaptive_avg_pool3d(x, 1)}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -26,8 +24,8 @@ class Layout:
         classifier: first parts of the state-dict keys that pretraining leaves out, e.g. ("fc.",).
         least_side: the smallest picture, in pixels, that comes through.
         patch: sides of pictures must be a multiple of this many pixels.
-        own_pool: pool by timm's own `forward_head` instead of the mean over all positions.
-        channels_last_axis: the network returns (N, H, W, C).
+        timm_pool: compute by timm's `forward_features` and pool by its `forward_head`.
+        channel_axis: where the network puts the channels of a 4-D map; 3 for (N, H, W, C).
     """
 
     stages: Mapping[str, str]
@@ -35,8 +33,25 @@ class Layout:
     classifier: tuple[str, ...] = ()
     least_side: int = 1
     patch: int = 1
-    own_pool: bool = False
-    channels_last_axis: bool = False
+    timm_pool: bool = False
+    channel_axis: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Python that makes the same network in its library, for whoever loads exported weights.
+
+    Attributes:
+        make: an expression for the library's own network, with its classifier.
+        make_headless: statements that make `model` as it was pretrained, without classifier.
+        changes: statements that give `model` the small stem; empty for the published network.
+        features: an expression for the pooled features of pictures `x` by that `model`.
+    """
+
+    make: str
+    make_headless: tuple[str, ...]
+    features: str
+    changes: tuple[str, ...] = ()
 
 
 @final
@@ -45,86 +60,84 @@ class StagedEncoder(Encoder):
 
     Attributes:
         net: the torchvision or timm network.
+        layout: where its features are.
+        origin: how the library makes it.
         stem: "standard" or "small", as built.
         size: side of the pictures it was built for, pixels.
-        changes: lines of Python that turn the library's `model` into this network (small stems); may be empty.
-        load: the Python expression that makes the library's network with its classifier.
     """
 
     def __init__(
         self,
         net: nn.Module,
         layout: Layout,
+        origin: Origin,
         *,
         name: str,
         kind: Kind,
         num_features: int,
         stem: str,
         size: int,
-        changes: tuple[str, ...] = (),
-        load: str = "",
     ) -> None:
         super().__init__()
+        check_side(name, layout, height=size, width=size)
         self.net = net
         self.layout = layout
+        self.origin = origin
         self.name = name
         self.kind = kind
         self.num_features = num_features
         self.stages = tuple(layout.stages)
         self.stem = stem
         self.size = size
-        self.changes = changes
-        self.load = load
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        captured: dict[str, Tensor] = {}
-        handles = [self._capture(stage, path, captured) for stage, path in self.layout.stages.items() if path]
+        outputs = self._read(x, self.stages)
+        return {stage: self._channels_first(outputs[stage]) for stage in self.stages}
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        last = self.stages[-1]
+        return self._channels_first(self._read(x, (last,))[last])
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = self.stages[-1]
+        output = self._read(x, (last,))[last]
+        if self.layout.timm_pool:
+            pooled: Tensor = self.net.forward_head(output, pre_logits=True)  # type: ignore[operator]
+            return pooled.flatten(1)
+        pool = F.adaptive_avg_pool3d if output.ndim == 5 else F.adaptive_avg_pool2d
+        return pool(output, 1).flatten(1)
+
+    def _read(self, x: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
+        """Outputs of `stages` from one pass. Hooks live as long as the pass, so copies and threads stay clean."""
+        check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
+        outputs: dict[str, Tensor] = {}
+        handles: list[RemovableHandle] = []
         try:
+            for stage in stages:
+                if path := self.layout.stages[stage]:
+                    handles.append(_keep_output(self.net.get_submodule(path), stage, outputs))
             last = self._trunk(x)
         finally:
             for handle in handles:
                 handle.remove()
-        captured.setdefault(self.stages[-1], last)
-        return {stage: self._channels_first(captured[stage]) for stage in self.stages}
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        return self._channels_first(self._last(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        last = self._last(x)
-        if self.layout.own_pool:
-            pooled: Tensor = self.net.forward_head(last, pre_logits=True)  # type: ignore[operator]
-            return pooled.flatten(1)
-        return POOLS[last.ndim](last).flatten(1)
-
-    def _last(self, x: Tensor) -> Tensor:
-        stage = self.stages[-1]
-        path = self.layout.stages[stage]
-        if not path:
-            return self._trunk(x)
-        captured: dict[str, Tensor] = {}
-        handle = self._capture(stage, path, captured)
-        try:
-            self._trunk(x)
-        finally:
-            handle.remove()
-        return captured[stage]
+        if not self.layout.stages[stages[-1]]:
+            outputs[stages[-1]] = last
+        return outputs
 
     def _trunk(self, x: Tensor) -> Tensor:
-        check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
-        if self.layout.own_pool:
-            return self.net.forward_features(x)  # type: ignore[operator, no-any-return]
-        out: Tensor = self.net.get_submodule(self.layout.trunk)(x)
-        return out
-
-    def _capture(self, stage: str, path: str, into: dict[str, Tensor]) -> RemovableHandle:
-        def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
-            into[stage] = output
-
-        return self.net.get_submodule(path).register_forward_hook(keep)
+        trunk = self.net.forward_features if self.layout.timm_pool else self.net.get_submodule(self.layout.trunk)
+        output: Tensor = trunk(x)  # type: ignore[operator]
+        return output
 
     def _channels_first(self, x: Tensor) -> Tensor:
-        return x.permute(0, 3, 1, 2) if self.layout.channels_last_axis and x.ndim == 4 else x
+        return x.movedim(self.layout.channel_axis, 1) if x.ndim == 4 else x
+
+
+def _keep_output(module: nn.Module, stage: str, outputs: dict[str, Tensor]) -> RemovableHandle:
+    def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
+        outputs[stage] = output
+
+    return module.register_forward_hook(keep)
 
 
 def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
@@ -134,9 +147,19 @@ def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
             f"encoder '{name}' needs pictures of at least {layout.least_side} x {layout.least_side} pixels, "
             f"got {height} x {width}; raise --size or choose --stem small"
         )
-    if height % layout.patch or width % layout.patch:
-        below = max(layout.patch, height // layout.patch * layout.patch)
+    patch = layout.patch
+    if height % patch or width % patch:
+        near = max(patch, height // patch * patch)
         raise ValueError(
-            f"encoder '{name}' needs sides that are a multiple of its {layout.patch}-pixel patches, "
-            f"got {height} x {width}; use --size {below} or {below + layout.patch}"
+            f"encoder '{name}' needs sides that are a multiple of its {patch}-pixel patches, "
+            f"got {height} x {width}; use --size {near} or {near + patch}"
         )
+
+
+def as_python(replaced: Mapping[str, nn.Module]) -> tuple[str, ...]:
+    """Statements that replace modules of `model`, e.g. `model.stem[0] = nn.Conv3d(...)`; a module prints as its call."""
+    lines = []
+    for path, module in replaced.items():
+        target = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
+        lines.append(f"model{target} = nn.{module!r}")
+    return tuple(lines)

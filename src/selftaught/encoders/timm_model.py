@@ -1,0 +1,130 @@
+"""Any timm model by name: convolutional networks by their `feature_info`, transformers by their blocks."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from selftaught.encoders.names import TIMM
+from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
+from selftaught.names import unknown_name
+
+LEAST_TOKENS_A_SIDE = 8
+"""Of a transformer with the small stem: 64 tokens are about what an 8 x 8 last map offers."""
+
+
+def build_timm_encoder(name: str, *, size: int, stem: str, small_by_default: bool) -> StagedEncoder:
+    """A timm model for (N, 3, H, W) pictures with fresh weights.
+
+    Args:
+        name: with its prefix, e.g. "timm:vit_small_patch16_224".
+        size: side of the pictures, pixels; transformers are made for it.
+        stem: "small" gives transformers patches small enough for 64 tokens; "auto" does so where it can.
+        small_by_default: what "auto" asks for.
+    """
+    model = name.removeprefix(TIMM)
+    if not timm.is_model(model):
+        known = timm.list_models()
+        near = unknown_name("timm model", model, known).partition(" Known: ")[0].rstrip(";")
+        raise ValueError(
+            f"{near}; timm {timm.__version__} has {len(known)} (python -c 'import timm; timm.list_models()')"
+        )
+    made = _create(model, [{"img_size": size, "dynamic_img_size": True}, {"img_size": size}, {}])
+    resolved = "standard"
+    if (stem == "small" or (stem == "auto" and small_by_default)) and _has_tokens(made[0]):
+        patches = {"img_size": size, "patch_size": _patch_for(size)}
+        try:
+            made = _create(model, [{**patches, "dynamic_img_size": True}, patches])
+            resolved = "small"
+        except (TypeError, ValueError, AssertionError):
+            pass  # patches of this size are beyond the model; said below where they were asked for
+    if stem == "small" and resolved != "small":
+        raise ValueError(f"encoder '{name}' has no small stem; use --stem standard, or an encoder of torchvision")
+    return _wrap(name, model, *made, size=size, stem=resolved)
+
+
+def _create(model: str, choices: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """The first choice of arguments the model knows; timm raises TypeError at an argument it does not."""
+    for arguments in choices[:-1]:
+        try:
+            return timm.create_model(model, pretrained=False, num_classes=0, **arguments), arguments
+        except TypeError:
+            continue
+    return timm.create_model(model, pretrained=False, num_classes=0, **choices[-1]), choices[-1]
+
+
+def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: int, stem: str) -> StagedEncoder:
+    patch = _patch_side(net) if _has_tokens(net) else 1
+    check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
+    # One pass without numbers tells the length of the features and refuses what the model cannot take.
+    shapes = copy.deepcopy(net).to("meta").eval()
+    try:
+        with torch.no_grad():
+            output = shapes.forward_features(torch.empty(1, 3, size, size, device="meta"))
+            num_features = int(shapes.forward_head(output, pre_logits=True).flatten(1).shape[1])
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"encoder '{name}' cannot take pictures of {size} x {size} pixels ({why}); change --size"
+        ) from error
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"encoder '{name}' gives {type(output).__name__} instead of one map of features; choose another"
+        )
+    channel_axis = 3 if output.ndim == 4 and getattr(net, "output_fmt", "NCHW") == "NHWC" else 1
+    written = "".join(f", {key}={value!r}" for key, value in arguments.items())
+    origin = Origin(make=f"timm.create_model({model!r}, num_classes=0{written})", make_headless=(), features="model(x)")
+    layout = Layout(
+        stages=_stages(net, output, channel_axis),
+        classifier=_classifier_keys(net),
+        patch=patch,
+        timm_pool=True,
+        channel_axis=channel_axis,
+    )
+    return StagedEncoder(net, layout, origin, name=name, kind="image", num_features=num_features, stem=stem, size=size)
+
+
+def _stages(net: Any, output: Tensor, channel_axis: int) -> dict[str, str]:
+    """Transformers: block1 ... blockL, the last after the final norm. Others: the modules of `feature_info`.
+
+    Where a network ends in more convolutions after the last of these (EfficientNet), its own end is a further stage.
+    """
+    modules = dict(net.named_modules())
+    info = [entry for entry in _feature_info(net) if entry["module"] in modules]
+    if _has_tokens(net):
+        paths = {f"block{i + 1}": entry["module"] for i, entry in enumerate(info)}
+    else:
+        paths = {entry["module"]: entry["module"] for entry in info}
+    width = output.shape[2] if output.ndim == 3 else output.shape[channel_axis]
+    ends_in_stage = bool(info) and info[-1]["num_chs"] == width
+    paths[list(paths)[-1] if ends_in_stage else "features"] = ""
+    return paths
+
+
+def _feature_info(net: Any) -> list[dict[str, Any]]:
+    return list(getattr(net, "feature_info", None) or [])
+
+
+def _has_tokens(net: Any) -> bool:
+    """A transformer of one resolution: blocks behind a patch embedding."""
+    info = _feature_info(net)
+    return bool(info) and hasattr(net, "patch_embed") and all(e["module"].startswith("blocks.") for e in info)
+
+
+def _patch_side(net: Any) -> int:
+    side = net.patch_embed.patch_size
+    return int(side if isinstance(side, int) else side[0])
+
+
+def _patch_for(size: int) -> int:
+    """The largest patch that divides `size` and leaves at least 8 of them a side."""
+    return max((p for p in range(1, size // LEAST_TOKENS_A_SIDE + 1) if size % p == 0), default=1)
+
+
+def _classifier_keys(net: Any) -> tuple[str, ...]:
+    named = (getattr(net, "default_cfg", None) or {}).get("classifier") or ()
+    return tuple(f"{path}." for path in ((named,) if isinstance(named, str) else named))
