@@ -157,7 +157,7 @@ def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
 
 
 def as_python(replaced: Mapping[str, nn.Module]) -> tuple[str, ...]:
-    """Statements that replace modules of `model`, e.g. `model.stem[0] = nn.Conv3d(...)`; a module prints as its call."""
+    """Statements that replace modules of `model`; a module prints as its call, as in `model.conv1 = nn.Conv2d(...)`."""
     lines = []
     for path, module in replaced.items():
         target = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
@@ -29,10 +30,8 @@ def build_timm_encoder(name: str, *, size: int, stem: str, small_by_default: boo
     model = name.removeprefix(TIMM)
     if not timm.is_model(model):
         known = timm.list_models()
-        near = unknown_name("timm model", model, known).partition(" Known: ")[0].rstrip(";")
-        raise ValueError(
-            f"{near}; timm {timm.__version__} has {len(known)} (python -c 'import timm; timm.list_models()')"
-        )
+        near = unknown_name("timm model", model, known).partition(" Known: ")[0]
+        raise ValueError(f"{near} timm.list_models() gives the {len(known)} names of timm {timm.__version__}")
     made = _create(model, [{"img_size": size, "dynamic_img_size": True}, {"img_size": size}, {}])
     resolved = "standard"
     if (stem == "small" or (stem == "auto" and small_by_default)) and _has_tokens(made[0]):
@@ -60,26 +59,12 @@ def _create(model: str, choices: list[dict[str, Any]]) -> tuple[Any, dict[str, A
 def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: int, stem: str) -> StagedEncoder:
     patch = _patch_side(net) if _has_tokens(net) else 1
     check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
-    # One pass without numbers tells the length of the features and refuses what the model cannot take.
-    shapes = copy.deepcopy(net).to("meta").eval()
-    try:
-        with torch.no_grad():
-            output = shapes.forward_features(torch.empty(1, 3, size, size, device="meta"))
-            num_features = int(shapes.forward_head(output, pre_logits=True).flatten(1).shape[1])
-    except (RuntimeError, AssertionError, AttributeError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"encoder '{name}' cannot take pictures of {size} x {size} pixels ({why}); change --size"
-        ) from error
-    if not isinstance(output, Tensor):
-        raise ValueError(
-            f"encoder '{name}' gives {type(output).__name__} instead of one map of features; choose another"
-        )
+    output, num_features, readable = _pass_without_numbers(name, net, size)
     channel_axis = 3 if output.ndim == 4 and getattr(net, "output_fmt", "NCHW") == "NHWC" else 1
     written = "".join(f", {key}={value!r}" for key, value in arguments.items())
     origin = Origin(make=f"timm.create_model({model!r}, num_classes=0{written})", make_headless=(), features="model(x)")
     layout = Layout(
-        stages=_stages(net, output, channel_axis),
+        stages=_stages(net, readable, output, channel_axis),
         classifier=_classifier_keys(net),
         patch=patch,
         timm_pool=True,
@@ -88,13 +73,42 @@ def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: i
     return StagedEncoder(net, layout, origin, name=name, kind="image", num_features=num_features, stem=stem, size=size)
 
 
-def _stages(net: Any, output: Tensor, channel_axis: int) -> dict[str, str]:
+def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, list[str]]:
+    """Shape of the last features, length of the pooled ones, and the modules whose output is one tensor.
+
+    Runs a copy that holds shapes only, so nothing is computed; refuses what the model cannot take.
+    """
+    shapes = copy.deepcopy(net).to("meta").eval()
+    modules = dict(shapes.named_modules())
+    seen: dict[str, object] = {}
+    for entry in _feature_info(net):
+        if entry["module"] in modules:
+            keep = partial(_keep, seen, entry["module"])
+            modules[entry["module"]].register_forward_hook(keep)
+    try:
+        with torch.no_grad():
+            output = shapes.forward_features(torch.empty(1, 3, size, size, device="meta"))
+            num_features = int(shapes.forward_head(output, pre_logits=True).flatten(1).shape[1])
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"encoder '{name}' cannot take {size} x {size} pixels ({why}); change --size") from error
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"encoder '{name}' gives {type(output).__name__} instead of one map of features; choose another"
+        )
+    return output, num_features, [path for path, value in seen.items() if isinstance(value, Tensor)]
+
+
+def _keep(seen: dict[str, object], path: str, _module: object, _args: object, output: object) -> None:
+    seen[path] = output
+
+
+def _stages(net: Any, readable: list[str], output: Tensor, channel_axis: int) -> dict[str, str]:
     """Transformers: block1 ... blockL, the last after the final norm. Others: the modules of `feature_info`.
 
     Where a network ends in more convolutions after the last of these (EfficientNet), its own end is a further stage.
     """
-    modules = dict(net.named_modules())
-    info = [entry for entry in _feature_info(net) if entry["module"] in modules]
+    info = [entry for entry in _feature_info(net) if entry["module"] in readable]
     if _has_tokens(net):
         paths = {f"block{i + 1}": entry["module"] for i, entry in enumerate(info)}
     else:
