@@ -105,11 +105,16 @@ def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
     options = {option.name: option for option in info.options}
     for name in given:
         if not options:
-            raise ValueError(f"task {info.name!r} has no settings, got --task.{name}")
+            raise ValueError(f"task {info.name!r} has no settings, got {task_flag(name)}")
         if name not in options:
             raise ValueError(unknown_name(f"setting of task {info.name!r}", name, list(options)))
     settings = {name: option.default for name, option in options.items() if option.has_default}
-    return settings | {name: typed(options[name], value, flag=f"--task.{name}") for name, value in given.items()}
+    return settings | {name: typed(options[name], value, flag=task_flag(name)) for name, value in given.items()}
+
+
+def task_flag(setting: str) -> str:
+    """The flag of a task's setting."""
+    return f"--task.{setting.replace('_', '-')}"
 
 
 def read_task(path: Path, *, name: str, family: str) -> TaskInfo:

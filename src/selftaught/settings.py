@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -38,11 +39,17 @@ def read_options(config: ast.ClassDef | None) -> tuple[Option, ...]:
     if config is None:
         return ()
     lines = [*config.body, ast.Pass()]
-    return tuple(
-        _option(line, help=_docstring(after))
-        for line, after in pairwise(lines)
-        if isinstance(line, ast.AnnAssign) and "ClassVar" not in ast.unparse(line.annotation)
-    )
+    options = []
+    for line, after in pairwise(lines):
+        if isinstance(line, ast.AnnAssign) and "ClassVar" not in ast.unparse(line.annotation):
+            assert isinstance(line.target, ast.Name)
+            default, has_default = _default(line.value)
+            options.append(
+                make_option(
+                    line.target.id, line.annotation, default=default, help=_docstring(after), has_default=has_default
+                )
+            )
+    return tuple(options)
 
 
 def typed(option: Option, value: Any, *, flag: str) -> Any:
@@ -59,7 +66,9 @@ def typed(option: Option, value: Any, *, flag: str) -> Any:
         raise ValueError(f"{flag} must be {describe(option)}, got {value!r}") from None
     for member in result if option.many else [result]:
         if option.choices and member not in option.choices:
-            raise ValueError(f"{flag} must be {describe(option)}, got {value!r}")
+            near = difflib.get_close_matches(str(member), [str(choice) for choice in option.choices], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{flag} must be {describe(option)}, got {value!r}{hint}")
     return result
 
 
@@ -86,10 +95,10 @@ def _one(option: Option, value: Any) -> Any:
     return _READ[option.type](value)
 
 
-def _option(line: ast.AnnAssign, *, help: str) -> Option:
-    assert isinstance(line.target, ast.Name)
-    hint, optional = _without_none(line.annotation)
-    many = isinstance(hint, ast.Subscript) and ast.unparse(hint.value) in {"tuple", "list", "Sequence"}
+def make_option(name: str, hint: ast.expr, *, default: Any, help: str, has_default: bool = True) -> Option:
+    """An option from the source of its type: int, float | None, tuple[float, float], Literal[2, 4], ..."""
+    hint, optional = _without_none(hint)
+    many = isinstance(hint, ast.Subscript) and ast.unparse(hint.value).split(".")[-1] in {"tuple", "list", "Sequence"}
     if many:
         assert isinstance(hint, ast.Subscript)
         hint = hint.slice.elts[0] if isinstance(hint.slice, ast.Tuple) else hint.slice
@@ -98,9 +107,8 @@ def _option(line: ast.AnnAssign, *, help: str) -> Option:
         allowed = ast.literal_eval(hint.slice)
         choices = allowed if isinstance(allowed, tuple) else (allowed,)
     kind = type(choices[0]).__name__ if choices else ast.unparse(hint)
-    default, has_default = _default(line.value)
     return Option(
-        name=line.target.id,
+        name=name,
         type=kind if kind in {"str", "int", "float", "bool"} else "str",  # type: ignore[arg-type]
         default=default,
         help=help,

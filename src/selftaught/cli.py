@@ -1,0 +1,154 @@
+"""The command line: each verb calls the public function of that name in `verbs`. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TextIO
+
+from selftaught import launch, verbs
+from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
+from selftaught.names import unknown_name
+from selftaught.settings import Option
+
+VERBS = ("tasks", "encoders", "pretrain", "evaluate", "compare", "embed", "search", "export", "report", "cache", "demo")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; 0, or 2 after an error that one line explains, or 130 when interrupted."""
+    launch.prepare()
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except ValueError as error:
+        print(f"selftaught: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        resumable = words[:1] == ["pretrain"]
+        hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
+        print(f"\nselftaught: interrupted{hint}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    name = words[0] if words else "--help"
+    if name in ("--version", "-V"):
+        from importlib.metadata import version
+
+        print(f"selftaught {version('selftaught')}")
+        return 0
+    if name.startswith("-"):
+        return _overview(words)
+    if name not in VERBS:
+        raise ValueError(unknown_name("verb", name, VERBS))
+    verb = read_verb(getattr(verbs, name))
+    task_options = _task_options(verb, words[1:])
+    parser = make_parser(verb, task_options, note=_note(verb))
+    try:
+        parsed, extra = parser.parse_known_args(words[1:])
+    except SystemExit:  # --help printed itself
+        return 0
+    reject(parser, extra)
+    arguments = read_values((*verb.positional, *verb.flags), parsed)
+    if verb.settings:
+        arguments |= read_values(verb.settings, parsed)
+        arguments["task_settings"] = read_values(task_options, parsed, prefix="task.")
+    if not parsed.json:
+        _show(name, verb.function(**arguments))
+        return 0
+    with _stdout_for_json() as stdout:
+        result = verb.function(**arguments)
+        stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
+    return 0
+
+
+def _overview(words: list[str]) -> int:
+    parser = Parser(
+        prog="selftaught",
+        description="Learn visual features from unlabelled images, videos and sound, and measure what they are worth.",
+        epilog="'selftaught VERB --help' lists the flags of a verb.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", "-V", action="store_true", help="print the version")
+    group = parser.add_subparsers(title="verbs", metavar="VERB")
+    for name in VERBS:
+        group.add_parser(name, help=read_verb(getattr(verbs, name)).summary, add_help=False)
+    try:
+        _, extra = parser.parse_known_args(words or ["--help"])
+    except SystemExit:
+        return 0
+    reject(parser, extra)
+    return 0
+
+
+def _note(verb: Verb) -> str:
+    """The last line of a verb's help."""
+    if verb.name == "pretrain":
+        return "A task's own settings are flags too: 'selftaught pretrain --task rotation --help' lists rotation's."
+    if verb.name == "compare":
+        return "With --tasks, --help also lists the settings of those tasks; one goes to every task that has it."
+    return ""
+
+
+def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
+    """Settings of the task or tasks named in `words`; of the default task only when a flag asks for one."""
+    if not verb.settings:
+        return []
+    from selftaught.catalogue import task_info
+
+    flag = "--tasks" if verb.name == "compare" else "--task"
+    given = [after for word, after in pairwise(words) if word == flag]
+    given += [word.split("=", 1)[1] for word in words if word.startswith(f"{flag}=")]
+    if not given and any(word.startswith("--task.") for word in words):
+        given = [str(run_options()["task"].default)]
+    names = [name for text in given[-1:] for name in text.split(",")]
+    options: dict[str, Option] = {}
+    for name in names:
+        options = {option.name: option for option in task_info(name).options} | options
+    return list(options.values())
+
+
+@contextlib.contextmanager
+def _stdout_for_json() -> Iterator[TextIO]:
+    """The real stdout; until the end, whatever else is printed, from C too, goes to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(kept, "w", encoding="utf-8") as stdout, contextlib.redirect_stdout(sys.stderr):  # noqa: PTH123
+        os.dup2(2, 1)
+        try:
+            yield stdout
+            stdout.flush()
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 1)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: no NaN, no paths, no numpy numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show(name: str, result: Any) -> None:
+    from selftaught.printing import show
+
+    show(name, result)

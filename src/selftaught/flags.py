@@ -1,0 +1,168 @@
+"""The flags of a verb, made from its function's signature and from the fields of `RunConfig`; no torch."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import re
+import textwrap
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from selftaught.config import RunConfig
+from selftaught.settings import Option, make_option, read_options, typed
+
+GROUPS = {
+    "what learns": ("task", "encoder", "size", "stem"),
+    "how long": ("epochs", "steps", "budget", "batch_size"),
+    "how it learns": ("optimizer", "lr", "weight_decay", "warmup", "clip", "accumulate"),
+    "the data": ("seed", "limit", "held_out", "store_size", "cache_limit", "workers", "download"),
+    "the machine": ("precision", "accelerator", "devices", "num_nodes", "strategy"),
+    "the run folder": (
+        "log_every", "evaluate_every", "checkpoint_every", "resume", "overwrite", "tensorboard"
+    ),
+}  # fmt: skip
+"""Headings of `pretrain --help`; a test holds that every field of RunConfig is under one."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are ValueErrors, printed by the command line as one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see '{self.prog} --help'")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """What a public function takes: positional arguments, flags of its own, and further settings of a run."""
+
+    name: str
+    function: Callable[..., Any]
+    summary: str
+    positional: tuple[Option, ...]
+    flags: tuple[Option, ...]
+    required: frozenset[str]
+    settings: tuple[Option, ...]
+
+
+def read_verb(function: Callable[..., Any]) -> Verb:
+    """From the signature, the type hints and the docstring."""
+    parameters = inspect.signature(function).parameters
+    docstring = inspect.getdoc(function) or ""
+    helps = _argument_helps(docstring)
+    hints = typing.get_type_hints(function)
+    named = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = {p.name: _option(p.name, hints[p.name], p.default, helps[p.name]) for p in named}
+    own = {"data", "task", *options}
+    return Verb(
+        name=function.__name__,
+        function=function,
+        summary=docstring.split("\n", 1)[0],
+        positional=tuple(options[p.name] for p in named if p.kind is not p.KEYWORD_ONLY),
+        flags=tuple(options[p.name] for p in named if p.kind is p.KEYWORD_ONLY),
+        required=frozenset(p.name for p in named if p.default is p.empty),
+        settings=tuple(o for o in run_options().values() if o.name not in own) if len(named) < len(parameters) else (),
+    )
+
+
+@functools.cache
+def run_options() -> dict[str, Option]:
+    """The fields of RunConfig, with the docstring under each; task_settings are flags of their own."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(RunConfig))).body[0]
+    assert isinstance(source, ast.ClassDef)
+    helps = {option.name: option.help for option in read_options(source)}
+    hints = typing.get_type_hints(RunConfig)
+    return {
+        field.name: _option(field.name, hints[field.name], field.default, helps[field.name])
+        for field in dataclasses.fields(RunConfig)
+        if field.name != "task_settings"
+    }
+
+
+def make_parser(verb: Verb, task_options: Sequence[Option], *, note: str) -> Parser:
+    """The verb's parser; every value is kept as text until `read_values`."""
+    parser = Parser(
+        prog=f"selftaught {verb.name}", usage=_usage(verb), description=verb.summary, epilog=note, allow_abbrev=False
+    )
+    for option in verb.positional:
+        count = {"nargs": "*" if option.many else "?"} if option.name not in verb.required else {}
+        parser.add_argument(option.name, metavar=option.name.upper(), help=_help(option), **count)  # type: ignore[arg-type]
+    grouped = {name: title for title, names in GROUPS.items() for name in names} if verb.settings else {}
+    groups: dict[str, Any] = {title: parser.add_argument_group(title) for title in GROUPS if grouped}
+    for option in [*verb.flags, *verb.settings]:
+        add_flag(groups.get(grouped.get(option.name, ""), parser), option, required=option.name in verb.required)
+    if task_options:
+        group = parser.add_argument_group("the task")
+        for option in task_options:
+            add_flag(group, option, prefix="task.")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout, all else on stderr")
+    return parser
+
+
+def add_flag(group: Any, option: Option, *, prefix: str = "", required: bool = False) -> None:
+    """`--name VALUE`, or `--name` alone for a switch that is off by default."""
+    help = _help(option)
+    if not required and option.default not in (None, False) and "default" not in help.lower():
+        default = ",".join(map(str, option.default)) if option.many else option.default
+        help = f"{help} (default: {default})"
+    flag = f"--{prefix}{option.name}".replace("_", "-")
+    if option.type == "bool" and option.default is False:
+        group.add_argument(flag, dest=prefix + option.name, help=help, action="store_const", const="true")
+        return
+    words = {"int": "N", "float": "X", "str": option.name.upper(), "bool": "true|false"}
+    metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else words[option.type]
+    group.add_argument(flag, dest=prefix + option.name, help=help, metavar=metavar, required=required)
+
+
+def read_values(options: Iterable[Option], parsed: argparse.Namespace, *, prefix: str = "") -> dict[str, Any]:
+    """The values that were given, typed; what was not given is left to the function's defaults."""
+    values = {}
+    for option in options:
+        text = getattr(parsed, prefix + option.name)
+        if text is not None and text != []:
+            flag = f"--{prefix}{option.name}".replace("_", "-")
+            values[option.name] = typed(option, text, flag=flag)
+    return values
+
+
+def reject(parser: Parser, extra: Sequence[str]) -> None:
+    """One sentence for what the parser did not know, with the near matches."""
+    if not extra:
+        return
+    flag = next((word.split("=")[0] for word in extra if word.startswith("-")), None)
+    if flag is None:
+        raise ValueError(f"{extra[0]!r} is one argument too many; see '{parser.prog} --help'")
+    known = [name for name in parser._option_string_actions if name.startswith("--")]
+    near = difflib.get_close_matches(flag, known, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ValueError(f"unknown flag {flag}; {hint}see '{parser.prog} --help' for all of them")
+
+
+def _usage(verb: Verb) -> str:
+    """The verb with all it must be given; the flags are listed below it anyway."""
+    needed = [f"--{o.name} {o.name.upper()}".replace("_", "-") for o in verb.flags if o.name in verb.required]
+    places = [o.name.upper() if o.name in verb.required else f"[{o.name.upper()} ...]" for o in verb.positional]
+    return " ".join(["selftaught", verb.name, *places, *needed, "[flags]"])
+
+
+def _help(option: Option) -> str:
+    return option.help.rstrip(".").replace("%", "%%")
+
+
+def _option(name: str, hint: Any, default: Any, help: str) -> Option:
+    source = ast.parse(inspect.formatannotation(hint), mode="eval").body
+    missing = default is inspect.Parameter.empty or default is dataclasses.MISSING
+    return make_option(name, source, default=None if missing else default, help=help, has_default=not missing)
+
+
+def _argument_helps(docstring: str) -> dict[str, str]:
+    """Lines such as `size: side of the pictures.` under Args."""
+    part = re.search(r"^Args:\n((?:[ ]{4}.*\n?|\n)+)", docstring + "\n", flags=re.MULTILINE)
+    lines = re.split(r"\n {4}(?! )", "\n" + part[1].rstrip()) if part else []
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): " ".join(text.split()) for name, text in pairs}

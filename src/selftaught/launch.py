@@ -1,0 +1,50 @@
+"""How many threads compute and how they wait, chosen by the command line before torch is loaded.
+
+OpenMP reads its settings once, when torch loads it, and by default its threads spin at every barrier. Where another
+process takes one of the cores, the spinning threads hold the core that the late one is waiting for, and a step can
+take ten times as long. Threads that sleep instead share the machine. Only the command line does this: a library that
+set environment variables would change the program it is imported into.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+
+
+def prepare() -> None:
+    """Set the OpenMP variables the user has not set; of no use, and not done, once torch is loaded."""
+    if "torch" not in sys.modules:
+        os.environ.update(thread_settings(os.environ, cores=available_cores()))
+
+
+def thread_settings(environment: Mapping[str, str], *, cores: int) -> dict[str, str]:
+    """What to add to the environment: sleeping threads, as many as there are cores."""
+    wanted = {"OMP_NUM_THREADS": str(cores)}
+    if "OMP_WAIT_POLICY" not in environment and "GOMP_SPINCOUNT" not in environment:
+        wanted |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    return {name: value for name, value in wanted.items() if name not in environment}
+
+
+def available_cores() -> int:
+    """Cores this process may use: its CPU affinity and its container's quota, not what the machine has."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(affinity, _quota())))
+
+
+def _quota() -> float:
+    """Cores a container may use, by cgroup version 2 or 1; infinite where nothing says so."""
+    for path in _QUOTAS:
+        try:
+            text = path.read_text().split()
+            period = text[1] if len(text) > 1 else path.with_name("cpu.cfs_period_us").read_text()
+            if text[0] not in {"max", "-1"}:
+                return float(text[0]) / float(period)
+        except (OSError, ValueError, IndexError):
+            continue
+    return math.inf

@@ -1,0 +1,308 @@
+"""The public functions, which are also the verbs of the command line: same names, same arguments, same defaults.
+
+The first line of a docstring is the verb's help, each line under Args the help of its flag. Everything heavy is
+imported inside the functions, so that importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from selftaught.config import Accelerator, Optimizer, Precision, RunConfig, Stem
+
+if TYPE_CHECKING:
+    from selftaught.encoders.base import Encoder
+
+Json = dict[str, Any]
+File = str | Path
+Probe = Literal["linear", "knn"]
+Checkpoint = Literal["last", "best"]
+
+
+class RunSettings(TypedDict, total=False):
+    """The settings of `RunConfig` that `pretrain` and `compare` take by name; see there for what each does."""
+
+    task_settings: dict[str, Any]
+    encoder: str
+    size: int
+    stem: Stem
+    epochs: float | None
+    steps: int | None
+    budget: str | None
+    batch_size: int
+    optimizer: Optimizer
+    lr: float | None
+    weight_decay: float | None
+    warmup: float
+    accumulate: int
+    clip: float | None
+    precision: Precision
+    accelerator: Accelerator
+    devices: int
+    num_nodes: int
+    strategy: Literal["auto", "ddp"]
+    seed: int
+    limit: int | None
+    held_out: float
+    store_size: int | None
+    cache_limit: float
+    workers: int | None
+    download: bool
+    log_every: int
+    evaluate_every: float
+    checkpoint_every: int | None
+    resume: bool
+    overwrite: bool
+    tensorboard: bool
+
+
+def tasks() -> list[Json]:
+    """List the pretext tasks."""
+    from selftaught.catalogue import list_tasks
+
+    return [
+        {"name": t.name, "family": t.family, "kind": t.kind, "needs": list(t.needs), "paper": t.paper, "year": t.year}
+        for t in list_tasks()
+    ]
+
+
+def encoders() -> list[Json]:
+    """List the encoders; timm:MODEL gives any model of timm."""
+    from selftaught.encoders.names import encoder_names
+
+    return [{"name": e.name, "kind": e.kind, "family": e.family, "stages": list(e.stages)} for e in encoder_names()]
+
+
+def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[RunSettings]) -> Json:
+    """Learn an encoder from unlabelled data by a pretext task.
+
+    Args:
+        data: folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos,
+            or demo.
+        out: run folder to write.
+        task: a name from `selftaught tasks`, package.module or path/to/file.py of your own.
+        settings: fields of `RunConfig`.
+
+    Returns:
+        The run's summary.json, and its folder under "run".
+    """
+    config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
+    from selftaught.train import train
+
+    return _summary(train(config))
+
+
+def evaluate(
+    run: File,
+    labelled: File,
+    *,
+    probe: Probe = "linear",
+    fraction: float = 1.0,
+    supervised: bool = False,
+    part: str = "encoder",
+    checkpoint: Checkpoint = "last",
+    k: int = 20,
+    limit: int | None = None,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    download: bool = False,
+) -> Json:
+    """Measure what a run's encoder is worth on labelled data, beside the same encoder with random weights.
+
+    Args:
+        run: run folder of a pretrain command.
+        labelled: data with labels, in any form that pretrain reads.
+        probe: linear reads every stage, knn the pooled features.
+        fraction: share of the training labels the probe may see, such as 0.01.
+        supervised: also train the same encoder with the labels, at the run's number of steps.
+        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        checkpoint: the last one, or the best by the held-out pretext metric.
+        k: neighbours that vote in knn.
+        limit: use at most this many training samples, the same share of every class.
+        seed: seed of the labels chosen and of the supervised encoder.
+        accelerator: where to compute.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+    """
+    from selftaught.evaluate import evaluate_run
+
+    return evaluate_run(
+        str(run),
+        str(labelled),
+        probe=probe,
+        fraction=fraction,
+        supervised=supervised,
+        part=part,
+        checkpoint=checkpoint,
+        k=k,
+        limit=limit,
+        seed=seed,
+        accelerator=accelerator,
+        download=download,
+    )
+
+
+def compare(
+    data: File,
+    *,
+    tasks: Sequence[str],
+    out: File,
+    labelled: File | None = None,
+    probe: Probe = "linear",
+    fraction: float = 1.0,
+    supervised: bool = False,
+    **settings: Unpack[RunSettings],
+) -> Json:
+    """Find the pretext task that suits the data: same encoder, data and budget for each, one table and page.
+
+    Args:
+        data: data to learn from, in any form that pretrain reads.
+        tasks: names with commas between, such as rotation,simclr.
+        out: folder to write; one run folder for each task goes into it, and report.html.
+        labelled: data with labels to rank the tasks by; without, the label-free figures rank them.
+        probe: linear reads every stage, knn the pooled features.
+        fraction: share of the training labels the probe may see, such as 0.01.
+        supervised: also train the same encoder with the labels, for the table.
+        settings: fields of `RunConfig`; task settings go to every task that has them.
+    """
+    names = tasks.split(",") if isinstance(tasks, str) else list(tasks)
+    config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
+    from selftaught.compare import compare_tasks
+    from selftaught.report import write_report
+
+    result = compare_tasks(
+        config,
+        names,
+        labelled=None if labelled is None else str(labelled),
+        probe=probe,
+        fraction=fraction,
+        supervised=supervised,
+    )
+    return result | {"report": str(write_report(Path(out)))}
+
+
+def embed(
+    run: File,
+    data: File,
+    *,
+    out: File,
+    split: Literal["all", "train", "held_out", "test"] = "all",
+    part: str = "encoder",
+    checkpoint: Checkpoint = "last",
+    download: bool = False,
+) -> Json:
+    """Write the vector of every sample, with its path and label, to a Parquet file.
+
+    Args:
+        run: run folder of a pretrain command.
+        data: data to embed, in any form that pretrain reads.
+        out: Parquet file to write, with the columns id, path, label where there are labels, and vector.
+        split: part of the data to embed.
+        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        checkpoint: the last one, or the best by the held-out pretext metric.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+    """
+    from selftaught.embed import embed_data
+
+    written = embed_data(str(run), str(data), out, split=split, part=part, checkpoint=checkpoint, download=download)
+    return {"out": str(written)}
+
+
+def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
+    """Find the pictures most like a query picture.
+
+    Args:
+        run: run folder of a pretrain command.
+        data: data to search, in any form that pretrain reads.
+        query: picture to look for the like of.
+        top: how many to show.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+    """
+    from selftaught.embed import search_data
+
+    return search_data(str(run), str(data), query, top, download=download)
+
+
+def export(
+    run: File,
+    *,
+    out: File,
+    format: Literal["torch", "safetensors", "onnx"] = "torch",
+    part: str = "encoder",
+    checkpoint: Checkpoint = "last",
+) -> Json:
+    """Write the encoder for use elsewhere, under the weight names of torchvision or timm.
+
+    Args:
+        run: run folder of a pretrain command.
+        out: file to write.
+        format: torch and safetensors hold a plain state dict, onnx the network itself.
+        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        checkpoint: the last one, or the best by the held-out pretext metric.
+    """
+    from selftaught.export import export_encoder
+    from selftaught.run import load_encoder, read_config
+
+    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
+    written = export_encoder(encoder, Path(out), format=format, size=read_config(run).size)
+    return {"out": str(written), "format": format, "part": part, "encoder": encoder.name}
+
+
+def report(folder: File, *, out: File | None = None) -> Json:
+    """Write the page of a run, of several runs in one folder, or of a comparison: one HTML file.
+
+    Args:
+        folder: run folder, folder of run folders, or folder of a comparison.
+        out: HTML file to write; report.html in the folder unless given.
+    """
+    from selftaught.report import write_report
+
+    return {"out": str(write_report(Path(folder), Path(out) if out else None))}
+
+
+def cache(keys: Sequence[str] = (), *, clear: bool = False) -> list[Json]:
+    """List the packed stores in the cache folder, or remove them.
+
+    Args:
+        keys: stores to list or remove, or how their keys begin; all of them unless given.
+        clear: remove them.
+    """
+    from selftaught.store_folder import clear_stores, list_stores
+
+    chosen = keys.split(",") if isinstance(keys, str) else list(keys)
+    stores = [store for store in list_stores() if not chosen or store.key.startswith(tuple(chosen))]
+    if clear and (stores or chosen):
+        clear_stores(chosen or None)
+    return [vars(store) | {"path": str(store.path), "removed": clear} for store in stores]
+
+
+def demo(*, out: str = "selftaught-demo") -> Json:
+    """Learn from the photographs that come with the package and compare with random weights; at most 5 minutes.
+
+    Args:
+        out: run folder to write; an earlier demo in it is replaced.
+    """
+    from selftaught.demo import run_demo
+
+    return run_demo(Path(out))
+
+
+def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "last") -> Encoder:
+    """The pretrained encoder of a run: a torch module on the CPU, in evaluation mode.
+
+    Args:
+        run: run folder.
+        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        checkpoint: the last one, or the best by the held-out pretext metric.
+    """
+    from selftaught.run import load_encoder
+
+    return load_encoder(run, part=part, checkpoint=checkpoint)
+
+
+def _summary(run: Path) -> Json:
+    import json
+
+    summary: Json = json.loads((run / "summary.json").read_text())
+    return summary | {"run": str(run)}

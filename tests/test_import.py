@@ -1,0 +1,123 @@
+"""Imports go one way, files stay small, names say what a thing is. Read from the source text, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "selftaught"
+FILES = sorted(path for folder in ("src", "tests", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = [path for path in FILES if PACKAGE in path.parents]
+TASKS = [path for path in sorted((PACKAGE / "tasks").rglob("*.py")) if path.name not in ("__init__.py", "base.py")]
+HEAVY = {"torch", "torchvision", "timm", "lightning_fabric", "numpy", "cv2", "av", "plotly", "pyarrow", "rich"}
+TORCHLESS = (
+    *("__init__", "__main__", "batch", "catalogue", "cli", "config", "flags"),
+    *("launch", "names", "printing", "settings", "verbs"),
+)
+
+# part of the package -> what it must not import from the package, at any level of a file
+FORBIDDEN = {
+    "tasks": ("sources", "store", "probes", "train", "run", "cli", "verbs", "report", "evaluate", "compare"),
+    "encoders": ("sources", "store", "tasks", "probes", "train", "run", "cli", "verbs", "report"),
+    "ops": ("sources", "store", "tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report"),
+    "sources": ("tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report", "ops"),
+    "probes": ("tasks", "train", "cli", "verbs", "report", "sources"),
+    "config": ("sources", "store", "tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report"),
+}
+
+
+def imports(path: Path, *, nested: bool = True) -> set[str]:
+    """Modules a file imports, as written; those under TYPE_CHECKING are not imports."""
+    tree = ast.parse(path.read_text())
+    tree.body = [n for n in tree.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
+    found: set[str] = set()
+    for node in ast.walk(tree) if nested else tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+@pytest.mark.parametrize("part", FORBIDDEN)
+def test_imports_go_one_way(part: str) -> None:
+    files = sorted((PACKAGE / part).rglob("*.py")) or [PACKAGE / f"{part}.py"]
+    for path in files:
+        parts = {name.split(".")[1] for name in imports(path) if name.startswith("selftaught.")}
+        assert not parts & set(FORBIDDEN[part]), path
+
+
+def test_the_report_reads_run_folders_only() -> None:
+    allowed = {"selftaught", "plotly", "rich", "PIL"} | set(sys.stdlib_module_names)
+    for path in (PACKAGE / "report").rglob("*.py"):
+        assert {name.split(".")[0] for name in imports(path)} <= allowed, path
+        inside = {name for name in imports(path) if name.startswith("selftaught.")}
+        assert all(name.startswith("selftaught.report") for name in inside), path
+
+
+@pytest.mark.parametrize("name", TORCHLESS)
+def test_what_answers_help_imports_nothing_heavy(name: str) -> None:
+    found = {module.split(".")[0] for module in imports(PACKAGE / f"{name}.py", nested=False)}
+    assert not found & HEAVY
+
+
+def test_importing_the_library_imports_no_torch() -> None:
+    code = "import sys, selftaught; selftaught.pretrain; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_public_names_outlive_the_modules_of_the_same_name() -> None:
+    code = (
+        "import selftaught, selftaught.tasks.base, selftaught.encoders, selftaught.report, selftaught.catalogue\n"
+        "from selftaught.tasks.base import PretextTask\n"
+        "assert selftaught.PretextTask is PretextTask and callable(selftaught.report)\n"
+        "assert selftaught.tasks()[0]['name'] and selftaught.encoders()[0]['name']\n"
+        "assert selftaught.catalogue.list_tasks()\n"
+        "from selftaught import *\n"
+        "assert tasks is selftaught.tasks\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    import selftaught
+
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        selftaught.nothing_like_it  # noqa: B018
+
+
+def test_names_say_what_a_thing_is() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert not [path for path in FILES if path.stem in vague]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_every_task_file_has_its_test_file(path: Path) -> None:
+    place = path.relative_to(PACKAGE).parent
+    assert (ROOT / "tests" / place / f"test_{path.stem}.py").is_file()
+
+
+def test_every_task_is_final() -> None:
+    for path in TASKS:
+        bases = [
+            ast.unparse(base)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ClassDef)
+            for base in node.bases
+        ]
+        assert set(bases) <= {"PretextTask", "nn.Module", "NamedTuple", "Generic"}, path

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selftaught import launch
+
+NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")
+SHOW = f"import os, sys; print([os.environ.get(n) for n in {NAMES}], 'torch' in sys.modules)"
+
+
+def child(code: str, **environment: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if name not in NAMES}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_command_line_sets_them_before_torch_is_loaded() -> None:
+    cores = str(launch.available_cores())
+    code = f"from selftaught.cli import main; main(['tasks', '--json']); {SHOW}"
+    assert child(code).splitlines()[-1] == f"['PASSIVE', '0', '{cores}'] False"
+
+
+def test_the_library_sets_nothing() -> None:
+    assert child(f"import selftaught, selftaught.verbs; {SHOW}") == "[None, None, None] False"
+
+
+def test_what_the_user_set_stays() -> None:
+    code = f"from selftaught import launch; launch.prepare(); {SHOW}"
+    assert child(code, OMP_WAIT_POLICY="ACTIVE", OMP_NUM_THREADS="1") == "['ACTIVE', None, '1'] False"
+
+
+def test_torch_computes_with_the_threads_chosen() -> None:
+    code = "from selftaught import launch; launch.prepare(); import torch; print(torch.get_num_threads())"
+    assert child(code) == str(launch.available_cores())
+
+
+@pytest.mark.parametrize(("text", "cores"), [("150000 100000", 2), ("max 100000", 8), ("100000 100000", 1), ("", 8)])
+def test_a_containers_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, cores: int) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr(launch, "_QUOTAS", (tmp_path / "cpu.max",))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert launch.available_cores() == cores
+
+
+def test_a_version_1_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpu.cfs_quota_us").write_text("300000\n")
+    (tmp_path / "cpu.cfs_period_us").write_text("100000\n")
+    monkeypatch.setattr(launch, "_QUOTAS", (tmp_path / "absent", tmp_path / "cpu.cfs_quota_us"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert launch.available_cores() == 3
