@@ -55,11 +55,13 @@ class Samples(Protocol):
     side: int
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...] | None
-    keys: Sequence[str]
     skipped: list[tuple[str, str]]
     source_of: NDArray[np.int64]
 
     def __len__(self) -> int: ...
+
+    @property
+    def keys(self) -> Sequence[str]: ...
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """Rows as one batch.
@@ -69,6 +71,14 @@ class Samples(Protocol):
             draws: (N, 3) float64 in [0, 1): position of the square window along y and x where the picture is not
                 square (0.5 is the middle), then the start of the clip in its video.
         """
+        ...
+
+    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+        """Draws (N, 3) that keep clips of one video `sampling.min_gap` seconds apart; as they are for pictures."""
+        ...
+
+    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
+        """Draws (count, 3) of each deterministic view: `clips` evenly over a video, one at the centre of a picture."""
         ...
 
 

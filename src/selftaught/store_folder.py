@@ -48,16 +48,23 @@ def stores_root() -> Path:
     return cache_root() / "stores"
 
 
+def find_store(key: str) -> tuple[Path, dict[str, Any]] | None:
+    """The folder of the whole store `key` and its meta data, or None."""
+    folder = stores_root() / key
+    meta = _meta(folder)
+    return None if meta is None else (folder, meta)
+
+
 def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
     """The folder of store `key` and its meta data; `build` fills an empty folder and returns them where it is absent.
 
     The folder gets its name only when it is whole. Another process that wants the same store waits for the first and
     takes what that built; the lock goes with the process that held it, so a killed one blocks nobody.
     """
-    folder = stores_root() / key
-    found = _meta(folder)
+    found = find_store(key)
     if found is not None:
-        return folder, found
+        return found
+    folder = stores_root() / key
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as refused:
@@ -66,9 +73,9 @@ def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Pa
             "set the environment variable SELFTAUGHT_CACHE to a folder you may write to"
         ) from refused
     with FileLock(folder.with_name(f".{key}.lock")):
-        found = _meta(folder)
+        found = find_store(key)
         if found is not None:
-            return folder, found
+            return found
         for left in folder.parent.glob(f".{key}.*.part"):
             shutil.rmtree(left, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".part", dir=folder.parent))

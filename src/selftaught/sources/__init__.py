@@ -1,0 +1,143 @@
+"""Where samples come from: a path or a name says which source it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selftaught.names import unknown_name
+from selftaught.sources.torchvision_names import TORCHVISION_NAMES
+
+if TYPE_CHECKING:
+    from selftaught.sources.base import Source
+
+_MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels"}
+
+
+def open_source(
+    data: str, *, split: str, needs: frozenset[str], download: bool = False, seed: int = 0, held_out: float = 0.1
+) -> Source:
+    """Open one split of the data; no picture and no frame is decoded.
+
+    A data set's own name (`cifar10`, `demo`, `synthetic`) goes before a folder of the same name; write ./cifar10 for
+    the folder.
+
+    Args:
+        data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
+            data set name, hf:OWNER/NAME, folder of videos, demo, or synthetic.
+        split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
+        needs: of "image", "video", "audio", "label": what the task or probe asks for.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+        seed: of the share that is held out where the data have no splits.
+        held_out: that share, in [0, 1).
+    """
+    source = _by_name(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if source is None:
+        source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out)
+    source.name = data
+    _refuse_lack(source, needs)
+    return source
+
+
+def _by_name(
+    data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float
+) -> Source | None:
+    if data == "demo":
+        from selftaught.sources.demo import open_demo
+
+        return open_demo(split, needs, seed, held_out)
+    if data == "synthetic" or data.startswith("synthetic:"):
+        from selftaught.sources.synthetic import open_synthetic
+
+        return open_synthetic(data, split=split, seed=seed, held_out=held_out)
+    if data.startswith("hf:"):
+        from selftaught.sources.hub import open_hub
+
+        return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if data.lower() in TORCHVISION_NAMES:
+        from selftaught.sources.torchvision_data import open_torchvision
+
+        return open_torchvision(data.lower(), split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if "://" in data or data.endswith((".tar", ".tar.gz", ".tgz")):
+        from selftaught.sources.webdataset import open_webdataset
+
+        return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
+    return None
+
+
+def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+    path = Path(data).expanduser()
+    archive = next((p for p in (path, *path.parents) if p.suffix.lower() == ".zip" and p.is_file()), None)
+    if archive is not None:
+        from selftaught.sources.zip_folder import open_zip_folder
+
+        inside = path.relative_to(archive).as_posix().removeprefix(".")
+        return open_zip_folder(archive, split=split, needs=needs, seed=seed, held_out=held_out, inside=inside)
+    if path.is_dir():
+        return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
+    if path.is_file():
+        if path.suffix.lower() in (".parquet", ".pq"):
+            from selftaught.sources.parquet import open_parquet
+
+            return open_parquet([path], split=split, needs=needs, seed=seed, held_out=held_out)
+        raise ValueError(
+            f"{data} is a single file of kind {path.suffix or '(none)'}; "
+            "give the folder it lies in, or a .zip, .parquet or .tar file"
+        )
+    known = ["demo", "synthetic", *TORCHVISION_NAMES]
+    raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
+
+
+def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+    """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
+    from selftaught.sources.image_folder import find_files, is_picture, open_image_folder
+    from selftaught.sources.video_folder import is_video, open_video_folder
+
+    files = find_files(path)
+    pictures = sum(is_picture(found.key) for found in files)
+    videos = sum(is_video(found.key) for found in files)
+    if videos and (needs & {"video", "audio"} or not pictures):
+        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
+    if pictures:
+        return open_image_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
+    by_suffix = {
+        suffix: [path / found.key for found in files if found.key.lower().endswith(suffix)]
+        for suffix in (".parquet", ".tar", ".zip")
+    }
+    if by_suffix[".parquet"]:
+        from selftaught.sources.parquet import open_parquet
+
+        return open_parquet(by_suffix[".parquet"], split=split, needs=needs, seed=seed, held_out=held_out)
+    if by_suffix[".tar"]:
+        from selftaught.sources.webdataset import open_webdataset
+
+        return open_webdataset(str(path / "*.tar"), split=split, needs=needs, seed=seed, held_out=held_out)
+    if len(by_suffix[".zip"]) == 1:
+        return _by_path(str(by_suffix[".zip"][0]), split=split, needs=needs, seed=seed, held_out=held_out)
+    if by_suffix[".zip"]:
+        names = ", ".join(file.name for file in by_suffix[".zip"][:5])
+        raise ValueError(f"{path} holds {len(by_suffix['.zip'])} zip archives ({names}); give one of them")
+    raise ValueError(
+        f"{path} holds no pictures, videos, .parquet, .tar or .zip files among its {len(files)} files; "
+        "give the folder that does"
+    )
+
+
+def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
+    # A frame of a video is a picture, so videos serve whoever needs pictures.
+    has = source.provides | ({"image"} if "video" in source.provides else set())
+    lacks = sorted(needs - has, key=list(_MODALITIES).index)
+    if not lacks:
+        return
+    held = " and ".join(_MODALITIES[kind] for kind in _MODALITIES if kind in source.provides)
+    first = source.entries[0].key if len(source) else "nothing"
+    do = {
+        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)",
+        "audio": "give a folder of videos that have a sound track",
+        "label": "put the files of each class into a folder of their own, or add a labels.csv with columns file,label",
+    }
+    raise ValueError(
+        f"{_MODALITIES[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
+        if lacks[0] != "audio"
+        else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
+    )

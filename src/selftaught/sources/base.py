@@ -29,6 +29,7 @@ class Source(ABC):
     """One split of one data set. Opening it reads no pixel; `read` may be called from several threads.
 
     Attributes:
+        name: how the data were asked for, for messages.
         provides: "image" or "video" (with "audio" where there is sound), and "label" where there are labels.
         classes: names of the class indices, or None.
         entries: in a stable, sorted order.
@@ -36,6 +37,7 @@ class Source(ABC):
         random_access: whether `read` of any one entry is as fast as reading in order.
     """
 
+    name: str = "the data"
     provides: frozenset[str]
     classes: tuple[str, ...] | None
     entries: Sequence[Entry]

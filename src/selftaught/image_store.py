@@ -1,0 +1,208 @@
+"""Samples of an image source: gathered from the packed file, or decoded on the fly with the very same result."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.image_fit import fit, window
+from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
+from selftaught.sources.base import digest
+from selftaught.store import HostBatch
+from selftaught.store_folder import find_or_build, find_store
+
+if TYPE_CHECKING:
+    from selftaught.batch import Sampling
+    from selftaught.sources.base import Source
+    from selftaught.store import Progress, Samples
+
+_FORMAT = "1"
+"""Raise it when the bytes of a store or the geometry of `fit` change."""
+_DROP_AFTER = 256 << 20
+"""Bytes read between two releases of the mapped pages."""
+
+
+def open_image_samples(
+    source: Source, *, side: int, cache_limit_gb: float, workers: int | None, progress: Progress | None
+) -> Samples:
+    """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit."""
+    keys = {kind: digest(["images", kind, _FORMAT, source.fingerprint, str(side)]) for kind in ("packed", "index")}
+    limit = cache_limit_gb * 1e9
+    for kind in ("packed", "index"):
+        # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
+        found = find_store(keys[kind])
+        if found is not None and (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
+            return _open(source, *found, workers=workers)
+    _refuse_empty(source)
+    packed_side, estimated_bytes = look_ahead(source, side=side)
+    kind = "packed" if estimated_bytes <= limit else "index"
+
+    def build(folder: Path) -> dict[str, Any]:
+        index = pack(
+            source,
+            folder,
+            side=packed_side,
+            workers=workers or usable_cores(),
+            keep_pixels=kind == "packed",
+            progress=progress,
+        )
+        if not len(index.source_of):
+            key, why = index.skipped[0]
+            raise ValueError(
+                f"none of the {len(source)} pictures of {source.name} can be read; the first, {key}: {why}"
+            )
+        return {
+            "kind": "images" if kind == "packed" else "images, index only",
+            "packed": kind == "packed",
+            "data": source.name,
+            "samples": len(index.source_of),
+            "side": packed_side,
+            "estimated_bytes": estimated_bytes,
+        }
+
+    try:
+        found = find_or_build(keys[kind], build)
+    except OSError as refused:
+        if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(
+            f"the packed store of {source.name} needs about {estimated_bytes / 1e9:.1f} GB and the disk is full; "
+            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
+        ) from refused
+    return _open(source, *found, workers=workers)
+
+
+def _refuse_empty(source: Source) -> None:
+    if not len(source):
+        raise ValueError(f"{source.name} holds no pictures")
+
+
+def _open(source: Source, folder: Path, meta: dict[str, Any], *, workers: int | None) -> Samples:
+    index = PackedIndex.load(folder)
+    if meta["packed"]:
+        return PackedImages(source, index, side=meta["side"], file=folder / PIXELS)
+    return LiveImages(source, index, side=meta["side"], workers=workers or 1)
+
+
+class _ImageSamples:
+    """What the packed and the live samples share: the index of the readable pictures."""
+
+    def __init__(self, source: Source, index: PackedIndex, *, side: int) -> None:
+        self.side = side
+        self.classes = source.classes
+        self.source_of = index.source_of
+        self.skipped = list(index.skipped)
+        chosen = [source.entries[i] for i in index.source_of.tolist()]
+        self.keys: Sequence[str] = [entry.key for entry in chosen]
+        self.labels: NDArray[np.int64] | None = None
+        if any(entry.label is not None for entry in chosen):
+            self.labels = np.array([-1 if e.label is None else e.label for e in chosen], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.source_of)
+
+    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+        """The draws as they are: two pictures are never clips of one video."""
+        return draws
+
+    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
+        """One view, the centre: (count, 3) of 0.5."""
+        return [np.full((count, 3), 0.5)]
+
+
+class PackedImages(_ImageSamples):
+    """Pictures of a packed file. The file is mapped, so several runs share one copy of it in the page cache."""
+
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, file: Path) -> None:
+        super().__init__(source, index, side=side)
+        with file.open("rb") as opened:
+            self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        self._flat = np.frombuffer(self._map, dtype=np.uint8)
+        self._offsets, self._height, self._width = index.offsets, index.height, index.width
+        if self._offsets[-1] != self._flat.size:
+            raise ValueError(f"the packed store {file.parent} is damaged; remove it with `selftaught cache --clear`")
+        square = bool((index.height == side).all() and (index.width == side).all())
+        self._square = self._flat.reshape(len(self), side, side, 3) if square else None
+        self._since_drop = 0
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        rows = np.asarray(rows, dtype=np.int64)
+        images = self._cut_windows(rows, draws) if self._square is None else np.take(self._square, rows, axis=0)
+        self._since_drop += images.nbytes
+        if self._since_drop > _DROP_AFTER:
+            self._since_drop = 0
+            if hasattr(mmap, "MADV_DONTNEED"):
+                # Only our view of the pages goes; the bytes stay in the page cache. Without it the resident memory
+                # grows to the size of the store, and monitors and container limits count that as ours.
+                self._map.madvise(mmap.MADV_DONTNEED)
+        return HostBatch(index=rows, image=images)
+
+    def _cut_windows(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> NDArray[np.uint8]:
+        side, images = self.side, np.empty((len(rows), self.side, self.side, 3), dtype=np.uint8)
+        places = zip(
+            self._offsets[rows].tolist(),
+            self._height[rows].tolist(),
+            self._width[rows].tolist(),
+            draws[:, :2].tolist(),
+            strict=True,
+        )
+        for image, (start, height, width, (y, x)) in zip(images, places, strict=True):
+            picture = self._flat[start : start + 3 * height * width].reshape(height, width, 3)
+            image[:] = window(picture, side=side, y=y, x=x)
+        return images
+
+
+class LiveImages(_ImageSamples):
+    """Pictures decoded each time they are read, by threads that give way to the ones that compute."""
+
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, workers: int) -> None:
+        super().__init__(source, index, side=side)
+        self._source = source
+        self._skipping = threading.Lock()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-decode", initializer=give_way)
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        rows = np.array(rows, dtype=np.int64)
+        images = np.empty((len(rows), self.side, self.side, 3), dtype=np.uint8)
+
+        def decode(at: int) -> None:
+            rows[at], picture = self._readable(int(rows[at]))
+            images[at] = window(picture, side=self.side, y=draws[at, 0], x=draws[at, 1])
+
+        for _ in self._pool.map(decode, range(len(rows))):
+            pass
+        return HostBatch(index=rows, image=images)
+
+    def _readable(self, row: int) -> tuple[int, NDArray[np.uint8]]:
+        """The picture of `row`; of the next readable row where the file broke or went since the index was made."""
+        for step in range(len(self)):
+            here = (row + step) % len(self)
+            try:
+                return here, fit(self._source.read(int(self.source_of[here])), side=self.side)
+            except (OSError, ValueError) as broken:
+                skipped = (self.keys[here], reason(broken))
+                with self._skipping:
+                    if skipped not in self.skipped:
+                        self.skipped.append(skipped)
+        raise ValueError(f"no picture of {self._source.name} can be read any more")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which are fewer than the machine's under taskset and in containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def give_way() -> None:
+    """Make the calling thread nicer, so that it takes only what computing threads leave."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
