@@ -13,9 +13,9 @@ PROBE_METRICS = {"top1": "top-1", "map": "mAP", "mean_ap": "mAP"}
 # For the label-free figures of heldout.csv: what is plotted, and how to read it.
 LABEL_FREE = {
     "rankme": ("RankMe", "effective rank of the features; higher is richer"),
-    "alignment": ("Alignment", "squared distance of two views of one sample; lower is closer"),
-    "uniformity": ("Uniformity", "log mean Gaussian potential; lower is more even on the sphere"),
-    "feature_std": ("Feature standard deviation", "near 0 is collapse"),
+    "alignment": ("Alignment", "squared distance of two views of a sample; 0 is the same, 2 unrelated"),
+    "uniformity": ("Uniformity", "log mean Gaussian potential; 0 is one point, about −4 spread evenly"),
+    "feature_std": ("Feature standard deviation", "1 is spread evenly, 0 is collapse"),
 }
 
 
@@ -54,7 +54,12 @@ def number(value: float | None) -> str:
         return "–"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
+
+
+def precise(value: float | None) -> str:
+    """Three digits with their zeros, so that a column lines up."""
+    return "–" if value is None else f"{value:#.3g}".rstrip(".").replace("-", "−")
 
 
 def sentence(words: str) -> str:

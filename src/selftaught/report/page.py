@@ -21,6 +21,7 @@ from selftaught.report.answer import (
     number,
     percent,
     points,
+    precise,
     pretext,
     probe_words,
     ranked,
@@ -103,7 +104,7 @@ def _comparison_page(comparison: Comparison) -> str:
     parts.append(("stages", "Accuracy by stage", _stages(table, rows)))
     parts.append(("curves", "Pretext metric on held-out data", part.figures_html(metric_curves(runs))))
     health = part.figures_html(label_free_curves({name: run.heldout for name, run in runs.items()}))
-    parts.append(("label-free", "Without labels", health))
+    parts.append(("label-free", "Quality without labels", health))
     parts += [(_anchor(run), name, _run_article(run, probed=False)) for name, run in runs.items()]
     settings = {k: v for k, v in table.items() if k not in ("rows", "random", "supervised")}
     parts.append(("settings", "Settings", part.details_html("Settings of the comparison", settings)))
@@ -113,7 +114,7 @@ def _comparison_page(comparison: Comparison) -> str:
 def _ranking(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) -> str:
     probed = any(row.get("probe") for row in rows)
     head = ["Rank", "Task", *(["Probe", "Best stage", "Gain, points"] if probed else [])]
-    head += ["Pretext metric", "Chance", "RankMe", "Alignment", "Uniformity", "Images/s", "Steps"]
+    head += ["Pretext", "Chance", "RankMe", "Alignment", "Uniformity", "Images/s", "Steps"]
     body: list[list[Cell | str]] = []
     for row in rows:
         name, metric, probe = str(row.get("task")), str(row.get("metric", "")), row.get("probe") or {}
@@ -128,7 +129,8 @@ def _ranking(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) -> str:
         value, chance = finite(row.get("pretext_value")), finite(row.get("pretext_chance"))
         cells.append(figure_cell(value, f"{pretext(metric, value)} {metric.replace('_', ' ')}"))
         cells.append(figure_cell(chance, pretext(metric, chance)))
-        cells += [figure_cell(row.get(k)) for k in ("rankme", "alignment", "uniformity", "images_per_second", "steps")]
+        cells += [figure_cell(v := row.get(k), precise(finite(v))) for k in ("rankme", "alignment", "uniformity")]
+        cells += [figure_cell(row.get(k)) for k in ("images_per_second", "steps")]
         body.append(cells)
     quiet = []
     for name, result in _references(table, rows).items() if probed else ():
@@ -140,7 +142,7 @@ def _ranking(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) -> str:
         "Ranked by the label-free figures, since no labels were given; to rank by a probe:",
         f"selftaught compare {table.get('data', 'DATA')} --labelled LABELLED ...",
     )  # fmt: skip
-    return part.table_html(head, body, quiet=quiet, text=(1, 3) if probed else (1,)) + note
+    return part.table_html(head, body, quiet=quiet, text=(0, 1, 3) if probed else (0, 1)) + note
 
 
 def _stages(table: Json, rows: Sequence[Json]) -> str:
@@ -170,7 +172,7 @@ def _run_parts(run: Run, *, prefix: str, probed: bool = True) -> list[Part]:
         (f"{prefix}worth", "What the features are worth", part.worth_html(run) if probed else ""),
         (f"{prefix}sees", "What the task sees", part.samples_html(run.pictures)),
         (f"{prefix}curves", "Learning curves", part.curves_html(run)),
-        (f"{prefix}label-free", "Without labels", part.health_html(run) if probed else ""),
+        (f"{prefix}label-free", "Quality without labels", part.health_html(run) if probed else ""),
         (f"{prefix}neighbours", "Nearest neighbours", part.neighbours_html(run.pictures)),
         (f"{prefix}kernels", "First-layer kernels", part.kernels_html(run.pictures)),
         (f"{prefix}skipped", "Skipped files", part.skipped_html(run)),
@@ -200,7 +202,7 @@ def _overview_row(run: Run) -> list[Cell | str]:
         figure_cell(probe.get("value"), percent(finite(probe.get("value")))),
         str(probe.get("stage") or "–"),
         figure_cell(gain(probe), points(gain(probe))),
-        figure_cell(rank[-1]),
+        figure_cell(rank[-1], precise(finite(rank[-1]))),
         figure_cell(run.config.get("seed")),
     ]
 

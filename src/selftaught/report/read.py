@@ -91,7 +91,10 @@ def read_folder(folder: Path) -> Run | Comparison | Collection:
     if (folder / "compare.json").is_file():
         table = _json(folder / "compare.json")
         names = [str(row.get("run") or row.get("task")) for row in table.get("rows", [])]
-        inside = [folder / name for name in names if (folder / name / "config.json").is_file()]
+        # Only sub-folders: a table from somebody else must not bring other runs of this machine into a page.
+        inside = [
+            folder / name for name in names if Path(name).name == name and (folder / name / "config.json").is_file()
+        ]
         return Comparison(folder=folder, table=table, runs=tuple(map(read_run, inside)))
     if (folder / "config.json").is_file():
         return read_run(folder)

@@ -18,6 +18,9 @@ from selftaught.report.tables import stage_rows
 MOST_SKIPPED = 200
 """Skipped files listed in the page; skipped.csv holds them all."""
 
+LONG = 32
+"""Table cells of more characters may break into lines."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -80,9 +83,13 @@ def table_html(
     head: Sequence[str], rows: Sequence[Sequence[Cell | str]], *, quiet: Sequence[int] = (), text: Sequence[int] = (0,)
 ) -> str:
     """A table sortable by each column. `quiet` rows are references, `text` columns are left aligned."""
+
+    def attributes(column: int, words: str = "") -> str:
+        kind = "num" if column not in text else "long" if len(words) > LONG else ""
+        return f' class="{kind}"' if kind else ""
+
     heads = "".join(
-        f'<th scope="col"{"" if i in text else chr(32) + "class=num"}><button type="button">{esc(name)}</button></th>'
-        for i, name in enumerate(head)
+        f'<th scope="col"{attributes(i)}><button type="button">{esc(name)}</button></th>' for i, name in enumerate(head)
     )
     body = ""
     for index, row in enumerate(rows):
@@ -91,7 +98,7 @@ def table_html(
             cell = value if isinstance(value, Cell) else Cell(value)
             inner = f'<a href="{esc(cell.href)}">{esc(cell.text)}</a>' if cell.href else esc(cell.text)
             sort = f' data-sort="{cell.sort!r}"' if cell.sort is not None else ""
-            cells += f"<td{'' if i in text else ' class=num'}{sort}>{inner}</td>"
+            cells += f"<td{attributes(i, cell.text)}{sort}>{inner}</td>"
         body += f"<tr{' class=quiet' if index in quiet else ''}>{cells}</tr>"
     table = f'<table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="scroll">{table}</div>'

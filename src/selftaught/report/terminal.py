@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from selftaught.report.answer import gain, metric_words, number, percent, points, pretext, probe_words
+from selftaught.report.answer import gain, metric_words, number, percent, points, precise, pretext, probe_words
 from selftaught.report.read import finite
 from selftaught.report.tables import stage_names, stage_rows
 
@@ -44,9 +44,8 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
         if probed:
             cells += [percent(finite(probe.get("value"))), str(probe.get("stage", "–")), points(gain(probe))]
         cells += [pretext(metric, finite(row.get(key))) for key in ("pretext_value", "pretext_chance")]
-        cells += [
-            number(finite(row.get(k))) for k in ("rankme", "alignment", "uniformity", "images_per_second", "steps")
-        ]
+        cells += [precise(finite(row.get(k))) for k in ("rankme", "alignment", "uniformity")]
+        cells += [number(finite(row.get(k))) for k in ("images_per_second", "steps")]
         body.append((str(row.get("rank", "")), cells, False))
     if probed and isinstance(random := compare.get("random"), Mapping) and random.get("value") is not None:
         cells = ["random weights", percent(finite(random["value"])), str(random.get("stage", "–"))]

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selftaught.report import write_report
+
+Folder = Callable[..., Path]
+MEGABYTE = 1_000_000
+
+
+class Page(HTMLParser):
+    """What a browser would find: visible text, scripts, addresses and the figures' JSON."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.text = ""
+        self.scripts: list[str] = []
+        self.addresses: list[str] = []
+        self.headings: list[str] = []
+        self.figures: list[dict[str, Any]] = []
+        self._in: list[tuple[str, dict[str, str | None]]] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag in ("script", "style", "h1", "h2", "h3"):
+            self._in.append((tag, values))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._in and self._in[-1][0] == tag:
+            self._in.pop()
+
+    def handle_data(self, data: str) -> None:
+        tag, values = self._in[-1] if self._in else ("", {})
+        if tag == "script" and values.get("type") == "application/json":
+            self.figures.append(json.loads(data))
+        elif tag == "script":
+            self.scripts.append(data)
+        elif tag != "style":
+            self.text += f" {data}"
+            self.headings += [data] if tag else []
+
+
+def changed(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_the_answer_comes_first_with_its_figures(tmp_path: Path, run_folder: Folder) -> None:
+    target = write_report(run_folder(tmp_path / "run", best=63.1))
+    assert target == tmp_path / "run" / "report.html"
+    page = Page(target)
+    assert (
+        page.headings[0]
+        == "The features rotation learned are 11.3 points better than random weights in the linear probe."
+    )
+    top = page.text[: page.text.index("What the features are worth")]
+    for figure in (
+        "63.1 %",
+        "+11.3 points",
+        "51.8 % at layer1",
+        "74.8 %",
+        "chance 25.0 %",
+        "9,469 samples",
+        "3,925 test",
+    ):
+        assert figure in top
+
+
+@pytest.mark.parametrize(
+    ("best", "headline"),
+    [
+        (49.0, "are 2.8 points worse than random weights"),
+        (52.9, "cannot be told from random weights in the linear probe (+1.1 points)"),
+        (51.0, "cannot be told from random weights in the linear probe (−0.8 points)"),
+    ],
+)
+def test_a_poor_result_is_called_so(tmp_path: Path, run_folder: Folder, best: float, headline: str) -> None:
+    assert headline in Page(write_report(run_folder(tmp_path / "run", best=best))).headings[0]
+
+
+def test_a_task_that_was_not_learned_is_called_so(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    changed(run / "summary.json", value=0.26)
+    for path in (run / "evaluations").iterdir():
+        path.unlink()
+    page = Page(write_report(run))
+    assert page.headings[0].startswith("rotation has not been learned: 26.0 % accuracy on held-out data")
+
+
+def test_the_stage_plot_has_the_task_random_weights_and_the_supervised_encoder(
+    tmp_path: Path, run_folder: Folder
+) -> None:
+    figure = Page(write_report(run_folder(tmp_path / "run"))).figures[0]
+    assert [entry["name"] for entry in figure["legend"]] == ["random weights", "rotation", "supervised"]
+    random, task, _ = figure["data"]
+    assert task["x"] == ["conv1", "layer1", "layer2", "layer3", "layer4"] == figure["layout"]["xaxis"]["categoryarray"]
+    assert task["y"] == [41.1, 59.1, 61.6, 63.1, 60.1]
+    assert random["line"]["dash"] == "dash"
+
+
+def test_every_part_of_a_complete_run_is_there(tmp_path: Path, run_folder: Folder) -> None:
+    page = Page(write_report(run_folder(tmp_path / "run")))
+    assert page.headings[1:] == [
+        "What the features are worth", "What the task sees", "Learning curves", "Quality without labels",
+        "Nearest neighbours", "First-layer kernels", "Skipped files", "To repeat it",
+    ]  # fmt: skip
+    titles = [figure["layout"]["xaxis"]["title"]["text"] for figure in page.figures]
+    assert titles == ["stage"] + 7 * ["step"]
+    assert sum(address.startswith("data:image/") for address in page.addresses) == 8 + 8 * 6 + 1
+    for text in ("selftaught pretrain 'photos/", "task.angles", "2.11.0", "odd, name.png", "0.97"):
+        assert text in page.text
+
+
+def test_a_hostile_name_stays_text(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run", task='<script>alert("task")</script>')
+    index = json.loads((run / "pictures" / "pictures.json").read_text())
+    index["samples"][0]["pseudo_label"] = '"><img src=x onerror=alert(1)>'
+    (run / "pictures" / "pictures.json").write_text(json.dumps(index))
+    stages = {"<b>one</b>": 50.0, "</script>": 60.0}
+    changed(run / "evaluations" / "linear-0a1b2c.json", stages=stages, stage="</script>")
+    page = Page(write_report(run))
+    assert len(page.scripts) == 2, "plotly and our own; nothing of the run folder became a script"
+    assert "onerror=alert(1)>" in page.text
+    assert '<script>alert("task")</script>' in page.headings[0]
+    assert not [a for a in page.addresses if not a.startswith(("#", "data:"))]
+    assert page.figures[0]["data"][1]["x"] == ["&lt;b&gt;one&lt;/b&gt;", "&lt;/script&gt;"]
+    assert page.figures[0]["legend"][1]["name"] == '<script>alert("task")</script>'
+
+
+def test_the_page_is_self_contained_with_plotly_once(tmp_path: Path, run_folder: Folder) -> None:
+    run_folder(tmp_path / "one")
+    run_folder(tmp_path / "two", "simclr")
+    page = Page(write_report(tmp_path))
+    assert sum(len(script) > MEGABYTE for script in page.scripts) == 1
+    assert all(address.startswith(("#", "data:")) for address in page.addresses)
+    assert "default-src 'none'" in page.source
+
+
+def test_parts_that_are_missing_say_which_command_adds_them(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"task": "simclr", "encoder": "resnet18"}')
+    page = Page(write_report(tmp_path))
+    assert page.headings[0] == "simclr has not been looked at on held-out data yet."
+    assert f"selftaught evaluate {tmp_path} LABELLED" in page.text
+    assert "pictures here yet" in page.text
+    assert "Go on with --resume" in page.text
+    assert not page.figures
+    assert not any(len(script) > MEGABYTE for script in page.scripts), "no plot, no Plotly"
+
+
+def test_a_run_without_probe_says_what_it_knows(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    for path in (run / "evaluations").iterdir():
+        path.unlink()
+    (run / "summary.json").unlink()
+    page = Page(write_report(run))
+    assert page.headings[0].endswith("accuracy on held-out data so far.")
+    assert "This run has not ended" in page.text
+
+
+def test_a_collapse_warning_is_shown_at_the_top_and_beside_its_curves(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    changed(run / "summary.json", warnings=["features have collapsed: effective rank 1.0; lower --lr"])
+    assert Page(write_report(run)).text.count("features have collapsed") == 2
+
+
+def test_values_that_are_no_numbers_do_not_break_a_plot(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    (run / "metrics.csv").write_text("step,epoch,lr,loss\n1,0,0.1,nan\n2,0,0.1,inf\n3,0,0.1,1.5\n")
+    (run / "heldout.csv").write_text("step,epoch,loss,rankme\n3,1,nan,nan\n")
+    changed(run / "evaluations" / "linear-0a1b2c.json", value=None, stages={"conv1": None, "layer1": 3.0})
+    losses = Page(write_report(run)).figures[1]["data"]
+    assert [(trace["x"], trace["y"]) for trace in losses] == [([3.0], [1.5])]
+
+
+def test_a_long_curve_is_thinned_to_means(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    rows = "".join(f"{i},0,0.1,{i % 2}\n" for i in range(60_000))
+    (run / "metrics.csv").write_text("step,epoch,lr,loss\n" + rows)
+    loss = Page(write_report(run)).figures[1]["data"][0]
+    assert len(loss["y"]) == 600
+    assert set(loss["y"]) == {0.5}
+
+
+def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder: Folder) -> None:
+    page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 52.0})))
+    assert page.headings[0] == "simclr suits these data best, 5.2 points ahead of rotation."
+    names = [entry["name"] for entry in page.figures[0]["legend"]]
+    assert names == ["random weights", "simclr", "rotation", "jigsaw", "supervised"]
+    colours = [trace["line"]["color"] for trace in page.figures[0]["data"]]
+    assert len(set(colours)) == len(colours)
+    assert [h for h in page.headings if h in ("simclr", "rotation", "jigsaw")] == ["simclr", "rotation", "jigsaw"]
+
+
+@pytest.mark.parametrize(
+    ("bests", "headline"),
+    [
+        ({"rotation": 66.0, "simclr": 66.4}, "simclr suits these data best, with rotation too close to tell apart."),
+        (
+            {"rotation": 30.0, "simclr": 40.0},
+            "No task beats random weights on these data at this budget; simclr comes nearest.",
+        ),
+        (
+            {"simclr": 52.5},
+            "simclr comes first, but no task clearly beats random weights on these data at this budget.",
+        ),
+    ],
+)
+def test_a_comparison_claims_no_more_than_it_found(
+    tmp_path: Path, comparison_folder: Folder, bests: dict[str, float], headline: str
+) -> None:
+    assert Page(write_report(comparison_folder(tmp_path, bests))).headings[0] == headline
+
+
+def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: Folder) -> None:
+    page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4}, labelled=False)))
+    assert page.headings[0] == "simclr looks best without labels."
+    assert "ranked by label-free figures" in page.text
+    assert "selftaught compare photos --labelled LABELLED" in page.text
+    assert "Accuracy by stage" not in page.text
+
+
+def test_a_comparison_of_ten_tasks_stays_small(tmp_path: Path, comparison_folder: Folder) -> None:
+    noise = np.random.default_rng(0)
+    # Noise at 224 pixels is the worst a picture can be: 150 kB each as PNG.
+    pictures = [
+        Image.fromarray(noise.integers(0, 255, (224, 224, 3), dtype=np.uint8)).resize((96, 96)) for _ in range(16)
+    ]
+    folder = comparison_folder(tmp_path, {f"task_{i}": 60.0 + i for i in range(10)}, pictures=pictures)
+    assert write_report(folder).stat().st_size < 15 * MEGABYTE
+
+
+def test_a_folder_of_runs_has_an_overview_that_links(tmp_path: Path, run_folder: Folder) -> None:
+    run_folder(tmp_path / "runs" / "seed 0")
+    run_folder(tmp_path / "runs" / "seed 1", best=70.0)
+    page = Page(write_report(tmp_path / "runs", tmp_path / "page.html"))
+    assert page.headings[0] == "2 runs; seed 1 gains most over random weights: +18.2 points."
+    assert {"#run-seed-0", "#run-seed-1"} <= set(page.addresses)
+    for anchor in {a[1:] for a in page.addresses if a.startswith("#")}:
+        assert page.source.count(f'id="{anchor}"') == 1, anchor
+
+
+def test_out_may_be_a_file_or_a_folder(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    (tmp_path / "pages").mkdir()
+    assert write_report(run, tmp_path / "new" / "page.html") == tmp_path / "new" / "page.html"
+    assert write_report(run, tmp_path / "pages") == tmp_path / "pages" / "report.html"
+    assert [p.name for p in (tmp_path / "pages").iterdir()] == ["report.html"], "no unfinished file is left"
+
+
+def test_a_broken_picture_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    (run / "pictures" / "kernels.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    (run / "pictures" / "s0.png").unlink()
+    page = Page(write_report(run))
+    assert "First-layer kernels" not in page.headings
+    assert page.text.count("pseudo-label") == 7
+
+
+def test_the_report_imports_no_torch() -> None:
+    modules = "selftaught.report.page, selftaught.report.terminal"
+    code = f"import sys, {modules}; print('torch' in sys.modules, 'rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selftaught.report.terminal import print_comparison, print_evaluation
+
+Folder = Callable[..., Path]
+
+
+def test_an_evaluation_is_a_table_of_stages(tmp_path: Path, run_folder: Folder) -> None:
+    evaluation = json.loads((run_folder(tmp_path / "run") / "evaluations" / "linear-0a1b2c.json").read_text())
+    evaluation["encoder"] = "[red]resnet18[/red]"
+    file = io.StringIO()
+    print_evaluation(evaluation, file)
+    lines = [line.split() for line in file.getvalue().splitlines() if line.strip()]
+    assert lines[0] == ["linear", "probe,", "top-1", "in", "%,", "chance", "10.0", "%"]
+    assert lines[1] == ["conv1", "layer1", "layer2", "layer3", "layer4", "best"]
+    assert lines[3] == ["random", "weights", "36.3", "51.8", "51.8", "50.8", "45.3", "51.8", "%"]
+    assert lines[4] == ["[red]resnet18[/red]", "41.1", "59.1", "61.6", "63.1", "60.1", "63.1", "%"]
+    assert lines[-1][-2:] == ["+11.3", "points"]
+
+
+def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: Folder) -> None:
+    table = json.loads((comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4}) / "compare.json").read_text())
+    table["rows"].reverse()
+    file = io.StringIO()
+    print_comparison(table, file)
+    text = file.getvalue()
+    assert text.index("simclr") < text.index("rotation") < text.index("random weights")
+    assert "66.4 %" in text
+    assert "+14.6" in text
+
+
+def test_text_goes_to_stderr_unless_told_otherwise(
+    tmp_path: Path, comparison_folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = comparison_folder(tmp_path, {"rotation": 61.2}, labelled=False)
+    print_comparison(json.loads((folder / "compare.json").read_text()))
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "no labels given" in error
