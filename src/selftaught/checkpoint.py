@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping
-from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +35,24 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str
         meta: plain values that JSON can hold.
     """
     header = json.dumps({"sha256": UNSET.decode(), "version": VERSION, "meta": dict(meta)}, separators=(",", ":"))
-    content = memoryview(safetensors.torch.save(_on_host(tensors), {ENTRY: header}))
-    start, end = _digest_span(content)
-    digest = _digest(content, start, end)
-    with written_whole(path) as draft, draft.open("wb", buffering=0) as file:
-        for part in (content[:start], memoryview(digest), content[end:]):
-            _write_all(file, part)
+    with written_whole(path) as draft:
+        safetensors.torch.save_file(_on_host(tensors), draft, {ENTRY: header})
+        with draft.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+            start, end = _digest_span(content)
+            content[start:end] = _digest(content, start, end)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors on the CPU and meta, as they were saved; a file that is not exactly that is a `ValueError`."""
     try:
-        content = bytearray(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"checkpoint {path} cannot be read: {error.strerror or error}") from error
     try:
-        start, end = _digest_span(memoryview(content))
+        start, end = _digest_span(content)
     except ValueError:
         raise ValueError(f"{path} is not a checkpoint of selftaught, or its first bytes are damaged") from None
-    if _digest(memoryview(content), start, end) != bytes(content[start:end]):
+    if _digest(content, start, end) != content[start:end]:
         raise ValueError(
             f"checkpoint {path} is damaged: its content does not match its SHA-256; use another checkpoint"
         )
@@ -61,7 +60,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         stored = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][ENTRY])
         version, meta = stored["version"], stored["meta"]
-        tensors = safetensors.torch.load(bytes(content)) if version == VERSION else {}
+        tensors = safetensors.torch.load(content) if version == VERSION else {}
     except (KeyError, TypeError, ValueError, RecursionError, safetensors.SafetensorError) as error:
         raise ValueError(f"checkpoint {path} cannot be understood ({error}); use another checkpoint") from error
     if version != VERSION:
@@ -123,23 +122,18 @@ def _on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return host
 
 
-def _digest_span(content: memoryview) -> tuple[int, int]:
+def _digest_span(content: bytes | mmap.mmap) -> tuple[int, int]:
     """Where the 64 digits of the SHA-256 stand."""
     start = 8 + len(START)
     end = start + len(UNSET)
-    if bytes(content[8:start]) != START or end > 8 + int.from_bytes(content[:8], "little") or end > len(content):
+    if content[8:start] != START or end > 8 + int.from_bytes(content[:8], "little") or end > len(content):
         raise ValueError
     return start, end
 
 
-def _digest(content: memoryview, start: int, end: int) -> bytes:
-    digest = hashlib.sha256(content[:start])
-    digest.update(UNSET)
-    digest.update(content[end:])
+def _digest(content: bytes | mmap.mmap, start: int, end: int) -> bytes:
+    with memoryview(content) as view:
+        digest = hashlib.sha256(view[:start])
+        digest.update(UNSET)
+        digest.update(view[end:])
     return digest.hexdigest().encode()
-
-
-def _write_all(file: RawIOBase, content: memoryview) -> None:
-    """One call writes at most 2 GB."""
-    while content:
-        content = content[file.write(content) :]
