@@ -137,7 +137,7 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         paper=papers[0][1] if papers else "",
         year=int(papers[0][2]) if papers else None,
         summary=_summary(docs[0]) if docs else "",
-        description="\n\n".join(reversed(docs)),
+        description="\n\n".join(text for text in reversed(docs) if "\n" in text or text is docs[0]),
         options=read_options(_nested(classes[0], "Config")),
         path=path,
         class_name=classes[0].name,
@@ -206,4 +206,4 @@ def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
 def _summary(text: str) -> str:
     """First sentence, without the paper in brackets."""
     first = _PAPER.sub("", " ".join(text.split("\n\n")[0].split()))
-    return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].strip()
+    return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].replace(" .", ".").strip()
