@@ -1,0 +1,206 @@
+"""Weights out, for use without this package, and in: plain torchvision and timm state dicts, safetensors, ONNX."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from selftaught.atomic import written_whole
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.staged import StagedEncoder
+from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+
+Format = Literal["torch", "safetensors", "onnx"]
+
+FRAMES = 16
+"""Length of the clips of a video encoder's ONNX file, where `meta` has no "frames"."""
+MELS, STEPS = 64, 100
+"""Log-mel picture of a sound encoder's ONNX file, where `meta` has no "mels" and "steps": one second, hops of 10 ms."""
+
+
+def export_encoder(
+    encoder: Encoder,
+    path: Path,
+    *,
+    format: Format,
+    size: int,
+    meta: Mapping[str, str] | None = None,
+    headless: bool = False,
+) -> Path:
+    """Write `encoder` atomically; the file needs nothing of this package to be loaded.
+
+    Args:
+        encoder: any encoder; its mode, device and weights stay as they are.
+        path: the file; folders are made.
+        format: "torch" and "safetensors" hold the state dict that the library's own model loads with `strict=True`;
+            "onnx" maps normalised pictures (N, 3, size, size) to pooled features (N, num_features).
+        size: side of the pictures, pixels.
+        meta: further lines of metadata for safetensors and ONNX.
+        headless: leave out the classifier, which is otherwise added with fresh weights because pretraining has none.
+    """
+    if format not in _WRITERS:
+        raise ValueError(f"--format must be one of {', '.join(_WRITERS)}, got {format!r}")
+    if path.is_dir():
+        raise ValueError(f"--out must be a file, got the folder {path}")
+    lines = _describe(encoder, size=size, headless=headless) | dict(meta or {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _WRITERS[format](encoder, path, lines, headless)
+    return path
+
+
+def load_state_dict_into(encoder: Encoder, path: Path) -> None:
+    """Load weights of the library's own model: all of them, except those of its classifier.
+
+    Args:
+        encoder: gets the weights; stays as it was when anything does not fit.
+        path: a safetensors file, or a .pth or .pt file with tensors only (other pickled content is refused).
+    """
+    given = _read_state_dict(path)
+    net, classifier = _network(encoder)
+    weights = {key: value for key, value in given.items() if not (classifier and key.startswith(classifier))}
+    own = net.state_dict()
+    wrong = {
+        "lacks": [key for key in own if key not in weights and not key.endswith("num_batches_tracked")],
+        "has unknown": [key for key in weights if key not in own],
+        "has other shapes for": [
+            f"{key} ({tuple(weights[key].shape)} instead of {tuple(own[key].shape)})"
+            for key in own
+            if key in weights and weights[key].shape != own[key].shape
+        ],
+    }
+    faults = [f"{what} {_first_few(keys)}" for what, keys in wrong.items() if keys]
+    if faults:
+        stem = f", stem {encoder.stem}" if isinstance(encoder, StagedEncoder) else ""
+        raise ValueError(f"weights {path} do not fit encoder '{encoder.name}'{stem}: the file {' and '.join(faults)}")
+    net.load_state_dict(own | weights)
+
+
+def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
+    lines = {
+        "format": "pt",  # what the readers of Hugging Face and timm look for
+        "encoder": encoder.name,
+        "kind": encoder.kind,
+        "num_features": str(encoder.num_features),
+        "size": str(size),
+    }
+    if not isinstance(encoder, StagedEncoder):
+        load = f"model = selftaught.encoders.build_encoder({encoder.name!r}, size={size})\n"
+        return lines | {"load": load + "model.load_state_dict(state_dict)", "features": "model(x)"}
+    origin = encoder.origin
+    loading = ("model.load_state_dict(state_dict)",)
+    ends = (*origin.make_headless, *loading) if headless else (*loading, *origin.make_headless)
+    lines |= {
+        "stem": encoder.stem,
+        "mean": ", ".join(map(str, IMAGENET_MEAN)),
+        "std": ", ".join(map(str, IMAGENET_STD)),
+        "load": "\n".join((f"model = {origin.make}", *origin.changes, *ends)),
+        "features": origin.features,
+    }
+    if origin.changes:
+        lines["note"] = f"small stem: change the published model first: {'; '.join(origin.changes)}"
+    if origin.make_headless:
+        lines["classifier"] = "absent" if headless else "fresh random weights, not pretrained"
+    return lines
+
+
+def _write_torch(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:
+    with written_whole(path) as draft:
+        torch.save(_plain_state_dict(encoder, headless), draft)
+
+
+def _write_safetensors(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:
+    with written_whole(path) as draft:
+        safetensors.torch.save_file(_plain_state_dict(encoder, headless), draft, lines)
+
+
+def _write_onnx(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:
+    absent = [package for package in ("onnx", "onnxscript") if find_spec(package) is None]
+    if absent:
+        raise ValueError(f"--format onnx needs {' and '.join(absent)}: pip install 'selftaught[onnx]'")
+    # A copy: training mode, device and channels_last of the encoder itself are not to change.
+    model = copy.deepcopy(encoder).cpu().float().eval().to(memory_format=torch.contiguous_format)
+    size = int(lines["size"])
+    shape: tuple[int, ...] = (2, 3, size, size)
+    axes = {0: torch.export.Dim("batch", min=1)}
+    if encoder.kind == "video":
+        shape = (2, 3, int(lines.get("frames", FRAMES)), size, size)
+        axes[2] = torch.export.Dim.AUTO
+    elif encoder.kind == "audio":
+        shape = (2, 1, int(lines.get("mels", MELS)), int(lines.get("steps", STEPS)))
+        axes[3] = torch.export.Dim.AUTO
+    program = torch.onnx.export(
+        model,
+        (torch.zeros(shape),),
+        input_names=["input"],
+        output_names=["features"],
+        dynamic_shapes=(axes,),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update(lines)
+    with written_whole(path) as draft:
+        program.save(draft, external_data=False)
+
+
+_WRITERS: dict[str, Callable[[Encoder, Path, dict[str, str], bool], None]] = {
+    "torch": _write_torch,
+    "safetensors": _write_safetensors,
+    "onnx": _write_onnx,
+}
+
+
+def _plain_state_dict(encoder: Encoder, headless: bool) -> dict[str, Tensor]:
+    """Tensors on the CPU under the library's keys, in its order, each with memory of its own."""
+    net, classifier = _network(encoder)
+    weights = net.state_dict()
+    if isinstance(encoder, StagedEncoder) and encoder.origin.make_headless and not headless:
+        published = _published(encoder.name).state_dict()
+        weights = {key: value if key.startswith(classifier) else weights[key] for key, value in published.items()}
+    return {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+
+
+def _published(name: str) -> nn.Module:
+    """torchvision's own model; its fresh weights are the same each time and leave the global generator alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        arguments = {"init_weights": True} if name == "googlenet" else {}
+        model: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
+    return model
+
+
+def _network(encoder: Encoder) -> tuple[nn.Module, tuple[str, ...]]:
+    """The module whose keys are the library's, and what its classifier's keys begin with."""
+    if isinstance(encoder, StagedEncoder):
+        return encoder.net, encoder.layout.classifier
+    return encoder, ()
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ValueError(f"weights {path} cannot be read: {error.strerror or error}") from error
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"weights {path} are damaged or hold more than tensors; give a state dict of torch.save or safetensors"
+        ) from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"weights {path} are not a plain state dict; save model.state_dict() and nothing around it")
+    return dict(content)
+
+
+def _first_few(keys: list[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(keys[:3]) + more
