@@ -36,14 +36,9 @@ def fit(payload: Payload, *, side: int) -> NDArray[np.uint8]:
 
 
 def window(pixels: NDArray[np.uint8], *, side: int, y: float, x: float) -> NDArray[np.uint8]:
-    """The square of `side` at the relative position (y, x), each in [0, 1); a view."""
-    top, left = offset(pixels.shape[0], side, y), offset(pixels.shape[1], side, x)
+    """The square of `side` at the relative position (y, x), each in [0, 1); every place is equally likely. A view."""
+    top, left = int(y * (pixels.shape[0] - side + 1)), int(x * (pixels.shape[1] - side + 1))
     return pixels[top : top + side, left : left + side]
-
-
-def offset(length: int, side: int, draw: float) -> int:
-    """Where a window of `side` starts in `length` pixels: every place is equally likely, 0.5 is the middle."""
-    return int(draw * (length - side + 1))
 
 
 def _cut(pixels: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np.uint8]:

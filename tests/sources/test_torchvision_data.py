@@ -1,0 +1,87 @@
+"""torchvision's data sets, from files laid out as torchvision lays them out."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selftaught.decode import decode_image
+from selftaught.sources import open_source
+from selftaught.sources.base import Source
+from selftaught.sources.torchvision_data import _RECIPES
+from selftaught.sources.torchvision_names import TORCHVISION_NAMES
+from selftaught.store_folder import cache_root
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
+    return cache_root() / "torchvision"
+
+
+def opened(name: str, split: str = "train", needs: frozenset[str] = frozenset({"image"})) -> Source:
+    return open_source(name, split=split, needs=needs)
+
+
+def test_every_name_has_its_recipe() -> None:
+    assert set(TORCHVISION_NAMES) == set(_RECIPES)
+
+
+@pytest.mark.parametrize("name", [name for name in TORCHVISION_NAMES if name != "svhn"])
+def test_absent_data_say_how_to_get_them(name: str, root: Path) -> None:
+    with pytest.raises(ValueError, match=f"data set {name} is not in .*add --download"):
+        opened(name)
+
+
+def test_mnist(root: Path, photos: list[bytes]) -> None:
+    grey = np.stack([decode_image(data)[:28, :28, 0] for data in photos])
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, chosen in (("train", grey[:16]), ("t10k", grey[16:])):
+        images = struct.pack(">IIII", 0x803, len(chosen), 28, 28) + chosen.tobytes()
+        labels = struct.pack(">II", 0x801, len(chosen)) + bytes(i % 10 for i in range(len(chosen)))
+        for name, data in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            (raw / name).write_bytes(data)
+            (raw / f"{name}.gz").write_bytes(gzip.compress(data))
+    train, test = opened("mnist", needs=frozenset({"image", "label"})), opened("mnist", "held_out")
+    assert (len(train), len(test)) == (16, 8)
+    picture = test.read(3)
+    assert isinstance(picture, np.ndarray)
+    assert np.array_equal(picture, np.repeat(grey[19][:, :, None], 3, axis=2))
+    assert train.classes is not None
+    assert (train.classes[3], train.entries[3].label) == ("3 - three", 3)
+    assert train.fingerprint != test.fingerprint
+
+
+def test_imagenette(root: Path, photos: list[bytes]) -> None:
+    wnids = ["n01440764", "n02102040", "n02979186", "n03000684", "n03028079"]
+    wnids += ["n03394916", "n03417042", "n03425413", "n03445777", "n03888257"]
+    for part in ("train", "val"):
+        for wnid, data in zip(wnids, photos, strict=False):
+            folder = root / "imagenette2-320" / part / wnid
+            folder.mkdir(parents=True)
+            (folder / f"{part}.JPEG").write_bytes(data)
+    val = opened("imagenette", "test", frozenset({"image", "label"}))
+    assert [entry.label for entry in val.entries] == list(range(10))
+    assert val.classes is not None
+    assert val.classes[0] == "tench"
+    assert val.read(4) == photos[4]
+
+
+def test_voc2007(root: Path, shared_data: Callable[[str], Path]) -> None:
+    with zipfile.ZipFile(shared_data("voc_layout") / "voc_layout.zip") as archive:
+        archive.extractall(root)
+    train = opened("voc2007")
+    assert len(train) > 50
+    assert train.provides == {"image"}
+    data = train.read(0)
+    assert isinstance(data, bytes)
+    assert decode_image(data).ndim == 3
+    with pytest.raises(ValueError, match="labels are needed, but voc2007 holds pictures only"):
+        opened("voc2007", needs=frozenset({"image", "label"}))
