@@ -40,7 +40,7 @@ def decode_image(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint
 
     Args:
         data: the encoded file.
-        min_side: allows a JPEG to be decoded at 1/8 ... 7/8 of its size as long as no side falls below this many
+        min_side: allows a JPEG to be decoded at half its size or less as long as no side falls below this many
             pixels; a picture that is smaller is never enlarged.
 
     Raises:
@@ -52,7 +52,9 @@ def decode_image(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint
     if header is not None and header.components in (1, 3):
         _check_size(header.width, header.height)
         try:
-            pixels = simplejpeg.decode_jpeg(data, min_height=min_side or 0, min_width=min_side or 0)
+            # Scales between 1/2 and 1 have no SIMD code in libjpeg-turbo and cost more than the full size.
+            least = min_side or 0
+            pixels = simplejpeg.decode_jpeg(data, min_height=least, min_width=least, min_factor=2 if least else 1)
         except ValueError:
             # Recoverable faults (stray bytes between markers) are common in web pictures: Pillow reads those and
             # refuses the truncated ones.
