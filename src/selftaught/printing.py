@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +18,9 @@ def show(verb: str, result: Any) -> None:
         from selftaught.report.terminal import print_comparison
 
         print_comparison(result, sys.stdout)
+    elif verb == "demo":
+        show("evaluate", result["evaluation"])
+        print(f"{result['seconds']:.0f} seconds; the page of this run: {Path(result['report']).resolve()}")
     elif isinstance(result, list):
         _table([_row(verb, entry) for entry in result], empty=_EMPTY.get(verb, "nothing found"))
     else:
