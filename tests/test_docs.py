@@ -70,7 +70,7 @@ def test_the_example_task_of_contributing_works(tmp_path: Path) -> None:
     info = task_info(str(path))
     assert (info.needs, info.year, [o.name for o in info.options]) == (("image",), 2018, ["min_scale"])
     task_class = load_task(str(path))
-    task = task_class(build_encoder("resnet18", size=32), task_class.Config(), 32)  # type: ignore[call-arg]
+    task = task_class(build_encoder("resnet18", size=32), task_class.Config(), 32)
     image = torch.randint(256, (8, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     example = task.pseudo_label(Batch(index=torch.arange(8), image=image), torch.Generator().manual_seed(0))
     prediction = task(example)

@@ -59,7 +59,7 @@ class DemoPatches(Source):
 
 
 def open_demo(split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
-    """One split of the demo: patches of photographs, or the clips for a task on video, those with sound for one on sound.
+    """One split of the patches, of the clips for a task on video, or of the clips with sound for a task on that.
 
     Args:
         split: "train", "held_out" or "test"; for the patches the last two are the same.
