@@ -57,7 +57,7 @@ ENCODERS = (
     EncoderInfo("r3d_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("mc3_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("r2plus1d_18", "video", "resnet3d", CLIP_LAYERS),
-    EncoderInfo("audio_convnet", "audio", "audio", CONVS),
+    EncoderInfo("audio_convnet", "audio", "audio", CONVS[:4]),
     EncoderInfo("timm:<model>", "image", "timm", ()),
 )
 

@@ -1,0 +1,72 @@
+"""A small ConvNet for sound, after the audio half of Look, Listen and Learn (Arandjelovic, Zisserman, ICCV 2017)."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+from torch import Tensor, nn
+
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import encoder_names
+from selftaught.names import unknown_name
+
+_WIDTHS = (64, 128, 256, 512)
+_LEAST = 2 ** (len(_WIDTHS) - 1)
+"""Mels and time steps that the first three poolings leave something of."""
+
+
+@final
+class AudioConvNet(Encoder):
+    """Log-mel pictures (N, 1, mels, steps) -> (N, 512): four blocks of two 3 x 3 convolutions, BN and ReLU.
+
+    2 x 2 max pooling stands between the blocks and the maximum over all positions at the end, as in the paper, so that
+    any length of sound gives one vector. The stages are the blocks before their pooling.
+    """
+
+    kind: Literal["audio"] = "audio"
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.num_features = _WIDTHS[-1]
+        self.stages = tuple(f"conv{i}" for i in range(1, len(_WIDTHS) + 1))
+        widths = zip((1, *_WIDTHS), _WIDTHS, strict=False)
+        self.blocks = nn.ModuleDict(
+            {stage: _block(wide_in, wide_out) for stage, (wide_in, wide_out) in zip(self.stages, widths, strict=True)}
+        )
+        self.pool = nn.MaxPool2d(2)
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        """(N, C, mels / 2 ** k, steps / 2 ** k) of every block k = 0 ... 3."""
+        if min(x.shape[-2:]) < _LEAST:
+            raise ValueError(
+                f"encoder '{self.name}' needs at least {_LEAST} mels and {_LEAST} time steps, got {tuple(x.shape[-2:])}"
+            )
+        features: dict[str, Tensor] = {}
+        for stage, block in self.blocks.items():
+            x = block(self.pool(x) if features else x)
+            features[stage] = x
+        return features
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)[self.stages[-1]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_features(x).amax((2, 3))
+
+
+def build_audio_encoder(name: str = "audio_convnet") -> AudioConvNet:
+    """A sound encoder with fresh weights from torch's default generator."""
+    known = [info.name for info in encoder_names() if info.kind == "audio"]
+    if name not in known:
+        raise ValueError(unknown_name("encoder for sound", name, known))
+    return AudioConvNet(name)
+
+
+def _block(wide_in: int, wide_out: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for wide in (wide_in, wide_out):
+        conv = nn.Conv2d(wide, wide_out, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        layers += [conv, nn.BatchNorm2d(wide_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)

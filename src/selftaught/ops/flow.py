@@ -1,0 +1,70 @@
+"""Coarse optical flow (Lucas, Kanade 1981) on small grey frames: enough to know where and how much there is motion."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def lucas_kanade(first: Tensor, second: Tensor, *, levels: int = 3, window: int = 5, damping: float = 1e-4) -> Tensor:
+    """Flow from `first` to `second`, both (N, 1, H, W) in [0, 1] -> (N, 2, H, W) pixels, (x, y) = (right, down).
+
+    In every window the flow is the least-squares solution of I_x u + I_y v + I_t = 0, from coarse to fine with the
+    second frame warped by what is known. `damping`, the brightness variance that counts as noise, pulls flow to 0
+    where there is no texture. Displacements of up to about 2 ** (levels - 1) pixels are followed.
+    """
+    pyramid = [(first, second)]
+    for _ in range(levels - 1):
+        if min(pyramid[-1][0].shape[-2:]) < 2 * window:
+            break
+        pyramid.append((F.avg_pool2d(pyramid[-1][0], 2), F.avg_pool2d(pyramid[-1][1], 2)))
+    flow = torch.zeros_like(pyramid[-1][0]).expand(-1, 2, -1, -1)
+    for a, b in reversed(pyramid):
+        if flow.shape[-2:] != a.shape[-2:]:
+            flow = 2 * F.interpolate(flow, size=a.shape[-2:], mode="bilinear", align_corners=False)
+        flow = flow + _step(a, warp(b, flow), window, damping)
+    return flow
+
+
+def warp(images: Tensor, flow: Tensor) -> Tensor:
+    """Images (N, C, H, W) read at x + flow(x), bilinear; flow (N, 2, H, W) in pixels. Edges repeat."""
+    h, w = images.shape[-2:]
+    y = torch.arange(h, device=images.device, dtype=flow.dtype)[None, :, None] + flow[:, 1]
+    x = torch.arange(w, device=images.device, dtype=flow.dtype)[None, None, :] + flow[:, 0]
+    grid = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], 3)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def motion_magnitude(video: Tensor, *, side: int = 16) -> Tensor:
+    """How much moves from each frame to the next: (N, T, 3, H, W) uint8 -> (N, T - 1) float32.
+
+    Mean length of the flow over the frame, in shares of its short side, from frames shrunk to about `side` pixels.
+    """
+    n, t, _, h, w = video.shape
+    # Green alone is most of the luma, and a third of the pixels to read.
+    green = video[:, :, 1].flatten(0, 1)[:, None].float() / 255
+    small = F.avg_pool2d(green, max(1, min(h, w) // side))
+    grey = small.view(n, t, 1, *small.shape[-2:])
+    flow = lucas_kanade(grey[:, :-1].flatten(0, 1), grey[:, 1:].flatten(0, 1), damping=1e-3)
+    length: Tensor = flow.square().sum(1).sqrt().mean((1, 2)) / min(grey.shape[-2:])
+    return length.view(n, t - 1)
+
+
+def _step(first: Tensor, second: Tensor, window: int, damping: float) -> Tensor:
+    """One least-squares solution in each window: (N, 1, H, W) pair -> (N, 2, H, W)."""
+    mean = (first + second) / 2
+    edged = F.pad(mean, (1, 1, 1, 1), mode="replicate")
+    dx = (edged[:, :, 1:-1, 2:] - edged[:, :, 1:-1, :-2]) / 2
+    dy = (edged[:, :, 2:, 1:-1] - edged[:, :, :-2, 1:-1]) / 2
+    dt = second - first
+    products = torch.cat([dx * dx, dx * dy, dy * dy, dx * dt, dy * dt], 1)
+    pad = window // 2
+    padded = F.pad(products, (pad, pad, pad, pad), mode="replicate")
+    mean_products = F.avg_pool2d(F.avg_pool2d(padded, (window, 1), stride=1), (1, window), stride=1)
+    xx, xy, yy, xt, yt = mean_products.unbind(1)
+    xx, yy = xx + damping, yy + damping
+    determinant = xx * yy - xy * xy
+    u = (xy * yt - yy * xt) / determinant
+    v = (xy * xt - xx * yt) / determinant
+    return torch.stack([u, v], 1).clamp(-2, 2)

@@ -1,0 +1,48 @@
+"""Frames of a clip: picked by index, cut from nearly the same window, with channels split."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from selftaught.ops.crop import crop_resize, random_boxes
+from selftaught.randomness import uniform
+
+
+def gather_frames(video: Tensor, index: Tensor) -> Tensor:
+    """Frames of each clip: video (N, T, C, H, W), index (N, K) int64 -> (N, K, C, H, W)."""
+    rows = torch.arange(video.shape[0], device=video.device)[:, None]
+    return video[rows, index]
+
+
+def jittered_crop(
+    frames: Tensor, size: int, rng: Generator, *, scale: tuple[float, float], jitter: float, flip: float = 0.5
+) -> Tensor:
+    """One random window for all frames of a clip, shifted a little for each: (N, K, C, H, W) -> (N, K, C, size, size).
+
+    The window is the random-resized crop of `ops.crop`, mirrored with probability `flip`; each frame's own shift is
+    uniform in +-`jitter` of the window's sides and not a whole number of pixels, so that neither the place of the
+    window nor the grid of 8 x 8 blocks a codec leaves says which frame is which. float32, in [0, 1] from uint8.
+    """
+    n, k, _, h, w = frames.shape
+    top, left, height, width = random_boxes(n, h, w, rng, scale, flip=flip).unbind(1)
+    shift = uniform((2, n, k), -jitter, jitter, rng)
+    low, high = torch.minimum(left, left + width), torch.maximum(left, left + width)
+    # The shifted window stays inside the frame.
+    down = (shift[0] * height[:, None]).clamp(-top[:, None], (h - height - top)[:, None])
+    right = (shift[1] * width.abs()[:, None]).clamp(-low[:, None], (w - high)[:, None])
+    across = torch.broadcast_to
+    boxes = torch.stack(
+        [top[:, None] + down, left[:, None] + right, across(height[:, None], (n, k)), across(width[:, None], (n, k))], 2
+    )
+    return crop_resize(frames.flatten(0, 1), boxes.flatten(0, 1), size).view(n, k, -1, size, size)
+
+
+def split_channels(frames: Tensor, rng: Generator) -> Tensor:
+    """Channel splitting (Lee et al., ICCV 2017): each frame becomes one of its channels, copied to all three.
+
+    Frames (N, K, 3, H, W) -> the same shape. Colour can then not be followed from frame to frame.
+    """
+    n, k, c, h, w = frames.shape
+    channel = torch.randint(c, (n, k), generator=rng, device=rng.device)
+    return frames.gather(2, channel[:, :, None, None, None].expand(n, k, 1, h, w)).expand(n, k, c, h, w)

@@ -1,0 +1,204 @@
+"""Frame order verification."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch, Sampling
+from selftaught.encoders.base import Encoder
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.flow import motion_magnitude
+from selftaught.ops.frames import gather_frames, jittered_crop
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass
+class Example:
+    """Five frames of each clip (N, 5, 3, S, S), normalised, and their numbers in the clip (N, 5) int64.
+
+    In time they are a < b < c < d < e; where the clip is shown backwards, b and d have changed places.
+    """
+
+    frames: Tensor
+    order: Tensor
+
+
+MIDDLES = (2, 0, 4)
+"""Places of c, a and e: the middle frame of the tuple in order, and of the two that are not."""
+
+
+class FrameOrderVerification(PretextTask):
+    """Tell whether three frames of a video are in the order of time (Misra, Zitnick, Hebert, ECCV 2016).
+
+    Link: https://arxiv.org/abs/1603.08561
+
+    Flow: clip (N, T, 3, H, W) -> frames a < b < c < d < e (N, 5, 3, S, S) from where it moves -> 2-D encoder, shared by
+    all frames (5 N, D) -> tuples (b, c, d) in order, (b, a, d) and (b, e, d) not (N, 3, 3 D) -> 2 -> cross entropy.
+
+    As b and d are the same in all three tuples, only the middle frame can tell: the network must see pose and motion.
+    A window of the clip is drawn with probability proportional to its coarse optical flow, as frames without motion
+    have no order. tau_max bounds |b - d| (more is harder to follow), tau_min is the least distance of a from b and of
+    e from d (less is harder to tell from c), both in frames.
+
+    Shortcut: the order must not be told by how a frame was cut, stored or numbered. Guard: all five frames have the
+    same window, but each its own small random shift, which also breaks the grid of blocks a codec leaves; half of the
+    clips run backwards (an order and its reverse are both right), so the direction of time, the camera's drift or
+    a key frame's place tell nothing; clips are mirrored at random; the number of a frame is not an input.
+
+    Differences from the paper: all three tuples of every window are used, so that the five frames are encoded once, and
+    weighted so that `negatives` of the loss is on those out of order (the paper draws 75 % negatives); accuracy is the
+    mean of both classes', so that chance is 0.5 whatever that share is; one hidden layer, as a linear classifier on
+    concatenated features (`hidden` 0, the paper's) adds up what single frames say and cannot compare them.
+    """
+
+    needs = frozenset({"video"})
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        frames: int = 30
+        """Frames of the clip the five are chosen from (T), at the video's own rate."""
+        tau_max: int = 18
+        """Most frames between the first and the last of a tuple; the paper's 60 need clips of about 90 frames."""
+        tau_min: int = 5
+        """Least frames between a tuple and the outside frame that is put into its middle; the paper's is 15."""
+        negatives: float = 0.75
+        """Share of the loss on tuples that are out of order."""
+        hidden: int = 512
+        """Width of the classifier's hidden layer; 0 for the paper's linear one."""
+        jitter: float = 0.04
+        """Largest shift of a single frame's window, as a share of its side."""
+        min_scale: float = 0.5
+        """Smallest share of the frame's area that the common window covers."""
+
+        def __post_init__(self) -> None:
+            if self.tau_max < 4 or self.tau_min < 1:
+                raise ValueError(
+                    f"--task.tau-max must be at least 4 and --task.tau-min at least 1 frame, "
+                    f"got {self.tau_max} and {self.tau_min}"
+                )
+            if self.frames < self.tau_max + 2 * self.tau_min + 1:
+                raise ValueError(
+                    f"--task.frames must be at least tau_max + 2 tau_min + 1 = {self.tau_max + 2 * self.tau_min + 1} "
+                    f"to hold five frames, got {self.frames}; raise it or lower --task.tau-max"
+                )
+            if not 0 < self.negatives < 1:
+                raise ValueError(f"--task.negatives must be in (0, 1), got {self.negatives}")
+            if not 0 <= self.jitter <= 0.5 or not 0 < self.min_scale <= 1 or self.hidden < 0:
+                raise ValueError(
+                    "--task.jitter must be in [0, 0.5], --task.min-scale in (0, 1] and --task.hidden at least 0, "
+                    f"got {self.jitter}, {self.min_scale} and {self.hidden}"
+                )
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        if encoder.kind != "image":
+            raise ValueError(
+                f"task 'frame_order_verification' looks at single frames and needs an image encoder, "
+                f"got '{encoder.name}'; choose another --encoder"
+            )
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        width = 3 * encoder.num_features
+        hidden = [nn.Linear(width, config.hidden), nn.ReLU()] if config.hidden else []
+        self.head = nn.Sequential(*hidden, nn.Linear(config.hidden or width, 2))
+
+    @classmethod
+    def sampling(cls, config: Config) -> Sampling:
+        """Consecutive frames: tau_max and tau_min count frames, as in the paper."""
+        return Sampling(frames=config.frames)
+
+    def chance(self, batch_size: int) -> float:
+        return 0.5
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Clip (N, T, 3, H, W) uint8 -> `Example` of five frames each."""
+        assert batch.video is not None
+        order = self.choose(motion_magnitude(batch.video), rng)
+        scale = (self.config.min_scale, 1.0)
+        frames = jittered_crop(
+            gather_frames(batch.video, order), self.size, rng, scale=scale, jitter=self.config.jitter
+        )
+        return Example(normalise(frames.flatten(0, 1)).view_as(frames), order)
+
+    def choose(self, motion: Tensor, rng: Generator) -> Tensor:
+        """Numbers (N, 5) of a, b, c, d, e from how much moves between frames, motion (N, T - 1).
+
+        The distance d - b is uniform in [tau_max / 2, tau_max]; b is drawn with probability proportional to the motion
+        from b to d; c, a and e are uniform over what the definitions leave.
+        """
+        n, steps = motion.shape
+        last, device = steps, motion.device
+        tau_max, tau_min = self.config.tau_max, self.config.tau_min
+        span = _integer(
+            torch.full((n,), max(4, tau_max // 2), device=device), torch.full((n,), tau_max, device=device), rng
+        )
+        total = F.pad(motion.cumsum(1), (1, 0))
+        starts = torch.arange(steps + 1, device=device)[None].expand(n, -1)
+        ends = (starts + span[:, None]).clamp(max=last)
+        moved = total.gather(1, ends) - total.gather(1, starts)
+        possible = (starts >= tau_min) & (starts + span[:, None] <= last - tau_min)
+        # A clip in which nothing moves at all has all windows alike.
+        weight = (moved.clamp(min=0) + 1e-6) * possible
+        b = torch.multinomial(weight, 1, generator=rng)[:, 0]
+        d = b + span
+        a = _integer(torch.zeros_like(b), b - tau_min, rng)
+        c = _integer(b + 1, d - 1, rng)
+        e = _integer(d + tau_min, torch.full_like(d, last), rng)
+        backwards = uniform((n,), 0, 1, rng) < 0.5
+        return torch.stack([a, torch.where(backwards, d, b), c, torch.where(backwards, b, d), e], 1)
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, 3, 2) of the tuples with c, a and e in their middle; class 1 is in order."""
+        n, k = example.order.shape
+        frames = example.frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features = self.encoder(frames).view(n, k, -1)
+        tuples = [torch.cat([features[:, 1], features[:, m], features[:, 3]], 1) for m in MIDDLES]
+        logits: Tensor = self.head(torch.stack(tuples, 1))
+        return logits
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy with `negatives` of its weight on the tuples out of order; accuracies of both classes."""
+        logits = prediction.float()
+        in_order = -F.log_softmax(logits[:, 0], 1)[:, 1].mean()
+        shuffled = -F.log_softmax(logits[:, 1:], 2)[:, :, 0].mean()
+        share = self.config.negatives
+        # Training sees more negatives; taking that back makes the decision the best one for equally many of both.
+        evidence = (logits[:, :, 1] - logits[:, :, 0]).detach() - math.log((1 - share) / share)
+        found, rejected = (evidence[:, 0] > 0).float().mean(), (evidence[:, 1:] <= 0).float().mean()
+        return {
+            "loss": (1 - share) * in_order + share * shuffled,
+            "accuracy": (found + rejected) / 2,
+            "accuracy_in_order": found,
+            "accuracy_shuffled": rejected,
+        }
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        shown = []
+        chance = prediction.float().softmax(2)[:, :, 1]
+        for n in range(min(count, len(prediction))):
+            # All three kinds of tuples come in turn.
+            kind = n % 3
+            places = (1, MIDDLES[kind], 3)
+            numbers = ", ".join(str(int(example.order[n, place])) for place in places)
+            shown.append(
+                Shown(
+                    inputs=[denormalise(example.frames[n, place][None])[0] for place in places],
+                    pseudo_label=f"{'shuffled' if kind else 'in order'} (frames {numbers})",
+                    prediction=f"in order: {float(chance[n, kind]):.2f}",
+                )
+            )
+        return shown
+
+
+def _integer(low: Tensor, high: Tensor, rng: Generator) -> Tensor:
+    """A whole number in [low, high] for each row: (N,) int64 bounds -> (N,) int64."""
+    drawn = uniform((len(low),), 0, 1, rng) * (high - low + 1)
+    return torch.minimum(low + drawn.long(), high)

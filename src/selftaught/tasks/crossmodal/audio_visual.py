@@ -1,0 +1,189 @@
+"""Audio-visual correspondence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch, Sampling
+from selftaught.encoders.audio import build_audio_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.ops.colour import colour_jitter, denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.spectrogram import log_mel, rms
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+SECONDS = 1.0
+
+
+@dataclass
+class Example:
+    """Frames and sounds, and which sound each frame is shown with.
+
+    Attributes:
+        images: (N, 3, S, S) normalised.
+        sounds: (N, 1, mels, steps) log-mel.
+        partner: (N,) int64, the row of the sound that frame n is paired with.
+        target: (N,) int64, 1 where frame and sound belong together.
+        same_video: (N,) bool, the sound is of the frame's video, from whatever time.
+        weight: (N,) float32, 0 for pairs that do not count because of silence.
+    """
+
+    images: Tensor
+    sounds: Tensor
+    partner: Tensor
+    target: Tensor
+    same_video: Tensor
+    weight: Tensor
+
+
+class AudioVisual(PretextTask):
+    """Tell whether a frame and one second of sound belong together (Arandjelovic, Zisserman, ICCV 2017).
+
+    Link: https://arxiv.org/abs/1705.08168
+
+    Flow: frame (N, 3, H, W) -> crop (N, 3, S, S) -> image encoder (N, D); sound (N, 16000) -> log-mel
+    (N, 1, 64, 100) -> sound encoder (N, 512); both of a pair -> 128 -> 2 -> cross entropy: correspond or not. In half
+    of the pairs the sound is centred on the frame, in half it is from another video or another time of the same.
+
+    To tell, the network must know what things sound like: it learns objects from what they do.
+
+    Shortcut: with negatives from other videos only, recordings can be told by their tone alone: loudness, hum, the
+    codec. Guard: a share of the negatives comes from the same video at another time (Korbar et al. 2018 found these
+    hard negatives to matter), every window is brought to the same loudness, and a frame of a silent moment never
+    takes part, neither with its own sound (a pair nobody could tell) nor with another (it would be
+    mismatched always). Every sound and every frame is as likely in a positive as in a negative, and pairs are drawn,
+    never told by their place in the batch.
+
+    Differences from the paper: log-mel with 64 bands at 16 kHz instead of a 257 x 199 log spectrogram at 48 kHz;
+    the image half is any encoder instead of a VGG-like one; negatives also from the same video.
+    """
+
+    needs = frozenset({"video", "audio"})
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        same_video: float = 0.5
+        """Share of the mismatched pairs whose sound is from another time of the same video; the rest from others."""
+        silence: float = 0.003
+        """Loudness, RMS of full scale 1, below which a second of sound counts as silence and is left out."""
+        min_scale: float = 0.4
+        """Smallest share of the frame's area that a crop covers."""
+        hidden: int = 128
+        """Width of the layer in which both features meet."""
+
+        def __post_init__(self) -> None:
+            if not 0 <= self.same_video <= 1:
+                raise ValueError(f"--task.same-video must be in [0, 1], got {self.same_video}")
+            if not 0 <= self.silence < 1:
+                raise ValueError(f"--task.silence must be in [0, 1), got {self.silence}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+            if self.hidden < 1:
+                raise ValueError(f"--task.hidden must be at least 1, got {self.hidden}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        if encoder.kind != "image":
+            raise ValueError(
+                f"task 'audio_visual' looks at single frames and needs an image encoder, got '{encoder.name}'; "
+                "choose another --encoder"
+            )
+        self.encoder = encoder
+        self.audio_encoder = build_audio_encoder("audio_convnet")
+        self.config = config
+        self.size = size
+        width = encoder.num_features + self.audio_encoder.num_features
+        self.head = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 2))
+
+    @classmethod
+    def sampling(cls, config: Config) -> Sampling:
+        """One frame and the second of sound around it, two of each video, a second or more apart."""
+        return Sampling(frames=1, audio_seconds=SECONDS, clips_per_video=2, min_gap=SECONDS)
+
+    def chance(self, batch_size: int) -> float:
+        return 0.5
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Frame (N, 1, 3, H, W) uint8 and sound (N, S) of N rows -> `Example` of N pairs."""
+        assert batch.video is not None
+        assert batch.audio is not None
+        crops = random_resized_crop(batch.video[:, 0], self.size, rng, scale=(self.config.min_scale, 1.0))
+        crops = colour_jitter(crops, rng, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, grey=0.0)
+        partner, target, weight = self._pair(batch, rng)
+        return Example(
+            images=normalise(crops),
+            sounds=log_mel(batch.audio),
+            partner=partner,
+            target=target,
+            same_video=batch.index == batch.index[partner],
+            weight=weight,
+        )
+
+    def forward(self, example: Example) -> Tensor:
+        seen, heard = self.encoder(example.images), self.audio_encoder(example.sounds)
+        logits: Tensor = self.head(torch.cat([seen, heard[example.partner]], 1))
+        return logits
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """The mean over the pairs that count; also the accuracy on each kind of pair."""
+        each = F.cross_entropy(prediction.float(), example.target, reduction="none")
+        right = (prediction.detach().argmax(1) == example.target).float()
+        positive = example.target == 1
+        matched = _mean(right, example.weight * positive)
+        mismatched = _mean(right, example.weight * ~positive)
+        return {
+            "loss": _mean(each, example.weight),
+            "accuracy": (matched + mismatched) / 2,
+            "accuracy_same_video": _mean(right, example.weight * (~positive & example.same_video)),
+            "accuracy_other_video": _mean(right, example.weight * (~positive & ~example.same_video)),
+        }
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        shown = []
+        chance = prediction.float().softmax(1)[:, 1]
+        for n in range(min(count, len(prediction))):
+            sound = example.sounds[example.partner[n]].flip(1)
+            low, high = sound.min(), sound.max()
+            other = "same video, other time" if example.same_video[n] else "another video"
+            truth = "belong together" if example.target[n] else f"do not belong together ({other})"
+            silent = "" if example.weight[n] else " (silent: left out)"
+            shown.append(
+                Shown(
+                    inputs=[denormalise(example.images[n : n + 1])[0], (sound - low) / (high - low).clamp(min=1e-6)],
+                    pseudo_label=truth + silent,
+                    prediction=f"belong together: {float(chance[n]):.2f}",
+                )
+            )
+        return shown
+
+    def _pair(self, batch: Batch, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """For every frame: the row of its sound (N,), whether it is its own (N,), and whether the pair counts (N,)."""
+        assert batch.audio is not None
+        assert batch.time is not None
+        n, device = len(batch), batch.index.device
+        loud = rms(batch.audio) >= self.config.silence
+        same = batch.index[:, None] == batch.index[None, :]
+        # Windows that overlap share sound: they would be mismatched by label only.
+        apart = (batch.time[:, None] - batch.time[None, :]).abs() >= SECONDS - 1e-3
+        same_video, other_video = same & apart & loud[None, :], ~same & loud[None, :]
+        inside = uniform((n,), 0, 1, rng) < self.config.same_video
+        # Where one kind of negative does not exist in the batch, the other takes its place.
+        inside = torch.where(inside, same_video.any(1), ~other_video.any(1))
+        allowed = torch.where(inside[:, None], same_video, other_video)
+        # The largest of uniform numbers over the allowed rows is a uniform choice of one of them.
+        negative = uniform((n, n), 0, 1, rng).masked_fill(~allowed, -1).argmax(1)
+        own = torch.arange(n, device=device)
+        target = (torch.argsort(uniform((n,), 0, 1, rng)) < n // 2).long()
+        weight = loud & allowed.any(1)
+        return torch.where(target == 1, own, negative), target, weight.float()
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean; 0 where nothing has weight, so that a silent batch changes nothing."""
+    return (values * weight).sum() / weight.sum().clamp(min=1)

@@ -1,0 +1,229 @@
+"""Decode one video file with PyAV: upright, unsquashed frames at their real times, and its sound as 16 kHz mono."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from selftaught.decode import Unreadable
+from selftaught.image_fit import MAX_ASPECT
+
+SOUND_RATE = 16_000
+"""Samples a second of decoded sound."""
+LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
+"""Seconds without sound inside a track that are filled; smaller ones are jitter, larger ones a broken clock."""
+MAX_PIXELS = 64_000_000
+"""A frame that claims more is refused before it is decoded."""
+
+# PyAV 17 scales with all cores by default; here every video has its own thread already.
+_ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the container says before anything is decoded; upright sides in pixels of square shape."""
+
+    height: int
+    width: int
+    frames: float
+    """An estimate; 0 where the container does not say."""
+    sound_seconds: float
+    """0 without sound; an estimate otherwise."""
+    has_sound: bool
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a stored frame is made: scale the raw frame, cut the middle of the long side, turn upright."""
+
+    scaled: tuple[int, int]
+    """Height and width before the turn, pixels."""
+    cut: tuple[int, int]
+    """Height and width after the cut, before the turn."""
+    quarter_turns: int
+    """Anticlockwise."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the upright frame."""
+        return (self.cut[1], self.cut[0]) if self.quarter_turns % 2 else self.cut
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """An input container; every way in which it may fail becomes `Unreadable` with a short reason."""
+    try:
+        with av.open(path, metadata_errors="replace") as container:
+            yield container
+    except Unreadable:
+        raise
+    # PyAV also raises ValueError and IndexError for broken files.
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+        raise Unreadable(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """The short text of an error, without the path that FFmpeg repeats in it."""
+    return str(getattr(error, "strerror", None) or error).split(": '")[0] or type(error).__name__
+
+
+def read_header(path: str) -> Header:
+    """Sides, length and sound from the container alone; raises `Unreadable`."""
+    with opened(path) as container:
+        stream = first_video_stream(container)
+        height, width = stream.height, stream.width
+        if not height or not width:
+            raise Unreadable("the size of its frames is not stated")
+        if height * width > MAX_PIXELS:
+            raise Unreadable(f"claims frames of {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+        seconds = _seconds(stream, container)
+        frames = stream.frames or seconds * float(stream.average_rate or 0)
+        sound = _sound_stream(container)
+        sound_seconds = _seconds(sound, container) if sound is not None else 0.0
+        wide = width * float(stream.sample_aspect_ratio or 1)
+        return Header(height, max(1, round(wide)), float(frames), sound_seconds, sound is not None)
+
+
+def decode_frames(path: str, side: int, *, keep: bool = True) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Every frame in the order it is shown: (seconds, (H, W, 3) uint8 with short side `side`).
+
+    The times as a set are right, but a container that stores no order of showing (AVI) attaches them to the wrong
+    neighbours: sort them. With `keep` false all pictures are the first one, which saves scaling the others.
+
+    Raises `Unreadable` where the decoder meets an error; what came before is good.
+    """
+    with opened(path) as container:
+        stream = first_video_stream(container)
+        shrink = Shrink(side, stream)
+        first: NDArray[np.uint8] | None = None
+        for time, frame in clean_frames(container, stream):
+            shown = shrink(frame) if keep or first is None else first
+            first = shown if first is None else first
+            yield time, shown
+
+
+def clean_frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
+    """Seconds and frames the decoder vouches for: broken ones at the start are dropped, a later one is an error."""
+    stream.thread_type = "NONE"
+    period = 1 / float(stream.average_rate or 25)
+    last: float | None = None
+    for frame in container.decode(stream):
+        if frame.is_corrupt:
+            if last is not None:
+                raise Unreadable("a damaged frame")
+            continue
+        untimed = 0.0 if last is None else last + period
+        last = untimed if frame.time is None else frame.time
+        yield last, frame
+
+
+class Shrink:
+    """Turns decoded frames of one stream into stored ones, all of the shape that the first one gives."""
+
+    def __init__(self, side: int, stream: Any) -> None:
+        self.side = side
+        self.pixel_aspect = float(stream.sample_aspect_ratio or 1)
+        self.geometry: Geometry | None = None
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB."""
+        if self.geometry is None:
+            if frame.width * frame.height > MAX_PIXELS:
+                raise Unreadable(f"frames of {frame.width} x {frame.height} pixels")
+            self.geometry = geometry(frame.height, frame.width, self.pixel_aspect, frame.rotation, self.side)
+        height, width = self.geometry.scaled
+        smaller = frame.width > width
+        scaled = self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            "rgb24",
+            interpolation=Interpolation.AREA if smaller else Interpolation.BICUBIC,
+            **_ONE_THREAD,
+        )
+        return upright(np.asarray(scaled.to_ndarray(), np.uint8), self.geometry)
+
+
+def geometry(height: int, width: int, pixel_aspect: float, rotation: float, side: int) -> Geometry:
+    """For a raw frame whose pixels are `pixel_aspect` times as wide as high, to be turned by `rotation` degrees."""
+    wide = width * pixel_aspect
+    scale = side / min(height, wide)
+    scaled = (max(side, round(height * scale)), max(side, round(wide * scale)))
+    cut = (min(scaled[0], MAX_ASPECT * side), min(scaled[1], MAX_ASPECT * side))
+    return Geometry(scaled, cut, round(rotation / 90) % 4)
+
+
+def upright(scaled: NDArray[np.uint8], shape: Geometry) -> NDArray[np.uint8]:
+    """Cut the middle and turn: (H, W, 3) -> contiguous (H', W', 3)."""
+    top, left = (scaled.shape[0] - shape.cut[0]) // 2, (scaled.shape[1] - shape.cut[1]) // 2
+    middle = scaled[top : top + shape.cut[0], left : left + shape.cut[1]]
+    return np.ascontiguousarray(np.rot90(middle, shape.quarter_turns))
+
+
+def decode_sound(path: str) -> Iterator[tuple[float, NDArray[np.int16]]]:
+    """Pieces of the first sound track as (seconds of the track's first sample, (S,) int16 mono at 16 kHz).
+
+    Holes in the track are filled with silence. Nothing where there is no sound; raises `Unreadable` where the decoder
+    meets an error.
+    """
+    with opened(path) as container:
+        stream = _sound_stream(container)
+        if stream is None:
+            return
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        start, heard = 0.0, 0.0
+        for number, frame in enumerate(container.decode(stream)):
+            if number == 0:
+                start = frame.time or 0.0
+            hole = (start + heard if frame.time is None else frame.time) - (start + heard)
+            if LEAST_HOLE < hole < LARGEST_HOLE:
+                heard += hole
+                yield start, np.zeros(round(hole * SOUND_RATE), np.int16)
+            heard += frame.samples / frame.sample_rate
+            # Samples are counted, not timed, so that a clock that jitters by a few of them does no harm.
+            frame.pts = None
+            for piece in resampler.resample(frame):
+                yield start, _samples(piece)
+        if heard:
+            for piece in resampler.resample(None):
+                yield start, _samples(piece)
+
+
+def _samples(piece: Any) -> NDArray[np.int16]:
+    return np.asarray(piece.to_ndarray(), np.int16).reshape(-1)
+
+
+def has_sound(path: str) -> bool:
+    """Whether the container names a sound track; raises `Unreadable`."""
+    with opened(path) as container:
+        return _sound_stream(container) is not None
+
+
+def first_video_stream(container: Any) -> Any:
+    """The first stream of moving pictures; raises `Unreadable`."""
+    # A cover picture of a music file is a "video stream" too.
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise Unreadable("its video codec is unknown")
+            return stream
+    raise Unreadable("no video stream")
+
+
+def _sound_stream(container: Any) -> Any:
+    return next((s for s in container.streams.audio if s.codec_context is not None and s.rate), None)
+
+
+def _seconds(stream: Any, container: Any) -> float:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else 0.0

@@ -1,0 +1,217 @@
+"""Packing: every video decoded once, frames and sound appended to a pair of flat files for each thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.decode import Unreadable
+from selftaught.image_fit import MAX_ASPECT
+from selftaught.video_clips import VideoIndex
+from selftaught.video_decode import SOUND_RATE, Header, decode_frames, decode_sound, read_header
+
+if TYPE_CHECKING:
+    from selftaught.store import Progress
+
+FRAMES, SOUND, INDEX = "frames-{}.bin", "sound-{}.bin", "index.npz"
+
+Skipped = list[tuple[int, str]]
+"""(index of the entry, reason)"""
+
+
+@dataclass(kw_only=True)
+class Packed:
+    """One video as it stands in the store, or in its container where nothing is packed."""
+
+    entry: int
+    height: int
+    width: int
+    times: NDArray[np.float64]
+    begin: float
+    sound_start: float = 0.0
+    sound_samples: int = 0
+    shard: int = -1
+    frame_offset: int = 0
+    sound_offset: int = 0
+    note: str | None = None
+    """What went wrong after the frames that are there."""
+
+
+class Shard:
+    """One thread's pair of files, frames-K.bin (uint8) and sound-K.bin (int16); none where only the index is kept."""
+
+    def __init__(self, number: int, folder: Path | None, files: ExitStack) -> None:
+        self.number = number
+        self.frames: BinaryIO | None = None
+        self.sound: BinaryIO | None = None
+        if folder is not None:
+            self.frames = files.enter_context((folder / FRAMES.format(number)).open("wb"))
+            self.sound = files.enter_context((folder / SOUND.format(number)).open("wb"))
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Bytes written so far."""
+        return (self.frames.tell(), self.sound.tell()) if self.frames and self.sound else (0, 0)
+
+    def add_frame(self, frame: NDArray[np.uint8]) -> None:
+        if self.frames is not None:
+            self.frames.write(frame.data)
+
+    def add_sound(self, piece: NDArray[np.int16]) -> None:
+        if self.sound is not None:
+            self.sound.write(np.ascontiguousarray(piece).data)
+
+    def cut(self, position: tuple[int, int]) -> None:
+        """Forget what was written after `position`."""
+        for file, end in zip((self.frames, self.sound), position, strict=True):
+            if file is not None:
+                file.seek(end)
+                file.truncate()
+
+
+def read_headers(paths: Sequence[str], workers: int) -> tuple[dict[int, Header], Skipped]:
+    """Headers of the containers that can be opened, by entry, and why the others cannot."""
+
+    def header(path: str) -> Header | str:
+        try:
+            return read_header(path)
+        except Unreadable as unreadable:
+            return str(unreadable)
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = dict(enumerate(pool.map(header, paths)))
+    readable = {i: h for i, h in found.items() if isinstance(h, Header)}
+    return readable, [(i, h) for i, h in found.items() if isinstance(h, str)]
+
+
+def estimated_bytes(headers: Iterable[Header], side: int) -> float:
+    """Size of the packed store; containers that do not state a length count as 10 s at 25 frames a second."""
+    total = 0.0
+    for header in headers:
+        aspect = min(MAX_ASPECT, max(header.height, header.width) / min(header.height, header.width))
+        total += (header.frames or 250) * side * side * aspect * 3 + header.sound_seconds * SOUND_RATE * 2
+    return total
+
+
+def pack_videos(
+    paths: Sequence[str],
+    entries: Sequence[int],
+    folder: Path,
+    *,
+    side: int,
+    workers: int,
+    keep_frames: bool,
+    progress: Progress | None,
+) -> tuple[VideoIndex, Skipped]:
+    """Decode the videos `entries` of `paths`; write frames and sound (where wanted) and the index into `folder`.
+
+    The index alone serves decoding on the fly: it says which videos are readable and when each frame is shown, so that
+    rows and clips mean the same with and without packed files.
+    """
+    shards: SimpleQueue[Shard] = SimpleQueue()
+    with ExitStack() as files, ThreadPoolExecutor(workers, thread_name_prefix="selftaught-pack") as pool:
+        for k in range(workers):
+            shards.put(Shard(k, folder if keep_frames else None, files))
+
+        def pack(entry: int) -> Packed | str:
+            shard = shards.get()
+            try:
+                return _pack_one(paths[entry], entry, side, shard)
+            except Unreadable as unreadable:
+                return str(unreadable)
+            finally:
+                shards.put(shard)
+
+        futures = [pool.submit(pack, entry) for entry in entries]
+        try:
+            for done, _ in enumerate(as_completed(futures), 1):
+                if progress is not None:
+                    progress(done, len(entries))
+            return _collect((future.result() for future in futures), entries, folder)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Path) -> tuple[VideoIndex, Skipped]:
+    readable: list[Packed] = []
+    skipped: Skipped = []
+    for entry, made in zip(entries, videos, strict=True):
+        if isinstance(made, str):
+            skipped.append((entry, made))
+            continue
+        readable.append(made)
+        if made.note is not None:
+            skipped.append((entry, made.note))
+    index = _columns(readable)
+    index.save(folder / INDEX)
+    return index, skipped
+
+
+def _pack_one(path: str, entry: int, side: int, shard: Shard) -> Packed:
+    start = shard.position
+    times: list[float] = []
+    shape = (0, 0)
+    broken: str | None = None
+    try:
+        for time, frame in decode_frames(path, side, keep=shard.frames is not None):
+            times.append(time)
+            shape = (frame.shape[0], frame.shape[1])
+            shard.add_frame(frame)
+    except Unreadable as unreadable:
+        broken = str(unreadable)
+    if not times or (broken is not None and len(times) < 2):
+        shard.cut(start)
+        raise Unreadable(broken or "no frame can be decoded")
+    seconds = np.sort(np.asarray(times, np.float64))
+    sound_start, samples = _append_sound(path, shard)
+    return Packed(
+        entry=entry,
+        height=shape[0],
+        width=shape[1],
+        times=seconds - seconds[0],
+        begin=float(seconds[0]),
+        sound_start=sound_start - float(seconds[0]),
+        sound_samples=samples,
+        shard=shard.number,
+        frame_offset=start[0],
+        sound_offset=start[1],
+        note=None if broken is None else f"{broken} after {len(times)} frames; those are used",
+    )
+
+
+def _append_sound(path: str, shard: Shard) -> tuple[float, int]:
+    start, samples = 0.0, 0
+    # What was heard before damage is good; a video without enough of it is refused where sound is needed.
+    with suppress(Unreadable):
+        for first, piece in decode_sound(path):
+            shard.add_sound(piece)
+            start, samples = first, samples + len(piece)
+    return start, samples
+
+
+def _columns(videos: list[Packed]) -> VideoIndex:
+    def column(name: str) -> NDArray[np.int64]:
+        return np.array([getattr(video, name) for video in videos], np.int64)
+
+    return VideoIndex(
+        entry=column("entry"),
+        height=column("height"),
+        width=column("width"),
+        frames=np.array([len(video.times) for video in videos], np.int64),
+        times=np.concatenate([video.times for video in videos]) if videos else np.zeros(0),
+        begin=np.array([video.begin for video in videos], np.float64),
+        sound_start=np.array([video.sound_start for video in videos], np.float64),
+        sound_samples=column("sound_samples"),
+        shard=column("shard"),
+        frame_offset=column("frame_offset"),
+        sound_offset=column("sound_offset"),
+    )

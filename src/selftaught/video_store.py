@@ -1,0 +1,231 @@
+"""Samples of a source of videos: clips and their sound, gathered from packed files or decoded on the fly."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.decode import MIN_SIDE
+from selftaught.image_fit import offset
+from selftaught.image_store import usable_cores
+from selftaught.sources.base import digest
+from selftaught.store import HostBatch
+from selftaught.store_folder import find_or_build, find_store
+from selftaught.video_clips import Clip, ClipPlan, VideoIndex
+from selftaught.video_pack import INDEX, Skipped, estimated_bytes, pack_videos, read_headers
+from selftaught.video_read import LiveVideos, PackedVideos
+
+if TYPE_CHECKING:
+    from selftaught.batch import Sampling
+    from selftaught.sources.base import Source
+    from selftaught.store import Progress
+
+_FORMAT = "1"
+"""Raise it when the bytes of a store or the way frames are scaled change."""
+
+
+class VideoSamples:
+    """The videos that are long enough for `sampling`, by row; see `store.Samples`.
+
+    `read` gives clips, or one frame as `image` where `sampling.frames` is 0. The third draw is the place of the clip:
+    uniform over all there are.
+    """
+
+    is_video = True
+
+    def __init__(
+        self, source: Source, index: VideoIndex, skipped: Skipped, videos: PackedVideos | LiveVideos, sampling: Sampling
+    ) -> None:
+        self.sampling = sampling
+        self.side = videos.side
+        self._index = index
+        self._plan = ClipPlan(index, sampling)
+        self._videos = videos
+        self._skipping = threading.Lock()
+        self._video = np.array([v for v in range(len(index)) if v not in self._plan.unusable], np.int64)
+        self.source_of = index.entry[self._video]
+        entries = [source.entries[i] for i in self.source_of]
+        self.keys = [entry.key for entry in entries]
+        self.classes = source.classes
+        self.labels: NDArray[np.int64] | None = None
+        if any(entry.label is not None for entry in entries):
+            self.labels = np.array([-1 if entry.label is None else entry.label for entry in entries], np.int64)
+        short = [(int(index.entry[video]), why) for video, why in self._plan.unusable.items()]
+        self.skipped = list(getattr(source, "skipped", []))
+        self.skipped += [(source.entries[i].key, why) for i, why in sorted([*skipped, *short])]
+        if not len(self):
+            key, why = self.skipped[0]
+            raise ValueError(
+                f"none of the {len(source)} videos of {source.name} can be used as the task cuts its clips; "
+                f"the first, {key}: {why}; give longer videos or change the task's settings"
+            )
+
+    def __len__(self) -> int:
+        return len(self._video)
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        """Clips (N, T, side, side, 3) or images (N, side, side, 3), sound (N, S) and the time of the clips' middles."""
+        plan, count, side = self._plan, len(rows), self.side
+        rows = np.array(rows, np.int64)
+        frames = np.empty((count, plan.num_frames, side, side, 3), np.uint8)
+        sound = np.zeros((count, plan.num_samples), np.int16)
+        time = np.zeros(count, np.float32)
+        todo = np.arange(count)
+        for _ in range(len(self)):
+            todo = self._fill(rows, draws, todo, frames, sound, time)
+            if not len(todo):
+                break
+            # The file broke or went since it was indexed: the next video takes its place.
+            rows[todo] = (rows[todo] + 1) % len(self)
+        else:
+            raise ValueError("none of the videos can be read any more; were they moved?")
+        still = self.sampling.frames == 0
+        return HostBatch(
+            index=rows,
+            image=frames[:, 0] if still else None,
+            video=None if still else frames,
+            audio=sound.astype(np.float32) / np.float32(32768) if plan.num_samples else None,
+            time=time,
+        )
+
+    def _fill(
+        self,
+        rows: NDArray[np.int64],
+        draws: NDArray[np.float64],
+        todo: NDArray[np.int64],
+        frames: NDArray[np.uint8],
+        sound: NDArray[np.int16],
+        time: NDArray[np.float32],
+    ) -> NDArray[np.int64]:
+        """Read the rows of the batch numbered `todo` (K,); which of them could not be read."""
+        videos = self._video[rows[todo]]
+        clips = [self._plan.at(int(v), float(u)) for v, u in zip(videos, draws[todo, 2], strict=True)]
+        sides = zip(self._index.height[videos].tolist(), self._index.width[videos].tolist(), strict=True)
+        corners = [
+            (offset(height, self.side, y), offset(width, self.side, x))
+            for (height, width), (y, x) in zip(sides, draws[todo, :2].tolist(), strict=True)
+        ]
+        # The first time round all rows are read, straight into place.
+        whole = len(todo) == len(rows)
+        frames_here, sound_here = (frames, sound) if whole else (frames[todo], sound[todo])
+        broken = self._videos.fill(videos, clips, corners, frames_here, sound_here if self._plan.num_samples else None)
+        if not whole:
+            frames[todo], sound[todo] = frames_here, sound_here
+        time[todo] = [clip.middle for clip in clips]
+        with self._skipping:
+            listed = {key for key, _ in self.skipped}
+            gone = {self.keys[row] for row in rows[todo[broken]].tolist()}
+            self.skipped += [(key, "cannot be read any more") for key in sorted(gone - listed)]
+        return todo[broken]
+
+    def spread(
+        self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling | None = None
+    ) -> NDArray[np.float64]:
+        """Draws (N, 3) whose neighbouring rows of one video are at least `min_gap` seconds apart, else as given.
+
+        Neighbours are the groups of `clips_per_video` rows that follow each other and name one video. Each clip stays
+        uniform over the places that leave room for the others.
+        """
+        sampling = sampling or self.sampling
+        spread = draws.copy()
+        start = 0
+        while start < len(rows):
+            stop = start + 1
+            while stop < len(rows) and stop - start < sampling.clips_per_video and rows[stop] == rows[start]:
+                stop += 1
+            own = slice(start, stop)
+            spread[own, 2] = self._plan.spread(self._video[rows[own]], draws[own, 2], sampling.min_gap)
+            start = stop
+        return spread
+
+    def eval_draws(self, row_count: int, clips: int) -> list[NDArray[np.float64]]:
+        """`clips` draws (row_count, 3) of central windows whose clips are evenly spaced over each video."""
+        evenly = []
+        for k in range(clips):
+            draws = np.full((row_count, 3), 0.5)
+            draws[:, 2] = (k + 0.5) / clips
+            evenly.append(draws)
+        return evenly
+
+    def clip(self, row: int, draw: float) -> tuple[NDArray[np.float64], Clip]:
+        """Seconds of the frames (T,) that `read` gives for a row and its third draw, and the clip."""
+        clip = self._plan.at(int(self._video[row]), draw)
+        return self._plan.times(int(self._video[row]))[clip.frames], clip
+
+
+def open_video_samples(
+    source: Source,
+    *,
+    side: int,
+    sampling: Sampling,
+    cache_limit_gb: float,
+    workers: int | None,
+    progress: Progress | None = None,
+) -> VideoSamples:
+    """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit.
+
+    The store holds whole videos, so every task and sampling shares it. Arguments as in `store.open_samples`.
+    """
+    keys = {kind: digest(["videos", kind, _FORMAT, source.fingerprint, str(side)]) for kind in ("packed", "index")}
+    limit = cache_limit_gb * 1e9
+    found = None
+    for kind in ("packed", "index"):
+        # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
+        store = find_store(keys[kind])
+        if store is not None and (store[1]["estimated_bytes"] <= limit) == (kind == "packed"):
+            found = store
+            break
+    folder, meta = found or _build(source, keys, side=side, limit=limit, workers=workers, progress=progress)
+    index = VideoIndex.load(folder / INDEX)
+    videos: PackedVideos | LiveVideos
+    if meta["packed"]:
+        videos = PackedVideos(index, folder, meta["side"])
+    else:
+        videos = LiveVideos(index, [str(source.read(int(i))) for i in index.entry], meta["side"], workers or 1)
+    return VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling)
+
+
+def _build(
+    source: Source, keys: dict[str, str], *, side: int, limit: float, workers: int | None, progress: Progress | None
+) -> tuple[Path, dict[str, Any]]:
+    threads = workers or usable_cores()
+    paths = [str(source.read(i)) for i in range(len(source))]
+    headers, unopened = read_headers(paths, threads)
+    if not headers:
+        i, why = unopened[0]
+        raise ValueError(
+            f"none of the {len(source)} videos of {source.name} can be read; the first, {source.entries[i].key}: {why}"
+        )
+    short = [min(header.height, header.width) for header in headers.values()]
+    packed_side = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
+    size = estimated_bytes(headers.values(), packed_side)
+    packed = size <= limit
+
+    def build(folder: Path) -> dict[str, Any]:
+        index, broken = pack_videos(
+            paths, list(headers), folder, side=packed_side, workers=threads, keep_frames=packed, progress=progress
+        )
+        return {
+            "kind": "videos" if packed else "videos, index only",
+            "packed": packed,
+            "data": source.name,
+            "samples": len(index),
+            "side": packed_side,
+            "estimated_bytes": size,
+            "skipped": sorted([*unopened, *broken]),
+        }
+
+    try:
+        return find_or_build(keys["packed" if packed else "index"], build)
+    except OSError as refused:
+        if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(
+            f"the packed store of {source.name} needs about {size / 1e9:.1f} GB and the disk is full; "
+            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
+        ) from refused
