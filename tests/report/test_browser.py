@@ -113,6 +113,21 @@ def test_dark_mode_follows_the_system_and_the_button(
     assert dark[1] != light[1], "the plots change their colours with the page"
 
 
+def test_on_paper_the_page_is_light_and_no_plot_is_cut(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
+    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280, scheme="dark")
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    right = "return Math.max(...[...document.querySelectorAll('.plot svg')].map(s => s.getBoundingClientRect().right))"
+    assert page.execute_script(right) <= 700, "the width that fits A4 and Letter"
+    assert page.execute_script("return document.documentElement.dataset.theme") == "light"
+    assert page.execute_script("return document.querySelectorAll('details:not([open])').length") == 0
+    page.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert page.execute_script("return document.documentElement.dataset.theme") == "dark"
+    assert page.execute_script("return document.querySelector('.plot svg').getBoundingClientRect().width") > 700
+    assert page.get_log("browser") == []
+
+
 def test_a_legend_entry_hides_its_line(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
     page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280)
     page.execute_script("document.querySelector('.legend button').click()")

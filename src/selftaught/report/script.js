@@ -8,6 +8,7 @@
     set(value) { try { localStorage.setItem("selftaught-theme", value); } catch { /* only this visit */ } },
   };
   const plots = [];
+  let printing = null;
 
   // Colours of figures are names of style.css, so that one palette serves both themes.
   const resolve = (value, style) => {
@@ -16,7 +17,7 @@
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v, style)]));
     return value;
   };
-  const layoutOf = (figure, style) => {
+  const layoutOf = ({ figure, box }, style) => {
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { gridcolor: colour("--grid"), linecolor: colour("--line"), zeroline: false, tickfont: { size: 12 } };
     const base = {
@@ -27,13 +28,15 @@
       // Dragging would stop a finger from scrolling the page.
       dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false,
     };
-    return { ...base, ...figure.layout, xaxis: { ...axis, ...figure.layout.xaxis }, yaxis: { ...axis, ...figure.layout.yaxis } };
+    // A printer waits for no resize: plots get the width and height of the paper's columns at once.
+    const size = printing ? { autosize: false, width: box.clientWidth, height: box.clientHeight } : {};
+    return { ...base, ...figure.layout, ...size, xaxis: { ...axis, ...figure.layout.xaxis }, yaxis: { ...axis, ...figure.layout.yaxis } };
   };
   const draw = (plot) => {
     const style = getComputedStyle(root);
     const data = resolve(plot.figure.data, style).map((trace, i) => ({ ...trace, visible: plot.hidden.has(i) ? "legendonly" : true }));
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], showTips: false };
-    return Plotly.react(plot.box, data, layoutOf(plot.figure, style), config);
+    return Plotly.react(plot.box, data, layoutOf(plot, style), config);
   };
   const legend = (plot) => {
     const entries = plot.figure.legend;
@@ -108,16 +111,18 @@
     }));
   });
 
-  let before = null;
   addEventListener("beforeprint", () => {
-    before = { theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")] };
-    before.closed.forEach((d) => { d.open = true; });
+    printing = { theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")] };
+    printing.closed.forEach((d) => { d.open = true; });
+    root.dataset.print = "";
     setTheme("light");
   });
   addEventListener("afterprint", () => {
-    if (!before) return;
-    before.closed.forEach((d) => { d.open = false; });
-    setTheme(before.theme);
-    before = null;
+    if (!printing) return;
+    const { theme, closed } = printing;
+    closed.forEach((d) => { d.open = false; });
+    printing = null;
+    delete root.dataset.print;
+    setTheme(theme);
   });
 })();
