@@ -11,7 +11,7 @@ from torch import Tensor
 
 from selftaught.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder
-from selftaught.loader import ClipSamples, to_device
+from selftaught.loader import to_device
 from selftaught.ops.crop import centre_view, fast_bf16
 from selftaught.store import Samples
 
@@ -43,7 +43,8 @@ def encoder_input(encoder: Encoder, batch: Batch, size: int) -> Tensor:
     views = centre_view(batch.video.flatten(0, 1), size)
     if encoder.kind == "image":
         return views
-    return views.unflatten(0, batch.video.shape[:2]).transpose(1, 2).contiguous()
+    clips: Tensor = views.unflatten(0, batch.video.shape[:2]).transpose(1, 2).contiguous()
+    return clips
 
 
 def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
@@ -57,8 +58,9 @@ def encode(encoder: Encoder, batch: Batch, size: int, precision: str = "auto") -
     """Pooled features (N, D) float32; those of a clip's frames are averaged."""
     x = encoder_input(encoder, batch, size)
     with autocast(x.device, precision):
-        features = encoder(x).float()
-    return features.unflatten(0, (len(batch), -1)).mean(1) if len(features) != len(batch) else features
+        rows = encoder(x).float()
+    features: Tensor = rows.unflatten(0, (len(batch), -1)).mean(1)
+    return features
 
 
 def sample_batches(
@@ -66,7 +68,7 @@ def sample_batches(
 ) -> Iterator[list[Batch]]:
     """All samples in order; for videos, each item holds one batch for every clip of the same videos."""
     count = len(samples)
-    views = samples.eval_draws(count, clips) if isinstance(samples, ClipSamples) else [np.full((count, 3), 0.5)]
+    views = samples.eval_draws(count, clips)
     for start in range(0, count, batch_size):
         rows = np.arange(start, min(start + batch_size, count))
         yield [to_device(samples.read(rows, draws[rows]), samples, device, labels=labels) for draws in views]

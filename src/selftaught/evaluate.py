@@ -25,7 +25,7 @@ from selftaught.randomness import numpy_generator
 from selftaught.run import load_encoder, random_encoder, read_config, write_json
 from selftaught.sources import open_source
 from selftaught.store import Samples, open_samples
-from selftaught.store_folder import cache_folder
+from selftaught.store_folder import cache_root
 from selftaught.subset import Subset
 
 Probe = Literal["linear", "knn"]
@@ -182,7 +182,7 @@ def _random_score(
     name = config.encoder if part == "encoder" else config.task_settings.get(part, part)
     identity = (name, config.size, config.stem, config.seed, config.store_size, config.precision, data.key, settings)
     key = hashlib.sha256(repr((torch.__version__, 1, identity)).encode()).hexdigest()[:24]
-    path = cache_folder() / "random" / f"{key}.json"
+    path = cache_root() / "random" / f"{key}.json"
     if path.is_file():
         known: dict[str, Any] = json.loads(path.read_text())
         return known

@@ -37,7 +37,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     """(N, ...) of this process -> (world x N, ...) of all, in rank order; the gradient flows back."""
     if not is_distributed():
         return rows
-    gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(rows)
     return gathered
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,19 +12,6 @@ import torch
 from selftaught.batch import Batch, Sampling
 from selftaught.randomness import numpy_generator
 from selftaught.store import HostBatch, Samples
-
-
-@runtime_checkable
-class ClipSamples(Protocol):
-    """Samples that are videos: where the clips of one video are cut."""
-
-    def spread(self, rows: np.ndarray, draws: np.ndarray, sampling: Sampling) -> np.ndarray:
-        """Draws (N, 3) that keep clips of one video `sampling.min_gap` seconds apart."""
-        ...
-
-    def eval_draws(self, row_count: int, clips: int) -> list[np.ndarray]:
-        """`clips` draws (row_count, 3), evenly spread over the videos."""
-        ...
 
 
 class Loader:
@@ -101,7 +87,6 @@ class Loader:
         rows = self.rows(step)
         draws = numpy_generator(self.seed, "draws", step).random((len(rows), 3))
         if self.sampling.clips_per_video > 1:
-            assert isinstance(self.samples, ClipSamples)
             draws = self.samples.spread(rows, draws, self.sampling)
         share = slice(self.rank * len(rows) // self.world, (self.rank + 1) * len(rows) // self.world)
         return self.samples.read(rows[share], draws[share])
@@ -135,7 +120,6 @@ def ordered_batches(
         draws = np.full((len(rows), 3), 0.5)
         draws[:, 2] = numpy_generator("clips", number).random(len(rows))
         if sampling.clips_per_video > 1:
-            assert isinstance(samples, ClipSamples)
             draws = samples.spread(rows, draws, sampling)
         yield to_device(samples.read(rows, draws), samples, device, labels=labels)
 

@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 
 from selftaught.batch import Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
-from selftaught.config import RunConfig, parse_seconds
+from selftaught.config import Optimizer, Precision, RunConfig, parse_seconds
 from selftaught.encode import autocast
 from selftaught.encoders import build_encoder
-from selftaught.loader import Loader, ordered_batches
+from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
 from selftaught.progress import StepProgress
@@ -62,7 +62,7 @@ def make_fabric(config: RunConfig) -> Fabric:
     )
 
 
-def precision_of(config: RunConfig, device: torch.device) -> str:
+def precision_of(config: RunConfig, device: torch.device) -> Precision:
     """The precision a run computes in, with auto resolved."""
     if config.precision != "auto":
         return config.precision
@@ -108,7 +108,7 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
     loader = Loader(
         halves[0],
         sampling=sampling,
-        batch_size=config.batch_size // config.accumulate * config.accumulate,
+        batch_size=config.batch_size,
         seed=config.seed,
         device=fabric.device,
         rank=fabric.global_rank,
@@ -133,7 +133,7 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
     settings = settings_for(info, asked.task_settings)
     if "label" in info.needs:
         settings["classes"] = data.num_classes
-    optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
+    optimizer: Optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
     steps, epochs = asked.steps, asked.epochs
     if steps is None and asked.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
@@ -162,7 +162,7 @@ def build_task(config: RunConfig, num_classes: int) -> PretextTask:
             f"task {config.task!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
-    return task_class(encoder, task_class.Config(**settings), config.size)  # type: ignore[call-arg]
+    return task_class(encoder, task_class.Config(**settings), config.size)
 
 
 def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, spent: float) -> RunConfig:
@@ -171,7 +171,7 @@ def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabri
     Looks at held-out data are counted as a third of a step for each batch, their features as another.
     """
     assert config.budget is not None
-    trial = copy.deepcopy(task).to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trial = copy.deepcopy(task).to(fabric.device).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(trial, config.optimizer, 0.0, 0.0)
     times: list[float] = []
     begin = time.monotonic()
@@ -183,11 +183,11 @@ def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabri
             example = trial.pseudo_label(batch, generator("budget", device=fabric.device))
         with autocast(fabric.device, config.precision):
             prediction = trial(example)
-        value = float(trial.loss(prediction, example)["loss"].detach())
-        trial.loss(prediction, example)["loss"].backward()
+        loss = trial.loss(prediction, example)["loss"]
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        del value
+        float(loss.detach())  # waits for the device
         times.append(time.monotonic() - started)
     step_seconds = sorted(times[1:])[len(times[1:]) // 2]
     step_seconds = float(fabric.broadcast(step_seconds))
@@ -198,5 +198,3 @@ def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabri
     steps = int(fabric.broadcast(max(1, steps)))
     return dataclasses.replace(config, steps=steps, budget=None)
 
-
-__all__ = ["Data", "build_task", "make_fabric", "open_data", "ordered_batches", "resolve", "steps_within", "store_side"]

@@ -45,7 +45,7 @@ class RunFolder:
             if not asked.overwrite:
                 raise ValueError(f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite")
             shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked))
         return False
 

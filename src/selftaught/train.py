@@ -116,9 +116,12 @@ def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Op
     for parameter in task.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)
+            for name, value in optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor) and value.ndim == 4:
+                    optimizer.state[parameter][name] = value.to(memory_format=torch.channels_last)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
-    model, optimizer = fabric.setup(task, optimizer)  # type: ignore[assignment]
+    model, optimizer = fabric.setup(task, optimizer)
     return Training(fabric, config, task, model, optimizer, data)
 
 
@@ -127,7 +130,7 @@ def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer) -> int:
     state = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
     try:
         task.load_state_dict(state, strict=True)
-        restore_optimizer(optimizer, tensors, meta["optimizer"])
+        optimizer.load_state_dict(restore_optimizer(tensors, meta["optimizer"]))
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None
@@ -231,7 +234,7 @@ def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
 def _loggers(config: RunConfig, folder: RunFolder, fabric: Fabric) -> list[Any]:
     if not config.tensorboard or not fabric.is_global_zero:
         return []
-    from lightning_fabric.loggers import TensorBoardLogger
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
     try:
         return [TensorBoardLogger(folder.path, name="tensorboard", version="")]

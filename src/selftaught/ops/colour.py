@@ -79,7 +79,8 @@ def colour_jitter(
 def affine_colour(images: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     """`matrix @ rgb + offset` at every pixel: images (N, 3, H, W), matrix (N, 3, 3), offset (N, 3)."""
     n, c, h, w = images.shape
-    return torch.baddbmm(offset[:, :, None], matrix, images.reshape(n, c, h * w)).view(n, c, h, w)
+    flat: Tensor = torch.baddbmm(offset[:, :, None], matrix, images.reshape(n, c, h * w))
+    return flat.view(n, c, h, w)
 
 
 def to_grey(images: Tensor) -> Tensor:
@@ -102,4 +103,5 @@ def _step_matrix(step: int, amount: Tensor) -> Tensor:
     turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
     turn[:, 1, 2], turn[:, 2, 1] = -angle.sin(), angle.sin()
     to_yiq = amount.new_tensor(_RGB_TO_YIQ)
-    return torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    linear: Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    return linear

@@ -23,7 +23,7 @@ from selftaught.randomness import uniform
 def fast_bf16(device_type: str) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware."""
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type != "cpu":
         return False
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

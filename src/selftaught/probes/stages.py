@@ -54,7 +54,8 @@ def pool_stage(features: Tensor, dims: int) -> Tensor:
 def _token_map(tokens: Tensor) -> Tensor:
     """Patch tokens (N, L, D) as a map (N, D, H, W); prefix tokens (class, registers) are left out."""
     side = math.isqrt(tokens.shape[1])
-    return tokens[:, tokens.shape[1] - side * side :].transpose(1, 2).unflatten(2, (side, side))
+    patches: Tensor = tokens[:, tokens.shape[1] - side * side :].transpose(1, 2)
+    return patches.reshape(*patches.shape[:2], side, side)
 
 
 @torch.no_grad()

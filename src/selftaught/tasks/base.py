@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Generator, Tensor, nn
 
@@ -16,7 +16,7 @@ from selftaught.encoders.base import Encoder, Kind
 class Recipe:
     """The optimisation a task's paper recommends, scaled to a global batch of 256."""
 
-    optimizer: str = "sgd"
+    optimizer: Literal["sgd", "adamw", "lars"] = "sgd"
     lr: float = 0.05
     """Learning rate at a global batch of 256 samples; scaled linearly with the batch."""
     weight_decay: float = 5e-4
@@ -61,7 +61,10 @@ class PretextTask(nn.Module, ABC):
 
     @abstractmethod
     def pseudo_label(self, batch: Batch, rng: Generator) -> Any:
-        """Make inputs and labels for the whole batch on its device, without gradient."""
+        """Make inputs and labels for the whole batch on its device, without gradient.
+
+        The example is a plain dataclass of tensors, not a frozen one: Lightning Fabric rebuilds it for the precision.
+        """
 
     @abstractmethod
     def forward(self, example: Any) -> Any:
@@ -69,7 +72,7 @@ class PretextTask(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, prediction: Any, example: Any) -> dict[str, Tensor]:
-        """"loss" (scalar, with gradient) and further scalars under the names they are logged by."""
+        """ "loss" (scalar, with gradient) and further scalars under the names they are logged by."""
 
     @abstractmethod
     def show(self, example: Any, prediction: Any, count: int) -> list[Shown]:

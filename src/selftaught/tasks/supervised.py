@@ -14,7 +14,7 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 
-@dataclass(frozen=True)
+@dataclass
 class Example:
     """Augmented images (N, 3, S, S) normalised and their class (N,) int64."""
 

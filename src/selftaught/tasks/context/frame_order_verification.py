@@ -98,11 +98,6 @@ class FrameOrderVerification(PretextTask):
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
-        if encoder.kind != "image":
-            raise ValueError(
-                f"task 'frame_order_verification' looks at single frames and needs an image encoder, "
-                f"got '{encoder.name}'; choose another --encoder"
-            )
         self.encoder = encoder
         self.config = config
         self.size = size
@@ -170,8 +165,7 @@ class FrameOrderVerification(PretextTask):
         in_order = -F.log_softmax(logits[:, 0], 1)[:, 1].mean()
         shuffled = -F.log_softmax(logits[:, 1:], 2)[:, :, 0].mean()
         share = self.config.negatives
-        # Training sees more negatives; taking that back makes the decision the best one for equally many of both.
-        evidence = (logits[:, :, 1] - logits[:, :, 0]).detach() - math.log((1 - share) / share)
+        evidence = self._evidence(logits.detach())
         found, rejected = (evidence[:, 0] > 0).float().mean(), (evidence[:, 1:] <= 0).float().mean()
         return {
             "loss": (1 - share) * in_order + share * shuffled,
@@ -182,7 +176,7 @@ class FrameOrderVerification(PretextTask):
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         shown = []
-        chance = prediction.float().softmax(2)[:, :, 1]
+        chance = self._evidence(prediction.float()).sigmoid()
         for n in range(min(count, len(prediction))):
             # All three kinds of tuples come in turn.
             kind = n % 3
@@ -196,6 +190,11 @@ class FrameOrderVerification(PretextTask):
                 )
             )
         return shown
+
+    def _evidence(self, logits: Tensor) -> Tensor:
+        """Log odds (N, 3) of "in order" where both classes are as frequent: the share of negatives is taken back."""
+        share = self.config.negatives
+        return logits[..., 1] - logits[..., 0] - math.log((1 - share) / share)
 
 
 def _integer(low: Tensor, high: Tensor, rng: Generator) -> Tensor:

@@ -17,7 +17,7 @@ from selftaught.ops.rotate import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 
-@dataclass(frozen=True)
+@dataclass
 class Example:
     """Rotated images (A * N, 3, S, S) normalised, and the index of their angle (A * N,) int64."""
 

@@ -89,11 +89,6 @@ class AudioVisual(PretextTask):
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
-        if encoder.kind != "image":
-            raise ValueError(
-                f"task 'audio_visual' looks at single frames and needs an image encoder, got '{encoder.name}'; "
-                "choose another --encoder"
-            )
         self.encoder = encoder
         self.audio_encoder = build_audio_encoder("audio_convnet")
         self.config = config

@@ -16,7 +16,7 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 
-@dataclass(frozen=True)
+@dataclass
 class Example:
     """Both views of N images, normalised: (2 * N, 3, S, S), the first views before the second ones."""
 

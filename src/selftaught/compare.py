@@ -1,0 +1,118 @@
+"""Which pretext task suits these data: the same encoder, data and budget for every task, one table, one page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selftaught.catalogue import settings_for, task_info
+from selftaught.config import RunConfig
+from selftaught.evaluate import Probe, evaluate_run
+from selftaught.run import write_json
+from selftaught.sources import open_source
+from selftaught.train import train
+
+
+def compare_tasks(
+    config: RunConfig,
+    tasks: Sequence[str],
+    *,
+    labelled: str | None = None,
+    probe: Probe = "linear",
+    fraction: float = 1.0,
+    supervised: bool = False,
+) -> dict[str, Any]:
+    """Pretrain every task as `config` says and rank them.
+
+    With labelled data the probe ranks; without, the effective rank of the features does (RankMe). What is done
+    stays: with `config.resume` finished tasks are not trained again.
+    """
+    if not tasks:
+        raise ValueError("--tasks must name at least one task, such as rotation,simclr")
+    if len(set(tasks)) != len(tasks):
+        raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
+    out = Path(config.out)
+    shared = config.task_settings
+    _check(config, tasks, shared)
+    if (out / "compare.json").exists() and not (config.resume or config.overwrite):
+        raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
+    rows: list[dict[str, Any]] = []
+    for task in tasks:
+        info = task_info(task)
+        run = out / info.short
+        own = {name: value for name, value in shared.items() if name in {o.name for o in info.options}}
+        asked = dataclasses.replace(config, task=task, task_settings=own, out=str(run), resume=config.resume)
+        if not (config.resume and (run / "summary.json").exists()):
+            train(asked)
+        evaluation = None
+        if labelled is not None:
+            evaluation = evaluate_run(
+                run,
+                labelled,
+                probe=probe,
+                fraction=fraction,
+                supervised=supervised and task == tasks[0],
+                download=config.download,
+            )
+        rows.append(_row(run, task, evaluation))
+        write_json(out / "compare.json", _result(config, labelled, probe, rows))
+    return _result(config, labelled, probe, rows)
+
+
+def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> None:
+    """All that can be wrong with any task is said before the first one is trained."""
+    settings_known = {option.name for task in tasks for option in task_info(task).options}
+    for task in tasks:
+        info = task_info(task)
+        settings_for(info, {k: v for k, v in shared.items() if k in {o.name for o in info.options}})
+        open_source(
+            config.data,
+            split="train",
+            needs=frozenset(info.needs),
+            download=config.download,
+            seed=0,
+            held_out=config.held_out,
+        )
+    for name in shared:
+        if name not in settings_known:
+            raise ValueError(f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'")
+
+
+def _row(run: Path, task: str, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+    summary = json.loads((run / "summary.json").read_text())
+    return {
+        "task": task,
+        "run": run.name,
+        "rank": 0,
+        "metric": summary["metric"],
+        "pretext_value": summary["value"],
+        "pretext_chance": summary["chance"],
+        "probe": evaluation,
+        "rankme": summary["rankme"],
+        "alignment": summary["alignment"],
+        "uniformity": summary["uniformity"],
+        "images_per_second": summary["images_per_second"],
+        "steps": summary["steps"],
+    }
+
+
+def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    ranked = sorted(rows, key=lambda row: -(row["probe"]["value"] if row["probe"] else row["rankme"]))
+    for place, row in enumerate(ranked, 1):
+        row["rank"] = place
+    first = next((row["probe"] for row in rows if row["probe"]), None)
+    return {
+        "data": config.data,
+        "labelled": labelled,
+        "encoder": config.encoder,
+        "size": config.size,
+        "budget": config.budget or (f"{config.steps} steps" if config.steps else f"{config.epochs or 10:g} epochs"),
+        "seed": config.seed,
+        "ranked_by": f"{probe} probe" if labelled else "effective rank (RankMe)",
+        "rows": ranked,
+        "random": first["random"] if first else None,
+        "supervised": first["supervised"] if first else None,
+    }

@@ -1,0 +1,44 @@
+"""Some rows of samples, perhaps with other class numbers, read as samples of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.batch import Sampling
+from selftaught.store import HostBatch, Samples
+
+
+class Subset:
+    """Rows of `base` under new numbers 0 ... len(rows) - 1; see `Samples`."""
+
+    def __init__(self, base: Samples, rows: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> None:
+        self.base = base
+        self.rows = rows
+        self.side = base.side
+        self.classes = base.classes
+        self.skipped = base.skipped
+        self.source_of = base.source_of[rows]
+        self.keys: Sequence[str] = [base.keys[i] for i in rows]
+        known = base.labels if labels is None else labels
+        self.labels = None if known is None else known[rows] if labels is None else labels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        """As `base` reads them, with the index of this subset."""
+        host = self.base.read(self.rows[rows], draws)
+        return HostBatch(index=rows, image=host.image, video=host.video, audio=host.audio, time=host.time)
+
+    def spread(
+        self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling
+    ) -> NDArray[np.float64]:
+        """As `base` does."""
+        return self.base.spread(self.rows[rows], draws, sampling)
+
+    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
+        """As `base` does."""
+        return self.base.eval_draws(count, clips)
