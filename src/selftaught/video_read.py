@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import mmap
-import threading
+import os
+import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,52 +16,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.decode import Unreadable
+from selftaught.image_fit import window
 from selftaught.image_store import give_way
 from selftaught.video_clips import Clip, VideoIndex, nearest
 from selftaught.video_decode import Shrink, clean_frames, decode_sound, first_video_stream, opened
 from selftaught.video_pack import FRAMES, SOUND
 
-_DROP_AFTER = 256 << 20
-"""Bytes read between two releases of the mapped pages."""
 _REORDER = 4
 """Frames decoded beyond the last wanted one, so that times which the container swaps have all arrived."""
 
 
 class PackedVideos:
-    """The packed files of a store, memory mapped."""
+    """The packed files of a store, read by offset for the reasons that `image_store.PackedImages` gives."""
 
     def __init__(self, index: VideoIndex, folder: Path, side: int) -> None:
         self.side = side
         self._index = index
-        shards = range(int(index.shard.max()) + 1)
-        self._frames = [_Mapped(folder / FRAMES.format(k)) for k in shards]
-        self._sound = [_Mapped(folder / SOUND.format(k)) for k in shards]
+        shards = range(int(index.shard.max(initial=-1)) + 1)
+        self._frames = [_PackedFile(folder / FRAMES.format(k)) for k in shards]
+        self._sound = [_PackedFile(folder / SOUND.format(k)) for k in shards]
 
     def fill(
         self,
         videos: NDArray[np.int64],
         clips: Sequence[Clip],
-        corners: Sequence[tuple[int, int]],
+        places: Sequence[Sequence[float]],
         frames: NDArray[np.uint8],
         sound: NDArray[np.int16] | None,
     ) -> list[int]:
-        """Write each clip's window, at (top, left), into frames (N, T, side, side, 3) and its sound into (N, S).
+        """Write each clip's window into frames (N, T, side, side, 3) and its sound into (N, S).
 
-        Returns the n that could not be read.
+        `places` are the windows' relative (y, x), each in [0, 1). Returns the n that could not be read.
         """
-        index, side = self._index, self.side
-        for n, (video, clip, (top, left)) in enumerate(zip(videos, clips, corners, strict=True)):
-            shape = (int(index.frames[video]), int(index.height[video]), int(index.width[video]), 3)
-            shard = int(index.shard[video])
-            stored = self._frames[shard].part(int(index.frame_offset[video]), int(np.prod(shape))).reshape(shape)
-            for t, frame in enumerate(clip.frames):
-                frames[n, t] = stored[frame, top : top + side, left : left + side]
-            self._frames[shard].used(frames[n].nbytes)
+        index = self._index
+        for n, (video, clip, (y, x)) in enumerate(zip(videos, clips, places, strict=True)):
+            shard, start = int(index.shard[video]), int(index.frame_offset[video])
+            stored = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
+            for t, frame in enumerate(clip.frames.tolist()):
+                self._frames[shard].read(stored, start + frame * stored.nbytes)
+                frames[n, t] = window(stored, side=self.side, y=y, x=x)
             if sound is not None:
-                size = 2 * int(index.sound_samples[video])
-                track = self._sound[shard].part(int(index.sound_offset[video]), size).view(np.int16)
-                copy_window(track, clip.sound_first, sound[n])
+                self._copy_sound(int(video), clip.sound_first, sound[n])
         return []
+
+    def _copy_sound(self, video: int, first: int, out: NDArray[np.int16]) -> None:
+        """Samples first ... first + S - 1 into `out` (S,), which is silent where the track has none."""
+        index = self._index
+        start, stop = max(0, first), min(int(index.sound_samples[video]), first + len(out))
+        if start < stop:
+            heard = out[start - first : stop - first]
+            self._sound[int(index.shard[video])].read(heard, int(index.sound_offset[video]) + 2 * start)
 
 
 class LiveVideos:
@@ -78,7 +82,7 @@ class LiveVideos:
         self,
         videos: NDArray[np.int64],
         clips: Sequence[Clip],
-        corners: Sequence[tuple[int, int]],
+        places: Sequence[Sequence[float]],
         frames: NDArray[np.uint8],
         sound: NDArray[np.int16] | None,
     ) -> list[int]:
@@ -86,12 +90,12 @@ class LiveVideos:
 
         def one(n: int) -> bool:
             video = int(videos[n])
-            top, left = corners[n]
+            y, x = places[n]
             found = self._decode(video, set(clips[n].frames.tolist()))
             for t, frame in enumerate(clips[n].frames.tolist()):
                 if frame not in found:
                     return False
-                frames[n, t] = found[frame][top : top + self.side, left : left + self.side]
+                frames[n, t] = window(found[frame], side=self.side, y=y, x=x)
             if sound is not None:
                 self._listen(video, clips[n].sound_first, sound[n])
             return True
@@ -111,8 +115,8 @@ class LiveVideos:
                 heard += len(piece)
                 if heard >= first + len(out):
                     break
-        if pieces:
-            copy_window(np.concatenate(pieces), first, out)
+        track = np.concatenate([np.zeros(0, np.int16), *pieces])[max(0, first) : max(0, first + len(out))]
+        out[max(0, -first) : max(0, -first) + len(track)] = track
 
 
 def frames_at(
@@ -158,36 +162,14 @@ def _in_order(decoded: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any
         yield heapq.heappop(times), frames.popleft()
 
 
-def copy_window(track: NDArray[np.int16], first: int, out: NDArray[np.int16]) -> None:
-    """Samples first ... first + S - 1 of a track into `out` (S,), with silence where the track has none."""
-    out[:] = 0
-    start, stop = max(0, first), min(len(track), first + len(out))
-    if start < stop:
-        out[start - first : stop - first] = track[start:stop]
+class _PackedFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
-
-class _Mapped:
-    """A read-only memory-mapped file that lets go of its pages, so that memory stays flat in the size of the data."""
-
-    def __init__(self, file: Path) -> None:
-        self._map: mmap.mmap | None = None
-        self._bytes = np.zeros(0, np.uint8)
-        self._used = 0
-        self._lock = threading.Lock()
-        if file.stat().st_size:
-            with file.open("rb") as opened_file:
-                self._map = mmap.mmap(opened_file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._bytes = np.frombuffer(self._map, np.uint8)
-
-    def part(self, start: int, size: int) -> NDArray[np.uint8]:
-        return self._bytes[start : start + size]
-
-    def used(self, size: int) -> None:
-        """Count bytes read; the pages stay in the system's cache when they are let go."""
-        with self._lock:
-            self._used += size
-            if self._used < _DROP_AFTER:
-                return
-            self._used = 0
-        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+    def read(self, out: NDArray[np.uint8] | NDArray[np.int16], start: int) -> None:
+        if os.preadv(self._file, [out.data], start) != out.nbytes:
+            raise ValueError(
+                f"the packed store {self._path.parent} is damaged; remove it with `selftaught cache --clear`"
+            )

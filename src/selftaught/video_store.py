@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.decode import MIN_SIDE
-from selftaught.image_fit import offset
 from selftaught.image_store import usable_cores
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch
@@ -35,8 +34,6 @@ class VideoSamples:
     `read` gives clips, or one frame as `image` where `sampling.frames` is 0. The third draw is the place of the clip:
     uniform over all there are.
     """
-
-    is_video = True
 
     def __init__(
         self, source: Source, index: VideoIndex, skipped: Skipped, videos: PackedVideos | LiveVideos, sampling: Sampling
@@ -105,15 +102,11 @@ class VideoSamples:
         """Read the rows of the batch numbered `todo` (K,); which of them could not be read."""
         videos = self._video[rows[todo]]
         clips = [self._plan.at(int(v), float(u)) for v, u in zip(videos, draws[todo, 2], strict=True)]
-        sides = zip(self._index.height[videos].tolist(), self._index.width[videos].tolist(), strict=True)
-        corners = [
-            (offset(height, self.side, y), offset(width, self.side, x))
-            for (height, width), (y, x) in zip(sides, draws[todo, :2].tolist(), strict=True)
-        ]
         # The first time round all rows are read, straight into place.
         whole = len(todo) == len(rows)
         frames_here, sound_here = (frames, sound) if whole else (frames[todo], sound[todo])
-        broken = self._videos.fill(videos, clips, corners, frames_here, sound_here if self._plan.num_samples else None)
+        places = draws[todo, :2].tolist()
+        broken = self._videos.fill(videos, clips, places, frames_here, sound_here if self._plan.num_samples else None)
         if not whole:
             frames[todo], sound[todo] = frames_here, sound_here
         time[todo] = [clip.middle for clip in clips]
