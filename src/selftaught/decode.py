@@ -33,15 +33,36 @@ class _JpegHeader(NamedTuple):
     orientation: int
 
 
-def decode_image(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint8]:
+class Scratch:
+    """Memory that one thread decodes into again and again: fresh memory for each picture costs as much as half of
+    the decoding in page faults. What `decode_image` gives is then valid until the next call.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def of(self, size: int) -> bytearray | None:
+        """At least `size` bytes, or None for a picture so large that its memory should not be kept."""
+        if size > _LARGEST_SCRATCH:
+            return None
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        return self._buffer
+
+
+_LARGEST_SCRATCH = 64 << 20
+
+
+def decode_image(data: bytes, *, min_side: int | None = None, scratch: Scratch | None = None) -> NDArray[np.uint8]:
     """Decode one picture to (H, W, 3) uint8 RGB, upright by its EXIF orientation, transparency over white.
 
     Animations give their first frame, 16-bit pictures their high byte. Safe to call from several threads.
 
     Args:
         data: the encoded file.
-        min_side: allows a JPEG to be decoded at half its size or less as long as no side falls below this many
+        min_side: allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as no side falls below this many
             pixels; a picture that is smaller is never enlarged.
+        scratch: memory to decode a JPEG into.
 
     Raises:
         Unreadable: with the reason.
@@ -52,9 +73,14 @@ def decode_image(data: bytes, *, min_side: int | None = None) -> NDArray[np.uint
     if header is not None and header.components in (1, 3):
         _check_size(header.width, header.height)
         try:
-            # Scales between 1/2 and 1 have no SIMD code in libjpeg-turbo and cost more than the full size.
-            least = min_side or 0
-            pixels = simplejpeg.decode_jpeg(data, min_height=least, min_width=least, min_factor=2 if least else 1)
+            factor = _factor(header, min_side) if min_side else 1
+            pixels = simplejpeg.decode_jpeg(
+                data,
+                min_height=-(-header.height // factor),
+                min_width=-(-header.width // factor),
+                min_factor=factor,
+                buffer=scratch.of(3 * header.width * header.height) if scratch else None,
+            )
         except ValueError:
             # Recoverable faults (stray bytes between markers) are common in web pictures: Pillow reads those and
             # refuses the truncated ones.
@@ -70,6 +96,12 @@ def image_size(data: bytes) -> tuple[int, int]:
         return header.height, header.width
     with _reasons(), _quiet_open(data) as image:
         return image.height, image.width
+
+
+def _factor(header: _JpegHeader, min_side: int) -> int:
+    """How many times smaller to decode; libjpeg-turbo's other scales have no SIMD code and cost more than full size."""
+    short = min(header.width, header.height)
+    return next((factor for factor in (8, 4, 2) if -(-short // factor) >= min_side), 1)
 
 
 def _decode_with_pillow(data: bytes) -> NDArray[np.uint8]:

@@ -9,30 +9,43 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import decode_image
+from selftaught.decode import Scratch, decode_image
 from selftaught.sources.base import Payload
 
 MAX_ASPECT = 3
 """Longer pictures are cut in the middle to this ratio, so that a panorama costs no more than three pictures."""
 
 
-def fit(payload: Payload, *, side: int) -> NDArray[np.uint8]:
-    """Decode where needed and scale to a short side of exactly `side`; (H, W, 3) uint8, never squashed."""
-    pixels = decode_image(payload, min_side=side) if isinstance(payload, bytes) else payload
+def fit(
+    payload: Payload, *, side: int, scratch: Scratch | None = None, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Decode where needed and scale to a short side of exactly `side`; (H, W, 3) uint8, never squashed.
+
+    Args:
+        payload: what a source reads.
+        side: pixels.
+        scratch: memory to decode into.
+        out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * 3 bytes.
+    """
+    pixels = decode_image(payload, min_side=side, scratch=scratch) if isinstance(payload, bytes) else payload
     if isinstance(pixels, str):
         raise TypeError(f"{pixels} is a path, not a picture")
     height, width = pixels.shape[:2]
     pixels = _cut(pixels, height=min(height, MAX_ASPECT * width), width=min(width, MAX_ASPECT * height))
     height, width = pixels.shape[:2]
     short = min(height, width)
-    if short == side:
-        return np.ascontiguousarray(pixels)
     new_height = side if height == short else round(height * side / short)
     new_width = side if width == short else round(width * side / short)
-    # Up to half size two taps still weigh every source pixel, nearly as area averaging does, at a fifth of its time;
-    # beyond that they would skip pixels and alias. Enlarging by area would be nearest neighbour.
-    how = cv2.INTER_AREA if short > 2 * side else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (new_width, new_height), interpolation=how), dtype=np.uint8)
+    shape = (new_height, new_width, 3)
+    fitted = np.empty(shape, np.uint8) if out is None else out[: 3 * new_height * new_width].reshape(shape)
+    if short == side:
+        fitted[:] = pixels
+    else:
+        # Up to half size two taps still weigh every source pixel, nearly as area averaging does, at a fifth of its
+        # time; beyond that they would skip pixels and alias. Enlarging by area would be nearest neighbour.
+        how = cv2.INTER_AREA if short > 2 * side else cv2.INTER_LINEAR
+        cv2.resize(pixels, (new_width, new_height), dst=fitted, interpolation=how)
+    return fitted
 
 
 def window(pixels: NDArray[np.uint8], *, side: int, y: float, x: float) -> NDArray[np.uint8]:

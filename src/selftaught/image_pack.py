@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import MIN_SIDE, image_size
+from selftaught.decode import MIN_SIDE, Scratch, image_size
 from selftaught.image_fit import MAX_ASPECT, fit
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ _INDEX = "index.npy"
 _SKIPPED = "skipped.json"
 
 _CHUNK = 32
+_CHUNK_BYTES = 4 << 20
 """Pictures a thread takes at once: enough to make the hand-over cheap, few enough to keep memory small."""
-_BUFFER = 4 << 20
 _PROBED = 500
 """Pictures whose size is looked at to choose the side and to estimate the size of the store."""
 
@@ -88,15 +90,17 @@ def pack(
     The index alone serves decoding on the fly: it says which entries are readable, so that row numbers mean the same
     with and without a packed file.
     """
-    parts: list[_Decoded] = []
+    parts: list[_Found] = []
     done = 0
-    with (folder / PIXELS).open("wb", buffering=_BUFFER) if keep_pixels else nullcontext() as file:
-        for part in _decode_in_order(source, side=side, workers=workers, keep_pixels=keep_pixels):
+    with (
+        (folder / PIXELS).open("wb") if keep_pixels else nullcontext() as file,
+        _one_thread_to_a_picture(),
+    ):
+        for part in _decode_in_order(source, side=side, workers=workers):
             if file is not None:
-                file.writelines(pixels.data for pixels in part.pixels)
-                part.pixels.clear()
-            parts.append(part)
-            done += len(part.source_of) + len(part.skipped)
+                file.write(part.pixels.data)
+            parts.append(part.found)
+            done += len(part.found.source_of) + len(part.found.skipped)
             if progress is not None:
                 progress(done, len(source))
     sizes = np.array([size for part in parts for size in part.sizes], dtype=np.int64).reshape(-1, 2)
@@ -111,49 +115,80 @@ def pack(
 
 
 @dataclass
-class _Decoded:
+class _Found:
     source_of: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
-    pixels: list[NDArray[np.uint8]] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
 
-def _decode_in_order(source: Source, *, side: int, workers: int, keep_pixels: bool) -> Iterator[_Decoded]:
-    """Chunks decoded by `workers` threads, in the order they were read; a few chunks are in memory at a time."""
+@dataclass
+class _Decoded:
+    found: _Found
+    pixels: NDArray[np.uint8]
+    """Flat, the pictures one behind the other; valid until the next chunk is asked for."""
+    memory: NDArray[np.uint8]
 
-    def decode(job: _Job) -> _Decoded:
-        out = _Decoded()
+
+def _decode_in_order(source: Source, *, side: int, workers: int) -> Iterator[_Decoded]:
+    """Chunks decoded by `workers` threads, in the order they were read; a few chunks are in memory at a time.
+
+    Their memory goes round: on fresh memory the page faults cost about half as much as decoding a small picture.
+    """
+    chunk = max(4, min(_CHUNK, _CHUNK_BYTES // (3 * side * side)))
+    most = 3 * side * (MAX_ASPECT * side)
+    free: list[NDArray[np.uint8]] = []
+    waiting: deque[Future[_Decoded]] = deque()
+    threads = threading.local()
+
+    def decode(job: _Job, memory: NDArray[np.uint8]) -> _Decoded:
+        scratch: Scratch = threads.__dict__.setdefault("scratch", Scratch())
+        found, end = _Found(), 0
         for i, payload in job:
             try:
-                pixels = fit(_payload(source, i, payload), side=side)
+                fitted = fit(_payload(source, i, payload), side=side, scratch=scratch, out=memory[end : end + most])
             except (OSError, ValueError) as broken:
-                out.skipped.append((i, reason(broken)))
+                found.skipped.append((i, reason(broken)))
                 continue
-            out.source_of.append(i)
-            out.sizes.append(pixels.shape[:2])
-            if keep_pixels:
-                out.pixels.append(pixels)
-        return out
+            found.source_of.append(i)
+            found.sizes.append((fitted.shape[0], fitted.shape[1]))
+            end += fitted.nbytes
+        return _Decoded(found, memory[:end], memory)
 
-    waiting: deque[Future[_Decoded]] = deque()
+    def finished() -> Iterator[_Decoded]:
+        done = waiting.popleft().result()
+        yield done
+        free.append(done.memory)
+
     with ThreadPoolExecutor(workers, thread_name_prefix="selftaught-pack") as pool:
         try:
-            for job in _jobs(source):
-                waiting.append(pool.submit(decode, job))
-                if len(waiting) > 2 * workers + 2:
-                    yield waiting.popleft().result()
+            for job in _jobs(source, chunk):
+                memory = free.pop() if free else np.empty(chunk * most, dtype=np.uint8)
+                waiting.append(pool.submit(decode, job, memory))
+                if len(waiting) > workers + 2:
+                    yield from finished()
             while waiting:
-                yield waiting.popleft().result()
+                yield from finished()
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def _jobs(source: Source) -> Iterator[_Job]:
+@contextmanager
+def _one_thread_to_a_picture() -> Iterator[None]:
+    """OpenCV's own threads off: there is one of ours for each core, and theirs only get in the way."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _jobs(source: Source, chunk: int) -> Iterator[_Job]:
     entries: Iterator[tuple[int, Payload | Exception | None]]
     # Where any entry can be read at once the threads read too, so that a slow disk gets several requests.
     entries = ((i, None) for i in range(len(source))) if source.random_access else iter(source.iterate())
-    while job := list(itertools.islice(entries, _CHUNK)):
+    while job := list(itertools.islice(entries, chunk)):
         yield job
 
 

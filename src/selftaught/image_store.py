@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.decode import Scratch
 from selftaught.image_fit import fit, window
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.sources.base import digest
@@ -164,6 +165,7 @@ class LiveImages(_ImageSamples):
         super().__init__(source, index, side=side)
         self._source = source
         self._skipping = threading.Lock()
+        self._threads = threading.local()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-decode", initializer=give_way)
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
@@ -183,13 +185,18 @@ class LiveImages(_ImageSamples):
         for step in range(len(self)):
             here = (row + step) % len(self)
             try:
-                return here, fit(self._source.read(int(self.source_of[here])), side=self.side)
+                payload = self._source.read(int(self.source_of[here]))
+                return here, fit(payload, side=self.side, scratch=self._scratch())
             except (OSError, ValueError) as broken:
                 skipped = (self.keys[here], reason(broken))
                 with self._skipping:
                     if skipped not in self.skipped:
                         self.skipped.append(skipped)
         raise ValueError(f"no picture of {self._name} can be read any more")
+
+    def _scratch(self) -> Scratch:
+        found: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())
+        return found
 
 
 def usable_cores() -> int:
