@@ -76,8 +76,8 @@ def decode_image(data: bytes, *, min_side: int | None = None, scratch: Scratch |
             factor = _factor(header, min_side) if min_side else 1
             pixels = simplejpeg.decode_jpeg(
                 data,
-                min_height=-(-header.height // factor),
-                min_width=-(-header.width // factor),
+                min_height=-(-header.height // factor) if factor > 1 else 0,
+                min_width=-(-header.width // factor) if factor > 1 else 0,
                 min_factor=factor,
                 buffer=scratch.of(3 * header.width * header.height) if scratch else None,
             )

@@ -31,9 +31,10 @@ def fit(
     if isinstance(pixels, str):
         raise TypeError(f"{pixels} is a path, not a picture")
     height, width = pixels.shape[:2]
-    pixels = _cut(pixels, height=min(height, MAX_ASPECT * width), width=min(width, MAX_ASPECT * height))
-    height, width = pixels.shape[:2]
     short = min(height, width)
+    if max(height, width) > MAX_ASPECT * short:
+        height, width = min(height, MAX_ASPECT * short), min(width, MAX_ASPECT * short)
+        pixels = _cut(pixels, height=height, width=width)
     new_height = side if height == short else round(height * side / short)
     new_width = side if width == short else round(width * side / short)
     shape = (new_height, new_width, 3)

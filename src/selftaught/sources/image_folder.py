@@ -30,8 +30,12 @@ class ImageFolder(Source):
         self._prefix = f"{path}{os.sep}"
 
     def read(self, i: int) -> bytes:
-        with open(self._prefix + self.entries[i].key, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path
-            return file.read()
+        # Not Path.read_bytes: for a small picture that takes a tenth of the time of decoding it.
+        file = os.open(self._prefix + self.entries[i].key, os.O_RDONLY)
+        try:
+            return os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
 
 
 class FoundFile(NamedTuple):
