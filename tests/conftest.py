@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, Protocol
 
+import av
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -28,3 +33,60 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or fills the user's cache."""
     patch = pytest.MonkeyPatch()
     patch.setenv("SELFTAUGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+class WriteVideo(Protocol):
+    """Writes frames (T, H, W, 3) uint8, and sound (S,) float in [-1, 1] where given, as a video file."""
+
+    def __call__(
+        self,
+        path: Path,
+        frames: NDArray[np.uint8],
+        *,
+        fps: int = 25,
+        times: Sequence[int] | None = None,
+        sound: NDArray[np.float32] | None = None,
+        rate: int = 44100,
+        gop: int = 12,
+    ) -> Path: ...
+
+
+@pytest.fixture
+def write_video() -> WriteVideo:
+    """`times` are the frames' numbers in units of 1 / fps where they are not 0, 1, 2, ..."""
+
+    def write(
+        path: Path,
+        frames: NDArray[np.uint8],
+        *,
+        fps: int = 25,
+        times: Sequence[int] | None = None,
+        sound: NDArray[np.float32] | None = None,
+        rate: int = 44100,
+        gop: int = 12,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            codec = {".webm": "libvpx", ".avi": "mpeg4", ".mpg": "mpeg2video"}.get(path.suffix, "libx264")
+            video: Any = container.add_stream(codec, rate=fps, options={"crf": "12"} if codec == "libx264" else {})
+            video.height, video.width, video.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+            video.codec_context.gop_size = gop
+            video.codec_context.time_base = Fraction(1, fps)
+            video.bit_rate = 2_000_000
+            voice: Any = None
+            if sound is not None:
+                name = {".webm": "libopus", ".mpg": "mp2", ".avi": "pcm_s16le"}.get(path.suffix, "aac")
+                voice = container.add_stream(name, rate=rate, layout="mono")
+            for number, picture in zip(times or range(len(frames)), frames, strict=True):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, fps)
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+            if sound is not None:
+                heard = av.AudioFrame.from_ndarray((sound[None] * 32767).astype(np.int16), format="s16", layout="mono")
+                heard.sample_rate, heard.pts, heard.time_base = rate, 0, Fraction(1, rate)
+                container.mux(voice.encode(heard))
+                container.mux(voice.encode(None))
+        return path
+
+    return write

@@ -115,14 +115,17 @@ def clean_frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
     stream.thread_type = "NONE"
     period = 1 / float(stream.average_rate or 25)
     last: float | None = None
-    for frame in container.decode(stream):
-        if frame.is_corrupt:
-            if last is not None:
-                raise Unreadable("a damaged frame")
-            continue
-        untimed = 0.0 if last is None else last + period
-        last = untimed if frame.time is None else frame.time
-        yield last, frame
+    try:
+        for frame in container.decode(stream):
+            if frame.is_corrupt:
+                if last is not None:
+                    raise Unreadable("a damaged frame")
+                continue
+            untimed = 0.0 if last is None else last + period
+            last = untimed if frame.time is None else frame.time
+            yield last, frame
+    except av.FFmpegError as error:
+        raise Unreadable(reason(error)) from error
 
 
 class Shrink:

@@ -33,6 +33,9 @@ class VideoSamples:
 
     `read` gives clips, or one frame as `image` where `sampling.frames` is 0. The third draw is the place of the clip:
     uniform over all there are.
+
+    Attributes:
+        num_frames: (M,) frames of each video.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class VideoSamples:
         self._videos = videos
         self._skipping = threading.Lock()
         self._video = np.array([v for v in range(len(index)) if v not in self._plan.unusable], np.int64)
+        self.num_frames = index.frames[self._video]
         self.source_of = index.entry[self._video]
         entries = [source.entries[i] for i in self.source_of]
         self.keys = [entry.key for entry in entries]

@@ -1,0 +1,104 @@
+"""Folders of videos: labels, splits, and sound asked for before anything is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selftaught.sources import open_source
+from selftaught.sources.video_folder import VIDEO_SUFFIXES, VideoFolder, open_video_folder
+
+VIDEO = frozenset({"video"})
+SOUND = frozenset({"video", "audio"})
+FRAMES = np.zeros((4, 32, 32, 3), np.uint8)
+BEEP = np.sin(np.arange(8000) / 8).astype(np.float32) / 2
+
+
+def opened(path: Path, split: str = "train", needs: frozenset[str] = VIDEO, held_out: float = 0.0) -> VideoFolder:
+    return open_video_folder(path, split=split, needs=needs, seed=0, held_out=held_out)
+
+
+def touch(folder: Path, *keys: str) -> Path:
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(b"")
+    return folder
+
+
+def test_finds_every_kind_at_any_depth_and_reads_paths(tmp_path: Path) -> None:
+    names = [f"deep/er/clip{suffix}" for suffix in sorted(VIDEO_SUFFIXES)]
+    source = opened(touch(tmp_path, *names, "upper.MP4", "notes.txt", ".hidden.mp4"))
+    assert [entry.key for entry in source.entries] == [*names, "upper.MP4"]
+    assert source.read(0) == str(tmp_path / names[0])
+    assert source.provides == {"video", "image"}
+    assert source.classes is None
+
+
+def test_classes_are_sub_folders_and_splits_the_folders_above(tmp_path: Path) -> None:
+    touch(tmp_path, "train/run/a.mp4", "train/walk/b.mp4", "val/walk/c.mp4", "test/run/d.mp4")
+    train, held_out, test = (opened(tmp_path, split) for split in ("train", "held_out", "test"))
+    assert train.classes == held_out.classes == ("run", "walk")
+    assert [(e.key, e.label) for e in train.entries] == [("train/run/a.mp4", 0), ("train/walk/b.mp4", 1)]
+    assert [e.key for e in held_out.entries] == ["val/walk/c.mp4"]
+    assert [(e.key, e.label) for e in test.entries] == [("test/run/d.mp4", 0)]
+    assert "label" in train.provides
+
+
+def test_labels_csv_goes_before_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.mp4", "b/2.mp4", "b/3.mp4")
+    (tmp_path / "labels.csv").write_text(
+        "file,label,split\na/1.mp4,wave,train\nb/2.mp4,bend,train\nb/3.mp4,wave,test\n"
+    )
+    source = opened(tmp_path)
+    assert source.classes == ("bend", "wave")
+    assert [(e.key, e.label) for e in source.entries] == [("a/1.mp4", 1), ("b/2.mp4", 0)]
+    assert [e.key for e in opened(tmp_path, "held_out").entries] == ["b/3.mp4"]
+
+
+def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    before = opened(tmp_path).fingerprint
+    assert opened(tmp_path).fingerprint == before
+    (tmp_path / "a.mp4").write_bytes(b"more")
+    assert opened(tmp_path).fingerprint != before
+
+
+def test_real_splits_keep_performers_and_persons_apart(shared_data: Callable[[str], Path]) -> None:
+    weizmann = {split: opened(shared_data("weizmann4"), split) for split in ("train", "held_out")}
+    assert {split: len(source) for split, source in weizmann.items()} == {"train": 48, "held_out": 24}
+    assert weizmann["train"].classes == ("bend", "jack", "wave1", "wave2")
+    assert not {e.key[:-5] for e in weizmann["train"].entries} & {e.key[:-5] for e in weizmann["held_out"].entries}
+    letters = opened(shared_data("asl_letters12"), "test")
+    assert len(letters) == 143
+    assert len(letters.classes or ()) == 12
+
+
+def test_clips_without_sound_are_left_out_and_listed(tmp_path: Path, write_video: Any) -> None:
+    write_video(tmp_path / "loud.mp4", FRAMES, sound=BEEP)
+    write_video(tmp_path / "mute.mp4", FRAMES)
+    touch(tmp_path, "empty.mp4")
+    source = opened(tmp_path, needs=SOUND)
+    assert [e.key for e in source.entries] == ["loud.mp4"]
+    assert "audio" in source.provides
+    assert dict(source.skipped)["mute.mp4"] == "no sound track"
+    assert "Invalid data" in dict(source.skipped)["empty.mp4"]
+    assert "audio" not in opened(tmp_path).provides
+
+
+def test_a_folder_without_sound_is_refused_in_one_sentence(tmp_path: Path, write_video: Any) -> None:
+    write_video(tmp_path / "first.mp4", FRAMES)
+    write_video(tmp_path / "second.mkv", FRAMES)
+    with pytest.raises(ValueError, match=r"sound is needed.*none of the 2 videos.*first\.mp4: no sound track"):
+        open_source(str(tmp_path), split="train", needs=SOUND, held_out=0.0)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "photo.jpg")
+    with pytest.raises(ValueError, match="holds no videos"):
+        opened(tmp_path)
+    with pytest.raises(ValueError, match=r"videos are needed, but .* holds pictures only"):
+        open_source(str(tmp_path), split="train", needs=VIDEO, held_out=0.0)
