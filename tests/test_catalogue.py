@@ -10,7 +10,10 @@ import pytest
 from selftaught.catalogue import TaskInfo, list_tasks, load_task, read_task, settings_for, task_info
 
 OWN = '''
-"""Module text with the flow line: images (N, 3, H, W) -> angles (N,)."""
+"""Title.
+
+Module text with the flow line: images (N, 3, H, W) -> angles (N,).
+"""
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 from selftaught.tasks.base import PretextTask
