@@ -11,8 +11,8 @@ from selftaught.encoders.names import encoder_names
 from selftaught.names import unknown_name
 
 _WIDTHS = (64, 128, 256, 512)
-_LEAST = 2 ** (len(_WIDTHS) - 1)
-"""Mels and time steps that the first three poolings leave something of."""
+_LEAST = 2 ** len(_WIDTHS)
+"""Mels and time steps of which the stride and the three poolings leave something."""
 
 
 @final
@@ -20,7 +20,8 @@ class AudioConvNet(Encoder):
     """Log-mel pictures (N, 1, mels, steps) -> (N, 512): four blocks of two 3 x 3 convolutions, BN and ReLU.
 
     2 x 2 max pooling stands between the blocks and the maximum over all positions at the end, as in the paper, so that
-    any length of sound gives one vector. The stages are the blocks before their pooling.
+    any length of sound gives one vector. Unlike there, the very first convolution has stride 2, which makes the network
+    four times as fast. The stages are the blocks before their pooling.
     """
 
     kind: Literal["audio"] = "audio"
@@ -32,12 +33,15 @@ class AudioConvNet(Encoder):
         self.stages = tuple(f"conv{i}" for i in range(1, len(_WIDTHS) + 1))
         widths = zip((1, *_WIDTHS), _WIDTHS, strict=False)
         self.blocks = nn.ModuleDict(
-            {stage: _block(wide_in, wide_out) for stage, (wide_in, wide_out) in zip(self.stages, widths, strict=True)}
+            {
+                stage: _block(wide_in, wide_out, stride=2 if wide_in == 1 else 1)
+                for stage, (wide_in, wide_out) in zip(self.stages, widths, strict=True)
+            }
         )
         self.pool = nn.MaxPool2d(2)
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        """(N, C, mels / 2 ** k, steps / 2 ** k) of every block k = 0 ... 3."""
+        """(N, C, mels / 2 ** k, steps / 2 ** k) of every block k = 1 ... 4."""
         if min(x.shape[-2:]) < _LEAST:
             raise ValueError(
                 f"encoder '{self.name}' needs at least {_LEAST} mels and {_LEAST} time steps, got {tuple(x.shape[-2:])}"
@@ -63,10 +67,10 @@ def build_audio_encoder(name: str = "audio_convnet") -> AudioConvNet:
     return AudioConvNet(name)
 
 
-def _block(wide_in: int, wide_out: int) -> nn.Sequential:
+def _block(wide_in: int, wide_out: int, *, stride: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for wide in (wide_in, wide_out):
-        conv = nn.Conv2d(wide, wide_out, 3, padding=1, bias=False)
+    for wide, step in ((wide_in, stride), (wide_out, 1)):
+        conv = nn.Conv2d(wide, wide_out, 3, stride=step, padding=1, bias=False)
         nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
         layers += [conv, nn.BatchNorm2d(wide_out), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)

@@ -90,7 +90,8 @@ def _vgg(name: str, small: bool) -> _Parts:
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(module.bias) if module.bias is not None else None
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
     pools = [i for i, module in enumerate(net.features) if isinstance(module, nn.MaxPool2d)]
@@ -126,7 +127,9 @@ def _googlenet(name: str, small: bool) -> _Parts:
     _replace(net, replaced)
     paths = ("conv1", "conv3", "inception3b", "inception4e", "inception5b")
     layout = Layout(
-        stages=dict(zip(INCEPTIONS, paths, strict=True)), classifier=("fc.", "aux1.", "aux2."), least_side=4
+        stages=dict(zip(INCEPTIONS, paths, strict=True)),
+        classifier=("fc.", "aux1.", "aux2."),
+        least_side=4 if small else 15,
     )
     return _Parts(
         net=net,

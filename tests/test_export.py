@@ -1,0 +1,268 @@
+"""Exported weights load in torchvision and timm by themselves, with `strict=True`, and give the same features."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+import torchvision
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.export import export_encoder, load_state_dict_into
+
+VIT = "timm:vit_tiny_patch16_224"
+MODULE = importlib.import_module("selftaught.export")  # `selftaught.export` itself is the public function
+slow = pytest.mark.slow
+
+
+def pretrained(name: str, size: int = 64) -> Encoder:
+    """An encoder whose running statistics differ from fresh ones, as after pretraining."""
+    torch.manual_seed(0)
+    encoder = build_encoder(name, size=size)
+    with torch.no_grad():
+        encoder.train()(sample(encoder, size) + 0.5)
+    return encoder.eval()
+
+
+def sample(encoder: Encoder, size: int, count: int = 3) -> Tensor:
+    torch.manual_seed(1)
+    shape: tuple[int, ...] = (count, 3, size, size)
+    if encoder.kind == "video":
+        shape = (count, 3, 4, size, size)
+    elif encoder.kind == "audio":
+        shape = (count, 1, 64, 40)
+    return torch.randn(shape)
+
+
+@torch.no_grad()
+def features(encoder: nn.Module, x: Tensor) -> Tensor:
+    result: Tensor = encoder(x)
+    return result
+
+
+def follow(lines: dict[str, str], state_dict: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Do what the metadata of the file say, with nothing of this package."""
+    scope: dict[str, Any] = {"torchvision": torchvision, "timm": timm, "nn": nn, "state_dict": state_dict, "x": x}
+    exec(lines["load"], scope)
+    scope["model"].eval()
+    with torch.no_grad():
+        result: Tensor = eval(lines["features"], scope)
+    return result
+
+
+@pytest.mark.parametrize("headless", [False, True], ids=["full", "headless"])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("alexnet", 64),
+        ("alexnet", 32),
+        pytest.param("vgg11", 64, marks=slow),
+        pytest.param("vgg11", 32, marks=slow),
+        ("googlenet", 64),
+        ("googlenet", 32),
+        ("resnet18", 64),
+        ("resnet18", 32),
+        ("densenet121", 64),
+        ("densenet121", 32),
+        pytest.param("r3d_18", 64, marks=slow),
+        ("r3d_18", 32),
+        pytest.param("r2plus1d_18", 32, marks=slow),
+        (VIT, 64),
+        (VIT, 32),
+        ("timm:efficientnet_b0", 64),
+    ],
+)
+def test_safetensors_say_how_to_load_them(name: str, size: int, headless: bool, tmp_path: Path) -> None:
+    encoder = pretrained(name, size)
+    meta = {"task": "rotation"}
+    out = tmp_path / "new" / "encoder.safetensors"
+    path = export_encoder(encoder, out, format="safetensors", size=size, meta=meta, headless=headless)
+    with safe_open(path, "pt") as file:
+        lines = file.metadata()
+    assert lines["encoder"] == name
+    assert lines["task"] == "rotation"
+    assert lines["mean"] == "0.485, 0.456, 0.406"
+    assert ("note" in lines) == (size == 32 and not name.startswith("timm:"))
+    x = sample(encoder, size)
+    theirs = follow(lines, safetensors.torch.load_file(path), x)
+    torch.testing.assert_close(theirs, features(encoder, x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("alexnet", torchvision.models.alexnet),
+        ("resnet18", torchvision.models.resnet18),
+        ("densenet121", torchvision.models.densenet121),
+        pytest.param("vgg11", torchvision.models.vgg11, marks=slow),
+        ("googlenet", lambda: torchvision.models.googlenet(init_weights=False)),
+        ("r3d_18", torchvision.models.video.r3d_18),
+    ],
+)
+def test_torch_file_loads_in_torchvision_as_it_is(name: str, model: Any, tmp_path: Path) -> None:
+    encoder = pretrained(name)
+    random_state = torch.get_rng_state()
+    path = export_encoder(encoder, tmp_path / "encoder.pth", format="torch", size=64)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    state = torch.load(path, weights_only=True)
+    published = model()
+    assert list(state) == list(published.state_dict())
+    published.load_state_dict(state, strict=True)
+    own = {f"net.{key}" for key in state} & set(encoder.state_dict())
+    assert own == set(encoder.state_dict())
+    assert all(torch.equal(state[key.removeprefix("net.")], encoder.state_dict()[key]) for key in own)
+
+
+def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
+    encoder = pretrained("timm:resnet18")
+    path = export_encoder(encoder, tmp_path / "encoder.pth", format="torch", size=64)
+    model = timm.create_model("resnet18", num_classes=0)
+    model.load_state_dict(torch.load(path, weights_only=True), strict=True)
+    x = sample(encoder, 64)
+    assert torch.equal(features(model.eval(), x), features(encoder, x))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("alexnet", 64),
+        ("resnet18", 32),
+        ("vgg11", 32),
+        (VIT, 32),
+        ("audio_convnet", 64),
+        pytest.param("densenet121", 64, marks=slow),
+        pytest.param("googlenet", 64, marks=slow),
+        pytest.param("r3d_18", 32, marks=slow),
+    ],
+)
+def test_onnx_runtime_gives_the_same_features(name: str, size: int, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    encoder = (
+        pretrained(name, size).train().to(memory_format=torch.channels_last if size == 64 else torch.preserve_format)
+    )
+    path = export_encoder(encoder, tmp_path / "encoder.onnx", format="onnx", size=size, meta={"task": "simclr"})
+    assert encoder.training
+    assert [p.name for p in tmp_path.iterdir()] == ["encoder.onnx"]
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["task"] == "simclr"
+    for count in (1, 3):  # any batch size, any length of clip and sound
+        x = sample(encoder, size, count)
+        (theirs,) = session.run(["features"], {"input": x.numpy()})
+        assert theirs.shape == (count, encoder.num_features)
+        np.testing.assert_allclose(theirs, features(encoder.eval(), x).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_absent_onnx_packages_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(MODULE, "find_spec", lambda name: None if name == "onnxscript" else find(name))
+    encoder = build_encoder("resnet18", size=32)
+    with pytest.raises(ValueError, match=r"--format onnx needs onnxscript: pip install 'selftaught\[onnx\]'"):
+        export_encoder(encoder, tmp_path / "encoder.onnx", format="onnx", size=32)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_export_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "encoder.pth"
+    path.write_bytes(b"old")
+
+    def full_disk(_state: object, draft: Path) -> None:
+        draft.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        export_encoder(build_encoder("resnet18", size=32), path, format="torch", size=32)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["encoder.pth"]
+
+
+def test_wrong_arguments_are_one_sentence(tmp_path: Path) -> None:
+    encoder = build_encoder("resnet18", size=32)
+    with pytest.raises(ValueError, match="--format must be one of torch, safetensors, onnx, got 'pickle'"):
+        export_encoder(encoder, tmp_path / "x", format="pickle", size=32)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="--out must be a file, got the folder"):
+        export_encoder(encoder, tmp_path, format="torch", size=32)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "timm:resnet18"])
+def test_weights_of_the_library_come_in(name: str, suffix: str, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    if name.startswith("timm:"):
+        model: nn.Module = timm.create_model("resnet18", num_classes=10)
+    else:
+        model = torchvision.models.get_model(
+            name, weights=None, **({"init_weights": True} if name == "googlenet" else {})
+        )
+    path = tmp_path / f"model.{suffix}"
+    if suffix == "pth":
+        torch.save(model.state_dict(), path)
+    else:
+        safetensors.torch.save_file(model.state_dict(), path)
+    encoder = build_encoder(name, size=64)
+    load_state_dict_into(encoder, path)
+    theirs = model.state_dict()
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(value, theirs[key.removeprefix("net.")])
+
+
+def test_export_and_load_are_inverse_for_sound(tmp_path: Path) -> None:
+    encoder = pretrained("audio_convnet")
+    path = export_encoder(encoder, tmp_path / "a.safetensors", format="safetensors", size=64)
+    other = build_encoder("audio_convnet", size=64).eval()
+    load_state_dict_into(other, path)
+    x = sample(encoder, 64)
+    assert torch.equal(features(other, x), features(encoder, x))
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    encoder = build_encoder("resnet18", size=32)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    state = torchvision.models.resnet18().state_dict()
+    path = tmp_path / "w.pth"
+
+    def refused(content: object, match: str) -> None:
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=match) as caught:
+            load_state_dict_into(encoder, path)
+        assert str(path) in str(caught.value)
+
+    refused(
+        state,
+        r"do not fit encoder 'resnet18', stem small: the file has other shapes for conv1.weight \(\(64, 3, 7, 7\)",
+    )
+    lacking = {key: value for key, value in state.items() if not key.startswith("layer4")}
+    refused(lacking, r"lacks layer4.0.conv1.weight, .* and \d+ more and has other shapes for")
+    refused(state | {"layer9.weight": torch.zeros(1)}, "has unknown layer9.weight")
+    refused({"state_dict": state}, "are not a plain state dict")
+    refused({"x": Path("x")}, "are damaged or hold more than tensors")
+    path.write_bytes(b"PK nothing")
+    with pytest.raises(ValueError, match="are damaged or hold more than tensors"):
+        load_state_dict_into(encoder, path)
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_state_dict_into(encoder, tmp_path / "absent.pth")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_state_dict_into(encoder, tmp_path / "absent.safetensors")
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_nothing_in_a_weights_file_is_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+            return open, (str(tmp_path / "ran"), "w")
+
+    path = tmp_path / "trap.pth"
+    torch.save({"conv1.weight": Trap()}, path)
+    with pytest.raises(ValueError, match="hold more than tensors"):
+        load_state_dict_into(build_encoder("resnet18", size=32), path)
+    assert not (tmp_path / "ran").exists()
