@@ -55,9 +55,14 @@ class Loader:
         self._next: tuple[int, Future[HostBatch]] | None = None
 
     @property
+    def count(self) -> int:
+        """Samples an epoch reads."""
+        return len(self._chosen)
+
+    @property
     def steps_per_epoch(self) -> float:
         """Steps in which every sample is read once."""
-        return len(self._chosen) * self.sampling.clips_per_video / self.batch_size
+        return self.count * self.sampling.clips_per_video / self.batch_size
 
     def batch(self, step: int) -> Batch:
         """This process's share of the global batch of `step`."""

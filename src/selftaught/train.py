@@ -264,7 +264,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "alignment": looked["alignment"],
         "uniformity": looked["uniformity"],
         "feature_std": looked["feature_std"],
-        "train_samples": len(data.samples),
+        "train_samples": data.loader.count,
         "heldout_samples": len(data.held_out),
         "skipped": len(data.skipped),
         "warnings": [warning] if warning else [],

@@ -101,7 +101,7 @@ def _step_matrix(step: int, amount: Tensor) -> Tensor:
     turn = torch.zeros(len(amount), 3, 3, device=amount.device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
-    turn[:, 1, 2], turn[:, 2, 1] = -angle.sin(), angle.sin()
+    turn[:, 1, 2], turn[:, 2, 1] = angle.sin(), -angle.sin()
     to_yiq = amount.new_tensor(_RGB_TO_YIQ)
     linear: Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
     return linear

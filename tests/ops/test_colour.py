@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import colorsys
+
+import torch
+from torchvision.transforms.v2 import functional as tv
+
+from selftaught.ops import colour
+from selftaught.randomness import generator
+
+
+def pictures(n: int = 3) -> torch.Tensor:
+    return torch.rand(n, 3, 8, 8, generator=generator("pictures"))
+
+
+def affine(images: torch.Tensor, step: int, amount: float) -> torch.Tensor:
+    matrix = colour._step_matrix(step, torch.full((len(images),), amount))
+    return colour.affine_colour(images, matrix, torch.zeros(len(images), 3))
+
+
+def test_brightness_and_saturation_equal_the_platforms() -> None:
+    images = pictures() * 0.5 + 0.2
+    assert torch.allclose(affine(images, 0, 1.2), tv.adjust_brightness(images, 1.2), atol=1e-4)
+    assert torch.allclose(affine(images, 2, 1.3).clamp(0, 1), tv.adjust_saturation(images, 1.3), atol=2e-3)
+
+
+def test_hue_keeps_luma_and_turns_a_full_circle_back() -> None:
+    images = pictures()
+    turned = affine(images, 3, 0.3)
+    assert torch.allclose(colour.to_grey(turned), colour.to_grey(images), atol=1e-4)
+    assert torch.allclose(affine(turned, 3, 0.7), images, atol=1e-4)
+
+
+def test_hue_turns_the_way_of_the_colour_wheel() -> None:
+    red = torch.tensor([0.7, 0.3, 0.3]).view(1, 3, 1, 1)
+    for sign in (1, -1):
+        turned = affine(red, 3, sign / 3).flatten().clamp(0, 1).tolist()
+        hue = colorsys.rgb_to_hsv(*turned)[0]
+        assert abs(hue - (sign / 3) % 1) < 0.12, (sign, turned)
+
+
+def test_jitter_without_strength_is_the_identity_and_grey_is_grey() -> None:
+    images = pictures()
+    same = colour.colour_jitter(images, generator(0), 0, 0, 0, 0, jitter=1.0, grey=0.0)
+    assert torch.allclose(same, images, atol=1e-5)
+    grey = colour.colour_jitter(images, generator(0), jitter=1.0, grey=1.0)
+    assert torch.allclose(grey[:, 0], grey[:, 1], atol=1e-5)
+    assert torch.allclose(grey[:, 0], grey[:, 2], atol=1e-5)
+
+
+def test_contrast_keeps_the_mean_grey_level() -> None:
+    images = pictures() * 0.2 + 0.4
+    changed = colour.colour_jitter(images, generator(3), 0, 0.5, 0, 0, jitter=1.0, grey=0.0)
+    assert not torch.allclose(changed, images, atol=1e-3)
+    means = colour.to_grey(changed).mean((1, 2, 3)), colour.to_grey(images).mean((1, 2, 3))
+    assert torch.allclose(*means, atol=1e-3)
+
+
+def test_every_image_has_its_own_draw_and_the_generator_decides() -> None:
+    one = pictures(1).expand(16, 3, 8, 8)
+    first = colour.colour_jitter(one, generator(5))
+    assert len({round(float(x.mean()), 5) for x in first}) > 8
+    assert torch.equal(first, colour.colour_jitter(one, generator(5)))
+
+
+def test_normalise_is_undone() -> None:
+    images = pictures()
+    assert torch.allclose(colour.denormalise(colour.normalise(images)), images, atol=1e-5)
+    assert colour.normalise(images).is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from selftaught.ops import crop
+from selftaught.ops.colour import denormalise
+from selftaught.randomness import generator
+
+
+@pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Largest error allowed, in [0, 1], in both precisions of the products."""
+    monkeypatch.setattr(crop, "fast_bf16", lambda device: request.param)
+    return 0.012 if request.param else 1e-5
+
+
+def pictures(n: int, height: int, width: int) -> torch.Tensor:
+    return torch.randint(0, 256, (n, 3, height, width), generator=generator("pictures"), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("size", [16, 33, 64])
+def test_resize_equals_the_platforms_antialiased_bilinear(size: int, precision: float) -> None:
+    images = pictures(3, 40, 48)
+    boxes = torch.tensor([[0.0, 0.0, 40.0, 48.0]]).expand(3, 4)
+    ours = crop.crop_resize(images, boxes, size)
+    theirs = F.interpolate(images.float() / 255, (size, size), mode="bilinear", antialias=True)
+    assert (ours - theirs).abs().max() < precision
+
+
+def test_integer_crop_without_resizing_copies_pixels(precision: float) -> None:
+    images = pictures(2, 40, 40)
+    boxes = torch.tensor([[5.0, 7.0, 20.0, 20.0], [20.0, 0.0, 20.0, 20.0]])
+    ours = crop.crop_resize(images, boxes, 20)
+    expected = torch.stack([images[0, :, 5:25, 7:27], images[1, :, 20:40, 0:20]]).float() / 255
+    assert (ours - expected).abs().max() < precision
+
+
+def test_negative_width_mirrors(precision: float) -> None:
+    images = pictures(1, 32, 32)
+    plain = crop.crop_resize(images, torch.tensor([[0.0, 0.0, 32.0, 32.0]]), 24)
+    mirrored = crop.crop_resize(images, torch.tensor([[0.0, 32.0, 32.0, -32.0]]), 24)
+    assert (plain.flip(3) - mirrored).abs().max() < precision
+
+
+def test_blur_equals_convolution_and_zero_is_the_identity() -> None:
+    images = torch.rand(2, 3, 32, 32, generator=generator("blur"))
+    boxes = torch.tensor([[0.0, 0.0, 32.0, 32.0]]).expand(2, 4)
+    ours = crop.crop_resize(images, boxes, 32, torch.tensor([1.5, 0.0]))
+    assert torch.allclose(ours[1], images[1], atol=1e-6)
+    offsets = torch.arange(-9, 10.0)
+    kernel = torch.exp(-offsets.square() / (2 * 1.5**2))
+    kernel = kernel / kernel.sum()
+    rows = F.conv2d(images[:1].transpose(0, 1), kernel.view(1, 1, 1, -1), padding=(0, 9))
+    both = F.conv2d(rows, kernel.view(1, 1, -1, 1), padding=(9, 0)).transpose(0, 1)
+    inside = slice(10, 22)  # a convolution that pads with zeros differs at the border
+    assert torch.allclose(ours[0, :, inside, inside], both[0, :, inside, inside], atol=1e-3)
+
+
+def test_boxes_lie_inside_and_have_the_promised_area_and_ratio() -> None:
+    boxes = crop.random_boxes(4000, 60, 60, generator("boxes"), scale=(0.2, 0.5), ratio=(0.75, 4 / 3), flip=0.5)
+    top, left, height, width = boxes.unbind(1)
+    left = torch.where(width < 0, left + width, left)
+    assert (top >= 0).all()
+    assert (top + height <= 60.001).all()
+    assert (left >= -1e-3).all()
+    assert (left + width.abs() <= 60.001).all()
+    area = height * width.abs() / 3600
+    assert 0.199 < area.min() < 0.21
+    assert 0.49 < area.max() < 0.501
+    ratio = (width.abs() / height).log()
+    assert abs(float(ratio.mean())) < 0.02  # as likely r as 1 / r: the shape of a crop does not tell a rotation
+    assert 0.45 < float((width < 0).float().mean()) < 0.55
+
+
+def test_the_same_generator_gives_the_same_crop_and_another_one_another() -> None:
+    images = pictures(4, 48, 48)
+    first = crop.random_resized_crop(images, 32, generator(1), blur=0.5)
+    assert torch.equal(first, crop.random_resized_crop(images, 32, generator(1), blur=0.5))
+    assert not torch.equal(first, crop.random_resized_crop(images, 32, generator(2), blur=0.5))
+
+
+def test_centre_view_takes_the_middle_square() -> None:
+    images = pictures(2, 32, 48)
+    view = denormalise(crop.centre_view(images, 32))
+    assert (view - images[:, :, :, 8:40].float() / 255).abs().max() < 0.02
+    assert view.shape == (2, 3, 32, 32)

@@ -1,0 +1,118 @@
+"""evaluate, compare, embed and search on one small run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from selftaught.compare import compare_tasks
+from selftaught.config import RunConfig
+from selftaught.embed import embed_data, search_data
+from selftaught.evaluate import balanced_rows, evaluate_run
+from selftaught.sources.synthetic import draw
+from selftaught.train import train
+
+DATA = "synthetic:N=200,side=32"
+CONFIG = RunConfig(
+    data=DATA, out="", task="rotation", stem="standard", size=32, batch_size=8, steps=4, log_every=1, precision="32-true"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(dataclasses.replace(CONFIG, out=str(tmp_path_factory.mktemp("runs") / "run")))
+
+
+def test_linear_names_every_stage_beside_random_weights(run: Path) -> None:
+    result = evaluate_run(run, DATA, dims=200)
+    assert list(result["stages"]) == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    assert list(result["random"]["stages"]) == list(result["stages"])
+    assert result["value"] == max(result["stages"].values()) == result["stages"][result["stage"]]
+    assert result["stages"] != result["random"]["stages"]
+    assert result["chance"] == 20.0
+    saved = next((run / "evaluations").glob("linear-*.json"))
+    assert json.loads(saved.read_text()) == result
+
+
+def test_random_figures_are_the_same_with_and_without_the_cache(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = evaluate_run(run, DATA, probe="knn")["random"]
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
+    assert evaluate_run(run, DATA, probe="knn")["random"] == cached
+
+
+def test_fraction_is_balanced_and_seeded(run: Path) -> None:
+    labels = np.array([0] * 50 + [1] * 10 + [-1] * 5)
+    rows = balanced_rows(labels, 0.2, None, seed=0)
+    assert (labels[rows] == 0).sum() == 10
+    assert (labels[rows] == 1).sum() == 2
+    assert np.array_equal(rows, balanced_rows(labels, 0.2, None, seed=0))
+    assert not np.array_equal(rows, balanced_rows(labels, 0.2, None, seed=1))
+    result = evaluate_run(run, DATA, probe="knn", fraction=0.1)
+    assert result["train_samples"] < 30
+    with pytest.raises(ValueError, match=r"--fraction must be in \(0, 1\], got 0"):
+        evaluate_run(run, DATA, fraction=0)
+
+
+def test_supervised_is_trained_at_the_same_budget(run: Path) -> None:
+    result = evaluate_run(run, DATA, probe="knn", supervised=True)
+    assert 0 <= result["supervised"]["value"] <= 100
+    summary = json.loads((run / "supervised" / "summary.json").read_text())
+    assert (summary["task"], summary["steps"]) == ("supervised", 4)
+
+
+def test_data_without_labels_are_refused(run: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        Image.fromarray(draw(number, side=32)).save(tmp_path / f"{number}.png")
+    with pytest.raises(ValueError, match="label"):
+        evaluate_run(run, str(tmp_path))
+
+
+def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, steps=2, out=str(tmp_path / "labelled"))
+    result = compare_tasks(config, ["rotation", "simclr"], labelled=DATA, probe="knn")
+    values = [row["probe"]["value"] for row in result["rows"]]
+    assert values == sorted(values, reverse=True)
+    assert [row["rank"] for row in result["rows"]] == [1, 2]
+    assert {row["task"] for row in result["rows"]} == {"rotation", "simclr"}
+    assert json.loads((tmp_path / "labelled" / "compare.json").read_text()) == result
+    with pytest.raises(ValueError, match="already holds a comparison"):
+        compare_tasks(config, ["rotation"])
+    unlabelled = compare_tasks(dataclasses.replace(config, resume=True), ["rotation", "simclr"])
+    assert [r["rankme"] for r in unlabelled["rows"]] == sorted((r["rankme"] for r in unlabelled["rows"]), reverse=True)
+
+
+def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, out=str(tmp_path / "out"))
+    with pytest.raises(ValueError, match="videos are needed"):
+        compare_tasks(config, ["rotation", "frame_order_verification"])
+    with pytest.raises(ValueError, match=r"--task.angels"):
+        compare_tasks(dataclasses.replace(config, task_settings={"angels": 2}), ["rotation"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
+    table = pq.read_table(embed_data(run, DATA, tmp_path / "features.parquet"))
+    assert table.column_names == ["id", "path", "label", "vector"]
+    assert table.num_rows == 200
+    assert len(set(table["path"].to_pylist())) == 200
+    assert len(table["vector"][0].as_py()) == 512
+    assert set(table["label"].to_pylist()) == {"disc", "square", "triangle", "cross", "bar"}
+
+
+def test_search_finds_the_picture_itself_first(run: Path, tmp_path: Path) -> None:
+    Image.fromarray(draw(17, side=32)).save(tmp_path / "query.png")
+    found = search_data(run, DATA, tmp_path / "query.png", top=3)
+    assert [f["rank"] for f in found] == [1, 2, 3]
+    assert found[0]["path"] == "synthetic/00000017"
+    assert found[0]["similarity"] > 0.99
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"--query .*broken.png cannot be read"):
+        search_data(run, DATA, tmp_path / "broken.png")

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from selftaught.batch import Sampling
+from selftaught.loader import Loader, ordered_batches
+from selftaught.sources import open_source
+from selftaught.store import Samples, open_samples
+from selftaught.subset import Subset
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    source = open_source("synthetic:N=60,side=16", split="train", needs=frozenset({"image"}))
+    return open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1.0, workers=1)
+
+
+def loader(samples: Samples, *, rank: int = 0, world: int = 1, seed: int = 0, limit: int | None = None) -> Loader:
+    return Loader(
+        samples,
+        sampling=Sampling(),
+        batch_size=8,
+        seed=seed,
+        device=torch.device("cpu"),
+        rank=rank,
+        world=world,
+        limit=limit,
+    )
+
+
+def test_a_batch_is_a_function_of_the_step(samples: Samples) -> None:
+    first, again = loader(samples), loader(samples)
+    expected = [first.batch(step) for step in range(20)]
+    for step in (13, 2, 19, 0):
+        batch = again.batch(step)
+        assert torch.equal(batch.index, expected[step].index)
+        assert batch.image is not None
+        assert expected[step].image is not None
+        assert torch.equal(batch.image, expected[step].image)
+    first.close()
+    again.close()
+
+
+def test_every_epoch_reads_every_sample_once_in_another_order(samples: Samples) -> None:
+    reader = loader(samples)
+    count = len(samples)
+    rows = np.concatenate([reader.rows(step) for step in range(2 * count // 8 + 1)])
+    first, second = rows[:count], rows[count : 2 * count]
+    assert sorted(first) == sorted(second) == list(range(count))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, loader(samples, seed=1).rows(0))
+
+
+def test_two_processes_share_the_batch_of_one(samples: Samples) -> None:
+    whole = loader(samples).batch(5).index
+    parts = [loader(samples, rank=rank, world=2).batch(5).index for rank in (0, 1)]
+    assert torch.equal(whole, torch.cat(parts))
+
+
+def test_limit_reads_a_seeded_part(samples: Samples) -> None:
+    rows = np.concatenate([loader(samples, limit=10).rows(step) for step in range(10)])
+    assert len(set(rows.tolist())) == 10
+
+
+def test_ordered_batches_give_every_sample_once(samples: Samples) -> None:
+    batches = list(ordered_batches(samples, sampling=Sampling(), batch_size=16, device=torch.device("cpu")))
+    assert torch.cat([b.index for b in batches]).tolist() == list(range(len(samples)))
+    assert batches[0].image is not None
+    assert batches[0].image.shape == (16, 3, 16, 16)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(samples: Samples) -> None:
+    with pytest.raises(ValueError, match="--batch-size 8 must be a multiple of 3"):
+        loader(samples, world=3)
+
+
+def test_subset_renumbers_rows_and_keeps_what_belongs_to_them(samples: Samples) -> None:
+    rows = np.array([7, 3, 5])
+    subset = Subset(samples, rows)
+    assert subset.keys == [samples.keys[i] for i in rows]
+    assert samples.labels is not None
+    assert subset.labels is not None
+    assert subset.labels.tolist() == samples.labels[rows].tolist()
+    draws = np.full((2, 3), 0.5)
+    got, expected = subset.read(np.array([2, 0]), draws), samples.read(np.array([5, 7]), draws)
+    assert got.index.tolist() == [2, 0]
+    assert got.image is not None
+    assert expected.image is not None
+    assert np.array_equal(got.image, expected.image)

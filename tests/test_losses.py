@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from selftaught.losses import classification, nt_xent
+from selftaught.randomness import generator
+
+
+def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:
+    """Equation 1 of SimCLR, written as the paper's algorithm 1: l(2k-1, 2k) and l(2k, 2k-1), averaged."""
+    n = len(first)
+    z = [row for pair in zip(first.tolist(), second.tolist(), strict=True) for row in pair]
+
+    def similarity(a: list[float], b: list[float]) -> float:
+        dot = sum(x * y for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(sum(x * x for x in a)) / math.sqrt(sum(y * y for y in b))
+
+    total = 0.0
+    for k in range(n):
+        for i, j in ((2 * k, 2 * k + 1), (2 * k + 1, 2 * k)):
+            below = sum(math.exp(similarity(z[i], z[m]) / temperature) for m in range(2 * n) if m != i)
+            total -= math.log(math.exp(similarity(z[i], z[j]) / temperature) / below)
+    return total / (2 * n)
+
+
+def pair(n: int = 6, d: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = generator("embeddings")
+    first = torch.randn(n, d, generator=rng)
+    return first, first + 0.5 * torch.randn(n, d, generator=rng)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0])
+def test_nt_xent_equals_the_papers_double_loop(temperature: float) -> None:
+    first, second = pair()
+    assert float(nt_xent(first, second, temperature)[0]) == pytest.approx(by_loops(first, second, temperature), rel=1e-5)
+
+
+def test_nt_xent_equals_lightlys() -> None:
+    lightly_loss = pytest.importorskip("lightly.loss", reason="lightly is not installed")
+    first, second = pair(16, 32)
+    theirs = lightly_loss.NTXentLoss(temperature=0.2)(first, second)
+    assert float(nt_xent(first, second, 0.2)[0]) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def test_nt_xent_is_symmetric_and_blind_to_order_and_length() -> None:
+    first, second = pair()
+    value = nt_xent(first, second, 0.2)[0]
+    order = torch.randperm(6, generator=generator("order"))
+    assert torch.allclose(value, nt_xent(second, first, 0.2)[0])
+    assert torch.allclose(value, nt_xent(first[order], second[order], 0.2)[0])
+    assert torch.allclose(value, nt_xent(3 * first, 0.1 * second, 0.2)[0])
+
+
+def test_accuracy_counts_found_partners() -> None:
+    first, second = torch.eye(4), torch.eye(4)
+    assert float(nt_xent(first, second, 0.2)[1]) == 1.0
+    assert float(nt_xent(first, second.roll(1, 0), 0.2)[1]) == 0.0
+
+
+def test_classification_gives_the_mean_negative_log_likelihood() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    scalars = classification(logits, torch.tensor([0, 0]))
+    expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(1))) / 2
+    assert float(scalars["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(scalars["accuracy"]) == 0.5

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from selftaught.optim import LARS, build_optimizer, learning_rate
+
+
+def test_learning_rate_at_its_landmarks() -> None:
+    rates = [learning_rate(step, 100, 1.0, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(0.0, abs=1e-3)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_lars_step_equals_its_formula() -> None:
+    weight, bias = nn.Parameter(torch.tensor([[3.0, 4.0]])), nn.Parameter(torch.tensor([1.0]))
+    groups = [{"params": [weight], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0.0}]
+    optimizer = LARS(groups, lr=0.5, momentum=0.9, trust=0.001)
+    weight.grad, bias.grad = torch.tensor([[0.3, -0.4]]), torch.tensor([2.0])
+    update = torch.tensor([[0.3, -0.4]]) + 0.1 * torch.tensor([[3.0, 4.0]])
+    ratio = 0.001 * 5.0 / float(update.norm())
+    optimizer.step()
+    assert torch.allclose(weight, torch.tensor([[3.0, 4.0]]) - 0.5 * ratio * update)
+    assert torch.allclose(bias, torch.tensor([1.0]) - 0.5 * 2.0)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
+def test_vectors_are_not_decayed(name: str) -> None:
+    task = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    decayed, free = build_optimizer(task, name, 0.1, 1e-2).param_groups
+    assert [p.ndim for p in decayed["params"]] == [4]
+    assert decayed["weight_decay"] == 1e-2
+    assert [p.ndim for p in free["params"]] == [1, 1, 1]
+    assert free["weight_decay"] == 0.0

@@ -1,0 +1,205 @@
+"""The loop: it learns, it resumes bit for bit after a kill, and it refuses what cannot be."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from selftaught.checkpoint import load_checkpoint
+from selftaught.config import RunConfig
+from selftaught.run import load_encoder, random_encoder, read_config
+from selftaught.train import split, train
+
+SMALL = RunConfig(
+    data="synthetic:N=120,side=32",
+    out="",
+    task="rotation",
+    encoder="resnet18",
+    stem="standard",
+    size=32,
+    batch_size=8,
+    steps=6,
+    log_every=1,
+    checkpoint_every=2,
+    precision="32-true",
+)
+
+
+def config(out: Path, **changes: object) -> RunConfig:
+    return dataclasses.replace(SMALL, out=str(out), **changes)  # type: ignore[arg-type]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def same_weights(first: Path, second: Path) -> None:
+    one, other = (load_checkpoint(run / "checkpoints" / "last.safetensors") for run in (first, second))
+    assert one[0].keys() == other[0].keys()
+    for name in one[0]:
+        assert torch.equal(one[0][name], other[0][name]), name
+    assert one[1]["step"] == other[1]["step"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(config(tmp_path_factory.mktemp("run") / "run"))
+
+
+def test_the_run_folder_holds_everything(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["steps"] == 6
+    assert summary["chance"] == 0.25
+    assert [row["step"] for row in rows(finished / "metrics.csv")] == [str(i) for i in range(1, 7)]
+    assert set(rows(finished / "heldout.csv")[0]) >= {"loss", "accuracy", "rankme", "alignment", "uniformity"}
+    assert (finished / "skipped.csv").read_text() == "path,reason\n"
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["versions"]["torch"]
+    pictures = json.loads((finished / "pictures" / "pictures.json").read_text())
+    assert len(pictures["samples"]) == 8
+    for sample in pictures["samples"]:
+        assert (finished / "pictures" / sample["inputs"][0]).exists()
+    resolved = read_config(finished)
+    assert (resolved.optimizer, resolved.lr, resolved.task_settings["angles"]) == ("sgd", 0.1 * 8 / 256, 4)
+
+
+def test_resuming_gives_the_run_that_never_stopped(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from selftaught import train as module
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    original = module.Training.step
+
+    def stopping(self: module.Training, step: int, batch: object) -> dict[str, torch.Tensor]:
+        if step == 5:
+            raise Stop
+        return original(self, step, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module.Training, "step", stopping)
+    with pytest.raises(Stop):
+        train(config(tmp_path / "run"))
+    monkeypatch.undo()
+    assert [row["step"] for row in rows(tmp_path / "run" / "metrics.csv")][-1] == "5"
+    resumed = train(config(tmp_path / "run", resume=True))
+    same_weights(finished, resumed)
+    for name in ("metrics.csv", "heldout.csv"):
+        assert (finished / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment(finished: Path, tmp_path: Path) -> None:
+    given = [
+        "pretrain", SMALL.data, "--task", "rotation", "--encoder", "resnet18", "--stem", "standard", "--size", "32",
+        "--batch-size", "8", "--steps", "6", "--log-every", "1", "--checkpoint-every", "2",
+        "--precision", "32-true", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "selftaught", *given]
+    killed = 0
+    for wait in (4.0, 6.0, 7.0, 8.0, 9.0):
+        process = subprocess.Popen([*command, "--resume"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(wait)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    assert killed > 0
+    same_weights(finished, tmp_path / "run")
+    assert (finished / "metrics.csv").read_bytes() == (tmp_path / "run" / "metrics.csv").read_bytes()
+
+
+def test_a_run_is_not_overwritten_by_accident_nor_resumed_with_other_settings(finished: Path) -> None:
+    with pytest.raises(ValueError, match=r"--resume or replace it with --overwrite"):
+        train(config(finished))
+    with pytest.raises(ValueError, match=r"lr was None, now 0.5"):
+        train(config(finished, lr=0.5, resume=True))
+    assert (finished / "summary.json").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="with other files in it"):
+        train(config(tmp_path, overwrite=True))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_run_stays_whole(finished: Path, tmp_path: Path) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    environment = json.loads((run / "environment.json").read_text())
+    environment["asked"]["out"] = str(run)
+    (run / "environment.json").write_text(json.dumps(environment))
+    path = run / "checkpoints" / "last.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    metrics = (run / "metrics.csv").read_bytes()
+    with pytest.raises(ValueError, match="damaged"):
+        train(config(run, resume=True))
+    assert (run / "metrics.csv").read_bytes() == metrics
+    with pytest.raises(ValueError, match="damaged"):
+        load_encoder(run)
+
+
+def test_accumulation_covers_the_same_samples(tmp_path: Path) -> None:
+    run = train(config(tmp_path / "run", accumulate=2, steps=2, clip=1.0))
+    assert len(rows(run / "metrics.csv")) == 2
+
+
+def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    run = train(config(tmp_path / "run", steps=None, budget="8s", log_every=1000))
+    seconds = time.monotonic() - begin
+    steps = read_config(run).steps
+    assert steps is not None
+    assert steps >= 1
+    assert read_config(run).budget is None
+    assert seconds < 40
+
+
+def test_load_encoder_gives_the_trained_weights_back(finished: Path) -> None:
+    encoder = load_encoder(finished)
+    assert not encoder.training
+    tensors, _ = load_checkpoint(finished / "checkpoints" / "last.safetensors")
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, tensors[f"task.encoder.{name}"])
+    fresh = random_encoder(read_config(finished))
+    assert any(not torch.equal(a, b) for a, b in zip(fresh.parameters(), encoder.parameters(), strict=True))
+    with pytest.raises(ValueError, match="it has encoder"):
+        load_encoder(finished, part="audio_encoder")
+    with pytest.raises(ValueError, match="is not a run folder"):
+        load_encoder(finished / "nowhere")
+
+
+def test_the_global_random_state_is_left_alone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    train(config(tmp_path / "run", steps=1))
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_an_encoder_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes videos"):
+        train(config(tmp_path / "run", encoder="r3d_18"))
+
+
+def test_split_cuts_a_batch_in_order() -> None:
+    from selftaught.batch import Batch
+
+    parts = split(Batch(index=torch.arange(6)), 3)
+    assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
