@@ -42,6 +42,8 @@ class Figure:
     y_title: str = ""
     x_title: str = ""
     wide: bool = False
+    from_zero: bool = False
+    """Whether the y axis shows 0, for figures whose size means something by itself."""
 
     def to_json(self) -> str:
         """The arguments of Plotly.newPlot and the legend as JSON without "<", safe inside a script element."""
@@ -56,6 +58,7 @@ class Figure:
             order = dict.fromkeys(str(x) for line in self.lines for x in line.x)
             x |= {"type": "category", "categoryorder": "array", "categoryarray": [_plain(s) for s in order]}
         y = {"title": {"text": _plain(self.y_title), "standoff": 8}, "automargin": True}
+        y["rangemode"] = "tozero" if self.from_zero else "normal"
         return {"height": 380 if self.wide else 250, "xaxis": x, "yaxis": y}
 
 
@@ -106,7 +109,8 @@ def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
             if y:
                 lines.append(Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle"))
         if lines:
-            figures.append(Figure(title=title, lines=lines, note=sentence(note) + ".", x_title="step"))
+            note = sentence(note) + "."
+            figures.append(Figure(title=title, lines=lines, note=note, x_title="step", from_zero=True))
     return figures
 
 

@@ -144,7 +144,10 @@ def worth_html(run: Run) -> str:
 def samples_html(pictures: Pictures | None) -> str:
     """What the task sees: inputs, the label it made itself, its prediction."""
     if not pictures or not pictures.samples:
-        return absent("No pictures here yet; they are written when `selftaught pretrain` ends (go on with --resume).")
+        return absent(
+            "No pictures here yet; they are written at the end of the run, here after",
+            "selftaught pretrain ... --resume",
+        )
     shared = any(_agree(s) for s in pictures.samples)
     cards = "".join(_sample(s, marked=shared) for s in pictures.samples)
     return f'<div class="samples">{cards}</div>'
