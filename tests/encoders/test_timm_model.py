@@ -79,3 +79,9 @@ def test_models_without_one_last_map_are_refused() -> None:
     assert timm.is_model("coat_tiny")
     with pytest.raises(ValueError, match="'timm:coat_tiny' gives list instead of one map of features"):
         make("timm:coat_tiny", 64)
+
+
+def test_models_that_cannot_take_the_size_say_so_in_one_line() -> None:
+    with pytest.raises(ValueError, match="'timm:efficientformer_l1' cannot take 96 x 96 pixels") as caught:
+        make("timm:efficientformer_l1", 96)
+    assert "\n" not in str(caught.value)

@@ -89,7 +89,7 @@ def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, 
         with torch.no_grad():
             output = shapes.forward_features(torch.empty(1, 3, size, size, device="meta"))
             num_features = int(shapes.forward_head(output, pre_logits=True).flatten(1).shape[1])
-    except (RuntimeError, AssertionError, AttributeError) as error:
+    except (RuntimeError, AssertionError, AttributeError, TypeError, ValueError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"encoder '{name}' cannot take {size} x {size} pixels ({why}); change --size") from error
     if not isinstance(output, Tensor):
@@ -126,7 +126,8 @@ def _feature_info(net: Any) -> list[dict[str, Any]]:
 def _has_tokens(net: Any) -> bool:
     """A transformer of one resolution: blocks behind a patch embedding."""
     info = _feature_info(net)
-    return bool(info) and hasattr(net, "patch_embed") and all(e["module"].startswith("blocks.") for e in info)
+    embedding = getattr(net, "patch_embed", None)
+    return bool(info) and hasattr(embedding, "patch_size") and all(e["module"].startswith("blocks.") for e in info)
 
 
 def _patch_side(net: Any) -> int:
