@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,8 +95,9 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     from selftaught.sources.video_folder import is_video, open_video_folder
 
     files = find_files(path)
-    pictures = sum(is_picture(found.key) for found in files)
-    videos = sum(is_video(found.key) for found in files)
+    suffixes = Counter(found.key.rpartition(".")[2] for found in files)
+    pictures = sum(count for suffix, count in suffixes.items() if is_picture(f"x.{suffix}"))
+    videos = sum(count for suffix, count in suffixes.items() if is_video(f"x.{suffix}"))
     if videos and (needs & {"video", "audio"} or not pictures):
         return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
     if pictures:

@@ -63,7 +63,7 @@ def open_image_folder(
 
 def is_picture(key: str) -> bool:
     """Whether the end of the name is one of a picture format."""
-    return os.path.splitext(key)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - called for 100,000 names
+    return key[key.rfind(".") :].lower() in IMAGE_SUFFIXES  # not PurePath.suffix: called for 100,000 names
 
 
 def find_files(path: Path) -> list[FoundFile]:

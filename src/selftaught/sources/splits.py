@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, get_args
 
 Split = Literal["train", "held_out", "test"]
@@ -19,6 +20,7 @@ _NAMES: dict[str, Given] = {
 _PREFERRED: dict[str, tuple[Given, ...]] = {"held_out": ("val", "test"), "test": ("test", "val")}
 
 
+@lru_cache(maxsize=4096)  # a data set has few folder names and many files
 def given_split(name: str) -> Given | None:
     """The split a folder, file stem or column value names (`train2017`, `valid`, `test-00000-of-00001`), or None."""
     match = re.match(r"([a-z]+)(?:\d{4})?(?:[-_.]\d.*)?$", name.lower())
