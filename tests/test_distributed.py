@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
@@ -72,7 +72,7 @@ def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     out = tmp_path_factory.mktemp("two") / "two.pt"
-    mp.start_processes(work, (port, str(out)), nprocs=2, start_method="spawn")
+    start_processes(work, (port, str(out)), nprocs=2, start_method="spawn")
     found: dict[str, dict[str, Any]] = torch.load(out, weights_only=True)
     return found
 

@@ -20,7 +20,15 @@ from selftaught.train import train
 
 DATA = "synthetic:N=200,side=32"
 CONFIG = RunConfig(
-    data=DATA, out="", task="rotation", stem="standard", size=32, batch_size=8, steps=4, log_every=1, precision="32-true"
+    data=DATA,
+    out="",
+    task="rotation",
+    stem="standard",
+    size=32,
+    batch_size=8,
+    steps=4,
+    log_every=1,
+    precision="32-true",
 )
 
 

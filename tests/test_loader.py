@@ -34,11 +34,11 @@ def test_a_batch_is_a_function_of_the_step(samples: Samples) -> None:
     first, again = loader(samples), loader(samples)
     expected = [first.batch(step) for step in range(20)]
     for step in (13, 2, 19, 0):
-        batch = again.batch(step)
-        assert torch.equal(batch.index, expected[step].index)
+        batch, before = again.batch(step), expected[step]
+        assert torch.equal(batch.index, before.index)
         assert batch.image is not None
-        assert expected[step].image is not None
-        assert torch.equal(batch.image, expected[step].image)
+        assert before.image is not None
+        assert torch.equal(batch.image, before.image)
     first.close()
     again.close()
 

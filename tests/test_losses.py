@@ -35,7 +35,9 @@ def pair(n: int = 6, d: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0])
 def test_nt_xent_equals_the_papers_double_loop(temperature: float) -> None:
     first, second = pair()
-    assert float(nt_xent(first, second, temperature)[0]) == pytest.approx(by_loops(first, second, temperature), rel=1e-5)
+    assert float(nt_xent(first, second, temperature)[0]) == pytest.approx(
+        by_loops(first, second, temperature), rel=1e-5
+    )
 
 
 def test_nt_xent_equals_lightlys() -> None:

@@ -74,7 +74,9 @@ def test_the_run_folder_holds_everything(finished: Path) -> None:
     assert (resolved.optimizer, resolved.lr, resolved.task_settings["angles"]) == ("sgd", 0.1 * 8 / 256, 4)
 
 
-def test_resuming_gives_the_run_that_never_stopped(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_gives_the_run_that_never_stopped(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from selftaught import train as module
 
     class Stop(Exception):  # noqa: N818

@@ -78,7 +78,9 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
         )
     for name in shared:
         if name not in settings_known:
-            raise ValueError(f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'")
+            raise ValueError(
+                f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
+            )
 
 
 def _row(run: Path, task: str, evaluation: dict[str, Any] | None) -> dict[str, Any]:

@@ -117,7 +117,9 @@ class RunConfig:
         for name, hint in get_type_hints(RunConfig).items():
             choices = get_args(hint)
             if choices and all(isinstance(c, str) for c in choices) and getattr(self, name) not in choices:
-                raise ValueError(f"--{name.replace('_', '-')} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"--{name.replace('_', '-')} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunConfig:
@@ -147,7 +149,7 @@ _AT_LEAST = {
 
 def parse_seconds(text: str) -> float:
     """Seconds of "90s", "10m", "1.5h" or "600"."""
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], None)
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
     number = text[:-1] if unit else text
     try:
         seconds = float(number) * (unit or 1.0)

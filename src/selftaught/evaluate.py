@@ -155,7 +155,9 @@ def _with_classes(test: Samples, classes: tuple[str, ...], labelled: str) -> Sam
         return test
     unseen = sorted(set(test.classes) - set(classes))
     if unseen:
-        raise ValueError(f"{labelled}: classes {', '.join(unseen[:5])} are in the test split but not in the training split")
+        raise ValueError(
+            f"{labelled}: classes {', '.join(unseen[:5])} are in the test split but not in the training split"
+        )
     numbers = np.array([classes.index(name) for name in test.classes])
     assert test.labels is not None
     return Subset(test, np.arange(len(test)), labels=np.where(test.labels < 0, -1, numbers[test.labels]))

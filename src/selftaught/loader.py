@@ -66,10 +66,8 @@ class Loader:
 
     def batch(self, step: int) -> Batch:
         """This process's share of the global batch of `step`."""
-        if self._next is not None and self._next[0] == step:
-            host = self._next[1].result()
-        else:
-            host = self._read(step)
+        is_ready = self._next is not None and self._next[0] == step
+        host = self._next[1].result() if is_ready and self._next else self._read(step)
         self._next = (step + 1, self._reader.submit(self._read, step + 1))
         return to_device(host, self.samples, self.device, labels=self.labels)
 

@@ -87,9 +87,7 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
     needs = frozenset(info.needs)
     halves: list[Samples] = []
     sources = [
-        open_source(
-            config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out
-        )
+        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
         for split in ("train", "held_out")
     ]
     with fabric.rank_zero_first():
@@ -197,4 +195,3 @@ def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabri
     steps = int(left / (step_seconds + look / max(per_epoch, left / step_seconds / 50)))
     steps = int(fabric.broadcast(max(1, steps)))
     return dataclasses.replace(config, steps=steps, budget=None)
-

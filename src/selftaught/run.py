@@ -43,7 +43,9 @@ class RunFolder:
             if not (environment.exists() or (self.path / "config.json").exists()):
                 raise ValueError(f"--out {self.path} is a folder with other files in it; give a new or empty one")
             if not asked.overwrite:
-                raise ValueError(f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite")
+                raise ValueError(
+                    f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
+                )
             shutil.rmtree(self.path)
         self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked))
@@ -63,7 +65,9 @@ class RunFolder:
             if not path.exists():
                 continue
             rows = list(csv.DictReader(path.read_text().splitlines()))
-            kept = [r for r in rows if (r.get("step") or "").isdigit() and int(r["step"]) <= step and None not in r.values()]
+            kept = [
+                r for r in rows if (r.get("step") or "").isdigit() and int(r["step"]) <= step and None not in r.values()
+            ]
             temporary = path.with_suffix(".tmp")
             with temporary.open("w", newline="") as file:
                 if rows:
@@ -152,7 +156,9 @@ def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "l
         raise ValueError(f"checkpoint must be last or best, got {checkpoint!r}")
     path = Path(run) / "checkpoints" / f"{checkpoint}.safetensors"
     if not path.is_file():
-        raise ValueError(f"{run} has no checkpoint '{checkpoint}' yet; finish it with 'selftaught pretrain ... --resume'")
+        raise ValueError(
+            f"{run} has no checkpoint '{checkpoint}' yet; finish it with 'selftaught pretrain ... --resume'"
+        )
     tensors, _ = load_checkpoint(path)
     prefix = f"task.{part}."
     state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

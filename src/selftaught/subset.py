@@ -33,9 +33,7 @@ class Subset:
         host = self.base.read(self.rows[rows], draws)
         return HostBatch(index=rows, image=host.image, video=host.video, audio=host.audio, time=host.time)
 
-    def spread(
-        self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling
-    ) -> NDArray[np.float64]:
+    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         """As `base` does."""
         return self.base.spread(self.rows[rows], draws, sampling)
 

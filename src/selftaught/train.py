@@ -20,10 +20,10 @@ from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.judge import draw_pictures, judge
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
+from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.run import RunFolder, write_json
-from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
 from selftaught.tasks.base import PretextTask
 
 
@@ -140,7 +140,9 @@ def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer) -> int:
 def _save(path: Path, training: Training, step: int, best: float | None) -> None:
     tensors, optimizer = flatten_optimizer(training.optimizer.state_dict())
     tensors.update({f"task.{name}": value for name, value in training.task.state_dict().items()})
-    save_checkpoint(path, tensors, {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()})
+    save_checkpoint(
+        path, tensors, {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
+    )
 
 
 def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:
@@ -228,7 +230,9 @@ def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str,
 
 def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
     if row["loss"] != row["loss"] or abs(row["loss"]) == float("inf"):
-        raise ValueError(f"the loss is {row['loss']} at step {step + 1}; lower --lr (it is {config.lr}) or set --clip 1")
+        raise ValueError(
+            f"the loss is {row['loss']} at step {step + 1}; lower --lr (it is {config.lr}) or set --clip 1"
+        )
 
 
 def _loggers(config: RunConfig, folder: RunFolder, fabric: Fabric) -> list[Any]:

@@ -231,6 +231,7 @@ def export(
     format: Literal["torch", "safetensors", "onnx"] = "torch",
     part: str = "encoder",
     checkpoint: Checkpoint = "last",
+    headless: bool = False,
 ) -> Json:
     """Write the encoder for use elsewhere, under the weight names of torchvision or timm.
 
@@ -240,12 +241,13 @@ def export(
         format: torch and safetensors hold a plain state dict, onnx the network itself.
         part: encoder, or audio_encoder of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
+        headless: leave out the fresh classifier that lets a torchvision model load the file with strict=True.
     """
     from selftaught.export import export_encoder
     from selftaught.run import load_encoder, read_config
 
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    written = export_encoder(encoder, Path(out), format=format, size=read_config(run).size)
+    written = export_encoder(encoder, Path(out), format=format, size=read_config(run).size, headless=headless)
     return {"out": str(written), "format": format, "part": part, "encoder": encoder.name}
 
 

@@ -11,7 +11,11 @@ from selftaught.randomness import generator
 
 def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     rng = generator("knn")
-    return torch.randn(40, 6, generator=rng), torch.randint(0, 4, (40,), generator=rng), torch.randn(9, 6, generator=rng)
+    return (
+        torch.randn(40, 6, generator=rng),
+        torch.randint(0, 4, (40,), generator=rng),
+        torch.randn(9, 6, generator=rng),
+    )
 
 
 def test_vote_equals_loops() -> None:
@@ -40,4 +44,6 @@ def test_vote_equals_lightlys() -> None:
 
 def test_more_neighbours_than_samples_are_all_samples() -> None:
     known, labels, asked = data()
-    assert torch.equal(vote(known, labels, asked, k=999, temperature=1.0), vote(known, labels, asked, k=40, temperature=1.0))
+    assert torch.equal(
+        vote(known, labels, asked, k=999, temperature=1.0), vote(known, labels, asked, k=40, temperature=1.0)
+    )

@@ -64,19 +64,20 @@ def test_guard_colour_does_not_find_the_partner() -> None:
 
 def test_learns_to_find_the_partner_in_seconds() -> None:
     pictures = images(200)
-    model = task(min_scale=0.5, temperature=0.5, jitter=0.3, grey=0.0, blur=0.0)
-    optimizer = build_optimizer(model, "adamw", 1e-3, 0.0)
-    found = []
-    for step in range(30):
+    model = task(min_scale=0.5, temperature=0.2, jitter=0.3, grey=0.0, blur=0.0)
+    optimizer = build_optimizer(model, "sgd", 0.1, 0.0)
+    losses = []
+    for step in range(40):
         rows = torch.randperm(len(pictures), generator=generator("rows", step))[:32]
         example = model.pseudo_label(Batch(index=rows, image=pictures[rows]), generator("train", step))
         scalars = model.loss(model(example), example)
-        found.append(float(scalars["accuracy"]))
+        losses.append(float(scalars["loss"].detach()))
         optimizer.zero_grad()
         scalars["loss"].backward()
         optimizer.step()
-    # Every step sees new views; chance is 1 in 63.
-    assert sum(found[-5:]) / 5 > max(0.15, 1.5 * sum(found[:5]) / 5), found
+    # Every step sees new views; embeddings that say nothing give log(63) = 4.14.
+    assert sum(losses[:3]) / 3 > 3.5, losses
+    assert sum(losses[-5:]) / 5 < 2.8, losses
     assert model.chance(32) == 1 / 63
 
 
@@ -94,5 +95,6 @@ def test_show_gives_the_partner_and_what_was_found() -> None:
     example = model.pseudo_label(Batch(index=torch.arange(6), image=images(40)[:6]), generator(0))
     shown = model.show(example, model(example), 8)
     assert len(shown) == 6
-    assert isinstance(shown[0].pseudo_label, torch.Tensor)
-    assert torch.equal(shown[2].pseudo_label, denormalise(example.views)[8])
+    partner = shown[2].pseudo_label
+    assert isinstance(partner, torch.Tensor)
+    assert torch.equal(partner, denormalise(example.views)[8])

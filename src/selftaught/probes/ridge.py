@@ -60,7 +60,7 @@ class RidgeProbe:
             self._rows, self._targets = [], []
 
     def solve(self) -> tuple[LinearClassifier, float]:
-        """The classifier fitted on all rows with the strength that predicts the held-back rows best, and that strength."""
+        """Fit on all rows with the strength that predicts the held-back rows best; returns that strength as well."""
         held, labels = torch.cat(self._held), torch.cat(self._held_labels)
         targets = self._one_hot(labels)
         if self._sums is not None:

@@ -95,7 +95,7 @@ class Rotation(PretextTask):
         images, angles = len(example.angle) // self.config.angles, self.config.angles
         rows = [(i % angles) * images + i % images for i in range(count)]
         degrees = 360 // angles
-        chosen = prediction.float().softmax(1)
+        chosen = prediction.detach().float().softmax(1)
         return [
             Shown(
                 inputs=[denormalise(example.images[r : r + 1])[0]],
