@@ -11,7 +11,7 @@ from selftaught.evaluate import evaluate_run
 from selftaught.report import write_report
 from selftaught.train import train
 
-BUDGET = "150s"
+BUDGET = "180s"
 """Of pretraining; with imports, probe and page the whole takes at most 5 minutes on 2 cores."""
 
 
