@@ -10,8 +10,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import encoder_names
 from selftaught.names import unknown_name
 
-_WIDTHS = (64, 128, 256, 512)
-_LEAST = 2 ** len(_WIDTHS)
+WIDTHS = (64, 128, 256, 512)
+"""Channels of the four blocks, as in the paper."""
+_LEAST = 2 ** len(WIDTHS)
 """Mels and time steps of which the stride and the three poolings leave something."""
 
 
@@ -26,16 +27,16 @@ class AudioConvNet(Encoder):
 
     kind: Literal["audio"] = "audio"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.name = name
-        self.num_features = _WIDTHS[-1]
-        self.stages = tuple(f"conv{i}" for i in range(1, len(_WIDTHS) + 1))
-        widths = zip((1, *_WIDTHS), _WIDTHS, strict=False)
+        self.num_features = widths[-1]
+        self.stages = tuple(f"conv{i}" for i in range(1, len(widths) + 1))
+        steps = zip((1, *widths), widths, strict=False)
         self.blocks = nn.ModuleDict(
             {
                 stage: _block(wide_in, wide_out, stride=2 if wide_in == 1 else 1)
-                for stage, (wide_in, wide_out) in zip(self.stages, widths, strict=True)
+                for stage, (wide_in, wide_out) in zip(self.stages, steps, strict=True)
             }
         )
         self.pool = nn.MaxPool2d(2)

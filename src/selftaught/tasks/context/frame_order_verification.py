@@ -58,7 +58,7 @@ class FrameOrderVerification(PretextTask):
     """
 
     needs = frozenset({"video"})
-    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+    recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -176,7 +176,7 @@ class FrameOrderVerification(PretextTask):
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         shown = []
-        chance = self._evidence(prediction.float()).sigmoid()
+        chance = self._evidence(prediction.detach().float()).sigmoid()
         for n in range(min(count, len(prediction))):
             # All three kinds of tuples come in turn.
             kind = n % 3

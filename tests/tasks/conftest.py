@@ -1,0 +1,51 @@
+"""A network small enough to learn in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from selftaught.encoders.base import Encoder
+
+
+class TinyEncoder(Encoder):
+    """Pictures (N, 3, H, W) -> (N, 64), three convolutions of stride 2, pooled on a 2 x 2 grid."""
+
+    name = "tiny"
+    kind: Literal["image"] = "image"
+    num_features = 64
+    stages = ("conv1", "conv2", "conv3")
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = zip((3, 16, 32), (16, 32, 16), strict=True)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()) for a, b in widths
+        )
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for stage, block in zip(self.stages, self.blocks, strict=True):
+            found[stage] = x = block(x)
+        return found
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)["conv3"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(self.forward_features(x), 2).flatten(1)
+
+
+@pytest.fixture
+def tiny_encoder() -> Callable[[], Encoder]:
+    """A fresh small encoder, the same each time."""
+
+    def make() -> Encoder:
+        torch.manual_seed(0)
+        return TinyEncoder()
+
+    return make

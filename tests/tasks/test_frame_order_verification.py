@@ -1,0 +1,228 @@
+"""Frame order verification: tuples as the paper defines them, guards, and learning from tiny videos."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.loader import Loader
+from selftaught.sources import open_source
+from selftaught.store import open_samples
+from selftaught.tasks.context.frame_order_verification import Example, FrameOrderVerification
+
+Config = FrameOrderVerification.Config
+Task = Callable[..., FrameOrderVerification]
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def task(tiny_encoder: Callable[[], Encoder]) -> Task:
+    def make(**settings: Any) -> FrameOrderVerification:
+        return FrameOrderVerification(tiny_encoder(), Config(**settings), 16)
+
+    return make
+
+
+def clips(n: int, frames: int = 30, side: int = 20) -> Batch:
+    video = torch.randint(256, (n, frames, 3, side, side), dtype=torch.uint8, generator=rng(1))
+    return Batch(index=torch.arange(n), video=video)
+
+
+def in_time(order: Tensor) -> Tensor:
+    """a, b, c, d, e (N, 5) with reversed rows turned back."""
+    forwards = order.clone()
+    swapped = order[:, 1] > order[:, 3]
+    forwards[swapped] = order[swapped][:, [0, 3, 2, 1, 4]]
+    return forwards
+
+
+def test_five_frames_keep_the_papers_distances(task: Task) -> None:
+    config = Config(frames=40, tau_max=20, tau_min=6)
+    order = task(frames=40, tau_max=20, tau_min=6).choose(torch.rand(4000, 39), rng())
+    spans = set()
+    for a, b, c, d, e in in_time(order).tolist():
+        assert 0 <= a <= b - config.tau_min
+        assert b < c < d
+        assert d + config.tau_min <= e <= 39
+        assert config.tau_max // 2 <= d - b <= config.tau_max
+        spans.add(d - b)
+    assert spans == set(range(10, 21))
+
+
+def test_half_of_the_tuples_run_backwards(task: Task) -> None:
+    order = task().choose(torch.ones(4000, 29), rng())
+    assert 1850 < int((order[:, 1] > order[:, 3]).sum()) < 2150
+
+
+def test_windows_are_drawn_in_proportion_to_motion(task: Task) -> None:
+    """Against the plain loop: P(b | span) is the motion between b and d over that of all windows."""
+    config = Config(frames=16, tau_max=4, tau_min=2)
+    motion = torch.rand(15, generator=rng(3)).square()
+    order = in_time(task(frames=16, tau_max=4, tau_min=2).choose(motion.expand(40000, -1), rng()))
+    starts = range(config.tau_min, 16 - 4 - config.tau_min)
+    moved = [float(motion[b : b + 4].sum()) for b in starts]
+    for b, expected in zip(starts, moved, strict=True):
+        found = float((order[:, 1] == b).float().mean())
+        assert found == pytest.approx(expected / sum(moved), abs=0.01)
+
+
+def test_a_still_clip_has_windows_everywhere(task: Task) -> None:
+    order = in_time(task().choose(torch.zeros(3000, 29), rng()))
+    assert len(order[:, 1].unique()) > 10
+
+
+def test_the_frames_are_those_of_the_order(task: Task) -> None:
+    video = torch.arange(30, dtype=torch.uint8)[None, :, None, None, None].expand(6, 30, 3, 20, 20) * 8
+    made = task(jitter=0.04)
+    example = made.pseudo_label(Batch(index=torch.arange(6), video=video), rng())
+    assert example.frames.shape == (6, 5, 3, 16, 16)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    grey = example.frames.mean((3, 4)) * std + mean
+    assert torch.allclose(grey, (example.order[:, :, None] * 8 / 255).expand(6, 5, 3), atol=0.005)
+
+
+def test_tuples_share_their_ends_and_differ_in_the_middle(task: Task) -> None:
+    made = task().eval()
+    example = made.pseudo_label(clips(3), rng())
+    with torch.no_grad():
+        features = torch.stack([made.encoder(example.frames[:, k]) for k in range(5)], 1)
+        a, b, c, d, e = features.unbind(1)
+        expected = [made.head(torch.cat([b, middle, d], 1)) for middle in (c, a, e)]
+        assert torch.allclose(made(example), torch.stack(expected, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("negatives", [0.5, 0.75])
+def test_loss_and_balanced_accuracy_against_loops(task: Task, negatives: float) -> None:
+    made = task(negatives=negatives)
+    logits = torch.randn(7, 3, 2, generator=rng(2))
+    example = Example(torch.zeros(7, 5, 3, 16, 16), torch.zeros(7, 5, dtype=torch.long))
+    losses: dict[int, list[float]] = {0: [], 1: []}
+    hits: dict[int, list[bool]] = {0: [], 1: []}
+    for n, kind in itertools.product(range(7), range(3)):
+        label = int(kind == 0)
+        shuffled, in_order = logits[n, kind].tolist()
+        chance = math.exp(in_order) / (math.exp(in_order) + math.exp(shuffled))
+        losses[label].append(-math.log(chance if label else 1 - chance))
+        # Bayes' rule from the training shares (1 - negatives, negatives) to equal ones.
+        equal = chance / (1 - negatives) / (chance / (1 - negatives) + (1 - chance) / negatives)
+        hits[label].append((equal > 0.5) == bool(label))
+    told = made.loss(logits, example)
+    expected = (1 - negatives) * float(np.mean(losses[1])) + negatives * float(np.mean(losses[0]))
+    assert float(told["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(told["accuracy"]) == pytest.approx((np.mean(hits[1]) + np.mean(hits[0])) / 2)
+    assert made.chance(32) == 0.5
+
+
+def test_the_outcome_is_a_function_of_the_generator(task: Task) -> None:
+    made, batch = task(), clips(4)
+    one, same, other = (made.pseudo_label(batch, rng(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one.frames, same.frames)
+    assert torch.equal(one.order, same.order)
+    assert not torch.equal(one.order, other.order)
+
+
+def test_gradients_reach_every_parameter(task: Task) -> None:
+    made = task()
+    example = made.pseudo_label(clips(4), rng())
+    made.loss(made(example), example)["loss"].backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
+
+
+def test_shown_samples_name_what_they_are(task: Task) -> None:
+    made = task().eval()
+    example = made.pseudo_label(clips(4), rng())
+    shown = made.show(example, made(example), 3)
+    assert [len(sample.inputs) for sample in shown] == [3, 3, 3]
+    assert [str(sample.pseudo_label).split(" (")[0] for sample in shown] == ["in order", "shuffled", "shuffled"]
+    assert all(float(picture.min()) >= 0 and float(picture.max()) <= 1 for s in shown for picture in s.inputs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frames": 20}, r"--task\.frames must be at least tau_max \+ 2 tau_min \+ 1 = 29"),
+        ({"tau_max": 2}, r"--task\.tau-max must be at least 4"),
+        ({"negatives": 1.0}, r"--task\.negatives must be in \(0, 1\)"),
+        ({"jitter": 0.9}, r"--task\.jitter"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
+
+
+def judge(made: FrameOrderVerification, batches: list[Batch]) -> float:
+    made.eval()
+    with torch.no_grad():
+        examples = [made.pseudo_label(batch, rng(100 + k)) for k, batch in enumerate(batches)]
+        told = [float(made.loss(made(example), example)["accuracy"]) for example in examples]
+    made.train()
+    return float(np.mean(told))
+
+
+def train(made: FrameOrderVerification, loader: Loader, steps: int) -> None:
+    optimizer = torch.optim.AdamW(made.parameters(), lr=2e-3, weight_decay=1e-2)
+    for step in range(steps):
+        example = made.pseudo_label(loader.batch(step), rng(step))
+        optimizer.zero_grad()
+        made.loss(made(example), example)["loss"].backward()
+        optimizer.step()
+
+
+def crossing(seed: int, count: int = 40, side: int = 24) -> np.ndarray:
+    """A bright square crosses a still ground at a constant speed, from a random side."""
+    draw = np.random.default_rng(seed)
+    ground = np.kron(draw.integers(20, 120, (4, 4, 3)), np.ones((side // 4, side // 4, 1))).astype(np.uint8)
+    frames = np.repeat(ground[None], count, 0)
+    y = int(draw.integers(2, side - 9))
+    for t in range(count):
+        x = round(t * (side - 7) / (count - 1))
+        frames[t, y : y + 7, x : x + 7] = 255
+    return frames[:, :, ::-1] if seed % 2 else frames
+
+
+def test_it_learns_the_order_of_a_moving_square(task: Task, tmp_path: Path, write_video: Any) -> None:
+    torch.manual_seed(0)
+    for seed in range(24):
+        write_video(tmp_path / f"{seed}.mp4", crossing(seed))
+    made = task(jitter=0.02, min_scale=0.9, hidden=64)
+    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
+    samples = open_samples(
+        source, side=24, sampling=made.sampling(made.config), cache_limit_gb=1, workers=1, progress=None
+    )
+    cpu = torch.device("cpu")
+    loader = Loader(samples, sampling=made.sampling(made.config), batch_size=24, seed=0, device=cpu)
+    held = [loader.batch(step) for step in (1000, 1001)]
+    train(made, loader, 40)
+    assert judge(made, held) > 0.75
+    loader.close()
+
+
+def test_frames_without_motion_cannot_be_told(task: Task, tmp_path: Path, write_video: Any) -> None:
+    """The guard: still pictures, compressed with key frames and stamped by the codec, give chance."""
+    for seed in range(16):
+        still = np.repeat(crossing(seed)[:1], 40, 0)
+        noise = np.random.default_rng(seed).integers(-3, 4, still.shape)
+        write_video(tmp_path / f"{seed}.mp4", np.clip(still + noise, 0, 255).astype(np.uint8), gop=40)
+    made = task(hidden=64)
+    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
+    sampling = made.sampling(made.config)
+    samples = open_samples(source, side=24, sampling=sampling, cache_limit_gb=1, workers=1, progress=None)
+    loader = Loader(samples, sampling=sampling, batch_size=16, seed=0, device=torch.device("cpu"))
+    held = [loader.batch(step) for step in range(1000, 1006)]
+    train(made, loader, 30)
+    assert abs(judge(made, held) - 0.5) < 0.12
+    loader.close()
