@@ -22,7 +22,7 @@ from selftaught.probes import knn, linear
 from selftaught.probes.stages import Reader
 from selftaught.progress import StepProgress
 from selftaught.randomness import numpy_generator
-from selftaught.run import load_encoder, random_encoder, read_config, write_json
+from selftaught.run import load_encoder, part_name, random_encoder, read_config, write_json
 from selftaught.sources import open_source
 from selftaught.store import Samples, open_samples
 from selftaught.store_folder import cache_root
@@ -181,8 +181,7 @@ def _random_score(
     score: Callable[[Encoder], linear.Score], config: RunConfig, part: str, data: Labelled, settings: tuple[Any, ...]
 ) -> dict[str, Any]:
     """The same encoder with random weights; it depends on no run, so it is computed once and kept in the cache."""
-    name = config.encoder if part == "encoder" else config.task_settings.get(part, part)
-    identity = (name, config.size, config.stem, config.seed, config.store_size, config.precision, data.key, settings)
+    identity = (part_name(config, part), config.size, config.stem, config.seed, config.store_size, config.precision, data.key, settings)
     key = hashlib.sha256(repr((torch.__version__, 1, identity)).encode()).hexdigest()[:24]
     path = cache_root() / "random" / f"{key}.json"
     if path.is_file():

@@ -22,6 +22,8 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
+_PARTS = {"audio_encoder": "audio_convnet"}
+"""Further encoders a task may train beside the one that --encoder names."""
 _MAY_DIFFER = {"out", "resume", "overwrite", "workers", "cache_limit", "download", "tensorboard"}
 
 
@@ -170,11 +172,16 @@ def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "l
     return encoder.eval()
 
 
+def part_name(config: RunConfig, part: str) -> str:
+    """The encoder's name of a part of a run."""
+    return config.encoder if part == "encoder" else _PARTS[part]
+
+
 def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None = None) -> Encoder:
     """The same encoder with random weights: what every probe compares with."""
     from selftaught.randomness import seed_from
 
-    name = config.encoder if part == "encoder" else str(config.task_settings.get(part, part))
+    name = part_name(config, part)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(config.seed if seed is None else seed, "random encoder"))
         return build_encoder(name, size=config.size, stem=config.stem).eval()
