@@ -181,7 +181,16 @@ def _random_score(
     score: Callable[[Encoder], linear.Score], config: RunConfig, part: str, data: Labelled, settings: tuple[Any, ...]
 ) -> dict[str, Any]:
     """The same encoder with random weights; it depends on no run, so it is computed once and kept in the cache."""
-    identity = (part_name(config, part), config.size, config.stem, config.seed, config.store_size, config.precision, data.key, settings)
+    identity = (
+        part_name(config, part),
+        config.size,
+        config.stem,
+        config.seed,
+        config.store_size,
+        config.precision,
+        data.key,
+        settings,
+    )
     key = hashlib.sha256(repr((torch.__version__, 1, identity)).encode()).hexdigest()[:24]
     path = cache_root() / "random" / f"{key}.json"
     if path.is_file():

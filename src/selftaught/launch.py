@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 _QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
 
 
@@ -21,6 +22,24 @@ def prepare() -> None:
     """Set the OpenMP variables the user has not set; of no use, and not done, once torch is loaded."""
     if "torch" not in sys.modules:
         os.environ.update(thread_settings(os.environ, cores=available_cores()))
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory for the next tensor.
+
+    By default every large block goes back to the kernel when it is freed, and the next one is cleared and mapped
+    page by page; a training step frees and takes the same gigabyte over and over. Elsewhere than on glibc, and where
+    the user has set MALLOC_ variables, nothing is changed.
+    """
+    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def thread_settings(environment: Mapping[str, str], *, cores: int) -> dict[str, str]:

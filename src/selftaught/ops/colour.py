@@ -23,9 +23,10 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.21145
 
 def normalise(images: Tensor) -> Tensor:
     """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last."""
-    mean = images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+    scale = 1 / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    shift = -images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * scale
+    out = torch.empty_like(images, memory_format=torch.channels_last)
+    return torch.addcmul(shift, images, scale, out=out)
 
 
 def denormalise(images: Tensor) -> Tensor:
