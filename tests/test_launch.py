@@ -55,3 +55,27 @@ def test_a_version_1_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(launch, "_QUOTAS", (tmp_path / "absent", tmp_path / "cpu.cfs_quota_us"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert launch.available_cores() == 3
+
+
+def test_idle_cores_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu 100 0 0 100 0 0 0 0\n")
+    monkeypatch.setattr(launch, "_STAT", stat)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(launch.time, "sleep", lambda _: stat.write_text("cpu 130 0 0 180 10 0 0 0\n"))
+    assert launch.idle_cores() == pytest.approx(4 * 90 / 120)
+    monkeypatch.setattr(launch, "_STAT", tmp_path / "absent")
+    assert launch.idle_cores() == float("inf")
+
+
+def test_a_verb_that_computes_leaves_busy_cores_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(launch, "available_cores", lambda: 4)
+    for idle, threads in ((4.0, "4"), (2.8, "3"), (2.5, "2"), (0.1, "1"), (60.0, "4")):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        monkeypatch.setattr(launch, "idle_cores", lambda idle=idle: idle)
+        launch.prepare(is_computing=True)
+        assert os.environ["OMP_NUM_THREADS"] == threads
+        launch.prepare()

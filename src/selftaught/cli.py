@@ -20,11 +20,13 @@ from selftaught.settings import Option
 
 VERBS = ("tasks", "encoders", "pretrain", "evaluate", "compare", "embed", "search", "export", "report", "cache", "demo")
 
+COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; 0, or 2 after an error that one line explains, or 130 when interrupted."""
-    launch.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
+    launch.prepare(is_computing=bool({*words[:1]} & {*COMPUTING}) and "--help" not in words)
     try:
         return _run(words)
     except ValueError as error:

@@ -2,8 +2,9 @@
 
 OpenMP reads its settings once, when torch loads it, and by default its threads spin at every barrier. Where another
 process takes one of the cores, the spinning threads hold the core that the late one is waiting for, and a step can
-take ten times as long. Threads that sleep instead share the machine. Only the command line does this: a library that
-set environment variables would change the program it is imported into.
+take ten times as long. Threads that sleep instead share the machine. oneDNN has barriers of its own that no setting
+stops from spinning, so a verb that computes also leaves alone the cores that others keep busy when it starts. Only
+the command line does this: a library that set environment variables would change the program it is imported into.
 """
 
 from __future__ import annotations
@@ -11,18 +12,41 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+_STAT = Path("/proc/stat")
 _QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
 
 
-def prepare() -> None:
+def prepare(*, is_computing: bool = False) -> None:
     """Set the OpenMP variables the user has not set; of no use, and not done, once torch is loaded."""
     if "torch" not in sys.modules:
-        os.environ.update(thread_settings(os.environ, cores=available_cores()))
+        cores = available_cores()
+        if is_computing and cores > 1 and "OMP_NUM_THREADS" not in os.environ:
+            cores = max(1, min(cores, math.floor(idle_cores() + 0.4)))
+        os.environ.update(thread_settings(os.environ, cores=cores))
     keep_freed_memory()
+
+
+def idle_cores(seconds: float = 0.2) -> float:
+    """How many of the machine's cores nobody used during a short sleep; infinite where the system does not say."""
+    try:
+        before = _idle_and_all()
+        time.sleep(seconds)
+        after = _idle_and_all()
+    except (OSError, ValueError, IndexError):
+        return math.inf
+    share = (after[0] - before[0]) / max(1, after[1] - before[1])
+    return share * (os.cpu_count() or 1)
+
+
+def _idle_and_all() -> tuple[int, int]:
+    """Ticks the machine was idle or waited for a disk, and all ticks, over all cores."""
+    ticks = [int(word) for word in _STAT.read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 def keep_freed_memory() -> None:

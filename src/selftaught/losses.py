@@ -25,7 +25,8 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, 
         is the positive.
     """
     n = first.shape[0]
-    first, second = F.normalize(first.float(), dim=1), F.normalize(second.float(), dim=1)
+    dtype = torch.promote_types(first.dtype, torch.float32)
+    first, second = F.normalize(first.to(dtype), dim=1), F.normalize(second.to(dtype), dim=1)
     all_first, all_second = gather_rows(first), gather_rows(second)
     total = all_first.shape[0]
     logits = torch.cat([first, second]) @ torch.cat([all_first, all_second]).T / temperature

@@ -52,6 +52,8 @@ def make_fabric(config: RunConfig) -> Fabric:
     precision = config.precision
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
+    if accelerator == "cpu" and config.devices > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
     strategy = "ddp" if config.devices * config.num_nodes > 1 else "auto"
     return Fabric(
         accelerator=accelerator,

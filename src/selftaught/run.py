@@ -53,6 +53,10 @@ class RunFolder:
         write_json(environment, describe_environment(asked))
         return False
 
+    def use_same_threads(self) -> None:
+        """Compute with the threads the run began with: sums over another number of threads round differently."""
+        torch.set_num_threads(json.loads((self.path / "environment.json").read_text())["machine"]["threads"])
+
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
         now = asked.to_dict()
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
@@ -114,6 +118,7 @@ def describe_environment(asked: RunConfig) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
     return {

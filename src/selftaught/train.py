@@ -91,6 +91,8 @@ def _train(asked: RunConfig) -> Path:
         is_resumed = folder.prepare(asked)
         folder.write_skipped(data.skipped)
     is_resumed = bool(fabric.broadcast(is_resumed))
+    if is_resumed:
+        folder.use_same_threads()
     config = RunConfig.load(folder.path / "config.json") if is_resumed else resolve(asked, data)
     task = build_task(config, data.num_classes)
     if not is_resumed and config.steps is None:
