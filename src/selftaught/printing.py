@@ -19,7 +19,8 @@ def show(verb: str, result: Any) -> None:
 
         print_comparison(result, sys.stdout)
     elif verb == "demo":
-        show("evaluate", result["evaluation"])
+        for labels in ("few_labels", "all_labels"):
+            show("evaluate", result[labels])
         print(f"{result['seconds']:.0f} seconds; the page of this run: {Path(result['report']).resolve()}")
     elif isinstance(result, list):
         _table([_row(verb, entry) for entry in result], empty=_EMPTY.get(verb, "nothing found"))
