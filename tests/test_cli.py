@@ -16,6 +16,7 @@ import pytest
 from selftaught import cli, flags, verbs
 from selftaught.catalogue import list_tasks
 from selftaught.config import RunConfig
+from selftaught.printing import show
 
 
 def selftaught(*words: str) -> subprocess.CompletedProcess[str]:
@@ -177,6 +178,12 @@ def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Gidaris, Singh, Komodakis, ICLR 2018" in text
     assert cli.main(["cache"]) == 0
     assert capsys.readouterr().out == "the cache is empty\n"
+
+
+def test_the_cache_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    store = {"key": "0123456789abcdef", "path": "p", "bytes": 2_500_000, "kind": "images", "data": "photos"}
+    show("cache", [store | {"samples": 12, "side": 64, "built": 0.0, "removed": True}])
+    assert capsys.readouterr().out.split()[-10:-4] == ["0123456789ab", "photos", "images", "12", "64", "px"]
 
 
 def test_tasks_and_encoders_as_json() -> None:

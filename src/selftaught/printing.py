@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _EMPTY = {"cache": "the cache is empty"}
 
 def _row(verb: str, entry: Mapping[str, Any]) -> dict[str, str]:
     """Cells of one entry, as text; what is a list inside is joined, a dict is left to --json."""
+    if verb == "cache":
+        return _store_row(entry)
     row = {}
     for name, value in entry.items():
         if isinstance(value, Mapping) or (verb == "tasks" and name == "year"):
@@ -44,6 +47,20 @@ def _row(verb: str, entry: Mapping[str, Any]) -> dict[str, str]:
         else:
             row[name.replace("_", " ")] = "" if value is None else str(value)
     return row
+
+
+def _store_row(entry: Mapping[str, Any]) -> dict[str, str]:
+    """A beginning of the key is enough to name a store."""
+    return {
+        "key": entry["key"][:12],
+        "data": entry["data"],
+        "kind": entry["kind"],
+        "samples": str(entry["samples"]),
+        "side": f"{entry['side']} px",
+        "MB": f"{entry['bytes'] / 1e6:.1f}",
+        "built": time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["built"])),
+        **({"": "removed"} if entry["removed"] else {}),
+    }
 
 
 def _fields(row: Mapping[str, str]) -> None:
