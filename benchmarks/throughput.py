@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import platform
@@ -196,8 +197,9 @@ def lightly(args: argparse.Namespace) -> float:
 
 
 def lightly_train(args: argparse.Namespace) -> float:
-    """Row c: lightly-train's own trainer and its own time for a batch."""
+    """Row c: lightly-train's own trainer; its TensorBoard log says when each step was over."""
     import lightly_train as peer
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     size = int(args.sizes)
     with tempfile.TemporaryDirectory() as folder:
@@ -212,10 +214,14 @@ def lightly_train(args: argparse.Namespace) -> float:
             precision="bf16-mixed",
             accelerator="cpu",
             transform_args={"image_size": (size, size)},
+            trainer_args={"log_every_n_steps": 1, "limit_train_batches": args.steps + 3},
         )
-        lines = (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()
-    times = [row["profiling/batch_time"] for row in map(json.loads, lines) if "profiling/batch_time" in row]
-    return float(BATCH / statistics.median(times[2:]))
+        events = EventAccumulator(f"{folder}/run")
+        events.Reload()
+        name = next(tag for tag in events.Tags()["scalars"] if tag.startswith("lr"))
+        times = [event.wall_time for event in events.Scalars(name)]
+    steps = [after - before for before, after in itertools.pairwise(times)]
+    return float(BATCH / statistics.median(steps[2:]))
 
 
 def bare(args: argparse.Namespace) -> float:
