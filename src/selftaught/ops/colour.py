@@ -21,11 +21,15 @@ LUMA = (0.299, 0.587, 0.114)
 _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 
 
-def normalise(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last."""
+def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
+    """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last.
+
+    `out` is written to where given, such as a part of a larger batch.
+    """
     scale = 1 / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
     shift = -images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * scale
-    out = torch.empty_like(images, memory_format=torch.channels_last)
+    if out is None:
+        out = torch.empty_like(images, memory_format=torch.channels_last)
     return torch.addcmul(shift, images, scale, out=out)
 
 

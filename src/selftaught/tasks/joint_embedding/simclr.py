@@ -80,7 +80,11 @@ class SimCLR(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 2 * N views; the pseudo-label is the order of the rows."""
         assert batch.image is not None
-        return Example(torch.cat([self._view(batch.image, rng), self._view(batch.image, rng)]))
+        n, device = len(batch), batch.image.device
+        views = torch.empty(2 * n, 3, self.size, self.size, device=device, memory_format=torch.channels_last)
+        self._view(batch.image, rng, out=views[:n])
+        self._view(batch.image, rng, out=views[n:])
+        return Example(views)
 
     def forward(self, example: Example) -> Tensor:
         """Embeddings (2 * N, K), not normalised."""
@@ -104,8 +108,8 @@ class SimCLR(PretextTask):
             for i in range(min(count, n))
         ]
 
-    def _view(self, images: Tensor, rng: Generator) -> Tensor:
+    def _view(self, images: Tensor, rng: Generator, out: Tensor) -> None:
         c = self.config
         crops = random_resized_crop(images, self.size, rng, scale=(c.min_scale, 1.0), blur=c.blur)
         s = 0.8 * c.jitter
-        return normalise(colour_jitter(crops, rng, s, s, s, 0.2 * c.jitter, grey=c.grey))
+        normalise(colour_jitter(crops, rng, s, s, s, 0.2 * c.jitter, grey=c.grey), out=out)
