@@ -172,7 +172,8 @@ def test_another_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
         cli.main(["tasks"])
 
 
-def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
     assert cli.main(["tasks"]) == 0
     text = capsys.readouterr().out
     assert "Gidaris, Singh, Komodakis, ICLR 2018" in text
