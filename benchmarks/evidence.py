@@ -50,7 +50,7 @@ SETTINGS = {
     "cifar10": Setting(
         data="cifar10",
         tasks={
-            "rotation": ("--lr", "0.1"),
+            "rotation": ("--lr", "0.1", "--task.min-scale", "0.5"),
             "simclr": ("--task.jitter", "0.5", "--task.blur", "0", "--task.min-scale", "0.2"),
             "supervised": ("--lr", "0.1"),
         },
@@ -59,19 +59,19 @@ SETTINGS = {
     ),
     "weizmann4": Setting(
         data="weizmann4",
-        tasks={"frame_order_verification": (), "supervised": ()},
-        flags="--encoder resnet18 --size 64 --batch-size 24 --steps 400",
+        tasks={"frame_order_verification": ("--lr", "1e-3"), "supervised": ()},
+        flags="--encoder resnet18 --size 48 --batch-size 24 --steps 600",
         fractions=(1.0,),
     ),
     "asl_letters12": Setting(
         data="asl_letters12",
-        tasks={"frame_order_verification": (), "supervised": ()},
-        flags="--encoder resnet18 --size 64 --batch-size 24 --steps 400",
+        tasks={"frame_order_verification": ("--lr", "1e-3"), "supervised": ()},
+        flags="--encoder resnet18 --size 48 --batch-size 24 --steps 600",
         fractions=(1.0,),
     ),
     "av_clips": Setting(
         data="av_clips",
-        tasks={"audio_visual": ("--held-out", "0.25")},
+        tasks={"audio_visual": ("--lr", "1e-3", "--held-out", "0.25")},
         flags="--encoder resnet18 --size 64 --batch-size 32 --steps 400",
         has_probe=False,
     ),
