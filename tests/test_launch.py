@@ -62,8 +62,9 @@ def test_idle_cores_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     stat.write_text("cpu 100 0 0 100 0 0 0 0\n")
     monkeypatch.setattr(launch, "_STAT", stat)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    monkeypatch.setattr("time.sleep", lambda _: stat.write_text("cpu 130 0 0 180 10 0 0 0\n"))
-    assert launch.idle_cores() == pytest.approx(4 * 90 / 120)
+    looks = iter(["cpu 180 0 0 120 20 0 0 0\n", "cpu 210 0 0 200 30 0 0 0\n", "cpu 270 0 0 260 30 0 0 0\n"])
+    monkeypatch.setattr("time.sleep", lambda _: stat.write_text(next(looks)))
+    assert launch.idle_cores(looks=3) == pytest.approx(4 * 90 / 120)  # the second look: 90 of 120 ticks were idle
     monkeypatch.setattr(launch, "_STAT", tmp_path / "absent")
     assert launch.idle_cores() == float("inf")
 
