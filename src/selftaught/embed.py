@@ -15,14 +15,13 @@ import torch.nn.functional as F
 from selftaught.batch import Batch
 from selftaught.config import RunConfig
 from selftaught.decode import Unreadable, decode_image
-from selftaught.encode import all_features, encode, probe_sampling
+from selftaught.encode import NEEDS, all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.crop import crop_resize
-from selftaught.prepare import store_side
-from selftaught.progress import StepProgress
+from selftaught.prepare import pack
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
-from selftaught.store import Samples, open_samples
+from selftaught.store import Samples
 
 SPLITS = ("train", "held_out", "test")
 
@@ -106,25 +105,14 @@ def _samples(encoder: Encoder, config: RunConfig, data: str, split: str, downloa
     """The split asked for, or every sample of the data once."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
-    needs = {"image": {"image"}, "video": {"video"}, "audio": {"video", "audio"}}[encoder.kind]
     opened: list[Samples] = []
     seen: set[str] = set()
     for name in SPLITS if split == "all" else (split,):
-        source = open_source(data, split=name, needs=frozenset(needs), download=download, seed=0, held_out=0.1)
+        source = open_source(data, split=name, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
         if source.fingerprint in seen:
             continue
         seen.add(source.fingerprint)
-        with StepProgress(f"packing {name}", len(source), seconds=5.0) as progress:
-            opened.append(
-                open_samples(
-                    source,
-                    side=config.store_size or store_side(config.size),
-                    sampling=probe_sampling(encoder),
-                    cache_limit_gb=config.cache_limit,
-                    workers=config.workers,
-                    progress=lambda done, total, bar=progress: bar.update(done),  # type: ignore[misc]
-                )
-            )
+        opened.append(pack(source, config, probe_sampling(encoder), title=f"packing {name}"))
     return opened
 
 

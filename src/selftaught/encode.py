@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch, Sampling
-from selftaught.encoders.base import Encoder
+from selftaught.encoders.base import Encoder, Kind
 from selftaught.loader import to_device
 from selftaught.ops.crop import centre_view, fast_bf16
 from selftaught.store import Samples
 
+NEEDS: dict[Kind, frozenset[str]] = {
+    "image": frozenset({"image"}),
+    "video": frozenset({"video"}),
+    "audio": frozenset({"video", "audio"}),
+}
+"""What a source must provide for an encoder of each kind."""
 CLIPS = 10
 """Clips of a video whose features are averaged, as the field does for action recognition."""
 

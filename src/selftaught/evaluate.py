@@ -13,18 +13,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from selftaught.batch import Sampling
 from selftaught.config import RunConfig
-from selftaught.encode import CLIPS, probe_sampling
+from selftaught.encode import CLIPS, NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
-from selftaught.prepare import make_fabric, store_side
+from selftaught.prepare import make_fabric, pack
 from selftaught.probes import knn, linear
 from selftaught.probes.stages import Reader
-from selftaught.progress import StepProgress
 from selftaught.randomness import numpy_generator
 from selftaught.run import load_encoder, part_name, random_encoder, read_config, write_json
 from selftaught.sources import open_source
-from selftaught.store import Samples, open_samples
+from selftaught.store import Samples
 from selftaught.store_folder import cache_root
 from selftaught.subset import Subset
 
@@ -103,14 +101,14 @@ def open_labelled(
 ) -> Labelled:
     """Both splits of labelled data as the encoder reads them; a fraction is balanced over the classes."""
     sampling = probe_sampling(encoder)
-    needs = {"image": {"image"}, "video": {"video"}, "audio": {"video", "audio"}}[encoder.kind] | {"label"}
+    needs = NEEDS[encoder.kind] | {"label"}
     halves, keys = [], [repr(sampling)]
     for split in ("train", "test"):
         source = open_source(
-            labelled, split=split, needs=frozenset(needs), download=download, seed=0, held_out=config.held_out or 0.1
+            labelled, split=split, needs=needs, download=download, seed=0, held_out=config.held_out or 0.1
         )
         keys.append(source.fingerprint)
-        halves.append(_open(source, config, sampling, split))
+        halves.append(pack(source, config, sampling, title=f"packing {split}"))
     train, test = halves
     if train.labels is None or test.labels is None or not train.classes:
         raise ValueError(f"{labelled} has no labels; a probe needs sub-folders per class, a label column or labels.csv")
@@ -135,18 +133,6 @@ def balanced_rows(labels: np.ndarray, fraction: float, limit: int | None, seed: 
         members = rng.permutation(rows[labels[rows] == label])
         chosen.append(members[: max(1, round(share * len(members)))])
     return np.sort(np.concatenate(chosen))
-
-
-def _open(source: Any, config: RunConfig, sampling: Sampling, split: str) -> Samples:
-    with StepProgress(f"packing {split}", len(source), seconds=5.0) as progress:
-        return open_samples(
-            source,
-            side=config.store_size or store_side(config.size),
-            sampling=sampling,
-            cache_limit_gb=config.cache_limit,
-            workers=config.workers,
-            progress=lambda done, total: progress.update(done),
-        )
 
 
 def _with_classes(test: Samples, classes: tuple[str, ...], labelled: str) -> Samples:
@@ -221,7 +207,7 @@ def _supervised_score(
             optimizer="auto",
             lr=None,
             weight_decay=None,
-            resume=(out / "config.json").exists(),
+            resume=True,
         )
         train(asked)
     return dataclasses.asdict(score(load_encoder(out)))

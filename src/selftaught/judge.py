@@ -48,7 +48,7 @@ def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> d
     reduced = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(reduced, Tensor)
     means = (reduced[:-1] / reduced[-1]).tolist()
-    figures = describe_features(_all_rows(torch.cat(first)), _all_rows(torch.cat(second)))
+    figures = describe_features(gather_rows(torch.cat(first)), gather_rows(torch.cat(second)))
     return dict(zip(names, means, strict=True)) | figures
 
 
@@ -102,7 +102,3 @@ def draw_pictures(path: Path, task: PretextTask, data: Data, config: RunConfig, 
     draw_neighbours(folder, task.encoder, batches, config.size, config.precision)
     folder.finish()
     task.train()
-
-
-def _all_rows(features: Tensor) -> Tensor:
-    return gather_rows(features)

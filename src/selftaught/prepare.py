@@ -21,6 +21,7 @@ from selftaught.optim import build_optimizer
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.sources import open_source
+from selftaught.sources.base import Source
 from selftaught.store import Samples, open_samples
 from selftaught.tasks.base import PretextTask
 
@@ -79,32 +80,35 @@ def store_side(size: int) -> int:
     return max(round(size * 8 / 7), min(2 * size, 160))
 
 
+def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True) -> Samples:
+    """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
+    with StepProgress(title, len(source), is_shown=is_shown, seconds=5.0) as progress:
+        return open_samples(
+            source,
+            side=config.store_size or store_side(config.size),
+            sampling=sampling,
+            cache_limit_gb=config.cache_limit,
+            workers=config.workers,
+            progress=lambda done, total: progress.update(done),
+        )
+
+
 def open_data(config: RunConfig, fabric: Fabric) -> Data:
     """Open or pack both halves of the data; the first process packs, the others wait."""
     info = task_info(config.task)
     settings = settings_for(info, config.task_settings)
     task_class = load_task(config.task)
     sampling = task_class.sampling(task_class.Config(**settings))
-    side = config.store_size or store_side(config.size)
     needs = frozenset(info.needs)
-    halves: list[Samples] = []
     sources = [
         open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
         for split in ("train", "held_out")
     ]
     with fabric.rank_zero_first():
-        for source, split in zip(sources, ("train", "held-out"), strict=True):
-            with StepProgress(f"packing {split}", len(source), is_shown=fabric.is_global_zero, seconds=5.0) as progress:
-                halves.append(
-                    open_samples(
-                        source,
-                        side=side,
-                        sampling=sampling,
-                        cache_limit_gb=config.cache_limit,
-                        workers=config.workers,
-                        progress=lambda done, total, bar=progress: bar.update(done),  # type: ignore[misc]
-                    )
-                )
+        halves = [
+            pack(source, config, sampling, title=f"packing {split}", is_shown=fabric.is_global_zero)
+            for source, split in zip(sources, ("train", "held-out"), strict=True)
+        ]
     loader = Loader(
         halves[0],
         sampling=sampling,

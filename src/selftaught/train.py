@@ -188,9 +188,9 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
                     _save(folder.best, training, done, best)
             if (done % save_every == 0 or is_end) and fabric.is_global_zero:
                 _save(folder.last, training, done, best)
+    # A run resumed after its last step has not looked yet; all processes look together.
+    looked = looked or judge(task, data, config, fabric)
     if fabric.is_global_zero:
-        if not looked:
-            looked = judge(task, data, config, fabric)
         draw_pictures(folder.path / "pictures", task, data, config, fabric.device)
         summary = _summary(training, looked, speed, time.monotonic() - begin)
         write_json(folder.path / "summary.json", summary)
