@@ -49,9 +49,9 @@ def build_optimizer(task: nn.Module, name: str, lr: float, weight_decay: float) 
         {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, foreach=True)
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
     if name == "adamw":
-        return torch.optim.AdamW(groups, lr=lr, foreach=True)
+        return torch.optim.AdamW(groups, lr=lr, fused=True)
     if name == "lars":
         return LARS(groups, lr=lr)
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")
