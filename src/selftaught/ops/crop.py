@@ -29,11 +29,11 @@ def fast_bf16(device_type: str) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int) -> Tensor:
+def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int, total: float = 1.0) -> Tensor:
     """Weights that resample [start, start + length) of an axis to `size_out` pixels, antialiased bilinear.
 
     The filter is the triangle of Pillow and `torch.nn.functional.interpolate(antialias=True)`; a
-    negative `length` mirrors. Weights outside the axis are cut off and the rest sum to 1.
+    negative `length` mirrors. Weights outside the axis are cut off and the rest sum to `total`.
 
     Args:
         start: (N,) first edge in input pixels; length: (N,) in input pixels, negative to mirror.
@@ -47,7 +47,7 @@ def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int) -> 
     centre = start[:, None, None] + (torch.arange(size_out, device=device)[None, :, None] + 0.5) * scale
     distance = torch.arange(size_in, device=device)[None, None, :] + 0.5 - centre
     weights = distance.abs_().div_(-scale.abs().clamp(min=1.0)).add_(1).clamp_(min=0)
-    return weights.div_(weights.sum(2, keepdim=True).clamp_(min=1e-6))
+    return weights.div_(weights.sum(2, keepdim=True).clamp_(min=1e-6).div_(total))
 
 
 def blur_weights(sigma: Tensor, size: int) -> Tensor:
@@ -63,11 +63,13 @@ def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """One matrix along each axis: images (N, C, H, W), rows (N, S, H), columns (N, R, W) -> (N, C, S, R) float32."""
     n, c, h, w = images.shape
     dtype = torch.bfloat16 if images.dtype == torch.uint8 and fast_bf16(images.device.type) else torch.float32
-    planes = images.permute(0, 2, 1, 3).to(dtype, memory_format=torch.contiguous_format).reshape(n, h * c, w)
-    narrow = torch.bmm(planes, columns.to(dtype).transpose(1, 2))
-    out = torch.bmm(rows.to(dtype), narrow.view(n, h, -1))
-    out = out.view(n, rows.shape[1], c, columns.shape[1]).transpose(1, 2)
-    return out.to(torch.float32, memory_format=torch.contiguous_format)
+    # Rows first: pixels are stored channels last, so a row of pixels is one vector, and only what is left after the
+    # rows are resampled has to be turned into planes.
+    pixels = images.permute(0, 2, 3, 1).to(dtype).reshape(n, h, w * c)
+    short = torch.bmm(rows.to(dtype), pixels).view(n, -1, w, c)
+    planes = short.permute(0, 3, 1, 2).reshape(n, -1, w)
+    out = torch.bmm(planes, columns.to(dtype).transpose(1, 2))
+    return out.view(n, c, rows.shape[1], columns.shape[1]).float()
 
 
 def crop_resize(images: Tensor, boxes: Tensor, size: int, sigma: Tensor | None = None) -> Tensor:
@@ -84,18 +86,19 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int, sigma: Tensor | None =
     """
     h, w = images.shape[-2:]
     top, left, height, width = boxes.unbind(1)
-    rows, columns = axis_weights(top, height, h, size), axis_weights(left, width, w, size)
+    rows = axis_weights(top, height, h, size, 1 / 255 if images.dtype == torch.uint8 else 1.0)
+    columns = axis_weights(left, width, w, size)
     if sigma is not None:
         blur = blur_weights(sigma, size)
         rows, columns = _product(blur, rows), _product(blur, columns)
-    return resample(images, rows.mul_(1 / 255) if images.dtype == torch.uint8 else rows, columns)
+    return resample(images, rows, columns)
 
 
 def _product(first: Tensor, second: Tensor) -> Tensor:
-    """Batched matrix product of weights, in bfloat16 where that is fast."""
+    """Batched matrix product of weights; computed, and given, in bfloat16 where that is fast."""
     if not fast_bf16(first.device.type):
         return torch.bmm(first, second)
-    return torch.bmm(first.bfloat16(), second.bfloat16()).float()
+    return torch.bmm(first.bfloat16(), second.bfloat16())
 
 
 def random_boxes(
