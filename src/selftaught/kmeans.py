@@ -59,6 +59,7 @@ def kmeans(
         max_points_per_centroid=10_000_000,
     )
     search.train(points.float().contiguous().numpy())
+    assert search.centroids is not None
     centroids = torch.from_numpy(search.centroids.copy())
     return split_for_empty(points.float(), centroids, nearest(points, centroids), rng)
 
