@@ -18,10 +18,11 @@ pictures, start-up, and ours beside one busy neighbour.
 
 Expected (targets on 2 quiet cores): a >= 2.2 b, a >= 1.1 c, a >= 0.95 d; augmentation > 2,500 images/s at 96 pixels
 and > 6,000 at 32; packing >= 0.9 of libjpeg-turbo; opening < 1 s; --help < 0.3 s; a busy neighbour costs <= 3 x.
-Measured on 2 cores of an AMD EPYC without AMX (docs/results/throughput.json): at 96 pixels a is 2.65 b and 0.94 d, at
-64 pixels 2.08 b and 0.88 d; augmentation 2,290 images/s at 96 pixels, 9,640 at 32. Of about 25 ms a view at 96 pixels,
-6.5 are the products, 6.6 copies between layouts and 2.9 normalising. Why 64 pixels lose 12 % to the bare model is not
-known yet; reading and augmenting are 4 % of it. Row c was not measured there.
+Measured on 2 cores of an Intel Xeon with AMX (docs/results/throughput.json): at 96 pixels a is 2.36 b, 1.43 c and
+0.98 d, at 64 pixels 1.87 b, 1.35 c and 1.00 d; augmentation 3,718 images/s at 96 pixels, 12,708 at 32; a busy
+neighbour costs 1.8 x. The one miss is a >= 2.2 b at 64 pixels, and no augmentation could mend it: the bare model
+itself is 1.87 b there, as lightly's fp32 loop is nearer to bf16 when the maps are small. On an AMD EPYC without AMX an
+earlier state had 2.65 b and 0.94 d at 96 pixels, 2.08 b and 0.88 d at 64.
 Misses are listed at the end of the output and in the result file.
 """
 
