@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.catalogue import TaskInfo, list_tasks, load_task, read_task, settings_for, task_info
+from selftaught.catalogue import TaskInfo, list_tasks, load_task, read_task, settings_for, task_flag, task_info
 
 OWN = '''
 """Title.
@@ -98,6 +98,80 @@ def test_a_users_module_and_file_are_tasks(tmp_path: Path, monkeypatch: pytest.M
     assert by_module.__name__ == by_path.__name__ == "Halves"
     assert load_task("./my_package_of_tasks/halves.py") is by_path
     assert task_info("my_package_of_tasks.halves").family == "own"
+
+
+def test_tasks_with_plus_between_are_one_task() -> None:
+    info = task_info("simclr+rotation")
+    assert (info.name, info.short, info.kind, info.needs) == ("simclr+rotation", "simclr+rotation", "image", ("image",))
+    assert (info.paper, info.year) == ("Doersch, Zisserman, ICCV 2017", 2017)
+    assert [part.name for part in info.parts] == ["simclr", "rotation"]
+    names = [option.name for option in info.options]
+    assert names[0] == "simclr.temperature"
+    assert {"rotation.angles", "rotation.min_scale", "weights", "balance"} < set(names)
+    assert all(option.help for option in info.options)
+    given = {"rotation.angles": "2", "weights": "1,0.5", "balance": "gradient"}
+    settings = settings_for(info, given)
+    assert settings_for(info, settings) == settings
+    expected = {"rotation.angles": 2, "simclr.hidden": 512, "weights": (1.0, 0.5), "balance": "gradient"}
+    assert expected.items() < settings.items()
+    with pytest.raises(ValueError, match=r"--task.rotation.angles must be one of 2, 4, got '3'"):
+        settings_for(info, {"rotation.angles": "3"})
+    with pytest.raises(ValueError, match=r"'rotation.angels'; did you mean rotation.angles"):
+        settings_for(info, {"rotation.angels": 2})
+    task_class = load_task("simclr+rotation")
+    config = task_class.Config(**settings)
+    assert (config.parts["rotation"].angles, config.parts["simclr"].hidden, config.weights) == (2, 512, (1.0, 0.5))
+    assert "simclr+rotation" not in [info.name for info in list_tasks()]
+    assert "combined" not in [info.name for info in list_tasks()]
+
+
+def test_a_users_file_can_be_a_part(tmp_path: Path) -> None:
+    (tmp_path / "own_halves.py").write_text(OWN)
+    info = task_info(f"rotation+{tmp_path / 'own_halves.py'}")
+    assert info.short == "rotation+own_halves"
+    assert "own_halves.parts" in [option.name for option in info.options]
+    assert task_flag("own_halves.min_scale") == "--task.own_halves.min-scale"
+    assert task_flag("min_scale") == "--task.min-scale"
+    (tmp_path / "c++.py").write_text(OWN)
+    assert task_info(str(tmp_path / "c++.py")).parts == ()
+
+
+ALONE = """
+class A(PretextTask):
+    needs = frozenset({"image"})
+    BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('players: ClassVar[Mapping[str, tuple[str, ...]]] = {"one": ("a",)}', "as its players take turns"),
+        ("def refresh_epochs(self): return 1", "as it makes pseudo-labels of all samples between epochs"),
+        ('encoder_input = "split:"', "as it splits the encoder"),
+        ('needs = frozenset({"video"})', "as it needs video, and parts learn from pictures alone"),
+    ],
+)
+def test_tasks_that_cannot_be_combined(tmp_path: Path, body: str, sentence: str) -> None:
+    path = tmp_path / "alone.py"
+    path.write_text(ALONE.replace("BODY", body) if "needs" not in body else f"class A(PretextTask):\n    {body}\n")
+    assert task_info(str(path)).name == str(path)
+    with pytest.raises(ValueError, match=sentence):
+        task_info(f"rotation+{path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("rotation+", "must name a task on both sides of every \\+, such as jigsaw\\+rotation"),
+        ("rotation+rotation", "must name different tasks, got rotation, rotation"),
+        ("rotation+simcrl", "unknown task 'simcrl'; did you mean simclr"),
+        ("supervised+rotation", "supervised cannot be combined with other tasks, as it needs image and label"),
+    ],
+)
+def test_combinations_that_are_none(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        task_info(name)
 
 
 @pytest.mark.parametrize(

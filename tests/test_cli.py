@@ -71,6 +71,15 @@ def test_a_tasks_own_flags_are_listed_with_it(capsys: pytest.CaptureFixture[str]
             assert f"--task.{option.name}".replace("_", "-") in text
 
 
+def test_the_flags_of_a_combination_name_the_part(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["pretrain", "--task", "simclr+rotation", "--help"]) == 0
+    text = capsys.readouterr().out
+    for flag in ("--task.simclr.temperature X", "--task.rotation.min-scale X", "--task.rotation.angles {2,4}"):
+        assert flag in text
+    for flag in ("--task.weights X", "--task.balance {given,gradient}"):
+        assert flag in text
+
+
 def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
     hints = typing.get_type_hints(RunConfig)
     assert typing.get_type_hints(verbs.RunSettings) == {
@@ -104,6 +113,11 @@ def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
 
 
+def test_compare_takes_a_combination_beside_its_parts() -> None:
+    options = cli._task_options(flags.read_verb(verbs.compare), ["--tasks", "rotation,simclr+rotation"])
+    assert {"angles", "rotation.angles", "simclr.temperature", "weights"} <= {option.name for option in options}
+
+
 def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--tasks", "simclr,rotation", "--task.angles=2"]
     verb = flags.read_verb(verbs.compare)
@@ -126,6 +140,10 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
         ("pretrain photos --out run --task rotatoin", "unknown task 'rotatoin'; did you mean rotation"),
         ("pretrain photos --out run --task rotation --task.angels 4", "did you mean --task.angles"),
         ("pretrain photos --out run --task rotation --task.angles 3", "--task.angles must be one of 2, 4, got '3'"),
+        ("pretrain photos --out run --task simclr+rotatoin", "unknown task 'rotatoin'; did you mean rotation"),
+        ("pretrain photos --out run --task simclr+rotation --task.angles 2", "did you mean --task.rotation.angles"),
+        ("pretrain photos --out run --task simclr+rotation --task.rotation.angles 3", "--task.rotation.angles must be"),
+        ("pretrain photos --out run --task gan+rotation", "gan cannot be combined with other tasks"),
         ("evaluate run data --probe liner", "--probe must be one of linear, knn, got 'liner'; did you mean linear?"),
         ("compare photos --tasks rotation,simcrl --out c", "unknown task 'simcrl'; did you mean simclr?"),
         ("export run --out x --format onx", "did you mean onnx?"),
@@ -203,6 +221,7 @@ def test_tasks_and_encoders_as_json() -> None:
         "encoders --json",
         "--version",
         "cache --json",
+        "pretrain --task simclr+rotation --help",
         *(f"{verb} --help" for verb in cli.VERBS),
     ],
 )

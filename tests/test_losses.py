@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from selftaught.losses import classification, nt_xent
+from selftaught.losses import classification, nt_xent, passing_as_real, telling_apart
 from selftaught.randomness import generator
 
 
@@ -68,3 +68,24 @@ def test_classification_gives_the_mean_negative_log_likelihood() -> None:
     expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(1))) / 2
     assert float(scalars["loss"]) == pytest.approx(expected, rel=1e-5)
     assert float(scalars["accuracy"]) == 0.5
+
+
+def test_adversarial_losses_are_the_papers_cross_entropies() -> None:
+    """-log D(x) - log(1 - D(G(z))) for the discriminator, -log D(G(z)) for the generator, D a sigmoid."""
+    real, made = [2.0, -1.0, 0.5], [-0.5, 3.0, -4.0]
+
+    def d(logit: float) -> float:
+        return 1 / (1 + math.exp(-logit))
+
+    loss, accuracy = telling_apart(torch.tensor(real), torch.tensor(made))
+    expected = -sum(math.log(d(x)) for x in real) / 3 - sum(math.log(1 - d(z)) for z in made) / 3
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert float(accuracy) == pytest.approx(4 / 6)
+    assert float(passing_as_real(torch.tensor(made))) == pytest.approx(-sum(math.log(d(z)) for z in made) / 3, rel=1e-5)
+
+
+def test_a_generator_that_is_found_out_has_a_gradient_left() -> None:
+    logits = torch.tensor([-30.0], requires_grad=True)
+    passing_as_real(logits).backward()
+    assert logits.grad is not None
+    assert float(logits.grad) == pytest.approx(-1.0)

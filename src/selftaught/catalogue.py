@@ -11,12 +11,12 @@ import importlib
 import importlib.util
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from selftaught.names import unknown_name
-from selftaught.settings import Option, read_options, typed
+from selftaught.settings import Option, flag_of, read_options, typed
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,6 +41,8 @@ class TaskInfo:
         paper: authors and venue with year.
         summary: first sentence of the docstring, without the paper.
         description: the docstrings of the module and of the class, for the docs page.
+        alone: why it cannot be a part of a combination; "" where it can.
+        parts: the tasks of a combination such as jigsaw+rotation.
     """
 
     name: str
@@ -54,11 +56,13 @@ class TaskInfo:
     options: tuple[Option, ...]
     path: Path
     class_name: str
+    alone: str = ""
+    parts: tuple[TaskInfo, ...] = ()
 
     @property
     def short(self) -> str:
-        """A name that can be a folder: "rotation", or "my_task" of my_package.my_task."""
-        return self.path.stem
+        """A name that can be a folder: "rotation", "my_task" of my_package.my_task, or "jigsaw+rotation"."""
+        return "+".join(part.short for part in self.parts) or self.path.stem
 
 
 def list_tasks() -> list[TaskInfo]:
@@ -68,7 +72,9 @@ def list_tasks() -> list[TaskInfo]:
 
 
 def task_info(name: str) -> TaskInfo:
-    """The task of that name, `package.module` or `path/to/file.py`."""
+    """The task of that name, `package.module` or `path/to/file.py`; or several of them with + between."""
+    if "+" in name and not Path(name).expanduser().is_file():
+        return _combination(name)
     if _is_path(name):
         path = Path(name).expanduser()
         if not path.is_file():
@@ -87,6 +93,10 @@ def task_info(name: str) -> TaskInfo:
 def load_task(name: str) -> type[PretextTask]:
     """Import the task's class; this imports torch."""
     info = task_info(name)
+    if info.parts:
+        from selftaught.tasks.combined import combine
+
+        return combine({part.short: load_task(part.name) for part in info.parts})
     if _is_path(name):
         module = _import_file(info.path)
     elif info.family == "own":
@@ -114,7 +124,7 @@ def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
 
 def task_flag(setting: str) -> str:
     """The flag of a task's setting."""
-    return f"--task.{setting.replace('_', '-')}"
+    return flag_of(f"task.{setting}")
 
 
 def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
@@ -141,7 +151,43 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         options=read_options(_nested(classes[0], "Config")),
         path=path,
         class_name=classes[0].name,
+        alone=_alone(classes[0], needs),
     )
+
+
+def _combination(name: str) -> TaskInfo:
+    """The tasks of `jigsaw+rotation` as one: the settings of each under its name, and those of the combination."""
+    names = name.split("+")
+    if not all(names):
+        raise ValueError(f"--task {name} must name a task on both sides of every +, such as jigsaw+rotation")
+    parts = tuple(task_info(part) for part in names)
+    for part in parts:
+        if part.alone:
+            raise ValueError(f"--task {name}: {part.name} cannot be combined with other tasks, as {part.alone}")
+    if len({part.short for part in parts}) < len(parts):
+        raise ValueError(f"--task {name} must name different tasks, got {', '.join(part.short for part in parts)}")
+    info = read_task(_TASKS / "combined.py", name=name, family="combined")
+    options = [replace(o, name=f"{part.short}.{o.name}") for part in parts for o in part.options]
+    return replace(info, options=(*options, *info.options), parts=parts)
+
+
+def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
+    """What keeps a task from being a part of a combination, read from its class."""
+    if needs != ("image",):
+        return f"it needs {' and '.join(needs)}, and parts learn from pictures alone"
+    assigned = {name: getattr(line, "value", None) for line in node.body for name in _assigned(line)}
+    if isinstance(assigned.get("players"), ast.Dict):
+        return "its players take turns"
+    if any(isinstance(line, ast.FunctionDef) and line.name == "refresh_epochs" for line in node.body):
+        return "it makes pseudo-labels of all samples between epochs"
+    seen = assigned.get("encoder_input")
+    return "it splits the encoder" if isinstance(seen, ast.Constant) and seen.value == "split:" else ""
+
+
+def _assigned(line: ast.stmt) -> list[str]:
+    """Names that a line of a class gives a value."""
+    targets = line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _is_path(name: str) -> bool:
@@ -196,8 +242,7 @@ def _nested(node: ast.ClassDef, name: str) -> ast.ClassDef | None:
 
 def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
     for line in node.body:
-        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
-        if isinstance(target, ast.Name) and target.id == "needs" and isinstance(line, ast.Assign | ast.AnnAssign):
+        if isinstance(line, ast.Assign | ast.AnnAssign) and "needs" in _assigned(line):
             strings = [n.value for n in ast.walk(cast(ast.expr, line.value)) if isinstance(n, ast.Constant)]
             return tuple(sorted(str(s) for s in strings))
     raise ValueError(f'--task {name}: class {node.name} must say what it needs, such as needs = frozenset({{"image"}})')

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from selftaught.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder, Kind
@@ -57,6 +58,16 @@ def autocast(device: torch.device, precision: str = "auto") -> AbstractContextMa
     """bfloat16 where the device computes it in hardware and the run did not ask for 32 bits."""
     enabled = fast_bf16(device.type) if precision == "auto" else precision == "bf16-mixed"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> Callable[..., Any]:
+    """The model's forward pass in the run's precision, as Fabric wraps it; the loss is computed outside."""
+
+    def forward(*args: Any) -> Any:
+        with autocast(device, precision):
+            return model(*args)
+
+    return forward
 
 
 @torch.no_grad()

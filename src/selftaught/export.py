@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -17,6 +16,8 @@ from torch import Tensor, nn
 from selftaught.atomic import written_whole
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
+from selftaught.encoders.weights import load_state_dict_into as load_state_dict_into
+from selftaught.encoders.weights import network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
 Format = Literal["torch", "safetensors", "onnx"]
@@ -57,33 +58,6 @@ def export_encoder(
     return path
 
 
-def load_state_dict_into(encoder: Encoder, path: Path) -> None:
-    """Load weights of the library's own model: all of them, except those of its classifier.
-
-    Args:
-        encoder: gets the weights; stays as it was when anything does not fit.
-        path: a safetensors file, or a .pth or .pt file with tensors only (other pickled content is refused).
-    """
-    given = _read_state_dict(path)
-    net, classifier = _network(encoder)
-    weights = {key: value for key, value in given.items() if not (classifier and key.startswith(classifier))}
-    own = net.state_dict()
-    wrong = {
-        "lacks": [key for key in own if key not in weights and not key.endswith("num_batches_tracked")],
-        "has unknown": [key for key in weights if key not in own],
-        "has other shapes for": [
-            f"{key} ({tuple(weights[key].shape)} instead of {tuple(own[key].shape)})"
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
-        ],
-    }
-    faults = [f"{what} {_first_few(keys)}" for what, keys in wrong.items() if keys]
-    if faults:
-        stem = f", stem {encoder.stem}" if isinstance(encoder, StagedEncoder) else ""
-        raise ValueError(f"weights {path} do not fit encoder '{encoder.name}'{stem}: the file {' and '.join(faults)}")
-    net.load_state_dict(own | weights)
-
-
 def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
     lines = {
         "format": "pt",  # what the readers of Hugging Face and timm look for
@@ -105,6 +79,8 @@ def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
         "load": "\n".join((f"model = {origin.make}", *origin.changes, *ends)),
         "features": origin.features,
     }
+    if encoder.sees:
+        lines["sees"] = f"{encoder.sees}: selftaught.encoders.inputs.see_{encoder.sees} comes before the network"
     if origin.changes:
         lines["note"] = f"small stem: change the published model first: {'; '.join(origin.changes)}"
     if origin.make_headless:
@@ -161,7 +137,7 @@ _WRITERS: dict[str, Callable[[Encoder, Path, dict[str, str], bool], None]] = {
 
 def _plain_state_dict(encoder: Encoder, headless: bool) -> dict[str, Tensor]:
     """Tensors on the CPU under the library's keys, in its order, each with memory of its own."""
-    net, classifier = _network(encoder)
+    net, classifier = network_of(encoder)
     weights = net.state_dict()
     if isinstance(encoder, StagedEncoder) and encoder.origin.make_headless and not headless:
         published = _published(encoder.name).state_dict()
@@ -176,31 +152,3 @@ def _published(name: str) -> nn.Module:
         arguments = {"init_weights": True} if name == "googlenet" else {}
         model: nn.Module = torchvision.models.get_model(name, weights=None, **arguments)
     return model
-
-
-def _network(encoder: Encoder) -> tuple[nn.Module, tuple[str, ...]]:
-    """The module whose keys are the library's, and what its classifier's keys begin with."""
-    if isinstance(encoder, StagedEncoder):
-        return encoder.net, encoder.layout.classifier
-    return encoder, ()
-
-
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ValueError(f"weights {path} cannot be read: {error.strerror or error}") from error
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"weights {path} are damaged or hold more than tensors; give a state dict of torch.save or safetensors"
-        ) from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"weights {path} are not a plain state dict; save model.state_dict() and nothing around it")
-    return dict(content)
-
-
-def _first_few(keys: list[str]) -> str:
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return ", ".join(keys[:3]) + more

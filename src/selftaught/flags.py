@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from selftaught.config import RunConfig
-from selftaught.settings import Option, make_option, read_options, typed
+from selftaught.settings import Option, flag_of, make_option, read_options, typed
 
 GROUPS = {
     "what learns": ("task", "encoder", "size", "stem"),
@@ -110,11 +110,11 @@ def add_flag(group: Any, option: Option, *, prefix: str = "", required: bool = F
     if not required and option.default not in (None, False) and "default" not in help.lower():
         default = ",".join(map(str, option.default)) if option.many else option.default
         help = f"{help} (default: {default})"
-    flag = f"--{prefix}{option.name}".replace("_", "-")
+    flag = flag_of(prefix + option.name)
     if option.type == "bool" and option.default is False:
         group.add_argument(flag, dest=prefix + option.name, help=help, action="store_const", const="true")
         return
-    words = {"int": "N", "float": "X", "str": option.name.upper(), "bool": "true|false"}
+    words = {"int": "N", "float": "X", "str": option.name.rpartition(".")[2].upper(), "bool": "true|false"}
     metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else words[option.type]
     group.add_argument(flag, dest=prefix + option.name, help=help, metavar=metavar, required=required)
 
@@ -125,7 +125,7 @@ def read_values(options: Iterable[Option], parsed: argparse.Namespace, *, prefix
     for option in options:
         text = getattr(parsed, prefix + option.name)
         if text is not None and text != []:
-            flag = f"--{prefix}{option.name}".replace("_", "-")
+            flag = flag_of(prefix + option.name)
             values[option.name] = typed(option, text, flag=flag)
     return values
 

@@ -44,3 +44,15 @@ def gather_rows(rows: Tensor) -> Tensor:
 def first_row(rows: Tensor) -> int:
     """Index of this process's first row in `gather_rows(rows)`."""
     return dist.get_rank() * rows.shape[0] if is_distributed() else 0
+
+
+def gather_strided(rows: Tensor, count: int) -> Tensor:
+    """Every process's rows rank, rank + world, ... of `count` -> all of them in order, without gradient."""
+    if not is_distributed():
+        return rows
+    world = dist.get_world_size()
+    each = -(-count // world)
+    padded = torch.cat([rows, rows.new_zeros(each - len(rows), *rows.shape[1:])])
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    dist.all_gather(parts, padded.contiguous())
+    return torch.stack(parts, 1).flatten(0, 1)[:count]

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from selftaught.batch import Batch
 from selftaught.config import RunConfig
-from selftaught.diagnostics import describe_features
-from selftaught.encode import autocast, encode
+from selftaught.diagnostics import describe_features, frechet_distance
+from selftaught.encode import autocast, autocast_forward, encode
 from selftaught.gather import gather_rows
 from selftaught.loader import ordered_batches
 from selftaught.ops.crop import random_resized_crop
 from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
+from selftaught.players import scalars_of, scalars_of_turns
 from selftaught.prepare import HELD_OUT_SAMPLES, Data
 from selftaught.randomness import generator
 from selftaught.tasks.base import PretextTask
@@ -26,20 +27,25 @@ from selftaught.tasks.base import PretextTask
 def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> dict[str, float]:
     """Means of the task's scalars over held-out batches, and the label-free figures of its features.
 
-    The pseudo-labels are drawn from the same generators at every look, so looks can be compared.
+    The pseudo-labels are drawn from the same generators at every look, so looks can be compared. Where the task makes
+    pictures, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided
+    by the variance of the latter: 1 is what a single picture in the middle of the real ones would get.
     """
     task.eval()
+    forward = autocast_forward(task, fabric.device, config.precision)
     totals: dict[str, float] = {}
     weight = 0
-    first, second = [], []
+    first, second, made = [], [], []
     for number, batch in enumerate(held_out_batches(data, config, fabric)):
         rng = generator("held-out", number, fabric.global_rank, device=fabric.device)
         example = task.pseudo_label(batch, rng)
-        with autocast(fabric.device, config.precision):
-            prediction = task(example)
-        for name, value in task.loss(prediction, example).items():
+        turns = [scalars_of(task, forward, example, player) for player in tuple(task.players) or ("",)]
+        for name, value in scalars_of_turns(turns, task.players).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
         weight += len(batch)
+        with autocast(fabric.device, config.precision):
+            if (pictures := task.generate(example)) is not None:
+                made.append(task.encoder(pictures).float())
         first.append(encode(task.encoder, batch, config.size, config.precision))
         second.append(encode(task.encoder, other_view(batch, config.size, rng), config.size, config.precision))
     task.train()
@@ -49,6 +55,10 @@ def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> d
     assert isinstance(reduced, Tensor)
     means = (reduced[:-1] / reduced[-1]).tolist()
     figures = describe_features(gather_rows(torch.cat(first)), gather_rows(torch.cat(second)))
+    if made:
+        real = gather_rows(torch.cat(second))
+        distance = frechet_distance(real, gather_rows(torch.cat(made)))
+        figures["frechet"] = distance / float(real.double().var(0).sum().clamp(min=1e-12))
     return dict(zip(names, means, strict=True)) | figures
 
 

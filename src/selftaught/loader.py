@@ -53,6 +53,17 @@ class Loader:
         self._order = lru_cache(maxsize=4)(self._shuffled)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._next: tuple[int, Future[HostBatch]] | None = None
+        self._given: tuple[int, np.ndarray] | None = None
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """Numbers (M,) int64 of the samples the run reads, ascending."""
+        return self._chosen
+
+    @property
+    def given(self) -> tuple[int, np.ndarray] | None:
+        """The step and the order that `follow` was last given; None where the epochs are shuffled."""
+        return self._given
 
     @property
     def count(self) -> int:
@@ -71,6 +82,14 @@ class Loader:
         self._next = (step + 1, self._reader.submit(self._read, step + 1))
         return to_device(host, self.samples, self.device, labels=self.labels)
 
+    def follow(self, step: int, order: np.ndarray | None) -> None:
+        """From `step` on, read the samples of `order` (K,) int64 one after the other, and again from its start.
+
+        None goes back to the plain shuffle. What was read ahead is thrown away.
+        """
+        self._next = None
+        self._given = None if order is None else (step, order)
+
     def close(self) -> None:
         """Stop reading ahead."""
         self._reader.shutdown(wait=True, cancel_futures=True)
@@ -79,6 +98,10 @@ class Loader:
         """Which samples the global batch of `step` takes; rows of one video are neighbours."""
         videos = self.batch_size // self.sampling.clips_per_video
         positions = np.arange(step * videos, (step + 1) * videos)
+        given = self._given  # read once: the reading thread may be here while `follow` is called
+        if given is not None and step >= given[0]:
+            start, order = given
+            return order[(positions - start * videos) % len(order)].repeat(self.sampling.clips_per_video)
         epochs = positions // len(self._chosen)
         rows = np.empty(videos, np.int64)
         for epoch in np.unique(epochs):

@@ -44,3 +44,19 @@ def classification(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         "loss": F.cross_entropy(logits.float(), target),
         "accuracy": (logits.detach().argmax(1) == target).float().mean(),
     }
+
+
+def telling_apart(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """A discriminator's cross entropy on logits of real and made pictures (Goodfellow et al. 2014, eq. 1, negated).
+
+    Any shapes; above 0 says real. Returns the sum of both halves' means, and the share of all that it tells right.
+    """
+    real, made = real.float(), made.float()
+    loss = F.softplus(-real).mean() + F.softplus(made).mean()
+    right = torch.cat([(real.detach() > 0).flatten(), (made.detach() <= 0).flatten()])
+    return loss, right.float().mean()
+
+
+def passing_as_real(made: Tensor) -> Tensor:
+    """What a generator pays until its pictures' logits say real: -log D, which does not saturate (ibid., section 3)."""
+    return F.softplus(-made.float()).mean()

@@ -41,7 +41,9 @@ class LARS(Optimizer):
                 p.add_(buffer, alpha=-group["lr"])
 
 
-def build_optimizer(task: nn.Module, name: str, lr: float, weight_decay: float) -> Optimizer:
+def build_optimizer(
+    task: nn.Module, name: str, lr: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> Optimizer:
     """An optimiser over all trainable parameters; vectors (biases, normalisation) are not decayed."""
     params = [p for p in task.parameters() if p.requires_grad]
     groups: Iterable[dict[str, Any]] = [
@@ -49,9 +51,9 @@ def build_optimizer(task: nn.Module, name: str, lr: float, weight_decay: float) 
         {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
+        return torch.optim.SGD(groups, lr=lr, momentum=betas[0], nesterov=betas[0] > 0, fused=True)
     if name == "adamw":
-        return torch.optim.AdamW(groups, lr=lr, fused=True)
+        return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
     if name == "lars":
         return LARS(groups, lr=lr)
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")

@@ -49,7 +49,8 @@ class PictureFolder:
 @torch.no_grad()
 def draw_samples(folder: PictureFolder, task: PretextTask, batch: Batch, rng: Generator) -> None:
     """Input, pseudo-label and prediction of the first samples of a held-out batch."""
-    example = task.pseudo_label(batch, rng)
+    with torch.autocast(batch.index.device.type, enabled=False):  # as in training, where the network alone is in bf16
+        example = task.pseudo_label(batch, rng)
     for i, shown in enumerate(task.show(example, task(example), SHOWN)):
         parts: dict[str, str] = {}
         for kind, value in (("pseudo_label", shown.pseudo_label), ("prediction", shown.prediction)):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,17 +15,20 @@ from lightning_fabric import Fabric
 from selftaught.batch import Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import Optimizer, Precision, RunConfig, parse_seconds
-from selftaught.encode import autocast
+from selftaught.encode import autocast_forward
 from selftaught.encoders import build_encoder
+from selftaught.encoders.names import PREFIXES
 from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
+from selftaught.players import only_parameters_of, scalars_of
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
+from selftaught.refresh import refresh, steps_between
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.store import Samples, open_samples
-from selftaught.tasks.base import PretextTask
+from selftaught.tasks.base import PretextTask, Recipe
 
 HELD_OUT_SAMPLES = 1024
 """Held-out samples a look during training takes."""
@@ -55,7 +60,9 @@ def make_fabric(config: RunConfig) -> Fabric:
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
     if accelerator == "cpu" and config.devices > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
-    strategy = "ddp" if config.devices * config.num_nodes > 1 else "auto"
+    # In one player's turn the parameters of the others have no gradient; DDP must be told to expect that.
+    ddp = "ddp_find_unused_parameters_true" if load_task(config.task).players else "ddp"
+    strategy = ddp if config.devices * config.num_nodes > 1 else "auto"
     return Fabric(
         accelerator=accelerator,
         devices=config.devices,
@@ -133,16 +140,18 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
 def resolve(asked: RunConfig, data: Data) -> RunConfig:
     """Fill in what was left open; steps stay open where a time budget will set them."""
     info = task_info(asked.task)
-    recipe = load_task(asked.task).recipe
+    task_class = load_task(asked.task)
     settings = settings_for(info, asked.task_settings)
     if "label" in info.needs:
         settings["classes"] = data.num_classes
+    recipe = recipe_of(asked.task, settings)
     optimizer: Optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
     steps, epochs = asked.steps, asked.epochs
     if steps is None and asked.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
     return dataclasses.replace(
         asked,
+        encoder=seen_as(task_class, asked.encoder),
         task_settings=settings,
         optimizer=optimizer,
         lr=recipe.lr * asked.batch_size / 256 if asked.lr is None else asked.lr,
@@ -153,6 +162,17 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         resume=False,
         overwrite=False,
     )
+
+
+def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:
+    """The task's recipe under its settings, as given or complete."""
+    task_class = load_task(task)
+    return task_class.recipe_for(task_class.Config(**settings_for(task_info(task), settings)))
+
+
+def seen_as(task_class: type[PretextTask], encoder: str) -> str:
+    """The encoder's name with the prefix that the task asks for, unless it has one."""
+    return encoder if encoder.startswith(PREFIXES) else task_class.encoder_input + encoder
 
 
 def build_task(config: RunConfig, num_classes: int) -> PretextTask:
@@ -172,32 +192,48 @@ def build_task(config: RunConfig, num_classes: int) -> PretextTask:
 def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, spent: float) -> RunConfig:
     """Set the steps so that the run ends within its budget, from a short measured start on a copy of the task.
 
-    Looks at held-out data are counted as a third of a step for each batch, their features as another.
+    Looks at held-out data are counted as a third of a step for each batch, their features as another; pseudo-labels
+    that are made anew between epochs are made once to see how long that takes.
     """
     assert config.budget is not None
     trial = copy.deepcopy(task).to(fabric.device).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(trial, config.optimizer, 0.0, 0.0)
-    times: list[float] = []
+    moves = Counter(player for step in range(60) for player in trial.turns(step) or ("",))
+    times: dict[str, list[float]] = {player: [] for player in moves}
     begin = time.monotonic()
     trial.train()
-    while len(times) < 4 or (time.monotonic() - begin < 0.02 * parse_seconds(config.budget) and len(times) < 30):
+    between = steps_between(trial, data)
+    if between:
+        refresh(trial, optimizer, data, config, fabric, 0)
+    refresh_seconds = time.monotonic() - begin if between else 0.0
+    forward = autocast_forward(trial, fabric.device, config.precision)
+    tried = 0
+    # All processes try as often, as those whose losses look at each other's rows wait for each other.
+    while fabric.broadcast(
+        tried < 4 or (time.monotonic() - begin < 0.02 * parse_seconds(config.budget) and tried < 30)
+    ):
         started = time.monotonic()
-        batch = data.loader.batch(len(times))
+        batch = data.loader.batch(tried)
         with torch.no_grad():
             example = trial.pseudo_label(batch, generator("budget", device=fabric.device))
-        with autocast(fabric.device, config.precision):
-            prediction = trial(example)
-        loss = trial.loss(prediction, example)["loss"]
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        float(loss.detach())  # waits for the device
-        times.append(time.monotonic() - started)
-    step_seconds = sorted(times[1:])[len(times[1:]) // 2]
+        for player in moves:
+            with only_parameters_of(player, trial):
+                loss = scalars_of(trial, forward, example, player)["loss"]
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            float(loss.detach())  # waits for the device
+            ended = time.monotonic()
+            times[player].append(ended - started)
+            started = ended
+        tried += 1
+    # The time of the batch is in the first player's, who moves in every step.
+    step_seconds = sum(count / 60 * sorted(times[player][1:])[(tried - 1) // 2] for player, count in moves.items())
     step_seconds = float(fabric.broadcast(step_seconds))
-    left = parse_seconds(config.budget) - spent - (time.monotonic() - begin)
+    left = parse_seconds(config.budget) - spent - (time.monotonic() - begin) - refresh_seconds
     look = step_seconds * min(HELD_OUT_SAMPLES, len(data.held_out)) / config.batch_size * 2 / 3
     per_epoch = max(1.0, data.loader.steps_per_epoch * config.evaluate_every)
-    steps = int(left / (step_seconds + look / max(per_epoch, left / step_seconds / 50)))
+    more = look / max(per_epoch, left / step_seconds / 50) + (refresh_seconds / between if between else 0.0)
+    steps = int(left / (step_seconds + more))
     steps = int(fabric.broadcast(max(1, steps)))
     return dataclasses.replace(config, steps=steps, budget=None)

@@ -35,12 +35,12 @@ class RunFolder:
         self.last = path / "checkpoints" / "last.safetensors"
         self.best = path / "checkpoints" / "best.safetensors"
 
-    def prepare(self, asked: RunConfig) -> bool:
-        """Make or check the folder for a run that was asked for; True where a checkpoint waits to be resumed."""
+    def check(self, asked: RunConfig) -> None:
+        """Refuse a folder that the run cannot be written to, before anything else is done."""
         environment = self.path / "environment.json"
         if asked.resume and environment.exists():
             self._check_same(json.loads(environment.read_text())["asked"], asked)
-            return self.last.exists() and (self.path / "config.json").exists()
+            return
         if self.path.exists() and any(self.path.iterdir()):
             if not (environment.exists() or (self.path / "config.json").exists()):
                 raise ValueError(f"--out {self.path} is a folder with other files in it; give a new or empty one")
@@ -48,6 +48,14 @@ class RunFolder:
                 raise ValueError(
                     f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
                 )
+
+    def prepare(self, asked: RunConfig) -> bool:
+        """Make the folder of a run that was asked for; True where a checkpoint waits to be resumed."""
+        self.check(asked)
+        environment = self.path / "environment.json"
+        if asked.resume and environment.exists():
+            return self.last.exists() and (self.path / "config.json").exists()
+        if self.path.exists():
             shutil.rmtree(self.path)
         self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked))
@@ -58,7 +66,7 @@ class RunFolder:
         torch.set_num_threads(json.loads((self.path / "environment.json").read_text())["machine"]["threads"])
 
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
-        now = asked.to_dict()
+        now = json.loads(json.dumps(asked.to_dict()))  # as it was written: tuples are lists
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
         if changed:
             listed = ", ".join(f"{k} was {before[k]!r}, now {now[k]!r}" for k in changed)
@@ -66,7 +74,7 @@ class RunFolder:
 
     def keep_until(self, step: int) -> None:
         """Drop the rows that were logged after `step`, the one resumed from."""
-        for name in ("metrics.csv", "heldout.csv", "speed.csv"):
+        for name in ("metrics.csv", "heldout.csv", "speed.csv", "refresh.csv"):
             path = self.path / name
             if not path.exists():
                 continue
@@ -74,29 +82,41 @@ class RunFolder:
             kept = [
                 r for r in rows if (r.get("step") or "").isdigit() and int(r["step"]) <= step and None not in r.values()
             ]
-            temporary = path.with_suffix(".tmp")
-            with temporary.open("w", newline="") as file:
-                if rows:
-                    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n", extrasaction="ignore")
-                    writer.writeheader()
-                    writer.writerows(kept)
-            temporary.replace(path)
+            write_rows(path, list(rows[0]) if rows else [], kept)
 
     def append(self, name: str, row: dict[str, float | int]) -> None:
-        """Add one row to a CSV file; the first row names the columns."""
+        """Add one row to a CSV file; a new name becomes a new column, and what a row does not have stays empty."""
         path = self.path / name
-        is_new = not path.exists() or path.stat().st_size == 0
+        columns = list(row)
+        if path.exists() and path.stat().st_size:
+            with path.open(newline="") as file:
+                known = next(csv.reader(file))
+            columns = list(dict.fromkeys([*known, *row]))
+            if len(columns) > len(known):
+                write_rows(path, columns, list(csv.DictReader(path.read_text().splitlines())))
+        else:
+            write_rows(path, columns, [])
         with path.open("a", newline="") as file:
+            values = [row.get(column, "") for column in columns]
             writer = csv.writer(file, lineterminator="\n")
-            if is_new:
-                writer.writerow(row)
-            writer.writerow([value if isinstance(value, int) else repr(float(value)) for value in row.values()])
+            writer.writerow([value if isinstance(value, int | str) else repr(float(value)) for value in values])
 
     def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
         with (self.path / "skipped.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "reason"])
             writer.writerows(skipped)
+
+
+def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    """A CSV file with these rows alone; nothing where there are no columns. A reader sees the old file or the new."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", newline="") as file:
+        if columns:
+            writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+    temporary.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -34,6 +34,12 @@ class Option:
     has_default: bool = True
 
 
+def flag_of(name: str) -> str:
+    """The flag of a setting: `--batch-size` of batch_size; a task's name before a dot stays as --task is given it."""
+    before, dot, setting = name.rpartition(".")
+    return f"--{before}{dot}{setting.replace('_', '-')}"
+
+
 def read_options(config: ast.ClassDef | None) -> tuple[Option, ...]:
     """The fields of a dataclass, each with the docstring that follows it."""
     if config is None:

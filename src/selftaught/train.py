@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.judge import draw_pictures, judge
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
-from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
+from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.prepare import Data, build_task, make_fabric, open_data, recipe_of, resolve, steps_within
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
+from selftaught.refresh import fit_buffers, refresh, steps_between
 from selftaught.run import RunFolder, write_json
 from selftaught.tasks.base import PretextTask
 
@@ -40,28 +43,50 @@ class Training:
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward and update for this process's share of the batch of `step`; returns the task's scalars."""
-        config, fabric = self.config, self.fabric
+        config = self.config
         assert config.steps is not None
         assert config.lr is not None
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, config.steps, config.lr, config.warmup)
-        totals: dict[str, Tensor] = {}
+        players = self.task.turns(step) or ("",)
+        examples: Iterable[Any] = self._examples(step, batch)
+        if len(players) > 1:
+            examples = list(examples)
+        turns = []
+        for number, player in enumerate(players):
+            with only_parameters_of(player, self.task):
+                turns.append(self._turn(step, number, player, examples))
+                clip_gradient(self.task.parameters(), config.clip)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+        self.task.after_step(step, config.steps)
+        return scalars_of_turns(turns, self.task.players)
+
+    def _examples(self, step: int, batch: Batch) -> Iterator[Any]:
+        """What each part of the batch is for the task, one after the other."""
+        config, fabric = self.config, self.fabric
         for part, piece in enumerate(split(batch, config.accumulate)):
-            # Layers such as dropout draw from the global generator: seeding it makes them a function of the step.
-            torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part))
             rng = generator(config.seed, "pretext", step, fabric.global_rank, part, device=fabric.device)
+            with torch.no_grad():
+                example = self.task.pseudo_label(piece, rng)
+            yield example
+
+    def _turn(self, step: int, number: int, player: str, examples: Iterable[Any]) -> dict[str, Tensor]:
+        """Gradients of one player, or of the whole task where there are none; the means of its scalars."""
+        config, fabric = self.config, self.fabric
+        means: dict[str, Tensor] = {}
+        for part, example in enumerate(examples):
+            # Layers such as dropout draw from the global generator: seeding it makes them a function of the step.
+            turn = (number,) if player else ()
+            torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part, *turn))
             is_last = part == config.accumulate - 1
             with nullcontext() if is_last else fabric.no_backward_sync(self.model):  # type: ignore[arg-type]
-                with torch.no_grad():
-                    example = self.task.pseudo_label(piece, rng)
-                scalars = self.task.loss(self.model(example), example)
+                scalars = scalars_of(self.task, self.model, example, player)
                 fabric.backward(scalars["loss"] / config.accumulate)
             for name, value in scalars.items():
-                totals[name] = totals.get(name, torch.zeros_like(value.detach())) + value.detach() / config.accumulate
-        clip_gradient(self.task.parameters(), config.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return totals
+                value = value.detach() / config.accumulate
+                means[name] = means[name] + value if name in means else value
+        return means
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -85,6 +110,8 @@ def _train(asked: RunConfig) -> Path:
     fabric = make_fabric(asked)
     fabric.launch()
     folder = RunFolder(Path(asked.out))
+    if fabric.is_global_zero:
+        folder.check(asked)
     data = open_data(asked, fabric)
     is_resumed = False
     if fabric.is_global_zero:
@@ -98,10 +125,11 @@ def _train(asked: RunConfig) -> Path:
     if not is_resumed and config.steps is None:
         config = steps_within(config, task, data, fabric, spent=time.monotonic() - begin)
     assert config.steps is not None
-    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0)
+    betas = recipe_of(config.task, config.task_settings).betas
+    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas)
     start = 0
     if is_resumed:
-        start = _restore(folder, task, optimizer)
+        start = _restore(folder, task, optimizer, data)
     if fabric.is_global_zero:
         folder.keep_until(start)
         write_json(folder.path / "config.json", config.to_dict())
@@ -127,24 +155,28 @@ def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Op
     return Training(fabric, config, task, model, optimizer, data)
 
 
-def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer) -> int:
+def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer, data: Data) -> int:
     tensors, meta = load_checkpoint(folder.last)
     state = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
+    fit_buffers(task, state)
     try:
         task.load_state_dict(state, strict=True)
         optimizer.load_state_dict(restore_optimizer(tensors, meta["optimizer"]))
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None
+    if "loop.order" in tensors:
+        data.loader.follow(meta["order_from"], tensors["loop.order"].numpy())
     return int(meta["step"])
 
 
 def _save(path: Path, training: Training, step: int, best: float | None) -> None:
     tensors, optimizer = flatten_optimizer(training.optimizer.state_dict())
     tensors.update({f"task.{name}": value for name, value in training.task.state_dict().items()})
-    save_checkpoint(
-        path, tensors, {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
-    )
+    meta = {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
+    if (given := training.data.loader.given) is not None:
+        meta["order_from"], tensors["loop.order"] = given[0], torch.from_numpy(given[1])
+    save_checkpoint(path, tensors, meta)
 
 
 def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:
@@ -153,6 +185,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     per_epoch = data.loader.steps_per_epoch
     look_every = max(1, round(config.evaluate_every * per_epoch), -(-config.steps // 50))
     save_every = config.checkpoint_every or look_every
+    refresh_every = steps_between(task, data)
     loggers = _loggers(config, folder, fabric)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
@@ -161,6 +194,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     task.train()
     with StepProgress(title, config.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         for step in range(start, config.steps):
+            if refresh_every and step % refresh_every == 0:
+                _report_refresh(refresh(task, training.optimizer, data, config, fabric, step), folder, fabric, step)
             started = time.perf_counter()
             batch = data.loader.batch(step)
             waited = time.perf_counter() - started
@@ -220,6 +255,12 @@ def _report_look(
     )
     if (warning := collapse_warning(looked)) is not None:
         progress.say(f"warning: {warning}")
+
+
+def _report_refresh(scalars: dict[str, float], folder: RunFolder, fabric: Fabric, step: int) -> None:
+    """One row of refresh.csv: what the task says of the pseudo-labels that serve from the step of that number on."""
+    if scalars and fabric.is_global_zero:
+        folder.append("refresh.csv", {"step": step + 1, **scalars})
 
 
 def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:

@@ -82,7 +82,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
         data: folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos,
             or demo.
         out: run folder to write.
-        task: a name from `selftaught tasks`, package.module or path/to/file.py of your own.
+        task: a name from `selftaught tasks`, package.module or path/to/file.py of your own; or several with + between.
         settings: fields of `RunConfig`.
 
     Returns:

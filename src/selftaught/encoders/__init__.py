@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from selftaught.encoders.names import TIMM, EncoderInfo, encoder_names
+from selftaught.encoders.names import PREFIXES, TIMM, EncoderInfo, encoder_names
 from selftaught.names import unknown_name
 
 if TYPE_CHECKING:
@@ -20,12 +20,16 @@ def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "sm
     """Make an encoder with fresh weights, drawn from torch's default generator.
 
     Args:
-        name: one of `encoder_names()`, or "timm:MODEL".
+        name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
+            makes two of half the width, one for lightness and one for colour.
         size: side of the square pictures, pixels; sound encoders ignore it.
         stem: the published first layers, or stride 1 for small pictures; "auto" is small below 48 pixels.
     """
     if stem not in ("auto", "standard", "small"):
         raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
+    for prefix in PREFIXES:
+        if name.startswith(prefix):
+            return _build_prefixed(prefix, name, size=size, stem=stem)
     small_by_default = size < SMALL_BELOW
     if name.startswith(TIMM):
         from selftaught.encoders.timm_model import build_timm_encoder
@@ -47,3 +51,24 @@ def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "sm
     from selftaught.encoders.image import build_image_encoder
 
     return build_image_encoder(info, size=size, stem=resolved)
+
+
+def _build_prefixed(prefix: str, name: str, *, size: int, stem: Literal["auto", "standard", "small"]) -> Encoder:
+    from selftaught.encoders.split import SplitEncoder, halve
+    from selftaught.encoders.staged import StagedEncoder
+
+    inner = name.removeprefix(prefix)
+
+    def build() -> StagedEncoder:
+        made = build_encoder(inner, size=size, stem=stem)
+        if not isinstance(made, StagedEncoder) or made.kind != "image" or made.sees:
+            raise ValueError(f"{prefix} goes before the name of one encoder of pictures, got {name!r}")
+        return made
+
+    if prefix == "split:":
+        if inner.startswith(TIMM):
+            raise ValueError(f"{prefix} needs an encoder of torchvision, whose layers can be halved, got {name!r}")
+        return SplitEncoder(name, halve(build()), halve(build()))
+    encoder = build()
+    encoder.sees, encoder.name = prefix.removesuffix(":"), name
+    return encoder

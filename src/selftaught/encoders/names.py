@@ -14,6 +14,9 @@ CLIP_LAYERS = ("stem", "layer1", "layer2", "layer3", "layer4")
 TIMM = "timm:"
 """Prefix of an encoder that timm makes, as in timm:vit_small_patch16_224."""
 
+PREFIXES = ("grey:", "sobel:", "split:")
+"""How an encoder of pictures sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
+
 
 @dataclass(frozen=True)
 class EncoderInfo:

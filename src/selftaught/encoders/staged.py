@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.inputs import INPUTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,10 @@ class StagedEncoder(Encoder):
         origin: how the library makes it.
         stem: "standard" or "small", as built.
         size: side of the pictures it was built for, pixels.
+        sees: "" for normalised colour pictures as they are, or a name of `inputs.INPUTS`.
     """
+
+    sees: str = ""
 
     def __init__(
         self,
@@ -110,6 +114,7 @@ class StagedEncoder(Encoder):
     def _read(self, x: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
         """Outputs of `stages` from one pass. Hooks live as long as the pass, so copies and threads stay clean."""
         check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
+        x = INPUTS[self.sees](x) if self.sees else x
         outputs: dict[str, Tensor] = {}
         handles: list[RemovableHandle] = []
         try:

@@ -24,10 +24,12 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.21145
 def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
     """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last.
 
-    `out` is written to where given, such as a part of a larger batch.
+    `out` is written to where given, such as a part of a larger batch. Pictures that a network made keep their gradient.
     """
     scale = 1 / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
     shift = -images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * scale
+    if images.requires_grad:
+        return torch.addcmul(shift, images, scale).contiguous(memory_format=torch.channels_last)
     if out is None:
         out = torch.empty_like(images, memory_format=torch.channels_last)
     return torch.addcmul(shift, images, scale, out=out)

@@ -13,6 +13,7 @@ from torch import Tensor
 from selftaught.batch import Batch
 from selftaught.encode import autocast, encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
+from selftaught.heads import feature_map
 from selftaught.store import Samples
 
 
@@ -35,7 +36,7 @@ def pool_stage(features: Tensor, dims: int) -> Tensor:
     one with more than `dims` channels is pooled to a single position.
     """
     if features.ndim == 3:
-        features = _token_map(features)
+        features = feature_map(features)
     channels, spatial = features.shape[1], features.shape[2:]
     # 1.07 lets 9,000 reach the field's 9,600 = 96 x 10 x 10 = 384 x 5 x 5.
     positions = max(1.0, dims * 1.07 / channels)
@@ -49,13 +50,6 @@ def pool_stage(features: Tensor, dims: int) -> Tensor:
     else:
         raise ValueError(f"a stage must be (N, C, H, W), (N, C, T, H, W) or (N, L, D), got {tuple(features.shape)}")
     return pooled.flatten(1).float()
-
-
-def _token_map(tokens: Tensor) -> Tensor:
-    """Patch tokens (N, L, D) as a map (N, D, H, W); prefix tokens (class, registers) are left out."""
-    side = math.isqrt(tokens.shape[1])
-    patches: Tensor = tokens[:, tokens.shape[1] - side * side :].transpose(1, 2)
-    return patches.reshape(*patches.shape[:2], side, side)
 
 
 @torch.no_grad()

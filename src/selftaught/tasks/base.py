@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder, Kind
+from selftaught.ops.crop import centre_view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,38 @@ class Recipe:
     lr: float = 0.05
     """Learning rate at a global batch of 256 samples; scaled linearly with the batch."""
     weight_decay: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of AdamW; SGD's momentum is the first one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of the training samples before an epoch.
+
+    Attributes:
+        index: (M,) int64, the samples' numbers, as in `Batch.index`.
+        features: (M, D) float32 on the CPU, what the task's `embed` says of each.
+        labels: (M,) int64 class indices, -1 where one has none; None where the data have no labels. For figures that
+            are logged, never to learn from.
+    """
+
+    index: Tensor
+    features: Tensor
+    labels: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refreshed:
+    """What a task made of them.
+
+    Attributes:
+        order: (K,) int64, numbers of the samples the epoch reads, in order, as many as were asked for; None keeps
+            the plain shuffle.
+        scalars: to log, by name.
+    """
+
+    order: Tensor | None = None
+    scalars: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +81,66 @@ class PretextTask(nn.Module, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     encoder_kind: ClassVar[Kind] = "image"
     """What the encoder must take; a mismatch is an error before anything is read."""
+    encoder_input: ClassVar[str] = ""
+    """"grey:" or "split:" where the encoder that is kept sees pictures that way (`encoders.inputs`)."""
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Adversarial tasks: player -> names of the modules whose parameters it optimises, in the order of their turns.
+
+    `forward` and `loss` of such a task take the player as a last argument, whose default is the player that `show`
+    shows.
+    """
     Config: ClassVar[type[Any]]
 
     encoder: Encoder
+    size: int
 
     @classmethod
     def sampling(cls, config: Any) -> Sampling:
         """How this task wants samples cut; images unless overridden."""
         return Sampling()
+
+    @classmethod
+    def recipe_for(cls, config: Any) -> Recipe:
+        """The recipe under these settings; the task's own unless overridden."""
+        return cls.recipe
+
+    def turns(self, step: int) -> Sequence[str]:
+        """The players that move in this step, in order; all of them once, unless overridden."""
+        return tuple(self.players)
+
+    def refresh_epochs(self) -> float:
+        """Epochs between two calls of `before_epoch`; 0, the default, is never, infinity is once, before all steps."""
+        return 0
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """What `before_epoch` is told of pictures (N, 3, H, W) uint8: pooled features (N, D) of the central square."""
+        features: Tensor = self.encoder(centre_view(images, self.size))
+        return features
+
+    def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
+        """Make new pseudo-labels for all training samples from their features.
+
+        Only the first process calls this; the task's state and the order are handed to the others. What it writes
+        into parameters starts without momentum. Buffers may change their shape: `fit_buffers` of `refresh` gives those
+        of a resumed run the shapes they had. There is no gradient here, and no random number but from `rng`.
+
+        Args:
+            known: of every training sample.
+            count: how many samples are read until the next call, or the end of the run.
+            rng: on the CPU.
+        """
+        raise NotImplementedError
+
+    def generate(self, example: Any) -> Tensor | None:
+        """Pictures that the task makes of nothing, as its encoder takes them, whose features held-out figures compare
+        with those of real ones; None, the default, where it makes none.
+        """
+        return None
+
+    def after_step(self, step: int, total: int) -> None:
+        """After the update of step `step` of `total` (counted from 0): momentum encoders, queues, centres."""
+        return
 
     @abstractmethod
     def chance(self, batch_size: int) -> float:

@@ -1,0 +1,40 @@
+"""How an encoder sees normalised colour pictures where it does not take them as they are: grey, or as gradients.
+
+A prefix on the encoder's name asks for it, as in `--encoder grey:resnet18`. The transformation is a part of the
+encoder, so probes, exports and comparisons with random weights see what pretraining saw; the network behind it has the
+published three input channels and keeps the library's weight names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selftaught.ops.colour import denormalise, normalise, to_grey
+from selftaught.ops.lab import equal_lightness_grey
+
+
+def see_grey(x: Tensor) -> Tensor:
+    """Normalised pictures (N, 3, H, W) -> their lightness alone as a normalised picture, three equal channels."""
+    return normalise(equal_lightness_grey(denormalise(x.float())).expand(-1, 3, -1, -1))
+
+
+def see_sobel(x: Tensor) -> Tensor:
+    """Normalised pictures (N, 3, H, W) -> horizontal and vertical Sobel gradients of the luma, the third channel 0.
+
+    The fixed front end of DeepCluster (Caron et al., ECCV 2018, section 4.1), which takes colour away. Differences are
+    taken outside of convolutions, which would round the luma to bfloat16 under autocast.
+    """
+    padded = F.pad(to_grey(x.float()), (1, 1, 1, 1), mode="replicate")
+    upper, middle, lower = padded[:, :, :-2], padded[:, :, 1:-1], padded[:, :, 2:]
+    left, centre, right = padded[..., :-2], padded[..., 1:-1], padded[..., 2:]
+    columns, rows = upper + 2 * middle + lower, left + 2 * centre + right
+    across, down = columns[..., 2:] - columns[..., :-2], rows[:, :, 2:] - rows[:, :, :-2]
+    seen = F.pad(torch.cat([across, down], 1), (0, 0, 0, 0, 0, 1))
+    return seen.contiguous(memory_format=torch.channels_last)
+
+
+INPUTS: dict[str, Callable[[Tensor], Tensor]] = {"grey": see_grey, "sobel": see_sobel}

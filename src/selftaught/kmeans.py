@@ -1,0 +1,106 @@
+"""k-means, the whitening that DeepCluster does before it, and how well two clusterings agree."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+_NEGLIGIBLE = 1e-6
+"""Principal components with less than this share of the largest variance are rounding errors."""
+
+
+def fit_whitening(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
+    """Principal components scaled to variance 1, for `whiten`.
+
+    Args:
+        features: (M, D).
+        components: P, at most; fewer where the data have fewer directions.
+
+    Returns:
+        The mean (D,) and a matrix (D, P) whose columns are eigenvectors of the covariance over the root of their
+        eigenvalue, the largest first; both float32.
+    """
+    mean = features.double().mean(0)
+    parts = (rows.double() - mean for rows in features.split(65_536))
+    covariance = sum((part.T @ part for part in parts), torch.zeros(())) / max(1, len(features) - 1)
+    variance, vectors = torch.linalg.eigh(covariance)
+    variance, vectors = variance.flip(0)[:components], vectors.flip(1)[:, :components]
+    kept = variance > _NEGLIGIBLE * variance[0].clamp(min=1e-30)
+    return mean.float(), (vectors[:, kept] / variance[kept].sqrt()).float()
+
+
+def whiten(features: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
+    """Features (M, D) -> whitened principal components of unit length (M, P)."""
+    return F.normalize((features.float() - mean) @ matrix, dim=1)
+
+
+def kmeans(
+    points: Tensor, clusters: int, rng: Generator, *, iterations: int = 20, restarts: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Lloyd's k-means by faiss, the best of `restarts`; no cluster stays empty while another can be split.
+
+    Args:
+        points: (M, P) on the CPU, at least as many as clusters.
+
+    Returns:
+        Centroids (K, P) float32 and the cluster of each point (M,) int64.
+    """
+    import faiss
+
+    seed = int(torch.randint(2**31 - 1, (1,), generator=rng))
+    search = faiss.Kmeans(
+        points.shape[1],
+        clusters,
+        niter=iterations,
+        nredo=restarts,
+        seed=seed,
+        min_points_per_centroid=1,
+        max_points_per_centroid=10_000_000,
+    )
+    search.train(points.float().contiguous().numpy())
+    assert search.centroids is not None
+    centroids = torch.from_numpy(search.centroids.copy())
+    return split_for_empty(points.float(), centroids, nearest(points, centroids), rng)
+
+
+def split_for_empty(points: Tensor, centroids: Tensor, labels: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+    """Every empty cluster takes over a part of the largest one (Caron et al., ECCV 2018, section 3.4).
+
+    Its centroid is the large cluster's mean moved by a little noise, the other's is moved the other way, and the
+    large cluster's points go to the nearer of the two. Points that are all the same cannot be split.
+    """
+    centroids, labels = centroids.clone(), labels.clone()
+    for empty in (torch.bincount(labels, minlength=len(centroids)) == 0).nonzero().flatten().tolist():
+        largest = int(torch.bincount(labels, minlength=len(centroids)).argmax())
+        members = (labels == largest).nonzero().flatten()
+        inside = points[members]
+        noise = torch.randn(points.shape[1], generator=rng) * 1e-2 * inside.std(0, correction=0)
+        halves = torch.stack([inside.mean(0) + noise, inside.mean(0) - noise])
+        moved = members[nearest(inside, halves) == 1]
+        if len(moved) in (0, len(members)):
+            break
+        labels[moved] = empty
+        centroids[largest], centroids[empty] = halves
+    return centroids, labels
+
+
+def nearest(points: Tensor, centroids: Tensor) -> Tensor:
+    """Index (M,) int64 of the centroid (K, P) with the least Euclidean distance to each point (M, P)."""
+    half = centroids.float().square().sum(1) / 2
+    return torch.cat([(half - rows.float() @ centroids.float().T).argmin(1) for rows in points.split(65_536)])
+
+
+def normalised_mutual_information(first: Tensor, second: Tensor) -> float:
+    """I(A; B) / sqrt(H(A) H(B)) of two labellings (M,) int64 of the same samples: 0 unrelated, 1 the same partition.
+
+    A labelling with one class only says nothing: 0.
+    """
+    columns = int(second.max()) + 1
+    pairs, counts = (first * columns + second).unique(return_counts=True)
+    joint = counts.double() / len(first)
+    shares = [torch.bincount(x).double() / len(x) for x in (first, second)]
+    information = (joint * (joint / (shares[0][pairs // columns] * shares[1][pairs % columns])).log()).sum()
+    entropies = [-torch.special.xlogy(share, share).sum() for share in shares]
+    scale = (entropies[0] * entropies[1]).sqrt()
+    return float(information / scale) if scale > 1e-12 else 0.0

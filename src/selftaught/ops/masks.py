@@ -1,0 +1,62 @@
+"""Holes in pictures, the whole batch at once: (N, 1, S, S) bool, True in the hole. About a quarter of the picture."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selftaught.randomness import uniform
+
+
+def centre_square(n: int, size: int, device: torch.device | str = "cpu") -> Tensor:
+    """The central square of half the side, the same in every picture."""
+    mask = torch.zeros(n, 1, size, size, dtype=torch.bool, device=device)
+    begin = (size - size // 2) // 2
+    mask[..., begin : begin + size // 2, begin : begin + size // 2] = True
+    return mask
+
+
+def random_blocks(
+    n: int, size: int, rng: torch.Generator, *, count: int = 5, sides: tuple[float, float] = (1 / 8, 3 / 8)
+) -> Tensor:
+    """`count` rectangles in each picture, anywhere inside it; they may overlap.
+
+    The sides are uniform shares of the picture's; five with the default sides cover 26 % on average.
+    """
+    lengths = (uniform((n, count, 2), *sides, rng) * size).round().clamp(min=1)
+    begins = (uniform((n, count, 2), 0, 1, rng) * (size - lengths + 1)).floor()
+    places = torch.arange(size, device=rng.device)
+    within = (places >= begins[..., None]) & (places < (begins + lengths)[..., None])
+    rows, columns = within.unbind(2)
+    return torch.einsum("nkh,nkw->nhw", rows.float(), columns.float())[:, None] > 0
+
+
+def random_regions(n: int, size: int, rng: torch.Generator, *, area: float = 0.25, cells: int = 6) -> Tensor:
+    """Regions of any shape: smooth noise below the value that a share `area` of it lies below.
+
+    Args:
+        area: share of the picture, kept to within about a hundredth.
+        cells: numbers drawn across the picture; the more, the smaller the pieces.
+    """
+    drawn = torch.rand(n, 1, cells, cells, generator=rng, device=rng.device)
+    noise = F.interpolate(drawn, size=(size, size), mode="bicubic", align_corners=True)
+    # Every k-th pixel says as much about the share as all of them.
+    every = max(1, size // 32)
+    sample = noise[..., ::every, ::every].flatten(1)
+    below = sample.kthvalue(max(1, round(area * sample.shape[1])), dim=1).values
+    return noise <= below[:, None, None, None]
+
+
+def without_border(mask: Tensor, width: int) -> Tensor:
+    """The mask without its pixels nearer than `width` to one that is not in it; the picture's edge is no border."""
+    if width == 0:
+        return mask
+    outside = F.max_pool2d((~mask).float(), 2 * width + 1, stride=1, padding=width)
+    return outside == 0
+
+
+def mean_outside(images: Tensor, hole: Tensor) -> Tensor:
+    """Mean colour of what is not in the hole: images (N, C, H, W) -> (N, C, 1, 1). What is in it is never read."""
+    seen = images.masked_fill(hole, 0).sum((2, 3), keepdim=True)
+    return seen / (~hole).sum((2, 3), keepdim=True).clamp(min=1)

@@ -1,0 +1,45 @@
+"""Sets of permutations that are far from each other in Hamming distance."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selftaught.randomness import numpy_generator
+
+
+@cache
+def permutation_set(count: int, places: int = 9) -> Tensor:
+    """`count` permutations of `places` things, chosen greedily: (count, places) int64, the same in every run.
+
+    As in algorithm 1 of Noroozi and Favaro (ECCV 2016), each is the one farthest from those before it. There, the mean
+    distance decides; here, the smallest one, and the mean among equals, so that no two permutations are nearly the
+    same. Up to 9 of 9 places differ from each other everywhere; no set of more can.
+    """
+    every = np.array(list(itertools.permutations(range(places))), dtype=np.uint8)
+    if not 1 <= count <= len(every):
+        raise ValueError(f"there are {len(every)} permutations of {places} things, got a wish for {count}")
+    # In an order without a pattern, as the first of equals is taken.
+    every = every[numpy_generator("permutations", places).permutation(len(every))]
+    columns = np.ascontiguousarray(every.T)
+    nearest = np.full(len(every), places + 1, dtype=np.uint8)
+    total = np.zeros(len(every), dtype=np.int32)
+    chosen = [0]
+    while len(chosen) < count:
+        distance = np.zeros(len(every), dtype=np.uint8)
+        for column, value in zip(columns, every[chosen[-1]], strict=True):
+            distance += column != value
+        np.minimum(nearest, distance, out=nearest)
+        total += distance
+        candidates = np.flatnonzero(nearest == nearest.max())
+        chosen.append(int(candidates[total[candidates].argmax()]))
+    return torch.from_numpy(every[chosen].astype(np.int64))
+
+
+def hamming_distances(permutations: Tensor) -> Tensor:
+    """In how many places each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
+    return (permutations[:, None] != permutations[None]).sum(2)

@@ -1,0 +1,108 @@
+"""Pseudo-labels of all samples at once, made anew between epochs from the features of the moment: clusters, graphs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim import Optimizer
+
+from selftaught.config import RunConfig
+from selftaught.encode import autocast
+from selftaught.gather import gather_strided
+from selftaught.loader import ordered_batches
+from selftaught.randomness import generator
+from selftaught.subset import Subset
+from selftaught.tasks.base import Known, PretextTask, Refreshed
+
+if TYPE_CHECKING:
+    from selftaught.prepare import Data
+
+
+def steps_between(task: PretextTask, data: Data) -> int:
+    """Steps from one refresh to the next; 0 where the task wants none, more than any run has where it wants one."""
+    epochs = task.refresh_epochs()
+    if epochs == math.inf:
+        return sys.maxsize
+    return max(1, round(epochs * data.loader.steps_per_epoch)) if epochs else 0
+
+
+@torch.no_grad()
+def refresh(
+    task: PretextTask, optimizer: Optimizer, data: Data, config: RunConfig, fabric: Fabric, step: int
+) -> dict[str, float]:
+    """Call the task's `before_epoch` in the first process and hand what it changed to all; returns its scalars."""
+    known = known_samples(task, data, config, fabric)
+    state: dict[str, Tensor] = {}
+    made = Refreshed(scalars={})
+    if fabric.is_global_zero:
+        before = {name: p.clone() for name, p in task.named_parameters()}
+        count = samples_until_next(task, data, config, step)
+        made = task.before_epoch(known, count, generator(config.seed, "epoch", step))
+        changed = {name: p for name, p in task.named_parameters() if not torch.equal(p, before[name])}
+        state = {name: value.detach().cpu() for name, value in (*changed.items(), *task.named_buffers())}
+    if fabric.world_size > 1:
+        state, made = fabric.broadcast((state, made))
+    fit_buffers(task, state)
+    task.to(fabric.device)  # a new buffer may have been made on the CPU
+    for name, buffer in task.named_buffers():
+        buffer.copy_(state[name])
+    for name, parameter in task.named_parameters():
+        if name in state:
+            parameter.copy_(state[name])
+            _forget_momentum(optimizer, parameter)
+    data.loader.follow(step, None if made.order is None else made.order.cpu().numpy())
+    return made.scalars
+
+
+def _forget_momentum(optimizer: Optimizer, parameter: Tensor) -> None:
+    """Zero the parameter's state; a fused optimiser does not bear its absence for some parameters only."""
+    for value in optimizer.state.get(parameter, {}).values():
+        if isinstance(value, Tensor):
+            value.zero_()
+
+
+def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: int) -> int:
+    """Samples that are read from `step` on until the next refresh or the end; one epoch's where no end is known yet."""
+    end = round(data.loader.steps_per_epoch) or 1 if config.steps is None else config.steps - step
+    return min(steps_between(task, data), end) * config.batch_size // data.sampling.clips_per_video
+
+
+@torch.no_grad()
+def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> Known:
+    """What `before_epoch` is told of the training samples; the processes share the work."""
+    was_training = task.training
+    task.eval()
+    chosen = data.loader.chosen
+    parts = []
+    for batch in ordered_batches(
+        Subset(data.samples, chosen),
+        sampling=data.sampling,
+        batch_size=config.batch_size,
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    ):
+        assert batch.image is not None
+        with autocast(fabric.device, config.precision):
+            parts.append(task.embed(batch.image).float())
+    task.train(was_training)
+    labels = data.samples.labels
+    return Known(
+        index=torch.from_numpy(chosen),
+        features=gather_strided(torch.cat(parts), len(chosen)).cpu(),
+        labels=None if labels is None else torch.from_numpy(labels[chosen]),
+    )
+
+
+def fit_buffers(task: PretextTask, state: Mapping[str, Tensor]) -> None:
+    """Give buffers the shape they have in `state`: those that hold one number a sample grow with the data."""
+    for name, buffer in list(task.named_buffers()):
+        if name in state and buffer.shape != state[name].shape:
+            module, _, own = name.rpartition(".")
+            setattr(task.get_submodule(module), own, torch.empty_like(state[name], device=buffer.device))

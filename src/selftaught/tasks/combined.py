@@ -1,0 +1,262 @@
+"""Several pretext tasks at once, one encoder: `--task jigsaw+rotation+colorization`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.staged import StagedEncoder
+from selftaught.gather import is_distributed
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+_KEPT = 0.9
+"""Of the running gradient norms, at every step."""
+_SHARED = 2
+"""Parameters of the encoder whose gradients are balanced, from its end: weights and biases of the last layer."""
+
+
+@dataclass
+class Example:
+    """The example of each part, by its name, and of how many samples they were made."""
+
+    of: dict[str, Any]
+    samples: int
+
+
+@dataclass
+class Prediction:
+    """The prediction of each part, and its scalars where they were needed before the loss."""
+
+    of: dict[str, Any]
+    scalars: dict[str, dict[str, Tensor]] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`Combined.Config` with the parts' weights and the configuration of each part."""
+
+    weights: tuple[float, ...]
+    balance: Literal["given", "gradient"]
+    parts: Mapping[str, Any]
+
+
+class Combined(PretextTask):
+    """Several pretext tasks on one encoder at once (Doersch, Zisserman, ICCV 2017).
+
+    Link: https://arxiv.org/abs/1708.07860
+
+    Flow: image (N, 3, H, W) -> each part makes its own example, with its own generator -> the shared encoder -> the
+    part's own head -> the weighted sum of the parts' losses.
+
+    A part's settings are `--task.PART.SETTING`. Every scalar of a part is logged as `PART_scalar`. The metric
+    `above_chance` is the mean over the parts of (value - chance) / (1 - chance): 0 is chance, and 1 is the best that an
+    accuracy can be; a gain in dB or bits, whose chance is 0, counts in its own unit. The first part's recipe is taken,
+    with the least learning rate of the parts that have the same optimiser.
+
+    Shortcut: inputs that differ from part to part let the encoder tell which part asks, and keep its features apart;
+    batch normalisation, whose running statistics are those of all parts together, feels it most. Guard: a prefix on the
+    encoder, as in `--encoder grey:resnet18`, shows every part the same kind of picture, the harmonised inputs of the
+    paper. Without it, a part that must not see colour sees the encoder's input in grey, and no other part does.
+
+    Differences from the paper: all parts read the same pictures in one step and all reach the encoder's last stage;
+    there is no lasso that chooses stages for each part. `--task.balance gradient` is not the paper's: parts weigh in
+    inversely to the running norm of their gradient at the encoder's last layer, as GradNorm (Chen et al., ICML 2018)
+    wants in the long run, but at once.
+    """
+
+    needs = frozenset({"image"})
+    metric = "above_chance"
+    Parts: ClassVar[Mapping[str, type[PretextTask]]] = {}
+    """The parts by name; `combine` sets them."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        weights: tuple[float, ...] | None = None
+        """Weight of each part's loss, in order (default: 1 each)."""
+        balance: Literal["given", "gradient"] = "given"
+        """gradient: weights are divided by the parts' gradient norms at the encoder's last layer, their sum kept."""
+
+    parts: nn.ModuleDict
+    weights: Tensor
+    norms: Tensor
+
+    def __init__(self, encoder: Encoder, config: Settings, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.parts = nn.ModuleDict()
+        for name, part in self.Parts.items():
+            self.parts[name] = _named(name, lambda part=part, name=name: self._build(name, part, config.parts[name]))
+        self.register_buffer("weights", torch.tensor(config.weights), persistent=False)
+        self.register_buffer("norms", torch.zeros(len(self.parts)))
+
+    @classmethod
+    def recipe_for(cls, config: Settings) -> Recipe:
+        """The first part's, with the least learning rate of those with its optimiser."""
+        return least_rate([part.recipe_for(config.parts[name]) for name, part in cls.Parts.items()])
+
+    def chance(self, batch_size: int) -> float:
+        return 0.0
+
+    def after_step(self, step: int, total: int) -> None:
+        for part in self._parts().values():
+            part.after_step(step, total)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Each part's example of the same batch; what one part draws does not depend on the others' settings."""
+        parts = self._parts()
+        seeds = torch.randint(2**62, (len(parts),), generator=rng, device=rng.device).tolist()
+        generators = [torch.Generator(device=rng.device).manual_seed(seed) for seed in seeds]
+        made = {
+            name: part.pseudo_label(batch, own) for (name, part), own in zip(parts.items(), generators, strict=True)
+        }
+        return Example(made, len(batch))
+
+    def forward(self, example: Example) -> Prediction:
+        """Each part's prediction; in training also the norms of the parts' gradients, where they are balanced."""
+        made = {name: part(example.of[name]) for name, part in self._parts().items()}
+        if self.config.balance == "given" or not (self.training and torch.is_grad_enabled()):
+            return Prediction(made, None)
+        # Here and not in `loss`: a wrapped module lets nobody but its own backward pass through its outputs.
+        with torch.autocast(self.weights.device.type, enabled=False):
+            scalars = {name: part.loss(made[name], example.of[name]) for name, part in self._parts().items()}
+        self._measure([scalars[name]["loss"] for name in made])
+        return Prediction(made, scalars)
+
+    def loss(self, prediction: Prediction, example: Example) -> dict[str, Tensor]:
+        """The weighted sum, how far the parts are above chance, and every scalar of every part."""
+        samples = example.samples * (dist.get_world_size() if is_distributed() else 1)
+        weights, losses, above = self.balanced_weights(), [], []
+        found: dict[str, Tensor] = {}
+        for number, (name, part) in enumerate(self._parts().items()):
+            known = prediction.scalars
+            scalars = part.loss(prediction.of[name], example.of[name]) if known is None else known[name]
+            chance = part.chance(samples)
+            losses.append(scalars["loss"])
+            above.append((scalars[part.metric].detach().float() - chance) / (1 - chance))
+            found |= {f"{name}_{key}": value.detach() for key, value in scalars.items()}
+            if self.config.balance == "gradient":
+                found[f"{name}_weight"] = weights[number]
+        total = (weights * torch.stack([loss.float() for loss in losses])).sum()
+        return {"loss": total, "above_chance": torch.stack(above).mean(), **found}
+
+    def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
+        """Some samples of each part; text says which part it belongs to."""
+        shown: list[Shown] = []
+        each = -(-count // len(self.parts))
+        for name, part in self._parts().items():
+            for one in part.show(example.of[name], prediction.of[name], each):
+                label, guess = (
+                    x if isinstance(x, Tensor) else f"{name}: {x}" for x in (one.pseudo_label, one.prediction)
+                )
+                shown.append(Shown(inputs=one.inputs, pseudo_label=label, prediction=guess))
+        return shown[:count]
+
+    def balanced_weights(self) -> Tensor:
+        """What the losses are multiplied by (P,); a part whose gradient is not known yet counts as an average one."""
+        if self.config.balance == "given":
+            return self.weights
+        known = self.norms > 0
+        mean = self.norms.sum() / known.sum().clamp(min=1)
+        shares = self.weights / torch.where(known, self.norms, mean.clamp(min=1e-12))
+        return shares * (self.weights.sum() / shares.sum())
+
+    @torch.no_grad()
+    def _measure(self, losses: list[Tensor]) -> None:
+        """Update the running gradient norms; with several processes the gradient is that of the global batch."""
+        last = [p for p in self.encoder.parameters() if p.requires_grad][-_SHARED:]
+        rows = []
+        for loss in losses:
+            found = torch.autograd.grad(loss, last, retain_graph=True, allow_unused=True)
+            pairs = zip(found, last, strict=True)
+            rows.append(torch.cat([(torch.zeros_like(p) if g is None else g).float().flatten() for g, p in pairs]))
+        gradients = torch.stack(rows)
+        if is_distributed():
+            dist.all_reduce(gradients)
+            gradients /= dist.get_world_size()
+        norms = gradients.norm(dim=1).to(self.norms.dtype)
+        self.norms.copy_(torch.where(self.norms > 0, torch.lerp(norms, self.norms, _KEPT), norms))
+
+    def _build(self, name: str, part: type[PretextTask], config: Any) -> PretextTask:
+        """A part that uses the shared encoder, seen as it wants, without owning it."""
+        seen = self.encoder
+        if part.encoder_input != self.encoder_input and not getattr(self.encoder, "sees", ""):
+            if not isinstance(self.encoder, StagedEncoder):
+                raise ValueError(
+                    f"--encoder {self.encoder.name} cannot show task {name!r} its {part.encoder_input} pictures; "
+                    f"choose one without a prefix, or {part.encoder_input}ENCODER for all parts"
+                )
+            # A shallow copy: the same layers and weights behind another way to see.
+            seen = copy.copy(self.encoder)
+            seen.sees = part.encoder_input.removesuffix(":")
+        made = part(seen, config, self.size)
+        _disown(made, seen, name)
+        return made
+
+    def _parts(self) -> dict[str, PretextTask]:
+        return dict(self.parts.items())  # type: ignore[arg-type]
+
+
+def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
+    """The class of one combination: `Combined` with these parts, settings of the parts as `part.setting`."""
+
+    def configure(
+        weights: tuple[float, ...] | None = None, balance: Literal["given", "gradient"] = "given", **settings: Any
+    ) -> Settings:
+        if weights is not None and (len(weights) != len(parts) or min(weights) < 0 or not sum(weights)):
+            got = ",".join(map(str, weights))
+            raise ValueError(
+                f"--task.weights must be {len(parts)} numbers from 0 on, for {', '.join(parts)}, got {got}"
+            )
+        own: dict[str, dict[str, Any]] = {name: {} for name in parts}
+        for key, value in settings.items():
+            name, _, setting = key.partition(".")
+            own[name][setting] = value
+        made = {name: _named(name, lambda p=part, name=name: p.Config(**own[name])) for name, part in parts.items()}
+        return Settings(weights=weights or (1.0,) * len(parts), balance=balance, parts=made)
+
+    inputs = {part.encoder_input for part in parts.values()}
+    shared = {
+        "__doc__": Combined.__doc__,
+        "Parts": dict(parts),
+        "Config": staticmethod(configure),
+        "recipe": least_rate([part.recipe for part in parts.values()]),
+        "encoder_input": inputs.pop() if len(inputs) == 1 else "",
+    }
+    return type("Combined", (Combined,), shared)
+
+
+def least_rate(recipes: list[Recipe]) -> Recipe:
+    """The first one, with the least learning rate of those with its optimiser."""
+    first = recipes[0]
+    lr = min(recipe.lr for recipe in recipes if recipe.optimizer == first.optimizer)
+    return Recipe(optimizer=first.optimizer, lr=lr, weight_decay=first.weight_decay, betas=first.betas)
+
+
+def _named(name: str, make: Any) -> Any:
+    """`make()`; what it says of its flags is said of the part's."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(str(error).replace("--task.", f"--task.{name}.")) from None
+
+
+def _disown(part: PretextTask, encoder: Encoder, name: str) -> None:
+    """Keep the encoder as a plain attribute, so that its weights are trained, moved and saved once."""
+    for module in list(part.modules()):
+        for attribute, child in list(module._modules.items()):
+            if child is not encoder:
+                continue
+            if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+                raise ValueError(f"task {name!r} cannot be combined: it keeps its encoder in a {type(module).__name__}")
+            del module._modules[attribute]
+            object.__setattr__(module, attribute, encoder)

@@ -1,0 +1,171 @@
+"""DeepCluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.kmeans import fit_whitening, kmeans, nearest, normalised_mutual_information, whiten
+from selftaught.losses import classification
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+
+LEAST_MEMBERS = 20
+"""Mean number of samples of a cluster below which fewer clusters are made than were asked for."""
+
+
+@dataclass
+class Example:
+    """Views (N, 3, S, S) normalised, and the cluster of the picture each comes from (N,) int64."""
+
+    images: Tensor
+    cluster: Tensor
+
+
+class Clustering(PretextTask):
+    """Predict the cluster an image fell into when all images' features were clustered (Caron et al., ECCV 2018).
+
+    Link: https://arxiv.org/abs/1807.05520
+
+    Flow: every `every` epochs, central squares of all M images -> encoder (M, D) -> PCA, whitening, unit length (M, P)
+    -> k-means -> cluster of each image (M,). Every step, image (N, 3, H, W) -> random crop, mirrored half of the time
+    (N, 3, S, S) -> encoder (N, D) -> linear (N, K) -> cross entropy with the image's cluster.
+
+    Even random convolutions group what looks alike better than chance; learning to tell the groups from other
+    crops makes the features, and so the next groups, a little better.
+
+    `--encoder sobel:resnet18` gives the encoder the gradients of the grey picture, as the paper's has: without colour
+    the clusters cannot be groups of equal colour, which are easy to predict and say little.
+
+    Held-out pictures have no cluster: theirs is the centroid next to the features of their central square, under the
+    encoder of the moment, and the metric is how often the head tells it from a random crop. refresh.csv holds, for
+    every clustering, the clusters that have members, the share of the largest, and the normalised mutual information
+    with the clustering before (0 at the first) and with the labels, where the data have any; nothing learns from them.
+
+    Shortcut: if most images fall into few clusters, a head that always names them has a low loss whatever the features
+    are, and k-means may leave clusters empty. Guard: an epoch draws every cluster equally often, and an empty
+    cluster takes over a part of a large one. Clusters have new numbers each time, so what the head learned of
+    the old ones would be wrong: it starts anew from N(0, 0.01).
+
+    Differences from the paper: one linear layer follows global pooling; the pooled features are clustered; the
+    learning rate falls by a cosine (the paper's is constant); weight decay is 5e-4 (1e-5). The paper makes 10,000
+    clusters of the 1.3 million images of 1,000 classes: ten for a class and 128 images each. The default is ten for
+    each of ten classes, and never fewer than 20 images for each on average.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        clusters: int = 100
+        """How many clusters, ten times the classes one expects; fewer where they would have under 20 images each."""
+        pca: int = 256
+        """Principal components of the features that are kept, at most."""
+        every: float = 1.0
+        """Epochs from one clustering to the next."""
+        min_scale: float = 0.08
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.clusters < 2:
+                raise ValueError(f"--task.clusters must be at least 2, got {self.clusters}")
+            if self.pca < 1:
+                raise ValueError(f"--task.pca must be at least 1, got {self.pca}")
+            if not 0 < self.every < float("inf"):
+                raise ValueError(f"--task.every must be above 0, got {self.every}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    cluster_of: Tensor
+    """(largest sample number + 1,) int64; -1 where the run does not read the sample."""
+    mean: Tensor
+    whitening: Tensor
+    centroids: Tensor
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = nn.Linear(encoder.num_features, config.clusters)
+        # Their shapes follow the data; see `before_epoch`.
+        self.register_buffer("cluster_of", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("mean", torch.zeros(encoder.num_features))
+        self.register_buffer("whitening", torch.zeros(encoder.num_features, 0))
+        self.register_buffer("centroids", torch.zeros(0, 0))
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / (len(self.centroids) or self.config.clusters)
+
+    def refresh_epochs(self) -> float:
+        return self.config.every
+
+    def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
+        """Cluster all samples, start the head anew, and read the clusters equally often."""
+        clusters = max(2, min(self.config.clusters, len(known.index) // LEAST_MEMBERS))
+        if len(known.index) < clusters:
+            raise ValueError(f"task 'clustering' needs at least {clusters} training samples, got {len(known.index)}")
+        self.mean, self.whitening = fit_whitening(known.features, self.config.pca)
+        self.centroids, labels = kmeans(whiten(known.features, self.mean, self.whitening), clusters, rng)
+        before = self.cluster_of.cpu()
+        self.cluster_of = torch.full((int(known.index.max()) + 1,), -1).scatter(0, known.index, labels)
+        self.head.weight.copy_(torch.randn(self.head.weight.shape, generator=rng) * 0.01)
+        self.head.bias.zero_()
+        sizes = torch.bincount(labels, minlength=clusters)
+        scalars = {
+            "clusters": float((sizes > 0).sum()),
+            "largest_share": float(sizes.max() / len(labels)),
+            "nmi_before": normalised_mutual_information(before[known.index], labels) if len(before) else 0.0,
+        }
+        if known.labels is not None and bool((has_label := known.labels >= 0).any()):
+            scalars["nmi_labels"] = normalised_mutual_information(labels[has_label], known.labels[has_label])
+        return Refreshed(order=known.index[balanced_order(labels, count, rng)], scalars=scalars)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of N crops with their pictures' clusters."""
+        assert batch.image is not None
+        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        if self.training:
+            return Example(images, self.cluster_of[batch.index])
+        features = whiten(self.embed(batch.image), self.mean, self.whitening)
+        return Example(images, nearest(features, self.centroids))
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, K) of the clusters there are."""
+        logits: Tensor = self.head(self.encoder(example.images))
+        return logits[:, : len(self.centroids)]
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy with the clusters."""
+        return classification(prediction, example.cluster)
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """A crop, the cluster of its picture and the one the head names."""
+        chosen = prediction.detach().float().softmax(1)
+        return [
+            Shown(
+                inputs=[denormalise(example.images[i : i + 1])[0]],
+                pseudo_label=f"cluster {int(example.cluster[i])}",
+                prediction=f"cluster {int(chosen[i].argmax())} ({float(chosen[i].max()):.2f})",
+            )
+            for i in range(min(count, len(chosen)))
+        ]
+
+
+def balanced_order(labels: Tensor, count: int, rng: Generator) -> Tensor:
+    """`count` rows of `labels` (M,) in random order, every cluster equally often and its members in turn, (count,)."""
+    shuffled = torch.randperm(len(labels), generator=rng)
+    by_cluster = shuffled[labels[shuffled].argsort(stable=True)]
+    sizes = torch.bincount(labels)
+    sizes = sizes[sizes > 0]
+    starts = sizes.cumsum(0) - sizes
+    slot = torch.arange(count)
+    cluster, turn = slot % len(sizes), slot // len(sizes)
+    rows = by_cluster[starts[cluster] + turn % sizes[cluster]]
+    return rows[torch.randperm(count, generator=rng)]

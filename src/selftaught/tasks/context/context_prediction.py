@@ -1,0 +1,236 @@
+"""Context prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.losses import classification
+from selftaught.ops.colour import affine_colour
+from selftaught.ops.tiles import (
+    CELLS,
+    Grid,
+    as_pictures,
+    check_grid,
+    default_tile,
+    fit_tile,
+    pixelate,
+    random_tiles,
+    standardise_tiles,
+)
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+NAMES = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
+OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""Cells (down, right) from the first patch to the second, for each of the 8 positions."""
+FEWEST = 10
+"""A patch is down-sampled to no fewer than 10 x 10 pixels."""
+NOISE = 0.01
+"""Standard deviation of what fills a dropped channel, as a share of the kept channel's."""
+GAIN = 3.0
+"""By how much the kept channel is stronger: as in dropout, the first layer then sums to what three channels would."""
+
+
+@dataclass
+class Example:
+    """Patches, standardised, and which of them make a pair.
+
+    Attributes:
+        patches: (9 N, 3, P, P), the 3 x 3 neighbourhood of each of N pictures row by row.
+        first, second: (N, K) int64, rows of `patches`.
+        position: (N, K) int64 in 0 ... 7, where the second patch lies from the first.
+    """
+
+    patches: Tensor
+    first: Tensor
+    second: Tensor
+    position: Tensor
+
+
+class ContextPrediction(PretextTask):
+    """Predict at which of 8 places around a patch of a picture a second patch lies (Doersch, Gupta, Efros, ICCV 2015).
+
+    Link: https://arxiv.org/abs/1505.05192
+
+    Flow: image (N, 3, H, W) -> random square, resized -> 3 x 3 patches with gaps (9 N, 3, P, P) -> encoder, shared by
+    all patches (9 N, D) -> fc6 (9 N, E) -> K pairs of neighbours of each picture, joined (N K, 2 E) -> fc7 and fc8
+    (N K, F) -> 8 logits -> cross entropy.
+
+    To tell that one patch shows the ear that belongs above the face in the other, the network must know the things and
+    their parts. As in the paper each patch is encoded once and takes part in several pairs: all 8 positions come
+    equally often, from every cell that has such a neighbour.
+
+    Shortcut: lines and textures that run on across a border; tones; the resolution; and chromatic aberration, by which
+    lenses shift colours outwards from the middle of the picture, so that a single patch betrays where it lies. Guard:
+    a gap of half a patch, and each patch is moved by its own random jitter; each is standardised; a third of them are
+    down- and up-sampled by a random factor; one random colour channel of each is kept and the others are replaced by
+    faint noise, or (`--task.colour project`) the axis from green to magenta is taken out. Each patch is resampled by
+    itself from a random place between the pixels, so that no beat of the resampling tells a place (`ops.tiles`).
+
+    Differences from the paper: patches are a quarter of the stored picture's side (96 of about 550 pixels there), 16
+    pixels at size 32, and the kept channel is three times as strong, as dropout does it, so that the first layer is fit
+    for pictures with all their channels; each neighbourhood is a random square of the picture and half of them are
+    mirrored; every channel is standardised before colour is dropped; narrower hidden layers.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        patch: int = 0
+        """Side P of a patch in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
+        gap: float = 0.5
+        """Pixels between neighbouring patches, as a share of P."""
+        jitter: float = 0.073
+        """Largest movement of a patch in each direction, as a share of P; 7 of 96 pixels in the paper."""
+        pairs: int = 8
+        """Pairs K of each picture and step."""
+        colour: Literal["drop", "project", "keep"] = "drop"
+        """Against chromatic aberration: keep one random channel, or take out green - magenta; "keep" is no guard."""
+        resample: float = 0.33
+        """Share of the patches that are down- and up-sampled."""
+        min_scale: float = 0.35
+        """Smallest share of the picture's area that the neighbourhood covers."""
+        embedding: int = 512
+        """Width E of fc6, for each patch; 4096 in the paper."""
+        hidden: int = 1024
+        """Width F of fc7 and fc8, for each pair; 4096 in the paper."""
+
+        def __post_init__(self) -> None:
+            if self.patch < 0:
+                raise ValueError(f"--task.patch must be at least 1 pixel, or 0 for the default, got {self.patch}")
+            if not 0 < self.gap <= 2 or not 0 <= self.jitter < self.gap / 2:
+                raise ValueError(
+                    f"--task.gap must be in (0, 2] and --task.jitter at least 0 and less than half of it, "
+                    f"got {self.gap} and {self.jitter}"
+                )
+            if not 1 <= self.pairs <= 40:
+                raise ValueError(f"--task.pairs must be in 1 ... 40, got {self.pairs}")
+            if self.colour not in ("drop", "project", "keep"):
+                raise ValueError(f"--task.colour must be drop, project or keep, got {self.colour!r}")
+            if not 0 <= self.resample <= 1 or not 0 < self.min_scale <= 1:
+                raise ValueError(
+                    "--task.resample must be in [0, 1] and --task.min-scale in (0, 1], "
+                    f"got {self.resample} and {self.min_scale}"
+                )
+            if self.embedding < 1 or self.hidden < 1:
+                raise ValueError(
+                    f"--task.embedding and --task.hidden must be at least 1, got {self.embedding} and {self.hidden}"
+                )
+
+    offsets: Tensor
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        name, flag = "context_prediction", "--task.patch"
+        side = fit_tile(encoder, asked=config.patch, default=default_tile(size), size=size, task=name, flag=flag)
+        gap, jitter = max(1, round(config.gap * side)), round(config.jitter * side)
+        self.grid = Grid(tile=side, pitch=side + gap, play=2 * jitter)
+        if config.patch:
+            check_grid(self.grid, size=size, task=name, flag=flag)
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.embedding = _layer(encoder.num_features, config.embedding)
+        self.head = nn.Sequential(
+            _layer(2 * config.embedding, config.hidden),
+            nn.Linear(config.hidden, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, len(OFFSETS)),
+        )
+        self.gain = GAIN if config.colour == "drop" else 1.0
+        self.register_buffer("offsets", torch.tensor(OFFSETS), persistent=False)
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / len(OFFSETS)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of 9 N patches and N K pairs."""
+        assert batch.image is not None
+        patches = random_tiles(batch.image, self.grid, rng, min_scale=self.config.min_scale).flatten(0, 1)
+        if self.config.colour == "project":
+            patches = project_colour(patches)
+        if self.config.resample > 0:
+            patches = pixelate(patches, self._sides(len(patches), rng))
+        patches = standardise_tiles(patches)
+        if self.config.colour == "drop":
+            patches = drop_colour(patches, rng)
+        first, second, position = self._pairs(len(batch), rng)
+        return Example(patches.contiguous(memory_format=torch.channels_last), first, second, position)
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, K, 8)."""
+        embeddings = self.embedding(self.encoder(example.patches))
+        joined = torch.cat([embeddings[example.first], embeddings[example.second]], 2)
+        logits: Tensor = self.head(joined.flatten(0, 1))
+        return logits.view(*example.position.shape, -1)
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy over the 8 positions."""
+        return classification(prediction.flatten(0, 1), example.position.flatten())
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """Pairs of different pictures at different positions."""
+        n, k = example.position.shape
+        chosen = prediction.detach().float().softmax(2)
+        shown = []
+        for i in range(min(count, n * k)):
+            row, column = i % n, (i // n + i) % k
+            pair = example.patches[[int(example.first[row, column]), int(example.second[row, column])]] / self.gain
+            odds = chosen[row, column]
+            shown.append(
+                Shown(
+                    inputs=list(as_pictures(pair)),
+                    pseudo_label=NAMES[int(example.position[row, column])],
+                    prediction=f"{NAMES[int(odds.argmax())]} ({float(odds.max()):.2f})",
+                )
+            )
+        return shown
+
+    def _sides(self, count: int, rng: Generator) -> Tensor:
+        """To how many pixels a side each patch is down-sampled; the number of pixels is uniform, as in the paper."""
+        full = self.grid.tile
+        fewest = min(FEWEST, full)
+        sides = uniform((count,), fewest**2, full**2, rng).sqrt().long()
+        chosen = uniform((count,), 0, 1, rng) < self.config.resample
+        return torch.where(chosen, sides, torch.full_like(sides, full))
+
+    def _pairs(self, n: int, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """`first`, `second` and `position` of an `Example`."""
+        k = self.config.pairs
+        turn = torch.randint(len(OFFSETS), (n, 1), generator=rng, device=rng.device)
+        position = (turn + torch.arange(k, device=rng.device)) % len(OFFSETS)
+        offset = self.offsets[position]
+        # The first patch lies in any cell from which the second is still one of the nine.
+        start = (uniform((n, k, 2), 0, 1, rng) * (CELLS - offset.abs())).long() - offset.clamp(max=0)
+        picture = CELLS * CELLS * torch.arange(n, device=rng.device)[:, None]
+        first = picture + CELLS * start[..., 0] + start[..., 1]
+        return first, first + CELLS * offset[..., 0] + offset[..., 1], position
+
+
+def drop_colour(patches: Tensor, rng: Generator) -> Tensor:
+    """One random channel of each standardised patch (M, 3, P, P), GAIN times as strong; faint noise in the others."""
+    channel = torch.randint(3, (len(patches),), generator=rng, device=rng.device)
+    kept = F.one_hot(channel, 3).bool()[:, :, None, None]
+    noise = torch.randn(patches.shape, generator=rng, device=rng.device)
+    return torch.where(kept, patches, noise.mul_(NOISE)) * GAIN
+
+
+def project_colour(images: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) without what lies along a = (-1, 2, -1), green against magenta: rgb (I - a a^T / a^T a)."""
+    axis = images.new_tensor([-1.0, 2.0, -1.0])
+    matrix = torch.eye(3, device=images.device) - torch.outer(axis, axis) / axis.square().sum()
+    return affine_colour(images, matrix.expand(len(images), 3, 3), images.new_zeros(len(images), 3))
+
+
+def _layer(inputs: int, outputs: int) -> nn.Sequential:
+    """Linear, batch normalisation without scale and shift, ReLU: the paper's remedy for units that never fire."""
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs, affine=False), nn.ReLU())

@@ -1,0 +1,183 @@
+"""Counting."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.gather import first_row, gather_rows
+from selftaught.heads import projection_head
+from selftaught.ops.colour import denormalise, normalise, to_grey
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.downsample import FILTERS, halve_pictures
+from selftaught.ops.tiles import fit_tile, mosaic
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass
+class Example:
+    """Pictures and their quarters, normalised.
+
+    Attributes:
+        images: (5 N, 3, P, P): N pictures down-sampled, then their upper left, upper right, lower left and lower right
+            tiles, N of each.
+        kind: (N,) int64, number of the filter that each picture was down-sampled by.
+    """
+
+    images: Tensor
+    kind: Tensor
+
+
+class Counting(PretextTask):
+    """Learn to count, so that the counts of four tiles add up to the whole's (Noroozi, Pirsiavash, Favaro, ICCV 2017).
+
+    Link: https://arxiv.org/abs/1708.06734
+
+    Flow: image (N, 3, H, W) -> random square x (N, 3, 2 P, 2 P) -> D x, the square at half its side, and T_1 ... T_4 x,
+    its quarters (5 N, 3, P, P) -> encoder (5 N, D) -> two layers with ReLU -> counts phi (5 N, K), each at least 0 ->
+    the paper's loss, with y another picture of the batch:
+    |phi(D x) - sum_j phi(T_j x)|^2 + max(0, M - |phi(D y) - sum_j phi(T_j x)|^2).
+
+    What a picture shows does not become more by making it smaller, and its parts together show what it shows: numbers
+    that obey both, and differ between pictures, count things. `accuracy` is how often the tiles' sum is nearer to the
+    whole of its own picture than to that of another; a guess, or counts that are all 0, make 0.5.
+
+    Shortcut: counting nothing fulfils the first term; the filter of a down-sampler marks which input is the whole; and
+    chromatic aberration tells tiles from the whole. Guard: the contrastive term, and the lengths of both counts are
+    logged (`norm_whole`, `norm_tiles`), so that a fall to 0 is seen; each picture has a random one of four filters;
+    most pictures are grey. Tiles and whole have the same side.
+
+    Differences from the paper: inputs are half of `--size` a side (114 of 227 pixels there); two layers after the
+    pooled features instead of three; y is the next picture of the global batch; whole and tiles of a picture pass the
+    encoder in one batch, so batch normalisation sees both; random squares of the picture, half of them mirrored.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        tile: int = 0
+        """Side P of a tile and of the down-sampled picture; 0 takes half of --size, or the least the encoder takes."""
+        counts: int = 1000
+        """How many kinds of things K are counted."""
+        hidden: int = 1024
+        """Width of the layer before the counts."""
+        margin: float = 10.0
+        """M: by what squared distance the counts of different pictures should differ."""
+        grey: float = 0.67
+        """Share of the pictures that are shown grey."""
+        min_scale: float = 0.5
+        """Smallest share of the picture's area that the square covers."""
+
+        def __post_init__(self) -> None:
+            if self.tile < 0:
+                raise ValueError(f"--task.tile must be at least 1 pixel, or 0 for the default, got {self.tile}")
+            if self.counts < 1 or self.hidden < 1:
+                raise ValueError(
+                    f"--task.counts and --task.hidden must be at least 1, got {self.counts} and {self.hidden}"
+                )
+            if self.margin <= 0:
+                raise ValueError(f"--task.margin must be above 0, got {self.margin}")
+            if not 0 <= self.grey <= 1 or not 0 < self.min_scale <= 1:
+                raise ValueError(
+                    "--task.grey must be in [0, 1] and --task.min-scale in (0, 1], "
+                    f"got {self.grey} and {self.min_scale}"
+                )
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.side = fit_tile(
+            encoder, asked=config.tile, default=size // 2, size=size, task="counting", flag="--task.tile"
+        )
+        least = math.ceil(self.side / 2)
+        if size < least:
+            raise ValueError(
+                f"task 'counting' needs images of at least {least} x {least} pixels for tiles of {self.side} x "
+                f"{self.side}, got {size} x {size}; lower --task.tile or raise --size"
+            )
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = nn.Sequential(projection_head(encoder.num_features, config.hidden, config.counts), nn.ReLU())
+
+    def chance(self, batch_size: int) -> float:
+        return 0.5
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of N wholes and 4 N tiles."""
+        assert batch.image is not None
+        n, side, scale = len(batch), self.side, (self.config.min_scale, 1.0)
+        squares = random_resized_crop(batch.image, 2 * side, rng, scale=scale, ratio=(1.0, 1.0))
+        grey = uniform((n, 1, 1, 1), 0, 1, rng) < self.config.grey
+        squares = torch.where(grey, to_grey(squares), squares)
+        kind = torch.randint(len(FILTERS), (n,), generator=rng, device=squares.device)
+        images = torch.empty(5 * n, 3, side, side, device=squares.device, memory_format=torch.channels_last)
+        # Bicubic and Lanczos overshoot at edges, which no picture does.
+        normalise(halve_pictures(squares, kind).clamp_(0, 1), out=images[:n])
+        normalise(quarters(squares), out=images[n:])
+        return Example(images, kind)
+
+    def forward(self, example: Example) -> Tensor:
+        """Counts (5, N, K), at least 0: of the wholes, then of their four tiles."""
+        counts: Tensor = self.head(self.encoder(example.images))
+        return counts.view(5, -1, self.config.counts)
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """The paper's contrastive loss, a mean over pictures; how often counts find their picture; their lengths."""
+        whole, tiles = prediction[0].float(), prediction[1:].float().sum(0)
+        n = len(whole)
+        wholes = gather_rows(whole)
+        own = torch.arange(n, device=whole.device) + first_row(whole)
+        other = wholes[(own + 1) % len(wholes)]
+        same = (whole - tiles).square().sum(1)
+        apart = (self.config.margin - (other - tiles).square().sum(1)).clamp(min=0)
+        return {
+            "loss": (same + apart).mean(),
+            "accuracy": nearer_to_own(tiles.detach(), wholes.detach(), own),
+            "loss_same": same.detach().mean(),
+            "loss_other": apart.detach().mean(),
+            "norm_whole": whole.detach().norm(dim=1).mean(),
+            "norm_tiles": tiles.detach().norm(dim=1).mean(),
+        }
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """The whole and its tiles; how much is counted in the tiles, in the whole and in another picture."""
+        pictures = denormalise(example.images).unflatten(0, (5, -1))
+        counts = prediction.detach().float()
+        whole, tiles = counts[0], counts[1:].sum(0)
+        shown = []
+        for i in range(min(count, len(whole))):
+            mine, other = whole[i], whole[(i + 1) % len(whole)]
+            away = [float((counted - tiles[i]).norm()) for counted in (mine, other)]
+            shown.append(
+                Shown(
+                    inputs=[pictures[0, i], mosaic(pictures[1:, i])],
+                    pseudo_label=f"the tiles' counts add up to {float(tiles[i].sum()):.1f}",
+                    prediction=f"{float(mine.sum()):.1f} in the whole, {away[0]:.2f} away; "
+                    f"{float(other.sum()):.1f} in another picture, {away[1]:.2f} away",
+                )
+            )
+        return shown
+
+
+def quarters(squares: Tensor) -> Tensor:
+    """The four quarters of pictures, row by row: (N, C, 2 P, 2 P) -> (4 N, C, P, P), N upper left ones first."""
+    n, c, height, width = squares.shape
+    parts = squares.view(n, c, 2, height // 2, 2, width // 2)
+    return parts.permute(2, 4, 0, 1, 3, 5).reshape(4 * n, c, height // 2, width // 2)
+
+
+def nearer_to_own(tiles: Tensor, wholes: Tensor, own: Tensor) -> Tensor:
+    """How often a sum of tiles (N, K) is nearer to its own whole, row own[n] of (M, K), than to others; ties 0.5."""
+    distance = torch.cdist(tiles, wholes, compute_mode="donot_use_mm_for_euclid_dist")
+    mine = distance.gather(1, own[:, None])
+    wins = (mine < distance).float() + 0.5 * (mine == distance).float()
+    others = max(1, distance.numel() - len(tiles))
+    return (wins.sum() - 0.5 * len(tiles)) / others

@@ -1,0 +1,231 @@
+"""Graph constraints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
+from selftaught.heads import projection_head
+from selftaught.losses import classification
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import centre_view, random_resized_crop
+from selftaught.ops.gradients import gradient_histograms
+from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+
+ANCHORS = 500
+"""Pictures of one graph from which geodesic distances are measured."""
+TRIES = 30
+"""Pictures that are drawn for each anchor until one is far away."""
+DESCRIBED = 64
+"""Side of the pictures whose gradients are described, pixels."""
+
+
+@dataclass
+class Example:
+    """Views (V, 3, S, S) normalised, which two of them make each pair (P,) int64, and 1 for the same, else 0 (P,)."""
+
+    views: Tensor
+    first: Tensor
+    second: Tensor
+    same: Tensor
+
+
+class GraphConstraint(PretextTask):
+    """Predict whether two images belong together by the graph of nearest neighbours (Li et al., ECCV 2016).
+
+    Link: https://doi.org/10.1007/978-3-319-46493-0_41
+
+    Flow: every `every` epochs, a descriptor of each of M images -> the k nearest neighbours of each, edges of a
+    directed graph -> pairs of images. Pairs on a cycle of 2 to `cycle` edges belong together; pairs that are far from
+    each other along the edges do not. Every step, neighbouring rows of a batch are a pair: images (N, 3, H, W) ->
+    random crops (N, 3, S, S) -> encoder (N, D) -> both of a pair (N / 2, 2 D) -> linear, ReLU, linear (N / 2, 2) ->
+    cross entropy.
+
+    A neighbour looks alike; one that leads back over others is of the same kind and may look quite different, so the
+    network learns what the descriptor alone would not have told it.
+
+    The descriptor is a histogram of gradients, or, with `--task.descriptor features`, the encoder's own features, which
+    say little at the start and are described anew for every graph. refresh.csv holds how many pairs on cycles there are
+    for each image, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
+
+    Held-out images have no graph: the metric is how often the head tells two crops of one image from crops of two
+    images.
+
+    Shortcut: an image that is on no cycle is a part of negative pairs only, and one with many neighbours mostly of
+    positive ones, so one image of a pair would tell the answer. Guard: each positive pair (a, b) has a negative one
+    (a, b') with b' from another positive pair, so an image comes about as often in the one kind as in the other.
+    Histograms of gradients know nothing of colour, so equal colour makes no pair; both crops are drawn independently.
+
+    Differences from the paper: its descriptor is a Fisher vector of SIFT features, here histograms of gradients in a
+    4 x 4 grid or learned features; distances are measured from 500 images of a graph, and a pair is far if it is in
+    the farther half of them (`far`), edges taken in both directions; there are as many positive as negative pairs; a
+    graph has at most 10,000 images, larger data are cut at random. The learning rate falls by a cosine.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        descriptor: Literal["gradients", "features"] = "gradients"
+        """What neighbours are alike in: histograms of gradients, or the encoder's features of the moment."""
+        neighbours: int = 10
+        """Edges k that leave each image."""
+        cycle: Literal[2, 3, 4] = 4
+        """Edges of the longest cycle whose images belong together."""
+        far: float = 0.5
+        """Share of images, the farthest ones along the edges, that do not belong together with an image."""
+        part: int = 10_000
+        """Images of one graph, at most."""
+        every: float = 5.0
+        """Epochs from one graph to the next."""
+        hidden: int = 512
+        """Hidden units of the head."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.cycle not in (2, 3, 4):
+                raise ValueError(f"--task.cycle must be 2, 3 or 4, got {self.cycle}")
+            for name, least in (("neighbours", 1), ("part", 10), ("hidden", 1)):
+                if getattr(self, name) < least:
+                    raise ValueError(f"--task.{name} must be at least {least}, got {getattr(self, name)}")
+            if not 0 < self.far < 1:
+                raise ValueError(f"--task.far must be in (0, 1), got {self.far}")
+            if not 0 < self.every < float("inf"):
+                raise ValueError(f"--task.every must be above 0, got {self.every}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    positives: Tensor
+    """Codes (P,) int64 of the pairs that belong together, ascending; see `_codes`."""
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = projection_head(2 * encoder.num_features, config.hidden, 2)
+        self.register_buffer("positives", torch.zeros(0, dtype=torch.int64))
+
+    def chance(self, batch_size: int) -> float:
+        return 0.5
+
+    def refresh_epochs(self) -> float:
+        return self.config.every
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """What the graph compares of pictures (N, 3, H, W) uint8: histograms of gradients, or pooled features."""
+        if self.config.descriptor == "gradients":
+            return gradient_histograms(centre_view(images, DESCRIBED))
+        features: Tensor = self.encoder(centre_view(images, self.size))
+        return features
+
+    def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
+        """Mine pairs in graphs of all samples, and read them: the two samples of a pair one after the other."""
+        shuffled = torch.randperm(len(known.index), generator=rng)
+        parts = shuffled.tensor_split(-(-len(shuffled) // self.config.part))
+        mined = [mine(known.features[rows], -(-count // (4 * len(parts))), self.config, rng) for rows in parts]
+        positive = torch.cat([rows[pairs.positive] for rows, pairs in zip(parts, mined, strict=True)])
+        negative = torch.cat([rows[pairs.negative] for rows, pairs in zip(parts, mined, strict=True)])
+        self.positives = _codes(known.index[positive[:, 0]], known.index[positive[:, 1]]).unique()
+        pairs = torch.cat([positive, negative])
+        pairs = pairs[torch.randperm(len(pairs), generator=rng)[: count // 2]]
+        scalars = {"cycle_pairs_per_image": sum(m.found for m in mined) / len(known.index)}
+        if known.labels is not None:
+            scalars["positives_of_one_class"] = same_class(positive, known.labels)
+            scalars["negatives_of_one_class"] = same_class(negative, known.labels)
+        return Refreshed(order=known.index[pairs.flatten()], scalars=scalars)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example`: N / 2 pairs of neighbouring rows; on held-out data 2 N - 1 or so."""
+        assert batch.image is not None
+        scale = (self.config.min_scale, 1.0)
+        views = normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))
+        n, device = len(batch), batch.image.device
+        if self.training:
+            if n % 2:
+                raise ValueError(
+                    f"task 'graph_constraint' reads pairs, but a device got {n} samples of a batch; "
+                    "give a --batch-size that is a multiple of 2 x devices x --accumulate"
+                )
+            rows = torch.arange(0, n, 2, device=device)
+            codes = _codes(batch.index[0::2], batch.index[1::2])
+            return Example(views, rows, rows + 1, torch.isin(codes, self.positives).long())
+        others = normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))
+        rows = torch.arange(n, device=device)
+        first, second = torch.cat([rows, rows]), torch.cat([rows, (rows + 1) % n]) + n
+        views = torch.cat([views, others]).contiguous(memory_format=torch.channels_last)
+        return Example(views, first, second, (second - n == first).long())
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (P, 2)."""
+        features = self.encoder(example.views)
+        logits: Tensor = self.head(torch.cat([features[example.first], features[example.second]], 1))
+        return logits
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy of same or different."""
+        return classification(prediction, example.same)
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """Pairs of both kinds."""
+        words = ("different", "same")
+        pictures = denormalise(example.views)
+        chosen = prediction.detach().float().softmax(1)
+        rows = torch.linspace(0, len(chosen) - 1, min(count, len(chosen))).long().tolist()
+        return [
+            Shown(
+                inputs=[pictures[int(example.first[r])], pictures[int(example.second[r])]],
+                pseudo_label=words[int(example.same[r])],
+                prediction=f"{words[int(chosen[r].argmax())]} ({float(chosen[r].max()):.2f})",
+            )
+            for r in rows
+        ]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows of one graph, (P, 2) each: pair i of both kinds begins with the same row. `found` pairs are on cycles."""
+
+    positive: Tensor
+    negative: Tensor
+    found: int
+
+
+def mine(features: Tensor, count: int, config: GraphConstraint.Config, rng: Generator) -> Pairs:
+    """At most `count` positive and as many negative pairs of the samples with these descriptors (M, D)."""
+    neighbours, distances = nearest_neighbours(features, min(config.neighbours, len(features) - 1))
+    cycles = torch.from_numpy(cycle_pairs(neighbours, config.cycle))
+    if not len(cycles):
+        raise ValueError(
+            f"no two of {len(features)} images are on a cycle of at most {config.cycle} edges; raise --task.neighbours"
+        )
+    both_ways = torch.cat([cycles, cycles.flip(1)])
+    members = cycles.unique()
+    anchors = members[torch.randperm(len(members), generator=rng)[:ANCHORS]]
+    both_ways = both_ways[torch.isin(both_ways[:, 0], anchors)]
+    drawn = torch.randperm(len(both_ways), generator=rng)
+    positive = both_ways[drawn[torch.arange(count) % len(drawn)]]
+    anchors = positive[:, 0].unique()
+    distance = torch.from_numpy(geodesic_distances(neighbours, distances, anchors.numpy()))
+    others = positive[torch.randint(len(positive), (len(positive), TRIES), generator=rng), 1]
+    row = torch.searchsorted(anchors, positive[:, 0].contiguous())[:, None]
+    limit = distance[:, members].sort(1).values[:, int((1 - config.far) * len(members))]
+    is_far = (distance[row, others] >= limit[row]) & (others != positive[:, :1])
+    is_far &= ~torch.isin(_codes(positive[:, :1].expand_as(others), others), _codes(cycles[:, 0], cycles[:, 1]))
+    negative = torch.stack([positive[:, 0], others.gather(1, is_far.int().argmax(1, keepdim=True))[:, 0]], 1)
+    kept = is_far.any(1)
+    return Pairs(positive[kept], negative[kept], len(cycles))
+
+
+def _codes(first: Tensor, second: Tensor) -> Tensor:
+    """One number for two sample numbers below 2^31, whatever their order."""
+    return torch.minimum(first, second) * 2**31 + torch.maximum(first, second)

@@ -1,0 +1,207 @@
+"""Jigsaw puzzles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.losses import classification
+from selftaught.ops.colour import to_grey
+from selftaught.ops.permutations import permutation_set
+from selftaught.ops.tiles import (
+    CELLS,
+    Grid,
+    as_pictures,
+    check_grid,
+    cut_tiles,
+    default_tile,
+    fit_tile,
+    mosaic,
+    random_tiles,
+    standardise_tiles,
+)
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+TILES = CELLS * CELLS
+
+
+@dataclass
+class Example:
+    """Tiles, standardised, and the puzzles made of them.
+
+    Attributes:
+        tiles: (9 N, 3, P, P), the grid of each of N pictures row by row.
+        places: (N, Q, 9) int64, which row of `tiles` lies at each place of a puzzle.
+        permutation: (N, Q) int64, the number of the permutation by which the tiles were shuffled.
+    """
+
+    tiles: Tensor
+    places: Tensor
+    permutation: Tensor
+
+
+class Jigsaw(PretextTask):
+    """Predict by which of K permutations the 9 tiles of a picture were shuffled (Noroozi, Favaro, ECCV 2016).
+
+    Link: https://arxiv.org/abs/1603.09246
+
+    Flow: image (N, 3, H, W) -> random square, resized -> 3 x 3 tiles (9 N, 3, P, P) -> encoder, shared by all tiles
+    (9 N, D) -> fc6 (9 N, E) -> Q puzzles of each picture, embeddings in shuffled order (N Q, 9 E) -> fc7 (N Q, F) ->
+    K logits -> cross entropy.
+
+    To put the tiles right, the network must know the parts of things and how they lie to each other. A tile is encoded
+    without its neighbours (the paper's context-free network), so one pass makes several puzzles of the same tiles. The
+    K permutations are far from each other (`ops.permutations`), as nearly equal ones could not be told.
+
+    `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to so many tiles of each are
+    replaced by tiles of another picture; what is left still determines the permutation.
+
+    Shortcut: mean and contrast of neighbouring tiles, edges that run on from tile to tile, the absolute place of a
+    tile, and chromatic aberration. Guard: each tile is standardised by itself; tiles never touch and lie at a random
+    place in their cell; a picture comes in many permutations, so that a place says nothing of a tile; each colour
+    channel of a tile is cut with its own small shift, and `--task.grey` of the pictures are grey. Each tile is
+    resampled by itself from a random place between the pixels, so that no beat of the resampling tells a place; white
+    noise cannot be put in order (`ops.tiles`).
+
+    Differences from the paper: tiles are a quarter of the stored picture's side (64 of 255 pixels, as the authors'
+    code), 16 pixels at size 32; K = 100 by default; the smallest distance between permutations counts before the mean
+    one when they are chosen; random squares of the picture, half of them mirrored; batch normalisation in the head, and
+    narrower layers; embeddings are replaced instead of pixels for `occluded`, which is the same without context; no
+    second stage of clustering as in Jigsaw++.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        permutations: int = 100
+        """How many permutations K to tell apart; the paper takes up to 1000, and fewer are easier."""
+        tile: int = 0
+        """Side P of a tile in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
+        gap: float = 0.33
+        """What a cell is larger than its tile, as a share of P: mean gap and range of the jitter."""
+        shift: float = 2.0
+        """Largest shift of a colour channel, in pixels of a picture of 225 pixels."""
+        grey: float = 0.3
+        """Share of the pictures that are shown grey; 0.7 in Jigsaw++."""
+        puzzles: int = 4
+        """Puzzles Q of each picture and step, made of the same tiles."""
+        occluded: int = 0
+        """Most tiles of a puzzle that are replaced by tiles of another picture; 2 in Jigsaw++."""
+        min_scale: float = 0.5
+        """Smallest share of the picture's area that the puzzle covers."""
+        embedding: int = 256
+        """Width E of fc6, for each tile; 1024 in the paper."""
+        hidden: int = 1024
+        """Width F of fc7; 4096 in the paper."""
+
+        def __post_init__(self) -> None:
+            if not 2 <= self.permutations <= 1000:
+                raise ValueError(f"--task.permutations must be in 2 ... 1000, got {self.permutations}")
+            if self.tile < 0:
+                raise ValueError(f"--task.tile must be at least 1 pixel, or 0 for the default, got {self.tile}")
+            if not 0 < self.gap <= 1 or not 0 <= self.shift <= 10:
+                raise ValueError(
+                    f"--task.gap must be in (0, 1] and --task.shift in [0, 10], got {self.gap} and {self.shift}"
+                )
+            if not 0 <= self.grey <= 1 or not 0 < self.min_scale <= 1:
+                raise ValueError(
+                    "--task.grey must be in [0, 1] and --task.min-scale in (0, 1], "
+                    f"got {self.grey} and {self.min_scale}"
+                )
+            if not 0 <= self.occluded <= 3:
+                raise ValueError(f"--task.occluded must be in 0 ... 3, got {self.occluded}")
+            if self.puzzles < 1 or self.embedding < 1 or self.hidden < 1:
+                raise ValueError(
+                    "--task.puzzles, --task.embedding and --task.hidden must be at least 1, "
+                    f"got {self.puzzles}, {self.embedding} and {self.hidden}"
+                )
+
+    permutations: Tensor
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        name, flag = "jigsaw", "--task.tile"
+        side = fit_tile(encoder, asked=config.tile, default=default_tile(size), size=size, task=name, flag=flag)
+        self.grid = puzzle_grid(side, gap=config.gap, shift=config.shift)
+        if config.tile:
+            check_grid(self.grid, size=size, task=name, flag=flag)
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.embedding = _layer(encoder.num_features, config.embedding)
+        self.head = nn.Sequential(
+            _layer(TILES * config.embedding, config.hidden), nn.Linear(config.hidden, config.permutations)
+        )
+        self.register_buffer("permutations", permutation_set(config.permutations).clone())
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / self.config.permutations
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of 9 N tiles and N Q puzzles."""
+        assert batch.image is not None
+        n, device = len(batch), rng.device
+        tiles = random_tiles(batch.image, self.grid, rng, min_scale=self.config.min_scale)
+        grey = uniform((n, 1, 1, 1, 1), 0, 1, rng) < self.config.grey
+        tiles = torch.where(grey, to_grey(tiles), tiles)
+        shift = torch.randint(2 * self.grid.shift + 1, (2, n, TILES, 1, 3), generator=rng, device=device)
+        # The channels of a grey picture stay together, or it would have colours again.
+        top, left = torch.where(grey.view(n, 1, 1, 1), shift[..., :1], shift).flatten(1, 2)
+        tiles = standardise_tiles(cut_tiles(tiles.flatten(0, 1), top, left, self.grid.tile)[:, 0])
+        permutation = torch.randint(self.config.permutations, (n, self.config.puzzles), generator=rng, device=device)
+        places = self.permutations[permutation] + TILES * torch.arange(n, device=device)[:, None, None]
+        if self.config.occluded:
+            places = self._occlude(places, rng)
+        return Example(tiles.contiguous(memory_format=torch.channels_last), places, permutation)
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, Q, K)."""
+        embeddings = self.embedding(self.encoder(example.tiles))
+        logits: Tensor = self.head(embeddings[example.places].flatten(2).flatten(0, 1))
+        return logits.view(*example.permutation.shape, -1)
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy over the permutations."""
+        return classification(prediction.flatten(0, 1), example.permutation.flatten())
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """The shuffled tiles, the tiles put right, and put as the network believes."""
+        tiles = as_pictures(example.tiles)
+        chosen = self.permutations[prediction.detach().float().argmax(2)]
+        right = self.permutations[example.permutation]
+        shown = []
+        for i in range(min(count, example.permutation.numel())):
+            row, column = i % len(right), i // len(right)
+            puzzle = tiles[example.places[row, column]]
+            # Permutation p lays tile p[j] at place j; to put it right, what lies at j goes to p[j].
+            solved, guessed = (puzzle[p[row, column].argsort()] for p in (right, chosen))
+            shown.append(Shown(inputs=[mosaic(puzzle)], pseudo_label=mosaic(solved), prediction=mosaic(guessed)))
+        return shown
+
+    def _occlude(self, places: Tensor, rng: Generator) -> Tensor:
+        """In every puzzle 0 ... `occluded` tiles, each number as likely, become tiles of one other picture."""
+        n, q, _ = places.shape
+        number = torch.randint(self.config.occluded + 1, (n, q, 1), generator=rng, device=rng.device)
+        rank = uniform((n, q, TILES), 0, 1, rng).argsort(2).argsort(2)
+        further = torch.randint(max(1, n - 1), (n, q, 1), generator=rng, device=rng.device)
+        other = (torch.arange(n, device=rng.device)[:, None, None] + 1 + further) % n
+        tile = torch.randint(TILES, (n, q, TILES), generator=rng, device=rng.device)
+        return torch.where(rank < number, TILES * other + tile, places)
+
+
+def puzzle_grid(tile: int, *, gap: float, shift: float) -> Grid:
+    """Cells `gap` larger than a tile; of what colours leave, a quarter stays free and a tile moves in the rest."""
+    moved = round(shift * CELLS * (1 + gap) * tile / 225)
+    room = max(round(gap * tile) - 2 * moved, 3)
+    return Grid(tile=tile, pitch=tile + room + 2 * moved, play=room - max(2, room // 4), shift=moved)
+
+
+def _layer(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU())

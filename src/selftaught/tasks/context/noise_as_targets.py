@@ -1,0 +1,185 @@
+"""Noise as targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.gather import first_row, gather_rows
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+
+
+@dataclass
+class Example:
+    """Views normalised, and the samples' numbers (N,) int64.
+
+    (N, 3, S, S) while training, (2 N, 3, S, S) on held-out data: the first views before the second ones.
+    """
+
+    images: Tensor
+    index: Tensor
+
+
+class NoiseAsTargets(PretextTask):
+    """Predict a random point on the sphere, each image its own, exchanged among them (Bojanowski, Joulin, ICML 2017).
+
+    Link: https://arxiv.org/abs/1704.05310
+
+    Flow: once, M points uniform on the unit sphere (M, K), the targets C, one for each image. Every step, image (N, 3,
+    H, W) -> random crop (N, 3, S, S) -> encoder (N, D) -> linear (N, K), unit length -> half the squared distance to
+    the own target, the mean over images. In every third epoch the images of a batch first exchange their targets: the
+    permutation with the least sum of squared distances, by the Hungarian algorithm. Over the epochs this lowers the
+    paper's objective, 1/2 ||f(X) - P C||^2 over the network f and permutations P.
+
+    Who exchanges with whom is left to the network, so similar images drift to near targets, while the targets keep
+    all images apart over the whole sphere.
+
+    The exchange happens inside `loss`, which has the outputs, and only while training. Who has which target and how
+    many images were seen are buffers, so a resumed run goes on exactly; several processes solve the assignment of the
+    global batch, and the first one's answer holds.
+
+    Held-out images have no target. They take the first N targets, assigned at best to their first views, and the metric
+    is how often a second view's nearest of these targets is the one its image was given.
+
+    Shortcut: all outputs at one point would be near to each other, and a collapse. Guard: targets are fixed, and an
+    exchange is a permutation, also where an image comes twice in a batch: no target is lost or given twice.
+
+    Differences from the paper: it takes K = 2048 on ImageNet (the targets are kept in memory and in checkpoints: 4 M K
+    bytes); its encoder sees gradients of the grey picture (`--encoder sobel:resnet18` does); one linear layer follows
+    global pooling; the learning rate falls by a cosine.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        embedding: int = 128
+        """Dimensions K of the targets."""
+        every: int = 3
+        """Images exchange their targets in every so many epochs, the first one among them."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.embedding < 2:
+                raise ValueError(f"--task.embedding must be at least 2, got {self.embedding}")
+            if self.every < 1:
+                raise ValueError(f"--task.every must be at least 1, got {self.every}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    targets: Tensor
+    target_of: Tensor
+    """(largest sample number + 1,) int64, row of `targets`; -1 where the run does not read the sample."""
+    seen: Tensor
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = nn.Linear(encoder.num_features, config.embedding)
+        self.register_buffer("targets", torch.zeros(0, config.embedding))
+        self.register_buffer("target_of", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+        # They never change and may be large: DistributedDataParallel need not send them at every step.
+        self._ddp_params_and_buffers_to_ignore = ["targets"]
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / batch_size
+
+    def refresh_epochs(self) -> float:
+        return float("inf")
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Nothing: the targets do not depend on the pictures."""
+        return torch.zeros(len(images), 1, device=images.device)
+
+    def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
+        """Draw the targets, one for each sample."""
+        total = len(known.index)
+        self.targets = F.normalize(torch.randn(total, self.config.embedding, generator=rng), dim=1)
+        self.target_of = torch.full((int(known.index.max()) + 1,), -1).scatter(0, known.index, torch.arange(total))
+        return Refreshed(scalars={})
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example`; which targets are theirs is found out in `loss`."""
+        assert batch.image is not None
+        scale = (self.config.min_scale, 1.0)
+        views = [normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))]
+        if not self.training:
+            views.append(normalise(random_resized_crop(batch.image, self.size, rng, scale=scale)))
+        return Example(torch.cat(views).contiguous(memory_format=torch.channels_last), batch.index)
+
+    def forward(self, example: Example) -> Tensor:
+        """Outputs (N or 2 N, K), not normalised."""
+        outputs: Tensor = self.head(self.encoder(example.images))
+        return outputs
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Half the squared distance to the own target, and how often no other target of the batch is nearer."""
+        outputs = F.normalize(prediction.to(torch.promote_types(prediction.dtype, torch.float32)), dim=1)
+        if self.training:
+            index = gather_rows(example.index)
+            self._exchange(gather_rows(outputs.detach()), index)
+            given = self.target_of[index]
+        else:
+            first, outputs = outputs.chunk(2)
+            given = self._assign_held_out(gather_rows(first))
+        start = first_row(outputs)
+        own = given[start : start + len(outputs)]
+        with torch.no_grad():
+            found = given[(outputs @ self.targets[given].T).argmax(1)]
+        distance = (outputs - self.targets[own]).square().sum(1)
+        return {"loss": distance.mean() / 2, "accuracy": (found == own).float().mean()}
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """A second view, the first view of its picture, and the first view whose target is the nearest to it."""
+        first, second = F.normalize(prediction.float(), dim=1).chunk(2)
+        given = self._assign_held_out(first)
+        found = (second @ self.targets[given].T).argmax(1)
+        pictures, n = denormalise(example.images), len(first)
+        return [
+            Shown(inputs=[pictures[n + i]], pseudo_label=pictures[i], prediction=pictures[int(found[i])])
+            for i in range(min(count, n))
+        ]
+
+    @torch.no_grad()
+    def _exchange(self, outputs: Tensor, index: Tensor) -> None:
+        """In every `every`-th epoch, permute the targets of the samples `index` (N,) so that they suit the outputs."""
+        epoch = int(self.seen) // len(self.targets)
+        self.seen += len(index)
+        if epoch % self.config.every:
+            return
+        # A batch that spans two epochs may hold a sample twice; it has one target, and its first row speaks for it.
+        samples, place = index.unique(return_inverse=True)
+        rows = torch.arange(len(index), device=index.device)
+        first = torch.full_like(samples, len(index)).scatter_reduce(0, place, rows, "amin")
+        given = self.target_of[samples]
+        self.target_of[samples] = given[best_assignment(outputs[first], self.targets[given])]
+
+    @torch.no_grad()
+    def _assign_held_out(self, outputs: Tensor) -> Tensor:
+        """Rows of `targets` for held-out outputs (N, K): the first N targets, assigned at best."""
+        given = torch.arange(len(outputs), device=outputs.device) % len(self.targets)
+        return given[best_assignment(outputs, self.targets[given])]
+
+
+def best_assignment(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The permutation (N,) of targets (N, K) with the least sum of squared distances to outputs (N, K), unit vectors.
+
+    All processes must call this with the same; they get the first one's answer, whatever their rounding.
+    """
+    cost = torch.nan_to_num(1 - outputs.double() @ targets.double().T)
+    _, columns = linear_sum_assignment(cost.cpu().numpy())
+    chosen = torch.from_numpy(columns).to(outputs.device)
+    return gather_rows(chosen)[: len(outputs)]

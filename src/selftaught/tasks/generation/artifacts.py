@@ -1,0 +1,304 @@
+"""Spotting artifacts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.adversarial import running_statistics
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.heads import feature_map, map_shape
+from selftaught.losses import classification
+from selftaught.ops.colour import colour_jitter, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.fidelity import psnr
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+MSE = 30.0
+"""Weight of the squared error, values in [-1, 1], for autoencoder and repair (from the authors' code)."""
+
+
+@dataclass
+class Example:
+    """Crops (N, 3, S, S) in [0, 1], and which entries of their code are kept (N, 1, m, m): 1 kept, 0 dropped."""
+
+    images: Tensor
+    kept: Tensor
+
+
+@dataclass
+class Prediction:
+    """What a player's turn needs; all pictures (N, 3, S, S) in [-1, 1].
+
+    intact: through the autoencoder. repaired: with entries dropped and repaired; not for the autoencoder.
+    logits: (2 N, 2), intact and damaged, and places: (2 N, 1, m, m), above 0 for kept, of intact before repaired.
+    """
+
+    intact: Tensor
+    repaired: Tensor | None = None
+    logits: Tensor | None = None
+    places: Tensor | None = None
+
+
+class Artifacts(PretextTask):
+    """Predict whether a picture was damaged and repaired, and where (Jenni, Favaro, CVPR 2018).
+
+    Link: https://arxiv.org/abs/1806.05024
+
+    Flow: crop (N, 3, S, S) -> code of an autoencoder (N, C, m, m) -> decoder: the intact picture; the same code, 70 %
+    of its places replaced by the mean of their 3 x 3 neighbours -> decoder with repair layers: the damaged picture;
+    both (2 N, 3, S, S) -> encoder -> intact or damaged (2 N, 2), and which places were dropped (2 N, 1, m, m).
+
+    A part that does not fit the whole can only be spotted by who knows what the whole looks like. Three players: the
+    autoencoder learns 30 x squared error in the first share of the steps and then stands still; the repair layers
+    learn to fool the encoder, + 30 x squared error where nothing was dropped; the encoder, which is the discriminator,
+    learns cross entropy + 0.1 x binary cross entropy of the places. Repair and discriminator then move at every step.
+
+    Shortcut: every decoder leaves traces, which would give the damaged pictures away. Guard: real examples pass the
+    same autoencoder, with its normalisation at rest; where nothing is dropped both are equal in every bit, as the
+    repair layers only add to what was dropped. Both halves share the batch statistics of the encoder.
+
+    Differences from the paper: the classifier is linear on the pooled last map (the paper's has a hidden layer on
+    conv5); the mask's side is the code's, whatever the encoder's last map has; the share of steps of the autoencoder
+    is a part of the run (the paper trains it apart), and its default width half the paper's. Before the first step ends
+    the number of steps is not known, so all three move in it. Colour varies in brightness and saturation, as in the
+    authors' code.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999))
+    until: Tensor
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "autoencoder": ("autoencoder",),
+        "repair": ("repair",),
+        "discriminator": ("encoder", "head"),
+    }
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        keep: float = 0.3
+        """Probability that a place of the code is kept."""
+        autoencoder_share: float = 0.2
+        """Share of the steps, the first ones, in which the autoencoder learns, alone."""
+        depth: int = 0
+        """How often the autoencoder halves the side; 0 leaves a code of about 6 x 6 places, as the paper has."""
+        width: int = 16
+        """Channels of the autoencoder at full resolution, doubled with every halving; the paper takes 32."""
+        mask_weight: float = 0.1
+        """Weight of the binary cross entropy of the places."""
+        jitter: float = 0.5
+        """Strength of the changes of brightness (a quarter of it) and saturation."""
+        min_scale: float = 0.33
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if not 0 < self.keep < 1:
+                raise ValueError(f"--task.keep must be in (0, 1), got {self.keep}")
+            if not 0 < self.autoencoder_share < 1:
+                raise ValueError(f"--task.autoencoder-share must be in (0, 1), got {self.autoencoder_share}")
+            if self.depth < 0:
+                raise ValueError(f"--task.depth must be 0 or more, got {self.depth}")
+            if self.mask_weight < 0:
+                raise ValueError(f"--task.mask-weight must be 0 or more, got {self.mask_weight}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        depth = config.depth or max(1, round(math.log2(size / 6)))
+        if size >> depth < 2:
+            raise ValueError(
+                f"task 'artifacts' needs images of at least {2 << depth} x {2 << depth} pixels to halve them {depth} "
+                f"times, got {size} x {size}; lower --task.depth or raise --size"
+            )
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.autoencoder = AutoEncoder(size, depth, config.width)
+        self.repair = nn.ModuleList(RepairLayer(channels) for channels in self.autoencoder.widths[::-1])
+        channels, side = map_shape(encoder, size)
+        self.head = SpottingHead(channels, side, size >> depth)
+        # In the state, so that a resumed run knows it; the number itself, so that no step waits for the device.
+        self.register_buffer("until", torch.tensor(-1))
+        self.known_until: int | None = None
+
+    def chance(self, batch_size: int) -> float:
+        return 0.5
+
+    def turns(self, step: int) -> Sequence[str]:
+        """First the autoencoder, then the other two; all three before the number of steps is known."""
+        if self.known_until is None:
+            self.known_until = int(self.until)
+        if self.known_until < 0:
+            return ("autoencoder", "repair", "discriminator")
+        return ("autoencoder",) if step < self.known_until else ("repair", "discriminator")
+
+    def after_step(self, step: int, total: int) -> None:
+        if self.known_until is None or self.known_until < 0:
+            self.known_until = max(1, round(self.config.autoencoder_share * total))
+            self.until.fill_(self.known_until)
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of crops and of the entries that will be kept."""
+        assert batch.image is not None
+        crops = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0))
+        if self.config.jitter:
+            s = self.config.jitter
+            crops = colour_jitter(crops, rng, s / 4, 0.0, s, 0.0, jitter=1.0, grey=0.0)
+        side = self.autoencoder.sides[-1]
+        drawn = torch.rand(len(crops), 1, side, side, generator=rng, device=crops.device)
+        return Example(crops.contiguous(memory_format=torch.channels_last), (drawn < self.config.keep).float())
+
+    def forward(self, example: Example, player: str = "discriminator") -> Prediction:
+        """Pictures, and for repair and discriminator what the encoder says of both halves."""
+        if player == "autoencoder":
+            code = self.autoencoder.encode(2 * example.images - 1)
+            return Prediction(self.autoencoder.decode(code).float().tanh())
+        with running_statistics(self.autoencoder):
+            with torch.no_grad():
+                code = self.autoencoder.encode(2 * example.images - 1)
+                intact = self.autoencoder.decode(code).float().tanh()
+            with torch.set_grad_enabled(torch.is_grad_enabled() and player == "repair"):
+                damaged = drop(code, example.kept)
+                repaired = self.autoencoder.decode(damaged, self.repair, example.kept).float().tanh()
+        # Both halves in one pass, whoever's turn it is, so that the encoder's batch statistics do not change with it.
+        pictures = normalise((torch.cat([intact, repaired]) + 1) / 2)
+        logits, places = self.head(feature_map(self.encoder.forward_features(pictures)))
+        return Prediction(intact, repaired, logits, places)
+
+    def loss(self, prediction: Prediction, example: Example, player: str = "discriminator") -> dict[str, Tensor]:
+        """The player's loss; of the discriminator also how often it tells damaged from intact."""
+        if player == "autoencoder":
+            error = F.mse_loss(prediction.intact, 2 * example.images - 1)
+            return {"loss": MSE * error, "autoencoder_psnr": _mean_psnr(prediction.intact, example.images)}
+        assert prediction.repaired is not None
+        assert prediction.logits is not None
+        assert prediction.places is not None
+        n = len(example.images)
+        logits, places = prediction.logits.float(), prediction.places.float()
+        if player == "repair":
+            area = F.interpolate(example.kept, size=(self.size, self.size), mode="nearest")
+            squared = (prediction.repaired - (2 * example.images - 1)).square()
+            error = (squared * area).sum() / (3 * area.sum()).clamp(min=1)
+            fooling = classification(logits[n:], torch.zeros(n, dtype=torch.int64, device=logits.device))
+            return {
+                "loss": fooling["loss"] + MSE * error,
+                "fooled": fooling["accuracy"],
+                "repair_psnr": _mean_psnr(prediction.repaired, example.images, area),
+            }
+        is_damaged = torch.arange(2, device=logits.device).repeat_interleave(n)
+        kept = torch.cat([torch.ones_like(example.kept), example.kept])
+        where = F.binary_cross_entropy_with_logits(places, kept)
+        scalars = classification(logits, is_damaged)
+        right = (places[n:].detach() > 0) == (example.kept > 0)
+        scalars |= {"places": where.detach(), "places_accuracy": right.float().mean()}
+        return scalars | {"loss": scalars["loss"] + self.config.mask_weight * where}
+
+    def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
+        """In turn a damaged picture and its places, white where kept; an intact and a damaged one in words."""
+        assert prediction.repaired is not None
+        assert prediction.logits is not None
+        assert prediction.places is not None
+        n = len(example.images)
+        pictures = (torch.cat([prediction.intact, prediction.repaired]).detach().float() + 1) / 2
+        chosen = prediction.logits.detach().float().softmax(1)
+        places = prediction.places.detach().float().sigmoid().expand(-1, 3, -1, -1)
+        names = ("intact", "damaged")
+        shown = []
+        for i in range(min(count, n)):
+            row = i if i % 3 == 1 else n + i
+            if i % 3 == 0:
+                label, guess = example.kept[i].expand(3, -1, -1), places[row]
+                shown.append(Shown(inputs=[pictures[row]], pseudo_label=label, prediction=guess))
+            else:
+                words = f"{names[int(chosen[row].argmax())]} ({float(chosen[row].max()):.2f})"
+                shown.append(Shown(inputs=[pictures[row]], pseudo_label=names[int(row >= n)], prediction=words))
+        return shown
+
+
+class AutoEncoder(nn.Module):
+    """Pictures (N, 3, S, S) in [-1, 1] -> code (N, C, m, m) -> pictures before their tanh.
+
+    Down by 2 x 2 convolutions of stride 2, up by bilinear enlargement and 3 x 3 convolutions; all batch-normalised,
+    leaky ReLU of slope 0.1.
+
+    Attributes:
+        sides, widths: pixels and channels at every resolution, the full one first.
+    """
+
+    def __init__(self, size: int, depth: int, width: int) -> None:
+        super().__init__()
+        self.sides = [size >> i for i in range(depth + 1)]
+        self.widths = [width << i for i in range(depth + 1)]
+        self.down = nn.Sequential(_layer(3, width, 3), *(_layer(width << i, width << (i + 1), 2) for i in range(depth)))
+        self.up = nn.ModuleList(_layer(width << (i + 1), width << i, 3) for i in reversed(range(depth)))
+        self.picture = nn.Conv2d(width, 3, 3, padding=1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        code: Tensor = self.down(pictures)
+        return code
+
+    def decode(self, code: Tensor, repair: nn.ModuleList | None = None, kept: Tensor | None = None) -> Tensor:
+        """With repair layers, one before the first enlargement and one after each, where entries were not kept."""
+        x = code
+        for i, side in enumerate(self.sides[::-1]):
+            if i > 0:
+                x = self.up[i - 1](F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False))
+            if repair is not None:
+                assert kept is not None
+                x = repair[i](x, F.interpolate(kept, size=(side, side), mode="nearest"))
+        picture: Tensor = self.picture(x)
+        return picture
+
+
+class RepairLayer(nn.Module):
+    """A residual of two 3 x 3 convolutions of features and mask, added only where entries were dropped."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(_layer(channels + 1, channels, 3), nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor, kept: Tensor) -> Tensor:
+        added: Tensor = self.residual(torch.cat([x, kept.to(x.dtype)], 1))
+        return x + (1 - kept.to(x.dtype)) * added
+
+
+class SpottingHead(nn.Module):
+    """Last map (N, C, h, h) -> logits of intact and damaged (N, 2), and logits (N, 1, side, side) of kept places."""
+
+    def __init__(self, channels: int, from_side: int, side: int) -> None:
+        super().__init__()
+        ratio = -(-side // from_side)
+        self.side = side
+        self.classifier = nn.Linear(channels, 2)
+        self.places = nn.Sequential(nn.Conv2d(channels, ratio * ratio, 3, padding=1), nn.PixelShuffle(ratio))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        places = F.adaptive_avg_pool2d(self.places(features), self.side)
+        return self.classifier(features.mean((2, 3))), places
+
+
+def drop(code: Tensor, kept: Tensor) -> Tensor:
+    """Places that are not kept become the mean of their 3 x 3 neighbourhood: code (N, C, m, m), kept (N, 1, m, m)."""
+    mean = F.avg_pool2d(code, 3, stride=1, padding=1, count_include_pad=False)
+    return torch.where(kept > 0, code, mean)
+
+
+def _layer(channels: int, out: int, kernel: int) -> nn.Sequential:
+    """A 3 x 3 convolution, or 2 x 2 with stride 2."""
+    stride, padding = (2, 0) if kernel == 2 else (1, kernel // 2)
+    conv = nn.Conv2d(channels, out, kernel, stride=stride, padding=padding, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.1, inplace=True))
+
+
+@torch.no_grad()
+def _mean_psnr(pictures: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Pictures in [-1, 1], originals in [0, 1] -> dB, the mean over pictures."""
+    return psnr((pictures + 1) / 2, originals, mask).mean()

@@ -1,0 +1,156 @@
+"""Autoencoder, the ancestor of the tasks that generate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.heads import Decoder, feature_map, map_shape
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+WIDTH = 256
+"""Channels of the small map that the decoder starts from."""
+
+
+@dataclass
+class Example:
+    """What the encoder sees and what it is to give back, (N, 3, S, S) normalised; the same tensor without noise."""
+
+    images: Tensor
+    clean: Tensor
+
+
+class Autoencoder(PretextTask):
+    """Reconstruct a picture from a short code (Hinton, Salakhutdinov, Science 2006).
+
+    Link: https://doi.org/10.1126/science.1127647; the denoising variant is Vincent et al., ICML 2008.
+
+    Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> noise, if asked for -> encoder, its last map (N, D, h, h)
+    -> linear code (N, K) -> linear (N, 256, s, s) -> up-convolutions (N, 3, S, S) -> mean squared error with the crop.
+
+    K numbers cannot hold every pixel, so the network must find what pictures have in common. With noise or a mask it is
+    to undo the damage, which asks for structure even where the code is long.
+
+    Shortcut: a code as long as the picture can copy it and needs to know nothing. Guard: the code is all that reaches
+    the decoder, with no connection around it, and one of 3 x S x S numbers is refused where nothing is damaged.
+
+    Differences from the paper: a convolutional encoder, trained at once, in place of stacked logistic layers, each
+    trained first as a restricted Boltzmann machine; squared error in place of cross entropy, as pixels are not binary;
+    batch normalisation in the decoder. A mask takes whole pixels, not single colours, and is drawn by a coin for each
+    pixel where Vincent et al. take a fixed number of them.
+
+    The metric is the signal-to-noise ratio in dB over that of the picture's mean colour, from the squared errors of the
+    whole batch, so that a picture of one colour does not count without bound.
+    """
+
+    needs = frozenset({"image"})
+    metric = "psnr_gain"
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        code: int = 256
+        """Length K of the code."""
+        source: Literal["map", "pooled"] = "map"
+        """Whether the code is made of the encoder's last map or of its pooled features."""
+        noise: float = 0.0
+        """Standard deviation of Gaussian noise added to the input, in units of the normalised pixels'."""
+        mask: float = 0.0
+        """Share of the input's pixels that are set to the mean colour."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.code < 1:
+                raise ValueError(f"--task.code must be at least 1, got {self.code}")
+            if self.source not in ("map", "pooled"):
+                raise ValueError(f"--task.source must be map or pooled, got {self.source!r}")
+            if self.noise < 0:
+                raise ValueError(f"--task.noise must be at least 0, got {self.noise}")
+            if not 0 <= self.mask < 1:
+                raise ValueError(f"--task.mask must be in [0, 1), got {self.mask}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        if config.code >= 3 * size * size and not (config.noise or config.mask):
+            raise ValueError(
+                f"task 'autoencoder' could copy {size} x {size} pixels through a code of {config.code} numbers; "
+                f"lower --task.code below {3 * size * size}, or set --task.noise or --task.mask"
+            )
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        channels, side = map_shape(encoder, size)
+        start = start_side(size)
+        features = channels * side * side if config.source == "map" else encoder.num_features
+        self.code = nn.Linear(features, config.code)
+        self.start = nn.Sequential(
+            nn.Linear(config.code, WIDTH * start * start), nn.Unflatten(1, (WIDTH, start, start))
+        )
+        self.decoder = Decoder(WIDTH, start, out=3, side=size, width=WIDTH)
+
+    def chance(self, batch_size: int) -> float:
+        return 0.0
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example`: crops, and the same crops damaged."""
+        assert batch.image is not None
+        c = self.config
+        clean = normalise(random_resized_crop(batch.image, self.size, rng, scale=(c.min_scale, 1.0)))
+        images = clean
+        if c.noise:
+            images = images + c.noise * torch.randn(images.shape, generator=rng, device=images.device)
+        if c.mask:
+            kept = uniform((len(images), 1, self.size, self.size), 0, 1, rng) >= c.mask
+            images = images * kept
+        return Example(images.contiguous(memory_format=torch.channels_last), clean)
+
+    def forward(self, example: Example) -> Tensor:
+        """Pictures (N, 3, S, S), normalised."""
+        pictures: Tensor = self.decode(self.encode(example.images))
+        return pictures
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Normalised pictures (N, 3, S, S) -> codes (N, K)."""
+        if self.config.source == "map":
+            features = feature_map(self.encoder.forward_features(images)).flatten(1)
+        else:
+            features = self.encoder(images)
+        codes: Tensor = self.code(features)
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (N, K) -> normalised pictures (N, 3, S, S)."""
+        pictures: Tensor = self.decoder(self.start(codes))
+        return pictures
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Squared error of the normalised pixels, and the dB gained over the picture's mean colour."""
+        error = (prediction.float() - example.clean).square().mean()
+        mean_colour = example.clean.mean((2, 3), keepdim=True)
+        spread = (example.clean - mean_colour).square().mean()
+        gain = 10 * (spread.clamp(min=1e-8) / error.detach().clamp(min=1e-8)).log10()
+        return {"loss": error, "psnr_gain": gain}
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        seen, clean, made = (denormalise(x.float()) for x in (example.images, example.clean, prediction))
+        return [
+            Shown(inputs=[seen[i]], pseudo_label=clean[i], prediction=made[i]) for i in range(min(count, len(clean)))
+        ]
+
+
+def start_side(size: int) -> int:
+    """Side of at least 4 pixels that, doubled some times, is `size` or just above."""
+    doublings = max(0, math.floor(math.log2(size / 4)))
+    return math.ceil(size / (1 << doublings))

@@ -1,0 +1,198 @@
+"""BiGAN."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught import heads
+from selftaught.adversarial import grids
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.losses import passing_as_real, telling_apart
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.fidelity import psnr
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass
+class Example:
+    """Real pictures (N, 3, S, S), normalised, and codes (N, Z) in [-1, 1) that have nothing to do with them."""
+
+    images: Tensor
+    codes: Tensor
+
+
+class PairDiscriminator(nn.Module):
+    """Pictures (N, 3, S, S) with codes (N, Z) -> scores (N,), above 0 where the picture came first.
+
+    4 x 4 convolutions of stride 2 as in DCGAN (leaky ReLU of slope 0.2, batch normalisation but for the first) bring
+    the picture to a 4 x 4 map; it and the code become `hidden` numbers each, and two layers judge both together.
+    """
+
+    def __init__(self, code: int, *, side: int, width: int, hidden: int) -> None:
+        super().__init__()
+        widths = [3, *(min(width << i, 8 * width) for i in range(max(1, (side // 4).bit_length() - 1)))]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=before == 3))
+            layers += [nn.BatchNorm2d(after)] if before != 3 else []
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        self.pictures = nn.Sequential(
+            *layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * widths[-1], hidden), nn.LeakyReLU(0.2)
+        )
+        self.codes = nn.Sequential(nn.Linear(code, hidden), nn.LeakyReLU(0.2))
+        self.pairs = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+
+    def forward(self, pictures: Tensor, codes: Tensor) -> Tensor:
+        scores: Tensor = self.pairs(torch.cat([self.pictures(pictures), self.codes(codes)], 1))
+        return scores[:, 0]
+
+
+class BiGAN(PretextTask):
+    """Encode pictures so that no one can tell pairs of a picture and its code from pairs of a code and the picture
+    generated from it (Donahue, Krähenbühl, Darrell, ICLR 2017).
+
+    Link: https://arxiv.org/abs/1605.09782
+
+    Flow: image (N, 3, H, W) -> light random crop x (N, 3, S, S) -> encoder (N, D) -> linear: its code E(x) (N, Z).
+    Code z (N, Z) uniform in [-1, 1] -> generator: its picture G(z) (N, 3, S, S). A discriminator sees both halves of a
+    pair, (x, E(x)) or (G(z), z), and learns to tell which it is, by cross entropy; then encoder and generator learn the
+    opposite together (the form that does not saturate: the same cross entropy with both labels swapped).
+
+    Where neither side can gain, E inverts G (the paper's theorem 2): the encoder has to find what the generator was
+    told, and a generator that can make everything must be told what is in the picture. No loss compares pixels.
+
+    Held-out figures: "accuracy" is how often E(G(z)) is nearest to its own z among the batch's codes, by correlation
+    (chance 1 / N): pairs cannot be matched without knowledge of what pictures hold. "code_correlation" is that of all
+    numbers of E(G(z)) and z (chance 0). "psnr_gain" is how many dB G(E(x)) is nearer to a held-out x than x's mean
+    colour; it may stay below 0, as nothing asks for the same pixels. "found" is how often G(E(x)) is nearest to its x.
+
+    Shortcut: pixel values that no real picture has, or statistics of a batch that is all generated, would tell the
+    pairs apart from one half alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated
+    pictures in the range of real ones, and both kinds of pairs pass the discriminator in batches of their own, so batch
+    normalisation takes their means away from both. The encoder sees only real pictures in training.
+
+    Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
+    ones); the code is joined to the picture after its convolutions, as hidden units; no weight decay (2.5e-5 there);
+    crops cover at least half of a picture instead of nearly all; the generator has half the channels; the learning
+    rate falls by a cosine from the first step, not exponentially in the second half.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999))
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "discriminator": ("discriminator",),
+        "generator": ("generator", "encoder", "to_code"),
+    }
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        code: int = 200
+        """Length Z of a code."""
+        width: int = 512
+        """Channels of the generator's first map; they halve with every doubling of the side."""
+        discriminator_width: int = 64
+        """Channels of the discriminator's first map; they double up to eight times as many."""
+        hidden: int = 512
+        """Hidden units of the discriminator for the picture, for the code, and for both together."""
+        min_scale: float = 0.5
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            for name in ("code", "width", "discriminator_width", "hidden"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"--task.{name.replace('_', '-')} must be 1 or more, got {getattr(self, name)}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.to_code = nn.Linear(encoder.num_features, config.code)
+        self.generator = heads.Generator(config.code, side=size, width=config.width)
+        self.discriminator = PairDiscriminator(
+            config.code, side=size, width=config.discriminator_width, hidden=config.hidden
+        )
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / batch_size
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of N pictures and N codes; the pseudo-label is which came first."""
+        assert batch.image is not None
+        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        return Example(images, uniform((len(images), self.config.code), -1, 1, rng))
+
+    def forward(self, example: Example, player: str = "generator") -> dict[str, Tensor]:
+        """Scores (N,) of pairs that began with a "real" picture or were "made" from a code.
+
+        In evaluation also the pictures "rebuilt" G(E(x)) (N, 3, S, S) and the codes "recoded" E(G(z)) (N, Z).
+        """
+        with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
+            codes, made = self._encode(example.images), self.generator(example.codes)
+        scores = {
+            "real": self.discriminator(example.images, codes),
+            "made": self.discriminator(made, example.codes),
+        }
+        if self.training or player == "discriminator":
+            return scores
+        return scores | {"rebuilt": self.generator(codes), "recoded": self._encode(made)}
+
+    def loss(self, prediction: dict[str, Tensor], example: Example, player: str = "generator") -> dict[str, Tensor]:
+        """The player's loss; in evaluation the figures of the class's docstring with the generator's."""
+        real, made = prediction["real"], prediction["made"]
+        if player == "discriminator":
+            loss, told_apart = telling_apart(real, made)
+            return {"loss": loss, "told_apart": told_apart}
+        scalars = {"loss": passing_as_real(made) + passing_as_real(-real)}
+        if "rebuilt" in prediction:
+            scalars |= _matches(prediction["recoded"], example.codes)
+            pictures, rebuilt = denormalise(example.images), denormalise(prediction["rebuilt"])
+            colour = pictures.mean((2, 3), keepdim=True).expand_as(pictures)
+            scalars["psnr_gain"] = (psnr(rebuilt, pictures) - psnr(colour, pictures)).mean()
+            scalars["found"] = _matches(rebuilt.flatten(1), pictures.flatten(1))["accuracy"]
+        return scalars
+
+    @torch.no_grad()
+    def generate(self, example: Example) -> Tensor:
+        """Pictures (N, 3, S, S), normalised."""
+        pictures: Tensor = self.generator(example.codes)
+        return pictures
+
+    def show(self, example: Example, prediction: dict[str, Tensor], count: int) -> list[Shown]:
+        """A grid of real and one of generated pictures; then pictures and what is generated from their codes."""
+        real, made = denormalise(example.images.float()), denormalise(self.generate(example))
+        shown = [grids(real, made)]
+        rebuilt = denormalise(prediction["rebuilt"].float())
+        for picture, again in zip(real[: count - 1], rebuilt, strict=False):
+            shown.append(Shown(inputs=[picture], pseudo_label="the same picture, from its code", prediction=again))
+        return shown
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        codes: Tensor = self.to_code(self.encoder(pictures))
+        return codes
+
+
+def _matches(found: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """How often a row of `found` (N, K) is nearest to its own row of `true`, and the correlation of all their numbers.
+
+    Both are centred over the batch, and near is a large cosine, so neither scale nor offset matters.
+    """
+    found, true = (x.float() - x.float().mean(0) for x in (found, true))
+    cosine = F.normalize(found, dim=1) @ F.normalize(true, dim=1).T
+    own = torch.arange(len(true), device=true.device)
+    return {
+        "accuracy": (cosine.argmax(1) == own).float().mean(),
+        "code_correlation": F.cosine_similarity(found.flatten(), true.flatten(), dim=0),
+    }

@@ -1,0 +1,193 @@
+"""Colorization."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.heads import Decoder, feature_map, map_shape
+from selftaught.histogram import RunningHistogram
+from selftaught.ops.ab_bins import NUM_BINS, decode_ab, encode_ab, rebalancing_weights, soft_cross_entropy
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.lab import equal_lightness_grey, lab_to_rgb, rgb_to_lab
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass
+class Example:
+    """Grey pictures and their colours at a quarter of the side, s = S // 4.
+
+    Attributes:
+        images: (N, 3, S, S) normalised, three equal channels: the lightness L alone.
+        colours: (N, 2, s, s), a and b of Lab.
+        bins: (N, 5, s, s) int64, the nearest of 313 bins, nearest first; weights: (N, 5, s, s), how much each counts.
+        pictures: (N, 3, S, S) in [0, 1], the crops in colour, for people.
+    """
+
+    images: Tensor
+    colours: Tensor
+    bins: Tensor
+    weights: Tensor
+    pictures: Tensor
+
+
+class Colorization(PretextTask):
+    """Predict the colour of every place of a grey picture, as one of 313 classes (Zhang, Isola, Efros, ECCV 2016).
+
+    Link: https://arxiv.org/abs/1603.08511
+
+    Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> lightness L as a grey picture -> encoder, its last map ->
+    up-convolutions -> logits (N, 313, s, s), s = S / 4 -> cross entropy with the place's (a, b), spread over its 5
+    nearest bins, each place weighted by how rare its colour is (eq. 2).
+
+    A place's colour follows from what it is part of: sky, grass, skin. Classes let the network say "red or green"
+    where a mean would be grey, and weights for rare colours, from the data's own statistics, keep it from calling
+    everything grey-brown. Colours are shown as the annealed mean, T = 0.38 (eq. 5).
+
+    Shortcut: colour in the input. A grey picture by luma still mixes in colour, as luma is no function of L.
+    Guard: the network sees the grey of equal lightness, a function of L alone; two pictures that differ in a and b look
+    the same to it. The encoder that is kept is `grey:`, so probes see what pretraining saw.
+
+    Differences from the paper: the colour statistics are running ones of the crops seen so far, not counted in advance;
+    the label is the mean colour of 4 x 4 pixels, a and b rounded to whole units; the encoder keeps its strides and
+    up-convolutions bring the map back, where the paper's network is dilated from stride 8 on; the learning rate falls
+    by a cosine.
+
+    The metric is what the prediction knows of the colour: bits a place gained over the mean colour distribution under
+    the same weights (0: nothing known). Accuracy would be high for saying grey; the signal-to-noise ratio, logged as
+    `psnr_gain`, favours grey too: the paper's own colours hardly beat it there and look far better.
+    """
+
+    needs = frozenset({"image"})
+    metric = "information"
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
+    encoder_input = "grey:"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        rebalance: float = 0.5
+        """How much more rare colours count: weights are 1 / (r p + (1 - r) / 313), and all alike for r = 0."""
+        temperature: float = 0.38
+        """Of the annealed mean that makes one colour of the prediction: 1 is the mean, towards 0 the likeliest bin."""
+        hypercolumn: bool = False
+        """Predict from all stages of the encoder (Larsson et al., CVPR 2017) and not from the last one alone."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if not 0 <= self.rebalance < 1:
+                raise ValueError(f"--task.rebalance must be in [0, 1), got {self.rebalance}")
+            if self.temperature <= 0:
+                raise ValueError(f"--task.temperature must be above 0, got {self.temperature}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.side = max(1, size // 4)
+        if config.hypercolumn:
+            self.head: nn.Module = Hypercolumn(encoder, size, out=NUM_BINS, side=self.side)
+        else:
+            channels, side = map_shape(encoder, size)
+            self.head = Decoder(channels, side, out=NUM_BINS, side=self.side, width=512)
+        self.occurring = RunningHistogram(NUM_BINS)
+        self.wanted = RunningHistogram(NUM_BINS)
+
+    def chance(self, batch_size: int) -> float:
+        return 0.0
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example`. In training the colours are added to the statistics."""
+        assert batch.image is not None
+        pictures = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)).clamp_(0, 1)
+        images = normalise(equal_lightness_grey(pictures).expand(-1, 3, -1, -1))
+        colours = rgb_to_lab(F.adaptive_avg_pool2d(pictures, self.side))[:, 1:]
+        bins, weights = encode_ab(colours)
+        if self.training:
+            self.occurring.add(bins[:, 0])
+            self.wanted.add(bins, weights * self.balance()[bins[:, :1]])
+        return Example(images, colours, bins, weights, pictures)
+
+    def balance(self) -> Tensor:
+        """Weight of a place by its nearest bin, (313,); all 1 where rare colours are not to count more."""
+        if not self.config.rebalance:
+            return torch.ones_like(self.occurring.share)
+        return rebalancing_weights(self.occurring.share, mix=1 - self.config.rebalance)
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, 313, s, s)."""
+        if self.config.hypercolumn:
+            logits: Tensor = self.head(self.encoder.forward_stages(example.images))
+            return logits
+        logits = self.head(feature_map(self.encoder.forward_features(example.images)))
+        return logits
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Weighted cross entropy; bits known; share of places whose likeliest bin is right; held out, dB over grey."""
+        weight = self.balance()[example.bins[:, 0]]
+        loss = (weight * soft_cross_entropy(prediction, example.bins, example.weights)).mean()
+        with torch.no_grad():
+            ignorant = (weight * (self.wanted.surprise()[example.bins] * example.weights).sum(1)).mean()
+            scalars = {
+                "loss": loss,
+                "information": (ignorant - loss.detach()) / weight.mean() / math.log(2),
+                "accuracy": (prediction.argmax(1) == example.bins[:, 0]).float().mean(),
+            }
+            if not self.training:  # a further pass over all logits
+                error = (decode_ab(prediction, self.config.temperature) - example.colours).square().mean()
+                spread = example.colours.square().mean()
+                scalars["psnr_gain"] = 10 * (spread.clamp(min=1e-6) / error.clamp(min=1e-6)).log10()
+        return scalars
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """Grey, true colours, predicted colours at the picture's own lightness."""
+        pictures = example.pictures[:count].float()
+        made = decode_ab(prediction[:count], self.config.temperature)
+        made = F.interpolate(made, pictures.shape[2:], mode="bilinear", align_corners=False)
+        coloured = lab_to_rgb(torch.cat([rgb_to_lab(pictures)[:, :1], made], 1))
+        grey = denormalise(example.images[:count].float())
+        return [Shown(inputs=[grey[i]], pseudo_label=pictures[i], prediction=coloured[i]) for i in range(len(pictures))]
+
+
+class Hypercolumn(nn.Module):
+    """Class scores from all stages: each is mapped to `width` channels and resized, then they are added up.
+
+    A dictionary of stages -> (N, out, side, side).
+    """
+
+    def __init__(self, encoder: Encoder, size: int, *, out: int, side: int, width: int = 128) -> None:
+        super().__init__()
+        self.side = side
+        mode = encoder.training
+        device = next(encoder.parameters()).device
+        with torch.no_grad():
+            stages = encoder.eval().forward_stages(torch.zeros(1, 3, size, size, device=device))
+        encoder.train(mode)
+        self.reduce = nn.ModuleDict(
+            {_key(name): nn.Conv2d(feature_map(x).shape[1], width, 1) for name, x in stages.items()}
+        )
+        self.classify = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, out, 1))
+
+    def forward(self, stages: dict[str, Tensor]) -> Tensor:
+        """Stages of one pass -> logits."""
+        maps = [
+            F.interpolate(self.reduce[_key(name)](feature_map(x)), (self.side, self.side), mode="bilinear")
+            for name, x in stages.items()
+        ]
+        logits: Tensor = self.classify(torch.stack(maps).sum(0))
+        return logits
+
+
+def _key(stage: str) -> str:
+    """A stage's name as a module's, which must not hold a dot."""
+    return stage.replace(".", "_")

@@ -1,0 +1,244 @@
+"""GAN whose discriminator is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught import heads
+from selftaught.adversarial import (
+    discriminator_loss,
+    generator_loss,
+    gradient_lengths,
+    grids,
+    own_statistics,
+    running_statistics,
+)
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.rotate import all_rotations
+from selftaught.randomness import uniform
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+
+@dataclass
+class Example:
+    """What both players see.
+
+    Attributes:
+        images: (N, 3, S, S) real pictures, normalised.
+        codes: (N, Z) in [-1, 1), from which the discriminator's made pictures come.
+        other_codes: (N, Z), from which the generator's come in its own turn.
+        mix: (N,) in [0, 1), where between a made and a real picture the gradient is looked at.
+    """
+
+    images: Tensor
+    codes: Tensor
+    other_codes: Tensor
+    mix: Tensor
+
+
+class GAN(PretextTask):
+    """Tell real pictures from those of a generator that learns to fool, and how the real ones were turned
+    (Chen, Zhai, Ritter, Lucic, Houlsby, CVPR 2019).
+
+    Link: https://arxiv.org/abs/1811.11212 (rotation, SS-GAN), https://arxiv.org/abs/1511.06434 (DCGAN),
+    https://arxiv.org/abs/1704.00028 (WGAN-GP), https://arxiv.org/abs/1802.05957 (hinge)
+
+    Flow: image (N, 3, H, W) -> light random crop (N, 3, S, S); code z (N, Z) uniform in [-1, 1] -> linear to a
+    4 x 4 map -> up-convolutions -> picture (N, 3, S, S). Either -> encoder, which is the discriminator (N, D) ->
+    linear: one score, real or made, and four logits of the rotation. The players move in turn:
+
+    - `--task.objective dcgan`: cross entropy; the generator maximises log D of its pictures, which does not saturate
+      (Goodfellow et al. 2014; Radford, Metz, Chintala, ICLR 2016).
+    - `wgan_gp`: the critic's scores differ as much as its slope lets them, and the penalty 10 (|gradient| - 1)^2 at
+      points between real and made pictures holds the slope (Gulrajani et al., NIPS 2017). The generator moves in every
+      fifth step, always on new pictures, and Adam's betas are (0, 0.9); a step here is one of the critic.
+    - `hinge`: a margin on either side.
+    - A quarter of the batch is turned by all four multiples of 90 degrees. The discriminator learns the angle of real
+      pictures (weight 1), the generator to make pictures whose angle shows (weight 0.2). `--task.rotation 0
+      --task.generator-rotation 0` is the plain GAN.
+
+    To find what the generator still does wrong, the discriminator must know what real pictures look like. It forgets
+    what no longer tells them apart; the rotation, which never ceases to be a task, keeps it from that: on by default.
+
+    Held-out figures: "accuracy" is that of the rotation, or without it the share of pairs of a real and a made picture
+    in which the real one scores higher (chance 1/2; it says as much of the generator as of the discriminator).
+    "real_above_made" is that share in either case, "frechet" the distance between features of real and made pictures.
+
+    Shortcut: pixel values that no real picture has, or statistics of a batch that is all made, would give the generator
+    away without a look at what is shown; traces of resampling would give the rotation away. Guard: a hyperbolic tangent
+    keeps made pictures in the range of real ones; real and made pictures pass the encoder in batches of their own, so
+    batch normalisation takes their means away from both; crops are as wide as high on average, and rotation is exact.
+
+    Batch normalisation of the encoder: only real pictures enter the running statistics, which are those of the features
+    that are kept, and of held-out scores, whose losses are therefore not those of training. The penalty looks at the
+    encoder with these statistics, as with the batch's own ones a score has no gradient of its own; encoders without
+    batch normalisation (alexnet, vgg11, transformers) suit wgan_gp better.
+
+    Differences from the papers: the discriminator is the encoder of `--encoder` (ReLU, pooled features, no spectral
+    normalisation, where hinge and the rotation had it); codes are uniform for all objectives; the generator has half
+    the DCGAN's channels (`--task.width 1024` has them all), a 1 x 1 convolution more at the start and a 3 x 3 one at
+    the end; crops instead of whole pictures; the learning rate of both players warms up and falls by a cosine.
+    """
+
+    needs = frozenset({"image"})
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999))
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "discriminator": ("encoder", "head"),
+        "generator": ("generator",),
+    }
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        objective: Literal["dcgan", "wgan_gp", "hinge"] = "dcgan"
+        """The game: cross entropy that does not saturate, Wasserstein with gradient penalty, or hinge."""
+        rotation: float = 1.0
+        """Weight of the rotation of real pictures in the discriminator's loss; 0 turns it off."""
+        generator_rotation: float = 0.2
+        """Weight of the rotation of made pictures in the generator's loss; 0 turns it off."""
+        rotated: float = 0.25
+        """Share of the batch that is turned by all four angles."""
+        critic_steps: int = 0
+        """Steps of the discriminator for one of the generator; 0 takes the paper's: 5 for wgan_gp, else 1."""
+        penalty: float = 10.0
+        """Weight of the gradient penalty of wgan_gp."""
+        code: int = 100
+        """Length Z of the generator's codes."""
+        width: int = 512
+        """Channels of the generator's first map; they halve with every doubling of the side."""
+        min_scale: float = 0.5
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.objective not in ("dcgan", "wgan_gp", "hinge"):
+                raise ValueError(f"--task.objective must be dcgan, wgan_gp or hinge, got {self.objective!r}")
+            for name in ("rotation", "generator_rotation", "penalty", "critic_steps"):
+                if getattr(self, name) < 0:
+                    raise ValueError(f"--task.{name.replace('_', '-')} must be 0 or more, got {getattr(self, name)}")
+            if self.generator_rotation and not self.rotation:
+                raise ValueError(
+                    "--task.generator-rotation needs a discriminator that knows rotations; set it to 0 or raise "
+                    "--task.rotation"
+                )
+            for name in ("rotated", "min_scale"):
+                if not 0 < getattr(self, name) <= 1:
+                    raise ValueError(f"--task.{name.replace('_', '-')} must be in (0, 1], got {getattr(self, name)}")
+            if self.code < 1 or self.width < 1:
+                raise ValueError(f"--task.code and --task.width must be 1 or more, got {self.code} and {self.width}")
+
+    @classmethod
+    def recipe_for(cls, config: Config) -> Recipe:
+        """WGAN-GP's paper takes other betas, as momentum harms its critic."""
+        if config.objective == "wgan_gp":
+            return dataclasses.replace(cls.recipe, betas=(0.0, 0.9))
+        return cls.recipe
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = nn.Linear(encoder.num_features, 5 if config.rotation else 1)
+        self.generator = heads.Generator(config.code, side=size, width=config.width)
+
+    def chance(self, batch_size: int) -> float:
+        return 0.25 if self.config.rotation else 0.5
+
+    def turns(self, step: int) -> Sequence[str]:
+        """The discriminator in every step, the generator after `critic_steps` of them."""
+        every = self.config.critic_steps or (5 if self.config.objective == "wgan_gp" else 1)
+        return ("discriminator",) if (step + 1) % every else ("discriminator", "generator")
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example` of N real pictures and 2 N codes."""
+        assert batch.image is not None
+        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        codes, other_codes = uniform((2 * len(images), self.config.code), -1, 1, rng).chunk(2)
+        return Example(images, codes, other_codes, uniform((len(images),), 0, 1, rng))
+
+    def forward(self, example: Example, player: str = "discriminator") -> dict[str, Tensor]:
+        """Scores (N,) of "real" and "made" pictures, logits "angles" (4 R, 4) of R of them, "lengths" of gradients."""
+        if player == "generator":
+            with own_statistics(self.encoder):
+                return self._judge("made", self.generator(example.other_codes), self.config.generator_rotation > 0)
+        with torch.no_grad():
+            made = self.generator(example.codes)
+        prediction = self._judge("real", example.images, self.config.rotation > 0)
+        with own_statistics(self.encoder):
+            prediction |= self._judge("made", made, False)
+        if self.config.objective == "wgan_gp":
+            # Last, as the other passes would change the running statistics under the gradient's graph.
+            with running_statistics(self.encoder):
+                prediction["lengths"] = gradient_lengths(self._score, example.images, made, example.mix)
+        return prediction
+
+    def loss(self, prediction: dict[str, Tensor], example: Example, player: str = "discriminator") -> dict[str, Tensor]:
+        """The player's loss, and the figures of the class's docstring."""
+        c = self.config
+        if player == "generator":
+            loss = generator_loss(c.objective, prediction["made"])
+            if "angles" not in prediction:
+                return {"loss": loss}
+            right, cross_entropy = _rotation(prediction["angles"])
+            return {"loss": loss + c.generator_rotation * cross_entropy, "accuracy_of_made": right}
+        real, made = prediction["real"].float(), prediction["made"].float()
+        above = (real.detach()[:, None] > made.detach()).float().mean()
+        scalars = {"loss": discriminator_loss(c.objective, real, made), "accuracy": above, "real_above_made": above}
+        if "lengths" in prediction:
+            lengths = prediction["lengths"]
+            scalars["loss"] = scalars["loss"] + c.penalty * (lengths - 1).square().mean()
+            scalars["gradient_length"] = lengths.detach().mean()
+        if "angles" in prediction:
+            scalars["accuracy"], cross_entropy = _rotation(prediction["angles"])
+            scalars["loss"] = scalars["loss"] + c.rotation * cross_entropy
+        return scalars
+
+    @torch.no_grad()
+    def generate(self, example: Example) -> Tensor:
+        """Pictures (N, 3, S, S), normalised."""
+        pictures: Tensor = self.generator(example.codes)
+        return pictures
+
+    def show(self, example: Example, prediction: dict[str, Tensor], count: int) -> list[Shown]:
+        """A grid of real and one of made pictures; then pictures with their scores, real and made in turn."""
+        real, made = denormalise(example.images.float()), denormalise(self.generate(example))
+        shown = [grids(real, made)]
+        scores = {kind: prediction[kind].detach().float() for kind in ("real", "made")}
+        # A critic's scores have no zero: what lies above the middle seems real.
+        middle = float(torch.cat(list(scores.values())).mean()) if self.config.objective == "wgan_gp" else 0.0
+        for i in range(min(count, 2 * len(real)) - 1):
+            kind, pictures = (("real", real), ("made", made))[i % 2]
+            score = float(scores[kind][i // 2])
+            guess = "real" if score > middle else "made"
+            shown.append(Shown(inputs=[pictures[i // 2]], pseudo_label=kind, prediction=f"{guess} (score {score:.2f})"))
+        return shown
+
+    def _judge(self, name: str, pictures: Tensor, with_angles: bool) -> dict[str, Tensor]:
+        """Scores (N,) under `name`, and of the first R pictures under all angles the logits (4 R, 4), angle-major."""
+        n = len(pictures)
+        if not with_angles:
+            return {name: self._score(pictures)}
+        turned = all_rotations(pictures[: max(1, round(self.config.rotated * n))], [0, 1, 2, 3])
+        first = len(turned) // 4
+        rows = torch.cat([pictures, turned[first:]]).contiguous(memory_format=torch.channels_last)
+        outputs = self.head(self.encoder(rows))
+        return {name: outputs[:n, 0], "angles": torch.cat([outputs[:first], outputs[n:]])[:, 1:]}
+
+    def _score(self, pictures: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.encoder(pictures))[:, 0]
+        return scores
+
+
+def _rotation(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Accuracy and cross entropy of logits (4 R, 4), angle-major."""
+    angle = torch.arange(4, device=logits.device).repeat_interleave(len(logits) // 4)
+    return (logits.detach().argmax(1) == angle).float().mean(), F.cross_entropy(logits.float(), angle)

@@ -1,0 +1,315 @@
+"""Super-resolution."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.batch import Batch
+from selftaught.discriminators import Discriminator
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.weights import load_state_dict_into, read_state_dict
+from selftaught.heads import feature_map, map_shape
+from selftaught.losses import passing_as_real, telling_apart
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.fidelity import psnr, ssim
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+RATIO = 3 / 4
+"""Narrowest crop, width by height; the widest is its inverse."""
+BEST_PSNR = 50.0
+"""dB above which no one sees a difference; without a limit, a picture of one colour would outweigh all others."""
+
+
+@dataclass
+class Example:
+    """The pseudo-label is the picture as it was, at full resolution.
+
+    images: (N, 3, S, S) normalised, the low-resolution pictures enlarged by bicubic interpolation.
+    small: (N, 3, S / 4, S / 4) in [0, 1], the low-resolution pictures.
+    originals: (N, 3, S, S) in [0, 1].
+    """
+
+    images: Tensor
+    small: Tensor
+    originals: Tensor
+
+
+@dataclass
+class Prediction:
+    """What a player's turn needs: made pictures (N, 3, S, S), about [0, 1], and the discriminator's view of them.
+
+    made: always there. made_logits, real_logits: (N,), where there is a discriminator and the player needs them.
+    content: what the content network says of the pictures, and of the originals; only for the generator.
+    """
+
+    made: Tensor
+    made_logits: Tensor | None = None
+    real_logits: Tensor | None = None
+    content: tuple[Tensor, Tensor] | None = None
+
+
+class SuperResolution(PretextTask):
+    """Predict a picture from a copy with a quarter of its resolution (Ledig et al., CVPR 2017).
+
+    Link: https://arxiv.org/abs/1609.04802
+
+    Flow: crop (N, 3, S, S) -> low resolution (N, 3, S / 4, S / 4) -> bicubic enlargement (N, 3, S, S) -> encoder, maps
+    of all stages -> pixel-shuffle decoder (N, 3, S, S), added to the bicubic picture -> squared error with the crop +
+    0.006 x squared error of content features + 0.001 x adversarial loss (the paper's eq. 3-6, values in [-1, 1]).
+
+    What detail belongs where four pixels became one cannot be computed, only known: fur, leaves and bricks must be
+    recognised. SRGAN's generator and discriminator learn in turn; `--task.adversarial 0` leaves the discriminator
+    out, and together with no content file this is the paper's SRResNet, trained on the squared error alone.
+
+    The content network is a file that the user names, torchvision's weights of vgg19 (its last convolution after the
+    ReLU, the paper's VGG 5,4) or weights of the run's own encoder; without one, the discriminator's last map takes its
+    place. The file's weights are read without unpickling code, never learn and are a part of the checkpoint.
+
+    Shortcut: a crop that was itself enlarged has no detail, and bicubic interpolation is then right; and without a
+    filter before every fourth pixel is taken, the moire in the small picture tells the detail that is missing. Guard:
+    crops have at least as many stored pixels as S x S, where the stored picture has that many, and the reduction is
+    antialiased and rounded to 8 bits.
+
+    Differences from the paper: the encoder and its stages take the place of the 16 residual blocks; it sees the small
+    picture enlarged to S pixels, blurred but without block edges, so that it is an encoder for pictures of that side.
+    `--task.stages last` lets only the deepest map through. The squared error of pixels stays beside that of content,
+    which replaces it in the paper. The discriminator is DCGAN's with 4 x 4 convolutions. Both players have the same
+    learning rate, from the first step (the paper first trains the generator alone). PSNR and SSIM are of RGB instead
+    of luma, a picture counts with at most 50 dB; SSIM is of held-out data.
+    """
+
+    needs = frozenset({"image"})
+    metric = "psnr_gain"
+    recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "discriminator": ("discriminator",),
+        "generator": ("encoder", "head"),
+    }
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        factor: int = 4
+        """How many times fewer pixels along a side the small picture has."""
+        adversarial: float = 1e-3
+        """Weight of the adversarial loss; 0 trains without a discriminator."""
+        content: str = ""
+        """File with weights of torchvision's vgg19 or of the run's own encoder, which judge the content of pictures; \
+empty takes the discriminator's features."""
+        content_weight: float = 0.006
+        """Weight of the squared error of content features; 0 leaves it out."""
+        stages: Literal["all", "last"] = "all"
+        """Which maps of the encoder the decoder sees: all, or the last alone."""
+        width: int = 256
+        """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            if self.factor < 2:
+                raise ValueError(f"--task.factor must be 2 or more, got {self.factor}")
+            for name in ("adversarial", "content_weight"):
+                if getattr(self, name) < 0:
+                    flag = name.replace("_", "-")
+                    raise ValueError(f"--task.{flag} must be 0 or more, got {getattr(self, name)}")
+            if self.stages not in ("all", "last"):
+                raise ValueError(f"--task.stages must be all or last, got {self.stages!r}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        if size < 4 * config.factor:
+            raise ValueError(
+                f"task 'super_resolution' needs images of at least {4 * config.factor} x {4 * config.factor} pixels "
+                f"to reduce them by {config.factor}, got {size} x {size}; lower --task.factor or raise --size"
+            )
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.head = PixelShuffleDecoder(stage_shapes(encoder, size, config.stages), size, config.width)
+        self.discriminator = Discriminator(size) if config.adversarial else None
+        self.content = ContentNetwork(encoder, Path(config.content), size) if config.content else None
+        if self.discriminator is None:
+            self.players = {}  # type: ignore[misc]  # one optimisation, no turns
+
+    def chance(self, batch_size: int) -> float:
+        """Bicubic interpolation."""
+        return 0.0
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Image (N, 3, H, W) uint8 -> `Example`; a crop is only ever reduced, where the picture is large enough."""
+        assert batch.image is not None
+        height, width = batch.image.shape[-2:]
+        unenlarged = self.size**2 / RATIO / (height * width)
+        scale = (min(1.0, max(self.config.min_scale, unenlarged)), 1.0)
+        return self.reduce(random_resized_crop(batch.image, self.size, rng, scale=scale, ratio=(RATIO, 1 / RATIO)))
+
+    def reduce(self, originals: Tensor) -> Example:
+        """Pictures (N, 3, S, S) in [0, 1] -> what is left of them, as if the small ones had been stored."""
+        side = self.size // self.config.factor
+        small = F.interpolate(originals, size=(side, side), mode="bicubic", antialias=True)
+        small = small.clamp_(0, 1).mul_(255).round_().div_(255)
+        enlarged = F.interpolate(small, size=(self.size, self.size), mode="bicubic", align_corners=False)
+        return Example(normalise(enlarged.clamp_(0, 1)), small, originals)
+
+    def forward(self, example: Example, player: str = "generator") -> Prediction:
+        """Made pictures, and how the networks that judge them see them."""
+        if player == "discriminator":
+            assert self.discriminator is not None
+            with torch.no_grad():
+                made = self._make(example.images)
+            logits, real = self.discriminator(2 * made - 1), self.discriminator(2 * example.originals - 1)
+            return Prediction(made, logits, real)
+        made = self._make(example.images)
+        logits, content = None, None
+        if self.discriminator is not None:
+            features = self.discriminator.forward_features(2 * made - 1)
+            logits = self.discriminator.classify(features)
+            if self.content is None and self.config.content_weight:
+                with torch.no_grad():
+                    content = features, self.discriminator.forward_features(2 * example.originals - 1)
+        if self.content is not None and self.config.content_weight:
+            with torch.no_grad():
+                original = self.content(example.originals)
+            content = self.content(made), original
+        return Prediction(made, logits, content=content)
+
+    def loss(self, prediction: Prediction, example: Example, player: str = "generator") -> dict[str, Tensor]:
+        """The player's loss; of the generator also what it gains over bicubic interpolation, in dB."""
+        if player == "discriminator":
+            assert prediction.real_logits is not None
+            assert prediction.made_logits is not None
+            loss, accuracy = telling_apart(prediction.real_logits, prediction.made_logits)
+            return {"loss": loss, "discriminator_accuracy": accuracy}
+        # Values in [-1, 1] differ by twice as much as in [0, 1].
+        pixel = 4 * F.mse_loss(prediction.made.float(), example.originals)
+        scalars = {"loss": pixel, "pixel": pixel.detach()}
+        if prediction.content is not None:
+            seen, wanted = prediction.content
+            content = F.mse_loss(seen.float(), wanted.float())
+            scalars["loss"] = scalars["loss"] + self.config.content_weight * content
+            scalars["content"] = content.detach()
+        if prediction.made_logits is not None:
+            adversarial = passing_as_real(prediction.made_logits)
+            scalars["loss"] = scalars["loss"] + self.config.adversarial * adversarial
+            scalars["adversarial"] = adversarial.detach()
+        return scalars | self.fidelity(prediction.made, example)
+
+    @torch.no_grad()
+    def fidelity(self, made: Tensor, example: Example) -> dict[str, Tensor]:
+        """PSNR (dB) and its gain over bicubic interpolation, means over pictures; SSIM of both on held-out data."""
+        made, bicubic = made.float().clamp(0, 1), denormalise(example.images)
+        reached = psnr(made, example.originals).clamp(max=BEST_PSNR)
+        trivial = psnr(bicubic, example.originals).clamp(max=BEST_PSNR)
+        found = {"psnr": reached.mean(), "psnr_gain": (reached - trivial).mean()}
+        if not self.training:
+            found["ssim"] = ssim(made, example.originals).mean()
+            found["ssim_bicubic"] = ssim(bicubic, example.originals).mean()
+        return found
+
+    def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
+        """The small picture, its bicubic enlargement, the original and what was made."""
+        bicubic, made = denormalise(example.images), prediction.made.detach().float().clamp(0, 1)
+        return [
+            Shown(inputs=[example.small[i], bicubic[i]], pseudo_label=example.originals[i], prediction=made[i])
+            for i in range(min(count, len(made)))
+        ]
+
+    def _make(self, images: Tensor) -> Tensor:
+        if self.config.stages == "all":
+            stages = list(self.encoder.forward_stages(images).values())
+        else:
+            stages = [self.encoder.forward_features(images)]
+        residual: Tensor = self.head([feature_map(stage) for stage in stages])
+        return denormalise(images) + residual.float()
+
+
+class PixelShuffleDecoder(nn.Module):
+    """Sub-pixel convolutions (Shi et al., CVPR 2016) that double the side until the picture's is reached.
+
+    Its sides are the picture's, halved (and rounded up) as long as none is below the deepest map's. Every map enters
+    by a 1 x 1 convolution at the lowest side that is not below its own.
+
+    Maps (N, C, h, h), the deepest last -> (N, 3, side, side), almost zero with fresh weights.
+    """
+
+    def __init__(self, shapes: list[tuple[int, int]], side: int, width: int) -> None:
+        super().__init__()
+        sides = [side]
+        while sides[-1] > 1 and -(-sides[-1] // 2) >= shapes[-1][1]:
+            sides.append(-(-sides[-1] // 2))
+        self.sides = sides[::-1]
+        widths = [max(32, width >> i) for i in range(len(sides))]
+        self.levels = [next((i for i, s in enumerate(self.sides) if s >= own), len(sides) - 1) for _, own in shapes]
+        self.enter = nn.ModuleList(
+            nn.Conv2d(channels, widths[level], 1) for (channels, _), level in zip(shapes, self.levels, strict=True)
+        )
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2), nn.PReLU(after))
+            for before, after in itertools.pairwise(widths)
+        )
+        self.picture = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        nn.init.normal_(self.picture.weight, std=1e-3)
+        assert self.picture.bias is not None
+        nn.init.zeros_(self.picture.bias)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        x: Tensor | None = None
+        for level, side in enumerate(self.sides):
+            if x is not None:
+                x = self.ups[level - 1](x)[..., :side, :side]
+            for own, enter, features in zip(self.levels, self.enter, maps, strict=True):
+                if own == level:
+                    entered = enter(features)
+                    if entered.shape[-1] != side:
+                        entered = F.interpolate(entered, size=(side, side), mode="bilinear", align_corners=False)
+                    x = entered if x is None else x + entered
+        residual: Tensor = self.picture(x)
+        return residual
+
+
+class ContentNetwork(nn.Module):
+    """A network with weights from a file that never learns: pictures (N, 3, S, S) in [0, 1] -> its last map."""
+
+    def __init__(self, encoder: Encoder, path: Path, size: int) -> None:
+        super().__init__()
+        try:
+            # Only VGG-19 has its sixteenth convolution there.
+            is_vgg19 = getattr(read_state_dict(path).get("features.34.weight"), "ndim", 0) == 4
+            self.network = build_encoder("vgg19", size=size, stem="standard") if is_vgg19 else copy.deepcopy(encoder)
+            load_state_dict_into(self.network, path)
+        except ValueError as error:
+            raise ValueError(f"--task.content: {error}; it takes torchvision's vgg19 or {encoder.name}") from None
+        self.requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Always as on held-out data: what it says of a picture must not change with the batch."""
+        return super().train(False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return feature_map(self.network.forward_features(normalise(pictures)))
+
+
+@torch.no_grad()
+def stage_shapes(encoder: Encoder, size: int, stages: str) -> list[tuple[int, int]]:
+    """Channels and side of every map that the decoder sees, for pictures of side `size`."""
+    if stages == "last":
+        return [map_shape(encoder, size)]
+    mode = encoder.training
+    device = next(encoder.parameters()).device
+    found = encoder.eval().forward_stages(torch.zeros(1, 3, size, size, device=device))
+    encoder.train(mode)
+    maps = [feature_map(features) for features in found.values()]
+    return [(features.shape[1], features.shape[2]) for features in maps]

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from selftaught.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.ops.colour import denormalise
+from selftaught.ops.fidelity import psnr
+from selftaught.optim import build_optimizer
+from selftaught.players import only_parameters_of, scalars_of
+from selftaught.randomness import generator
+from selftaught.tasks.generation.bigan import BiGAN
+
+
+def task(encoder: Encoder, size: int = 16, **settings: Any) -> BiGAN:
+    torch.manual_seed(0)
+    small = {"width": 16, "code": 4, "discriminator_width": 8, "hidden": 16}
+    return BiGAN(encoder, BiGAN.Config(**{**small, **settings}), size)
+
+
+def batch(n: int = 8, side: int = 24, name: str = "images") -> Batch:
+    images = torch.randint(0, 256, (n, 3, side, side), generator=generator(name), dtype=torch.uint8)
+    return Batch(index=torch.arange(n), image=images)
+
+
+def flat(n: int, name: str) -> Batch:
+    """Pictures of one colour each, so three numbers say all."""
+    colours = torch.randint(0, 256, (n, 3, 1, 1), generator=generator(name), dtype=torch.uint8)
+    return Batch(index=torch.arange(n), image=colours.expand(n, 3, 12, 12).contiguous())
+
+
+def test_losses_are_the_papers_for_both_kinds_of_pairs(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder()).eval()
+    example = model.pseudo_label(batch(), generator(0))
+    discriminator, opponents = 0.0, 0.0
+    for i in range(8):
+        x, z = example.images[i : i + 1], example.codes[i : i + 1]
+        of_x = 1 / (1 + math.exp(-float(model.discriminator(x, model.to_code(model.encoder(x))).detach())))
+        of_z = 1 / (1 + math.exp(-float(model.discriminator(model.generator(z), z).detach())))
+        discriminator += -(math.log(of_x) + math.log(1 - of_z)) / 8
+        opponents += -(math.log(1 - of_x) + math.log(of_z)) / 8
+    for player, expected in (("discriminator", discriminator), ("generator", opponents)):
+        loss = model.loss(model(example, player), example, player)["loss"]
+        assert float(loss.detach()) == pytest.approx(expected, rel=1e-4), player
+
+
+def test_held_out_figures_equal_loops(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder()).eval()
+    example = model.pseudo_label(batch(), generator(0))
+    with torch.no_grad():
+        figures = model.loss(model(example), example)
+        recoded = model.to_code(model.encoder(model.generator(example.codes)))
+        rebuilt = denormalise(model.generator(model.to_code(model.encoder(example.images))))
+    found, true = ((c - c.mean(0)).tolist() for c in (recoded, example.codes))
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        dot = sum(x * y for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+    right = sum(max(range(8), key=lambda j: cosine(found[i], true[j])) == i for i in range(8))
+    assert float(figures["accuracy"]) == pytest.approx(right / 8)
+    assert float(figures["code_correlation"]) == pytest.approx(
+        cosine(list(chain(*found)), list(chain(*true))), rel=1e-4
+    )
+    pictures = denormalise(example.images)
+    gain = 0.0
+    for x, again in zip(pictures, rebuilt, strict=True):
+        colour = x.mean((1, 2))[:, None, None].expand_as(x)
+        gain += float(psnr(again[None], x[None]) - psnr(colour[None], x[None])) / 8
+    assert float(figures["psnr_gain"]) == pytest.approx(gain, rel=1e-3)
+    assert 0 <= float(figures["found"]) <= 1
+    assert model.chance(8) == 1 / 8
+
+
+def test_pseudo_label_is_a_function_of_the_generator(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder())
+    first, again, other = (model.pseudo_label(batch(), generator(seed)) for seed in (0, 0, 1))
+    for name, value in vars(first).items():
+        assert torch.equal(value, vars(again)[name])
+        assert not torch.equal(value, vars(other)[name])
+    assert first.codes.abs().max() <= 1
+
+
+def test_guard_one_kind_of_pairs_says_nothing_of_the_other(tiny_encoder: Callable[[], Encoder]) -> None:
+    """In training, with statistics of the batch, scores of real pairs stay the same beside other generated ones."""
+    scores, memories = [], []
+    for seed in (0, 1):
+        model = task(tiny_encoder())
+        example = model.pseudo_label(batch(), generator(0))
+        example.codes = torch.rand(8, 4, generator=generator(seed))
+        scores.append(model(example, "discriminator")["real"])
+        memories.append(torch.cat([b.flatten().float() for b in model.encoder.buffers()]))
+    assert torch.equal(*scores)
+    assert torch.equal(*memories)
+
+
+def test_every_parameter_learns_in_its_players_turn(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder())
+    example = model.pseudo_label(batch(), generator(0))
+    for player, names in model.players.items():
+        with only_parameters_of(player, model):
+            scalars_of(model, model, example, player)["loss"].backward()
+        for name, parameter in model.named_parameters():
+            is_own = name.split(".")[0] in names
+            assert (parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)) == is_own, (player, name)
+        model.zero_grad()
+
+
+def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable[[], Encoder]) -> None:
+    """No loss compares codes or pixels, yet of pictures of one colour the encoder finds the code."""
+    model = task(tiny_encoder(), 8, code=3, width=32, discriminator_width=16, hidden=64)
+    optimizer = build_optimizer(model, "adamw", 2e-3, 0.0, (0.5, 0.999))
+    test = model.pseudo_label(flat(256, "test"), generator("test"))
+    correlations = []
+    for step in range(400):
+        example = model.pseudo_label(flat(32, f"batch {step}"), generator("train", step))
+        for player in model.turns(step):
+            with only_parameters_of(player, model):
+                scalars_of(model, model, example, player)["loss"].backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        if step % 50 == 49:
+            model.eval()
+            with torch.no_grad():
+                correlations.append(float(model.loss(model(test), test)["code_correlation"]))
+            model.train()
+    # The game goes up and down; untrained the correlation is that of a random map, here below 0.
+    assert sum(correlations[-4:]) / 4 > 0.25, correlations
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"--task.discriminator-width must be 1 or more, got 0"):
+        BiGAN.Config(discriminator_width=0)
+    with pytest.raises(ValueError, match=r"--task.min-scale must be in \(0, 1\], got 2"):
+        BiGAN.Config(min_scale=2)
+
+
+def test_show_gives_grids_and_pictures_made_again(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder()).eval()
+    example = model.pseudo_label(batch(), generator(0))
+    prediction = model(example)
+    shown = model.show(example, prediction, 8)
+    assert len(shown) == 8
+    assert isinstance(shown[0].prediction, Tensor)
+    assert shown[0].prediction.shape == shown[0].inputs[0].shape
+    assert isinstance(shown[3].prediction, Tensor)
+    assert torch.equal(shown[3].prediction, denormalise(prediction["rebuilt"])[2])
+    assert torch.equal(shown[3].inputs[0], denormalise(example.images)[2])
