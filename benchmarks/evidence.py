@@ -104,6 +104,9 @@ SETTINGS = {
 }
 
 
+FIGURES = ("value", "stage", "stages", "random", "chance", "train_samples", "test_samples")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names of settings, with commas")
@@ -137,10 +140,8 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
     labelled = str(SHARED / (setting.labelled or setting.data))
     for fraction in setting.fractions:
         probe = "linear" if fraction == 1 else f"linear {fraction:g}"
-        row[probe] = selftaught(
-            "evaluate", str(out), labelled, "--probe", "linear", "--fraction", str(fraction), *setting.evaluate
-        )
-    row["knn"] = selftaught("evaluate", str(out), labelled, "--probe", "knn", *setting.evaluate)
+        row[probe] = probed(out, labelled, "linear", "--fraction", str(fraction), *setting.evaluate)
+    row["knn"] = probed(out, labelled, "knn", *setting.evaluate)
     kept = rows()
     kept[key] = row
     path = RESULTS / "evidence.json"
@@ -148,6 +149,12 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
     temporary.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
     temporary.replace(path)
     write_tables()
+
+
+def probed(run: Path, labelled: str, probe: str, *flags: str) -> dict[str, Any]:
+    """The figures of one probe, without the paths of the machine it ran on."""
+    found = selftaught("evaluate", str(run), labelled, "--probe", probe, *flags)
+    return {name: found[name] for name in FIGURES}
 
 
 def selftaught(*words: str) -> dict[str, Any]:
@@ -179,8 +186,8 @@ def write_tables() -> None:
         found = {task: [v for k, v in known.items() if k.startswith(f"{name}/{task}/")] for task in setting.tasks}
         if not any(found.values()):
             continue
-        probed = f" Probes read {setting.labelled}." if setting.labelled else ""
-        lines += [f"## {name}", "", f"Shared flags: `{setting.flags}`.{probed}", ""]
+        where = f" Probes read {setting.labelled}." if setting.labelled else ""
+        lines += [f"## {name}", "", f"Shared flags: `{setting.flags}`.{where}", ""]
         lines += table({task: cells for task, cells in found.items() if cells})
         lines += ["", *textwrap.wrap(setting.reading, 120), ""]
     (RESULTS / "evidence.md").write_text("\n".join(lines))
