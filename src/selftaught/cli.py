@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; 0, or 2 after an error that one line explains, or 130 when interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # Lightning's notes on devices and precision would stand before the one line that an error is.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     launch.prepare(is_computing=bool({*words[:1]} & {*COMPUTING}) and "--help" not in words)
     try:
         return _run(words)
