@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
