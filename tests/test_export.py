@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
-from selftaught.export import export_encoder, load_state_dict_into
+from selftaught.encoders.weights import load_state_dict_into
+from selftaught.export import export_encoder
 
 VIT = "timm:vit_tiny_patch16_224"
 MODULE = importlib.import_module("selftaught.export")  # `selftaught.export` itself is the public function

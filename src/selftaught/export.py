@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from selftaught.atomic import written_whole
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.encoders.weights import load_state_dict_into as load_state_dict_into
 from selftaught.encoders.weights import network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
