@@ -259,6 +259,15 @@ def test_out_may_be_a_file_or_a_folder(tmp_path: Path, run_folder: Folder) -> No
     assert [p.name for p in (tmp_path / "pages").iterdir()] == ["report.html"], "no unfinished file is left"
 
 
+def test_pseudo_labels_made_anew_have_their_curves(tmp_path: Path, run_folder: Folder) -> None:
+    folder = run_folder(tmp_path / "run", task="clustering")
+    (folder / "refresh.csv").write_text("step,clusters,nmi_before\n1,100,0.0\n401,98,0.41\n")
+    html = write_report(folder).read_text(encoding="utf-8")
+    assert "Nmi before" in html
+    assert "1 when nothing changes any more" in html
+    assert '"y":[100.0,98.0]' in html
+
+
 def test_a_broken_picture_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
     (run / "pictures" / "kernels.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")

@@ -15,6 +15,11 @@ COLOURS = 8
 """style.css has --c1 to --c8."""
 MOST_POINTS = 600
 """Longer curves are drawn as the means of this many equal parts."""
+REFRESHED = {
+    "nmi_before": "Normalised mutual information with the pseudo-labels before; 1 when nothing changes any more.",
+    "nmi_labels": "Normalised mutual information with the labels of the data; nothing learns from them.",
+}
+"""How to read figures of refresh.csv."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 _DASHES = ("solid", "dash", "dot")
 
@@ -94,6 +99,7 @@ def run_curves(run: Run) -> list[Figure]:
     known = {"step", "epoch", "loss", "lr", metric, *LABEL_FREE}
     others = [name for name in {**run.metrics, **run.heldout} if name not in known]
     figures += [_scalar(run, name, sentence(_words(name)), None) for name in others]
+    figures += [_refreshed(run, name) for name in run.refresh if name != "step"]
     if "lr" in run.metrics:
         figures.append(_scalar(run, "lr", "Learning rate", None))
     return [figure for figure in figures if figure.lines]
@@ -157,6 +163,13 @@ def _scalar(run: Run, name: str, title: str, reference: float | None) -> Figure:
         lines.append(Line(name="held-out", x=held_x, y=_scaled(name, held_y), colour="--c2", symbol="circle"))
     lines += _reference(name, reference, [*x, *held_x])
     return Figure(title=title, lines=lines, note=note, y_title=_unit(name), x_title="step")
+
+
+def _refreshed(run: Run, name: str) -> Figure:
+    x, y = _points(run.refresh, name)
+    lines = [Line(name=_words(name), x=x, y=y, colour="--c3", symbol="circle")] if y else []
+    note = REFRESHED.get(name, "Each time the pseudo-labels were made anew.")
+    return Figure(title=sentence(_words(name)), lines=lines, note=note, x_title="step")
 
 
 def _reference(metric: str, chance: float | None, x: Sequence[float]) -> list[Line]:

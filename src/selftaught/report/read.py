@@ -51,6 +51,8 @@ class Run:
     summary: Json
     metrics: Columns
     heldout: Columns
+    refresh: Columns
+    """What the task said of its pseudo-labels each time they were made anew."""
     speed: Columns
     skipped: tuple[tuple[str, str], ...]
     pictures: Pictures | None
@@ -116,6 +118,7 @@ def read_run(folder: Path) -> Run:
         summary=_json(folder / "summary.json"),
         metrics=_columns(folder / "metrics.csv"),
         heldout=_columns(folder / "heldout.csv"),
+        refresh=_columns(folder / "refresh.csv"),
         speed=_columns(folder / "speed.csv"),
         skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
         pictures=_pictures(folder / "pictures"),

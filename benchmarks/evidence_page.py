@@ -1,0 +1,133 @@
+"""The page and the plot of `evidence.py`, from docs/results/evidence.json alone."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from evidence_settings import SETTINGS
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+REFERENCES = ("supervised",)
+"""Rows that are no pretext task."""
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Task -> its rows, one a seed."""
+
+
+def read_rows() -> dict[str, Any]:
+    """Every row measured so far, by "setting/task/seed"."""
+    path = RESULTS / "evidence.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def rows_of(setting: str) -> Rows:
+    """The rows of one setting by task."""
+    found: Rows = {}
+    for key, row in read_rows().items():
+        name, task, _ = key.split("/")
+        if name == setting:
+            found.setdefault(task, []).append(row)
+    return found
+
+
+def write_page() -> None:
+    """docs/results/evidence.md and evidence.svg; means over seeds, with the half-range behind ±."""
+    lines = [
+        "# Evidence",
+        "",
+        "Made by `python benchmarks/evidence.py`; all numbers are in evidence.json. Accuracies in percent, mean",
+        "over seeds, half the range behind ±. Random weights and supervised training are read by the same probes.",
+        "Tasks in the order of their best stage. Baseline: what the pretext metric is without any knowledge.",
+        "",
+    ]
+    for name, setting in SETTINGS.items():
+        found = {task: rows for task, rows in rows_of(name).items() if task in setting.tasks}
+        if not found:
+            continue
+        where = f" Probes read {setting.labelled}." if setting.labelled else ""
+        lines += [f"## {name}", "", f"Shared flags: `{setting.flags}`.{where}", ""]
+        if name == "cifar10":
+            draw(found, RESULTS / "evidence.svg")
+            lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
+        lines += [*table(found), "", *textwrap.wrap(setting.reading, 120), ""]
+        own = [f"- {task}: `{' '.join(flags)}`" for task, flags in setting.tasks.items() if flags and task in found]
+        lines += ["Flags of single tasks:", "", *own, ""] if own else []
+    (RESULTS / "evidence.md").write_text("\n".join(lines))
+
+
+def table(found: Rows) -> list[str]:
+    """One line a task, the best first; random weights and supervised training stand where they belong."""
+    first = next(iter(found.values()))
+    stages = list(first[0]["linear"]["stages"])
+    probes: list[str] = [p for p in ("linear 0.01", "knn") if p in first[0]]
+    head = ["task", "seeds", "pretext", "baseline", *stages, "best stage", *probes, "images/s", "peak MB"]
+    lines = {
+        "random weights": ["random weights", str(len(first)), "", "", *random_cells(first, stages, probes), "", ""]
+    }
+    value = {"random weights": mean([row["linear"]["random"]["value"] for row in first])}
+    for task, runs in found.items():
+        value[task] = mean([row["linear"]["value"] for row in runs])
+        line = [task, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]
+        line += [spread([row["linear"]["stages"][stage] for row in runs]) for stage in stages]
+        line += [spread([row[p]["value"] for row in runs]) for p in ("linear", *probes)]
+        speeds, memory = ([row[k] for row in runs if k in row] for k in ("images_per_second", "peak_memory_mb"))
+        lines[task] = [*line, f"{mean(speeds):.0f}" if speeds else "", f"{max(memory)}" if memory else ""]
+    return markdown(head, [lines[name] for name in sorted(lines, key=lambda name: -value[name])])
+
+
+def random_cells(runs: list[dict[str, Any]], stages: list[str], probes: list[str]) -> list[str]:
+    """Of random weights: each stage, the best one, the other probes."""
+    cells = [spread([row["linear"]["random"]["stages"][stage] for row in runs]) for stage in stages]
+    return [*cells, *(spread([row[p]["random"]["value"] for row in runs]) for p in ("linear", *probes))]
+
+
+def pretext(runs: list[dict[str, Any]]) -> str:
+    """The held-out pretext metric and its name."""
+    return f"{runs[0]['pretext']['metric']} {spread([row['pretext']['value'] for row in runs], 3)}"
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """The mean, and half the range where there are several."""
+    half = (max(values) - min(values)) / 2
+    return f"{mean(values):.{digits}f}" + (f" ± {half:.{digits}f}" if len(values) > 1 else "")
+
+
+def markdown(head: list[str], body: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body)]
+
+
+def draw(found: Rows, path: Path) -> None:
+    """Best stage (full) and k-NN (hollow) of every task, each seed a point; random weights as bands."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same numbers give the same file.
+    matplotlib.rcParams.update({"svg.hashsalt": "evidence", "font.size": 9})
+    from matplotlib import pyplot
+
+    tasks = sorted(found, key=lambda task: mean([row["linear"]["value"] for row in found[task]]))
+    figure, axes = pyplot.subplots(figsize=(8, 0.3 * len(tasks) + 1.2), layout="constrained")
+    every = [row for rows in found.values() for row in rows]
+    for probe, colour, words in (("linear", "tab:blue", "best stage, linear"), ("knn", "tab:orange", "k-NN")):
+        random = [row[probe]["random"]["value"] for row in every]
+        axes.axvspan(min(random), max(random), color=colour, alpha=0.2, lw=0, label=f"random weights, {words}")
+        points = [(row[probe]["value"], place) for place, task in enumerate(tasks) for row in found[task]]
+        x, y = zip(*points, strict=True)
+        face = colour if probe == "linear" else "none"
+        axes.scatter(x, y, s=28, facecolors=face, edgecolors=colour, label=words, zorder=3)
+    names = [f"{task} (labels)" if task in REFERENCES else task for task in tasks]
+    axes.set_yticks(range(len(tasks)), names)
+    axes.set_xlabel("top-1 accuracy, %")
+    axes.grid(axis="y", lw=0.4, alpha=0.5)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
