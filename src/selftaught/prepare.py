@@ -25,6 +25,7 @@ from selftaught.players import only_parameters_of, scalars_of
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import refresh, steps_between
+from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.store import Samples, open_samples
@@ -186,7 +187,9 @@ def build_task(config: RunConfig, num_classes: int) -> PretextTask:
             f"task {config.task!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
-    return task_class(encoder, task_class.Config(**settings), config.size)
+    task = task_class(encoder, task_class.Config(**settings), config.size)
+    trim_kernels(task)
+    return task
 
 
 def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, spent: float) -> RunConfig:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from selftaught.small_maps import TrimmedConv2d, TrimmedConvTranspose2d, trim_kernels
+
+PLAIN = [(3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 3), (4, 2, 1), (1, 1, 0), (3, 1, 0), (11, 4, 2)]
+
+
+@pytest.mark.parametrize("side", [(1, 1), (2, 2), (3, 3), (1, 4), (5, 2), (9, 9)])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), PLAIN)
+def test_the_same_result_and_gradient(kernel: int, stride: int, padding: int, side: tuple[int, int]) -> None:
+    for make, groups in ((nn.Conv2d, 1), (nn.Conv2d, 2), (nn.ConvTranspose2d, 1), (nn.ConvTranspose2d, 2)):
+        torch.manual_seed(0)
+        plain = make(4, 6, kernel, stride=stride, padding=padding, groups=groups)
+        if make is nn.Conv2d and min(side) + 2 * padding < kernel:
+            continue
+        if make is nn.ConvTranspose2d and min((n - 1) * stride - 2 * padding + kernel for n in side) < 1:
+            continue
+        trimmed = copy.deepcopy(plain)
+        trim_kernels(trimmed)
+        assert type(trimmed) in (TrimmedConv2d, TrimmedConvTranspose2d)
+        x = torch.randn(3, 4, *side)
+        wanted, got = plain(x), trimmed(x)
+        torch.testing.assert_close(got, wanted)
+        pull = torch.randn_like(wanted)
+        (wanted * pull).sum().backward()
+        (got * pull).sum().backward()
+        torch.testing.assert_close(trimmed.weight.grad, plain.weight.grad)
+
+
+def test_what_only_meets_padding_is_not_computed() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1))
+    trim_kernels(network)
+    with torch.no_grad():
+        for layer in network:
+            assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+            kept = layer.weight[:, :, 1:-1, 1:-1].clone()
+            layer.weight.fill_(float("nan"))[:, :, 1:-1, 1:-1] = kept
+    made = network(torch.randn(5, 2, 1, 1))
+    assert made.shape == (5, 3, 2, 2)
+    assert bool(made.isfinite().all())
+    made.sum().backward()
+    for layer in network:
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+        assert layer.weight.grad is not None
+        assert bool(layer.weight.grad.isfinite().all())
+
+
+def test_names_of_the_weights_stay() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    names = list(network.state_dict())
+    trim_kernels(network)
+    assert list(network.state_dict()) == names
