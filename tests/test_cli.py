@@ -114,14 +114,14 @@ def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compare_takes_a_combination_beside_its_parts() -> None:
-    options = cli._task_options(flags.read_verb(verbs.compare), ["--tasks", "rotation,simclr+rotation"])
+    options = cli.further_options(flags.read_verb(verbs.compare), ["--tasks", "rotation,simclr+rotation"])["task"]
     assert {"angles", "rotation.angles", "simclr.temperature", "weights"} <= {option.name for option in options}
 
 
 def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--tasks", "simclr,rotation", "--task.angles=2"]
     verb = flags.read_verb(verbs.compare)
-    options = cli._task_options(verb, words)
+    options = cli.further_options(verb, words)["task"]
     assert {"angles", "temperature"} <= {option.name for option in options}
 
 
@@ -144,7 +144,7 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
         ("pretrain photos --out run --task simclr+rotation --task.angles 2", "did you mean --task.rotation.angles"),
         ("pretrain photos --out run --task simclr+rotation --task.rotation.angles 3", "--task.rotation.angles must be"),
         ("pretrain photos --out run --task gan+rotation", "gan cannot be combined with other tasks"),
-        ("evaluate run data --probe liner", "--probe must be one of linear, knn, got 'liner'; did you mean linear?"),
+        ("evaluate run data --probe liner", "unknown probe 'liner'; did you mean linear?"),
         ("compare photos --tasks rotation,simcrl --out c", "unknown task 'simcrl'; did you mean simclr?"),
         ("export run --out x --format onx", "did you mean onnx?"),
     ],

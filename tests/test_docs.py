@@ -41,7 +41,7 @@ def test_commands_in_the_docs_are_commands(page: Path) -> None:
         if "./upside_down.py" in words:
             words[words.index("./upside_down.py")] = "rotation"
         verb = flags.read_verb(getattr(verbs, words[0]))
-        parser = flags.make_parser(verb, cli._task_options(verb, words), note="")
+        parser = flags.make_parser(verb, cli.further_options(verb, words), note="")
         parsed, extra = parser.parse_known_args(words[1:])
         assert not extra, words
         flags.read_values((*verb.positional, *verb.flags, *verb.settings), parsed)

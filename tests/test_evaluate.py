@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,8 +15,10 @@ from PIL import Image
 from selftaught.compare import compare_tasks
 from selftaught.config import RunConfig
 from selftaught.embed import embed_data, search_data
-from selftaught.evaluate import balanced_rows, evaluate_run
+from selftaught.evaluate import evaluate_encoder
+from selftaught.labelled import balanced_rows
 from selftaught.sources.synthetic import draw
+from selftaught.subject import open_subject
 from selftaught.train import train
 
 DATA = "synthetic:N=200,side=32"
@@ -32,13 +35,17 @@ CONFIG = RunConfig(
 )
 
 
+def evaluate_run(run: Path, data: str, **settings: Any) -> dict[str, Any]:
+    return evaluate_encoder(open_subject(run), data, **settings)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(dataclasses.replace(CONFIG, out=str(tmp_path_factory.mktemp("runs") / "run")))
 
 
 def test_linear_names_every_stage_beside_random_weights(run: Path) -> None:
-    result = evaluate_run(run, DATA, dims=200)
+    result = evaluate_run(run, DATA, settings={"dims": 200})
     assert list(result["stages"]) == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert list(result["random"]["stages"]) == list(result["stages"])
     assert result["value"] == max(result["stages"].values()) == result["stages"][result["stage"]]
@@ -63,10 +70,10 @@ def test_fraction_is_balanced_and_seeded(run: Path) -> None:
     assert (labels[rows] == 1).sum() == 2
     assert np.array_equal(rows, balanced_rows(labels, 0.2, None, seed=0))
     assert not np.array_equal(rows, balanced_rows(labels, 0.2, None, seed=1))
-    result = evaluate_run(run, DATA, probe="knn", fraction=0.1)
+    result = evaluate_run(run, DATA, probe="knn", fractions=[0.1])
     assert result["train_samples"] < 30
     with pytest.raises(ValueError, match=r"--fraction must be in \(0, 1\], got 0"):
-        evaluate_run(run, DATA, fraction=0)
+        evaluate_run(run, DATA, fractions=[0])
 
 
 def test_supervised_is_trained_at_the_same_budget(run: Path) -> None:

@@ -17,7 +17,7 @@ TASKS = [path for path in sorted((PACKAGE / "tasks").rglob("*.py")) if path.name
 HEAVY = {"torch", "torchvision", "timm", "lightning_fabric", "numpy", "cv2", "av", "plotly", "pyarrow", "rich"}
 TORCHLESS = (
     *("__init__", "__main__", "batch", "catalogue", "cli", "config", "flags"),
-    *("launch", "names", "printing", "settings", "verbs"),
+    *("launch", "names", "printing", "probe_catalogue", "settings", "verbs"),
 )
 
 # part of the package -> what it must not import from the package, at any level of a file

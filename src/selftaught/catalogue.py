@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -112,14 +113,19 @@ def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
 
     Values may be text from the command line or plain values from Python or JSON.
     """
-    options = {option.name: option for option in info.options}
+    return settings_of(f"task {info.name!r}", info.options, given, prefix="task.")
+
+
+def settings_of(whose: str, known: Sequence[Option], given: dict[str, Any], *, prefix: str) -> dict[str, Any]:
+    """Complete settings from those given; an error says whose they are and names the flag."""
+    options = {option.name: option for option in known}
     for name in given:
         if not options:
-            raise ValueError(f"task {info.name!r} has no settings, got {task_flag(name)}")
+            raise ValueError(f"{whose} has no settings, got {flag_of(prefix + name)}")
         if name not in options:
-            raise ValueError(unknown_name(f"setting of task {info.name!r}", name, list(options)))
+            raise ValueError(unknown_name(f"setting of {whose}", name, list(options)))
     settings = {name: option.default for name, option in options.items() if option.has_default}
-    return settings | {name: typed(options[name], value, flag=task_flag(name)) for name, value in given.items()}
+    return settings | {name: typed(options[name], value, flag=flag_of(prefix + name)) for name, value in given.items()}
 
 
 def task_flag(setting: str) -> str:
@@ -146,9 +152,9 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         needs=needs,
         paper=papers[0][1] if papers else "",
         year=int(papers[0][2]) if papers else None,
-        summary=_summary(docs[0]) if docs else "",
+        summary=first_sentence(docs[0]) if docs else "",
         description="\n\n".join(text for text in reversed(docs) if "\n" in text or text is docs[0]),
-        options=read_options(_nested(classes[0], "Config")),
+        options=read_options(nested_class(classes[0], "Config")),
         path=path,
         class_name=classes[0].name,
         alone=_alone(classes[0], needs),
@@ -236,19 +242,27 @@ def _is_task(node: ast.ClassDef) -> bool:
     return "PretextTask" in names
 
 
-def _nested(node: ast.ClassDef, name: str) -> ast.ClassDef | None:
+def nested_class(node: ast.ClassDef, name: str) -> ast.ClassDef | None:
+    """The class of that name inside another one."""
     return next((n for n in node.body if isinstance(n, ast.ClassDef) and n.name == name), None)
 
 
-def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
+def read_needs(node: ast.ClassDef) -> tuple[str, ...] | None:
+    """The words of a class's line `needs = ...`; None where it has none."""
     for line in node.body:
         if isinstance(line, ast.Assign | ast.AnnAssign) and "needs" in _assigned(line):
             strings = [n.value for n in ast.walk(cast(ast.expr, line.value)) if isinstance(n, ast.Constant)]
             return tuple(sorted(str(s) for s in strings))
+    return None
+
+
+def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
+    if (needs := read_needs(node)) is not None:
+        return needs
     raise ValueError(f'--task {name}: class {node.name} must say what it needs, such as needs = frozenset({{"image"}})')
 
 
-def _summary(text: str) -> str:
+def first_sentence(text: str) -> str:
     """First sentence, without the paper in brackets."""
     first = _PAPER.sub("", " ".join(text.split("\n\n")[0].split()))
     return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].replace(" .", ".").strip()

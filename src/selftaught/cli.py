@@ -19,7 +19,10 @@ from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, 
 from selftaught.names import unknown_name
 from selftaught.settings import Option
 
-VERBS = ("tasks", "encoders", "pretrain", "evaluate", "compare", "embed", "search", "export", "report", "cache", "demo")
+VERBS = (
+    *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare"),
+    *("embed", "search", "export", "report", "cache", "demo"),
+)
 
 COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
 
@@ -57,8 +60,8 @@ def _run(words: list[str]) -> int:
     if name not in VERBS:
         raise ValueError(unknown_name("verb", name, VERBS))
     verb = read_verb(getattr(verbs, name))
-    task_options = _task_options(verb, words[1:])
-    parser = make_parser(verb, task_options, note=_note(verb))
+    further = further_options(verb, words[1:])
+    parser = make_parser(verb, further, note=_note(verb))
     try:
         parsed, extra = parser.parse_known_args(words[1:])
     except SystemExit:  # --help printed itself
@@ -67,7 +70,8 @@ def _run(words: list[str]) -> int:
     arguments = read_values((*verb.positional, *verb.flags), parsed)
     if verb.settings:
         arguments |= read_values(verb.settings, parsed)
-        arguments["task_settings"] = read_values(task_options, parsed, prefix="task.")
+    for whose, options in further.items():
+        arguments[f"{whose}_settings"] = read_values(options, parsed, prefix=f"{whose}.")
     if not parsed.json:
         _show(name, verb.function(**arguments))
         return 0
@@ -100,20 +104,31 @@ def _note(verb: Verb) -> str:
     """The last line of a verb's help."""
     if verb.name == "pretrain":
         return "A task's own settings are flags too: 'selftaught pretrain --task rotation --help' lists rotation's."
+    if verb.name == "evaluate":
+        return "A probe's own settings are flags too: 'selftaught evaluate --probe knn --help' lists knn's."
     if verb.name == "compare":
         return "With --tasks, --help also lists the settings of those tasks; one goes to every task that has it."
     return ""
 
 
+def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]:
+    """Settings of the task or tasks and of the probe named in `words`, as far as the verb takes them."""
+    further = {}
+    if verb.settings:
+        further["task"] = _task_options(verb, words)
+    own = {option.name: option for option in verb.flags}
+    if "probe" in own:
+        from selftaught.probe_catalogue import probe_info
+
+        further["probe"] = list(probe_info((_given("probe", words) or [str(own["probe"].default)])[-1]).options)
+    return further
+
+
 def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
     """Settings of the task or tasks named in `words`; of the default task only when a flag asks for one."""
-    if not verb.settings:
-        return []
     from selftaught.catalogue import task_info
 
-    flag = "--tasks" if verb.name == "compare" else "--task"
-    given = [after for word, after in pairwise(words) if word == flag]
-    given += [word.split("=", 1)[1] for word in words if word.startswith(f"{flag}=")]
+    given = _given("tasks" if verb.name == "compare" else "task", words)
     if not given and any(word.startswith("--task.") for word in words):
         given = [str(run_options()["task"].default)]
     names = [name for text in given[-1:] for name in text.split(",")]
@@ -121,6 +136,12 @@ def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
     for name in names:
         options = {option.name: option for option in task_info(name).options} | options
     return list(options.values())
+
+
+def _given(flag: str, words: Sequence[str]) -> list[str]:
+    """The values that a flag was given, as `--flag value` or `--flag=value`."""
+    given = [after for word, after in pairwise(words) if word == f"--{flag}"]
+    return given + [word.split("=", 1)[1] for word in words if word.startswith(f"--{flag}=")]
 
 
 @contextlib.contextmanager

@@ -10,9 +10,10 @@ from typing import Any
 
 from selftaught.catalogue import settings_for, task_info
 from selftaught.config import RunConfig
-from selftaught.evaluate import Probe, evaluate_run
+from selftaught.evaluate import evaluate_encoder
 from selftaught.run import write_json
 from selftaught.sources import open_source
+from selftaught.subject import open_subject
 from selftaught.train import train
 
 
@@ -21,7 +22,8 @@ def compare_tasks(
     tasks: Sequence[str],
     *,
     labelled: str | None = None,
-    probe: Probe = "linear",
+    probe: str = "linear",
+    probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
 ) -> dict[str, Any]:
@@ -49,11 +51,12 @@ def compare_tasks(
             train(asked)
         evaluation = None
         if labelled is not None:
-            evaluation = evaluate_run(
-                run,
+            evaluation = evaluate_encoder(
+                open_subject(run),
                 labelled,
                 probe=probe,
-                fraction=fraction,
+                settings=probe_settings,
+                fractions=[fraction],
                 supervised=supervised and task == tasks[0],
                 download=config.download,
             )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.config import RunConfig
-from selftaught.evaluate import evaluate_run
+from selftaught.evaluate import evaluate_encoder
 from selftaught.report import write_report
+from selftaught.subject import open_subject
 from selftaught.train import train
 
 BUDGET = "160s"
@@ -37,8 +38,8 @@ def run_demo(out: Path) -> dict[str, Any]:
     )
     run = train(config)
     evaluations = {
-        "few_labels": evaluate_run(run, "demo", fraction=FEW),
-        "all_labels": evaluate_run(run, "demo"),
+        "few_labels": evaluate_encoder(open_subject(run), "demo", fractions=[FEW]),
+        "all_labels": evaluate_encoder(open_subject(run), "demo"),
     }
     page = write_report(run)
     return {

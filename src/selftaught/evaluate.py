@@ -1,55 +1,61 @@
-"""What a run's encoder is worth on labelled data, beside random weights and, where asked, supervised training."""
+"""What an encoder is worth by one protocol, beside random weights and, where asked, supervised training."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from selftaught.config import RunConfig
-from selftaught.encode import CLIPS, NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
-from selftaught.prepare import make_fabric, pack
-from selftaught.probes import knn, linear
-from selftaught.probes.stages import Reader
-from selftaught.randomness import numpy_generator
-from selftaught.run import load_encoder, part_name, random_encoder, read_config, write_json
-from selftaught.sources import open_source
-from selftaught.store import Samples
+from selftaught.intervals import difference
+from selftaught.labelled import few, identity, open_labelled
+from selftaught.prepare import make_fabric
+from selftaught.probe_catalogue import make_probe, probe_info
+from selftaught.probes.base import Labelled, Score
+from selftaught.probes.reader import Reader
+from selftaught.run import load_encoder, write_json
 from selftaught.store_folder import cache_root
-from selftaught.subset import Subset
+from selftaught.subject import Subject
 
-Probe = Literal["linear", "knn"]
+FEATURES = "features"
+"""Folder, next to a run's evaluations, that its features are kept in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """Training and test samples with one list of classes, and an identity for the cache."""
+class Protocol:
+    """A probe on its data: gives any encoder its score.
 
-    train: Samples
-    test: Samples
-    classes: tuple[str, ...]
-    key: str
+    Attributes:
+        identity: of the probe, its settings, the data and the seed; figures of random weights are kept by it.
+    """
+
+    name: str
+    metric: str
+    identity: str
+    chance: float | None
+    train_samples: int
+    test_samples: int
+    score: Callable[[Encoder, Path], Score]
 
 
-def evaluate_run(
-    run: str | Path,
+def evaluate_encoder(
+    subject: Subject,
     labelled: str,
     *,
-    probe: Probe = "linear",
-    fraction: float = 1.0,
+    probe: str = "linear",
+    settings: dict[str, Any] | None = None,
+    fractions: Sequence[float] = (1.0,),
+    draws: int = 1,
     supervised: bool = False,
-    part: str = "encoder",
-    checkpoint: str = "last",
-    dims: int = 9000,
-    k: int = 20,
     limit: int | None = None,
     seed: int = 0,
     accelerator: str = "auto",
@@ -57,149 +63,164 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`."""
     begin = time.monotonic()
-    if not 0 < fraction <= 1:
-        raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
-    config = read_config(run)
-    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    data = open_labelled(config, encoder, labelled, fraction=fraction, limit=limit, seed=seed, download=download)
-    device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
-    score = _prober(probe, data, config, device, dims=dims, k=k, seed=seed)
-    result = {
-        "probe": probe,
-        "metric": "top1",
-        **dataclasses.asdict(score(encoder)),
-        "chance": round(100 / len(data.classes), 3),
-        "train_samples": len(data.train),
-        "test_samples": len(data.test),
-        "fraction": fraction,
-        "random": _random_score(score, config, part, data, (probe, dims, k, seed)),
-        "supervised": _supervised_score(score, run, config, labelled, encoder) if supervised else None,
+    _check(probe, fractions, draws)
+    data = open_labelled(subject.config, subject.encoder, labelled, download=download)
+
+    def protocol(fraction: float, draw: int) -> Protocol:
+        part = few(data, fraction, limit=limit, seed=seed + draw)
+        return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
+
+    teacher = _supervised(subject, labelled) if supervised else None
+    largest = max(fractions)
+    result = _measure(subject, protocol(largest, 0), teacher) | {"fraction": largest}
+    if len(fractions) > 1 or draws > 1:
+        result["few_labels"] = [
+            _few_labels(
+                subject, teacher, fraction, [protocol(fraction, i) for i in range(draws if fraction < 1 else 1)]
+            )
+            for fraction in sorted(fractions)
+        ]
+    outcomes = result.pop("outcomes")
+    result |= {
         "labelled": str(labelled),
-        "encoder": encoder.name,
-        "part": part,
-        "checkpoint": checkpoint,
-        "run": str(run),
+        "encoder": subject.encoder.name,
+        "part": subject.part,
+        "checkpoint": subject.checkpoint,
+        "run": subject.name,
         "seconds": round(time.monotonic() - begin, 1),
     }
-    folder = Path(run) / "evaluations"
-    folder.mkdir(exist_ok=True)
-    name = probe if fraction == 1 else f"{probe}-{fraction:g}"
-    name = name if part == "encoder" else f"{name}-{part}"
-    write_json(folder / f"{name}-{data.key[:8]}.json", result)
+    _write(subject, result, outcomes, protocol(largest, 0).identity)
     return result
 
 
-def open_labelled(
-    config: RunConfig,
-    encoder: Encoder,
-    labelled: str,
-    *,
-    fraction: float = 1.0,
-    limit: int | None = None,
-    seed: int = 0,
-    download: bool = False,
-) -> Labelled:
-    """Both splits of labelled data as the encoder reads them; a fraction is balanced over the classes."""
-    sampling = probe_sampling(encoder)
-    needs = NEEDS[encoder.kind] | {"label"}
-    halves, keys = [], [repr(sampling)]
-    for split in ("train", "test"):
-        source = open_source(
-            labelled, split=split, needs=needs, download=download, seed=0, held_out=config.held_out or 0.1
+def _check(probe: str, fractions: Sequence[float], draws: int) -> None:
+    needs = probe_info(probe).needs
+    for fraction in fractions:
+        if not 0 < fraction <= 1:
+            raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
+    if not fractions:
+        raise ValueError("--fraction must name at least one share of the labels")
+    if draws < 1:
+        raise ValueError(f"--draws must be at least 1, got {draws}")
+    if "label" not in needs and (tuple(fractions) != (1.0,) or draws > 1):
+        raise ValueError(f"--fraction and --draws are for probes that learn from class labels; {probe} does not")
+
+
+def _protocol(
+    name: str, settings: dict[str, Any], data: Labelled, config: RunConfig, *, seed: int, accelerator: str
+) -> Protocol:
+    probe = make_probe(name, settings, seed=seed)
+    device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
+
+    def score(encoder: Encoder, cache: Path) -> Score:
+        return probe.score(
+            Reader(encoder=encoder, size=config.size, device=device, precision=config.precision, cache=cache), data
         )
-        keys.append(source.fingerprint)
-        halves.append(pack(source, config, sampling, title=f"packing {split}"))
-    train, test = halves
-    if train.labels is None or test.labels is None or not train.classes:
-        raise ValueError(f"{labelled} has no labels; a probe needs sub-folders per class, a label column or labels.csv")
-    classes = train.classes
-    test = _with_classes(test, classes, labelled)
-    rows = balanced_rows(train.labels, fraction, limit, seed)
-    keys += [str(fraction), str(limit), str(seed), str(config.held_out)]
-    key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
-    known = np.flatnonzero(test.labels >= 0) if test.labels is not None else np.arange(len(test))
-    return Labelled(train=Subset(train, rows), test=Subset(test, known), classes=classes, key=key)
 
-
-def balanced_rows(labels: np.ndarray, fraction: float, limit: int | None, seed: int) -> np.ndarray:
-    """Rows of a class-balanced, seeded share of the samples that have a label; at least one of every class."""
-    rows = np.flatnonzero(labels >= 0)
-    share = min(fraction, 1.0 if limit is None else limit / len(rows))
-    if share >= 1:
-        return rows
-    rng = numpy_generator(seed, "fraction")
-    chosen = []
-    for label in np.unique(labels[rows]):
-        members = rng.permutation(rows[labels[rows] == label])
-        chosen.append(members[: max(1, round(share * len(members)))])
-    return np.sort(np.concatenate(chosen))
-
-
-def _with_classes(test: Samples, classes: tuple[str, ...], labelled: str) -> Samples:
-    """Number the test classes as the training classes are; a class that was not trained on is an error."""
-    if test.classes is None or test.classes == classes:
-        return test
-    unseen = sorted(set(test.classes) - set(classes))
-    if unseen:
-        raise ValueError(
-            f"{labelled}: classes {', '.join(unseen[:5])} are in the test split but not in the training split"
-        )
-    numbers = np.array([classes.index(name) for name in test.classes])
-    assert test.labels is not None
-    return Subset(test, np.arange(len(test)), labels=np.where(test.labels < 0, -1, numbers[test.labels]))
-
-
-def _prober(
-    probe: str, data: Labelled, config: RunConfig, device: torch.device, *, dims: int, k: int, seed: int
-) -> Callable[[Encoder], linear.Score]:
-    def score(encoder: Encoder) -> linear.Score:
-        reader = Reader(encoder=encoder, size=config.size, device=device, precision=config.precision, clips=CLIPS)
-        if probe == "linear":
-            return linear.probe(reader, data.train, data.test, dims=dims, seed=seed)
-        if probe == "knn":
-            return knn.probe(reader, data.train, data.test, k=k)
-        raise ValueError(f"--probe must be linear or knn, got {probe!r}")
-
-    return score
-
-
-def _random_score(
-    score: Callable[[Encoder], linear.Score], config: RunConfig, part: str, data: Labelled, settings: tuple[Any, ...]
-) -> dict[str, Any]:
-    """The same encoder with random weights; it depends on no run, so it is computed once and kept in the cache."""
-    identity = (
-        part_name(config, part),
-        config.size,
-        config.stem,
-        config.seed,
-        config.store_size,
-        config.precision,
-        data.key,
-        settings,
+    parts = (name, dataclasses.asdict(probe.config), identity(data), seed, config.size, config.precision, device.type)
+    return Protocol(
+        name=name,
+        metric=probe.metric,
+        identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
+        chance=probe.chance(data),
+        train_samples=len(data.train),
+        test_samples=len(data.test),
+        score=score,
     )
-    key = hashlib.sha256(repr((torch.__version__, 1, identity)).encode()).hexdigest()[:24]
-    path = cache_root() / "random" / f"{key}.json"
-    if path.is_file():
-        known: dict[str, Any] = json.loads(path.read_text())
-        return known
-    result = dataclasses.asdict(score(random_encoder(config, part=part)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, result)
-    return result
 
 
-def _supervised_score(
-    score: Callable[[Encoder], linear.Score], run: str | Path, config: RunConfig, labelled: str, encoder: Encoder
+def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:
+    """The figures of the encoder and of what it stands beside; "outcomes" are taken off before they are written."""
+    own = protocol.score(subject.encoder, subject.folder / FEATURES)
+    random = _random(subject, protocol)
+    scores = {"encoder": own, "random": random}
+    if teacher is not None:
+        scores["supervised"] = protocol.score(load_encoder(teacher), teacher / FEATURES)
+    return {
+        "probe": protocol.name,
+        "metric": protocol.metric,
+        **_figures(own),
+        "chance": None if protocol.chance is None else round(protocol.chance, 3),
+        "train_samples": protocol.train_samples,
+        "test_samples": protocol.test_samples,
+        "gain": _gain(own, random),
+        "random": _figures(random),
+        "supervised": _figures(scores["supervised"]) if teacher is not None else None,
+        "outcomes": {name: score.outcomes for name, score in scores.items() if score.outcomes is not None},
+    }
+
+
+def _gain(own: Score, random: Score) -> dict[str, Any]:
+    """Points above random weights, with the interval of the difference on the same test samples."""
+    pair = own.outcomes is not None and random.outcomes is not None
+    return {
+        "value": round(own.value - random.value, 3),
+        "interval": list(difference(own.outcomes, random.outcomes)) if pair else None,  # type: ignore[arg-type]
+    }
+
+
+def _figures(score: Score) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(
+        json.dumps({name: value for name, value in dataclasses.asdict(score).items() if name != "outcomes"})
+    )
+    return figures
+
+
+def _few_labels(
+    subject: Subject, teacher: Path | None, fraction: float, protocols: Sequence[Protocol]
 ) -> dict[str, Any]:
-    """The same encoder trained on the labels for the same steps and batch size, in the run's folder supervised/."""
+    """One share of the labels, drawn several times: means, and the standard deviation over the draws."""
+    drawn = [_measure(subject, protocol, teacher) for protocol in protocols]
+    found: dict[str, Any] = {"fraction": fraction, "train_samples": drawn[0]["train_samples"], "draws": len(drawn)}
+    for name in ("encoder", "random", "supervised"):
+        scores = [d if name == "encoder" else d[name] for d in drawn]
+        if all(score is not None for score in scores):
+            values = [score["value"] for score in scores]
+            spread = round(statistics.stdev(values), 3) if len(values) > 1 else None
+            found[name] = {"value": round(statistics.mean(values), 3), "spread": spread, "values": values}
+    return found
+
+
+def _random(subject: Subject, protocol: Protocol) -> Score:
+    """The same encoder with random weights; it depends on no run, so its figures are computed once and kept."""
+    identity = repr((torch.__version__, 2, subject.architecture, subject.config.store_size, protocol.identity))
+    key = hashlib.sha256(identity.encode()).hexdigest()[:24]
+    folder = cache_root() / "random"
+    path, outcomes = folder / f"{key}.json", folder / f"{key}.npy"
+    if path.is_file():
+        known = json.loads(path.read_text())
+        return Score(**known, outcomes=np.load(outcomes) if outcomes.is_file() else None)
+    score = protocol.score(subject.random(), folder / FEATURES)
+    folder.mkdir(parents=True, exist_ok=True)
+    if score.outcomes is not None:
+        np.save(outcomes, score.outcomes)
+    write_json(path, _figures(score))
+    return Score(**json.loads(path.read_text()), outcomes=score.outcomes)
+
+
+def _write(subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], identity: str) -> None:
+    folder = subject.folder / "evaluations"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
+    name = name if subject.part == "encoder" else f"{name}-{subject.part}"
+    stem = f"{name}-{identity[:8]}"
+    if outcomes:
+        np.savez_compressed(folder / f"{stem}.npz", **outcomes)
+    write_json(folder / f"{stem}.json", result)
+
+
+def _supervised(subject: Subject, labelled: str) -> Path:
+    """The same encoder trained on the labels for the same steps and batch size, in the folder supervised/."""
     from selftaught.train import train
 
-    if encoder.kind != "image":
-        raise ValueError(f"--supervised trains encoders for images, but this one takes {encoder.kind}s")
-    out = Path(run) / "supervised"
+    if subject.encoder.kind != "image":
+        raise ValueError(f"--supervised trains encoders for images, but this one takes {subject.encoder.kind}s")
+    if not subject.is_run:
+        raise ValueError(f"--supervised trains for as many steps as a run, and {subject.name} is none")
+    out = subject.folder / "supervised"
     if not (out / "summary.json").exists():
         asked = dataclasses.replace(
-            config,
+            subject.config,
             data=labelled,
             out=str(out),
             task="supervised",
@@ -210,4 +231,4 @@ def _supervised_score(
             resume=True,
         )
         train(asked)
-    return dataclasses.asdict(score(load_encoder(out)))
+    return out

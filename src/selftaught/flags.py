@@ -11,7 +11,7 @@ import inspect
 import re
 import textwrap
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from selftaught.config import RunConfig
@@ -57,8 +57,10 @@ def read_verb(function: Callable[..., Any]) -> Verb:
     helps = _argument_helps(docstring)
     hints = typing.get_type_hints(function)
     named = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
+    named = [p for p in named if p.name != "probe_settings"]  # flags of their own
     options = {p.name: _option(p.name, hints[p.name], p.default, helps[p.name]) for p in named}
     own = {"data", "task", *options}
+    takes_settings = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return Verb(
         name=function.__name__,
         function=function,
@@ -66,7 +68,7 @@ def read_verb(function: Callable[..., Any]) -> Verb:
         positional=tuple(options[p.name] for p in named if p.kind is not p.KEYWORD_ONLY),
         flags=tuple(options[p.name] for p in named if p.kind is p.KEYWORD_ONLY),
         required=frozenset(p.name for p in named if p.default is p.empty),
-        settings=tuple(o for o in run_options().values() if o.name not in own) if len(named) < len(parameters) else (),
+        settings=tuple(o for o in run_options().values() if o.name not in own) if takes_settings else (),
     )
 
 
@@ -84,8 +86,11 @@ def run_options() -> dict[str, Option]:
     }
 
 
-def make_parser(verb: Verb, task_options: Sequence[Option], *, note: str) -> Parser:
-    """The verb's parser; every value is kept as text until `read_values`."""
+def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: str) -> Parser:
+    """The verb's parser; every value is kept as text until `read_values`.
+
+    `further` are the settings of the task and of the probe that the command line names: "task" -> options.
+    """
     parser = Parser(
         prog=f"selftaught {verb.name}", usage=_usage(verb), description=verb.summary, epilog=note, allow_abbrev=False
     )
@@ -96,10 +101,10 @@ def make_parser(verb: Verb, task_options: Sequence[Option], *, note: str) -> Par
     groups: dict[str, Any] = {title: parser.add_argument_group(title) for title in GROUPS if grouped}
     for option in [*verb.flags, *verb.settings]:
         add_flag(groups.get(grouped.get(option.name, ""), parser), option, required=option.name in verb.required)
-    if task_options:
-        group = parser.add_argument_group("the task")
-        for option in task_options:
-            add_flag(group, option, prefix="task.")
+    for whose, options in further.items():
+        group = parser.add_argument_group(f"the {whose}")
+        for option in options:
+            add_flag(group, option, prefix=f"{whose}.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout, all else on stderr")
     return parser
 

@@ -98,6 +98,7 @@ class _ImageSamples:
 
     def __init__(self, source: Source, index: PackedIndex, *, side: int) -> None:
         self.side = side
+        self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of))])
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of

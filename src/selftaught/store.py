@@ -50,9 +50,11 @@ class Samples(Protocol):
         keys: M relative paths or row ids.
         skipped: (path, reason) of what could not be read.
         source_of: (M,) int64, index into the entries of the source.
+        fingerprint: changes when the samples or how they are cut do; features are kept by it.
     """
 
     side: int
+    fingerprint: str
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...] | None
     skipped: list[tuple[str, str]]

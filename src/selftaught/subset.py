@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
+from selftaught.sources.base import digest
 from selftaught.store import HostBatch, Samples
 
 
 class Subset:
-    """Rows of `base` under new numbers 0 ... len(rows) - 1; see `Samples`."""
+    """Rows of `base` under new numbers 0 ... len(rows) - 1; see `Samples`.
+
+    `labels` (len(rows),) go before those of `base`.
+    """
 
     def __init__(self, base: Samples, rows: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> None:
+        self.labels = labels if labels is not None or base.labels is None else base.labels[rows]
+        self.classes = base.classes
+        if isinstance(base, Subset):  # what is kept for `base` serves all subsets of it
+            base, rows = base.base, base.rows[rows]
         self.base = base
         self.rows = rows
         self.side = base.side
-        self.classes = base.classes
+        self.fingerprint = digest([base.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()])
         self.skipped = base.skipped
         self.source_of = base.source_of[rows]
         self.keys: Sequence[str] = [base.keys[i] for i in rows]
-        known = base.labels if labels is None else labels
-        self.labels = None if known is None else known[rows] if labels is None else labels
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 File = str | Path
-Probe = Literal["linear", "knn"]
 Checkpoint = Literal["last", "best"]
 
 
@@ -95,52 +94,69 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
 
 
 def evaluate(
-    run: File,
-    labelled: File,
+    encoder: File,
+    data: File,
     *,
-    probe: Probe = "linear",
-    fraction: float = 1.0,
+    probe: str = "linear",
+    probe_settings: dict[str, Any] | None = None,
+    fraction: Sequence[float] = (1.0,),
+    draws: int = 1,
     supervised: bool = False,
     part: str = "encoder",
     checkpoint: Checkpoint = "last",
-    k: int = 20,
+    size: int | None = None,
+    stem: Stem | None = None,
     limit: int | None = None,
     seed: int = 0,
+    out: File | None = None,
     accelerator: Accelerator = "auto",
     download: bool = False,
 ) -> Json:
-    """Measure what a run's encoder is worth on labelled data, beside the same encoder with random weights.
+    """Measure what an encoder is worth by one protocol, beside the same encoder with random weights.
 
     Args:
-        run: run folder of a pretrain command.
-        labelled: data with labels, in any form that pretrain reads.
-        probe: linear reads every stage, knn the pooled features.
-        fraction: share of the training labels the probe may see, such as 0.01.
+        encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
+            resnet18:weights.safetensors.
+        data: data with labels, in any form that pretrain reads; boxes or masks where the probe asks for them.
+        probe: protocol, a name from `selftaught probes`.
+        probe_settings: settings of the probe.
+        fraction: shares of the training labels the probe may see, such as 0.01,0.1,1.
+        draws: draw each share below 1 so many times, for its spread.
         supervised: also train the same encoder with the labels, at the run's number of steps.
         part: encoder, or audio_encoder of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
-        k: neighbours that vote in knn.
+        size: pixels, for weights in a file (default 224); a run's is its own.
+        stem: first layers, for weights in a file.
         limit: use at most this many training samples, the same share of every class.
-        seed: seed of the labels chosen and of the supervised encoder.
+        seed: seed of the labels chosen, of what the probe draws and of the supervised encoder.
+        out: folder for figures and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """
-    from selftaught.evaluate import evaluate_run
+    from selftaught.evaluate import evaluate_encoder
+    from selftaught.subject import open_subject
 
-    return evaluate_run(
-        str(run),
-        str(labelled),
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
+    return evaluate_encoder(
+        subject,
+        str(data),
         probe=probe,
-        fraction=fraction,
+        settings=probe_settings,
+        fractions=[fraction] if isinstance(fraction, int | float) else list(fraction),
+        draws=draws,
         supervised=supervised,
-        part=part,
-        checkpoint=checkpoint,
-        k=k,
         limit=limit,
         seed=seed,
         accelerator=accelerator,
         download=download,
     )
+
+
+def probes() -> list[Json]:
+    """List the protocols that measure what an encoder is worth."""
+    from selftaught.probe_catalogue import list_probes
+
+    return [{"name": p.name, "needs": list(p.needs), "summary": p.summary} for p in list_probes()]
 
 
 def compare(
@@ -149,7 +165,8 @@ def compare(
     tasks: Sequence[str],
     out: File,
     labelled: File | None = None,
-    probe: Probe = "linear",
+    probe: str = "linear",
+    probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
     **settings: Unpack[RunSettings],
@@ -161,7 +178,8 @@ def compare(
         tasks: names with commas between, such as rotation,simclr.
         out: folder to write; one run folder for each task goes into it, and report.html.
         labelled: data with labels to rank the tasks by; without, the label-free figures rank them.
-        probe: linear reads every stage, knn the pooled features.
+        probe: protocol, a name from `selftaught probes`.
+        probe_settings: settings of the probe.
         fraction: share of the training labels the probe may see, such as 0.01.
         supervised: also train the same encoder with the labels, for the table.
         settings: fields of `RunConfig`; task settings go to every task that has them.
@@ -176,6 +194,7 @@ def compare(
         names,
         labelled=None if labelled is None else str(labelled),
         probe=probe,
+        probe_settings=probe_settings,
         fraction=fraction,
         supervised=supervised,
     )

@@ -43,6 +43,7 @@ class VideoSamples:
     ) -> None:
         self.sampling = sampling
         self.side = videos.side
+        self.fingerprint = digest([source.fingerprint, str(self.side), repr(sampling)])
         self._index = index
         self._plan = ClipPlan(index, sampling)
         self._videos = videos

@@ -1,0 +1,46 @@
+"""Confidence: what a figure could have been on other test samples, and whether two of them can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.randomness import numpy_generator
+
+DRAWS = 1000
+"""Resamplings of a bootstrap."""
+LEVEL = 0.95
+"""Share of the resamplings that lie inside an interval."""
+
+
+def bootstrap(outcomes: NDArray[np.float32]) -> tuple[float, float]:
+    """The percentile interval of the mean of `outcomes` (M,) over M samples drawn with replacement (Efron 1979)."""
+    count = len(outcomes)
+    rng = numpy_generator("bootstrap", count)
+    values, groups = np.unique(outcomes, return_inverse=True)
+    if len(values) <= 16:  # resampling counts is resampling samples, and fast
+        draws = rng.multinomial(count, np.bincount(groups) / count, size=DRAWS)
+        means = draws @ values.astype(np.float64) / count
+    else:
+        means = np.array([outcomes[rng.integers(0, count, count)].mean(dtype=np.float64) for _ in range(DRAWS)])
+    return _ends(means)
+
+
+def bootstrap_of(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> tuple[float, float]:
+    """The same of a figure that is no mean, such as mAP: `statistic` is told which of `count` samples were drawn."""
+    rng = numpy_generator("bootstrap", count)
+    return _ends(np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)]))
+
+
+def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:
+    """The interval of how much higher the mean of `first` is than that of `second`, both on the same test samples."""
+    if first.shape != second.shape:
+        raise ValueError(f"outcomes must be of the same test samples, got {len(first)} and {len(second)}")
+    return bootstrap(first - second)
+
+
+def _ends(figures: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(figures[np.isfinite(figures)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return round(float(low), 3), round(float(high), 3)

@@ -1,0 +1,78 @@
+"""The contract of a probe: one protocol by which the worth of an encoder is measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.probes.reader import Reader
+from selftaught.store import Samples
+
+Interval = tuple[float, float]
+"""95 % confidence: lower and upper end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What a probe fits on and what it is judged by; classes are numbered alike in both."""
+
+    train: Samples
+    test: Samples
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What one encoder reaches under one probe.
+
+    Attributes:
+        value: the probe's metric, of the best stage where several are read; in percent unless the metric is no share.
+        stage: where it was read.
+        stages: the metric of every stage that was read.
+        interval: of `value`, by resampling the test samples (`intervals.bootstrap`); None where that has no meaning.
+        stage_intervals: the same of every stage.
+        more: further figures of the protocol by name, as JSON has them (recall at k, curves, a table).
+        outcomes: (M,) float, what each test sample adds to `value` (100 where it is right, 0 where not), so that two
+            encoders can be compared on the same samples; None where `value` is no mean over samples.
+    """
+
+    value: float
+    stage: str
+    stages: Mapping[str, float]
+    interval: Interval | None = None
+    stage_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: NDArray[np.float32] | None = None
+
+
+class Probe(ABC):
+    """One final class in one file of this folder; the file's name is its name on the command line.
+
+    `Config` is a frozen, keyword-only dataclass of plain values; each field is followed by a docstring, which becomes
+    the help of its `--probe.<field>` flag. Hyper-parameters are chosen on a part of the training samples, never on the
+    test samples. A probe knows nothing of the task an encoder was made by.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    """Of "label" (one class each), "labels" (several classes each), "box", "mask": what the data must provide beside
+    pictures; empty for what needs no labels."""
+    metric: ClassVar[str] = "top1"
+    """Name of `Score.value`."""
+    Config: ClassVar[type[Any]]
+
+    def __init__(self, config: Any, seed: int = 0) -> None:
+        self.config = config
+        self.seed = seed
+
+    @abstractmethod
+    def score(self, reader: Reader, data: Any) -> Score:
+        """Measure the encoder of `reader` on `data`: `Labelled`, or what `needs` asks for."""
+
+    def chance(self, data: Any) -> float | None:
+        """The metric without any knowledge, where it is known."""
+        return 100 / len(data.classes)

@@ -1,0 +1,171 @@
+"""An encoder and how it is read: features of every stage, computed once for each data set and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selftaught.batch import Batch
+from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches
+from selftaught.encoders.base import Encoder
+from selftaught.probes.stages import pool_stage
+from selftaught.store import Samples
+from selftaught.subset import Subset
+
+POOLED = "pooled"
+"""The name of `encoder(x)` among the stages."""
+ROWS = 4096
+"""Rows read at once from the disk."""
+LARGEST = 65504.0
+"""Of float16, in which features are kept; what is beyond is cut off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads the features of one encoder.
+
+    Attributes:
+        size: side of the square pictures, as the encoder was trained.
+        cache: folder the features are kept in; None computes them each time.
+        cache_limit_gb: features of one data set that would take more are not kept.
+    """
+
+    encoder: Encoder
+    size: int
+    device: torch.device
+    precision: str = "auto"
+    batch_size: int = 256
+    clips: int = CLIPS
+    cache: Path | None = None
+    cache_limit_gb: float = 20.0
+
+    @cached_property
+    def identity(self) -> str:
+        """Hex digest of the weights and of all else that features depend on."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.encoder.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(repr((self.encoder.name, self.size, self.precision, self.clips, self.device.type)).encode())
+        return digest.hexdigest()
+
+    def batches(self, samples: Samples, dims: int = 9000) -> Iterator[tuple[dict[str, Tensor], NDArray[np.int64]]]:
+        """({stage: (N, d) float32}, rows of `samples` (N,)) in order, every stage pooled to about `dims` numbers.
+
+        Clips of a video are averaged. Values are rounded to float16, whether they come from the cache or not.
+        """
+        yield from self._read(samples, ("stages", dims))
+
+    def pooled(self, samples: Samples) -> Tensor:
+        """`encoder(x)` of all samples in order, (M, D) float32 on the CPU."""
+        return torch.cat([found[POOLED].cpu() for found, _ in self._read(samples, (POOLED, 0))])
+
+    def _read(self, samples: Samples, kind: tuple[str, int]) -> Iterator[tuple[dict[str, Tensor], NDArray[np.int64]]]:
+        base, rows = (samples.base, samples.rows) if isinstance(samples, Subset) else (samples, np.arange(len(samples)))
+        folder = self._folder(base, kind)
+        # A few rows of many are not worth reading all of them for.
+        if folder is not None and not folder.exists() and len(rows) > len(base) // 2:
+            self._keep(base, kind, folder)
+        if folder is not None and folder.exists():
+            yield from self._kept(folder, rows)
+            return
+        done = 0
+        for found in self._compute(samples, kind):
+            count = len(next(iter(found.values())))
+            yield {name: value.float() for name, value in found.items()}, np.arange(done, done + count)
+            done += count
+
+    def _folder(self, base: Samples, kind: tuple[str, int]) -> Path | None:
+        if self.cache is None:
+            return None
+        key = hashlib.blake2b(repr((self.identity, base.fingerprint, kind)).encode(), digest_size=12).hexdigest()
+        return self.cache / f"{kind[0]}-{key}"
+
+    def _kept(self, folder: Path, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str, Tensor], NDArray[np.int64]]]:
+        names = (folder / "stages.txt").read_text().split("\n")
+        files = [np.load(folder / f"{i}.npy", mmap_mode="r") for i in range(len(names))]
+        for start in range(0, len(rows), ROWS):
+            chosen = rows[start : start + ROWS]
+            parts = [torch.from_numpy(np.ascontiguousarray(file[chosen])).to(self.device).float() for file in files]
+            yield dict(zip(names, parts, strict=True)), np.arange(start, start + len(chosen))
+
+    def _keep(self, base: Samples, kind: tuple[str, int], folder: Path) -> None:
+        """Compute all features of `base` into `folder`, which gets its name when it is whole."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.exists():
+                return
+            part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+            try:
+                if self._fill(base, kind, part):
+                    part.replace(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        Path(folder.with_name(f".{folder.name}.lock")).unlink(missing_ok=True)
+
+    def _fill(self, base: Samples, kind: tuple[str, int], part: Path) -> bool:
+        """False where it would take more than the limit."""
+        files: dict[str, NDArray[np.float16]] = {}
+        done = 0
+        for found in self._compute(base, kind):
+            if not files:
+                width = sum(value.shape[1] for value in found.values())
+                if 2 * width * len(base) > self.cache_limit_gb * 1e9:
+                    return False
+                (part / "stages.txt").write_text("\n".join(found))
+                for number, (name, value) in enumerate(found.items()):
+                    files[name] = np.lib.format.open_memmap(
+                        part / f"{number}.npy", "w+", np.float16, (len(base), value.shape[1])
+                    )
+            count = len(next(iter(found.values())))
+            for name, value in found.items():
+                files[name][done : done + count] = value.cpu().numpy()
+            done += count
+        for file in files.values():
+            file.flush()  # type: ignore[attr-defined]
+        return True
+
+    @torch.no_grad()
+    def _compute(self, samples: Samples, kind: tuple[str, int]) -> Iterator[dict[str, Tensor]]:
+        """{stage: (N, d) float16} of every batch in order."""
+        encoder = self.encoder.to(self.device).eval().to(memory_format=torch.channels_last)
+        for views in sample_batches(samples, batch_size=self.batch_size, device=self.device, clips=self.clips):
+            totals: dict[str, Tensor] = {}
+            for batch in views:
+                for name, value in self._features(encoder, batch, kind).items():
+                    totals[name] = totals[name] + value / len(views) if name in totals else value / len(views)
+            yield {name: value.clamp(-LARGEST, LARGEST).half() for name, value in totals.items()}
+
+    def _features(self, encoder: Encoder, batch: Batch, kind: tuple[str, int]) -> dict[str, Tensor]:
+        x = encoder_input(encoder, batch, self.size)
+        with autocast(x.device, self.precision):
+            if kind[0] == POOLED:
+                found = {POOLED: encoder(x).float()}
+            else:
+                found = {name: pool_stage(value, kind[1]) for name, value in encoder.forward_stages(x).items()}
+        return {name: value.unflatten(0, (len(batch), -1)).mean(1) for name, value in found.items()}
+
+
+def features_size(folder: Path) -> int:
+    """Bytes that kept features take in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*.npy")) if folder.is_dir() else 0
+
+
+def clear_features(folder: Path) -> None:
+    """Remove kept features; a probe that reads them goes on."""
+    if folder.is_dir():
+        gone = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        folder.replace(gone)
+        shutil.rmtree(gone, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""What is probed: the encoder of a run, or one whose weights are in a file, and how it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from selftaught.config import RunConfig, Stem
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.weights import load_state_dict_into
+from selftaught.run import load_encoder, part_name, random_encoder, read_config
+
+USUAL_SIZE = 224
+"""Pixels that published weights were trained at."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An encoder with its weights.
+
+    Attributes:
+        name: as it was asked for.
+        config: of its run, or what stands for it: size, stem, precision, seed.
+        part: of the run.
+        folder: where its figures and features are kept.
+        is_run: whether it comes of a run, which has steps that others can be trained for.
+    """
+
+    name: str
+    encoder: Encoder
+    config: RunConfig
+    part: str
+    checkpoint: str
+    folder: Path
+    is_run: bool
+
+    def random(self) -> Encoder:
+        """The same encoder with random weights, a function of the run's seed."""
+        return random_encoder(self.config, part=self.part)
+
+    @property
+    def architecture(self) -> str:
+        """The encoder's name with all that random weights depend on."""
+        config = self.config
+        return repr((part_name(config, self.part), config.size, config.stem, config.seed))
+
+
+def open_subject(
+    what: str | Path,
+    *,
+    part: str = "encoder",
+    checkpoint: str = "last",
+    size: int | None = None,
+    stem: Stem | None = None,
+    out: str | Path | None = None,
+) -> Subject:
+    """A run folder, or ENCODER:FILE with a state dict of torchvision or timm, such as resnet18:weights.safetensors.
+
+    Args:
+        what: one of the two.
+        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        checkpoint: "last" or "best" of a run.
+        size: pixels, for weights in a file; 224 unless given. A run's is its own.
+        stem: first layers, for weights in a file.
+        out: folder for figures and features; the run's, or one beside the file.
+    """
+    name, _, file = str(what).rpartition(":")
+    if name and not Path(what).exists() and Path(file).suffix:
+        return _from_file(str(what), name, Path(file).expanduser(), size=size, stem=stem, out=out)
+    if not Path(what).is_dir():
+        raise ValueError(
+            f"{what} is no run folder; give the --out of a pretrain command, or ENCODER:FILE with weights of "
+            "torchvision or timm, such as resnet18:weights.safetensors"
+        )
+    config = read_config(what)
+    for flag, value in (("size", size), ("stem", stem)):
+        if value is not None and value != getattr(config, flag):
+            raise ValueError(f"--{flag} is for weights in a file; {what} was trained with {getattr(config, flag)}")
+    return Subject(
+        name=str(what),
+        encoder=load_encoder(what, part=part, checkpoint=checkpoint),
+        config=config,
+        part=part,
+        checkpoint=checkpoint,
+        folder=Path(what if out is None else out),
+        is_run=True,
+    )
+
+
+def _from_file(
+    what: str, name: str, file: Path, *, size: int | None, stem: Stem | None, out: str | Path | None
+) -> Subject:
+    if not file.is_file():
+        raise ValueError(f"{what}: there is no file {file}")
+    folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
+    config = RunConfig(
+        data=str(file), out=str(folder), encoder=name, size=size or USUAL_SIZE, stem=stem or "auto", task="supervised"
+    )
+    with torch.random.fork_rng(devices=[]):
+        encoder = build_encoder(name, size=config.size, stem=config.stem)
+    load_state_dict_into(encoder, file)
+    return Subject(
+        name=what,
+        encoder=encoder.eval(),
+        config=config,
+        part="encoder",
+        checkpoint="last",
+        folder=folder,
+        is_run=False,
+    )
