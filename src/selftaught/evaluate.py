@@ -20,11 +20,12 @@ from selftaught.intervals import difference
 from selftaught.labelled import few, identity, open_labelled
 from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
-from selftaught.probes.base import Labelled, Score
+from selftaught.probes.base import Labelled, Score, Unlabelled
 from selftaught.probes.reader import Reader
 from selftaught.run import load_encoder, write_json
 from selftaught.store_folder import cache_root
 from selftaught.subject import Subject
+from selftaught.unlabelled import open_unlabelled
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
@@ -63,11 +64,12 @@ def evaluate_encoder(
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`."""
     begin = time.monotonic()
-    _check(probe, fractions, draws)
-    data = open_labelled(subject.config, subject.encoder, labelled, download=download)
+    _check(probe, fractions, draws, limit)
+    opener: Callable[..., Labelled | Unlabelled] = open_labelled if probe_info(probe).needs else open_unlabelled
+    data = opener(subject.config, subject.encoder, labelled, download=download)
 
     def protocol(fraction: float, draw: int) -> Protocol:
-        part = few(data, fraction, limit=limit, seed=seed + draw)
+        part = few(data, fraction, limit=limit, seed=seed + draw) if isinstance(data, Labelled) else data
         return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
 
     teacher = _supervised(subject, labelled) if supervised else None
@@ -93,7 +95,7 @@ def evaluate_encoder(
     return result
 
 
-def _check(probe: str, fractions: Sequence[float], draws: int) -> None:
+def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None) -> None:
     needs = probe_info(probe).needs
     for fraction in fractions:
         if not 0 < fraction <= 1:
@@ -104,10 +106,12 @@ def _check(probe: str, fractions: Sequence[float], draws: int) -> None:
         raise ValueError(f"--draws must be at least 1, got {draws}")
     if "label" not in needs and (tuple(fractions) != (1.0,) or draws > 1):
         raise ValueError(f"--fraction and --draws are for probes that learn from class labels; {probe} does not")
+    if not needs and limit is not None:
+        raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
 
 
 def _protocol(
-    name: str, settings: dict[str, Any], data: Labelled, config: RunConfig, *, seed: int, accelerator: str
+    name: str, settings: dict[str, Any], data: Labelled | Unlabelled, config: RunConfig, *, seed: int, accelerator: str
 ) -> Protocol:
     probe = make_probe(name, settings, seed=seed)
     device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
@@ -117,13 +121,14 @@ def _protocol(
             Reader(encoder=encoder, size=config.size, device=device, precision=config.precision, cache=cache), data
         )
 
-    parts = (name, dataclasses.asdict(probe.config), identity(data), seed, config.size, config.precision, device.type)
+    data_identity = identity(data) if isinstance(data, Labelled) else data.test.fingerprint
+    parts = (name, dataclasses.asdict(probe.config), data_identity, seed, config.size, config.precision, device.type)
     return Protocol(
         name=name,
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
         chance=probe.chance(data),
-        train_samples=len(data.train),
+        train_samples=len(data.train) if isinstance(data, Labelled) else 0,
         test_samples=len(data.test),
         score=score,
     )

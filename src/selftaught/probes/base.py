@@ -27,6 +27,16 @@ class Labelled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlabelled:
+    """What a probe whose `needs` is empty is given: held-out samples, of data with or without labels.
+
+    `test.labels` and `test.classes` are None where there are none; they may be shown, but no figure is made from them.
+    """
+
+    test: Samples
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """What one encoder reaches under one probe.
 
@@ -60,7 +70,7 @@ class Probe(ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
     """Of "label" (one class each), "labels" (several classes each), "box", "mask": what the data must provide beside
-    pictures; empty for what needs no labels."""
+    pictures; empty for what needs no labels and reads `Unlabelled`."""
     metric: ClassVar[str] = "top1"
     """Name of `Score.value`."""
     Config: ClassVar[type[Any]]
@@ -71,8 +81,8 @@ class Probe(ABC):
 
     @abstractmethod
     def score(self, reader: Reader, data: Any) -> Score:
-        """Measure the encoder of `reader` on `data`: `Labelled`, or what `needs` asks for."""
+        """Measure the encoder of `reader` on `data`: `Labelled`, `Unlabelled`, or what `needs` asks for."""
 
     def chance(self, data: Any) -> float | None:
         """The metric without any knowledge, where it is known."""
-        return 100 / len(data.classes)
+        return 100 / len(data.classes) if self.needs else None
