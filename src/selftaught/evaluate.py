@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +17,9 @@ import torch
 from selftaught.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import difference
+from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import few, identity, open_labelled
+from selftaught.labels_saved import labels_saved
 from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Score, Unlabelled
@@ -37,6 +39,7 @@ class Protocol:
 
     Attributes:
         identity: of the probe, its settings, the data and the seed; figures of random weights are kept by it.
+        score: of an encoder, with the folder its features are kept in; `is_random` where its weights were drawn.
     """
 
     name: str
@@ -45,7 +48,8 @@ class Protocol:
     chance: float | None
     train_samples: int
     test_samples: int
-    score: Callable[[Encoder, Path], Score]
+    trains_encoder: bool
+    score: Callable[..., Score]
 
 
 def evaluate_encoder(
@@ -73,16 +77,24 @@ def evaluate_encoder(
         return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
 
     teacher = _supervised(subject, labelled) if supervised else None
+    measured: dict[str, dict[str, Any]] = {}
+
+    def measure(fraction: float, draw: int) -> dict[str, Any]:
+        asked = protocol(fraction, draw)
+        if asked.identity not in measured:
+            measured[asked.identity] = _measure(subject, asked, teacher)
+        return measured[asked.identity]
+
     largest = max(fractions)
-    result = _measure(subject, protocol(largest, 0), teacher) | {"fraction": largest}
+    result = measure(largest, 0) | {"fraction": largest}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [
-            _few_labels(
-                subject, teacher, fraction, [protocol(fraction, i) for i in range(draws if fraction < 1 else 1)]
-            )
-            for fraction in sorted(fractions)
+            _few_labels(fraction, [measure(fraction, draw) for draw in range(draws if fraction < 1 else 1)])
+            for fraction in sorted(set(fractions))
         ]
-    outcomes = result.pop("outcomes")
+        if protocol(largest, 0).trains_encoder:
+            result["labels_saved"] = labels_saved(result["few_labels"])
+    outcomes, files = result.pop("outcomes"), result.pop("files")
     result |= {
         "labelled": str(labelled),
         "encoder": subject.encoder.name,
@@ -91,8 +103,7 @@ def evaluate_encoder(
         "run": subject.name,
         "seconds": round(time.monotonic() - begin, 1),
     }
-    _write(subject, result, outcomes, protocol(largest, 0).identity)
-    return result
+    return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
 def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None) -> None:
@@ -116,10 +127,16 @@ def _protocol(
     probe = make_probe(name, settings, seed=seed)
     device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
 
-    def score(encoder: Encoder, cache: Path) -> Score:
-        return probe.score(
-            Reader(encoder=encoder, size=config.size, device=device, precision=config.precision, cache=cache), data
+    def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
+        reader = Reader(
+            encoder=encoder,
+            size=config.size,
+            device=device,
+            precision=config.precision,
+            cache=cache,
+            is_random=is_random,
         )
+        return probe.score(reader, data)
 
     data_identity = identity(data) if isinstance(data, Labelled) else data.test.fingerprint
     parts = (name, dataclasses.asdict(probe.config), data_identity, seed, config.size, config.precision, device.type)
@@ -130,12 +147,13 @@ def _protocol(
         chance=probe.chance(data),
         train_samples=len(data.train) if isinstance(data, Labelled) else 0,
         test_samples=len(data.test),
+        trains_encoder=probe.trains_encoder,
         score=score,
     )
 
 
 def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:
-    """The figures of the encoder and of what it stands beside; "outcomes" are taken off before they are written."""
+    """The figures of the encoder and of what it stands beside; "outcomes" and "files" are written beside them."""
     own = protocol.score(subject.encoder, subject.folder / FEATURES)
     random = _random(subject, protocol)
     scores = {"encoder": own, "random": random}
@@ -144,38 +162,30 @@ def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict
     return {
         "probe": protocol.name,
         "metric": protocol.metric,
-        **_figures(own),
+        **figures(own),
         "chance": None if protocol.chance is None else round(protocol.chance, 3),
         "train_samples": protocol.train_samples,
         "test_samples": protocol.test_samples,
         "gain": _gain(own, random),
-        "random": _figures(random),
-        "supervised": _figures(scores["supervised"]) if teacher is not None else None,
+        "random": figures(random),
+        "supervised": figures(scores["supervised"]) if teacher is not None else None,
         "outcomes": {name: score.outcomes for name, score in scores.items() if score.outcomes is not None},
+        "files": {name: score.files for name, score in scores.items() if score.files},
     }
 
 
 def _gain(own: Score, random: Score) -> dict[str, Any]:
     """Points above random weights, with the interval of the difference on the same test samples."""
     pair = own.outcomes is not None and random.outcomes is not None
+    points = own.value - random.value
     return {
-        "value": round(own.value - random.value, 3),
+        "value": None if math.isnan(points) else round(points, 3),
         "interval": list(difference(own.outcomes, random.outcomes)) if pair else None,  # type: ignore[arg-type]
     }
 
 
-def _figures(score: Score) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads(
-        json.dumps({name: value for name, value in dataclasses.asdict(score).items() if name != "outcomes"})
-    )
-    return figures
-
-
-def _few_labels(
-    subject: Subject, teacher: Path | None, fraction: float, protocols: Sequence[Protocol]
-) -> dict[str, Any]:
+def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One share of the labels, drawn several times: means, and the standard deviation over the draws."""
-    drawn = [_measure(subject, protocol, teacher) for protocol in protocols]
     found: dict[str, Any] = {"fraction": fraction, "train_samples": drawn[0]["train_samples"], "draws": len(drawn)}
     for name in ("encoder", "random", "supervised"):
         scores = [d if name == "encoder" else d[name] for d in drawn]
@@ -191,19 +201,17 @@ def _random(subject: Subject, protocol: Protocol) -> Score:
     identity = repr((torch.__version__, 2, subject.architecture, subject.config.store_size, protocol.identity))
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     folder = cache_root() / "random"
-    path, outcomes = folder / f"{key}.json", folder / f"{key}.npy"
-    if path.is_file():
-        known = json.loads(path.read_text())
-        return Score(**known, outcomes=np.load(outcomes) if outcomes.is_file() else None)
-    score = protocol.score(subject.random(), folder / FEATURES)
-    folder.mkdir(parents=True, exist_ok=True)
-    if score.outcomes is not None:
-        np.save(outcomes, score.outcomes)
-    write_json(path, _figures(score))
-    return Score(**json.loads(path.read_text()), outcomes=score.outcomes)
+    if kept_score(folder, key) is None:
+        keep_score(protocol.score(subject.random(), folder / FEATURES, is_random=True), folder, key)
+    kept = kept_score(folder, key)
+    assert kept is not None
+    return kept
 
 
-def _write(subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], identity: str) -> None:
+def _write(
+    subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], files: dict[str, Any], identity: str
+) -> dict[str, Any]:
+    """The result as it was written: "files" names the folders, beside the JSON, of what a probe drew."""
     folder = subject.folder / "evaluations"
     folder.mkdir(parents=True, exist_ok=True)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
@@ -211,7 +219,12 @@ def _write(subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], i
     stem = f"{name}-{identity[:8]}"
     if outcomes:
         np.savez_compressed(folder / f"{stem}.npz", **outcomes)
+    for who, found in files.items():
+        write_files(found, folder / stem / who)
+    if files:
+        result = result | {"files": {who: f"{stem}/{who}" for who in files}}
     write_json(folder / f"{stem}.json", result)
+    return result
 
 
 def _supervised(subject: Subject, labelled: str) -> Path:

@@ -83,6 +83,11 @@ class Probe(ABC):
     def score(self, reader: Reader, data: Any) -> Score:
         """Measure the encoder of `reader` on `data`: `Labelled`, `Unlabelled`, or what `needs` asks for."""
 
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder learns too, so that random weights beside it are training from scratch."""
+        return False
+
     def chance(self, data: Any) -> float | None:
         """The metric without any knowledge, where it is known."""
         return 100 / len(data.classes) if self.needs else None

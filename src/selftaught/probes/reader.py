@@ -40,6 +40,7 @@ class Reader:
         size: side of the square pictures, as the encoder was trained.
         cache: folder the features are kept in; None computes them each time.
         cache_limit_gb: features of one data set that would take more are not kept.
+        is_random: its weights were drawn, not learned; a probe that trains the encoder trains all of it from scratch.
     """
 
     encoder: Encoder
@@ -50,6 +51,7 @@ class Reader:
     clips: int = CLIPS
     cache: Path | None = None
     cache_limit_gb: float = 20.0
+    is_random: bool = False
 
     @cached_property
     def identity(self) -> str:
