@@ -1,0 +1,55 @@
+"""A score on disk: its figures as JSON, what each sample adds to it as NumPy, its pictures in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selftaught.probes.base import Score
+from selftaught.run import write_json
+
+
+def figures(score: Score) -> dict[str, Any]:
+    """The figures as JSON has them; a value that does not exist (nan) is null."""
+    values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in ("outcomes", "files")}
+    values["value"] = None if math.isnan(score.value) else score.value
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files into `folder`, which holds nothing else afterwards; no folder where there are none."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, data in files.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+def keep_score(score: Score, folder: Path, key: str) -> None:
+    """Write the score under that key; the JSON comes last, so that it stands for the whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if score.outcomes is not None:
+        np.save(folder / f"{key}.npy", score.outcomes)
+    write_files(score.files, folder / key)
+    write_json(folder / f"{key}.json", figures(score))
+
+
+def kept_score(folder: Path, key: str) -> Score | None:
+    """The score of that key, None where none is kept."""
+    path, outcomes, files = (folder / name for name in (f"{key}.json", f"{key}.npy", key))
+    if not path.is_file():
+        return None
+    known = json.loads(path.read_text())
+    known["value"] = math.nan if known["value"] is None else known["value"]
+    return Score(
+        **known,
+        outcomes=np.load(outcomes) if outcomes.is_file() else None,
+        files={file.name: file.read_bytes() for file in sorted(files.iterdir())} if files.is_dir() else {},
+    )
