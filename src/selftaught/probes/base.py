@@ -41,7 +41,8 @@ class Score:
     """What one encoder reaches under one probe.
 
     Attributes:
-        value: the probe's metric, of the best stage where several are read; in percent unless the metric is no share.
+        value: the probe's metric, of the best stage where several are read; in percent unless the metric is no share;
+            nan where a probe shows something that is no figure.
         stage: where it was read.
         stages: the metric of every stage that was read.
         interval: of `value`, by resampling the test samples (`intervals.bootstrap`); None where that has no meaning.
@@ -49,6 +50,7 @@ class Score:
         more: further figures of the protocol by name, as JSON has them (recall at k, curves, a table).
         outcomes: (M,) float, what each test sample adds to `value` (100 where it is right, 0 where not), so that two
             encoders can be compared on the same samples; None where `value` is no mean over samples.
+        files: what the probe drew, by file name; written into a folder of the encoder beside the figures.
     """
 
     value: float
@@ -58,6 +60,7 @@ class Score:
     stage_intervals: Mapping[str, Interval] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     outcomes: NDArray[np.float32] | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Probe(ABC):
