@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from selftaught.config import RunConfig
 from selftaught.verbs import (
+    agreement,
     cache,
     compare,
     demo,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PretextTask",
     "RunConfig",
+    "agreement",
     "cache",
     "compare",
     "demo",

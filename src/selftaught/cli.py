@@ -20,7 +20,7 @@ from selftaught.names import unknown_name
 from selftaught.settings import Option
 
 VERBS = (
-    *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare"),
+    *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
     *("embed", "search", "export", "report", "cache", "demo"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from selftaught.catalogue import settings_for, task_info
 from selftaught.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
+from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
 from selftaught.sources import open_source
 from selftaught.subject import open_subject
@@ -29,8 +31,10 @@ def compare_tasks(
 ) -> dict[str, Any]:
     """Pretrain every task as `config` says and rank them.
 
-    With labelled data the probe ranks; without, the effective rank of the features does (RankMe). What is done
-    stays: with `config.resume` finished tasks are not trained again.
+    With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Figures without
+    labels are measured on the held-out part of `config.data` either way, so that "label_free_agreement" can say how
+    well they would have ranked the tasks. What is done stays: with `config.resume` finished tasks are not trained
+    again.
     """
     if not tasks:
         raise ValueError("--tasks must name at least one task, such as rotation,simclr")
@@ -60,9 +64,11 @@ def compare_tasks(
                 supervised=supervised and task == tasks[0],
                 download=config.download,
             )
-        rows.append(_row(run, task, evaluation))
+        rows.append(_row(run, task, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
-    return _result(config, labelled, probe, rows)
+    result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
+    write_json(out / "compare.json", result)
+    return result
 
 
 def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> None:
@@ -86,8 +92,29 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
             )
 
 
-def _row(run: Path, task: str, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
+    """What label_free says of the run; None where there are too few held-out samples, which must not end it all."""
+    try:
+        return evaluate_encoder(open_subject(run), config.data, probe="label_free", download=config.download)
+    except ValueError as error:
+        print(f"figures without labels are left out: {error}", file=sys.stderr)
+        return None
+
+
+def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """How the figures without labels rank the tasks beside the probe; None where fewer than two have both."""
+    measured = {row["task"]: row["probe"] for row in rows if row["probe"]}
+    described = {row["task"]: row["label_free"] for row in rows if row["label_free"]}
+    return agreement(measured, described) if len(measured.keys() & described.keys()) > 1 else None
+
+
+def _row(
+    run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One task; its figures without labels are those of the label_free probe, else of the run's last look."""
     summary = json.loads((run / "summary.json").read_text())
+    if label_free:
+        summary |= {name: entry["value"] for name, entry in label_free["more"]["figures"].items()}
     return {
         "task": task,
         "run": run.name,
@@ -96,6 +123,7 @@ def _row(run: Path, task: str, evaluation: dict[str, Any] | None) -> dict[str, A
         "pretext_value": summary["value"],
         "pretext_chance": summary["chance"],
         "probe": evaluation,
+        "label_free": label_free,
         "rankme": summary["rankme"],
         "alignment": summary["alignment"],
         "uniformity": summary["uniformity"],

@@ -1,10 +1,20 @@
-"""What can be said about features with no label at all: rank, alignment, uniformity, collapse."""
+"""What can be said about features with no label at all: rank, spectrum, alignment, uniformity, collapse."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+FIRST, LAST = 6, 100
+"""Ranks of the eigenvalues that `alpha_req` is fitted to, as its authors' code has them: the head follows no power law,
+and the end of the spectrum is that of the sampling noise."""
+FEWEST = 16
+"""Directions that `alpha_req` needs for a line."""
+DELTA = 1e-4
+"""Added to the variances within a class by `lidar`; the paper names no value, later work took this one."""
 
 
 def rankme(features: Tensor) -> float:
@@ -12,8 +22,56 @@ def rankme(features: Tensor) -> float:
 
     features (N, D); between 1 (all in one direction) and min(N, D).
     """
-    singular = torch.linalg.svdvals(features.double())
-    share = singular / singular.sum().clamp(min=1e-12) + 1e-7
+    return _effective(torch.linalg.svdvals(features.double()))
+
+
+def alpha_req(features: Tensor) -> float:
+    """Exponent a of the power law i^-a of the covariance's eigenvalues (alpha-ReQ, Agrawal et al., NeurIPS 2022).
+
+    Least squares on the log-log axis, weighted by 1 / i so that every part of that axis counts alike (Stringer et al.,
+    Nature 2019, whose fit the authors use), over the ranks `FIRST` to `LAST`; no further than half of the directions
+    there are, as the rest fall off for lack of samples. Near 1 is best: below, variance is spread over directions that
+    tell nothing; above, few directions hold nearly all of it. features (N, D), several times `LAST` samples; nan where
+    they vary in fewer than `FEWEST` directions.
+    """
+    x = features.double()
+    x = x - x.mean(0)
+    n, d = x.shape
+    eigenvalues = torch.linalg.eigvalsh(x @ x.T if n < d else x.T @ x).flip(0)[: min(n - 1, d)]
+    return power_law_exponent(eigenvalues[eigenvalues > 1e-12 * eigenvalues[:1]])
+
+
+def power_law_exponent(spectrum: Tensor) -> float:
+    """The fit of `alpha_req` to positive numbers (K,), largest first."""
+    if len(spectrum) < FEWEST:
+        return math.nan
+    rank = torch.arange(FIRST, min(LAST, len(spectrum) // 2) + 1, dtype=torch.float64, device=spectrum.device)
+    x, y, weight = rank.log(), spectrum[FIRST - 1 : FIRST - 1 + len(rank)].double().log(), 1 / rank
+    x, y = x - (weight * x).sum() / weight.sum(), y - (weight * y).sum() / weight.sum()
+    return float(-(weight * x * y).sum() / (weight * x * x).sum())
+
+
+def lidar(views: Tensor, delta: float = DELTA) -> float:
+    """Effective rank of what tells pictures apart but not views of one (LiDAR, Thilak et al., ICLR 2024, section 4).
+
+    Exp of the entropy of the eigenvalues of W^(-1/2) B W^(-1/2), where B (D, D) is the covariance of the pictures' mean
+    features and W that of the views around these means, plus `delta` on its diagonal; both unbiased. With W = L L^T
+    these are the eigenvalues of L^-1 B L^-T, which needs no matrix root. views (n, q, D), q views of each of n
+    pictures, best n > D; between 1 and min(n - 1, D). `delta` is a variance: where the views differ by less, it stands for them.
+    """
+    n, q, d = views.shape
+    means = views.double().mean(1)
+    inside = (views.double() - means[:, None]).flatten(0, 1)
+    within = inside.T @ inside / (n * (q - 1)) + delta * torch.eye(d, dtype=torch.float64, device=views.device)
+    between = (means - means.mean(0)) / (n - 1) ** 0.5
+    white = torch.linalg.solve_triangular(torch.linalg.cholesky(within), between.T, upper=False)
+    eigenvalues = torch.linalg.eigvalsh(white.T @ white if n < d else white @ white.T)
+    return _effective(eigenvalues.clamp(min=0))
+
+
+def _effective(values: Tensor) -> float:
+    """Exp of the entropy of the shares of non-negative numbers (K,); 1e-7 is added to each share, as in RankMe."""
+    share = values / values.sum().clamp(min=1e-12) + 1e-7
     return float(torch.exp(-(share * share.log()).sum()))
 
 
@@ -30,8 +88,13 @@ def uniformity(features: Tensor) -> float:
 
     features (N, D); 0 when all are the same point, about -4 when spread evenly.
     """
-    distances = torch.pdist(F.normalize(features.double(), dim=1))
-    return float(distances.square().mul(-2).exp().mean().log()) if len(distances) else 0.0
+    unit = F.normalize(features.double(), dim=1)
+    n = len(unit)
+    if n < 2:
+        return 0.0
+    squares = unit.square().sum(1)
+    potentials = (-2 * (squares[:, None] + squares - 2 * unit @ unit.T)).exp()
+    return float(((potentials.sum() - potentials.diagonal().sum()) / (n * (n - 1))).log())
 
 
 def feature_std(features: Tensor) -> float:
@@ -64,6 +127,7 @@ def describe_features(first: Tensor, second: Tensor) -> dict[str, float]:
     """All figures for two views (N, D) of the same samples."""
     return {
         "rankme": rankme(first),
+        "alpha_req": alpha_req(first),
         "alignment": alignment(first, second),
         "uniformity": uniformity(first),
         "feature_std": feature_std(first),

@@ -19,6 +19,9 @@ def show(verb: str, result: Any) -> None:
         from selftaught.report.terminal import print_comparison
 
         print_comparison(result, sys.stdout)
+    elif verb == "agreement":
+        _table([_row(verb, row) for row in result["rows"]], empty="no figures without labels")
+        print(result["note"])
     elif verb == "demo":
         for labels in ("few_labels", "all_labels"):
             show("evaluate", result[labels])

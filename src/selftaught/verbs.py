@@ -117,7 +117,8 @@ def evaluate(
     Args:
         encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
             resnet18:weights.safetensors.
-        data: data with labels, in any form that pretrain reads; boxes or masks where the probe asks for them.
+        data: data with labels, in any form that pretrain reads; boxes or masks where the probe asks for them, no labels
+            where it needs none.
         probe: protocol, a name from `selftaught probes`.
         probe_settings: settings of the probe.
         fraction: shares of the training labels the probe may see, such as 0.01,0.1,1.
@@ -157,6 +158,24 @@ def probes() -> list[Json]:
     from selftaught.probe_catalogue import list_probes
 
     return [{"name": p.name, "needs": list(p.needs), "summary": p.summary} for p in list_probes()]
+
+
+def agreement(folder: File, *, by: str = "linear") -> Json:
+    """Tell whether the figures without labels rank runs as a probe does.
+
+    Args:
+        folder: folder of run folders, or of a comparison; each run evaluated by that probe and by label_free.
+        by: the probe that ranks them, a name from `selftaught probes`.
+
+    Returns:
+        The correlations, which are also written to label_free_agreement.json in the folder.
+    """
+    from selftaught.rank_agreement import folder_agreement
+    from selftaught.run import write_json
+
+    found = folder_agreement(Path(folder), probe=by)
+    write_json(Path(folder) / "label_free_agreement.json", found)
+    return found
 
 
 def compare(

@@ -1,0 +1,115 @@
+"""What can be said of an encoder with no label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.diagnostics import alignment, alpha_req, collapse_warning, feature_std, lidar, rankme, uniformity
+from selftaught.half_samples import with_intervals
+from selftaught.probes.base import Probe, Score, Unlabelled
+from selftaught.probes.reader import POOLED, Reader
+from selftaught.probes.views import view_features
+from selftaught.randomness import numpy_generator
+from selftaught.subset import Subset
+
+FEWEST = 8
+"""Held-out samples; the interval halves them."""
+
+
+class LabelFree(Probe):
+    """How rich and how steady the features of held-out samples are, with no label: RankMe, alpha-ReQ, LiDAR and more.
+
+    RankMe (Garrido et al., ICML 2023) is the value. `more["figures"]` holds all: rankme, alpha_req (Agrawal et al.,
+    NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and
+    feature_std, which is 0 in collapse, each with its interval by random halves of the samples. LiDAR and alignment
+    compare views: light random crops, mirror images and colours (`probes/views.py`). LiDAR's authors take the changes
+    each encoder was trained with; here they are the same for all encoders, so that these can be compared. The figures
+    grow with the number of samples: compare encoders on the same data only. How far they can be trusted is told by
+    `selftaught agreement`, over runs that were also probed with labels.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    metric = "rankme"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        samples: int = 2048
+        """Held-out samples that rank, spectrum and uniformity are measured on, drawn by seed where there are more."""
+        view_samples: int = 1024
+        """Held-out samples that LiDAR and alignment see several views of."""
+        views: int = 10
+        """Views of each; LiDAR's paper finds ten as good as fifty."""
+        delta: float = 1e-4
+        """Variance that LiDAR adds within the views of a sample."""
+        draws: int = 20
+        """Random halves of the samples that the intervals come from."""
+
+        def __post_init__(self) -> None:
+            for name, least in (("samples", FEWEST), ("view_samples", FEWEST), ("views", 2), ("draws", 2)):
+                if (value := getattr(self, name)) < least:
+                    flag = name.replace("_", "-")
+                    raise ValueError(f"--probe.{flag} must be at least {least}, got {value}")
+            if self.delta <= 0:
+                raise ValueError(f"--probe.delta must be above 0, got {self.delta}")
+
+    def score(self, reader: Reader, data: Unlabelled) -> Score:
+        """RankMe of the pooled features; the other figures in `more`."""
+        if len(data.test) < FEWEST:
+            raise ValueError(
+                f"label_free needs at least {FEWEST} held-out samples, got {len(data.test)}; give it more data"
+            )
+        order = numpy_generator("label-free", self.seed).permutation(len(data.test))
+        asked = self.config
+        features = reader.pooled(Subset(data.test, np.sort(order[: asked.samples])))
+        if not features.isfinite().all():
+            raise ValueError(f"features of {reader.encoder.name} are not finite; the run diverged, lower its --lr")
+        seen = Subset(data.test, np.sort(order[: asked.view_samples]))
+        views = view_features(reader, seen, views=asked.views, seed=self.seed)
+
+        def of_features(rows: NDArray[np.int64]) -> dict[str, float]:
+            part = features[rows]
+            return {
+                "rankme": rankme(part),
+                "alpha_req": alpha_req(part),
+                "uniformity": uniformity(part),
+                "feature_std": feature_std(part),
+            }
+
+        def of_views(rows: NDArray[np.int64]) -> dict[str, float]:
+            part = views[rows]
+            return {"lidar": lidar(part, asked.delta), "alignment": alignment(part[:, 0], part[:, 1])}
+
+        figures: dict[str, Any] = with_intervals(of_features, len(features), draws=asked.draws, seed=self.seed)
+        figures |= with_intervals(of_views, len(views), draws=asked.draws, seed=self.seed)
+        value, interval = figures["rankme"]["value"], tuple(figures["rankme"]["interval"])
+        return Score(
+            value=value,
+            stage=POOLED,
+            stages={POOLED: value},
+            interval=interval,
+            stage_intervals={POOLED: interval},
+            more={
+                "figures": figures,
+                "samples": len(features),
+                "view_samples": len(views),
+                "views": asked.views,
+                "features": features.shape[1],
+                "cautions": _cautions(len(features), len(views), features.shape[1], figures),
+            },
+        )
+
+
+def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, Any]) -> list[str]:
+    """What a reader of the figures should know before using them."""
+    found = []
+    if (fewest := min(samples, view_samples)) <= width:
+        found.append(
+            f"{fewest} held-out samples for {width} features: no rank can be above {fewest}, "
+            "so compare encoders on equally many samples only"
+        )
+    warning = collapse_warning({name: figures[name]["value"] for name in ("rankme", "feature_std")})
+    return [*found, warning] if warning else found

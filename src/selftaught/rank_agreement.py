@@ -1,0 +1,206 @@
+"""How far figures without labels can be trusted: whether they rank runs as a probe with labels ranks them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from selftaught.intervals import bootstrap_of
+from selftaught.randomness import numpy_generator
+
+Json = dict[str, Any]
+Numbers = Sequence[float] | NDArray[np.float64]
+Better = Literal["higher", "lower", "near 1"]
+
+BETTER: dict[str, Better] = {
+    "rankme": "higher",
+    "lidar": "higher",
+    "alpha_req": "near 1",
+    "alignment": "lower",
+    "uniformity": "lower",
+    "feature_std": "higher",
+}
+"""What each figure's authors hold to be better, fixed before any run was seen."""
+LEVEL = 0.05
+"""Of significance, for all figures together."""
+MOST_EXACT = 7
+"""Up to so many runs all orders of them are tried, beyond it a sample."""
+DRAWS = 9999
+"""Orders of that sample."""
+FEWEST_FOR_INTERVAL = 10
+"""Runs; a bootstrap over fewer says little."""
+
+
+def folder_agreement(folder: Path, *, probe: str = "linear") -> Json:
+    """`agreement` of the run folders in `folder` that `evaluate` measured both by `probe` and by label_free.
+
+    Where runs were measured in several ways (other data, settings or seeds), the way that most of them share counts.
+    """
+    runs = sorted(path.parent for path in folder.glob("*/config.json"))
+    measured, described = _shared_way(runs, probe), _shared_way(runs, "label_free")
+    if len(measured.keys() & described.keys()) < 2:
+        raise ValueError(
+            f"{folder} holds no two runs that were measured in one way by {probe} and by label_free; run 'selftaught "
+            f"evaluate RUN LABELLED --probe {probe}' and 'selftaught evaluate RUN DATA --probe label_free' for each"
+        )
+    return agreement(measured, described)
+
+
+def agreement(measured: Mapping[str, Json], described: Mapping[str, Json]) -> Json:
+    """`rank_agreement` of two runs or more from what `evaluate` returns by name of the run: by a probe, by label_free.
+
+    The result also says by which "probe" and "metric", on which "labelled" and "unlabelled" data.
+    """
+    both = [run for run in measured if run in described]
+    points = [
+        {
+            "run": run,
+            "probe": measured[run]["value"],
+            "figures": {name: entry["value"] for name, entry in described[run]["more"]["figures"].items()},
+        }
+        for run in both
+    ]
+    ways = {key: measured[both[0]][key] for key in ("probe", "metric", "labelled")}
+    return ways | {"unlabelled": described[both[0]]["labelled"]} | rank_agreement(points)
+
+
+def rank_agreement(points: Sequence[Mapping[str, Any]], *, seed: int = 0) -> Json:
+    """Spearman's and Kendall's correlation of each label-free figure with a probe's value, over runs.
+
+    A coefficient is 1 where the figure, read the way its authors do (`BETTER`), orders the runs as the probe does. The
+    p values are two-sided, of all orders of the runs or `DRAWS` of them; "p_holm" is Spearman's, corrected for the
+    number of figures (Holm 1979), and decides the verdict. Runs count as independent: seeds of one task are less so,
+    which makes p too small.
+
+    Args:
+        points: of each run its name "run", the probe's value "probe" (higher is better) and its "figures" by name; a
+            figure that is None or missing leaves the run out for this figure.
+        seed: of the orders drawn.
+
+    Returns:
+        "runs", "note", "points" as given, and "rows", one a figure: figure, better, runs, spearman with interval and p,
+        kendall with p, p_holm, and verdict "agrees", "disagrees" or "cannot tell".
+    """
+    known = [name for name in BETTER if any(_finite(point["figures"].get(name)) for point in points)]
+    rows = [_row(name, points, seed) for name in known]
+    for row, adjusted in zip(rows, _holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+        sure = adjusted is not None and adjusted <= LEVEL
+        row["verdict"] = ("agrees" if row["spearman"] > 0 else "disagrees") if sure else "cannot tell"
+    return {"runs": len(points), "note": _note(len(points), len(rows)), "rows": rows, "points": list(points)}
+
+
+def correlation(first: Numbers, second: Numbers, kind: Literal["spearman", "kendall"]) -> float:
+    """Spearman's rho or Kendall's tau-b, ties and all; nan where one of them is constant."""
+    a, b = _matrix(first, kind), _matrix(second, kind)
+    norm = math.sqrt(float((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / norm if norm else math.nan
+
+
+def _matrix(values: Numbers, kind: str) -> NDArray[np.float64]:
+    """Differences of ranks, or their signs, of all pairs: both are the coefficient of Daniels (Biometrika 1944)."""
+    ranks = rankdata(values)
+    differences = ranks[:, None] - ranks
+    return differences if kind == "spearman" else np.sign(differences)
+
+
+def _row(name: str, points: Sequence[Mapping[str, Any]], seed: int) -> Json:
+    pairs = [(p["figures"].get(name), p["probe"]) for p in points]
+    pairs = [(_oriented(figure, BETTER[name]), worth) for figure, worth in pairs if _finite(figure) and _finite(worth)]
+    figure, worth = [f for f, _ in pairs], [w for _, w in pairs]
+    row: Json = {"figure": name, "better": BETTER[name], "runs": len(pairs)}
+    spearman, kendall = (_tested(figure, worth, kind, seed) for kind in ("spearman", "kendall"))
+    row |= {"spearman": spearman[0], "interval": _interval(figure, worth), "p": spearman[1]}
+    return row | {"kendall": kendall[0], "p_kendall": kendall[1]}
+
+
+def _tested(
+    figure: Sequence[float], worth: Sequence[float], kind: Any, seed: int
+) -> tuple[float | None, float | None]:
+    """The coefficient, and the share of orders of the runs that give one at least as far from 0."""
+    found = correlation(figure, worth, kind) if len(figure) > 1 else math.nan
+    if math.isnan(found):
+        return None, None
+    a, b = _matrix(figure, kind), _matrix(worth, kind)
+    orders = _orders(len(figure), seed)
+    far = abs(float((a * b).sum())) - 1e-9
+    count = 0
+    for part in np.array_split(orders, -(-len(orders) * a.size // 2_000_000)):
+        count += int((np.abs((a * b[part[:, :, None], part[:, None, :]]).sum((1, 2))) >= far).sum())
+    exact = len(figure) <= MOST_EXACT
+    return round(found, 3), count / len(orders) if exact else (count + 1) / (len(orders) + 1)
+
+
+def _orders(count: int, seed: int) -> NDArray[np.int64]:
+    if count <= MOST_EXACT:
+        return np.array(list(itertools.permutations(range(count))))
+    rows = np.tile(np.arange(count), (DRAWS, 1))
+    return numpy_generator("orders", seed, count).permuted(rows, axis=1)
+
+
+def _interval(figure: Sequence[float], worth: Sequence[float]) -> tuple[float, float] | None:
+    """Of Spearman's coefficient, by runs drawn with replacement."""
+    if len(figure) < FEWEST_FOR_INTERVAL or len(set(figure)) == 1 or len(set(worth)) == 1:
+        return None
+    x, y = np.array(figure), np.array(worth)
+    return bootstrap_of(lambda rows: correlation(x[rows], y[rows], "spearman"), len(figure), draws=1000)
+
+
+def _holm(values: Sequence[float | None]) -> list[float | None]:
+    """The values corrected for their number, by Holm's step-down."""
+    order = sorted((i for i, p in enumerate(values) if p is not None), key=lambda i: values[i] or 0.0)
+    adjusted: list[float | None] = [None] * len(values)
+    largest = 0.0
+    for place, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * (values[i] or 0.0)))
+        adjusted[i] = largest
+    return adjusted
+
+
+def _note(runs: int, figures: int) -> str:
+    """What so many runs can show at all."""
+
+    def least(n: int) -> float:
+        return min(1.0, 2 * figures / math.factorial(n))
+
+    if runs < 2 or not figures:
+        return "no two runs that were measured both with and without labels"
+    if least(runs) > LEVEL:
+        needed = next(n for n in itertools.count(runs) if least(n) <= LEVEL)
+        return (
+            f"{runs} runs are too few to tell: chance alone orders them as the probe does, or the other way round, too "
+            f"often (corrected p {least(runs):.2g} at best for {figures} figures); at least {needed} are needed"
+        )
+    return f"{runs} runs; p by permutation, corrected for {figures} figures, significant at {LEVEL}"
+
+
+def _oriented(value: float, better: Better) -> float:
+    """So that higher is better."""
+    return value if better == "higher" else -value if better == "lower" else -abs(value - 1)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _shared_way(runs: Sequence[Path], probe: str) -> dict[str, Json]:
+    """By name of the run, its evaluation by `probe` in the way that most of these runs were evaluated in.
+
+    Files are named after the protocol, `probe-KEY.json`; a share of the labels or another part of the run is told
+    between the two, and is not meant here.
+    """
+    files = {run: [path.name for path in (run / "evaluations").glob(f"{probe}-*.json")] for run in runs}
+    counts = Counter(name for names in files.values() for name in names if name.count("-") == 1)
+    if not counts:
+        return {}
+    most = max(sorted(counts), key=lambda name: counts[name])
+    return {run.name: json.loads((run / "evaluations" / most).read_text()) for run in runs if most in files[run]}
