@@ -26,9 +26,9 @@ class Needed:
 def labels_needed(labels: Sequence[int], values: Sequence[float], value: float) -> Needed:
     """The fewest labels with which a curve reaches `value`.
 
-    Between two measured points the curve is a straight line over the logarithm of the number of labels, as label curves
-    are drawn (Zhai et al. 2019, S4L; Henaff et al., ICML 2020, figure 1). Where it goes up and down, the first
-    crossing counts, so noise makes savings look smaller rather than larger. Nothing is extrapolated.
+    Between two measured points the curve is a straight line over the logarithm of the number of labels, the axis on
+    which such curves are drawn (Henaff et al., ICML 2020, figure 1). Where it goes up and down, the first crossing
+    counts, so that noise makes savings look smaller rather than larger. Nothing is extrapolated.
 
     Args:
         labels: ascending numbers of labels, all above 0.

@@ -1,0 +1,134 @@
+"""An encoder with a linear layer behind it, and the loop that trains both on labels."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from selftaught.batch import Sampling
+from selftaught.encode import autocast, encoder_input, sample_batches
+from selftaught.encoders.base import Encoder
+from selftaught.loader import Loader
+from selftaught.losses import classification
+from selftaught.ops.colour import normalise
+from selftaught.ops.crop import random_resized_crop
+from selftaught.optim import learning_rate
+from selftaught.probes.freezing import train_unfrozen
+from selftaught.probes.reader import Reader
+from selftaught.progress import StepProgress
+from selftaught.randomness import generator, seed_from
+from selftaught.store import Samples
+
+WARMUP = 0.05
+"""Share of the steps in which the learning rate rises."""
+LOOK_EVERY = 50
+"""Steps after which it is looked whether the loss is still a number."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train; `lr` is the encoder's, `head_lr` the linear layer's."""
+
+    steps: int
+    batch_size: int
+    lr: float
+    head_lr: float
+    weight_decay: float
+    min_scale: float
+
+
+class Classifier(nn.Module):
+    """Pooled features, batch normalisation without affine, a linear layer that starts at 0.
+
+    The normalisation makes one learning rate serve features of any scale (MAE, He et al., CVPR 2022, appendix A.1); a
+    head of zeros leaves the encoder as it is until the head knows something (BiT, Kolesnikov et al., ECCV 2020).
+    """
+
+    def __init__(self, encoder: Encoder, num_classes: int, precision: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.precision = precision
+        linear = nn.Linear(encoder.num_features, num_classes)
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        self.head = nn.Sequential(nn.BatchNorm1d(encoder.num_features, affine=False), linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised pictures (N, 3, S, S) -> logits (N, K) float32."""
+        with autocast(x.device, self.precision):
+            features = self.encoder(x)
+        logits: Tensor = self.head(features.float())
+        return logits
+
+
+def fit(
+    network: Classifier, samples: Samples, recipe: Recipe, *, size: int, device: torch.device, seed: int
+) -> float:
+    """Train what is not frozen, by Nesterov SGD on random-resized crops; a function of `seed`.
+
+    An epoch may be shorter than a step: few samples come several times in a batch, each time cut anew.
+
+    Returns:
+        The accuracy in [0, 1] on the training crops of the last tenth of the steps.
+
+    Raises:
+        Diverged: the loss is no longer a number.
+    """
+    loader = Loader(samples, sampling=Sampling(), batch_size=recipe.batch_size, seed=seed, device=device, labels=True)
+    optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
+    train_unfrozen(network)
+    late: list[Tensor] = []
+    title = f"training on {len(samples):,} labels at --probe.lr {recipe.lr:g}"
+    with contextlib.closing(loader), StepProgress(title, recipe.steps) as progress:
+        for step in range(recipe.steps):
+            batch = loader.batch(step)
+            assert batch.image is not None
+            assert batch.label is not None
+            rng = generator(seed, "finetune", step, device=device)
+            crops = normalise(random_resized_crop(batch.image, size, rng, scale=(recipe.min_scale, 1.0)))
+            torch.manual_seed(seed_from(seed, "network", step))  # dropout draws from the global generator
+            scalars = classification(network(crops), batch.label)
+            scalars["loss"].backward()
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, recipe.steps, group["peak"], WARMUP)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            is_end = step == recipe.steps - 1
+            if (is_end or step % LOOK_EVERY == 0) and not torch.isfinite(scalars["loss"]):
+                raise Diverged
+            if step >= recipe.steps - max(1, recipe.steps // 10):
+                late.append(scalars["accuracy"])
+            progress.update(step + 1)
+    return float(torch.stack(late).mean())
+
+
+def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
+    """What is trained, each with its peak learning rate; vectors (biases, normalisation) are not decayed."""
+    groups = []
+    for part, peak in ((network.encoder, recipe.lr), (network.head, recipe.head_lr)):
+        trained = [p for p in part.parameters() if p.requires_grad]
+        matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+        groups += [
+            {"params": matrices, "peak": peak, "weight_decay": recipe.weight_decay},
+            {"params": vectors, "peak": peak, "weight_decay": 0.0},
+        ]
+    return [group for group in groups if group["params"]]
+
+
+@torch.no_grad()
+def predict(network: Classifier, samples: Samples, reader: Reader) -> Tensor:
+    """Logits (M, K) float32 on the CPU of all samples in order, from the central square of each."""
+    network.eval()
+    parts = []
+    for (batch,) in sample_batches(samples, batch_size=reader.batch_size, device=reader.device):
+        parts.append(network(encoder_input(network.encoder, batch, reader.size)).cpu())
+    return torch.cat(parts)

@@ -1,0 +1,200 @@
+"""Fine-tuning."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from selftaught.encoders.base import Encoder
+from selftaught.probes.base import Labelled, Probe, Score
+from selftaught.probes.classifier import Classifier, Diverged, Recipe, fit, predict
+from selftaught.probes.freezing import freeze_before
+from selftaught.probes.reader import POOLED, Reader
+from selftaught.probes.scores import best_stage
+from selftaught.randomness import numpy_generator
+from selftaught.small_maps import trim_kernels
+from selftaught.store import Samples
+from selftaught.subset import Subset
+
+MOST_HELD_BACK = 10_000
+"""Samples that are enough to choose a learning rate by."""
+
+
+class FineTune(Probe):
+    """What the encoder reaches when labels train it further, against training it from scratch (Henaff et al., ICML 2020).
+
+    The encoder and a linear layer on its pooled features learn the labels by SGD with momentum, the learning rate
+    falling by a cosine; random-resized crops, mirrored half the time; tested on the central square. Stages before
+    `from_stage` keep their weights and batch statistics. Random weights are trained from scratch: the same recipe and
+    the same number of steps, with no stage frozen, since random stages that cannot learn would be no fair comparison.
+    The budget is in steps, so it is the same for every share of the labels; a short one flatters the pretrained encoder
+    (He, Girshick and Dollar, ICCV 2019), and the accuracy on training crops, reported beside, tells whether it was.
+
+    Where several learning rates are given, each is tried on a part of the training samples and judged on the rest, and
+    the best is used on all of them, as in VTAB (Zhai et al. 2019: 800 and 200 of 1,000 labels); the test samples choose
+    nothing. So an encoder takes 1 + the number of rates times the steps. The head's rate is above the encoder's, as in
+    SwAV (0.2 and 0.01 for 10 % of ImageNet's labels) and Barlow Twins (0.5 and 0.002 for 1 %).
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        from_stage: str = "all"
+        """First stage that is trained, such as layer3, or all; the stages before it stay frozen."""
+        steps: int = 2000
+        """Steps of each training, whatever the number of labels."""
+        batch_size: int = 128
+        """Pictures of a step."""
+        lr: tuple[float, ...] = (0.01, 0.1)
+        """Learning rates of the encoder to choose from, on a part of the training samples; the first where no class
+        has samples to spare."""
+        head_lr: float = 0.2
+        """Learning rate of the linear layer."""
+        weight_decay: float = 1e-4
+        """Decay of weights; biases and normalisation are not decayed."""
+        min_scale: float = 0.3
+        """Smallest share of the picture's area that a crop covers."""
+
+        def __post_init__(self) -> None:
+            for name, least in (("steps", 1), ("batch_size", 2)):
+                if getattr(self, name) < least:
+                    flag = name.replace("_", "-")
+                    raise ValueError(f"--probe.{flag} must be at least {least}, got {getattr(self, name)}")
+            if not self.lr or min(self.lr) <= 0:
+                raise ValueError(f"--probe.lr must be one or more numbers above 0, got {_numbers(self.lr)}")
+            if self.head_lr <= 0:
+                raise ValueError(f"--probe.head-lr must be above 0, got {self.head_lr}")
+            if self.weight_decay < 0:
+                raise ValueError(f"--probe.weight-decay must not be negative, got {self.weight_decay}")
+            if not 0 < self.min_scale <= 1:
+                raise ValueError(f"--probe.min-scale must be in (0, 1], got {self.min_scale}")
+
+    @property
+    def trains_encoder(self) -> bool:
+        return True
+
+    def score(self, reader: Reader, data: Labelled) -> Score:
+        """Top-1 accuracy in percent.
+
+        `more` tells the budget (steps, batch_size, epochs), frozen stages, whether it was trained from_scratch, the
+        learning rate, what each rate reached on the held-back samples ("tried"), and train_accuracy in percent on the
+        crops of the last tenth of the steps.
+        """
+        self._check(reader.encoder)
+        devices = [reader.device] if reader.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator, seeded at every step
+            lr, tried = self._choose(reader, data)
+            network, frozen = self._start(reader, len(data.classes))
+            try:
+                train_accuracy = self._fit(network, data.train, reader, lr)
+            except Diverged:
+                raise ValueError(_too_high([lr])) from None
+        assert data.test.labels is not None
+        predicted = predict(network, data.test, reader).argmax(1).numpy()
+        more: dict[str, Any] = {
+            "steps": self.config.steps,
+            "batch_size": self.config.batch_size,
+            "epochs": round(self.config.steps * self.config.batch_size / len(data.train), 2),
+            "from_scratch": reader.is_random,
+            "frozen": list(frozen),
+            "lr": lr,
+            "tried": tried,
+            "train_accuracy": round(100 * train_accuracy, 3),
+        }
+        return best_stage({POOLED: 100 * (predicted == data.test.labels).astype(np.float32)}, more)
+
+    def _check(self, encoder: Encoder) -> None:
+        if encoder.kind != "image":
+            raise ValueError(
+                f"probe 'finetune' trains encoders for images, but {encoder.name!r} takes {encoder.kind}; "
+                "choose another with --probe, such as linear"
+            )
+        stage = self.config.from_stage
+        if stage not in ("all", *encoder.stages):
+            raise ValueError(
+                f"--probe.from-stage must be all or a stage of {encoder.name}: {', '.join(encoder.stages)}; got {stage!r}"
+            )
+
+    def _start(self, reader: Reader, num_classes: int) -> tuple[Classifier, tuple[str, ...]]:
+        """A fresh copy of the encoder with a head, and the names of the stages that are frozen in it."""
+        encoder = copy.deepcopy(reader.encoder).to(reader.device).requires_grad_(True)
+        trim_kernels(encoder)
+        stage = self.config.from_stage
+        frozen = () if reader.is_random or stage == "all" else freeze_before(encoder, stage, reader.size)
+        network = Classifier(encoder, num_classes, reader.precision).to(reader.device)
+        return network.to(memory_format=torch.channels_last), frozen
+
+    def _fit(self, network: Classifier, samples: Samples, reader: Reader, lr: float) -> float:
+        config = self.config
+        recipe = Recipe(
+            steps=config.steps,
+            batch_size=config.batch_size,
+            lr=lr,
+            head_lr=config.head_lr,
+            weight_decay=config.weight_decay,
+            min_scale=config.min_scale,
+        )
+        return fit(network, samples, recipe, size=reader.size, device=reader.device, seed=self.seed)
+
+    def _choose(self, reader: Reader, data: Labelled) -> tuple[float, list[dict[str, float | None]]]:
+        """The learning rate that is best on held-back training samples, and what each reached there.
+
+        By accuracy; cross entropy decides where that is equal, as it often is on few samples.
+        """
+        assert data.train.labels is not None
+        held = held_back_by_class(data.train.labels, self.seed)
+        rates = self.config.lr
+        if len(rates) == 1 or not held.any():
+            return rates[0], []
+        part, rest = (Subset(data.train, np.flatnonzero(chosen)) for chosen in (~held, held))
+        tried: list[dict[str, float | None]] = []
+        reached: list[tuple[float, float, float]] = []
+        for lr in rates:
+            network, _ = self._start(reader, len(data.classes))
+            try:
+                self._fit(network, part, reader, lr)
+            except Diverged:
+                tried.append({"lr": lr, "accuracy": None, "loss": None})
+                continue
+            accuracy, loss = _judge(network, rest, reader)
+            tried.append({"lr": lr, "accuracy": accuracy, "loss": loss})
+            reached.append((accuracy, -loss, lr))
+        if not reached:
+            raise ValueError(_too_high(rates))
+        return max(reached)[2], tried
+
+
+def held_back_by_class(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Which samples (N,) only judge: a fifth of every class below 2,000 samples and a tenth above, drawn by `seed`.
+
+    A class with two samples or more gives at least one and keeps at least one; a class with one sample keeps it. Never
+    more than about 10,000 in all.
+    """
+    share = min(0.2 if len(labels) < 2000 else 0.1, MOST_HELD_BACK / max(1, len(labels)))
+    rng = numpy_generator(seed, "held back")
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        held[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
+    return held
+
+
+def _judge(network: Classifier, samples: Samples, reader: Reader) -> tuple[float, float]:
+    """Accuracy in percent and cross entropy."""
+    assert samples.labels is not None
+    logits, labels = predict(network, samples, reader), torch.from_numpy(samples.labels)
+    accuracy = 100 * (logits.argmax(1) == labels).double().mean()
+    return round(float(accuracy), 3), round(float(F.cross_entropy(logits, labels)), 4)
+
+
+def _numbers(values: tuple[float, ...] | list[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values) or "none"
+
+
+def _too_high(rates: tuple[float, ...] | list[float]) -> str:
+    return f"fine-tuning diverged with --probe.lr {_numbers(rates)}; give a lower one, such as {min(rates) / 10:g}"

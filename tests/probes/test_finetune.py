@@ -1,0 +1,348 @@
+"""Fine-tuning, on pictures of stripes whose direction is the class."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from selftaught.batch import Sampling
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.evaluate import evaluate_encoder
+from selftaught.config import RunConfig
+from selftaught.loader import Loader
+from selftaught.probes import finetune
+from selftaught.probes.base import Labelled, Score
+from selftaught.probes.classifier import Classifier, Recipe, fit, parameter_groups, predict
+from selftaught.probes.finetune import FineTune, held_back_by_class
+from selftaught.probes.reader import Reader
+from selftaught.randomness import numpy_generator
+from selftaught.run import load_encoder
+from selftaught.small_maps import TrimmedConv2d
+from selftaught.store import HostBatch
+from selftaught.subject import open_subject
+from selftaught.subset import Subset
+from selftaught.train import train
+
+SIDE = 32
+CPU = torch.device("cpu")
+TINY = "timm:test_resnet"
+
+
+class Stripes:
+    """Pictures in memory: the direction of the stripes is the class; colours, phase and width are free."""
+
+    side = SIDE
+    classes: tuple[str, ...] | None = ("lying", "upright", "checked")
+    skipped: list[tuple[str, str]] = []  # noqa: RUF012
+
+    def __init__(self, count: int, seed: int, labels: NDArray[np.int64] | None = None) -> None:
+        rng = numpy_generator("stripes", seed)
+        shown = np.arange(count) % 3
+        y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+        pictures = []
+        for kind in shown:
+            wave = [np.sin(2 * np.pi * (rng.uniform(3, 5) * axis + rng.random())) for axis in (y, x)]
+            field = wave[0] if kind == 0 else wave[1] if kind == 1 else wave[0] * wave[1]
+            colour, noise = rng.uniform(40, 110, 3), rng.normal(0, 12, (SIDE, SIDE, 3))
+            pictures.append(128 + field[..., None] * colour + noise)
+        self.pictures = np.clip(np.stack(pictures), 0, 255).astype(np.uint8)
+        self.labels: NDArray[np.int64] | None = shown.astype(np.int64) if labels is None else labels
+        self.source_of = np.arange(count)
+        self.fingerprint = f"stripes {count} {seed}"
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [str(i) for i in range(len(self))]
+
+    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
+        return HostBatch(index=rows, image=self.pictures[rows])
+
+    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
+        return draws
+
+    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
+        return [np.full((count, 3), 0.5)]
+
+
+def data(train_count: int = 60, **changes: Any) -> Labelled:
+    assert Stripes.classes is not None
+    given = {"train": Stripes(train_count, 1), "test": Stripes(90, 2), "classes": Stripes.classes}
+    return Labelled(**{**given, **changes})
+
+
+def encoder() -> Encoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return build_encoder(TINY, size=SIDE).eval()
+
+
+def reader(*, is_random: bool = False, **changes: Any) -> Reader:
+    given = {"encoder": encoder(), "size": SIDE, "device": CPU, "precision": "32-true"}
+    return Reader(**{**given, **changes}, is_random=is_random)
+
+
+def probe(**settings: Any) -> FineTune:
+    given = {"steps": 3, "batch_size": 8, "lr": (0.02,), "head_lr": 0.1}
+    return FineTune(FineTune.Config(**{**given, **settings}), seed=5)
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, asked: FineTune, given: Reader) -> Classifier:
+    """The network that the score was taken from."""
+    networks: list[Classifier] = []
+
+    def spy(network: Classifier, *args: Any) -> torch.Tensor:
+        networks.append(network)
+        return predict(network, *args)
+
+    monkeypatch.setattr(finetune, "predict", spy)
+    asked.score(given, data())
+    return networks[-1]
+
+
+def unchanged(before: Encoder, after: Encoder) -> set[str]:
+    """Children of the network in which every weight and buffer is what it was, bit for bit."""
+    states = before.state_dict(), after.state_dict()
+    parts: dict[str, bool] = {}
+    for name, value in states[0].items():
+        part = name.split(".")[1]
+        parts[part] = parts.get(part, True) and torch.equal(value, states[1][name])
+    return {part for part, same in parts.items() if same}
+
+
+def test_stages_before_keep_weights_and_statistics_and_the_rest_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = reader()
+    network = trained(monkeypatch, probe(from_stage="layer3"), given)
+    assert unchanged(given.encoder, network.encoder) == {"conv1", "bn1", "layer1", "layer2"}
+    moved = dict(network.encoder.named_parameters())
+    for name, parameter in given.encoder.named_parameters():
+        part = name.split(".")[1]
+        assert torch.equal(parameter, moved[name]) == (part not in ("layer3", "layer4")), name
+    assert unchanged(given.encoder, encoder()) == unchanged(encoder(), encoder())  # the probe trained a copy
+    assert any(isinstance(module, TrimmedConv2d) for module in network.modules())
+    assert not any(isinstance(module, TrimmedConv2d) for module in given.encoder.modules())
+
+
+def test_random_weights_are_trained_from_scratch_with_nothing_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = reader(is_random=True)
+    asked = probe(from_stage="layer4")
+    assert unchanged(given.encoder, trained(monkeypatch, asked, given).encoder) == set()
+    scratch, tuned = (asked.score(reader(is_random=is_random), data()) for is_random in (True, False))
+    assert (scratch.more["from_scratch"], scratch.more["frozen"]) == (True, [])
+    assert (tuned.more["from_scratch"], tuned.more["frozen"]) == (False, ["act1", "layer1", "layer2", "layer3"])
+    assert asked.trains_encoder
+
+
+def test_it_learns_classes_and_shuffled_labels_teach_nothing() -> None:
+    asked = probe(steps=60, batch_size=24, lr=(0.05,))
+    score = asked.score(reader(), data())
+    assert score.value > 90
+    assert score.interval is not None
+    assert score.interval[0] > 100 / 3
+    assert score.outcomes is not None
+    assert score.outcomes.shape == (90,)
+    assert score.value == pytest.approx(float(score.outcomes.mean()), abs=1e-3)
+    labels = numpy_generator("shuffled").permutation(np.arange(60) % 3)
+    shuffled = asked.score(reader(), data(train=Stripes(60, 1, labels)))
+    assert shuffled.value < 65
+
+
+def test_the_seed_decides_everything() -> None:
+    def outcome(seed: int) -> tuple[float, Any]:
+        torch.rand(seed + 1)  # where the global generator stands must not matter
+        score = FineTune(probe(lr=(0.02, 0.05)).config, seed).score(reader(), data())
+        return score.more["train_accuracy"], score.more["tried"]
+
+    state = torch.get_rng_state()
+    first = outcome(0)
+    torch.set_rng_state(state)
+    torch.rand(17)
+    assert outcome(0) == first
+    assert outcome(1) != first
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    state = torch.get_rng_state()
+    probe(steps=1).score(reader(), data())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_budget_is_the_same_for_every_number_of_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    plain = Loader.batch
+
+    def count(self: Loader, step: int) -> Any:
+        steps.append(self.batch_size)
+        return plain(self, step)
+
+    monkeypatch.setattr(Loader, "batch", count)
+    for labels, is_random in ((6, False), (60, False), (60, True)):
+        steps.clear()
+        score = probe(lr=(0.01, 0.02)).score(reader(is_random=is_random), data(labels))
+        assert steps == [8] * 9  # two rates tried and one training on all, of three steps each
+        assert score.more["epochs"] == pytest.approx(3 * 8 / labels, abs=0.01)
+
+
+def test_the_rate_is_chosen_on_held_back_training_samples_alone() -> None:
+    asked = probe(steps=40, batch_size=24, lr=(1e-6, 0.05), head_lr=1e-6)
+    honest = asked.score(reader(), data())
+    assert honest.more["lr"] == 0.05
+    assert [row["lr"] for row in honest.more["tried"]] == [1e-6, 0.05]
+    assert honest.more["tried"][1]["accuracy"] > honest.more["tried"][0]["accuracy"]
+    wrong = asked.score(reader(), data(test=Stripes(90, 2, (np.arange(90) + 1) % 3)))
+    assert wrong.more == honest.more
+    assert wrong.value < 10
+
+
+def test_a_rate_that_diverges_is_not_chosen_and_alone_is_an_error() -> None:
+    score = probe(lr=(1e30, 0.02), steps=4).score(reader(), data())
+    assert score.more["lr"] == 0.02
+    assert score.more["tried"][0] == {"lr": 1e30, "accuracy": None, "loss": None}
+    with pytest.raises(ValueError, match=r"diverged with --probe.lr 1e\+30; give a lower one, such as 1e\+29"):
+        probe(lr=(1e30,), steps=4).score(reader(), data())
+
+
+def test_one_label_a_class_takes_the_first_rate() -> None:
+    score = probe(lr=(0.03, 0.02), steps=1).score(reader(), data(3))
+    assert (score.more["lr"], score.more["tried"]) == (0.03, [])
+
+
+def test_held_back_samples_are_a_share_of_every_class() -> None:
+    labels = np.repeat(np.arange(4), (1, 2, 10, 100))
+    held = held_back_by_class(labels, 0)
+    assert [int(held[labels == k].sum()) for k in range(4)] == [0, 1, 2, 20]
+    assert np.array_equal(held, held_back_by_class(labels, 0))
+    assert not np.array_equal(held, held_back_by_class(labels, 1))
+    many = held_back_by_class(np.arange(5000) % 5, 0)
+    assert many.sum() == 500
+    assert held_back_by_class(np.zeros(200_000, np.int64), 0).sum() == 10_000
+
+
+def test_head_and_encoder_have_their_own_rates_and_vectors_do_not_decay() -> None:
+    network = Classifier(encoder(), 3, "32-true")
+    recipe = Recipe(steps=1, batch_size=4, lr=0.01, head_lr=0.2, weight_decay=0.5, min_scale=0.3)
+    groups = parameter_groups(network, recipe)
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    for group in groups:
+        is_head = any(p is q for p in group["params"] for q in network.head.parameters())
+        assert group["peak"] == (0.2 if is_head else 0.01)
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+
+
+def test_the_first_step_is_nesterov_sgd_on_the_cross_entropy() -> None:
+    """With a head of zeros the first step is known: only the linear layer moves, along features and errors."""
+    network = Classifier(encoder(), 3, "32-true")
+    recipe = Recipe(steps=1, batch_size=6, lr=0.5, head_lr=0.1, weight_decay=0.0, min_scale=0.3)
+    before = {name: p.detach().clone() for name, p in network.encoder.named_parameters()}
+    samples = Subset(Stripes(60, 1), np.array([0, 1, 3, 4, 6, 7]))  # no checked ones
+    fit(network, samples, recipe, size=SIDE, device=CPU, seed=0)
+    assert all(torch.equal(before[name], p) for name, p in network.encoder.named_parameters())
+    bias = network.head[1].bias.detach()  # type: ignore[union-attr]
+    # The mean error is 1/3 - 1/2 for the classes shown, 1/3 for the other; Nesterov's first step is 1 + momentum long.
+    expected = -0.1 * 1.9 * torch.tensor([1 / 3 - 1 / 2, 1 / 3 - 1 / 2, 1 / 3])
+    assert torch.allclose(bias, expected, atol=1e-6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "--probe.steps must be at least 1, got 0"),
+        ({"batch_size": 1}, "--probe.batch-size must be at least 2, got 1"),
+        ({"lr": (0.1, 0.0)}, "--probe.lr must be one or more numbers above 0, got 0.1, 0"),
+        ({"lr": ()}, "--probe.lr must be one or more numbers above 0, got none"),
+        ({"head_lr": 0.0}, "--probe.head-lr must be above 0"),
+        ({"weight_decay": -1.0}, "--probe.weight-decay must not be negative"),
+        ({"min_scale": 0.0}, r"--probe.min-scale must be in \(0, 1\]"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FineTune.Config(**settings)
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is() -> None:
+    with pytest.raises(ValueError, match="--probe.from-stage must be all or a stage of timm:test_resnet: act1, .*'conv9'"):
+        probe(from_stage="conv9").score(reader(), data())
+    sound = build_encoder("audio_convnet", size=SIDE)
+    with pytest.raises(ValueError, match="'finetune' trains encoders for images, but 'audio_convnet' takes audio"):
+        probe().score(reader(encoder=sound), data())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    config = RunConfig(
+        data="synthetic:N=60,side=32",
+        out=str(out),
+        task="rotation",
+        encoder=TINY,
+        size=32,
+        batch_size=4,
+        steps=1,
+        precision="32-true",
+    )
+    return train(config)
+
+
+def test_evaluate_tells_how_many_labels_are_saved(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[tuple[bool, int]] = []
+    plain = FineTune.score
+
+    def spy(self: FineTune, given: Reader, known: Labelled) -> Score:
+        scored.append((given.is_random, len(known.train)))
+        return plain(self, given, known)
+
+    monkeypatch.setattr(FineTune, "score", spy)
+    result = evaluate_encoder(
+        open_subject(run),
+        "synthetic:N=100,side=32",
+        probe="finetune",
+        settings={"steps": "2", "batch_size": "4", "lr": "0.01", "from_stage": "layer4"},
+        fractions=[0.2, 1.0],
+        draws=2,
+    )
+    few, every = (row["train_samples"] for row in result["few_labels"])
+    # Each share, draw and encoder is trained once: the figures on all labels are not measured again.
+    assert sorted(scored) == sorted([(r, n) for r in (False, True) for n in (few, few, every)])
+    assert result["more"]["frozen"] == ["act1", "layer1", "layer2", "layer3"]
+    assert result["random"]["more"]["from_scratch"]
+    assert [row["labels"] for row in result["labels_saved"]] == [few, every]
+    assert result["value"] == result["few_labels"][1]["encoder"]["value"]
+    linear = evaluate_encoder(
+        open_subject(run), "synthetic:N=100,side=32", probe="knn", settings={"k": 3}, fractions=[0.2, 1.0]
+    )
+    assert "few_labels" in linear
+    assert "labels_saved" not in linear
+
+
+@pytest.mark.slow
+def test_supervised_weights_need_fewer_labels_than_scratch_on_real_photographs(
+    shared_data: Any, tmp_path: Path
+) -> None:
+    """An encoder that learned the classes from all labels is fine-tuned with few: it must save many."""
+    photographs = str(shared_data("cifar10"))
+    config = RunConfig(data=photographs, out=str(tmp_path / "run"), task="supervised", encoder=TINY, size=32)
+    train(dataclasses.replace(config, steps=400, batch_size=64, limit=10_000))
+    assert load_encoder(tmp_path / "run").name == TINY
+    result = evaluate_encoder(
+        open_subject(tmp_path / "run"),
+        photographs,
+        probe="finetune",
+        settings={"steps": 60, "batch_size": 64, "lr": (0.02,)},
+        fractions=[0.1, 1.0],
+        limit=4000,
+    )
+    first = result["labels_saved"][0]
+    assert first["factor"] is None or first["factor"] > 2
+    assert first["bound"] != "fewer than"
+    assert result["gain"]["interval"][0] > 5
