@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.reader import POOLED, Reader
+from selftaught.probes.reader import Reader
 from selftaught.probes.scores import best_stage
+from selftaught.probes.stage_features import read_stages
+from selftaught.store import Samples
+
+SIMILARITIES = 2**24
+"""Cosines that are held at once."""
 
 
 class KNearest(Probe):
     """The class that the most similar training samples vote for, with no training at all (Wu et al., CVPR 2018).
 
-    Votes of the k nearest pooled features by cosine, weighted by exp(cosine / temperature), as in DINO and lightly.
+    Votes of the k nearest features by cosine, weighted by exp(cosine / temperature), as in DINO and lightly. All
+    training samples vote where there are fewer than k.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -25,22 +33,38 @@ class KNearest(Probe):
         """Neighbours that vote."""
         temperature: float = 0.07
         """T: the smaller, the more the nearest neighbours count."""
+        stage: str = "pooled"
+        """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
+        dims: int = 9000
+        """Numbers that a stage is pooled to."""
 
         def __post_init__(self) -> None:
-            if self.k < 1:
-                raise ValueError(f"--probe.k must be at least 1, got {self.k}")
+            for name in ("k", "dims"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"--probe.{name} must be at least 1, got {getattr(self, name)}")
             if self.temperature <= 0:
                 raise ValueError(f"--probe.temperature must be above 0, got {self.temperature}")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
-        """Top-1 accuracy in percent."""
-        known, asked = reader.pooled(data.train), reader.pooled(data.test)
+        """Top-1 accuracy of the stages in percent; `more` has the number of neighbours that voted."""
         assert data.train.labels is not None
         assert data.test.labels is not None
-        labels = torch.from_numpy(data.train.labels)
-        predicted = vote(known, labels, asked, k=self.config.k, temperature=self.config.temperature)
-        right = (predicted == torch.from_numpy(data.test.labels)).float() * 100
-        return best_stage({POOLED: right.numpy()})
+        known, asked = (self._read(reader, samples) for samples in (data.train, data.test))
+        labels = torch.from_numpy(data.train.labels).to(reader.device)
+        right = {}
+        for name, vectors in known.items():
+            predicted = vote(
+                torch.from_numpy(vectors).to(reader.device).float(),
+                labels,
+                torch.from_numpy(asked[name]).to(reader.device).float(),
+                k=self.config.k,
+                temperature=self.config.temperature,
+            )
+            right[name] = 100 * (predicted.cpu().numpy() == data.test.labels).astype(np.float32)
+        return best_stage(right, {"k": min(self.config.k, len(data.train))})
+
+    def _read(self, reader: Reader, samples: Samples) -> dict[str, NDArray[np.float16]]:
+        return read_stages(reader, samples, stage=self.config.stage, dims=self.config.dims)
 
 
 def vote(known: Tensor, labels: Tensor, asked: Tensor, *, k: int, temperature: float) -> Tensor:
@@ -48,9 +72,11 @@ def vote(known: Tensor, labels: Tensor, asked: Tensor, *, k: int, temperature: f
     known, asked = F.normalize(known, dim=1), F.normalize(asked, dim=1)
     num_classes = int(labels.max()) + 1
     predictions = []
-    for rows in asked.split(1024):
+    for rows in asked.split(max(1, SIMILARITIES // len(known))):
         similarity, nearest = (rows @ known.T).topk(min(k, len(known)), dim=1)
         votes = torch.zeros(len(rows), num_classes, device=rows.device)
-        votes.scatter_add_(1, labels[nearest], (similarity / temperature).exp())
+        # Weights relative to the nearest: no temperature is so small that they overflow, and no vote changes.
+        weights = ((similarity - similarity[:, :1]) / temperature).exp()
+        votes.scatter_add_(1, labels[nearest], weights)
         predictions.append(votes.argmax(1))
     return torch.cat(predictions)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from selftaught.probes.base import Labelled, Probe, Score
+from selftaught.probes.held_back import held_back
+from selftaught.probes.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
 from selftaught.probes.reader import Reader
 from selftaught.probes.ridge import LinearClassifier, RidgeProbe
 from selftaught.probes.scores import best_stage
-from selftaught.randomness import numpy_generator
+from selftaught.probes.stage_features import read_stages
+from selftaught.randomness import generator
 from selftaught.store import Samples
 
 
 class Linear(Probe):
     """How well a linear classifier on each frozen stage tells the classes (Jing & Tian 2020, section 5.2).
 
-    The survey's protocol: every stage, average-pooled to about 9,000 numbers, each standardised (RotNet's batch
-    normalisation without affine), one linear layer. Solved in closed form by ridge regression; its strength is chosen
-    on a part of the training set, never on the test set. The best stage is named by the test figures, as in the
+    The survey's protocol: every stage, average-pooled to about 9,000 numbers, one linear layer. By default in closed
+    form: ridge regression on standardised features (RotNet's batch normalisation without affine), its strength chosen
+    on a part of the training set, never on the test set. `--probe.solver sgd` trains all stages together with the
+    schedule of a published table instead; the pictures are cut at the centre in training too, so that the features
+    are computed once, and no epoch is chosen by the test set. The best stage is named by the test figures, as in the
     field's tables.
     """
 
@@ -29,31 +36,60 @@ class Linear(Probe):
     class Config:
         dims: int = 9000
         """Numbers that a stage is pooled to."""
+        solver: Literal["closed_form", "sgd"] = "closed_form"
+        """Ridge regression in closed form, or stochastic gradient descent with a published schedule."""
+        schedule: Literal["rotnet", "deepcluster", "fair"] = "rotnet"
+        """Whose, for sgd: RotNet 35 epochs, DeepCluster 90 (features as they are), FAIR's benchmark 28."""
+        epoch_scale: float = 1.0
+        """Factor on the epochs of the schedule, for sgd."""
 
         def __post_init__(self) -> None:
             if self.dims < 1:
                 raise ValueError(f"--probe.dims must be at least 1, got {self.dims}")
+            if self.epoch_scale <= 0:
+                raise ValueError(f"--probe.epoch-scale must be above 0, got {self.epoch_scale}")
+            if self.solver == "closed_form" and (self.schedule, self.epoch_scale) != ("rotnet", 1.0):
+                raise ValueError("--probe.schedule and --probe.epoch-scale are for --probe.solver sgd; add it")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy of every stage in percent."""
-        classifiers = self._fit(reader, data.train)
+        if self.config.solver == "sgd":
+            trained = self._by_sgd(reader, data)
+            diverged = [name for name, classifier in trained.items() if classifier.diverged]
+            return best_stage(self._outcomes(reader, data.test, trained), {"diverged": diverged} if diverged else None)
+        return best_stage(self._outcomes(reader, data.test, self._in_closed_form(reader, data)))
+
+    def _outcomes(
+        self, reader: Reader, test: Samples, classifiers: Mapping[str, LinearClassifier | StageClassifier]
+    ) -> dict[str, NDArray[np.float32]]:
         right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in classifiers}
-        assert data.test.labels is not None
-        for features, rows in reader.batches(data.test, self.config.dims):
-            labels = torch.from_numpy(data.test.labels[rows])
+        assert test.labels is not None
+        for features, rows in reader.batches(test, self.config.dims):
+            labels = torch.from_numpy(test.labels[rows])
             for name, values in features.items():
                 right[name].append((classifiers[name].predict(values).cpu() == labels).numpy())
-        return best_stage({name: 100 * np.concatenate(hits).astype(np.float32) for name, hits in right.items()})
+        return {name: 100 * np.concatenate(hits).astype(np.float32) for name, hits in right.items()}
 
-    def _fit(self, reader: Reader, train: Samples) -> dict[str, LinearClassifier]:
+    def _by_sgd(self, reader: Reader, data: Labelled) -> dict[str, StageClassifier]:
+        assert data.train.labels is not None
+        return fit_by_sgd(
+            read_stages(reader, data.train, stage="all", dims=self.config.dims),
+            data.train.labels,
+            len(data.classes),
+            SCHEDULES[self.config.schedule],
+            epoch_scale=self.config.epoch_scale,
+            rng=generator(self.seed, "linear"),
+            device=reader.device,
+        )
+
+    def _in_closed_form(self, reader: Reader, data: Labelled) -> dict[str, LinearClassifier]:
+        train = data.train
         assert train.labels is not None
-        num_classes = int(train.labels.max()) + 1
-        share = 0.2 if len(train) < 2000 else 0.1
-        held = numpy_generator(self.seed, "held back").random(len(train)) < share
+        held = held_back(len(train), self.seed)
         probes: dict[str, RidgeProbe] = {}
         for features, rows in reader.batches(train, self.config.dims):
             labels = torch.from_numpy(train.labels[rows]).to(reader.device)
             is_held = torch.from_numpy(held[rows]).to(reader.device)
             for name, values in features.items():
-                probes.setdefault(name, RidgeProbe(num_classes)).add(values, labels, is_held)
+                probes.setdefault(name, RidgeProbe(len(data.classes))).add(values, labels, is_held)
         return {name: probes.pop(name).solve()[0] for name in list(probes)}

@@ -1,0 +1,37 @@
+"""Pictures of samples as small JPEG files, for pages that show what a probe found."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from selftaught.store import Samples
+
+SIDE = 96
+"""Pixels of a picture's side at most."""
+QUALITY = 85
+
+
+def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[int, tuple[str, bytes]]:
+    """{row: (file name, JPEG)} of some rows: the picture, or the middle frame of the middle clip of a video.
+
+    Empty for samples without pictures, which are sound alone.
+    """
+    found: dict[int, tuple[str, bytes]] = {}
+    views = samples.eval_draws(len(samples), 1)[0]
+    for row in np.unique(rows):
+        host = samples.read(np.array([row]), views[[row]])
+        if host.image is not None:
+            picture = Image.fromarray(host.image[0])
+        elif host.video is not None:
+            picture = Image.fromarray(host.video[0, host.video.shape[1] // 2])
+        else:
+            return {}
+        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=QUALITY)
+        found[int(row)] = (f"{name}-{row}.jpg", data.getvalue())
+    return found

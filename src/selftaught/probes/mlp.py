@@ -1,0 +1,89 @@
+"""Non-linear probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selftaught.probes.base import Labelled, Probe, Score
+from selftaught.probes.held_back import held_back
+from selftaught.probes.hidden_layer import HiddenLayer, Training, fit_hidden_layer
+from selftaught.probes.reader import Reader
+from selftaught.probes.scores import best_stage
+from selftaught.probes.stage_features import read_stages, stage_batches
+from selftaught.randomness import generator
+
+
+class Mlp(Probe):
+    """How well one hidden layer on frozen features tells the classes: what a linear classifier cannot take out of them.
+
+    The idea of RotNet's non-linear classifiers (Gidaris et al., ICLR 2018) with one layer of `hidden` units on every
+    stage, average-pooled to about 9,000 numbers and standardised. AdamW; training ends when a held-back part of the
+    training samples is told no better, and the weights of the best epoch are kept.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        stage: str = "all"
+        """Stage that is read: all, last, pooled (what the encoder returns) or the name of one."""
+        dims: int = 9000
+        """Numbers that a stage is pooled to."""
+        hidden: int = 512
+        """Units of the hidden layer."""
+        lr: float = 1e-3
+        """Learning rate."""
+        weight_decay: float = 0.01
+        """Weight decay."""
+        batch_size: int = 256
+        """Samples in a step."""
+        epochs: int = 100
+        """Epochs at most, of at least 20 steps each."""
+        patience: int = 10
+        """Epochs without better accuracy on the held-back samples after which training ends."""
+
+        def __post_init__(self) -> None:
+            for name in ("dims", "hidden", "batch_size", "epochs", "patience"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"--probe.{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+            if self.lr <= 0:
+                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
+            if self.weight_decay < 0:
+                raise ValueError(f"--probe.weight-decay must be at least 0, got {self.weight_decay}")
+
+    def score(self, reader: Reader, data: Labelled) -> Score:
+        """Top-1 accuracy of the stages in percent; `more` has the epoch that was kept of each."""
+        networks = self._fit(reader, data)
+        assert data.test.labels is not None
+        outcomes = {name: np.empty(len(data.test), np.float32) for name in networks}
+        for features, rows in stage_batches(reader, data.test, stage=self.config.stage, dims=self.config.dims):
+            for name, values in features.items():
+                found = networks[name].predict(values).cpu().numpy()
+                outcomes[name][rows] = 100 * (found == data.test.labels[rows])
+        return best_stage(outcomes, {"epochs": {name: network.best_epoch for name, network in networks.items()}})
+
+    def _fit(self, reader: Reader, data: Labelled) -> dict[str, HiddenLayer]:
+        c = self.config
+        assert data.train.labels is not None
+        training = Training(
+            hidden=c.hidden,
+            lr=c.lr,
+            weight_decay=c.weight_decay,
+            batch_size=c.batch_size,
+            epochs=c.epochs,
+            patience=c.patience,
+        )
+        features = read_stages(reader, data.train, stage=c.stage, dims=c.dims)
+        held = held_back(len(data.train), self.seed)
+        return {
+            name: fit_hidden_layer(
+                values,
+                data.train.labels,
+                held,
+                len(data.classes),
+                training,
+                rng=generator(self.seed, "mlp", name),
+                device=reader.device,
+            )
+            for name, values in features.items()
+        }

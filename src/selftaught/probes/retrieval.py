@@ -1,0 +1,159 @@
+"""Retrieval by nearest neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.intervals import bootstrap
+from selftaught.probes.base import Labelled, Probe, Score
+from selftaught.probes.class_search import Found, Search, count_alike, search_classes
+from selftaught.probes.gallery import picture_files
+from selftaught.probes.nearest import Neighbours
+from selftaught.probes.reader import Reader
+from selftaught.probes.scores import best_stage
+from selftaught.probes.stage_features import read_stages
+from selftaught.randomness import numpy_generator
+from selftaught.store import Samples
+
+WHOLE = 20_000
+"""Samples up to which all are ranked for mAP unless `depth` is given."""
+PART = 1000
+"""Samples that are ranked where there are more."""
+
+
+class Retrieval(Probe):
+    """Whether the samples most similar to a query are of its class: Recall@1, 5 and 10 and mAP, with no training.
+
+    Similarity is the cosine of frozen features. Every test sample is a query once, against the other test samples
+    (leave one out, as in metric learning: Musgrave et al., ECCV 2020) or against the training samples (as for clips:
+    Xu et al., CVPR 2019). `value` is Recall@1: the share of queries whose nearest sample is of their class; Recall@k
+    is the share with at least one among the k nearest. Queries that no other sample shares the class with are left
+    out. Intervals are over the queries, with the samples that are searched as they are.
+    """
+
+    metric = "recall"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        against: Literal["test", "train"] = "test"
+        """What is searched: the other test samples, or the training samples."""
+        stage: str = "pooled"
+        """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
+        dims: int = 9000
+        """Numbers that a stage is pooled to."""
+        index: Literal["auto", "exact", "ivf"] = "auto"
+        """How it is searched: all samples compared, or an inverted file; auto is exact up to 100,000 samples."""
+        depth: int | None = None
+        """Nearest samples that count for mAP; unless given, all up to 20,000 samples, 1,000 of more."""
+        shown: int = 8
+        """Queries that are shown with the samples found for them."""
+        neighbours: int = 6
+        """Samples that are shown for each."""
+
+        def __post_init__(self) -> None:
+            for name in ("dims", "depth", "neighbours"):
+                value = getattr(self, name)
+                if value is not None and value < 1:
+                    raise ValueError(f"--probe.{name} must be at least 1, got {value}")
+            if self.shown < 0:
+                raise ValueError(f"--probe.shown must be at least 0, got {self.shown}")
+
+    def score(self, reader: Reader, data: Labelled) -> Score:
+        """Recall@1 of the stages in percent.
+
+        `more`: "recall" {stage: {k: percent}} with "recall_intervals", "map" {stage: percent} with "map_intervals",
+        "map_depth" samples ranked for it, "index", "against", "queries" that were counted, and "gallery" of the best
+        stage: [{"query": key, "label", "picture", "nearest": [{"key", "label", "similarity", "right", "picture"}]}],
+        where a picture is a name in `files`, or None.
+        """
+        c = self.config
+        search, samples = self._search(data)
+        asking = read_stages(reader, data.test, stage=c.stage, dims=c.dims)
+        searched = asking if c.against == "test" else read_stages(reader, samples, stage=c.stage, dims=c.dims)
+        found: dict[str, Found] = {}
+        for name, vectors in searched.items():
+            neighbours = Neighbours(vectors.astype(np.float32), c.index, self.seed)
+            found[name] = search_classes(search, neighbours, asking[name])
+        score = best_stage({name: f.recall[1] for name, f in found.items()})
+        gallery, files = self._gallery(search, found[score.stage], data.test, samples, data.classes)
+        more: dict[str, Any] = {
+            "recall": {n: {str(k): _mean(hits) for k, hits in f.recall.items()} for n, f in found.items()},
+            "recall_intervals": {n: {str(k): bootstrap(hits) for k, hits in f.recall.items()} for n, f in found.items()},
+            "map": {name: _mean(f.precision) for name, f in found.items()},
+            "map_intervals": {name: bootstrap(f.precision) for name, f in found.items()},
+            "map_depth": min(search.depth, len(samples) - search.leave_one_out),
+            "index": neighbours.kind,
+            "against": c.against,
+            "queries": len(search.queries),
+            "gallery": gallery,
+        }
+        return dataclasses.replace(score, more=more, files=files)
+
+    def chance(self, data: Labelled) -> float | None:
+        """Recall@1 of samples drawn at random."""
+        search, samples = self._search(data)
+        alike = count_alike(search.query_labels, search.sample_labels, leave_one_out=search.leave_one_out)
+        return 100 * float(alike[search.queries].mean()) / (len(samples) - search.leave_one_out)
+
+    def _search(self, data: Labelled) -> tuple[Search, Samples]:
+        """Who asks for what, and the samples that are searched."""
+        samples = data.test if self.config.against == "test" else data.train
+        assert samples.labels is not None
+        assert data.test.labels is not None
+        own = self.config.against == "test"
+        alike = count_alike(data.test.labels, samples.labels, leave_one_out=own)
+        if not (alike > 0).any():
+            raise ValueError(
+                "retrieval needs two test samples of one class; give data with more, or --probe.against train"
+                if own
+                else "retrieval found no training sample of any test sample's class; give data with more"
+            )
+        depth = self.config.depth or (len(samples) if len(samples) <= WHOLE else PART)
+        search = Search(
+            queries=np.flatnonzero(alike > 0),
+            query_labels=data.test.labels,
+            sample_labels=samples.labels,
+            leave_one_out=own,
+            depth=depth,
+            listed=self.config.neighbours,
+        )
+        return search, samples
+
+    def _gallery(
+        self, search: Search, found: Found, test: Samples, samples: Samples, classes: tuple[str, ...]
+    ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+        """Some queries, the same for every encoder, with what was found for them, and the pictures."""
+        places = numpy_generator(self.seed, "gallery").permutation(len(search.queries))[: self.config.shown]
+        queries, nearest = search.queries[places], found.rows[places]
+        asked = picture_files(test, queries, "test")
+        name = self.config.against
+        shown = picture_files(samples, nearest[nearest >= 0], name)
+        listed = [
+            {
+                "query": test.keys[query],
+                "label": classes[search.query_labels[query]],
+                "picture": asked[int(query)][0] if asked else None,
+                "nearest": [
+                    {
+                        "key": samples.keys[row],
+                        "label": classes[search.sample_labels[row]],
+                        "similarity": round(float(cosine), 4),
+                        "right": bool(search.sample_labels[row] == search.query_labels[query]),
+                        "picture": shown[int(row)][0] if shown else None,
+                    }
+                    for row, cosine in zip(rows, cosines, strict=True)
+                    if row >= 0
+                ],
+            }
+            for query, rows, cosines in zip(queries, nearest, found.cosines[places], strict=True)
+        ]
+        return listed, dict([*asked.values(), *shown.values()])
+
+
+def _mean(values: NDArray[np.float32]) -> float:
+    return round(float(values.mean(dtype=np.float64)), 3)
