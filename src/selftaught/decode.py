@@ -53,7 +53,9 @@ class Scratch:
 _LARGEST_SCRATCH = 64 << 20
 
 
-def decode_image(data: bytes, *, min_side: int | None = None, scratch: Scratch | None = None) -> NDArray[np.uint8]:
+def decode_image(
+    data: bytes, *, min_side: int | None = None, scratch: Scratch | None = None, upright: bool = True
+) -> NDArray[np.uint8]:
     """Decode one picture to (H, W, 3) uint8 RGB, upright by its EXIF orientation, transparency over white.
 
     Animations give their first frame, 16-bit pictures their high byte. Safe to call from several threads.
@@ -63,6 +65,7 @@ def decode_image(data: bytes, *, min_side: int | None = None, scratch: Scratch |
         min_side: allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as no side falls below this many
             pixels; a picture that is smaller is never enlarged.
         scratch: memory to decode a JPEG into.
+        upright: False leaves the pixels as they are stored.
 
     Raises:
         Unreadable: with the reason.
@@ -84,9 +87,25 @@ def decode_image(data: bytes, *, min_side: int | None = None, scratch: Scratch |
         except ValueError:
             # Recoverable faults (stray bytes between markers) are common in web pictures: Pillow reads those and
             # refuses the truncated ones.
-            return _decode_with_pillow(data)
-        return pixels if header.orientation == 1 else _upright(pixels, header.orientation)
-    return _decode_with_pillow(data)
+            return _decode_with_pillow(data, upright=upright)
+        return _upright(pixels, header.orientation) if upright and header.orientation != 1 else pixels
+    return _decode_with_pillow(data, upright=upright)
+
+
+def decode_indices(data: bytes) -> NDArray[np.generic]:
+    """The numbers of a mask (H, W), of its palette where it has one; (H, W, 3) RGB of a mask in colour.
+
+    Raises:
+        Unreadable: with the reason.
+    """
+    with _reasons():
+        with _quiet_open(data) as image:
+            _check_size(image.width, image.height)
+        image.load()
+        if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;"):
+            values = np.asarray(image)
+            return values.astype(np.uint8) if values.dtype == np.bool_ else values
+        return np.asarray(image.convert("RGB"))
 
 
 def image_size(data: bytes) -> tuple[int, int]:
@@ -104,7 +123,7 @@ def _factor(header: _JpegHeader, min_side: int) -> int:
     return next((factor for factor in (8, 4, 2) if -(-short // factor) >= min_side), 1)
 
 
-def _decode_with_pillow(data: bytes) -> NDArray[np.uint8]:
+def _decode_with_pillow(data: bytes, *, upright: bool) -> NDArray[np.uint8]:
     with _reasons():
         with _quiet_open(data) as image:
             _check_size(image.width, image.height)
@@ -112,7 +131,7 @@ def _decode_with_pillow(data: bytes) -> NDArray[np.uint8]:
         # Out of the lock: decoding releases the GIL and may take long.
         image.load()
         pixels = _to_rgb(image)
-        if orientation in _TURNED and image.format != "TIFF":  # Pillow turns a TIFF itself while loading
+        if upright and orientation in _TURNED and image.format != "TIFF":  # Pillow turns a TIFF itself while loading
             pixels = _upright(pixels, orientation)
         return pixels
 

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from selftaught.config import RunConfig
+from selftaught.dense import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import difference
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.labelled import few, identity, open_labelled
+from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
 from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
@@ -65,15 +66,15 @@ def evaluate_encoder(
     seed: int = 0,
     accelerator: str = "auto",
     download: bool = False,
+    skip_broken: bool = False,
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`."""
     begin = time.monotonic()
-    _check(probe, fractions, draws, limit)
-    opener: Callable[..., Labelled | Unlabelled] = open_labelled if probe_info(probe).needs else open_unlabelled
-    data = opener(subject.config, subject.encoder, labelled, download=download)
+    _check(probe, fractions, draws, limit, supervised)
+    data = _open(subject, labelled, frozenset(probe_info(probe).needs), download=download, skip_broken=skip_broken)
 
     def protocol(fraction: float, draw: int) -> Protocol:
-        part = few(data, fraction, limit=limit, seed=seed + draw) if isinstance(data, Labelled) else data
+        part = _few(data, fraction, limit=limit, seed=seed + draw)
         return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
 
     teacher = _supervised(subject, labelled) if supervised else None
@@ -101,12 +102,36 @@ def evaluate_encoder(
         "part": subject.part,
         "checkpoint": subject.checkpoint,
         "run": subject.name,
+        "test_is": "" if isinstance(data, Unlabelled) else data.test_is,
+        "skipped": _skipped(data),
         "seconds": round(time.monotonic() - begin, 1),
     }
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
-def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None) -> None:
+def _open(
+    subject: Subject, labelled: str, needs: frozenset[str], *, download: bool, skip_broken: bool
+) -> Labelled | Dense | Unlabelled:
+    """The data as a probe of these needs is given them."""
+    if needs & {"box", "mask"}:
+        held_out = subject.config.held_out or HELD_OUT
+        return open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken)
+    if skip_broken:
+        raise ValueError("--skip-broken is for data with boxes or masks; other pictures are skipped without asking")
+    if not needs:
+        return open_unlabelled(subject.config, subject.encoder, labelled, download=download)
+    return open_labelled(subject.config, subject.encoder, labelled, many="labels" in needs, download=download)
+
+
+def _few(
+    data: Labelled | Dense | Unlabelled, fraction: float, *, limit: int | None, seed: int
+) -> Labelled | Dense | Unlabelled:
+    if isinstance(data, Labelled):
+        return few(data, fraction, limit=limit, seed=seed)
+    return few_dense(data, fraction, limit=limit, seed=seed) if isinstance(data, Dense) else data
+
+
+def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None, supervised: bool) -> None:
     needs = probe_info(probe).needs
     for fraction in fractions:
         if not 0 < fraction <= 1:
@@ -115,14 +140,22 @@ def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None
         raise ValueError("--fraction must name at least one share of the labels")
     if draws < 1:
         raise ValueError(f"--draws must be at least 1, got {draws}")
-    if "label" not in needs and (tuple(fractions) != (1.0,) or draws > 1):
-        raise ValueError(f"--fraction and --draws are for probes that learn from class labels; {probe} does not")
+    if not needs and (tuple(fractions) != (1.0,) or draws > 1):
+        raise ValueError(f"--fraction and --draws are for probes that learn from labels; {probe} does not")
     if not needs and limit is not None:
         raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
+    if supervised and {*needs} & {"box", "mask"}:
+        raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
 
 
 def _protocol(
-    name: str, settings: dict[str, Any], data: Labelled | Unlabelled, config: RunConfig, *, seed: int, accelerator: str
+    name: str,
+    settings: dict[str, Any],
+    data: Labelled | Dense | Unlabelled,
+    config: RunConfig,
+    *,
+    seed: int,
+    accelerator: str,
 ) -> Protocol:
     probe = make_probe(name, settings, seed=seed)
     device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
@@ -138,18 +171,28 @@ def _protocol(
         )
         return probe.score(reader, data)
 
-    data_identity = identity(data) if isinstance(data, Labelled) else data.test.fingerprint
-    parts = (name, dataclasses.asdict(probe.config), data_identity, seed, config.size, config.precision, device.type)
+    parts = (name, dataclasses.asdict(probe.config), _identity(data), seed, config.size, config.precision, device.type)
     return Protocol(
         name=name,
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
         chance=probe.chance(data),
-        train_samples=len(data.train) if isinstance(data, Labelled) else 0,
+        train_samples=0 if isinstance(data, Unlabelled) else len(data.train),
         test_samples=len(data.test),
         trains_encoder=probe.trains_encoder,
         score=score,
     )
+
+
+def _skipped(data: Labelled | Dense | Unlabelled) -> int:
+    """Samples that were left out because they could not be used."""
+    return sum(len(half.skipped) for half in ([] if isinstance(data, Unlabelled) else [data.train]) + [data.test])
+
+
+def _identity(data: Labelled | Dense | Unlabelled) -> str:
+    if isinstance(data, Unlabelled):
+        return data.test.fingerprint
+    return identity_of(data) if isinstance(data, Dense) else identity(data)
 
 
 def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def evaluate(
     out: File | None = None,
     accelerator: Accelerator = "auto",
     download: bool = False,
+    skip_broken: bool = False,
 ) -> Json:
     """Measure what an encoder is worth by one protocol, beside the same encoder with random weights.
 
@@ -133,13 +134,13 @@ def evaluate(
         out: folder for figures and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
+        skip_broken: leave out and count pictures whose boxes or masks are missing or wrong, instead of stopping.
     """
     from selftaught.evaluate import evaluate_encoder
     from selftaught.subject import open_subject
 
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
     return evaluate_encoder(
-        subject,
+        open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out),
         str(data),
         probe=probe,
         settings=probe_settings,
@@ -150,6 +151,7 @@ def evaluate(
         seed=seed,
         accelerator=accelerator,
         download=download,
+        skip_broken=skip_broken,
     )
 
 

@@ -19,11 +19,25 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """What a probe fits on and what it is judged by; classes are numbered alike in both."""
+    """What a probe fits on and what it is judged by; classes are numbered alike in both.
+
+    A probe with `needs = {"label"}` reads `train.labels` and `test.labels`. One with `needs = {"labels"}` reads
+    `train_targets` and `test_targets`, which of data with one class each are made of the labels (then `train.labels`
+    is there too, else None).
+
+    Attributes:
+        train_targets: (N, K) int8 for K classes: 1 where a training sample is of the class, 0 where not, -1 where it
+            must be left out for that class ("difficult" in VOC); None unless the probe needs "labels".
+        test_targets: the same of the test samples.
+        test_is: where the test part comes from, such as "the data's own val part".
+    """
 
     train: Samples
     test: Samples
     classes: tuple[str, ...]
+    train_targets: NDArray[np.int8] | None = None
+    test_targets: NDArray[np.int8] | None = None
+    test_is: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +86,9 @@ class Probe(ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
-    """Of "label" (one class each), "labels" (several classes each), "box", "mask": what the data must provide beside
-    pictures; empty for what needs no labels and reads `Unlabelled`."""
+    """What the data must provide beside pictures: "label" (one class each) or "labels" (several classes each, or one)
+    for what reads `Labelled`, "box" or "mask" for what reads `selftaught.dense.Dense`; empty for what needs no labels
+    and reads `Unlabelled`."""
     metric: ClassVar[str] = "top1"
     """Name of `Score.value`."""
     Config: ClassVar[type[Any]]
@@ -84,7 +99,7 @@ class Probe(ABC):
 
     @abstractmethod
     def score(self, reader: Reader, data: Any) -> Score:
-        """Measure the encoder of `reader` on `data`: `Labelled`, `Unlabelled`, or what `needs` asks for."""
+        """Measure the encoder of `reader` on `data`: `Labelled`, `Dense` or `Unlabelled`, as `needs` asks for."""
 
     @property
     def trains_encoder(self) -> bool:

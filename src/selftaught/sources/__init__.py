@@ -12,7 +12,7 @@ from selftaught.sources.torchvision_names import TORCHVISION_NAMES
 if TYPE_CHECKING:
     from selftaught.sources.base import Source
 
-_MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels"}
+_MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels", "labels": "labels"}
 
 
 def open_source(
@@ -27,7 +27,7 @@ def open_source(
         data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
             data set name, hf:OWNER/NAME, folder of videos, demo, or synthetic.
         split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
-        needs: of "image", "video", "audio", "label": what the task or probe asks for.
+        needs: of "image", "video", "audio", "label", "labels": what the task or probe asks for.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         seed: of the share that is held out where the data have no splits.
         held_out: that share, in [0, 1).
@@ -68,12 +68,14 @@ def _by_name(
 
 def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
     path = Path(data).expanduser()
-    archive = next((p for p in (path, *path.parents) if p.suffix.lower() == ".zip" and p.is_file()), None)
-    if archive is not None:
-        from selftaught.sources.zip_folder import open_zip_folder
+    if any(p.suffix.lower() == ".zip" for p in (path, *path.parents)):
+        from selftaught.sources.image_folder import open_image_folder
+        from selftaught.sources.zip_folder import ZipTree, archive_of
 
-        inside = path.relative_to(archive).as_posix().removeprefix(".")
-        return open_zip_folder(archive, split=split, needs=needs, seed=seed, held_out=held_out, inside=inside)
+        archive = archive_of(path)
+        if archive is not None:
+            tree = ZipTree(archive, path.relative_to(archive).as_posix().removeprefix("."))
+            return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
     if path.is_dir():
         return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
     if path.is_file():
@@ -91,7 +93,8 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
     """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
-    from selftaught.sources.image_folder import find_files, is_picture, open_image_folder
+    from selftaught.sources.file_tree import FolderTree, find_files
+    from selftaught.sources.image_folder import is_picture, open_image_folder
     from selftaught.sources.video_folder import is_video, open_video_folder
 
     files = find_files(path)
@@ -101,7 +104,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     if videos and (needs & {"video", "audio"} or not pictures):
         return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
     if pictures:
-        return open_image_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
+        return open_image_folder(FolderTree(path, files), split=split, needs=needs, seed=seed, held_out=held_out)
     by_suffix = {
         suffix: [path / found.key for found in files if found.key.lower().endswith(suffix)]
         for suffix in (".parquet", ".tar", ".zip")
@@ -128,9 +131,16 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
 def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     # A frame of a video is a picture, so videos serve whoever needs pictures.
     has = source.provides | ({"image"} if "video" in source.provides else set())
+    if "label" in has:  # one class is a case of several
+        has = has | {"labels"}
     lacks = sorted(needs - has, key=list(_MODALITIES).index)
     if not lacks:
         return
+    if lacks == ["label"] and "labels" in has:
+        raise ValueError(
+            f"one class for each sample is needed, but those of {source.name} may be of several; "
+            "measure it by a probe for several classes, such as --probe svm"
+        )
     held = " and ".join(_MODALITIES[kind] for kind in _MODALITIES if kind in source.provides)
     first = source.entries[0].key if len(source) else "nothing"
     do = {
@@ -138,6 +148,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         "audio": "give a folder of videos that have a sound track",
         "label": "put the files of each class into a folder of their own, or add a labels.csv with columns file,label",
     }
+    do["labels"] = do["label"]
     raise ValueError(
         f"{_MODALITIES[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"

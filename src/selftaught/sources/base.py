@@ -30,8 +30,12 @@ class Source(ABC):
 
     Attributes:
         name: how the data were asked for, for messages.
-        provides: "image" or "video" (with "audio" where there is sound), and "label" where there are labels.
+        provides: "image" or "video" (with "audio" where there is sound); "label" where there are labels, or "labels"
+            where a sample may be of several classes.
         classes: names of the class indices, or None.
+        targets: (M, K) int8, 1 where an entry is of the class, 0 where not, -1 where nothing is said; None unless a
+            sample may be of several classes and "labels" were needed.
+        part: the data's own name of the split, such as "val"; "" where the split was drawn.
         entries: in a stable, sorted order.
         fingerprint: hex digest that changes when the content does; the packed store is found by it.
         random_access: whether `read` of any one entry is as fast as reading in order.
@@ -42,6 +46,8 @@ class Source(ABC):
     classes: tuple[str, ...] | None
     entries: Sequence[Entry]
     fingerprint: str
+    targets: NDArray[np.int8] | None = None
+    part: str = ""
     random_access: bool = True
 
     def __len__(self) -> int:

@@ -48,6 +48,7 @@ class DemoPatches(Source):
         self.classes = classes
         index = {name: i for i, name in enumerate(classes)}
         self.entries = [Entry(f"{p.photograph}/{p.top:03d}_{p.left:03d}", index[p.photograph]) for p in patches]
+        self.part = "test"
         self.fingerprint = digest(["demo 1", *(entry.key for entry in self.entries)])
         self._patches = patches
 

@@ -8,7 +8,7 @@ from typing import Any, final
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.parquet import number_labels
-from selftaught.sources.splits import choose_split, given_split
+from selftaught.sources.splits import choose_split, given_split, own_part
 
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
 
@@ -64,6 +64,7 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     tables = [loaded[part].select_columns([image]).cast_column(image, datasets.Image(decode=False)) for part in parts]
     stamp = digest([name, *(str(loaded[part]._fingerprint) for part in parts)])
     source = HubData(tables, [places[i] for i in chosen], [Entry(keys[i], labels[i]) for i in chosen], stamp)
+    source.part = own_part(keys, given, split)
     if classes is not None:
         source.classes = classes
         source.provides = frozenset({"image", "label"})

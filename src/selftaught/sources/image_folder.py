@@ -1,13 +1,14 @@
-"""A folder of pictures, at any depth; classes and splits are its sub-folders or its `labels.csv`."""
+"""A folder of pictures, at any depth; classes and splits are its sub-folders, its `labels.csv` or its annotations."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
-from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, read_layout
+import numpy as np
+
+from selftaught.sources.base import Entry, Source
+from selftaught.sources.file_tree import FileTree
+from selftaught.sources.layout import Layout, choose_entries, own_part_of, tree_layout
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -19,76 +20,42 @@ IMAGE_SUFFIXES = frozenset(
 
 @final
 class ImageFolder(Source):
-    """One split of a folder of pictures; `read` gives the bytes of the file."""
+    """One split of the pictures in a folder or zip; `read` gives the bytes of the file."""
 
-    def __init__(self, path: Path, entries: list[Entry], classes: tuple[str, ...] | None, fingerprint: str) -> None:
-        self.name = str(path)
+    def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
+        self.name = tree.where
         self.entries = entries
-        self.classes = classes
-        self.provides = frozenset({"image", "label"} if classes else {"image"})
-        self.fingerprint = fingerprint
-        self._prefix = f"{path}{os.sep}"
+        self.classes = layout.classes
+        self.provides = frozenset({"image"})
+        self._tree = tree
+        self.fingerprint = tree.fingerprint([entry.key for entry in entries])
+        if layout.many:
+            self.provides |= {"labels"}
+        elif layout.classes:
+            self.provides |= {"label"}
+        if layout.targets is not None:
+            none = np.full(len(layout.classes or ()), -1, np.int8)
+            self.targets = np.stack([layout.targets.get(entry.key, none) for entry in entries])
 
     def read(self, i: int) -> bytes:
-        # Not Path.read_bytes: for a small picture that takes a tenth of the time of decoding it.
-        file = os.open(self._prefix + self.entries[i].key, os.O_RDONLY)
-        try:
-            return os.read(file, os.fstat(file).st_size)
-        finally:
-            os.close(file)
+        return self._tree.read(self.entries[i].key)
 
 
-class FoundFile(NamedTuple):
-    """A file below a folder; `key` is relative to it, with "/"."""
-
-    key: str
-    size: int
-    modified: int
-
-
-def open_image_folder(
-    path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float, files: list[FoundFile] | None = None
-) -> ImageFolder:
-    """One split of the pictures below `path`; `files` spares a second walk where one was made."""
-    pictures = [f for f in (find_files(path) if files is None else files) if is_picture(f.key)]
+def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ImageFolder:
+    """One split of the pictures of a folder or zip; masks of pictures are none."""
+    pictures = [key for key in tree.keys if is_picture(key)]
     if not pictures:
-        raise ValueError(f"{path} holds no pictures; give a folder with files such as .jpg or .png")
-    keys = [found.key for found in pictures]
-    layout = read_layout(keys, table=_text(path / LABELS_FILE), names=_text(path / CLASSES_FILE), where=str(path))
-    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=str(path))
-    stamps = {found.key: f"{found.size}:{found.modified}" for found in pictures}
-    identity = (f"{entry.key}:{stamps[entry.key]}" for entry in entries)
-    return ImageFolder(path, entries, layout.classes, digest([str(path.resolve()), *identity]))
+        raise ValueError(
+            f"{tree.where} holds no pictures among its {len(tree.keys)} files; give files such as .jpg or .png "
+            "(videos must lie in a folder, not in a zip)"
+        )
+    keys, layout = tree_layout(tree, pictures, needs)
+    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
+    source = ImageFolder(tree, entries, layout)
+    source.part = own_part_of(keys, layout, split)
+    return source
 
 
 def is_picture(key: str) -> bool:
     """Whether the end of the name is one of a picture format."""
     return key[key.rfind(".") :].lower() in IMAGE_SUFFIXES  # not PurePath.suffix: called for 100,000 names
-
-
-def find_files(path: Path) -> list[FoundFile]:
-    """All files below `path`, sorted by key; links are followed, what begins with a dot is not looked at."""
-    found: list[FoundFile] = []
-    seen: set[tuple[int, int]] = set()  # a link to a folder above must not be followed for ever
-    waiting = [(str(path), "")]
-    while waiting:
-        folder, prefix = waiting.pop()
-        stamp = Path(folder).stat()
-        if (stamp.st_dev, stamp.st_ino) in seen:
-            continue
-        seen.add((stamp.st_dev, stamp.st_ino))
-        with os.scandir(folder) as listing:
-            for item in listing:
-                if item.name.startswith("."):
-                    continue
-                if item.is_dir():
-                    waiting.append((item.path, f"{prefix}{item.name}/"))
-                elif item.is_file():
-                    stat = item.stat()
-                    found.append(FoundFile(prefix + item.name, stat.st_size, stat.st_mtime_ns))
-    found.sort()
-    return found
-
-
-def _text(file: Path) -> str | None:
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None

@@ -1,15 +1,23 @@
-"""What the names of files say: labels and splits from `labels.csv` or from the folders files lie in."""
+"""Labels and splits of files, from `labels.csv`, from annotations, or from the folders they lie in."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry
-from selftaught.sources.splits import choose_split, given_split
+from selftaught.sources.multi_label import natural, read_many
+from selftaught.sources.splits import choose_split, given_split, own_part
+
+if TYPE_CHECKING:
+    from selftaught.sources.file_tree import FileTree
 
 LABELS_FILE = "labels.csv"
 CLASSES_FILE = "classes.txt"
@@ -17,11 +25,47 @@ CLASSES_FILE = "classes.txt"
 
 @dataclass(frozen=True)
 class Layout:
-    """Labels and splits of some keys; a key that is absent has none."""
+    """Labels and splits of some keys; a key that is absent has none.
 
-    labels: dict[str, str]
-    splits: dict[str, str]
+    Attributes:
+        many: a picture may be of several classes; then `labels` is empty.
+        targets: for them, (K,) int8 of a key: 1 of the class, 0 not, -1 not said; None where they were not asked for.
+    """
+
+    labels: Mapping[str, str]
+    splits: Mapping[str, str]
     classes: tuple[str, ...] | None
+    many: bool = False
+    targets: Mapping[str, NDArray[np.int8]] | None = None
+
+
+def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
+    """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
+    from selftaught.sources.coco import coco_targets, find_coco
+    from selftaught.sources.mask_folder import find_masks
+    from selftaught.sources.voc import VocTree
+
+    masks = find_masks(pictures)
+    keys = [key for key in pictures if not masks.holds(key)]
+    table = tree.text(LABELS_FILE)
+    if table is not None:
+        return keys, read_layout(keys, table=table, names=None, where=tree.where)
+    voc = VocTree.find(tree)
+    if voc is not None:
+        parts = voc.parts("Main") or voc.parts("Segmentation")
+        splits = {key: parts.get(key, "unlabelled") for key in keys}
+        if voc.is_annotated and "labels" in needs:
+            return keys, Layout({}, splits, voc.classes, True, voc.targets())
+        return keys, Layout({}, splits, None, voc.is_annotated)
+    layout = read_layout(keys, table=None, names=tree.text(CLASSES_FILE), where=tree.where)
+    if masks.pairs:  # folders of pictures with masks are no classes
+        layout = Layout({}, layout.splits, None)
+    if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
+        layout = replace(layout, many=True)
+        if "labels" in needs:
+            splits, classes, targets = coco_targets(tree)
+            layout = Layout({}, splits, classes, True, targets)
+    return keys, layout
 
 
 def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, where: str) -> Layout:
@@ -29,14 +73,14 @@ def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, wh
 
     Args:
         keys: relative paths with "/".
-        table: text of `labels.csv` (columns file, label and perhaps split), which goes before the folders.
+        table: text of `labels.csv` (columns file, label and perhaps split), which goes before the folders; see
+            `multi_label` for several classes of a file.
         names: text of `classes.txt`, lines of a folder's name, a tab and what to call the class.
         where: the folder or archive, for messages.
     """
     if table is not None:
-        labels, splits = _from_table(keys, table, where)
-        return Layout(labels, splits, tuple(sorted(set(labels.values()), key=_natural)) or None)
-    labels, splits = _from_folders(keys)
+        return _from_table(keys, table, where)
+    labels, splits = folder_layout(keys)
     called = dict(line.split("\t", 1) for line in (names or "").splitlines() if "\t" in line)
     # Classes keep the order of their folders, as torchvision's ImageFolder numbers them.
     folders = sorted(set(labels.values()))
@@ -50,9 +94,8 @@ def choose_entries(
     keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
 ) -> list[Entry]:
     """The labelled entries of one split, in the order of `keys`."""
-    chosen = choose_split(
-        keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only="label" in needs
-    )
+    is_labelled = bool(needs & {"label", "labels"})
+    chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
     if not chosen:
         raise ValueError(
             f"{where} holds {len(keys)} files, but none in its {split} part; add some or give another folder"
@@ -61,27 +104,37 @@ def choose_entries(
     return [Entry(keys[i], number.get(layout.labels.get(keys[i], ""))) for i in chosen]
 
 
-def _from_table(keys: Sequence[str], table: str, where: str) -> tuple[dict[str, str], dict[str, str]]:
+def own_part_of(keys: Sequence[str], layout: Layout, split: str) -> str:
+    """The data's own name of the split, "" where it was drawn."""
+    return own_part(keys, layout.splits, split)
+
+
+def _from_table(keys: Sequence[str], table: str, where: str) -> Layout:
     reader = csv.DictReader(io.StringIO(table.removeprefix("\ufeff")))
     columns = [name or "" for name in reader.fieldnames or ()]
-    if "file" not in columns or "label" not in columns:
-        raise ValueError(
-            f"{LABELS_FILE} of {where} must have the columns file and label (and perhaps split), "
-            f"got {', '.join(columns) or 'an empty file'}"
-        )
     known = set(keys)
-    rows = [(PurePosixPath(row["file"] or "").as_posix(), row) for row in reader]
+    rows = [(PurePosixPath(row.get("file") or "").as_posix(), row) for row in reader]
     rows = [(key, row) for key, row in rows if key in known]
+    many = read_many(columns, [row for _, row in rows]) if "file" in columns else None
+    if many is None and not {"file", "label"} <= set(columns):
+        raise ValueError(
+            f"{LABELS_FILE} of {where} must have the columns file and label (and perhaps split), or a column of 0 and "
+            f"1 for each class, got {', '.join(columns) or 'an empty file'}"
+        )
     if not rows:
         raise ValueError(
             f"{LABELS_FILE} of {where} names none of the {len(keys)} files beside it (such as {keys[0]}); "
             "its column file must hold paths relative to it"
         )
+    splits = {key: row["split"] for key, row in rows if row.get("split")}
+    if many is not None:
+        classes, targets = many
+        return Layout({}, splits, classes, True, dict(zip([key for key, _ in rows], targets, strict=True)))
     labels = {key: row["label"] for key, row in rows if row["label"]}
-    return labels, {key: row["split"] for key, row in rows if row.get("split")}
+    return Layout(labels, splits, tuple(sorted(set(labels.values()), key=natural)) or None)
 
 
-def _from_folders(keys: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+def folder_layout(keys: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Splits are the first folders named so (a level or two down); classes the next ones, where there are several."""
     folders = [key.split("/")[:-1] for key in keys]
     for depth in range(3):
@@ -99,8 +152,3 @@ def _classes(keys: Sequence[str], folders: list[list[str]]) -> dict[str, str]:
         depth += 1
     labels = {key: parts[depth] for key, parts in zip(keys, folders, strict=True) if len(parts) > depth}
     return labels if len(set(labels.values())) > 1 else {}
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    """Classes that are numbers in the order of the numbers."""
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)

@@ -1,4 +1,7 @@
-"""Parquet files with encoded pictures: a column `image` of bytes or {bytes, path}, and perhaps one of labels."""
+"""Parquet files with encoded pictures: a column `image` of bytes or {bytes, path}, and perhaps one of labels.
+
+A label is a number or a text, or a list of them where a picture may be of several classes.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
-from selftaught.sources.splits import choose_split, given_split
+from selftaught.sources.splits import choose_split, given_split, own_part
 
 _IMAGE_COLUMNS = ("image", "img", "jpg", "png", "picture")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "cls")
@@ -102,12 +107,20 @@ def open_parquet(
     if not keys:
         raise ValueError(f"{where} has no rows")
     chosen = choose_split(keys, given, split=split, seed=seed, held_out=held_out, labelled_only="label" in needs)
-    labels, classes = _labels(files, schema, label)
+    values = _values(files, label)
+    many = any(isinstance(value, list) for value in values)
+    names = class_names(schema, label) if label else None
+    labels, classes = number_labels([] if many else values, names=names)
     entries = [Entry(keys[i], labels[i] if labels else None) for i in chosen]
     stamps = [f"{f.path.resolve()}:{f.path.stat().st_size}:{f.path.stat().st_mtime_ns}" for f in files]
     identity = digest([image, *stamps, *(entry.key for entry in entries)])
     source = ParquetImages(files, image, entries, [places[i] for i in chosen], identity)
-    if classes is not None:
+    source.part = own_part(keys, given, split)
+    if many:
+        targets, source.classes = number_lists([values[i] for i in chosen], every=values, names=names)
+        source.provides = frozenset({"image", "labels"})
+        source.targets = targets if "labels" in needs else None
+    elif classes is not None:
         source.classes = classes
         source.provides = frozenset({"image", "label"})
     return source
@@ -135,16 +148,27 @@ def _columns(schema: pa.Schema, path: Path) -> tuple[str, str | None]:
     return image, next((name for name in _LABEL_COLUMNS if name in schema.names), None)
 
 
-def _labels(
-    files: Sequence[_File], schema: pa.Schema, column: str | None
-) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Label of every row and the classes, over all splits, so that a class has the same number in each of them."""
+def _values(files: Sequence[_File], column: str | None) -> list[Any]:
+    """The label column of all splits, so that a class has the same number in each of them; empty without one."""
     if column is None:
-        return [], None
-    values: list[Any] = []
-    for file in files:
-        values.extend(pq.read_table(file.path, columns=[column])[column].to_pylist())
-    return number_labels(values, names=class_names(schema, column))
+        return []
+    return [v for file in files for v in pq.read_table(file.path, columns=[column])[column].to_pylist()]
+
+
+def number_lists(
+    values: Sequence[Any], *, every: Sequence[Any], names: tuple[str, ...] | None
+) -> tuple[NDArray[np.int8], tuple[str, ...]]:
+    """Targets (N, K) of lists of labels, -1 where a row has none, and the classes; `every` are those of all splits."""
+    flat = sorted({label for value in every for label in value or ()})
+    numbers, classes = number_labels(flat, names=names)
+    number = dict(zip(flat, numbers, strict=True))
+    targets = np.zeros((len(values), len(classes or ())), dtype=np.int8)
+    for row, value in zip(targets, values, strict=True):
+        if value is None:
+            row[:] = -1
+        else:
+            row[[n for n in (number[label] for label in value) if n is not None]] = 1
+    return targets, classes or ()
 
 
 def number_labels(

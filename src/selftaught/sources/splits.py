@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -51,18 +51,33 @@ def choose_split(
         raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
     parts = [given_split(given.get(key, "")) for key in keys] if given else []
     present = set(parts)
-    if "train" in present or "unlabelled" in present:
-        trains: set[Given | None] = {"train"} if labelled_only and "train" in present else {"train", "unlabelled"}
-        tests = [part for part in ("val", "test") if part in present]
-        if tests:
-            if split == "train":
-                return [i for i, part in enumerate(parts) if part in trains]
-            chosen = next(part for part in _PREFERRED[split] if part in present)
-            return [i for i, part in enumerate(parts) if part == chosen]
-        pool = [i for i, part in enumerate(parts) if part in trains]
-    else:
-        pool = list(range(len(keys)))
+    own = _own_part(present, split)
+    if not {"train", "unlabelled"} & present:
+        return _seeded_share(keys, list(range(len(keys))), split=split, seed=seed, held_out=held_out)
+    trains: set[Given | None] = {"train"} if labelled_only and "train" in present else {"train", "unlabelled"}
+    pool = [i for i, part in enumerate(parts) if part in trains]
+    if own == "train":
+        return pool
+    if own:
+        return [i for i, part in enumerate(parts) if part == own]
     return _seeded_share(keys, pool, split=split, seed=seed, held_out=held_out)
+
+
+def own_part(keys: Sequence[str], given: Mapping[str, str] | None, split: str) -> str:
+    """The data's own name of what `choose_split` chooses for `split`; "" where it draws a share."""
+    return _own_part({given_split(name) for name in {given.get(key, "") for key in keys}} if given else set(), split)
+
+
+def told(part: str, *, seed: int, test: int, train: int) -> str:
+    """Where a test part comes from, for the reader of a figure; `part` as `own_part` gives it, numbers of samples."""
+    return f"the data's own {part} part" if part else f"{test} of {test + train} samples, drawn by seed {seed}"
+
+
+def _own_part(present: Set[Given | None], split: str) -> str:
+    tests = {"val", "test"} & present
+    if not ({"train", "unlabelled"} & present and tests):
+        return ""
+    return "train" if split == "train" else next(part for part in _PREFERRED[split] if part in tests)
 
 
 def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int, held_out: float) -> list[int]:

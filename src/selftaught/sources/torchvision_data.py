@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.splits import choose_split
+from selftaught.sources.splits import choose_split, own_part
 from selftaught.store_folder import cache_root
 
 
@@ -123,7 +123,10 @@ def open_torchvision(
         pictures = [pictures[i] for i in drawn] if isinstance(pictures, list) else pictures[drawn]
     classes = _classes(next(iter(parts.values())), labels)
     entries = [Entry(key, label) for key, label in zip(keys, labels, strict=True)]
-    return TorchvisionData(entries, classes, pictures, digest([name, *keys, *stamps]))
+    source = TorchvisionData(entries, classes, pictures, digest([name, *keys, *stamps]))
+    names = [part for part in recipe.parts if part]
+    source.part = own_part(names, {part: part for part in names}, split)
+    return source
 
 
 def _choose_parts(recipe: _Recipe, *, split: str, needs: frozenset[str]) -> list[str]:

@@ -9,8 +9,8 @@ from typing import final
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.image_folder import FoundFile, find_files
-from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, read_layout
+from selftaught.sources.file_tree import FoundFile, find_files
+from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, own_part_of, read_layout
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov"})
 
@@ -82,7 +82,11 @@ def open_video_folder(
         entries, skipped = _with_sound(folder, entries)
     stamps = {found.key: f"{found.size}:{found.modified}" for found in videos}
     fingerprint = digest([str(folder.resolve()), *(f"{entry.key}:{stamps[entry.key]}" for entry in entries)])
-    return VideoFolder(folder, entries, classes=layout.classes, fingerprint=fingerprint, skipped=skipped)
+    source = VideoFolder(
+        folder, entries, classes=None if layout.many else layout.classes, fingerprint=fingerprint, skipped=skipped
+    )
+    source.part = own_part_of(keys, layout, split)
+    return source
 
 
 def is_video(key: str) -> bool:

@@ -21,7 +21,7 @@ from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
 from selftaught.sources.image_folder import is_picture
 from selftaught.sources.parquet import number_labels
-from selftaught.sources.splits import choose_split, given_split
+from selftaught.sources.splits import choose_split, given_split, own_part
 from selftaught.store_folder import cache_root
 
 
@@ -105,6 +105,7 @@ def open_webdataset(data: str, *, split: str, needs: frozenset[str], seed: int, 
     labels, classes = _numbers(texts)
     entries = [Entry(keys[i], labels[i]) for i in chosen]
     source = WebDataset(shards, entries, [places[i] for i in chosen], digest(stamps))
+    source.part = own_part(keys, given, split)
     if classes is not None:
         source.classes = classes
         source.provides = frozenset({"image", "label"})

@@ -1,4 +1,4 @@
-"""A zip of a folder of pictures, read in place by several threads at once."""
+"""A zip of a folder, read in place by several threads at once."""
 
 from __future__ import annotations
 
@@ -11,34 +11,43 @@ from pathlib import Path
 from typing import final
 
 from selftaught.decode import Unreadable
-from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.image_folder import is_picture
-from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, read_layout
+from selftaught.sources.file_tree import FileTree
 
 _LOCAL_HEADER = 30
 
 
 @final
-class ZipFolder(Source):
-    """One split of the pictures in an archive.
+class ZipTree(FileTree):
+    """Files in an archive, or below the folder `inside` it.
 
     `zipfile` reads one member at a time; reading by offset lets threads read and inflate side by side.
     """
 
-    def __init__(
-        self, path: Path, entries: list[Entry], members: list[zipfile.ZipInfo], classes: tuple[str, ...] | None
-    ) -> None:
-        self.name = str(path)
-        self.entries = entries
-        self.classes = classes
-        self.provides = frozenset({"image", "label"} if classes else {"image"})
-        self.fingerprint = digest(f"{m.filename}:{m.CRC}:{m.file_size}" for m in members)
-        self._members = members
+    def __init__(self, path: Path, inside: str = "") -> None:
+        prefix = f"{inside.strip('/')}/" if inside.strip("/") else ""
+        self.where = f"{path}/{prefix}" if prefix else str(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self._members = {
+                    m.filename.removeprefix(prefix): m
+                    for m in archive.infolist()
+                    if m.filename.startswith(prefix) and not m.is_dir() and not _is_hidden(m.filename)
+                }
+        except zipfile.BadZipFile as broken:
+            raise ValueError(f"{path} is not a whole zip archive ({broken}); download or pack it again") from None
+        self.keys = sorted(self._members)
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
 
-    def read(self, i: int) -> bytes:
-        member = self._members[i]
+    def __contains__(self, key: str) -> bool:
+        return key in self._members
+
+    def stamp(self, key: str) -> str:
+        member = self._members[key]
+        return f"{member.filename}:{member.CRC}:{member.file_size}"
+
+    def read(self, key: str) -> bytes:
+        member = self._members[key]
         if member.flag_bits & 1:
             raise Unreadable("encrypted in the zip")
         header = os.pread(self._file, _LOCAL_HEADER, member.header_offset)
@@ -59,31 +68,9 @@ class ZipFolder(Source):
         return data
 
 
-def open_zip_folder(
-    path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float, inside: str = ""
-) -> ZipFolder:
-    """One split of the pictures in the archive `path`, of those below the folder `inside` it if that is given."""
-    prefix = f"{inside.strip('/')}/" if inside.strip("/") else ""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = {
-                m.filename.removeprefix(prefix): m
-                for m in archive.infolist()
-                if m.filename.startswith(prefix) and not m.is_dir() and not _is_hidden(m.filename)
-            }
-            texts = {name: archive.read(found[name]).decode("utf-8", "replace") for name in _TEXTS if name in found}
-    except zipfile.BadZipFile as broken:
-        raise ValueError(f"{path} is not a whole zip archive ({broken}); download or pack it again") from None
-    keys = sorted(key for key in found if is_picture(key))
-    where = f"{path}/{prefix}" if prefix else str(path)
-    if not keys:
-        raise ValueError(f"{where} holds no pictures among its {len(found)} files; videos must be unpacked to a folder")
-    layout = read_layout(keys, table=texts.get(LABELS_FILE), names=texts.get(CLASSES_FILE), where=where)
-    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=where)
-    return ZipFolder(path, entries, [found[entry.key] for entry in entries], layout.classes)
-
-
-_TEXTS = (LABELS_FILE, CLASSES_FILE)
+def archive_of(path: Path) -> Path | None:
+    """The zip that `path` is, or is a folder of."""
+    return next((p for p in (path, *path.parents) if p.suffix.lower() == ".zip" and p.is_file()), None)
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,0 +1,198 @@
+"""Boxes and masks that lie beside pictures: what each format must tell, and both parts as a probe reads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selftaught.decode import decode_image
+from selftaught.dense import Dense, DenseSample
+from selftaught.sources.base import digest
+from selftaught.sources.file_tree import FileTree, FolderTree, open_tree
+from selftaught.sources.splits import choose_split, own_part, told
+from selftaught.store_folder import cache_root
+
+SLACK = 1.0
+"""Pixels that a box may lie outside its picture, and is cut by: annotations round."""
+_ADVICE = "mend it, or leave such pictures out with --skip-broken"
+
+
+class Boxes(NamedTuple):
+    """K boxes of one picture: left, top, right, bottom edge in pixels (K, 4), class (K,), not to be counted (K,)."""
+
+    edges: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ignore: NDArray[np.bool_]
+
+
+NO_BOXES = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+
+
+@dataclass(kw_only=True)
+class Annotations(ABC):
+    """What a data set says of its pictures.
+
+    Attributes:
+        keys: of the pictures it speaks of, sorted.
+        splits: the data's own part of a picture, by key.
+        wrong: what is wrong with the annotation of a picture, by key: one clause that names the file.
+    """
+
+    tree: FileTree
+    keys: list[str]
+    splits: Mapping[str, str]
+    classes: tuple[str, ...]
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    @abstractmethod
+    def files(self, key: str) -> list[str]:
+        """The files that hold the annotation of a picture."""
+
+    @abstractmethod
+    def sample(self, key: str) -> DenseSample:
+        """A picture with its boxes or its mask; a ValueError names the file where something is wrong."""
+
+    def picture(self, key: str) -> Tensor:
+        """(3, H, W) uint8. As stored: annotations are drawn on the pixels of the file, whatever its EXIF says."""
+        try:
+            pixels = decode_image(self.tree.read(key), upright=False)
+        except (OSError, ValueError) as broken:
+            raise ValueError(f"{key} cannot be read: {broken}") from None
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def with_boxes(image: Tensor, boxes: Boxes) -> DenseSample:
+    """A sample with boxes."""
+    return DenseSample(
+        image=image,
+        boxes=torch.from_numpy(boxes.edges),
+        labels=torch.from_numpy(boxes.labels),
+        ignore=torch.from_numpy(boxes.ignore),
+    )
+
+
+def with_mask(image: Tensor, mask: NDArray[np.int64], file: str) -> DenseSample:
+    """A sample with a mask (H, W), of the size of its picture."""
+    if image.shape[1:] != mask.shape:
+        high, wide = image.shape[1:]
+        raise ValueError(f"{file} is {mask.shape[1]} x {mask.shape[0]} pixels, but its picture {wide} x {high}")
+    sample = with_boxes(image, NO_BOXES)
+    return DenseSample(
+        image=image, boxes=sample.boxes, labels=sample.labels, ignore=sample.ignore, mask=torch.from_numpy(mask)
+    )
+
+
+def inside(edges: NDArray[np.float32], *, width: float, height: float) -> NDArray[np.float32] | None:
+    """The box (4,) cut to its picture; None where it is reversed or lies outside by more than `SLACK`."""
+    left, top, right, bottom = edges
+    if not (-SLACK <= left <= right <= width + SLACK and -SLACK <= top <= bottom <= height + SLACK):
+        return None
+    return np.clip(edges, 0, np.array([width, height, width, height], np.float32))
+
+
+class AnnotatedSamples:
+    """Some pictures of annotated data; see `DenseSamples`."""
+
+    def __init__(self, annotations: Annotations, keys: list[str], skipped: list[tuple[str, str]]) -> None:
+        self.classes = annotations.classes
+        self.skipped = skipped
+        self.keys: Sequence[str] = keys
+        files = sorted({file for key in keys for file in annotations.files(key)})
+        kind = f"{type(annotations).__name__} {annotations.classes}"
+        self.fingerprint = digest([kind, *keys, annotations.tree.fingerprint([*keys, *files])])
+        self._annotations = annotations
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def read(self, i: int) -> DenseSample:
+        """The picture of row `i`."""
+        try:
+            return self._annotations.sample(self.keys[i])
+        except ValueError as wrong:
+            raise ValueError(f"{self._annotations.tree.where}: {wrong}; {_ADVICE}") from None
+
+
+def open_annotated(data: str, *, needs: frozenset[str], seed: int, held_out: float, skip_broken: bool) -> Dense:
+    """See `selftaught.dense.open_dense`."""
+    tree = _tree(data)
+    annotations = _find(tree, needs)
+    halves: dict[str, AnnotatedSamples] = {}
+    for split in ("train", "test"):
+        chosen = choose_split(
+            annotations.keys, annotations.splits, split=split, seed=seed, held_out=held_out, labelled_only=True
+        )
+        keys = [annotations.keys[i] for i in chosen]
+        halves[split] = _without_broken(annotations, keys) if skip_broken else _all(annotations, keys)
+        if not len(halves[split]):
+            raise ValueError(
+                f"{tree.where} has no usable picture with annotations in its {split} part; give other data"
+            )
+    part = own_part(annotations.keys, annotations.splits, "test")
+    return Dense(
+        train=halves["train"],
+        test=halves["test"],
+        classes=annotations.classes,
+        test_is=told(part, seed=seed, test=len(halves["test"]), train=len(halves["train"])),
+    )
+
+
+def _tree(data: str) -> FileTree:
+    if data.lower() in ("voc2007", "voc2012"):
+        folder = cache_root() / "torchvision" / "VOCdevkit" / data.upper()
+        if not folder.is_dir():
+            raise ValueError(
+                f"data set {data} is not in {folder}; fetch it with 'selftaught evaluate RUN {data} --probe svm "
+                "--download', or give the path of a VOC tree"
+            )
+        return FolderTree(folder)
+    return open_tree(data)
+
+
+def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
+    """The annotations of the kind that is needed, in the first format that has them."""
+    from selftaught.sources.coco import open_coco
+    from selftaught.sources.mask_folder import open_mask_folder
+    from selftaught.sources.voc import open_voc
+
+    for opened in (open_voc, open_coco, open_mask_folder):
+        found: Annotations | None = opened(tree, masks="mask" in needs)  # type: ignore[operator]
+        if found is not None:
+            return found
+    kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")
+    raise ValueError(
+        f"{kind} are needed, but {tree.where} holds none; give a VOC tree (JPEGImages, Annotations, ImageSets), "
+        f"pictures with COCO's JSON files{folders}"
+    )
+
+
+def _all(annotations: Annotations, keys: list[str]) -> AnnotatedSamples:
+    wrong = [annotations.wrong[key] for key in keys if key in annotations.wrong]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+        raise ValueError(f"{annotations.tree.where}: {wrong[0]}{more}; {_ADVICE}")
+    return AnnotatedSamples(annotations, keys, [])
+
+
+def _without_broken(annotations: Annotations, keys: list[str]) -> AnnotatedSamples:
+    def trouble(key: str) -> str | None:
+        if key in annotations.wrong:
+            return annotations.wrong[key]
+        try:
+            annotations.sample(key)
+        except ValueError as wrong:
+            return str(wrong)
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        reasons = list(pool.map(trouble, keys))
+    kept = [key for key, why in zip(keys, reasons, strict=True) if why is None]
+    return AnnotatedSamples(annotations, kept, [(k, why) for k, why in zip(keys, reasons, strict=True) if why])

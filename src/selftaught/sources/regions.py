@@ -1,0 +1,66 @@
+"""Pixels of a region as COCO writes it: polygons, or run lengths down the columns, plain or compressed to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Region: TypeAlias = "Mapping[str, Any] | Sequence[NDArray[np.float32]]"
+"""{"size": [height, width], "counts": ...}, or polygons (P, 2) of x and y in pixels."""
+
+
+def region_pixels(region: Region, height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width), True inside the region.
+
+    Raises:
+        ValueError: where the region does not fit the picture; the text says how.
+    """
+    if not isinstance(region, Mapping):
+        pixels = np.zeros((height, width), np.bool_)
+        for polygon in region:
+            pixels |= polygon_pixels(polygon, height, width)
+        return pixels
+    if list(region["size"]) != [height, width]:
+        raise ValueError(f"has the size {region['size']}, not {[height, width]}")
+    counts = region["counts"]
+    runs = np.array(runs_of(counts) if isinstance(counts, str | bytes) else counts, np.int64)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f"has runs of {runs.sum()} pixels in all, not {height * width}")
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.repeat(inside, runs).reshape(width, height).T
+
+
+def polygon_pixels(polygon: NDArray[np.float32], height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width), True where the centre of a pixel is inside the polygon (P, 2), by the even-odd rule."""
+    first, second = polygon.astype(np.float64), np.roll(polygon, -1, axis=0).astype(np.float64)
+    centres = np.arange(height)[:, None] + 0.5
+    # An edge crosses a line of centres where its ends lie on different sides.
+    crosses = (first[:, 1] <= centres) != (second[:, 1] <= centres)
+    rows, edges = np.nonzero(crosses)
+    start, end = first[edges], second[edges]
+    x = start[:, 0] + (centres[rows, 0] - start[:, 1]) / (end[:, 1] - start[:, 1]) * (end[:, 0] - start[:, 0])
+    # From the first centre right of a crossing on, inside and outside change places.
+    turns = np.zeros((height, width + 1), np.int64)
+    np.add.at(turns, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)), 1)
+    return turns.cumsum(1)[:, :width] % 2 == 1
+
+
+def runs_of(text: str | bytes) -> list[int]:
+    """Run lengths of COCO's text: 5 bits in each character; from the fourth run on, the change to two before."""
+    codes = text.encode() if isinstance(text, str) else text
+    runs: list[int] = []
+    value = shift = 0
+    for code in codes:
+        bits = code - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:  # more follow
+            continue
+        if bits & 16:  # negative
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return runs
