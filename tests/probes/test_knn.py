@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from selftaught.probes.knn import vote
+from selftaught.probes.knn import KNearest, vote
 from selftaught.randomness import generator
+from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 
 def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -47,3 +48,24 @@ def test_more_neighbours_than_samples_are_all_samples() -> None:
     assert torch.equal(
         vote(known, labels, asked, k=999, temperature=1.0), vote(known, labels, asked, k=40, temperature=1.0)
     )
+
+
+def test_no_temperature_is_too_small() -> None:
+    """As T goes to 0 the nearest sample alone decides; exp(1 / T) itself would overflow."""
+    known, labels, asked = data()
+    nearest = labels[(torch.nn.functional.normalize(asked) @ torch.nn.functional.normalize(known).T).argmax(1)]
+    assert torch.equal(vote(known, labels, asked, k=20, temperature=1e-4), nearest)
+
+
+def test_the_probe_reads_the_stages_it_is_told_and_says_how_many_vote() -> None:
+    samples, reader = drawn_data(train=40), drawn_reader()
+    every = KNearest(KNearest.Config(stage="all", k=99)).score(reader, samples)
+    assert list(every.stages) == ["near", "far"]
+    assert every.more == {"k": 40}
+    far = KNearest(KNearest.Config(stage="far", k=99)).score(reader, samples)
+    assert far.stages == {"far": every.stages["far"]}
+    pooled = KNearest(KNearest.Config(k=5)).score(reader, samples)
+    assert list(pooled.stages) == ["pooled"]
+    assert pooled.more == {"k": 5}
+    with pytest.raises(ValueError, match=r"--probe.stage: unknown stage 'fat'; did you mean far"):
+        KNearest(KNearest.Config(stage="fat")).score(reader, samples)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from sklearn.svm import LinearSVC
+
+from selftaught.probes import squared_hinge
+from selftaught.probes.base import Labelled
+from selftaught.probes.squared_hinge import UnitRows, fit_svms
+from selftaught.probes.stage_features import read_stages
+from selftaught.probes.svm import Svm
+from selftaught.probes.targets import deal_folds
+from selftaught.randomness import numpy_generator
+from tests.probes.drawn_classes import drawn_data, drawn_reader
+
+CPU = torch.device("cpu")
+
+
+def rows(count: int = 80, width: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    rng = numpy_generator("svm rows")
+    labels = rng.integers(0, 3, count)
+    return (rng.normal(size=(count, width)) + np.eye(3, width)[labels]).astype(np.float16), labels
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    wide = values.astype(np.float64)
+    return np.asarray(wide / (np.linalg.norm(wide, axis=1, keepdims=True) + 1e-5))
+
+
+def test_machines_equal_scikit_learns() -> None:
+    """Three classes at three costs in one call, samples of the class twice as heavy."""
+    values, labels = rows()
+    signs = np.concatenate([np.where(labels[:, None] == np.arange(3), 1.0, -1.0)] * 3, axis=1)
+    costs = np.concatenate([c * np.where(labels[:, None] == np.arange(3), 2.0, 1.0) for c in (0.01, 1, 10)], axis=1)
+    found = fit_svms(UnitRows(values, CPU), torch.from_numpy(signs).float(), torch.from_numpy(costs).float(), 1e-5)
+    for column in range(9):
+        peer = LinearSVC(C=(0.01, 1, 10)[column // 3], class_weight={1: 2, -1: 1}, tol=1e-10, max_iter=100_000)
+        peer.fit(unit(values), signs[:, column])
+        assert np.allclose(found[:-1, column].numpy(), peer.coef_[0], atol=2e-3)
+        assert np.allclose(float(found[-1, column]), peer.intercept_[0], atol=2e-3)
+
+
+def test_rows_of_no_cost_are_not_seen() -> None:
+    values, labels = rows()
+    signs = torch.from_numpy(np.where(labels == 0, 1.0, -1.0)).float()[:, None]
+    seen = torch.arange(80) % 3 > 0
+    whole = fit_svms(UnitRows(values, CPU), signs, seen.float()[:, None], 1e-5)
+    part = fit_svms(UnitRows(values[seen.numpy()], CPU), signs[seen], torch.ones(int(seen.sum()), 1), 1e-5)
+    assert torch.allclose(whole, part, atol=1e-3)
+
+
+def test_many_blocks_of_rows_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, labels = rows()
+    signs = torch.from_numpy(np.where(labels == 0, 1.0, -1.0)).float()[:, None]
+    whole = fit_svms(UnitRows(values, CPU), signs, torch.ones(80, 1), 1e-5)
+    monkeypatch.setattr(squared_hinge, "ROWS", 7)
+    monkeypatch.setattr(squared_hinge, "WIDENED_GB", 0.0)
+    blocks = UnitRows(values, CPU)
+    assert torch.allclose(fit_svms(blocks, signs, torch.ones(80, 1), 1e-5), whole, atol=1e-4)
+    expected = unit(values) @ whole[:-1].double().numpy() + whole[-1].double().numpy()
+    assert np.allclose(blocks.scores(whole).numpy(), expected, atol=1e-4)
+
+
+def test_folds_spread_every_class() -> None:
+    labels = np.array([0] * 30 + [1] * 9 + [2] * 3)
+    targets = (labels[:, None] == np.arange(3)).astype(np.int8)
+    fold = deal_folds(targets, 3, seed=0)
+    for label, count in ((0, 10), (1, 3), (2, 1)):
+        assert np.bincount(fold[labels == label], minlength=3).tolist() == [count] * 3
+    assert not np.array_equal(fold, deal_folds(targets, 3, seed=1))
+
+
+def test_the_probe_equals_scikit_learn_from_end_to_end() -> None:
+    data, reader = drawn_data(train=120), drawn_reader()
+    score = Svm(Svm.Config(costs=(0.3,), stage="far")).score(reader, data)
+    train, test = (read_stages(reader, half, stage="far", dims=9000)["far"] for half in (data.train, data.test))
+    scores, precision = [], []
+    for k in range(4):
+        peer = LinearSVC(C=0.3, class_weight={1: 2, 0: 1}, tol=1e-8, max_iter=100_000)
+        assert data.train_targets is not None
+        assert data.test_targets is not None
+        scores.append(peer.fit(unit(train), data.train_targets[:, k]).decision_function(unit(test)))
+        precision.append(average_precision_score(data.test_targets[:, k], scores[-1]))
+    top1 = 100 * (np.array(scores).argmax(0) == data.test.labels).mean()
+    assert score.more["top1"]["far"] == pytest.approx(top1, abs=0.26)
+    # The interpolated area is never below scikit-learn's, and close to it.
+    assert 0 <= score.value - 100 * np.mean(precision) < 3
+    assert score.interval is not None
+    assert score.interval[0] < score.value < score.interval[1]
+    assert score.more["map_11_point"]["far"] == pytest.approx(score.value, abs=5)
+    assert set(score.more["average_precision"]) == set(data.classes)
+
+
+def test_costs_are_chosen_without_the_test_samples() -> None:
+    reader = drawn_reader()
+    probe = Svm(Svm.Config(costs=(0.001, 0.1, 10.0)))
+    plain, shuffled = (probe.score(reader, drawn_data(train=120, shuffled=s)) for s in (False, True))
+    assert plain.more["costs"] == shuffled.more["costs"]
+    assert set(plain.more["costs"]) == {"near", "far"}
+    assert plain.value > shuffled.value + 20
+
+
+def test_samples_of_several_classes_with_some_left_out() -> None:
+    """Pairs of a sample and a class that are left out concern that class alone."""
+    data, reader = drawn_data(train=120), drawn_reader()
+    assert data.train_targets is not None
+    assert data.test_targets is not None
+    both = [targets | (np.arange(len(targets)) % 5 == 0)[:, None] for targets in (data.train_targets, data.test_targets)]
+    hidden = [targets.copy() for targets in both]
+    for targets in hidden:
+        targets[::7, 2] = -1
+    for half in (data.train, data.test):
+        half.labels = None
+    probe = Svm(Svm.Config(costs=(0.1,), stage="far"))
+
+    def score(train: np.ndarray, test: np.ndarray, given: Labelled = data) -> dict[str, float]:
+        found = probe.score(reader, dataclasses.replace(given, train_targets=train, test_targets=test))
+        assert "top1" not in found.more
+        by_class: dict[str, float] = found.more["average_precision"]
+        return by_class
+
+    plain, left_out = score(*both), score(*hidden)
+    assert plain["left"] != left_out["left"]
+    assert [plain[n] for n in data.classes if n != "left"] == pytest.approx(
+        [left_out[n] for n in data.classes if n != "left"], abs=0.05
+    )
+
+
+def test_settings_say_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"--probe.costs must be numbers above 0"):
+        Svm.Config(costs=(0.0, 1.0))
+    with pytest.raises(ValueError, match=r"--probe.folds must be at least 2, got 1"):
+        Svm.Config(folds=1)
+    with pytest.raises(ValueError, match=r"--probe.stage: unknown stage 'fra'; did you mean far"):
+        Svm(Svm.Config(stage="fra")).score(drawn_reader(), drawn_data(train=20, test=20))
