@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from selftaught.batch import Batch
 from selftaught.encode import encode
@@ -18,6 +18,8 @@ from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
 from selftaught.run import write_json
 from selftaught.tasks.base import PretextTask
+from selftaught.visualise.kernels import first_kernels, kernel_columns
+from selftaught.visualise.sheet import lay_out
 
 SHOWN = 8
 NEIGHBOURS = 6
@@ -61,21 +63,10 @@ def draw_samples(folder: PictureFolder, task: PretextTask, batch: Batch, rng: Ge
 
 def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
     """The first layer's kernels as one picture, each stretched to its own range (Krizhevsky et al. 2012, figure 3)."""
-    first = next((m for m in encoder.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
-    if first is None:
+    kernels = first_kernels(encoder)
+    if kernels is None:
         return
-    kernels = first.weight.detach().float().cpu()
-    if kernels.ndim == 5:
-        kernels = kernels[:, :, kernels.shape[2] // 2]
-    if kernels.shape[1] != 3:
-        kernels = kernels[:, :1].expand(-1, 3, -1, -1)
-    flat = kernels.flatten(1)
-    low, high = flat.min(1).values[:, None, None, None], flat.max(1).values[:, None, None, None]
-    kernels = F.pad((kernels - low) / (high - low).clamp(min=1e-8), (1, 1, 1, 1), value=1.0)[:256]
-    columns = int(np.ceil(np.sqrt(len(kernels) * 2)))
-    blank = torch.ones(-len(kernels) % columns, *kernels.shape[1:])
-    grid = torch.cat([kernels, blank]).unflatten(0, (-1, columns))
-    sheet = grid.permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)
+    sheet = lay_out(F.pad(kernels, (1, 1, 1, 1), value=1.0), kernel_columns(len(kernels)))
     folder.listed["kernels"] = folder.save("kernels", sheet, side=max(96, 4 * sheet.shape[1]))
 
 

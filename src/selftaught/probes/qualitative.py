@@ -1,0 +1,163 @@
+"""Pictures of what an encoder learned."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from selftaught.probes.base import Probe, Score, Unlabelled
+from selftaught.probes.reader import Reader
+from selftaught.randomness import generator, numpy_generator
+from selftaught.subset import Subset
+from selftaught.visualise.attention import draw_attention
+from selftaught.visualise.data_map import draw_map
+from selftaught.visualise.filters import ascend, draw_filters
+from selftaught.visualise.gallery import Gallery
+from selftaught.visualise.kernels import draw_kernels
+from selftaught.visualise.patches import Peaks, choose_channels, draw_patches, find_peaks, strongest
+from selftaught.visualise.receptive_field import receptive_fields
+
+KINDS = {"video": "clips", "audio": "sound"}
+FORMAT = 1
+
+
+class Qualitative(Probe):
+    """What the features look like: kernels, attention, filters, patches that excite them, a map of the data.
+
+    The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
+    measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights. Channels
+    and pictures are drawn by the seed, not picked. `selftaught.visualise` says what is written.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    metric: ClassVar[str] = "pictures"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        pictures: int = 1000
+        """Pictures of the data that are looked at, for patches and the map."""
+        stages: int = 5
+        """Stages shown, evenly from first to last."""
+        channels: int = 6
+        """Channels of each stage shown by filter and patches."""
+        patches: int = 9
+        """Strongest patches of each channel."""
+        shown: int = 6
+        """Pictures whose attention is drawn."""
+        power: float = 2.0
+        """p of the attention, the sum over channels of |a|^p."""
+        steps: int = 100
+        """Steps of gradient ascent; 0 leaves the filters as noise."""
+        rate: float = 12.0
+        """Length of a step of gradient ascent, for a picture of 224 pixels."""
+        blur: float = 0.5
+        """Blur every fifth step of gradient ascent, pixels."""
+        method: Literal["tsne", "umap"] = "tsne"
+        """How the map is made; umap needs selftaught[umap]."""
+        neighbours: float = 30.0
+        """Neighbours each picture is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
+
+        def __post_init__(self) -> None:
+            for name, least in {"pictures": 8, "stages": 1, "channels": 1, "patches": 1, "shown": 1, "steps": 0}.items():
+                if getattr(self, name) < least:
+                    raise ValueError(f"--probe.{name} must be at least {least}, got {getattr(self, name)}")
+            for name in ("power", "rate", "neighbours"):
+                if getattr(self, name) <= 0:
+                    raise ValueError(f"--probe.{name} must be above 0, got {getattr(self, name)}")
+            if self.blur < 0:
+                raise ValueError(f"--probe.blur must be at least 0, got {self.blur}")
+
+    def score(self, reader: Reader, data: Unlabelled) -> Score:
+        """No figure: `files` holds index.json and the pictures it names."""
+        config, encoder = self.config, reader.encoder.to(reader.device).eval()
+        if encoder.kind != "image":
+            raise ValueError(
+                f"probe 'qualitative' shows what encoders for pictures learned, but {encoder.name} takes "
+                f"{KINDS[encoder.kind]}; give a run of a task that trains an encoder for pictures"
+            )
+        order = numpy_generator(self.seed, "pictures").permutation(len(data.test))
+        gallery = Gallery(
+            encoder=encoder,
+            samples=Subset(data.test, np.sort(order[: config.pictures])),
+            size=reader.size,
+            device=reader.device,
+            precision=reader.precision,
+        )
+        count = len(gallery.samples)
+        shown = np.linspace(0, count - 1, min(config.shown, count)).astype(int).tolist()
+        stages = spread(encoder.stages, config.stages)
+        peaks = find_peaks(encoder, gallery.views(), stages, precision=reader.precision)
+        index = {
+            "format": FORMAT,
+            "encoder": encoder.name,
+            "size": reader.size,
+            "seed": self.seed,
+            "pictures": count,
+            "kernels": draw_kernels(gallery),
+            "attention": draw_attention(gallery, shown, stages, power=config.power),
+            "stages": [self._stage(gallery, n, stage, peaks[stage]) for n, stage in enumerate(stages, 1)],
+            "map": draw_map(
+                gallery,
+                reader.pooled(gallery.samples),
+                method=config.method,
+                neighbours=config.neighbours,
+                seed=self.seed,
+            ),
+        }
+        gallery.files["index.json"] = json.dumps(index, allow_nan=False).encode()
+        return Score(value=math.nan, stage="", stages={}, files=gallery.files)
+
+    def _stage(self, gallery: Gallery, number: int, stage: str, peaks: Peaks) -> dict[str, Any]:
+        """An entry of "stages" in the index."""
+        config = self.config
+        channels = choose_channels(peaks, config.channels, generator(self.seed, "channels", stage))
+        if not channels:
+            return {"stage": stage, "channels": [], "field": None, "filters": None, "patches": None}
+        ascent = ascend(
+            gallery.encoder,
+            stage,
+            channels,
+            size=gallery.size,
+            steps=config.steps,
+            rate=config.rate,
+            blur=config.blur,
+            rng=generator(self.seed, "ascent", stage),
+            precision=gallery.precision,
+        )
+        found = [strongest(peaks, channel, config.patches) for channel in channels]
+        middle = peaks.width // 2
+        indices = [middle, *(i for row in found for patch in row for i in (patch.row, patch.column))]
+        fields = receptive_fields(gallery.encoder, stage, indices, size=gallery.size)
+        top, left, bottom, right = fields.box(middle, middle)
+        names = f"channels {', '.join(map(str, channels))} of {stage}"
+        return {
+            "stage": stage,
+            "channels": channels,
+            "field": [bottom - top, right - left],
+            "filters": draw_filters(
+                gallery,
+                f"filters-{number}.jpg",
+                ascent,
+                caption=f"Pictures that excite {names} most, by gradient ascent from noise.",
+                highest=peaks.means[:, channels].amax(0),
+            ),
+            "patches": draw_patches(
+                gallery,
+                f"patches-{number}.jpg",
+                found,
+                fields,
+                columns=config.patches,
+                caption=f"What {names} answer to most in the data, strongest first.",
+            ),
+        }
+
+
+def spread(stages: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the stages, evenly from first to last; the last one where only one is asked for."""
+    chosen = np.linspace(len(stages) - 1, 0, min(count, len(stages))).round().astype(int)
+    return [stages[i] for i in sorted(set(chosen.tolist()))]

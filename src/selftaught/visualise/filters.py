@@ -1,0 +1,112 @@
+"""Pictures that excite one channel most, found by gradient ascent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from selftaught.encode import autocast
+from selftaught.encoders.base import Encoder
+from selftaught.heads import feature_map
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import blur_weights
+from selftaught.visualise.gallery import Gallery
+from selftaught.visualise.read_stage import read_stage
+from selftaught.visualise.sheet import fit
+
+TILE = 64
+"""Side of a drawn picture, pixels."""
+STARTS = 16
+"""Noise pictures of which each channel begins with the one that excites it most; one that is 0 has no gradient."""
+DECAY = 1e-5
+BLUR_EVERY = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent:
+    """Pictures (K, 3, S, S) in [0, 1], and mean activations (K,) of the noise they began with and of themselves."""
+
+    pictures: Tensor
+    start: Tensor
+    reached: Tensor
+
+
+def ascend(
+    encoder: Encoder,
+    stage: str,
+    channels: Sequence[int],
+    *,
+    size: int,
+    steps: int,
+    rate: float,
+    blur: float,
+    rng: Generator,
+    precision: str = "auto",
+) -> Ascent:
+    """For each channel, the picture at which its mean over the stage's map stands out most among the channels.
+
+    The recipe of DeepCluster (Caron et al., ECCV 2018, figure 4, and the released code; after Yosinski et al. 2015):
+    from grey noise, ascend log softmax_c(mean a) - 1e-5 |x|^2 by steps of fixed length, with a blur every fifth step.
+    Unlike there, pixels stay those a picture can have, so that activations can be compared with those of pictures.
+
+    Args:
+        size: side of the pictures, pixels.
+        steps: of the ascent; 1000 in the paper's code.
+        rate: Euclidean length of a step on a normalised picture of 224 pixels a side, in proportion for others; 3 in
+            the paper's code.
+        blur: standard deviation of the blur, pixels; 0.3 in the paper's code.
+        rng: draws the noise, on the CPU.
+    """
+    device = next(encoder.parameters()).device
+    wanted = torch.tensor(channels, device=device)
+    noise = (128 + 20 * torch.randn(STARTS, 3, size, size, generator=rng)).to(device) / 255
+    x = normalise(noise.clamp(0, 1))
+    with torch.no_grad():
+        first = _means(encoder, stage, x, precision)
+    start, best = first[:, wanted].max(0)
+    x = x[best]
+    matrix = blur_weights(torch.full((1,), blur, device=device), size)[0]
+    for step in range(steps):
+        x = _step(encoder, stage, wanted, x, rate * size / 224, precision)
+        if step % BLUR_EVERY == 0 and blur > 0:
+            x = matrix @ x @ matrix.T
+        x = normalise(denormalise(x))
+    with torch.no_grad():
+        reached = _means(encoder, stage, x, precision)[torch.arange(len(wanted)), wanted]
+    return Ascent(pictures=denormalise(x).cpu(), start=start.cpu(), reached=reached.cpu())
+
+
+def _step(encoder: Encoder, stage: str, wanted: Tensor, x: Tensor, length: float, precision: str) -> Tensor:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        means = _means(encoder, stage, x, precision)
+        objective = -F.cross_entropy(means, wanted, reduction="sum") - DECAY * x.square().sum()
+        (gradient,) = torch.autograd.grad(objective, x)
+    norm = gradient.square().sum((1, 2, 3), keepdim=True).sqrt()
+    return x.detach() + length * gradient / (norm + 1e-8)
+
+
+def _means(encoder: Encoder, stage: str, x: Tensor, precision: str) -> Tensor:
+    """Mean activation of every channel (N, C) float32."""
+    with autocast(x.device, precision):
+        features = read_stage(encoder, stage, x)
+    return feature_map(features).float().mean((2, 3))
+
+
+def draw_filters(gallery: Gallery, file: str, ascent: Ascent, *, caption: str, highest: Tensor) -> dict[str, Any]:
+    """A sheet "filters" of the index; `highest` (K,) is the largest mean activation of any picture of the data."""
+    tiles = fit(ascent.pictures, TILE)
+    return gallery.add(file, tiles, columns=len(tiles), caption=caption) | {
+        "start": _rounded(ascent.start),
+        "reached": _rounded(ascent.reached),
+        "pictures": _rounded(highest),
+    }
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from selftaught.randomness import generator
+from selftaught.visualise.kernels import first_kernels
+
+
+def test_each_kernel_fills_its_own_range() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 3))
+    kernels = first_kernels(network)
+    assert kernels is not None
+    for weight, shown in zip(network[0].weight.detach(), kernels, strict=True):
+        expected = (weight - weight.min()) / (weight.max() - weight.min())
+        assert torch.allclose(shown, expected, atol=1e-6)
+
+
+def test_clips_sound_and_no_convolution() -> None:
+    clips, sound = nn.Conv3d(3, 2, (5, 3, 3)), nn.Conv2d(1, 2, 3)
+    with torch.no_grad():
+        clips.weight.copy_(torch.randn(clips.weight.shape, generator=generator("kernels")))
+    shown = first_kernels(clips)
+    assert shown is not None
+    middle = clips.weight.detach()[0, :, 2]
+    assert torch.allclose(shown[0], (middle - middle.min()) / (middle.max() - middle.min()), atol=1e-6)
+    grey = first_kernels(sound)
+    assert grey is not None
+    assert torch.equal(grey[:, 0], grey[:, 2])
+    assert first_kernels(nn.Linear(3, 2)) is None
