@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,7 +43,7 @@ def labels_needed(labels: Sequence[int], values: Sequence[float], value: float) 
                 return Needed(labels=count)
             before, low = previous
             share = (value - low) / (reached - low)
-            return Needed(labels=math.exp(math.log(before) + share * (math.log(count) - math.log(before))))
+            return Needed(labels=before * (count / before) ** share)
         previous = count, reached
     return Needed(labels=labels[-1], bound="more than")
 
@@ -86,9 +85,7 @@ def labels_saved(few_labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     return found
 
 
-def _range(
-    rows: Sequence[Mapping[str, Any]], labels: Sequence[int], row: Mapping[str, Any]
-) -> list[int | None] | None:
+def _range(rows: Sequence[Mapping[str, Any]], labels: Sequence[int], row: Mapping[str, Any]) -> list[int | None] | None:
     """Fewest and most labels over the draws; what was drawn fewer times, as all labels are, stands for every draw."""
     draws = max(len(other["random"]["values"]) for other in rows)
     if draws == 1:

@@ -30,7 +30,7 @@ LOOK_EVERY = 50
 """Steps after which it is looked whether the loss is still a number."""
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """The loss is no longer a number."""
 
 
@@ -70,9 +70,7 @@ class Classifier(nn.Module):
         return logits
 
 
-def fit(
-    network: Classifier, samples: Samples, recipe: Recipe, *, size: int, device: torch.device, seed: int
-) -> float:
+def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, device: torch.device, seed: int) -> float:
     """Train what is not frozen, by Nesterov SGD on random-resized crops; a function of `seed`.
 
     An epoch may be shorter than a step: few samples come several times in a batch, each time cut anew.
@@ -81,7 +79,7 @@ def fit(
         The accuracy in [0, 1] on the training crops of the last tenth of the steps.
 
     Raises:
-        Diverged: the loss is no longer a number.
+        DivergedError: the loss is no longer a number.
     """
     loader = Loader(samples, sampling=Sampling(), batch_size=recipe.batch_size, seed=seed, device=device, labels=True)
     optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
@@ -104,7 +102,7 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             is_end = step == recipe.steps - 1
             if (is_end or step % LOOK_EVERY == 0) and not torch.isfinite(scalars["loss"]):
-                raise Diverged
+                raise DivergedError
             if step >= recipe.steps - max(1, recipe.steps // 10):
                 late.append(scalars["accuracy"])
             progress.update(step + 1)

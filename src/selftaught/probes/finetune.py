@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.encoders.base import Encoder
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.classifier import Classifier, Diverged, Recipe, fit, predict
+from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.probes.freezing import freeze_before
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.scores import best_stage
@@ -27,7 +27,7 @@ MOST_HELD_BACK = 10_000
 
 
 class FineTune(Probe):
-    """What the encoder reaches when labels train it further, against training it from scratch (Henaff et al., ICML 2020).
+    """What the encoder reaches when labels train it further, against training from scratch (Henaff et al., ICML 2020).
 
     The encoder and a linear layer on its pooled features learn the labels by SGD with momentum, the learning rate
     falling by a cosine; random-resized crops, mirrored half the time; tested on the central square. Stages before
@@ -92,7 +92,7 @@ class FineTune(Probe):
             network, frozen = self._start(reader, len(data.classes))
             try:
                 train_accuracy = self._fit(network, data.train, reader, lr)
-            except Diverged:
+            except DivergedError:
                 raise ValueError(_too_high([lr])) from None
         assert data.test.labels is not None
         predicted = predict(network, data.test, reader).argmax(1).numpy()
@@ -117,7 +117,8 @@ class FineTune(Probe):
         stage = self.config.from_stage
         if stage not in ("all", *encoder.stages):
             raise ValueError(
-                f"--probe.from-stage must be all or a stage of {encoder.name}: {', '.join(encoder.stages)}; got {stage!r}"
+                f"--probe.from-stage must be all or a stage of {encoder.name}, {', '.join(encoder.stages)}; "
+                f"got {stage!r}"
             )
 
     def _start(self, reader: Reader, num_classes: int) -> tuple[Classifier, tuple[str, ...]]:
@@ -158,7 +159,7 @@ class FineTune(Probe):
             network, _ = self._start(reader, len(data.classes))
             try:
                 self._fit(network, part, reader, lr)
-            except Diverged:
+            except DivergedError:
                 tried.append({"lr": lr, "accuracy": None, "loss": None})
                 continue
             accuracy, loss = _judge(network, rest, reader)

@@ -34,7 +34,7 @@ def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parame
 
 
 def freeze_before(encoder: Encoder, stage: str, size: int) -> tuple[str, ...]:
-    """Take the gradient from all before `stage`; `train_unfrozen` then leaves it be. Gives the names of those stages."""
+    """Take the gradient from all before `stage`, and give the names of those stages; see `train_unfrozen`."""
     encoder.requires_grad_(True)
     for parameter in parameters_before(encoder, stage, size):
         parameter.requires_grad_(False)
