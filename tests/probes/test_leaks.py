@@ -56,6 +56,7 @@ def test_another_encoders_cache_changes_nothing(name: str, settings: dict[str, A
         assert after.outcomes is None or np.array_equal(after.outcomes, before.outcomes)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_figures_of_random_weights_do_not_depend_on_the_run_beside_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

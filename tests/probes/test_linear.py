@@ -53,10 +53,10 @@ def test_schedules_are_the_published_ones() -> None:
 @pytest.mark.parametrize("schedule", ["rotnet", "deepcluster", "fair"])
 def test_sgd_comes_near_the_closed_form(schedule: str) -> None:
     data, reader = drawn_data(), drawn_reader()
-    config = Linear.Config(solver="sgd", schedule=schedule)
+    config = Linear.Config(solver="sgd", schedule=schedule, epoch_scale=5)
     score = Linear(config).score(reader, data)
     assert list(score.stages) == ["near", "far"]
-    assert score == Linear(config).score(reader, data) or score.stages == Linear(config).score(reader, data).stages
+    assert score.stages == Linear(config).score(reader, data).stages
     assert score.value > Linear(Linear.Config()).score(reader, data).value - 10
     assert not score.more
 
@@ -113,11 +113,11 @@ def test_what_diverges_is_said() -> None:
         np.arange(20) % 3,
         3,
         SCHEDULES["deepcluster"],
-        epoch_scale=40,
+        epoch_scale=1,
         rng=generator("fit"),
         device=torch.device("cpu"),
     )
-    assert isinstance(found["huge"].diverged, bool)
+    assert not found["huge"].diverged
     with torch.no_grad():
         found["huge"].weight.fill_(float("nan"))
     assert found["huge"].diverged
