@@ -1,0 +1,269 @@
+"""Detection of objects."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selftaught.dense import Dense, DenseSamples
+from selftaught.encoders.base import Encoder
+from selftaught.intervals import bootstrap_of
+from selftaught.probes.detection_matches import Found, Matches, Truth
+from selftaught.probes.base import Probe, Score
+from selftaught.probes.detector import Detector, build_detector
+from selftaught.probes.detector_batches import (
+    Canvas,
+    PictureBatch,
+    batches_of,
+    calibration_rows,
+    canvas_for,
+    training_batches,
+)
+from selftaught.probes.detector_drawings import draw_boxes
+from selftaught.probes.detector_maps import Reading, centre_kernels, read_stages, settle_norms
+from selftaught.probes.reader import Reader
+from selftaught.progress import StepProgress
+
+MOMENTUM, DECAY = 0.9, 1e-4
+WARMUP = 100
+"""Steps in which the learning rate rises, fewer in a short training."""
+CLIP = 10.0
+"""Longest gradient; reached where training would run away, not in between."""
+TESTED_AT_ONCE = 4
+DRAWN = 6
+
+
+class Detection(Probe):
+    """How well a detector that starts from the encoder finds objects: Faster R-CNN (Ren et al., NeurIPS 2015).
+
+    A feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or one stage whose
+    candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`). The
+    schedule is that of MoCo (He et al., CVPR 2020, appendix): SGD, learning rate 0.02 for 16 pictures, a tenth of it
+    after 3/4 of the steps and again after 11/12; batch normalisation keeps its statistics. The defaults suit two cores;
+    published figures take --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256
+    --probe.hidden 1024 --probe.rois 512 --probe.proposals 1000. The figure is the mean over classes of the average
+    precision: at overlap 0.5 by the rule of PASCAL VOC (2010 on), or over overlaps 0.5 to 0.95 by that of COCO; the
+    other one and VOC 2007's stand beside it.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"box"})
+    metric: ClassVar[str] = "map"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        neck: Literal["fpn", "c4"] = "fpn"
+        """What the detector reads: a pyramid of stages, or one stage."""
+        stage: str | None = None
+        """Stage that c4 reads; none takes the last one of a stride up to 16 pixels."""
+        frozen: bool = False
+        """The encoder keeps its weights and only the detector around it learns."""
+        size: int = 128
+        """Short side of the pictures, pixels."""
+        steps: int = 500
+        """Training steps."""
+        batch_size: int = 8
+        """Pictures of a step."""
+        lr: float = 0.02
+        """Learning rate for 16 pictures; it is scaled with the batch."""
+        channels: int = 128
+        """Channels of the pyramid."""
+        hidden: int = 512
+        """Width of the fully connected layers."""
+        rois: int = 128
+        """Candidates of a picture that a step learns from."""
+        proposals: int = 300
+        """Candidates of a picture that are looked at in the test."""
+        metric: Literal["voc", "coco"] = "voc"
+        """Rule of the figure."""
+
+        def __post_init__(self) -> None:
+            for name in ("size", "steps", "batch_size", "channels", "hidden", "rois", "proposals"):
+                if getattr(self, name) < 1:
+                    flag = name.replace("_", "-")
+                    raise ValueError(f"--probe.{flag} must be at least 1, got {getattr(self, name)}")
+            if self.lr <= 0:
+                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
+            if self.stage is not None and self.neck != "c4":
+                raise ValueError("--probe.stage is for --probe.neck c4; a pyramid reads several stages")
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Unless it is frozen."""
+        return not self.config.frozen
+
+    def chance(self, data: Any) -> float | None:
+        """Not known."""
+        return None
+
+    def score(self, reader: Reader, data: Dense) -> Score:
+        """Mean average precision in percent, with that of every class and pictures of what was found."""
+        _check(data)
+        encoder = copy.deepcopy(reader.encoder).to(reader.device).eval().to(memory_format=torch.channels_last)
+        centre_kernels(encoder)
+        reading = read_stages(encoder)
+        canvas = canvas_for(encoder, reading, self.config.size)
+        if reader.is_random:
+            settle_norms(encoder, self._calibration(data.train, canvas, reader.device))
+        detector = self._build(encoder, reading, len(data.classes), reader)
+        detector.eval().maps.calibrate(self._calibration(data.train, canvas, reader.device))
+        loss = self._train(detector, data.train, canvas, reader.device)
+        found, truth = _judge(detector, data.test, canvas, reader.device)
+        stages = [stage.name for stage in detector.maps.stages][: None if self.config.neck == "fpn" else 1]
+        return self._figures(data, found, truth, stage="+".join(stages), loss=loss)
+
+    def _calibration(self, train: DenseSamples, canvas: Canvas, device: torch.device) -> Iterator[Tensor]:
+        """Training pictures by which the encoder's numbers are standardised."""
+        rows = calibration_rows(len(train), self.seed)
+        return (batch.images.to(device) for batch in batches_of(train, canvas, batch_size=TESTED_AT_ONCE, rows=rows))
+
+    def _build(self, encoder: Encoder, reading: Reading, num_classes: int, reader: Reader) -> Detector:
+        config = self.config
+        detector = build_detector(
+            encoder,
+            reading,
+            num_classes=num_classes,
+            neck=config.neck,
+            stage=config.stage,
+            is_frozen=config.frozen,
+            size=config.size if reading.side is None else round(0.75 * reading.side),
+            channels=config.channels,
+            hidden=config.hidden,
+            rois=config.rois,
+            proposals=config.proposals,
+            precision=reader.precision,
+            seed=self.seed,
+        )
+        return detector.to(reader.device)
+
+    def _train(self, detector: Detector, train: DenseSamples, canvas: Canvas, device: torch.device) -> float:
+        """Returns the mean loss of the last tenth of the steps."""
+        config = self.config
+        weights = [p for p in detector.parameters() if p.requires_grad]
+        size = min(config.batch_size, len(train))
+        peak = config.lr * size / 16
+        optimizer = torch.optim.SGD(weights, lr=peak, momentum=MOMENTUM, weight_decay=DECAY)
+        losses: list[float] = []
+        batches = training_batches(train, canvas, steps=config.steps, batch_size=size, seed=self.seed)
+        detector.train()
+        with StepProgress("training the detector", config.steps) as progress:
+            for step, batch in enumerate(batches):
+                optimizer.param_groups[0]["lr"] = peak * learning_rate(step, config.steps)
+                losses.append(_step(detector, batch, optimizer, weights, device))
+                if not math.isfinite(losses[-1]):
+                    raise ValueError(f"the loss of the detector is not finite at step {step + 1}; lower --probe.lr")
+                progress.update(step + 1, loss=losses[-1])
+        return float(np.mean(losses[-max(1, config.steps // 10) :]))
+
+    def _figures(self, data: Dense, found: list[Found], truth: list[Truth], *, stage: str, loss: float) -> Score:
+        voc, coco = Matches(len(data.classes), "voc"), Matches(len(data.classes), "coco")
+        for one, there in zip(found, truth, strict=True):
+            voc.add(one, there)
+            coco.add(one, there)
+        by_voc, by_coco = voc.average_precision("area")[:, 0], coco.average_precision(101)
+        is_voc = self.config.metric == "voc"
+        if is_voc:
+            value = voc.mean("area")
+            interval = bootstrap_of(lambda rows: voc.mean("area", rows), len(truth))
+        else:
+            value = coco.mean(101)
+            interval = bootstrap_of(lambda rows: coco.mean(101, rows), len(truth))
+        value = round(value, 3)
+        files, drawn = _drawings(data, found, truth)
+        more = {
+            "rule": self.config.metric,
+            "per_class": _by_class(data.classes, by_voc if is_voc else by_coco.mean(1)),
+            "boxes": dict(zip(data.classes, voc.positives().tolist(), strict=True)),
+            "voc": {"ap50": _round(voc.mean("area")), "ap50_2007": _round(voc.mean(11))},
+            "coco": {"ap": _round(coco.mean(101)), "ap50": _mean(by_coco[:, 0]), "ap75": _mean(by_coco[:, 5])},
+            "loss": round(loss, 4),
+            "pictures": drawn,
+        }
+        return Score(
+            value=value,
+            stage=stage,
+            stages={stage: value},
+            interval=interval,
+            stage_intervals={stage: interval},
+            more=more,
+            files=files,
+        )
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak: rising in up to 100 steps, a tenth after 3/4 of them, a hundredth after 11/12."""
+    rising = min(WARMUP, steps // 10)
+    return min(1.0, (step + 1) / (rising + 1)) * 0.1 ** ((step >= steps * 3 / 4) + (step >= steps * 11 / 12))
+
+
+def _check(data: Dense) -> None:
+    if not any((~data.train.read(i).ignore).any() for i in range(len(data.train))):
+        raise ValueError("the training pictures have no boxes to learn from; give data with more of them")
+
+
+def _step(
+    detector: Detector,
+    batch: PictureBatch,
+    optimizer: torch.optim.Optimizer,
+    weights: list[nn.Parameter],
+    device: torch.device,
+) -> float:
+    targets = [{name: value.to(device) for name, value in target.items()} for target in batch.targets]
+    losses = detector.losses(batch.images.to(device), batch.sizes, targets)
+    loss = torch.stack(list(losses.values())).sum()
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(weights, CLIP)
+    optimizer.step()
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def _judge(
+    detector: Detector, test: DenseSamples, canvas: Canvas, device: torch.device
+) -> tuple[list[Found], list[Truth]]:
+    """What was found and what is there in every picture, in the picture's own pixels."""
+    detector.eval()
+    found: list[Found] = []
+    truth: list[Truth] = []
+    for batch in batches_of(test, canvas, batch_size=TESTED_AT_ONCE):
+        detected = detector.detect(batch.images.to(device), batch.sizes)
+        found += [_found(one, scale) for one, scale in zip(detected, batch.scales, strict=True)]
+        truth += batch.truth
+    if not any((~there.ignore).any() for there in truth):
+        raise ValueError("the test pictures have no boxes to be found; give data with more of them")
+    return found, truth
+
+
+def _found(one: dict[str, Tensor], scale: tuple[float, float]) -> Found:
+    boxes = one["boxes"].double().cpu().numpy() / np.array([*scale, *scale])
+    return Found(boxes=boxes, scores=one["scores"].double().cpu().numpy(), labels=one["labels"].cpu().numpy() - 1)
+
+
+def _drawings(data: Dense, found: list[Found], truth: list[Truth]) -> tuple[dict[str, bytes], list[dict[str, str]]]:
+    """PNG files of test pictures spread over the data, and which picture each shows."""
+    rows = np.unique(np.linspace(0, len(truth) - 1, DRAWN).round().astype(int)).tolist()
+    files = {
+        f"boxes{i}.png": draw_boxes(data.test.read(row).image, truth[row], found[row], data.classes)
+        for i, row in enumerate(rows)
+    }
+    return files, [{"file": name, "key": data.test.keys[row]} for name, row in zip(files, rows, strict=True)]
+
+
+def _by_class(classes: tuple[str, ...], values: np.ndarray) -> dict[str, float | None]:
+    figures = [None if math.isnan(value) else round(float(value), 3) for value in values]
+    return dict(zip(classes, figures, strict=True))
+
+
+def _mean(values: np.ndarray) -> float:
+    return _round(float(values[np.isfinite(values)].mean()))
+
+
+def _round(value: float) -> float:
+    return round(value, 3)

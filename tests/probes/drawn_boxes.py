@@ -1,0 +1,82 @@
+"""Coloured squares on textured ground, with their boxes: what a detector learns in seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from selftaught.dense import Dense, DenseSample
+from selftaught.encoders.base import Encoder
+from selftaught.randomness import generator, numpy_generator
+
+CLASSES = ("blue", "red")
+COLOURS = torch.tensor([[20, 30, 230], [230, 30, 20]], dtype=torch.uint8)
+
+
+class Squares:
+    """Pictures of 60 x 80 pixels with one to three squares of 14 to 30; `DenseSamples`."""
+
+    classes = CLASSES
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.fingerprint = f"{count}-{seed}"
+        self.skipped: list[tuple[str, str]] = []
+        self.keys = [str(i) for i in range(count)]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, i: int) -> DenseSample:
+        rng = numpy_generator("squares", self.seed, i)
+        image = torch.randint(60, 150, (3, 60, 80), generator=generator("ground", self.seed, i), dtype=torch.uint8)
+        boxes, labels = [], []
+        for slot in range(int(rng.integers(1, 4))):  # each in a third of the picture, so that none hides another
+            side, label = int(rng.integers(14, 26)), int(rng.integers(0, 2))
+            left, top = slot * 26 + int(rng.integers(0, 27 - side)), int(rng.integers(0, 60 - side))
+            image[:, top : top + side, left : left + side] = COLOURS[label][:, None, None]
+            boxes.append([left, top, left + side, top + side])
+            labels.append(label)
+        return DenseSample(
+            image=image,
+            boxes=torch.tensor(boxes, dtype=torch.float32),
+            labels=torch.tensor(labels),
+            ignore=torch.zeros(len(labels), dtype=torch.bool),
+        )
+
+
+def drawn_data(train: int = 32, test: int = 16) -> Dense:
+    return Dense(train=Squares(train, 0), test=Squares(test, 1), classes=CLASSES, test_is="drawn")
+
+
+class TinyEncoder(Encoder):
+    """Three convolutions of stride 2 behind one another, with batch normalisation."""
+
+    name = "tiny"
+    kind: Literal["image"] = "image"
+    num_features = 32
+    stages = ("a", "b", "c")
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layers = nn.ModuleList(
+                nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.ReLU())
+                for before, after in ((3, 8), (8, 16), (16, 32))
+            )
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for name, layer in zip(self.stages, self.layers, strict=True):
+            x = found[name] = layer(x)
+        return found
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)["c"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_features(x).mean((2, 3))
