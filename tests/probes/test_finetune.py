@@ -24,7 +24,6 @@ from selftaught.probes.classifier import Classifier, Recipe, fit, parameter_grou
 from selftaught.probes.finetune import FineTune, held_back_by_class
 from selftaught.probes.reader import Reader
 from selftaught.randomness import numpy_generator
-from selftaught.run import load_encoder
 from selftaught.small_maps import TrimmedConv2d
 from selftaught.store import HostBatch
 from selftaught.subject import open_subject
@@ -290,9 +289,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: st
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is() -> None:
-    with pytest.raises(
-        ValueError, match=r"--probe.from-stage must be all or .*:test_resnet, act1, .* got 'conv9'"
-    ):
+    with pytest.raises(ValueError, match=r"--probe.from-stage must be all or .*:test_resnet, act1, .* got 'conv9'"):
         probe(from_stage="conv9").score(reader(), data())
     sound = build_encoder("audio_convnet", size=SIDE)
     with pytest.raises(ValueError, match="'finetune' trains encoders for images, but 'audio_convnet' takes audio"):
@@ -354,14 +351,12 @@ def test_supervised_weights_need_fewer_labels_than_scratch_on_real_photographs(
     photographs = str(shared_data("cifar10"))
     config = RunConfig(data=photographs, out=str(tmp_path / "run"), task="supervised", encoder=TINY, size=32)
     train(dataclasses.replace(config, steps=400, batch_size=64, limit=10_000))
-    assert load_encoder(tmp_path / "run").name == TINY
     result = evaluate_encoder(
         open_subject(tmp_path / "run"),
         photographs,
         probe="finetune",
         settings={"steps": 60, "batch_size": 64, "lr": (0.02,)},
-        fractions=[0.1, 1.0],
-        limit=4000,
+        fractions=[0.01, 0.1],
     )
     first = result["labels_saved"][0]
     assert first["factor"] is None or first["factor"] > 2
