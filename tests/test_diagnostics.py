@@ -8,9 +8,12 @@ import torch
 
 from selftaught.diagnostics import (
     alignment,
+    alpha_req,
     collapse_warning,
     describe_features,
     frechet_distance,
+    lidar,
+    power_law_exponent,
     rankme,
     uniformity,
 )
@@ -31,6 +34,83 @@ def test_rankme_equals_its_formula_in_numpy() -> None:
 def test_rankme_of_known_ranks() -> None:
     assert rankme(torch.eye(8)) == pytest.approx(8, rel=1e-3)
     assert rankme(torch.ones(8, 8)) == pytest.approx(1, rel=1e-3)
+
+
+def test_rankme_of_isotropic_gaussian_features_is_full() -> None:
+    assert rankme(features(4000, 16)) == pytest.approx(16, rel=0.01)
+
+
+def with_spectrum(spectrum: np.ndarray, n: int) -> torch.Tensor:
+    """Features (n, K), of mean other than 0, whose covariance has exactly these eigenvalues."""
+    x = features(n, len(spectrum)).double().numpy()
+    directions = np.linalg.qr(x - x.mean(0))[0] * math.sqrt(n - 1)
+    turn = np.linalg.qr(features(len(spectrum), len(spectrum)).double().numpy())[0]
+    return torch.from_numpy(directions * np.sqrt(spectrum) @ turn.T + 5)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 2.5])
+def test_alpha_req_is_the_exponent_of_the_spectrum(exponent: float) -> None:
+    spectrum = np.arange(1, 121.0) ** -exponent
+    assert alpha_req(with_spectrum(spectrum, 300)) == pytest.approx(exponent, abs=1e-6)
+    assert power_law_exponent(torch.from_numpy(7 * spectrum)) == pytest.approx(exponent, abs=1e-9)
+
+
+def test_alpha_req_of_drawn_features_is_near_the_exponent_of_what_they_were_drawn_from() -> None:
+    spread = torch.arange(1, 257.0).pow(-0.5)
+    assert alpha_req(features(4000, 256) * spread) == pytest.approx(1.0, abs=0.07)
+    assert alpha_req(features(4000, 256)) == pytest.approx(0.0, abs=0.15)  # isotropic: no decay but that of chance
+
+
+@pytest.mark.parametrize(("n", "d", "last"), [(400, 256, 100), (400, 64, 32), (60, 200, 29)])
+def test_alpha_req_equals_a_weighted_fit_by_numpy(n: int, d: int, last: int) -> None:
+    x = features(n, d).double().numpy() * np.linspace(2, 0.1, d)
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x, rowvar=False)))[::-1]
+    ranks = np.arange(6, last + 1)
+    slope = np.polyfit(np.log(ranks), np.log(eigenvalues[ranks - 1]), 1, w=ranks**-0.5)[0]  # w is squared there
+    assert alpha_req(torch.from_numpy(x)) == pytest.approx(-float(slope), rel=1e-6)
+
+
+def test_alpha_req_of_too_few_directions_is_nan() -> None:
+    rank_10 = features(40, 10) @ features(10, 40)
+    for few in (features(16, 40), features(40, 15), torch.ones(40, 40), rank_10, features(1)):
+        assert math.isnan(alpha_req(few))
+    assert math.isfinite(alpha_req(features(17, 40)))
+
+
+def views(n: int, q: int, d: int, inside: float = 0.5) -> torch.Tensor:
+    return features(n, d)[:, None] + inside * features(n * q, d).view(n, q, d)
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 8), (7, 12)])
+def test_lidar_equals_its_formula_with_matrix_roots(n: int, d: int) -> None:
+    x = views(n, 3, d).double().numpy()
+    means = x.mean(1)
+    between = sum(np.outer(m - means.mean(0), m - means.mean(0)) for m in means) / (n - 1)
+    within = sum(np.outer(x[i, j] - means[i], x[i, j] - means[i]) for i in range(n) for j in range(3)) / (n * 2)
+    values, vectors = np.linalg.eigh(within + 1e-4 * np.eye(d))
+    root = vectors / np.sqrt(values) @ vectors.T
+    eigenvalues = np.linalg.eigvalsh(root @ between @ root)
+    p = eigenvalues.clip(min=0) / eigenvalues.clip(min=0).sum() + 1e-7
+    expected = float(np.exp(-(p * np.log(p)).sum()))
+    # n < D: the D - n + 1 eigenvalues of 0 are left out, each adds 1.6e-6 to the entropy.
+    assert lidar(torch.from_numpy(x)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_lidar_of_isotropic_features_is_full_and_of_collapsed_ones_is_one() -> None:
+    assert lidar(views(2000, 4, 8)) == pytest.approx(8, rel=0.01)
+    assert lidar(torch.ones(50, 4, 8)) == pytest.approx(1, abs=0.01)
+    line = features(200, 1)[:, None] * torch.ones(8) + 1e-3 * features(800, 8).view(200, 4, 8)
+    assert lidar(line) == pytest.approx(1, abs=0.05)
+    assert rankme(line[:, 0]) < 1.2
+
+
+def test_lidar_counts_what_tells_pictures_apart_where_rankme_counts_all() -> None:
+    noise = 3 * features(4000, 6).view(1000, 4, 6)
+    told = features(1000, 2)[:, None] + 0.1 * features(4000, 2).view(1000, 4, 2)
+    both = torch.cat([told, noise], 2)
+    assert rankme(both[:, 0]) > 6
+    assert lidar(both) == pytest.approx(2, abs=0.2)
+    assert lidar(both) == pytest.approx(lidar(both * 10), rel=1e-2)  # of the scale only delta knows
 
 
 def test_alignment_and_uniformity_equal_loops() -> None:

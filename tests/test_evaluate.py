@@ -98,10 +98,16 @@ def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(t
     assert [row["rank"] for row in result["rows"]] == [1, 2]
     assert {row["task"] for row in result["rows"]} == {"rotation", "simclr"}
     assert json.loads((tmp_path / "labelled" / "compare.json").read_text()) == result
+    agreed = result["label_free_agreement"]
+    assert {p["run"]: p["probe"] for p in agreed["points"]} == {r["task"]: r["probe"]["value"] for r in result["rows"]}
+    assert {row["figure"] for row in agreed["rows"]} >= {"rankme", "lidar", "alignment", "uniformity"}
+    assert "2 runs are too few" in agreed["note"]
     with pytest.raises(ValueError, match="already holds a comparison"):
         compare_tasks(config, ["rotation"])
     unlabelled = compare_tasks(dataclasses.replace(config, resume=True), ["rotation", "simclr"])
     assert [r["rankme"] for r in unlabelled["rows"]] == sorted((r["rankme"] for r in unlabelled["rows"]), reverse=True)
+    assert all(r["rankme"] == r["label_free"]["value"] for r in unlabelled["rows"])
+    assert unlabelled["label_free_agreement"] is None
 
 
 def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def lidar(views: Tensor, delta: float = DELTA) -> float:
     Exp of the entropy of the eigenvalues of W^(-1/2) B W^(-1/2), where B (D, D) is the covariance of the pictures' mean
     features and W that of the views around these means, plus `delta` on its diagonal; both unbiased. With W = L L^T
     these are the eigenvalues of L^-1 B L^-T, which needs no matrix root. views (n, q, D), q views of each of n
-    pictures, best n > D; between 1 and min(n - 1, D). `delta` is a variance: where the views differ by less, it stands for them.
+    pictures, best n > D; between 1 and min(n - 1, D). `delta` is a variance: it decides where the views differ by less.
     """
     n, q, d = views.shape
     means = views.double().mean(1)

@@ -18,7 +18,7 @@ from selftaught.intervals import bootstrap_of
 from selftaught.randomness import numpy_generator
 
 Json = dict[str, Any]
-Numbers = Sequence[float] | NDArray[np.float64]
+Numbers = Sequence[float] | NDArray[np.float64] | NDArray[np.int64]
 Better = Literal["higher", "lower", "near 1"]
 
 BETTER: dict[str, Better] = {
@@ -58,19 +58,24 @@ def folder_agreement(folder: Path, *, probe: str = "linear") -> Json:
 def agreement(measured: Mapping[str, Json], described: Mapping[str, Json]) -> Json:
     """`rank_agreement` of two runs or more from what `evaluate` returns by name of the run: by a probe, by label_free.
 
-    The result also says by which "probe" and "metric", on which "labelled" and "unlabelled" data.
+    The result also says by which "probe" and "metric", on which "labelled" and "unlabelled" data. A probe's value is
+    that of its best stage, by which runs are ranked, but the figures without labels are of the last one: "last_stage"
+    is the same again with the probe's value there, where a run was better at an earlier stage.
     """
     both = [run for run in measured if run in described]
-    points = [
-        {
-            "run": run,
-            "probe": measured[run]["value"],
-            "figures": {name: entry["value"] for name, entry in described[run]["more"]["figures"].items()},
-        }
-        for run in both
-    ]
+    figures = {run: {name: entry["value"] for name, entry in described[run]["more"]["figures"].items()} for run in both}
+    best, last = (
+        rank_agreement([{"run": run, "probe": value(measured[run]), "figures": figures[run]} for run in both])
+        for value in (lambda found: found["value"], _at_last_stage)
+    )
     ways = {key: measured[both[0]][key] for key in ("probe", "metric", "labelled")}
-    return ways | {"unlabelled": described[both[0]]["labelled"]} | rank_agreement(points)
+    ways["unlabelled"] = described[both[0]]["labelled"]
+    return ways | best | {"last_stage": None if last["points"] == best["points"] else last}
+
+
+def _at_last_stage(found: Json) -> float:
+    stages: dict[str, float] = found.get("stages") or {}
+    return [*stages.values()][-1] if stages else float(found["value"])
 
 
 def rank_agreement(points: Sequence[Mapping[str, Any]], *, seed: int = 0) -> Json:
@@ -108,8 +113,8 @@ def correlation(first: Numbers, second: Numbers, kind: Literal["spearman", "kend
 
 def _matrix(values: Numbers, kind: str) -> NDArray[np.float64]:
     """Differences of ranks, or their signs, of all pairs: both are the coefficient of Daniels (Biometrika 1944)."""
-    ranks = rankdata(values)
-    differences = ranks[:, None] - ranks
+    ranks: NDArray[np.float64] = rankdata(values)
+    differences: NDArray[np.float64] = ranks[:, None] - ranks
     return differences if kind == "spearman" else np.sign(differences)
 
 
@@ -123,9 +128,7 @@ def _row(name: str, points: Sequence[Mapping[str, Any]], seed: int) -> Json:
     return row | {"kendall": kendall[0], "p_kendall": kendall[1]}
 
 
-def _tested(
-    figure: Sequence[float], worth: Sequence[float], kind: Any, seed: int
-) -> tuple[float | None, float | None]:
+def _tested(figure: Sequence[float], worth: Sequence[float], kind: Any, seed: int) -> tuple[float | None, float | None]:
     """The coefficient, and the share of orders of the runs that give one at least as far from 0."""
     found = correlation(figure, worth, kind) if len(figure) > 1 else math.nan
     if math.isnan(found):
@@ -147,12 +150,12 @@ def _orders(count: int, seed: int) -> NDArray[np.int64]:
     return numpy_generator("orders", seed, count).permuted(rows, axis=1)
 
 
-def _interval(figure: Sequence[float], worth: Sequence[float]) -> tuple[float, float] | None:
+def _interval(figure: Sequence[float], worth: Sequence[float]) -> list[float] | None:
     """Of Spearman's coefficient, by runs drawn with replacement."""
     if len(figure) < FEWEST_FOR_INTERVAL or len(set(figure)) == 1 or len(set(worth)) == 1:
         return None
     x, y = np.array(figure), np.array(worth)
-    return bootstrap_of(lambda rows: correlation(x[rows], y[rows], "spearman"), len(figure), draws=1000)
+    return list(bootstrap_of(lambda rows: correlation(x[rows], y[rows], "spearman"), len(figure), draws=1000))
 
 
 def _holm(values: Sequence[float | None]) -> list[float | None]:

@@ -51,12 +51,13 @@ def light_view(batch: Batch, size: int, rng: torch.Generator) -> Batch:
 
 def _changed(frames: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """(N, T, 3, H, W) uint8 -> (N, T, 3, size, size) in [0, 1]."""
-    n, t = frames.shape[:2]
-    boxes = random_boxes(n, *frames.shape[-2:], rng, scale=AREA).repeat_interleave(t, 0)
+    n, t, _, height, width = frames.shape
+    boxes = random_boxes(n, height, width, rng, scale=AREA).repeat_interleave(t, 0)
     cut = crop_resize(frames.flatten(0, 1), boxes, size).unflatten(0, (n, t))
     # Frames one above the other are one tall picture, so one change of colours serves them all.
     tall = colour_jitter(cut.transpose(1, 2).flatten(2, 3), rng, **COLOUR)
-    return tall.unflatten(2, (t, size)).transpose(1, 2)
+    views: Tensor = tall.unflatten(2, (t, size)).transpose(1, 2)
+    return views
 
 
 def _turned(sound: Tensor, rng: torch.Generator) -> Tensor:

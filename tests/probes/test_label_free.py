@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from selftaught.batch import Sampling
+from selftaught.diagnostics import alignment, alpha_req, feature_std, lidar, rankme, uniformity
+from selftaught.encoders.base import Encoder
+from selftaught.evaluate import evaluate_encoder
+from selftaught.probe_catalogue import make_probe
+from selftaught.probes.base import Unlabelled
+from selftaught.probes.label_free import LabelFree
+from selftaught.probes.reader import Reader
+from selftaught.probes.views import view_features
+from selftaught.randomness import generator
+from selftaught.sources import open_source
+from selftaught.sources.synthetic import draw
+from selftaught.store import Samples, open_samples
+from selftaught.subject import open_subject
+
+FIGURES = ("rankme", "alpha_req", "uniformity", "feature_std", "lidar", "alignment")
+
+
+class Tiny(Encoder):
+    """One convolution of random weights, averaged over 4 x 4 places; `gain` 0 makes all features alike."""
+
+    name, kind, num_features, stages = "tiny", "image", 32, ("conv1",)
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 5, stride=2, bias=False)
+        with torch.no_grad():
+            self.conv.weight.copy_(gain * torch.randn(self.conv.weight.shape, generator=generator("tiny")))
+            self.bias = nn.Parameter(torch.ones(2, 1, 1))
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        return {"conv1": self.conv(x) + self.bias}
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)["conv1"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(self.forward_features(x).relu(), 4).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    source = open_source(
+        "synthetic:N=400,side=32", split="held_out", needs=frozenset({"image"}), download=False, seed=0, held_out=0.3
+    )
+    return open_samples(source, side=32, sampling=Sampling(), cache_limit_gb=1, workers=1)
+
+
+def reader(encoder: Encoder) -> Reader:
+    return Reader(encoder=encoder, size=32, device=torch.device("cpu"), precision="32-true")
+
+
+def test_figures_are_the_formulas_of_pooled_features_and_of_views(samples: Samples) -> None:
+    probe = make_probe("label_free", {"views": 3, "draws": 4}, seed=5)
+    score = probe.score(reader(Tiny()), Unlabelled(test=samples))
+    features = reader(Tiny()).pooled(samples)
+    views = view_features(reader(Tiny()), samples, views=3, seed=5)
+    expected = {
+        "rankme": rankme(features),
+        "alpha_req": alpha_req(features),
+        "uniformity": uniformity(features),
+        "feature_std": feature_std(features),
+        "lidar": lidar(views, 1e-4),
+        "alignment": alignment(views[:, 0], views[:, 1]),
+    }
+    figures = score.more["figures"]
+    assert tuple(figures) == FIGURES
+    for name, value in expected.items():
+        assert figures[name]["value"] == pytest.approx(value, abs=1e-4)
+        low, high = figures[name]["interval"]
+        assert low < figures[name]["value"] < high
+    assert (score.value, score.interval) == (figures["rankme"]["value"], tuple(figures["rankme"]["interval"]))
+    assert probe.chance(Unlabelled(test=samples)) is None
+    json.dumps(score.more, allow_nan=False)
+    again = make_probe("label_free", {"views": 3, "draws": 4}, seed=5).score(reader(Tiny()), Unlabelled(test=samples))
+    assert again.more == score.more
+
+
+def test_no_more_samples_are_read_than_asked_for(samples: Samples) -> None:
+    score = make_probe("label_free", {"samples": 20, "view_samples": 10, "views": 2}, seed=0).score(
+        reader(Tiny()), Unlabelled(test=samples)
+    )
+    assert {name: score.more[name] for name in ("samples", "view_samples", "views", "features")} == {
+        **{"samples": 20, "view_samples": 10, "views": 2, "features": 32}
+    }
+    assert score.value <= 20
+    assert "no rank can be above 10" in score.more["cautions"][0]
+
+
+def test_a_collapsed_encoder_is_called_so(samples: Samples) -> None:
+    probe = LabelFree(LabelFree.Config(views=2, draws=2))
+    healthy, collapsed = (probe.score(reader(Tiny(gain)), Unlabelled(test=samples)) for gain in (1.0, 0.0))
+    assert healthy.value > 3
+    assert not healthy.more["cautions"]
+    assert collapsed.value == pytest.approx(1, abs=0.01)
+    assert collapsed.more["figures"]["lidar"]["value"] == pytest.approx(1, abs=0.01)
+    assert collapsed.more["figures"]["alpha_req"] == {"value": None, "interval": None}
+    assert "collapsed" in collapsed.more["cautions"][-1]
+
+
+def test_settings_and_data_that_say_nothing_are_refused(samples: Samples) -> None:
+    for setting, value in (("samples", 7), ("view_samples", 0), ("views", 1), ("draws", 1), ("delta", 0.0)):
+        with pytest.raises(ValueError, match=f"--probe.{setting.replace('_', '-')} must be"):
+            LabelFree.Config(**{setting: value})  # type: ignore[arg-type]
+    broken = Tiny()
+    nn.init.constant_(broken.bias, float("nan"))
+    with pytest.raises(ValueError, match="not finite"):
+        LabelFree(LabelFree.Config()).score(reader(broken), Unlabelled(test=samples))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A resnet18 with weights that are not those of any seed."""
+    from torchvision.models import resnet18
+
+    file = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(12345)
+        save_file(resnet18().state_dict(), file)
+    return f"resnet18:{file}"
+
+
+def unlabelled_folder(folder: Path, count: int) -> str:
+    folder.mkdir()
+    for number in range(count):
+        Image.fromarray(draw(number, side=32)).save(folder / f"{number:03d}.png")
+    return str(folder)
+
+
+def test_evaluate_reads_the_held_out_part_of_pictures_without_labels(weights: str, tmp_path: Path) -> None:
+    data = unlabelled_folder(tmp_path / "pictures", 120)
+    settings: dict[str, Any] = {"views": 2, "draws": 2}
+    subject = open_subject(weights, size=32, stem="standard", out=tmp_path / "out")
+    result = evaluate_encoder(subject, data, probe="label_free", settings=settings)
+    assert (result["metric"], result["chance"], result["train_samples"]) == ("rankme", None, 0)
+    assert 3 <= result["test_samples"] <= 30  # a tenth
+    assert tuple(result["more"]["figures"]) == tuple(result["random"]["more"]["figures"]) == FIGURES
+    assert result["random"]["value"] != result["value"]
+    written = next((tmp_path / "out" / "evaluations").glob("label_free-*.json"))
+    assert json.loads(written.read_text()) == result
+    with pytest.raises(ValueError, match="--limit is for probes that learn"):
+        evaluate_encoder(subject, data, probe="label_free", limit=5)
+    with pytest.raises(ValueError, match="--fraction and --draws are for probes that learn from labels"):
+        evaluate_encoder(subject, data, probe="label_free", fractions=[0.1])
+    with pytest.raises(ValueError, match="at least 8 held-out samples"):
+        evaluate_encoder(subject, unlabelled_folder(tmp_path / "few", 5), probe="label_free", settings=settings)
+
+
+@pytest.mark.slow
+def test_views_of_real_photographs_are_nearer_than_other_photographs(
+    weights: str, shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    subject = open_subject(weights, size=32, stem="standard", out=tmp_path)
+    settings = {"samples": 1024, "view_samples": 600, "views": 4}
+    result = evaluate_encoder(subject, str(shared_data("cifar10")), probe="label_free", settings=settings)
+    figures = {name: entry["value"] for name, entry in result["more"]["figures"].items()}
+    # Two unrelated pictures are as far apart as uniformity's potential says on average: exp(-2 d^2) of it.
+    assert figures["alignment"] < -figures["uniformity"] / 2
+    assert 1 < figures["lidar"] < 512
+    assert 1 < figures["rankme"] < 512
+    assert np.isfinite(figures["alpha_req"])
