@@ -1,0 +1,51 @@
+"""Intersection over union of classes, from counts of each picture (Everingham et al., IJCV 2010, section 4.1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.dense import IGNORE
+
+Counts = NDArray[np.int64]
+"""(3, K): pixels of each class that are right, that are predicted so, and that are so; (M, 3, K) of M pictures."""
+
+
+def count_pixels(predicted: NDArray[np.int64], truth: NDArray[np.int64], num_classes: int) -> Counts:
+    """Counts (3, K) of a picture; pixels of truth `IGNORE` are left out."""
+    told = truth != IGNORE
+    predicted, truth = predicted[told], truth[told]
+    right = predicted[predicted == truth]
+    return np.stack([np.bincount(values.ravel(), minlength=num_classes) for values in (right, predicted, truth)])
+
+
+def class_iou(counts: Counts) -> NDArray[np.float64]:
+    """IoU (K,) in [0, 1] over all pictures (M, 3, K); nan for a class that is neither there nor predicted."""
+    right, predicted, truth = counts.sum(0).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = right / (predicted + truth - right)
+    return found
+
+
+def mean_iou(counts: Counts, rows: Sequence[int] | NDArray[np.int64] | None = None) -> float:
+    """Mean over classes in percent, of all pictures or of those rows, which may repeat."""
+    if rows is not None:
+        times = np.bincount(rows, minlength=len(counts))
+        counts = (counts * times[:, None, None])[times > 0]
+    known = class_iou(counts)
+    known = known[np.isfinite(known)]
+    return float(100 * known.mean()) if len(known) else float("nan")
+
+
+def pixel_accuracy(counts: Counts) -> float:
+    """Share of all pixels that are right, in percent."""
+    right, _, truth = counts.sum((0, 2))
+    return float(100 * right / truth)
+
+
+def mean_accuracy(counts: Counts) -> float:
+    """Mean over the classes that occur of the share of their pixels that are right, in percent."""
+    right, _, truth = counts.sum(0)
+    return float(100 * (right[truth > 0] / truth[truth > 0]).mean())

@@ -1,0 +1,237 @@
+"""Semantic segmentation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selftaught.dense import IGNORE, Dense, DenseSamples
+from selftaught.encoders.base import Encoder
+from selftaught.intervals import bootstrap_of
+from selftaught.probes.base import Probe, Score
+from selftaught.probes.detector_batches import calibration_rows
+from selftaught.probes.detector_maps import StageMaps, read_stages, settle_norms
+from selftaught.probes.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
+from selftaught.probes.mask_drawings import draw_masks, palette
+from selftaught.probes.reader import Reader
+from selftaught.probes.segmentation_batches import Windows, augment, join, all_windows, training_batches
+from selftaught.probes.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
+from selftaught.progress import StepProgress
+from selftaught.randomness import seed_from
+
+MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
+SCORES = 8_000_000
+"""Numbers that are computed for test pictures at once."""
+DRAWN = 6
+
+
+class Segmentation(Probe):
+    """How well every pixel's class is told from the encoder's stages (Long, Shelhamer and Darrell, CVPR 2015).
+
+    A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training pictures. It is trained
+    by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as
+    (1 - step / steps)^0.9, pictures at 0.5 to 2 times their size, cropped and mirrored with their masks; the head
+    learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its statistics. Pictures are
+    read at a short side of `size`, the test in overlapping square windows, and judged at their own size. The defaults
+    suit two cores; published figures take --probe.frozen false --probe.size 513 --probe.steps 30000 --probe.channels
+    256. The figure is the mean over classes of intersection over union; pixels that are not told do not count.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"mask"})
+    metric: ClassVar[str] = "miou"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        head: Literal["fcn", "deeplab"] = "fcn"
+        """Network on the stages: scores of three strides added up, or dilated convolutions and a decoder."""
+        frozen: bool = True
+        """The encoder keeps its weights and only the head learns."""
+        size: int = 128
+        """Short side of the pictures, and side of the crops, pixels."""
+        steps: int = 1000
+        """Training steps."""
+        batch_size: int = 16
+        """Pictures of a step."""
+        lr: float = 0.01
+        """Learning rate of the encoder; the head's is ten times that."""
+        channels: int = 128
+        """Channels of the head."""
+
+        def __post_init__(self) -> None:
+            for name, least in (("size", 16), ("steps", 1), ("batch_size", 2), ("channels", 1)):
+                if getattr(self, name) < least:
+                    flag = name.replace("_", "-")
+                    raise ValueError(f"--probe.{flag} must be at least {least}, got {getattr(self, name)}")
+            if self.lr <= 0:
+                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Unless it is frozen."""
+        return not self.config.frozen
+
+    def chance(self, data: Any) -> float | None:
+        """Not known; `more` has the figure of the commonest class everywhere."""
+        return None
+
+    def score(self, reader: Reader, data: Dense) -> Score:
+        """Mean intersection over union in percent.
+
+        `more`: "per_class" (IoU in percent, None for a class that is neither there nor predicted), "pixel_accuracy",
+        "mean_accuracy", "commonest_class" (mIoU when every pixel is said to be of the test part's commonest class),
+        "size" in pixels, "loss" of the last tenth of the steps, "colours" of the classes in "pictures", whose files
+        show a picture, its true mask and the predicted one.
+        """
+        if reader.encoder.kind != "image":
+            raise ValueError(
+                f"--probe segmentation is for encoders of pictures, but '{reader.encoder.name}' takes "
+                f"{reader.encoder.kind}; choose another probe"
+            )
+        devices = [reader.device] if reader.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # weights of the head and dropout draw from the global generator
+            torch.manual_seed(seed_from(self.seed, "segmentation"))
+            network, size = self._build(reader, data)
+            loss = self._train(network, data.train, size, reader.device)
+        counts, files, drawn = self._judge(network, data, size, reader.device)
+        return self._figures(network, data, counts, {"size": size, "loss": round(loss, 4), "pictures": drawn}, files)
+
+    def _build(self, reader: Reader, data: Dense) -> tuple[Segmenter, int]:
+        """The network, and the side of the crops that its encoder takes."""
+        encoder: Encoder = copy.deepcopy(reader.encoder).to(reader.device).eval().to(memory_format=torch.channels_last)
+        reading = read_stages(encoder)
+        config = self.config
+        size = reading.side or -(-config.size // reading.multiple) * reading.multiple
+        if size < reading.least:
+            raise ValueError(
+                f"encoder '{encoder.name}' needs pictures of at least {reading.least} pixels, got --probe.size {size}; "
+                "raise it"
+            )
+        stages = fcn_stages(reading) if config.head == "fcn" else deeplab_stages(reading)
+        if reader.is_random:
+            settle_norms(encoder, self._calibration(data.train, size, reader.device))
+        maps = StageMaps(encoder, stages, is_frozen=config.frozen, precision=reader.precision).to(reader.device)
+        maps.eval().calibrate(self._calibration(data.train, size, reader.device))
+        head = make_head(config.head, stages, len(data.classes), config.channels, size=size)
+        network = Segmenter(maps, head, reader.precision).to(reader.device)
+        return network.to(memory_format=torch.channels_last), size
+
+    def _calibration(self, train: DenseSamples, size: int, device: torch.device) -> Iterator[Tensor]:
+        """Training pictures by which the encoder's numbers are standardised."""
+        rows = calibration_rows(len(train), self.seed)
+        return (windows.images.to(device) for windows in all_windows(train, size, rows))
+
+    def _train(self, network: Segmenter, train: DenseSamples, size: int, device: torch.device) -> float:
+        """Returns the mean loss of the last tenth of the steps."""
+        config = self.config
+        groups = [
+            {"params": [p for p in network.maps.parameters() if p.requires_grad], "peak": config.lr},
+            {"params": list(network.head.parameters()), "peak": 10 * config.lr},
+        ]
+        optimizer = torch.optim.SGD(
+            [group for group in groups if group["params"]], lr=config.lr, momentum=MOMENTUM, weight_decay=DECAY
+        )
+        losses: list[float] = []
+        batches = training_batches(train, steps=config.steps, batch_size=config.batch_size, size=size, seed=self.seed)
+        network.train()
+        with StepProgress("training the segmentation head", config.steps) as progress:
+            for step, batch in enumerate(batches):
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * (1 - step / config.steps) ** POWER
+                images, masks = augment(batch, size=size, seed=self.seed, step=step, device=device)
+                loss = pixel_loss(network(images), masks)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                losses.append(float(loss.detach()))
+                if not math.isfinite(losses[-1]):
+                    raise ValueError(f"the loss of the segmentation is not finite at step {step + 1}; lower --probe.lr")
+                progress.update(step + 1, loss=losses[-1])
+        return float(np.mean(losses[-max(1, config.steps // 10) :]))
+
+    @torch.no_grad()
+    def _judge(
+        self, network: Segmenter, data: Dense, size: int, device: torch.device
+    ) -> tuple[Counts, dict[str, bytes], list[dict[str, str]]]:
+        """Counts (M, 3, K) of the test pictures, and drawings of some that are spread over them."""
+        network.eval()
+        count = len(data.classes)
+        shown = set(np.linspace(0, len(data.test) - 1, DRAWN).round().astype(int).tolist())
+        counts: list[Counts] = []
+        files: dict[str, bytes] = {}
+        drawn: list[dict[str, str]] = []
+        for row, (windows, predicted) in enumerate(predictions(network, data.test, size, device)):
+            assert windows.sample.mask is not None
+            truth = windows.sample.mask.numpy()
+            counts.append(count_pixels(predicted, truth, count))
+            if row in shown:
+                name = f"masks{len(files)}.png"
+                files[name] = draw_masks(windows.sample.image, truth, predicted, count)
+                drawn.append({"file": name, "key": data.test.keys[row]})
+        return np.stack(counts), files, drawn
+
+    def _figures(
+        self, network: Segmenter, data: Dense, counts: Counts, more: dict[str, Any], files: dict[str, bytes]
+    ) -> Score:
+        truth = counts[:, 2].sum(0)
+        if not truth.any():
+            raise ValueError("no pixel of the test pictures has a class; give data whose masks tell more")
+        by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
+        stage = "+".join(network.head.names)
+        value = round(mean_iou(counts), 3)
+        interval = bootstrap_of(lambda rows: mean_iou(counts, rows), len(counts))
+        colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette(len(data.classes)).tolist()]
+        return Score(
+            value=value,
+            stage=stage,
+            stages={stage: value},
+            interval=interval,
+            stage_intervals={stage: interval},
+            more={
+                "per_class": dict(zip(data.classes, by_class, strict=True)),
+                "pixel_accuracy": round(pixel_accuracy(counts), 3),
+                "mean_accuracy": round(mean_accuracy(counts), 3),
+                "commonest_class": round(100 * float(truth.max() / truth.sum()) / int((truth > 0).sum()), 3),
+                **more,
+                "colours": dict(zip(data.classes, colours, strict=True)),
+            },
+            files=files,
+        )
+
+
+def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
+    """Mean cross-entropy over the pixels that are told; 0 where none is. Scores (N, K, H, W), masks (N, H, W)."""
+    total = F.cross_entropy(scores, masks, ignore_index=IGNORE, reduction="sum")
+    return total / (masks != IGNORE).sum().clamp(min=1)
+
+
+def predictions(
+    network: Segmenter, samples: DenseSamples, size: int, device: torch.device
+) -> Iterator[tuple[Windows, NDArray[np.int64]]]:
+    """Each picture with the class of each of its pixels (H, W), in order."""
+    waiting: list[Windows] = []
+    at_once = max(1, SCORES // (len(samples.classes) * size * size))
+    for windows in all_windows(samples, size):
+        waiting.append(windows)
+        if sum(len(one.starts) for one in waiting) >= at_once:
+            yield from _predict(network, waiting, device)
+            waiting = []
+    if waiting:
+        yield from _predict(network, waiting, device)
+
+
+def _predict(
+    network: Segmenter, waiting: list[Windows], device: torch.device
+) -> Iterator[tuple[Windows, NDArray[np.int64]]]:
+    images = torch.cat([windows.images for windows in waiting]).to(device)
+    scores = network(images).softmax(1).split([len(windows.starts) for windows in waiting])
+    for windows, found in zip(waiting, scores, strict=True):
+        yield windows, join(windows, found).argmax(0).cpu().numpy()
