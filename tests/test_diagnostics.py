@@ -125,6 +125,9 @@ def test_alignment_and_uniformity_equal_loops() -> None:
     assert alignment(first, second) == pytest.approx(mean)
     pairs = [math.exp(-2 * squared(unit[i], unit[j])) for i in range(7) for j in range(i)]
     assert uniformity(first) == pytest.approx(math.log(sum(pairs) / len(pairs)))
+    many = features(1500, 8)  # more than are compared at once
+    distances = torch.pdist(torch.nn.functional.normalize(many.double(), dim=1))
+    assert uniformity(many) == pytest.approx(float(distances.square().mul(-2).exp().mean().log()))
 
 
 @pytest.mark.parametrize("n", [40, 6])  # 6 rows of 8 numbers: singular covariances

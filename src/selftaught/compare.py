@@ -108,9 +108,7 @@ def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     return agreement(measured, described) if len(measured.keys() & described.keys()) > 1 else None
 
 
-def _row(
-    run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None
-) -> dict[str, Any]:
+def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None) -> dict[str, Any]:
     """One task; its figures without labels are those of the label_free probe, else of the run's last look."""
     summary = json.loads((run / "summary.json").read_text())
     if label_free:

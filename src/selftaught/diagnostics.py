@@ -93,8 +93,10 @@ def uniformity(features: Tensor) -> float:
     if n < 2:
         return 0.0
     squares = unit.square().sum(1)
-    potentials = (-2 * (squares[:, None] + squares - 2 * unit @ unit.T)).exp()
-    return float(((potentials.sum() - potentials.diagonal().sum()) / (n * (n - 1))).log())
+    total = -float(n)  # of the pairs of a sample with itself
+    for rows, own in zip(unit.split(1024), squares.split(1024), strict=True):  # all pairs at once may not fit in memory
+        total += float((4 * rows @ unit.T - 2 * own[:, None] - 2 * squares).exp().sum())
+    return math.log(max(total / (n * (n - 1)), 1e-300))
 
 
 def feature_std(features: Tensor) -> float:
