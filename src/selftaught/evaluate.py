@@ -17,7 +17,7 @@ import torch
 from selftaught.config import RunConfig
 from selftaught.dense import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
-from selftaught.intervals import difference
+from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
@@ -219,12 +219,13 @@ def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict
 
 def _gain(own: Score, random: Score) -> dict[str, Any]:
     """Points above random weights, with the interval of the difference on the same test samples."""
-    pair = own.outcomes is not None and random.outcomes is not None
     points = own.value - random.value
-    return {
-        "value": None if math.isnan(points) else round(points, 3),
-        "interval": list(difference(own.outcomes, random.outcomes)) if pair else None,  # type: ignore[arg-type]
-    }
+    interval = None
+    if own.outcomes is not None and random.outcomes is not None:
+        interval = difference(own.outcomes, random.outcomes)
+    elif own.resampled is not None and random.resampled is not None:
+        interval = interval_of(own.resampled - random.resampled)
+    return {"value": None if math.isnan(points) else round(points, 3), "interval": interval and list(interval)}
 
 
 def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -241,7 +242,7 @@ def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, A
 
 def _random(subject: Subject, protocol: Protocol) -> Score:
     """The same encoder with random weights; it depends on no run, so its figures are computed once and kept."""
-    identity = repr((torch.__version__, 2, subject.architecture, subject.config.store_size, protocol.identity))
+    identity = repr((torch.__version__, 3, subject.architecture, subject.config.store_size, protocol.identity))
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     folder = cache_root() / "random"
     if kept_score(folder, key) is None:

@@ -25,13 +25,18 @@ def bootstrap(outcomes: NDArray[np.float32]) -> tuple[float, float]:
         means = draws @ values.astype(np.float64) / count
     else:
         means = np.array([outcomes[rng.integers(0, count, count)].mean(dtype=np.float64) for _ in range(DRAWS)])
-    return _ends(means)
+    return interval_of(means)
 
 
 def bootstrap_of(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> tuple[float, float]:
     """The same of a figure that is no mean, such as mAP: `statistic` is told which of `count` samples were drawn."""
+    return interval_of(resample(statistic, count, draws))
+
+
+def resample(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> NDArray[np.float64]:
+    """The figure on each of `draws` resamplings of `count` samples; the same ones for any figure of as many samples."""
     rng = numpy_generator("bootstrap", count)
-    return _ends(np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)]))
+    return np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)])
 
 
 def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:
@@ -41,6 +46,7 @@ def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple
     return bootstrap(first - second)
 
 
-def _ends(figures: NDArray[np.float64]) -> tuple[float, float]:
+def interval_of(figures: NDArray[np.float64]) -> tuple[float, float]:
+    """The percentile interval of resampled figures, or of the differences of two encoders' on the same draws."""
     low, high = np.quantile(figures[np.isfinite(figures)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return round(float(low), 3), round(float(high), 3)

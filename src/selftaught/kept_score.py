@@ -15,10 +15,13 @@ import numpy as np
 from selftaught.probes.base import Score
 from selftaught.run import write_json
 
+ARRAYS = ("outcomes", "resampled")
+"""Fields of a score that are kept as NumPy files."""
+
 
 def figures(score: Score) -> dict[str, Any]:
     """The figures as JSON has them; a value that does not exist (nan) is null."""
-    values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in ("outcomes", "files")}
+    values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in (*ARRAYS, "files")}
     values["value"] = None if math.isnan(score.value) else score.value
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
@@ -35,21 +38,23 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
 def keep_score(score: Score, folder: Path, key: str) -> None:
     """Write the score under that key; the JSON comes last, so that it stands for the whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    if score.outcomes is not None:
-        np.save(folder / f"{key}.npy", score.outcomes)
+    for name in ARRAYS:
+        if (values := getattr(score, name)) is not None:
+            np.save(folder / f"{key}-{name}.npy", values)
     write_files(score.files, folder / key)
     write_json(folder / f"{key}.json", figures(score))
 
 
 def kept_score(folder: Path, key: str) -> Score | None:
     """The score of that key, None where none is kept."""
-    path, outcomes, files = (folder / name for name in (f"{key}.json", f"{key}.npy", key))
+    path, files = folder / f"{key}.json", folder / key
     if not path.is_file():
         return None
     known = json.loads(path.read_text())
     known["value"] = math.nan if known["value"] is None else known["value"]
+    arrays = {name: folder / f"{key}-{name}.npy" for name in ARRAYS}
     return Score(
         **known,
-        outcomes=np.load(outcomes) if outcomes.is_file() else None,
+        **{name: np.load(file) for name, file in arrays.items() if file.is_file()},
         files={file.name: file.read_bytes() for file in sorted(files.iterdir())} if files.is_dir() else {},
     )

@@ -83,9 +83,7 @@ def drawn_data(*, train: int = 240, test: int = 400, noise: float = 60.0, shuffl
         assert halves[1].labels is not None
         halves[1].labels = numpy_generator("shuffle").permutation(halves[1].labels)
     targets = [(np.asarray(half.labels)[:, None] == np.arange(4)).astype(np.int8) for half in halves]
-    return Labelled(
-        train=halves[0], test=halves[1], classes=CLASSES, train_targets=targets[0], test_targets=targets[1]
-    )
+    return Labelled(train=halves[0], test=halves[1], classes=CLASSES, train_targets=targets[0], test_targets=targets[1])
 
 
 def drawn_reader(*, seed: int = 0, cache: Path | None = None) -> Reader:

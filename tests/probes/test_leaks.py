@@ -27,7 +27,9 @@ PROBES: list[tuple[str, dict[str, Any]]] = [
     ("retrieval", {"stage": "all"}),
     ("retrieval", {"stage": "all", "against": "train"}),
 ]
-EACH = pytest.mark.parametrize(("name", "settings"), PROBES, ids=[f"{n}-{'-'.join(map(str, s.values()))}" for n, s in PROBES])
+EACH = pytest.mark.parametrize(
+    ("name", "settings"), PROBES, ids=[f"{n}-{'-'.join(map(str, s.values()))}" for n, s in PROBES]
+)
 
 
 @EACH

@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
+from selftaught.intervals import interval_of
 from selftaught.probes import squared_hinge
 from selftaught.probes.base import Labelled
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
@@ -91,6 +92,8 @@ def test_the_probe_equals_scikit_learn_from_end_to_end() -> None:
     assert 0 <= score.value - 100 * np.mean(precision) < 3
     assert score.interval is not None
     assert score.interval[0] < score.value < score.interval[1]
+    assert score.resampled is not None
+    assert score.interval == interval_of(score.resampled)
     assert score.more["map_11_point"]["far"] == pytest.approx(score.value, abs=5)
     assert set(score.more["average_precision"]) == set(data.classes)
 
@@ -109,7 +112,9 @@ def test_samples_of_several_classes_with_some_left_out() -> None:
     data, reader = drawn_data(train=120), drawn_reader()
     assert data.train_targets is not None
     assert data.test_targets is not None
-    both = [targets | (np.arange(len(targets)) % 5 == 0)[:, None] for targets in (data.train_targets, data.test_targets)]
+    both = [
+        targets | (np.arange(len(targets)) % 5 == 0)[:, None] for targets in (data.train_targets, data.test_targets)
+    ]
     hidden = [targets.copy() for targets in both]
     for targets in hidden:
         targets[::7, 2] = -1

@@ -39,7 +39,7 @@ class Rankings:
         return _area(precision, recall)
 
     def interpolated_area(self, drawn: NDArray[np.int64] | None = None) -> Float:
-        """The same with the best precision at this recall or a higher one: PASCAL VOC from 2010 on, FAIR's VOC07 SVM."""
+        """The same with the best precision at this recall or a higher one: VOC from 2010 on, FAIR's VOC07 SVM."""
         precision, recall = self._curves(drawn)
         return _area(_envelope(precision), recall)
 

@@ -64,6 +64,8 @@ class Score:
         more: further figures of the protocol by name, as JSON has them (recall at k, curves, a table).
         outcomes: (M,) float, what each test sample adds to `value` (100 where it is right, 0 where not), so that two
             encoders can be compared on the same samples; None where `value` is no mean over samples.
+        resampled: (B,) what `value` would be on other test samples, from `intervals.resample`, whose draws are the same
+            for every encoder; lets encoders be compared where `outcomes` cannot.
         files: what the probe drew, by file name; written into a folder of the encoder beside the figures.
     """
 
@@ -74,6 +76,7 @@ class Score:
     stage_intervals: Mapping[str, Interval] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     outcomes: NDArray[np.float32] | None = None
+    resampled: NDArray[np.float64] | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 

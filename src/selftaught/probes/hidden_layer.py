@@ -79,7 +79,7 @@ def fit_hidden_layer(
         rng: on the CPU; draws the first weights and the order of the samples.
     """
     fitted, judged = np.flatnonzero(~held), np.flatnonzero(held)
-    network = HiddenLayer(*_statistics(values, fitted, device), training.hidden, num_classes, rng).to(device)
+    network = HiddenLayer(*_statistics(values, fitted), training.hidden, num_classes, rng).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=training.lr, weight_decay=training.weight_decay)
     batch_size = min(training.batch_size, len(fitted))
     steps = max(LEAST_STEPS, len(fitted) // batch_size)
@@ -113,12 +113,12 @@ def _layer(inputs: int, outputs: int, rng: Generator) -> nn.Linear:
     return layer
 
 
-def _statistics(values: NDArray[np.float16], rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (d,) of some rows."""
-    total = torch.zeros(values.shape[1], dtype=torch.float64, device=device)
+def _statistics(values: NDArray[np.float16], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (d,) of some rows; on the CPU, as not every device has float64."""
+    total = torch.zeros(values.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
     for part in np.split(rows, range(ROWS, len(rows), ROWS)):
-        x = torch.from_numpy(values[part]).to(device).double()
+        x = torch.from_numpy(values[part]).double()
         total += x.sum(0)
         squares += x.square().sum(0)
     mean = total / len(rows)

@@ -83,7 +83,9 @@ class Retrieval(Probe):
         gallery, files = self._gallery(search, found[score.stage], data.test, samples, data.classes)
         more: dict[str, Any] = {
             "recall": {n: {str(k): _mean(hits) for k, hits in f.recall.items()} for n, f in found.items()},
-            "recall_intervals": {n: {str(k): bootstrap(hits) for k, hits in f.recall.items()} for n, f in found.items()},
+            "recall_intervals": {
+                n: {str(k): bootstrap(hits) for k, hits in f.recall.items()} for n, f in found.items()
+            },
             "map": {name: _mean(f.precision) for name, f in found.items()},
             "map_intervals": {name: bootstrap(f.precision) for name, f in found.items()},
             "map_depth": min(search.depth, len(samples) - search.leave_one_out),

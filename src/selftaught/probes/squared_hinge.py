@@ -42,10 +42,12 @@ class UnitRows:
 
     def scores(self, weight: Tensor) -> Tensor:
         """Weights (D + 1, C) -> scores (N, C)."""
-        return torch.cat([
-            block.float() @ weight[:-1] / length + weight[-1]
-            for block, length in zip(self._blocks, self._lengths, strict=True)
-        ])
+        return torch.cat(
+            [
+                block.float() @ weight[:-1] / length + weight[-1]
+                for block, length in zip(self._blocks, self._lengths, strict=True)
+            ]
+        )
 
     def weigh(self, errors: Tensor) -> Tensor:
         """Sum of the rows, each times its error: (N, C) -> (D + 1, C)."""

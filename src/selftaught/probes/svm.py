@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.intervals import bootstrap, bootstrap_of
+from selftaught.intervals import bootstrap, interval_of, resample
 from selftaught.probes.average_precision import Rankings, mean_percent
-from selftaught.probes.base import Interval, Labelled, Probe, Score
+from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.reader import Reader
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.stage_features import read_stages
@@ -114,12 +115,14 @@ class Svm(Probe):
     ) -> Score:
         rankings = {name: Rankings(scores, test) for name, scores in found.items()}
         stages = {name: round(mean_percent(ranking.interpolated_area()), 3) for name, ranking in rankings.items()}
-        intervals = {name: _interval(ranking, len(test)) for name, ranking in rankings.items()}
         best = max(stages, key=lambda name: stages[name])
+        resampled = {name: _resampled(ranking.interpolated_area, len(test)) for name, ranking in rankings.items()}
+        elevens = {name: _resampled(ranking.eleven_points, len(test)) for name, ranking in rankings.items()}
+        intervals = {name: interval_of(values) for name, values in resampled.items()}
         by_class = 100 * rankings[best].interpolated_area()
         more: dict[str, Any] = {
             "map_11_point": {n: round(mean_percent(r.eleven_points()), 3) for n, r in rankings.items()},
-            "map_11_point_intervals": {n: _interval(r, len(test), eleven=True) for n, r in rankings.items()},
+            "map_11_point_intervals": {n: interval_of(values) for n, values in elevens.items()},
             "average_precision": {
                 name: round(float(value), 3) if np.isfinite(value) else None
                 for name, value in zip(data.classes, by_class, strict=True)
@@ -137,6 +140,7 @@ class Svm(Probe):
             interval=intervals[best],
             stage_intervals=intervals,
             more=more,
+            resampled=resampled[best],
         )
 
 
@@ -157,7 +161,7 @@ def _columns(targets: Targets, charges: list[NDArray[np.float64]], rows: UnitRow
 def _best_cost(
     judged: dict[tuple[float, int], NDArray[np.float64]], costs: tuple[float, ...], folds: int, k: int
 ) -> float:
-    """The first cost of the best mean average precision of class k over the folds; the middle one where none is known."""
+    """The first cost of the best mean average precision of class k over the folds; the middle one if none is known."""
     best, chosen = -1.0, costs[len(costs) // 2]
     for cost in costs:
         values = [judged[cost, held][k] for held in range(folds) if (cost, held) in judged]
@@ -167,6 +171,6 @@ def _best_cost(
     return chosen
 
 
-def _interval(ranking: Rankings, count: int, *, eleven: bool = False) -> Interval:
-    figure = ranking.eleven_points if eleven else ranking.interpolated_area
-    return bootstrap_of(lambda drawn: mean_percent(figure(drawn)), count)
+def _resampled(figure: Callable[[NDArray[np.int64]], NDArray[np.float64]], count: int) -> NDArray[np.float64]:
+    """The mean over classes on each resampling of the test samples."""
+    return resample(lambda drawn: mean_percent(figure(drawn)), count)
