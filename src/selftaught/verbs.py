@@ -291,16 +291,19 @@ def export(
     return {"out": str(written), "format": format, "part": part, "encoder": encoder.name}
 
 
-def report(folder: File, *, out: File | None = None) -> Json:
+def report(
+    folder: File, *, out: File | None = None, format: Literal["html", "markdown", "csv", "latex"] = "html"
+) -> Json:
     """Write the page of a run, of several runs in one folder, or of a comparison: one HTML file.
 
     Args:
         folder: run folder, folder of run folders, or folder of a comparison.
-        out: HTML file to write; report.html in the folder unless given.
+        out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless given.
+        format: the page, or its tables alone: one file of Markdown or LaTeX, or a CSV file for each.
     """
     from selftaught.report import write_report
 
-    return {"out": str(write_report(Path(folder), Path(out) if out else None))}
+    return {"out": str(write_report(Path(folder), Path(out) if out else None, format=format))}
 
 
 def cache(keys: Sequence[str] = (), *, clear: bool = False) -> list[Json]:

@@ -28,23 +28,47 @@ def textures(count: int = 16, side: int = 64) -> Pictures:
     return pictures
 
 
-def evaluation(folder: Path, best: float, *, probe: str = "linear", stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
-    """What `evaluate --json` prints for an encoder whose best stage reaches `best` percent."""
+def evaluation(
+    folder: Path,
+    best: float,
+    *,
+    probe: str = "linear",
+    stages: tuple[str, ...] = STAGES,
+    intervals: bool = True,
+) -> dict[str, Any]:
+    """What `evaluate --json` prints for an encoder whose best stage reaches `best` percent.
+
+    Intervals reach 1.5 points to both sides, that of the gain 1 point; files older than them have none.
+    """
     fall = [-22.0, -4.0, -1.5, 0.0, -3.0][: len(stages)]
 
     def result(top: float, slope: float) -> dict[str, Any]:
         values = {s: round(top + f - slope * i, 2) for i, (s, f) in enumerate(zip(stages, fall, strict=True))}
         stage = max(values, key=lambda s: values[s])
-        return {"value": values[stage], "stage": stage, "stages": values}
+        found: dict[str, Any] = {"value": values[stage], "stage": stage, "stages": values}
+        if intervals:
+            found["stage_intervals"] = {s: [round(v - 1.5, 2), round(v + 1.5, 2)] for s, v in values.items()}
+            found["interval"] = found["stage_intervals"][stage]
+        return found
 
+    gain = round(result(best, 0.0)["value"] - result(58.3, 2.5)["value"], 2)
+    paired = {"gain": {"value": gain, "interval": [round(gain - 1.0, 2), round(gain + 1.0, 2)]}} if intervals else {}
     return {
+        **paired,
         **{"probe": probe, "metric": "top1", **result(best, 0.0), "chance": 10.0, "train_samples": 9469},
         **{"test_samples": 3925, "fraction": 1.0, "random": result(58.3, 2.5), "supervised": result(72.4, -0.8)},
         **{"labelled": f"data/{HOSTILE}.zip", "encoder": "resnet18", "run": str(folder), "seconds": 31.4},
     }
 
 
-def make_run(folder: Path, task: str = "rotation", *, pictures: Pictures | None = None, best: float = 63.1) -> Path:
+def make_run(
+    folder: Path,
+    task: str = "rotation",
+    *,
+    pictures: Pictures | None = None,
+    best: float = 63.1,
+    intervals: bool = True,
+) -> Path:
     """A run folder with every part: the figures follow smooth curves, the pictures are those given."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"data": f"photos/{HOSTILE}", "out": str(folder), "task": task, "task_settings": {"angles": 4}, "size": 64}
@@ -76,20 +100,30 @@ def make_run(folder: Path, task: str = "rotation", *, pictures: Pictures | None 
     summary |= {"value": float(accuracy[-1] - 0.02), "chance": 0.25, "train_samples": 9469, "heldout_samples": 1000}
     _write(folder / "summary.json", {**summary, "skipped": 2, "warnings": []})
     (folder / "evaluations").mkdir(exist_ok=True)
-    _write(folder / "evaluations" / "linear-0a1b2c.json", evaluation(folder, best))
-    _write(folder / "evaluations" / "knn-0a1b2c.json", evaluation(folder, best - 9, probe="knn", stages=("layer4",)))
+    _write(folder / "evaluations" / "linear-0a1b2c.json", evaluation(folder, best, intervals=intervals))
+    knn = evaluation(folder, best - 9, probe="knn", stages=("layer4",), intervals=intervals)
+    _write(folder / "evaluations" / "knn-0a1b2c.json", knn)
     _pictures(folder / "pictures", textures() if pictures is None else pictures)
     return folder
 
 
 def make_comparison(
-    folder: Path, bests: dict[str, float], *, labelled: bool = True, pictures: Pictures | None = None
+    folder: Path,
+    bests: dict[str, float],
+    *,
+    labelled: bool = True,
+    pictures: Pictures | None = None,
+    intervals: bool = True,
 ) -> Path:
-    """A comparison folder of these tasks with the best probe value of each."""
+    """A comparison folder of these tasks with the best probe value of each.
+
+    The paired difference to the first reaches 1 point to both sides; tables older than it have none.
+    """
     rows = []
+    first = max(bests.values())
     for rank, (task, best) in enumerate(sorted(bests.items(), key=lambda pair: -pair[1]), start=1):
-        make_run(folder / task, task, pictures=pictures, best=best)
-        row = {
+        make_run(folder / task, task, pictures=pictures, best=best, intervals=intervals)
+        row: dict[str, Any] = {
             "task": task,
             "run": task,
             "rank": rank,
@@ -104,7 +138,11 @@ def make_comparison(
             "images_per_second": 339.7,
             "steps": 2000,
         }
-        rows.append({**row, "probe": evaluation(folder / task, best) if labelled else None})
+        if labelled and intervals:
+            gap = round(first - best, 2)
+            row["behind"] = {"value": gap, "interval": [gap - 1.0, gap + 1.0]} if rank > 1 else None
+            row["distinguishable"] = gap > 1.0 if rank > 1 else None
+        rows.append({**row, "probe": evaluation(folder / task, best, intervals=intervals) if labelled else None})
     table = {"data": "photos", "labelled": "labelled.zip" if labelled else None, "encoder": "resnet18", "size": 64}
     random = evaluation(folder, 60.0)["random"] if labelled else None
     _write(folder / "compare.json", {**table, "budget": "5m", "seed": 0, "rows": rows, "random": random})

@@ -28,6 +28,7 @@ class Page(HTMLParser):
         self.addresses: list[str] = []
         self.headings: list[str] = []
         self.figures: list[dict[str, Any]] = []
+        self.copies: list[str] = []
         self._in: list[tuple[str, dict[str, str | None]]] = []
         self.source = path.read_text(encoding="utf-8")
         self.feed(self.source)
@@ -35,7 +36,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag in ("script", "style", "h1", "h2", "h3"):
+        if tag in ("script", "style", "template", "h1", "h2", "h3"):
             self._in.append((tag, values))
 
     def handle_endtag(self, tag: str) -> None:
@@ -48,6 +49,8 @@ class Page(HTMLParser):
             self.figures.append(json.loads(data))
         elif tag == "script":
             self.scripts.append(data)
+        elif tag == "template":
+            self.copies.append(data)
         elif tag != "style":
             self.text += f" {data}"
             self.headings += [data] if tag else []
@@ -61,33 +64,48 @@ def test_the_answer_comes_first_with_its_figures(tmp_path: Path, run_folder: Fol
     target = write_report(run_folder(tmp_path / "run", best=63.1))
     assert target == tmp_path / "run" / "report.html"
     page = Page(target)
-    assert (
-        page.headings[0]
-        == "The features rotation learned are 11.3 points better than random weights in the linear probe."
-    )
+    better = "11.3 points (10.3 to 12.3) better than random weights in the linear probe"
+    assert page.headings[0] == f"The features rotation learned are {better}."
     top = page.text[: page.text.index("What the features are worth")]
     for figure in (
         "63.1 %",
+        "61.6 to 64.6 · at layer3",
         "+11.3 points",
-        "51.8 % at layer1",
+        "10.3 to 12.3 · 51.8 % at layer1",
         "74.8 %",
         "chance 25.0 %",
         "9,469 samples",
         "3,925 test",
+        "by bootstrap",
     ):
         assert figure in top
 
 
 @pytest.mark.parametrize(
-    ("best", "headline"),
+    ("best", "intervals", "headline"),
     [
-        (49.0, "are 2.8 points worse than random weights"),
-        (52.9, "cannot be told from random weights in the linear probe (+1.1 points)"),
-        (51.0, "cannot be told from random weights in the linear probe (−0.8 points)"),
+        (49.0, True, "are 2.8 points (1.8 to 3.8) worse than random weights in the linear probe."),
+        (52.5, True, "cannot be told from random weights in the linear probe (+0.7 points, −0.3 to 1.7)."),
+        (52.9, True, "are 1.1 points (0.1 to 2.1) better than random weights"),
+        (52.9, False, "cannot be told from random weights in the linear probe (+1.1 points, −1.1 to 3.3)."),
+        (51.0, False, "cannot be told from random weights in the linear probe (−0.8 points, −3.0 to 1.4)."),
     ],
 )
-def test_a_poor_result_is_called_so(tmp_path: Path, run_folder: Folder, best: float, headline: str) -> None:
-    assert headline in Page(write_report(run_folder(tmp_path / "run", best=best))).headings[0]
+def test_a_poor_result_is_called_so(
+    tmp_path: Path, run_folder: Folder, best: float, intervals: bool, headline: str
+) -> None:
+    page = Page(write_report(run_folder(tmp_path / "run", best=best, intervals=intervals)))
+    assert page.headings[0].startswith("The features rotation learned ")
+    assert page.headings[0].endswith(headline) or headline in page.headings[0]
+
+
+def test_files_older_than_the_intervals_say_how_theirs_were_had(tmp_path: Path, run_folder: Folder) -> None:
+    page = Page(write_report(run_folder(tmp_path / "run", intervals=False)))
+    share, count = 0.631, 3925
+    half = 196 * (share * (1 - share) / count) ** 0.5
+    assert f"{63.1 - half:.1f} to {63.1 + half:.1f} · at layer3" in page.text
+    assert "95 % of a binomial share over 3,925 test samples" in page.text
+    assert page.figures[0]["data"][1]["error_y"]["array"][3] == pytest.approx(half, rel=1e-4)
 
 
 def test_a_task_that_was_not_learned_is_called_so(tmp_path: Path, run_folder: Folder) -> None:
@@ -108,6 +126,7 @@ def test_the_stage_plot_has_the_task_random_weights_and_the_supervised_encoder(
     assert task["x"] == ["conv1", "layer1", "layer2", "layer3", "layer4"] == figure["layout"]["xaxis"]["categoryarray"]
     assert task["y"] == [41.1, 59.1, 61.6, 63.1, 60.1]
     assert random["line"]["dash"] == "dash"
+    assert task["error_y"]["array"] == task["error_y"]["arrayminus"] == pytest.approx([1.5] * 5)
 
 
 def test_every_part_of_a_complete_run_is_there(tmp_path: Path, run_folder: Folder) -> None:
@@ -195,7 +214,7 @@ def test_a_long_curve_is_thinned_to_means(tmp_path: Path, run_folder: Folder) ->
 
 def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder: Folder) -> None:
     page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 52.0})))
-    assert page.headings[0] == "simclr suits these data best, 5.2 points ahead of rotation."
+    assert page.headings[0] == "simclr suits these data best, 5.2 points (4.2 to 6.2) ahead of rotation."
     names = [entry["name"] for entry in page.figures[0]["legend"]]
     assert names == ["random weights", "simclr", "rotation", "jigsaw", "supervised"]
     colours = [trace["line"]["color"] for trace in page.figures[0]["data"]]
@@ -206,7 +225,10 @@ def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder
 @pytest.mark.parametrize(
     ("bests", "headline"),
     [
-        ({"rotation": 66.0, "simclr": 66.4}, "simclr suits these data best, with rotation too close to tell apart."),
+        (
+            {"rotation": 66.0, "simclr": 66.4, "jigsaw": 65.9, "counting": 60.0},
+            "simclr comes first, but rotation and jigsaw cannot be told from it on these data.",
+        ),
         (
             {"rotation": 30.0, "simclr": 40.0},
             "No task beats random weights on these data at this budget; simclr comes nearest.",
@@ -223,12 +245,26 @@ def test_a_comparison_claims_no_more_than_it_found(
     assert Page(write_report(comparison_folder(tmp_path, bests))).headings[0] == headline
 
 
+def test_a_comparison_marks_what_cannot_be_told_from_the_first(tmp_path: Path, comparison_folder: Folder) -> None:
+    folder = comparison_folder(tmp_path, {"rotation": 66.0, "simclr": 66.4, "counting": 60.0})
+    page = Page(write_report(folder))
+    markdown, csv_text, latex = page.copies[:3]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines()]
+    assert cells[0][:5] == ["Rank", "Task", "Linear probe, top-1", "Gain", "Behind the first"]
+    assert [row[4] for row in cells[2:5]] == ["–", "≈ 0.4 (−0.6 to 1.4)", "6.4 (5.4 to 7.4)"]
+    assert csv_text.splitlines()[2].startswith("2,rotation,66,64.5,67.5,14.2,13.2,15.2,0.4,-0.6,1.4,layer3,0.6,0.25,")
+    assert r"$\approx$ 0.4 {\scriptsize ($-$0.6 to 1.4)}" in latex
+    old = comparison_folder(tmp_path / "old", {"rotation": 66.0, "simclr": 66.4, "counting": 60.0}, intervals=False)
+    behind = [line.split("|")[5].strip() for line in Page(write_report(old)).copies[0].splitlines()[2:5]]
+    assert [text[:5] for text in behind] == ["–", "≈ 0.4", "6.4 ("], "from the intervals of the two where none is given"
+
+
 def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: Folder) -> None:
     page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4}, labelled=False)))
     assert page.headings[0] == "simclr looks best without labels."
     assert "ranked by label-free figures" in page.text
     assert "selftaught compare photos --labelled LABELLED" in page.text
-    assert "Accuracy by stage" not in page.text
+    assert "Accuracy by stage" not in page.headings
 
 
 def test_a_comparison_of_ten_tasks_stays_small(tmp_path: Path, comparison_folder: Folder) -> None:
@@ -245,7 +281,7 @@ def test_a_folder_of_runs_has_an_overview_that_links(tmp_path: Path, run_folder:
     run_folder(tmp_path / "runs" / "seed 0")
     run_folder(tmp_path / "runs" / "seed 1", best=70.0)
     page = Page(write_report(tmp_path / "runs", tmp_path / "page.html"))
-    assert page.headings[0] == "2 runs; seed 1 gains most over random weights: +18.2 points."
+    assert page.headings[0] == "2 runs; seed 1 gains most over random weights: +18.2 points (17.2 to 19.2)."
     assert {"#run-seed-0", "#run-seed-1"} <= set(page.addresses)
     for anchor in {a[1:] for a in page.addresses if a.startswith("#")}:
         assert page.source.count(f'id="{anchor}"') == 1, anchor

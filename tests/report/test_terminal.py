@@ -19,14 +19,17 @@ def test_an_evaluation_is_a_table_of_stages(tmp_path: Path, run_folder: Folder) 
     print_evaluation(evaluation, file)
     lines = [line.split() for line in file.getvalue().splitlines() if line.strip()]
     assert lines[0] == ["linear", "probe,", "top-1", "in", "%,", "chance", "10.0", "%"]
-    assert lines[1] == ["conv1", "layer1", "layer2", "layer3", "layer4", "best"]
-    assert lines[3] == ["random", "weights", "36.3", "51.8", "51.8", "50.8", "45.3", "51.8", "%"]
-    assert lines[4] == ["[red]resnet18[/red]", "41.1", "59.1", "61.6", "63.1", "60.1", "63.1", "%"]
-    assert lines[-1][-2:] == ["+11.3", "points"]
+    assert lines[1] == ["conv1", "layer1", "layer2", "layer3", "layer4", "best", "95", "%"]
+    random = ["36.3", "51.8", "51.8", "50.8", "45.3", "51.8", "%", "50.3", "to", "53.3"]
+    assert lines[3] == ["random", "weights", *random]
+    own = ["41.1", "59.1", "61.6", "63.1", "60.1", "63.1", "%", "61.6", "to", "64.6"]
+    assert lines[4] == ["[red]resnet18[/red]", *own]
+    assert " ".join(lines[-1]).endswith("+11.3 points (10.3 to 12.3)")
 
 
 def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: Folder) -> None:
-    table = json.loads((comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4}) / "compare.json").read_text())
+    folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 66.0})
+    table = json.loads((folder / "compare.json").read_text())
     table["rows"].reverse()
     file = io.StringIO()
     print_comparison(table, file)
@@ -34,6 +37,9 @@ def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: F
     assert text.index("simclr") < text.index("rotation") < text.index("random weights")
     assert "66.4 %" in text
     assert "+14.6" in text
+    assert "−5.2" in text
+    assert "≈ −0.4" in text
+    assert "≈ cannot be told from the first" in text
 
 
 def test_text_goes_to_stderr_unless_told_otherwise(

@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selftaught.report.evaluations import (
+    Estimate,
+    behind,
+    estimate,
+    gain,
+    interval_words,
+    main_evaluation,
+    metric_words,
+    protocol_words,
+    within_words,
+)
 from selftaught.report.read import Comparison, Json, Run, finite
-
-PROBE_METRICS = {"top1": "top-1", "map": "mAP", "mean_ap": "mAP"}
-# For the label-free figures of heldout.csv: what is plotted, and how to read it.
-LABEL_FREE = {
-    "rankme": ("RankMe", "effective rank of the features; higher is richer"),
-    "alignment": ("Alignment", "squared distance of two views of a sample; 0 is the same, 2 unrelated"),
-    "uniformity": ("Uniformity", "log mean Gaussian potential; 0 is one point, about −4 spread evenly"),
-    "feature_std": ("Feature standard deviation", "1 is spread evenly, 0 is collapse"),
-}
+from selftaught.report.runs import heldout_metric, is_learned
+from selftaught.report.savings import Saving, first_saving, saving_words
+from selftaught.report.wording import between, gained, listed, measured, metric_of, number, pretext, sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,143 +36,52 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The page's first lines: one sentence, a strip of figures, what to be careful about."""
+    """The page's first lines: one sentence, what follows from it, a strip of figures, what to be careful about."""
 
     headline: str
-    facts: tuple[Fact, ...]
+    more: str = ""
+    facts: tuple[Fact, ...] = ()
     cautions: tuple[str, ...] = ()
 
 
-def percent(value: float | None) -> str:
-    """A value in percent, one digit; a dash where there is none."""
-    return "–" if value is None else f"{value:.1f} %"
-
-
-def points(difference: float | None) -> str:
-    """A difference of two percentages with its sign."""
-    return "–" if difference is None else f"{difference:+.1f}".replace("-", "−")
-
-
-def number(value: float | None) -> str:
-    """A figure of unknown size, readable."""
-    if value is None:
-        return "–"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")
-
-
-def precise(value: float | None) -> str:
-    """Three digits with their zeros, so that a column lines up."""
-    return "–" if value is None else f"{value:#.3g}".rstrip(".").replace("-", "−")
-
-
-def sentence(words: str) -> str:
-    """The words with a capital first letter; names inside keep their case."""
-    return words[:1].upper() + words[1:]
-
-
-def is_share(metric: str) -> bool:
-    """Whether a pretext metric is a share in [0, 1] that people read as percent."""
-    return "accuracy" in metric or metric.startswith("top")
-
-
-def pretext(metric: str, value: float | None) -> str:
-    """A value of a task's own metric, with its unit."""
-    if value is None:
-        return "–"
-    if is_share(metric) and 0 <= value <= 1:
-        return percent(100 * value)
-    return f"{value:.2f} dB" if "psnr" in metric else number(value)
-
-
-def heldout_metric(run: Run) -> tuple[str, float | None, float | None]:
-    """Name, value and chance of the held-out pretext metric; a run that goes on gives its latest value."""
-    summary = run.summary
-    if summary:
-        return str(summary.get("metric", "")), finite(summary.get("value")), finite(summary.get("chance"))
-    known = {"step", "epoch", "loss", *LABEL_FREE}
-    name = next((column for column in run.heldout if column not in known), "")
-    return name, finite(run.heldout[name][-1]) if name else None, None
-
-
-def main_evaluation(evaluations: Sequence[Json]) -> Json | None:
-    """The evaluation the answer is taken from: linear on all labels where there is one."""
-    return in_order(evaluations)[0] if evaluations else None
-
-
-def in_order(evaluations: Sequence[Json]) -> list[Json]:
-    """Linear before the other probes, all labels before few."""
-    return sorted(evaluations, key=lambda e: (e.get("probe") != "linear", -(finite(e.get("fraction")) or 1.0)))
-
-
-def gain(evaluation: Json) -> float | None:
-    """Points by which the best stage beats the best stage of random weights."""
-    value, random = finite(evaluation.get("value")), finite((evaluation.get("random") or {}).get("value"))
-    return None if value is None or random is None else value - random
-
-
-def margin(evaluation: Json, other: Json | None = None) -> float | None:
-    """Points within which two accuracies cannot be told apart: 1.96 standard errors of their difference.
-
-    Treats the two as measured on different test samples of the same number, which is wider than the truth for the
-    same samples; the spread over seeds comes on top and is not known from one run.
-    """
-    tested = finite(evaluation.get("test_samples"))
-    values = [finite(evaluation.get("value")), finite((other or evaluation.get("random") or {}).get("value"))]
-    if evaluation.get("metric") != "top1" or not tested or None in values:
-        return None
-    shares = [min(max((v or 0.0) / 100, 0.0), 1.0) for v in values]
-    return 196 * math.sqrt(sum(p * (1 - p) for p in shares) / tested)
-
-
-def probe_words(evaluation: Json) -> str:
-    """Such as "linear probe on 1 % of the labels"."""
-    fraction = finite(evaluation.get("fraction"))
-    name = {"knn": "k-NN"}.get(str(evaluation.get("probe")), str(evaluation.get("probe")))
-    few = f" on {number(100 * fraction)} % of the labels" if fraction is not None and fraction < 1 else ""
-    return f"{name} probe{few}"
-
-
-def metric_words(evaluation: Json) -> str:
-    """The probe's metric as people write it."""
-    return PROBE_METRICS.get(str(evaluation.get("metric")), str(evaluation.get("metric", "")))
-
-
 def answer_run(run: Run) -> Answer:
-    """The answer of one run: is the pretext task learned, and what are the features worth."""
+    """The answer of one run: what the features are worth, how many labels they save, is the pretext task learned."""
     evaluation = main_evaluation(run.evaluations)
+    saving = first_saving(run.evaluations)
     metric, value, chance = heldout_metric(run)
-    held_out = f"{pretext(metric, value)} {metric.replace('_', ' ')}"
-    facts = [
-        Fact(label=f"Held-out {metric.replace('_', ' ')}", value=pretext(metric, value), note=_chance(metric, chance))
-    ]
+    reached = f"{pretext(metric, value)} {metric.replace('_', ' ')} on held-out data"
     cautions = [] if run.summary else ["This run has not ended; the figures are its latest. Go on with --resume."]
+    learned = is_learned(run)
     if value is None:
-        headline, facts = f"{run.task} has not been looked at on held-out data yet.", []
-    elif chance is None:
-        headline = f"{run.task} reaches {held_out} on held-out data so far."
-    elif value <= chance + _pretext_margin(run, metric, chance):
-        headline = (
-            f"{run.task} has not been learned: {held_out} on held-out data, where chance is {pretext(metric, chance)}."
-        )
+        headline = f"{run.task} has not been looked at on held-out data yet."
+    elif learned is None:
+        headline = f"{run.task} reaches {reached} so far."
     else:
-        headline = f"{run.task} was learned: {held_out} on held-out data, where chance is {pretext(metric, chance)}."
+        words = "was learned" if learned else "has not been learned"
+        headline = f"{run.task} {words}: {reached}, where chance is {pretext(metric, chance)}."
+    facts = []
     if evaluation is not None:
         headline = _worth(run.task, evaluation) or headline
-        facts += _probe_facts(evaluation)
-        cautions += _margin_note(evaluation)
-    return Answer(headline=headline, facts=tuple(facts), cautions=tuple(cautions))
+        facts += _worth_facts(evaluation, saving)
+        cautions += [note for note in [interval_words(evaluation)] if note]
+    if value is not None:
+        label = f"Held-out {metric.replace('_', ' ')} of {run.task}"
+        facts.append(Fact(label=label, value=pretext(metric, value), note=_chance(metric, chance)))
+    return Answer(
+        headline=headline,
+        more=sentence(saving_words(saving)) if saving else "",
+        facts=tuple(facts),
+        cautions=tuple(cautions),
+    )
 
 
 def answer_comparison(comparison: Comparison) -> Answer:
     """The answer of a comparison: which pretext task suits these data."""
-    rows = ranked(comparison)
+    rows = ranked(comparison.table)
     if not rows:
-        return Answer(headline="No task of this comparison has ended yet.", facts=())
-    best, second = rows[0], (rows[1] if len(rows) > 1 else None)
+        return Answer(headline="No task of this comparison has ended yet.")
+    best, probe = rows[0], rows[0].get("probe")
     name = str(best.get("task"))
-    probe = best.get("probe")
     if not isinstance(probe, Mapping):
         facts = [Fact(label=str(r.get("task")), value=number(finite(r.get("rankme"))), note="RankMe") for r in rows[:4]]
         caution = (
@@ -175,84 +89,112 @@ def answer_comparison(comparison: Comparison) -> Answer:
             "which need not agree with a probe; --labelled ranks them by one."
         )
         return Answer(headline=f"{name} looks best without labels.", facts=tuple(facts), cautions=(caution,))
-    advantage, unsure = gain(probe), margin(probe)
-    if advantage is not None and advantage <= 0:
-        headline = f"No task beats random weights on these data at this budget; {name} comes nearest."
-    elif advantage is not None and unsure is not None and advantage < unsure:
-        headline = f"{name} comes first, but no task clearly beats random weights on these data at this budget."
-    else:
-        headline = f"{name} suits these data best" + (_lead(probe, second) if second else "") + "."
-    return Answer(headline=headline, facts=tuple(_probe_facts(probe)), cautions=tuple(_margin_note(probe)))
+    saving = first_saving([probe])
+    return Answer(
+        headline=_suits(rows),
+        more=sentence(saving_words(saving)) if saving else "",
+        facts=tuple(_worth_facts(probe, saving)),
+        cautions=tuple(note for note in [interval_words(probe)] if note),
+    )
 
 
-def ranked(comparison: Comparison) -> list[Mapping[str, Any]]:
-    """The rows of the comparison, best first."""
-    return sorted(comparison.table.get("rows", []), key=lambda row: finite(row.get("rank")) or math.inf)
+def answer_collection(runs: Sequence[tuple[str, Run]]) -> Answer:
+    """The answer of a folder of runs, by their names: which gains most over random weights."""
+    count = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
+    gains = [(found, name) for name, run in runs if (e := main_evaluation(run.evaluations)) and (found := gain(e))]
+    if not gains:
+        return Answer(headline=f"{count}; none has been probed yet.")
+    found, name = max(gains, key=lambda pair: pair[0].value)
+    ends = f" ({between(found.interval)})" if found.interval else ""
+    return Answer(
+        headline=f"{count}; {name} gains most over random weights: {gained('top1', found.value)} points{ends}."
+    )
 
 
-def _lead(probe: Json, second: Json) -> str:
-    other = second.get("probe")
-    mine, theirs = finite(probe.get("value")), finite(other.get("value")) if isinstance(other, Mapping) else None
-    if mine is None or theirs is None:
-        return ""
-    unsure = margin(probe, other)
-    if unsure is not None and mine - theirs < unsure:
-        return f", with {second.get('task')} too close to tell apart"
-    return f", {mine - theirs:.1f} points ahead of {second.get('task')}"
+def ranked(table: Json) -> list[Json]:
+    """The rows of a comparison, best first."""
+    return sorted(table.get("rows", []), key=lambda row: finite(row.get("rank")) or math.inf)
+
+
+def _suits(rows: Sequence[Json]) -> str:
+    best, probe = rows[0], rows[0]["probe"]
+    name, advantage = str(best.get("task")), gain(probe)
+    if advantage is not None and advantage.value <= 0:
+        return f"No task beats random weights on these data at this budget; {name} comes nearest."
+    if advantage is not None and advantage.is_distinct is False:
+        return f"{name} comes first, but no task clearly beats random weights on these data at this budget."
+    gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]
+    near = [task for task, gap in gaps if gap.is_distinct is False]
+    if near:
+        return f"{name} comes first, but {listed(near)} cannot be told from it on these data."
+    if not gaps:
+        return f"{name} suits these data best."
+    second, gap = gaps[0]
+    return f"{name} suits these data best, {_amount(probe, gap)} ahead of {second}."
 
 
 def _worth(task: str, evaluation: Json) -> str | None:
-    difference, unsure = gain(evaluation), margin(evaluation)
-    if difference is None:
+    found = gain(evaluation)
+    if found is None:
         return None
-    where = f"in the {probe_words(evaluation)}"
-    if unsure is not None and abs(difference) < unsure:
-        return f"The features {task} learned cannot be told from random weights {where} ({points(difference)} points)."
-    if difference <= 0:
-        return f"The features {task} learned are {-difference:.1f} points worse than random weights {where}."
-    return f"The features {task} learned are {difference:.1f} points better than random weights {where}."
+    where = within_words(evaluation)
+    if found.is_distinct is False:
+        ends = f", {between(found.interval, evaluation.get('metric'))}" if found.interval else ""
+        amount = f"{gained(evaluation.get('metric'), found.value)} {_unit(evaluation)}".strip()
+        return f"The features {task} learned cannot be told from random weights {where} ({amount}{ends})."
+    better = "worse" if found.value <= 0 else "better"
+    return f"The features {task} learned are {_amount(evaluation, found)} {better} than random weights {where}."
 
 
-def _probe_facts(evaluation: Json) -> list[Fact]:
-    difference, unsure = gain(evaluation), margin(evaluation)
-    random, supervised = evaluation.get("random") or {}, evaluation.get("supervised") or {}
-    tone = "" if difference is None or abs(difference) < (unsure or 0) else "good" if difference > 0 else "bad"
-    label = sentence(f"{probe_words(evaluation)}, {metric_words(evaluation)}")
-    facts = [
-        Fact(label=label, value=percent(finite(evaluation.get("value"))), note=_at(evaluation)),
-        Fact(
-            label="Against random weights",
-            value=f"{points(difference)} points" if difference is not None else "–",
-            note=f"{percent(finite(random.get('value')))} {_at(random)}".strip(),
-            tone=tone,
-        ),
-    ]
-    if supervised:
-        value = finite(supervised.get("value"))
-        facts.append(Fact(label="Supervised, same budget", value=percent(value), note=_at(supervised)))
+def _amount(evaluation: Json, found: Estimate) -> str:
+    """Such as "11.3 points (9.2 to 13.4)"; a loss is told without its sign."""
+    metric, ends = evaluation.get("metric"), found.interval
+    if ends is not None and found.value < 0:
+        ends = -ends[1], -ends[0]
+    size = gained(metric, abs(found.value)).lstrip("+")
+    return f"{size} {_unit(evaluation)}".strip() + (f" ({between(ends, metric)})" if ends else "")
+
+
+def _unit(evaluation: Json) -> str:
+    return "points" if metric_of(evaluation.get("metric")).percent else ""
+
+
+def _worth_facts(evaluation: Json, saving: Saving | None) -> list[Fact]:
+    metric, found = evaluation.get("metric"), gain(evaluation)
+    facts = [_value_fact(sentence(f"{protocol_words(evaluation)}, {metric_words(evaluation)}"), evaluation, evaluation)]
+    if found is not None:
+        tone = "" if found.is_distinct is False else "good" if found.value > 0 else "bad"
+        random = evaluation.get("random") or {}
+        base = f"{measured(metric, finite(random.get('value')))} {_at(random)}".strip()
+        facts.append(
+            Fact(
+                label="Against random weights",
+                value=f"{gained(metric, found.value)} {_unit(evaluation)}".strip(),
+                note=f"{_ends(found, metric)}{base}",
+                tone=tone,
+            )
+        )
+    if saving is not None:
+        facts.append(Fact(label="Labels saved", value=saving.short, note=saving.note, tone=saving.tone))
+    if evaluation.get("supervised"):
+        facts.append(_value_fact("Supervised, same budget", evaluation["supervised"], evaluation))
     return facts
 
 
-def _at(result: Json) -> str:
+def _value_fact(label: str, result: Json, evaluation: Json) -> Fact:
+    found, metric = estimate(result, evaluation), evaluation.get("metric")
+    if found is None:
+        return Fact(label=label, value="–")
+    return Fact(label=label, value=measured(metric, found.value), note=f"{_ends(found, metric)}{_at(result)}")
+
+
+def _ends(found: Estimate, metric: object) -> str:
+    return f"{between(found.interval, metric)} · " if found.interval else ""
+
+
+def _at(result: Mapping[str, Any]) -> str:
     return f"at {result['stage']}" if result.get("stage") else ""
 
 
 def _chance(metric: str, chance: float | None) -> str:
     return f"chance {pretext(metric, chance)}" if chance is not None else ""
-
-
-def _pretext_margin(run: Run, metric: str, chance: float) -> float:
-    samples = finite(run.summary.get("heldout_samples"))
-    return (
-        1.96 * math.sqrt(chance * (1 - chance) / samples) if samples and is_share(metric) and 0 <= chance <= 1 else 0.0
-    )
-
-
-def _margin_note(evaluation: Json) -> list[str]:
-    unsure, tested = margin(evaluation), finite(evaluation.get("test_samples"))
-    if unsure is None:
-        return []
-    return [
-        f"With {number(tested)} test samples, differences below {unsure:.1f} points may be luck of the draw; "
-        "the spread over seeds comes on top."
-    ]

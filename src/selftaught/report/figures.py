@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selftaught.report.answer import LABEL_FREE, heldout_metric, is_share, metric_words, sentence
+from selftaught.report.evaluations import data_name, metric_words, stage_estimates
 from selftaught.report.read import Columns, Json, Run, finite
+from selftaught.report.runs import heldout_metric
+from selftaught.report.wording import LABEL_FREE, Interval, is_share, metric_of, percent, sentence
 
 COLOURS = 8
 """style.css has --c1 to --c8."""
@@ -20,6 +22,8 @@ REFRESHED = {
     "nmi_labels": "Normalised mutual information with the labels of the data; nothing learns from them.",
 }
 """How to read figures of refresh.csv."""
+REFERENCES = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}
+"""Colour and dash of what a line is compared with."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 _DASHES = ("solid", "dash", "dot")
 
@@ -35,6 +39,32 @@ class Line:
     dash: str = "solid"
     symbol: str | None = None
     faint: bool = False
+    bars: Sequence[Interval | None] = ()
+    """Lower and upper end of the error bar of each point, where there is one."""
+    points_only: bool = False
+    """Whether the points are not joined; each is named by its `names`."""
+    names: Sequence[str] = ()
+    tiles: Sequence[int] = ()
+    """Of each point, its number in the figure's `thumbs`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbs:
+    """Small pictures in one, shown beside the pointer; the geometry is that of the file before it was made smaller.
+
+    Attributes:
+        uri: the picture as a data URI.
+        side: of one tile, pixels.
+        gap: between tiles, pixels.
+        columns: tiles in a row.
+        rows: of tiles.
+    """
+
+    uri: str
+    side: int
+    gap: int
+    columns: int
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +79,20 @@ class Figure:
     wide: bool = False
     from_zero: bool = False
     """Whether the y axis shows 0, for figures whose size means something by itself."""
+    log_x: bool = False
+    """Whether x is drawn on a logarithmic axis, with a tick at each of its values."""
+    is_map: bool = False
+    """Whether both axes are places without a unit, of the same scale."""
+    thumbs: Thumbs | None = None
 
     def to_json(self) -> str:
         """The arguments of Plotly.newPlot and the legend as JSON without "<", safe inside a script element."""
-        legend = [{"name": v.name, "colour": v.colour, "dash": v.dash} for v in self.lines]
-        value = {"data": [_trace(line) for line in self.lines], "layout": self._layout(), "legend": legend}
+        legend = [
+            {"name": v.name, "colour": v.colour, "dash": v.dash, "symbol": (v.symbol or "") if v.points_only else ""}
+            for v in self.lines
+        ]
+        value: dict[str, Any] = {"data": [_trace(line) for line in self.lines], "layout": self._layout()}
+        value |= {"legend": legend} | ({"thumbs": vars(self.thumbs)} if self.thumbs else {})
         return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
     def _layout(self) -> dict[str, Any]:
@@ -62,32 +101,49 @@ class Figure:
         if categories:
             order = dict.fromkeys(str(x) for line in self.lines for x in line.x)
             x |= {"type": "category", "categoryorder": "array", "categoryarray": [_plain(s) for s in order]}
+        if self.log_x:
+            ticks = sorted({float(x) for line in self.lines for x in line.x})
+            x |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.0f}" for tick in ticks]}
         y = {"title": {"text": _plain(self.y_title), "standoff": 8}, "automargin": True}
         y["rangemode"] = "tozero" if self.from_zero else "normal"
-        return {"height": 380 if self.wide else 250, "xaxis": x, "yaxis": y}
+        if self.is_map:
+            bare = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
+            x, y = x | bare | {"constrain": "domain"}, y | bare | {"scaleanchor": "x", "constrain": "domain"}
+            return {"xaxis": x, "yaxis": y, "hovermode": "closest", "margin": {"l": 6, "r": 6, "t": 6, "b": 6}}
+        return {"xaxis": x, "yaxis": y, **({"hovermode": "closest"} if any(v.points_only for v in self.lines) else {})}
 
 
-def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str) -> Figure:
+def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str, wide: bool = True) -> Figure:
     """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted."""
     lines = []
-    names = [name for name in results if name not in ("random weights", "supervised")]
+    names = [name for name in results if name not in REFERENCES]
     for name, result in results.items():
-        stages = {
-            str(s): v for s, v in ((s, finite(v)) for s, v in (result.get("stages") or {}).items()) if v is not None
-        }
-        look = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}.get(name)
+        stages = stage_estimates(result, evaluation)
+        look = REFERENCES.get(name)
         index = names.index(name) if name in names else 0
         colour, dash = look or (colour_of(index), dash_of(index))
         symbol = _SYMBOLS[(index // COLOURS) % len(_SYMBOLS)] if not look else "circle-open"
-        lines.append(Line(name=name, x=list(stages), y=list(stages.values()), colour=colour, dash=dash, symbol=symbol))
+        lines.append(
+            Line(
+                name=name,
+                x=list(stages),
+                y=[found.value for found in stages.values()],
+                bars=[found.interval for found in stages.values()],
+                colour=colour,
+                dash=dash,
+                symbol=symbol,
+            )
+        )
     sizes = [f"{int(n):,} {what}" for what in ("train", "test") if (n := finite(evaluation.get(f"{what}_samples")))]
     chance = finite(evaluation.get("chance"))
-    notes = [f"Frozen features of each stage, probed on {evaluation.get('labelled', 'labelled data')}"]
+    notes = [f"Frozen features of each stage, probed on {data_name(evaluation)}"]
     notes[0] += f" ({', '.join(sizes)})." if sizes else "."
-    notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
-    notes += [f"Chance is {chance:.1f} %."] if chance is not None else []
-    unit = f"{metric_words(evaluation)}, %"
-    return Figure(title=sentence(title), lines=lines, note=" ".join(notes), y_title=unit, x_title="stage", wide=True)
+    if wide:  # the small ones beside it are read the same way
+        notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
+        notes += ["Bars: 95 % intervals over the test samples."] if any(b for line in lines for b in line.bars) else []
+        notes += [f"Chance is {percent(chance)}."] if chance is not None else []
+    unit = metric_words(evaluation) + (", %" if metric_of(evaluation.get("metric")).percent else "")
+    return Figure(title=sentence(title), lines=lines, note=" ".join(notes), y_title=unit, x_title="stage", wide=wide)
 
 
 def run_curves(run: Run) -> list[Figure]:
@@ -108,15 +164,15 @@ def run_curves(run: Run) -> list[Figure]:
 def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
     """RankMe, alignment, uniformity and standard deviation over steps: one line a run."""
     figures = []
-    for column, (title, note) in LABEL_FREE.items():
-        lines = []
+    for column in LABEL_FREE:
+        metric, lines = metric_of(column), []
         for index, (name, heldout) in enumerate(runs.items()):
             x, y = _points(heldout, column)
             if y:
                 lines.append(Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle"))
         if lines:
-            note = sentence(note) + "."
-            figures.append(Figure(title=title, lines=lines, note=note, x_title="step", from_zero=True))
+            note = sentence(metric.help) + "."
+            figures.append(Figure(title=metric.words, lines=lines, note=note, x_title="step", from_zero=True))
     return figures
 
 
@@ -222,9 +278,24 @@ def _trace(line: Line) -> dict[str, Any]:
         "opacity": 0.55 if line.faint else 1,
         "hovertemplate": "%{y:.4~g}<extra>" + _plain(line.name) + "</extra>",
     }
+    if line.points_only:
+        trace["mode"] = "markers"
+        trace["text"] = [_plain(name) for name in line.names]
+        trace["customdata"] = list(line.tiles)
+        trace["hovertemplate"] = "%{text}<extra></extra>"
     if line.symbol:
-        size = 8 if line.symbol == "circle-open" or isinstance(line.x[0] if line.x else 0, str) else 5
+        is_single = (
+            any(line.bars) or isinstance(line.x[0] if line.x else 0, str) or (line.points_only and not line.tiles)
+        )
+        size = 8 if is_single or line.symbol == "circle-open" else 5
         trace["marker"] = {"color": f"var({line.colour})", "size": size, "symbol": line.symbol}
+    if any(line.bars):
+        ends = [(bar or (y, y)) for bar, y in zip(line.bars, line.y, strict=True)]
+        trace["error_y"] = {
+            **{"type": "data", "symmetric": False, "color": f"var({line.colour})", "thickness": 1.2, "width": 4},
+            "array": [_short(high - y) for (_, high), y in zip(ends, line.y, strict=True)],
+            "arrayminus": [_short(y - low) for (low, _), y in zip(ends, line.y, strict=True)],
+        }
     return trace
 
 

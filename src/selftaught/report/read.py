@@ -57,6 +57,7 @@ class Run:
     skipped: tuple[tuple[str, str], ...]
     pictures: Pictures | None
     evaluations: tuple[Json, ...]
+    """Each with the path of its file under "path"."""
 
     @property
     def task(self) -> str:
@@ -82,6 +83,8 @@ class Collection:
 
     folder: Path
     runs: tuple[Run, ...]
+    agreement: Json
+    """What `selftaught agreement` wrote: whether figures without labels rank the runs as a probe does."""
 
 
 def read_folder(folder: Path) -> Run | Comparison | Collection:
@@ -106,7 +109,8 @@ def read_folder(folder: Path) -> Run | Comparison | Collection:
             f"{str(folder)!r} is no run: neither it nor a folder in it holds a config.json or compare.json; "
             "give the folder that `selftaught pretrain` or `compare` wrote (--out)"
         )
-    return Collection(folder=folder, runs=tuple(map(read_run, inside)))
+    agreement = _json(folder / "label_free_agreement.json")
+    return Collection(folder=folder, runs=tuple(map(read_run, inside)), agreement=agreement)
 
 
 def read_run(folder: Path) -> Run:
@@ -122,8 +126,28 @@ def read_run(folder: Path) -> Run:
         speed=_columns(folder / "speed.csv"),
         skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
         pictures=_pictures(folder / "pictures"),
-        evaluations=tuple(_json(p) for p in sorted((folder / "evaluations").glob("*.json"))),
+        evaluations=tuple({**_json(p), "path": p} for p in sorted((folder / "evaluations").glob("*.json"))),
     )
+
+
+def drawn_folders(evaluation: Json) -> dict[str, Path]:
+    """The folder that holds what a probe drew, by whose it is: encoder, random, supervised."""
+    path, files = evaluation.get("path"), evaluation.get("files")
+    if not isinstance(path, Path) or not isinstance(files, Mapping):
+        return {}
+    found = {str(who): _within(path.parent, name) for who, name in files.items()}
+    return {who: folder for who, folder in found.items() if folder is not None and folder.is_dir()}
+
+
+def read_index(folder: Path) -> Json:
+    """What the drawn pictures are, index.json; nothing where it is absent."""
+    return _json(folder / "index.json")
+
+
+def picture_in(folder: Path, name: object) -> Path | None:
+    """The file of that name below the folder, None where there is none."""
+    path = _within(folder, name)
+    return path if path is not None and path.is_file() else None
 
 
 def finite(value: object) -> float | None:
@@ -173,30 +197,32 @@ def _pictures(folder: Path) -> Pictures | None:
         return None
     samples = []
     for sample in index.get("samples") or []:
-        inputs = tuple(p for p in (_inside(folder, name) for name in sample.get("inputs") or []) if p)
+        inputs = tuple(p for p in (picture_in(folder, name) for name in sample.get("inputs") or []) if p)
         if inputs:
             label, prediction = (_text_or_picture(folder, sample.get(k)) for k in ("pseudo_label", "prediction"))
             samples.append(Sample(inputs=inputs, pseudo_label=label, prediction=prediction))
     neighbours = []
     for entry in index.get("neighbours") or []:
-        query = _inside(folder, entry.get("query"))
+        query = picture_in(folder, entry.get("query"))
         pairs = [
-            (_inside(folder, n.get("picture")), float(n.get("similarity", math.nan)))
+            (picture_in(folder, n.get("picture")), float(n.get("similarity", math.nan)))
             for n in entry.get("neighbours", [])
         ]
         if query:
             neighbours.append(Neighbours(query=query, found=tuple((p, s) for p, s in pairs if p)))
-    return Pictures(samples=tuple(samples), kernels=_inside(folder, index.get("kernels")), neighbours=tuple(neighbours))
+    return Pictures(
+        samples=tuple(samples), kernels=picture_in(folder, index.get("kernels")), neighbours=tuple(neighbours)
+    )
 
 
 def _text_or_picture(folder: Path, value: object) -> str | Path:
     text = "" if value is None else str(value)
-    return (_inside(folder, text) if text.endswith(".png") else None) or text
+    return (picture_in(folder, text) if text.endswith(".png") else None) or text
 
 
-def _inside(folder: Path, name: object) -> Path | None:
+def _within(folder: Path, name: object) -> Path | None:
     # A run folder may come from somebody else: a page that is shown around must not carry other files of this machine.
     if not isinstance(name, str) or not name:
         return None
     path = (folder / name).resolve()
-    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+    return path if path.is_relative_to(folder.resolve()) else None

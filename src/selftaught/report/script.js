@@ -34,18 +34,49 @@
   };
   const draw = (plot) => {
     const style = getComputedStyle(root);
+    plot.drawn = true;
     const data = resolve(plot.figure.data, style).map((trace, i) => ({ ...trace, visible: plot.hidden.has(i) ? "legendonly" : true }));
     const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], showTips: false };
-    return Plotly.react(plot.box, data, layoutOf(plot, style), config);
+    Plotly.react(plot.box, data, layoutOf(plot, style), config);
+    if (plot.figure.thumbs && !plot.listens) {
+      plot.listens = true;
+      plot.box.on("plotly_hover", ({ points: [point], event }) => showThumb(plot.figure.thumbs, point, event));
+      plot.box.on("plotly_unhover", () => { thumb.hidden = true; });
+    }
   };
+  // The picture of a point of a map, cut out of one sheet, beside the pointer.
+  const thumb = document.body.appendChild(document.createElement("div"));
+  thumb.id = "thumb";
+  thumb.hidden = true;
+  const showThumb = (sheet, point, event) => {
+    const scale = 96 / sheet.side, step = (sheet.side + sheet.gap) * scale;
+    const [width, height] = [sheet.columns * step - sheet.gap * scale, sheet.rows * step - sheet.gap * scale];
+    const tile = Number(point.customdata);
+    const picture = thumb.firstChild || thumb.appendChild(document.createElement("i"));
+    const words = picture.nextSibling || thumb.appendChild(document.createElement("span"));
+    picture.style.backgroundImage = `url("${sheet.uri}")`;
+    picture.style.backgroundSize = `${width}px ${height}px`;
+    picture.style.backgroundPosition = `${-(tile % sheet.columns) * step}px ${-Math.floor(tile / sheet.columns) * step}px`;
+    words.textContent = plainText(point.text || "");
+    thumb.hidden = false;
+    const [x, y] = [event.clientX ?? 0, event.clientY ?? 0];
+    thumb.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - thumb.offsetWidth - 8))}px`;
+    thumb.style.top = `${Math.max(4, Math.min(y + 14, innerHeight - thumb.offsetHeight - 8))}px`;
+  };
+  const plainText = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
   const legend = (plot) => {
     const entries = plot.figure.legend;
     if (entries.length < 2) return;
     entries.forEach((entry, i) => {
       const button = document.createElement("button");
       const sample = document.createElement("i");
-      sample.style.borderTopColor = `var(${entry.colour})`;
-      sample.style.borderTopStyle = { dash: "dashed", dot: "dotted" }[entry.dash] || "solid";
+      if (entry.symbol) {
+        sample.className = entry.symbol;
+        sample.style.background = `var(${entry.colour})`;
+      } else {
+        sample.style.borderTopColor = `var(${entry.colour})`;
+        sample.style.borderTopStyle = { dash: "dashed", dot: "dotted" }[entry.dash] || "solid";
+      }
       button.type = "button";
       button.title = "Show or hide";
       button.setAttribute("aria-pressed", "true");
@@ -77,15 +108,61 @@
     plots.push(plot);
     legend(plot);
   });
-  // One plot a turn: the page answers while a comparison of many runs is being drawn.
+  // Only what comes into view is drawn, one plot a turn, so that a page of many runs opens at once.
+  const waiting = [];
   const drawNext = () => {
-    const plot = plots.find((p) => !p.drawn);
-    if (!plot) { root.dataset.drawn = "all"; return; }
-    plot.drawn = true;
-    draw(plot);
-    setTimeout(drawNext);
+    const plot = waiting.shift();
+    if (plot && !plot.drawn) draw(plot);
+    if (waiting.length) setTimeout(drawNext);
+    else root.dataset.drawn = plots.every((p) => p.drawn) ? "all" : "seen";
   };
-  drawNext();
+  const seen = new IntersectionObserver((entries) => {
+    const idle = !waiting.length;
+    for (const entry of entries) {
+      const plot = plots.find((p) => p.box === entry.target);
+      if (entry.isIntersecting && !plot.drawn && !waiting.includes(plot)) {
+        seen.unobserve(plot.box);
+        waiting.push(plot);
+      }
+    }
+    if (idle) setTimeout(drawNext);
+  }, { rootMargin: "600px 0px" });
+  plots.forEach((plot) => seen.observe(plot.box));
+  if (!plots.length) root.dataset.drawn = "all";
+
+  // A link into a folded part opens it.
+  const unfold = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const inside = target.matches(".folded") ? target.querySelector("details") : target.closest("details");
+    for (let part = inside; part; part = part.parentElement.closest("details")) part.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
+  // What was redrawn while folded (another theme) had no size then.
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.open && !printing) plots.filter((p) => p.drawn && target.contains(p.box)).forEach((p) => Plotly.Plots.resize(p.box));
+  }, true);
+
+  document.querySelectorAll(".copy button").forEach((button) => {
+    const name = button.textContent;
+    button.addEventListener("click", async () => {
+      const text = button.nextElementSibling.content.textContent;
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch { // An old browser, or one that gives a file no clipboard.
+        const field = document.body.appendChild(document.createElement("textarea"));
+        field.value = text;
+        field.select();
+        document.execCommand("copy");
+        field.remove();
+      }
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = name; }, 1500);
+    });
+  });
 
   document.querySelectorAll("table.sortable").forEach((table) => {
     const heads = [...table.tHead.rows[0].cells];
@@ -112,17 +189,26 @@
   });
 
   addEventListener("beforeprint", () => {
-    printing = { theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")] };
+    printing = {
+      theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")], unseen: plots.filter((p) => !p.drawn),
+    };
     printing.closed.forEach((d) => { d.open = true; });
     root.dataset.print = "";
+    plots.forEach((plot) => { plot.drawn = true; });
     setTheme("light");
+    root.dataset.drawn = "all";
   });
   addEventListener("afterprint", () => {
     if (!printing) return;
-    const { theme, closed } = printing;
+    const { theme, closed, unseen } = printing;
     closed.forEach((d) => { d.open = false; });
     printing = null;
     delete root.dataset.print;
+    unseen.forEach((plot) => { // Drawn for paper while folded: on the screen they get their size when they are seen.
+      Plotly.purge(plot.box);
+      plot.drawn = plot.listens = false;
+      seen.observe(plot.box);
+    });
     setTheme(theme);
   });
 })();

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from selftaught.report.answer import gain, metric_words, number, percent, points, precise, pretext, probe_words
+from selftaught.report.answer import ranked
+from selftaught.report.evaluations import Estimate, behind, estimate, gain, metric_words, protocol_words
 from selftaught.report.read import finite
 from selftaught.report.tables import stage_names, stage_rows
+from selftaught.report.wording import between, gained, measured, metric_of, number, precise, pretext
 
 Row = tuple[str, Sequence[str | tuple[str, str]], bool]
 """First cell, the others as text or (text, style), and whether the row is a quiet reference."""
@@ -16,47 +18,71 @@ Row = tuple[str, Sequence[str | tuple[str, str]], bool]
 
 def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) -> None:
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
-    name = str(evaluation.get("encoder", "encoder"))
+    name, metric = str(evaluation.get("encoder", "encoder")), evaluation.get("metric")
     rows = stage_rows({name: evaluation})
     stages = stage_names(rows.values())
-    chance = percent(finite(evaluation.get("chance")))
-    title = f"{probe_words(evaluation)}, {metric_words(evaluation)} in %, chance {chance}"
+    unit = " in %" if metric_of(metric).percent else ""
+    chance = finite(evaluation.get("chance"))
+    title = f"{protocol_words(evaluation)}, {metric_words(evaluation)}{unit}"
+    title += f", chance {measured(metric, chance)}" if chance is not None else ""
     body: list[Row] = []
     for label, result in rows.items():
-        values = result.get("stages") or {}
-        cells = [_cell(values.get(s), bold=s == result.get("stage")) for s in stages]
-        body.append((label, [*cells, percent(finite(result.get("value")))], label == "random weights"))
-    difference = gain(evaluation)
-    caption = f"best stage against random weights: {points(difference)} points" if difference is not None else ""
-    _print(title, ["", *stages, "best"], body, caption, file)
+        values, best = result.get("stages") or {}, estimate(result, evaluation)
+        cells = [_cell(metric, values.get(s), bold=s == result.get("stage")) for s in stages]
+        ends = [measured(metric, best.value), between(best.interval, metric)] if best else ["–", ""]
+        body.append((label, [*cells, *ends], label == "random weights"))
+    found = gain(evaluation)
+    caption = f"best stage against random weights: {_gap(metric, found)}" if found is not None else ""
+    _print(title, ["", *stages, "best", "95 %"], body, caption, file)
 
 
 def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> None:
-    """Print the table of `compare`, best task first."""
-    rows = sorted(compare.get("rows", []), key=lambda row: finite(row.get("rank")) or float("inf"))
+    """Print the table of `compare`, best task first; what cannot be told from the best is marked ≈."""
+    rows = ranked(compare)
     probed = any(row.get("probe") for row in rows)
-    head = ["", "task"] + (["probe", "stage", "vs random"] if probed else [])
+    head = ["", "task"] + (["probe", "95 %", "stage", "vs random", "vs first"] if probed else [])
     head += ["pretext", "chance", "RankMe", "alignment", "uniformity", "images/s", "steps"]
     body: list[Row] = []
     for row in rows:
         probe, metric = row.get("probe") or {}, str(row.get("metric", ""))
         cells = [str(row.get("task"))]
         if probed:
-            cells += [percent(finite(probe.get("value"))), str(probe.get("stage", "–")), points(gain(probe))]
+            cells += _probe_cells(row, rows[0])
         cells += [pretext(metric, finite(row.get(key))) for key in ("pretext_value", "pretext_chance")]
         cells += [precise(finite(row.get(k))) for k in ("rankme", "alignment", "uniformity")]
         cells += [number(finite(row.get(k))) for k in ("images_per_second", "steps")]
         body.append((str(row.get("rank", "")), cells, False))
     if probed and isinstance(random := compare.get("random"), Mapping) and random.get("value") is not None:
-        cells = ["random weights", percent(finite(random["value"])), str(random.get("stage", "–"))]
+        probe = next(row["probe"] for row in rows if row.get("probe"))
+        best = estimate(random, probe)
+        ends = [measured(probe.get("metric"), best.value), between(best.interval)] if best else ["–", ""]
+        cells = ["random weights", *ends, str(random.get("stage", "–"))]
         body.append(("", [*cells, *[""] * (len(head) - 1 - len(cells))], True))
-    caption = "" if probed else "no labels given: ranked by the label-free figures; --labelled ranks by a probe"
+    caption = "≈ cannot be told from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
+    caption = caption if probed else "no labels given: ranked by the label-free figures; --labelled ranks by a probe"
     _print(f"which pretext task suits {compare.get('data')}", head, body, caption, file)
 
 
-def _cell(value: object, *, bold: bool) -> tuple[str, str]:
-    number_ = finite(value)
-    return ("–" if number_ is None else f"{number_:.1f}", "bold" if bold else "")
+def _probe_cells(row: Mapping[str, Any], first: Mapping[str, Any]) -> list[str]:
+    probe = row.get("probe") or {}
+    metric, value, gap = probe.get("metric"), estimate(probe, probe), behind(row, first)
+    cells = [measured(metric, value.value if value else None), between(value.interval if value else None, metric)]
+    above = gain(probe)
+    cells += [str(probe.get("stage") or "–"), gained(metric, above.value if above else None)]
+    if gap is None:
+        return [*cells, ""]
+    return [*cells, ("≈ " if gap.is_distinct is False else "") + gained(metric, -gap.value)]
+
+
+def _gap(metric: object, found: Estimate) -> str:
+    unit = " points" if metric_of(metric).percent else ""
+    ends = f" ({between(found.interval, metric)})" if found.interval else ""
+    return f"{gained(metric, found.value)}{unit}{ends}"
+
+
+def _cell(metric: object, value: object, *, bold: bool) -> tuple[str, str]:
+    known = finite(value)
+    return (measured(metric, known).removesuffix(" %"), "bold" if bold else "")
 
 
 def _print(

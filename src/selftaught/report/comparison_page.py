@@ -1,0 +1,99 @@
+"""The page of a comparison: which pretext task suits these data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from selftaught.report.agreement import agreement_blocks
+from selftaught.report.answer import answer_comparison, ranked
+from selftaught.report.document import Block, Document, Section
+from selftaught.report.few_labels import few_labels_figure
+from selftaught.report.figures import Figure, label_free_curves, metric_curves, stage_figure
+from selftaught.report.markup import absent, details_html
+from selftaught.report.read import Comparison, Json, Run
+from selftaught.report.run_page import run_section
+from selftaught.report.runs import anchor, line, with_unit
+from selftaught.report.tables import label_free_table, ranking_table, stage_rows, stage_table
+from selftaught.report.worth import stage_title
+
+
+def comparison_document(comparison: Comparison) -> Document:
+    """The ranking first, then the evidence, then each run."""
+    table, rows = comparison.table, ranked(comparison.table)
+    by_folder = {run.folder.name: run for run in comparison.runs}
+    runs = {str(r.get("task")): by_folder[n] for r in rows if (n := str(r.get("run") or r.get("task"))) in by_folder}
+    settings = {k: v for k, v in table.items() if k not in ("rows", "random", "supervised", "label_free_agreement")}
+    parts: list[tuple[str, str, list[Block]]] = [
+        ("ranking", "Ranking", _ranking_blocks(table, rows, runs)),
+        ("stages", "Accuracy by stage", _stage_blocks(table, rows)),
+        ("labels", "How many labels it saves", _labels_blocks(rows)),
+        ("curves", "Pretext metric on held-out data", [metric_curves(runs)]),
+        ("label-free", "Quality without labels", [label_free_table(rows), _health(runs)]),
+        (
+            "agreement",
+            "Can figures without labels be trusted here",
+            agreement_blocks(table.get("label_free_agreement")),
+        ),
+    ]
+    return Document(
+        title=f"Pretext tasks on {table.get('data', comparison.folder.name)}",
+        eyebrow="Which pretext task suits these data",
+        answer=answer_comparison(comparison),
+        line=_settings_line(table),
+        warnings=[f"{name}: {text}" for name, run in runs.items() for text in run.summary.get("warnings") or []],
+        sections=[
+            *(Section(anchor=a, title=title, blocks=blocks) for a, title, blocks in parts),
+            *(run_section(run, name) for name, run in runs.items()),
+            Section(anchor="settings", title="Settings", blocks=[details_html("Settings of the comparison", settings)]),
+        ],
+    )
+
+
+def _settings_line(table: Json) -> str:
+    known = [("data", table.get("data")), ("encoder", table.get("encoder"))]
+    known += [("size", with_unit(table.get("size"), " px")), ("budget", with_unit(table.get("budget"), " a task"))]
+    return line([*known, ("seed", table.get("seed"))])
+
+
+def _ranking_blocks(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) -> list[Block]:
+    links = {name: f"#{anchor(run)}" for name, run in runs.items()}
+    blocks: list[Block] = [ranking_table(rows, _references(table, rows), links)]
+    if not any(row.get("probe") for row in rows):
+        command = f"selftaught compare {table.get('data', 'DATA')} --labelled LABELLED ..."
+        told = "Ranked by the label-free figures, since no labels were given; to rank by a probe:"
+        blocks.append(absent(told, command))
+    return blocks
+
+
+def _stage_blocks(table: Json, rows: Sequence[Json]) -> list[Block]:
+    probes = _probes(rows)
+    first = next(iter(probes.values()), None)
+    if first is None or len(first.get("stages") or {}) < 2:
+        return []
+    references = _references(table, rows)
+    results = {k: v for k, v in (("random weights", references.get("random weights")), *probes.items()) if v}
+    if "supervised" in references:
+        results["supervised"] = references["supervised"]
+    title = stage_title(first)
+    return [[stage_figure(results, first, title=title)], stage_table(results, first, title=title)]
+
+
+def _health(runs: Mapping[str, Run]) -> list[Figure]:
+    return label_free_curves({name: run.heldout for name, run in runs.items()})
+
+
+def _labels_blocks(rows: Sequence[Json]) -> list[Block]:
+    found = {name: probe for name, probe in _probes(rows).items() if probe.get("few_labels")}
+    return [[few_labels_figure(probe, name=name) for name, probe in found.items()]]
+
+
+def _probes(rows: Sequence[Json]) -> dict[str, Json]:
+    return {str(row["task"]): row["probe"] for row in rows if row.get("probe")}
+
+
+def _references(table: Json, rows: Sequence[Json]) -> dict[str, Json]:
+    found = {k: v for k, v in stage_rows(_probes(rows)).items() if k in ("random weights", "supervised")}
+    for name, key in (("random weights", "random"), ("supervised", "supervised")):
+        if isinstance(table.get(key), Mapping) and table[key].get("value") is not None:
+            found[name] = table[key]
+    return found
