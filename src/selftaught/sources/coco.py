@@ -92,7 +92,7 @@ def read_coco(tree: FileTree, files: Mapping[str, str], *, regions: bool = False
     for file in files:
         try:
             found = json.loads(tree.read(file))
-            whole[file] = {name: found[name] for name in ("images", "annotations", "categories")}
+            whole[file] = {name: list(found[name]) for name in ("images", "annotations", "categories")}
         except (OSError, ValueError, KeyError, TypeError) as broken:
             raise ValueError(
                 f"{file} of {tree.where} is no COCO JSON with images, annotations and categories"
