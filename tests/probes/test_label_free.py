@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from selftaught.batch import Sampling
 from selftaught.diagnostics import alignment, alpha_req, feature_std, lidar, rankme, uniformity
-from selftaught.encoders.base import Encoder
+from selftaught.encode import NEEDS, probe_sampling
+from selftaught.encoders.base import Encoder, Kind
 from selftaught.evaluate import evaluate_encoder
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Unlabelled
 from selftaught.probes.label_free import LabelFree
 from selftaught.probes.reader import Reader
 from selftaught.probes.views import view_features
-from selftaught.randomness import generator
+from selftaught.randomness import generator, numpy_generator
 from selftaught.sources import open_source
 from selftaught.sources.synthetic import draw
 from selftaught.store import Samples, open_samples
@@ -120,6 +121,46 @@ def test_settings_and_data_that_say_nothing_are_refused(samples: Samples) -> Non
     nn.init.constant_(broken.bias, float("nan"))
     with pytest.raises(ValueError, match="not finite"):
         LabelFree(LabelFree.Config()).score(reader(broken), Unlabelled(test=samples))
+
+
+class Averages(Encoder):
+    """Means over all places but channels and, of sound, mels: of clips (N, 3, T, H, W) or of log-mel pictures."""
+
+    name, num_features, stages = "averages", 3, ("mean",)
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        return {"mean": x}
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3, 4)) if self.kind == "video" else x.unflatten(2, (4, -1)).mean((1, 3, 4))
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_clips_and_sound_are_described_too(kind: Kind, write_video: Any, tmp_path: Path) -> None:
+    rng = numpy_generator("clips")
+    for number in range(12):
+        colour = rng.integers(0, 256, 3)
+        frames = np.broadcast_to(colour, (24, 32, 32, 3)).astype(np.uint8)
+        tone = np.sin(np.arange(16000) * (0.02 + 0.05 * number)).astype(np.float32) * 0.5
+        write_video(tmp_path / f"{number:02d}.mp4", frames, sound=tone, rate=16000)
+    encoder = Averages(kind)
+    source = open_source(str(tmp_path), split="held_out", needs=NEEDS[kind], download=False, seed=0, held_out=0.95)
+    clips = open_samples(source, side=32, sampling=probe_sampling(encoder, 8), cache_limit_gb=1, workers=1)
+    assert len(clips) > 8
+    views = view_features(reader(encoder), clips, views=3, seed=0)
+    assert views.shape == (len(clips), 3, 3 if kind == "video" else 4)
+    # A view stays nearer to its own clip than clips are to each other.
+    between = views.mean(1).var(0).sum()
+    assert views.var(1).mean(0).sum() < between
+    score = make_probe("label_free", {"views": 2, "draws": 2}, seed=0).score(reader(encoder), Unlabelled(test=clips))
+    assert score.more["samples"] == len(clips)
 
 
 @pytest.fixture(scope="module")
