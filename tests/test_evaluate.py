@@ -98,6 +98,12 @@ def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(t
     assert [row["rank"] for row in result["rows"]] == [1, 2]
     assert {row["task"] for row in result["rows"]} == {"rotation", "simclr"}
     assert json.loads((tmp_path / "labelled" / "compare.json").read_text()) == result
+    best, second = result["rows"]
+    assert (best["behind"], best["distinguishable"]) == (None, None)
+    assert second["behind"]["value"] == pytest.approx(values[0] - values[1], abs=1e-3)
+    low, high = second["behind"]["interval"]
+    assert second["behind"]["paired"]
+    assert second["distinguishable"] is not (low <= 0 <= high)
     agreed = result["label_free_agreement"]
     assert {p["run"]: p["probe"] for p in agreed["points"]} == {r["task"]: r["probe"]["value"] for r in result["rows"]}
     assert {row["figure"] for row in agreed["rows"]} >= {"rankme", "lidar", "alignment", "uniformity"}
@@ -116,6 +122,8 @@ def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
         compare_tasks(config, ["rotation", "frame_order_verification"])
     with pytest.raises(ValueError, match=r"--task.angels"):
         compare_tasks(dataclasses.replace(config, task_settings={"angels": 2}), ["rotation"])
+    with pytest.raises(ValueError, match="--probe label_free measures no use"):
+        compare_tasks(config, ["rotation"], labelled=DATA, probe="label_free")
     assert not (tmp_path / "out").exists()
 
 

@@ -12,9 +12,11 @@ from typing import Any
 from selftaught.catalogue import settings_for, task_info
 from selftaught.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
+from selftaught.probe_catalogue import probe_info
 from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
 from selftaught.sources import open_source
+from selftaught.standing import with_standings
 from selftaught.subject import open_subject
 from selftaught.train import train
 
@@ -40,6 +42,8 @@ def compare_tasks(
         raise ValueError("--tasks must name at least one task, such as rotation,simclr")
     if len(set(tasks)) != len(tasks):
         raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
+    if not probe_info(probe).needs:
+        raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
     out = Path(config.out)
     shared = config.task_settings
     _check(config, tasks, shared)
@@ -134,6 +138,7 @@ def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict
     ranked = sorted(rows, key=lambda row: -(row["probe"]["value"] if row["probe"] else row["rankme"]))
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
+    ranked = with_standings(ranked, Path(config.out))
     first = next((row["probe"] for row in rows if row["probe"]), None)
     return {
         "data": config.data,

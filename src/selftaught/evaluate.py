@@ -212,7 +212,8 @@ def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict
         "gain": _gain(own, random),
         "random": figures(random),
         "supervised": figures(scores["supervised"]) if teacher is not None else None,
-        "outcomes": {name: score.outcomes for name, score in scores.items() if score.outcomes is not None},
+        "outcomes": {name: score.outcomes for name, score in scores.items() if score.outcomes is not None}
+        | {f"{name}_resampled": score.resampled for name, score in scores.items() if score.resampled is not None},
         "files": {name: score.files for name, score in scores.items() if score.files},
     }
 
@@ -255,7 +256,7 @@ def _random(subject: Subject, protocol: Protocol) -> Score:
 def _write(
     subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], files: dict[str, Any], identity: str
 ) -> dict[str, Any]:
-    """The result as it was written: "files" names the folders, beside the JSON, of what a probe drew."""
+    """The result as it was written to "file", a name in evaluations/; "files" are folders of what a probe drew."""
     folder = subject.folder / "evaluations"
     folder.mkdir(parents=True, exist_ok=True)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
@@ -265,6 +266,7 @@ def _write(
         np.savez_compressed(folder / f"{stem}.npz", **outcomes)
     for who, found in files.items():
         write_files(found, folder / stem / who)
+    result = result | {"file": f"{stem}.json"}
     if files:
         result = result | {"files": {who: f"{stem}/{who}" for who in files}}
     write_json(folder / f"{stem}.json", result)

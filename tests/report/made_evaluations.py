@@ -38,7 +38,7 @@ def few_labels() -> list[Json]:
 def labels_saved() -> list[Json]:
     """What `selftaught.labels_saved` makes of such curves; its own tests hold the arithmetic."""
     known: Json = {"bound": None, "bound_labels": None}
-    rows = [
+    rows: list[Json] = [
         {"labels": 95, "value": 41.0, "scratch_labels": 603, "saved": 508, "factor": 6.35, "range": [540, 671]},
         {"labels": 473, "value": 55.0, "scratch_labels": 1779, "saved": 1306, "factor": 3.76, "range": [1600, None]},
         {"labels": 9469, "value": 78.0, "scratch_labels": None, "saved": None, "factor": None, "range": None},
@@ -106,7 +106,7 @@ def add_detection(folder: Path) -> Path:
     def result(who: str, value: float) -> Json:
         at = folder / "evaluations" / stem / who
         drawn = [{"file": picture(at / f"boxes{i}.png", i, (320, 200)), "key": f"000{i}.jpg"} for i in range(3)]
-        more = {
+        more: Json = {
             "rule": "voc",
             "per_class": {"dog": value + 5, "cat": value - 5, "cow": None},
             "boxes": {"dog": 9, "cat": 7},

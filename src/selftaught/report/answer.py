@@ -88,7 +88,9 @@ def answer_comparison(comparison: Comparison) -> Answer:
             "No labels were given, so the tasks are ranked by label-free figures, "
             "which need not agree with a probe; --labelled ranks them by one."
         )
-        return Answer(headline=f"{name} looks best without labels.", facts=tuple(facts), cautions=(caution,))
+        near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
+        but = f", but {listed(near)} cannot be told from it" if near else ""
+        return Answer(headline=f"{name} looks best without labels{but}.", facts=tuple(facts), cautions=(caution,))
     saving = first_saving([probe])
     return Answer(
         headline=_suits(rows),
