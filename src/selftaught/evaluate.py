@@ -115,7 +115,7 @@ def _open(
     """The data as a probe of these needs is given them."""
     if needs & {"box", "mask"}:
         held_out = subject.config.held_out or HELD_OUT
-        return open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken)
+        return open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken, download=download)
     if skip_broken:
         raise ValueError("--skip-broken is for data with boxes or masks; other pictures are skipped without asking")
     if not needs:

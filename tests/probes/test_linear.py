@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_schedules_are_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["rotnet", "deepcluster", "fair"])
-def test_sgd_comes_near_the_closed_form(schedule: str) -> None:
+def test_sgd_comes_near_the_closed_form(schedule: Literal["rotnet", "deepcluster", "fair"]) -> None:
     data, reader = drawn_data(), drawn_reader()
     config = Linear.Config(solver="sgd", schedule=schedule, epoch_scale=5)
     score = Linear(config).score(reader, data)

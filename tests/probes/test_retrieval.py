@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_the_index_is_chosen_by_the_number_and_an_inverted_file_finds_nearly_all
 
 
 @pytest.mark.parametrize("against", ["test", "train"])
-def test_the_probe_reports_recall_map_and_a_gallery(against: str) -> None:
+def test_the_probe_reports_recall_map_and_a_gallery(against: Literal["test", "train"]) -> None:
     data = drawn_data(test=120)
     probe = Retrieval(Retrieval.Config(against=against, shown=3, neighbours=4, stage="all"))
     score = probe.score(drawn_reader(), data)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +10,18 @@ import torch
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
+from selftaught.config import RunConfig
 from selftaught.intervals import interval_of
+from selftaught.labelled import open_labelled
 from selftaught.probes import squared_hinge
 from selftaught.probes.base import Labelled
+from selftaught.probes.reader import Reader
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.stage_features import read_stages
 from selftaught.probes.svm import Svm
 from selftaught.probes.targets import deal_folds
 from selftaught.randomness import numpy_generator
+from selftaught.run import random_encoder
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 CPU = torch.device("cpu")
@@ -133,6 +139,28 @@ def test_samples_of_several_classes_with_some_left_out() -> None:
     assert [plain[n] for n in data.classes if n != "left"] == pytest.approx(
         [left_out[n] for n in data.classes if n != "left"], abs=0.05
     )
+
+
+@pytest.mark.slow
+def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> None:
+    """The VOC tree beside the checkout: 20 classes, one of which nothing shows."""
+    data_folder = str(shared_data("voc_layout"))
+    config = RunConfig(data=data_folder, out="", size=64, stem="standard")
+    encoder = random_encoder(config)
+    data = open_labelled(config, encoder, data_folder, many=True)
+    probe = Svm(Svm.Config(dims=1000, stage="all"))
+    reader = Reader(encoder=encoder, size=64, device=CPU, precision="32-true")
+    score = probe.score(reader, data)
+    chance = probe.chance(data)
+    assert chance is not None
+    assert list(score.stages) == list(encoder.stages)
+    assert score.interval is not None
+    assert score.interval[1] > score.value > chance
+    by_class = score.more["average_precision"]
+    assert len(by_class) == 20
+    assert by_class["cow"] is None
+    assert max(by_class, key=lambda name: by_class[name] or 0) == "person"
+    assert "top1" not in score.more
 
 
 def test_settings_say_what_is_wrong() -> None:

@@ -42,6 +42,9 @@ class HiddenLayer(nn.Module):
         best_epoch: the one whose weights these are, from 1.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor, hidden: int, num_classes: int, rng: Generator) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
@@ -57,7 +60,8 @@ class HiddenLayer(nn.Module):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """(N, d) -> class index (N,)."""
-        return self(x).argmax(1)
+        found: Tensor = self(x).argmax(1)
+        return found
 
 
 def fit_hidden_layer(
@@ -105,7 +109,7 @@ def fit_hidden_layer(
 
 def _layer(inputs: int, outputs: int, rng: Generator) -> nn.Linear:
     """As PyTorch draws it, from our generator."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=rng)

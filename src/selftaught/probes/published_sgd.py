@@ -85,7 +85,8 @@ class StageClassifier(nn.Module):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """(N, d) -> class index (N,)."""
-        return self(x).argmax(1)
+        found: Tensor = self(x).argmax(1)
+        return found
 
     @property
     def diverged(self) -> bool:
