@@ -53,7 +53,7 @@ class Qualitative(Probe):
         """p of the attention, the sum over channels of |a|^p."""
         steps: int = 100
         """Steps of gradient ascent; 0 leaves the filters as noise."""
-        rate: float = 12.0
+        rate: float = 24.0
         """Length of a step of gradient ascent, for a picture of 224 pixels."""
         blur: float = 0.5
         """Blur every fifth step of gradient ascent, pixels."""
@@ -143,7 +143,7 @@ class Qualitative(Probe):
                 gallery,
                 f"filters-{number}.jpg",
                 ascent,
-                caption=f"Pictures that excite {names} most, by gradient ascent from noise.",
+                caption=f"Pictures that excite {names} most, by gradient ascent from noise; contrast raised where it is faint.",
                 highest=peaks.means[:, channels].amax(0),
             ),
             "patches": draw_patches(

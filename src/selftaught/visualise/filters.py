@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from selftaught.encode import autocast
@@ -23,6 +22,8 @@ TILE = 64
 """Side of a drawn picture, pixels."""
 STARTS = 16
 """Noise pictures of which each channel begins with the one that excites it most; one that is 0 has no gradient."""
+CONTRAST = 0.15
+"""Least standard deviation of a drawn picture, of 1 between black and white."""
 DECAY = 1e-5
 BLUR_EVERY = 5
 
@@ -48,11 +49,13 @@ def ascend(
     rng: Generator,
     precision: str = "auto",
 ) -> Ascent:
-    """For each channel, the picture at which its mean over the stage's map stands out most among the channels.
+    """For each channel, the picture that excites it most, by its mean over the stage's map.
 
     The recipe of DeepCluster (Caron et al., ECCV 2018, figure 4, and the released code; after Yosinski et al. 2015):
-    from grey noise, ascend log softmax_c(mean a) - 1e-5 |x|^2 by steps of fixed length, with a blur every fifth step.
-    Unlike there, pixels stay those a picture can have, so that activations can be compared with those of pictures.
+    from grey noise, ascend mean(a) - 1e-5 |x|^2 by steps of fixed length, with a blur every fifth step. Two things
+    differ. The released code ascends the log softmax of mean(a) over the channels, which is flat once a channel is a
+    few units above the others, so that the decay alone acts. And pixels stay those a picture can have, so that
+    activations can be compared with those of pictures.
 
     Args:
         size: side of the pictures, pixels.
@@ -84,8 +87,8 @@ def ascend(
 def _step(encoder: Encoder, stage: str, wanted: Tensor, x: Tensor, length: float, precision: str) -> Tensor:
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        means = _means(encoder, stage, x, precision)
-        objective = -F.cross_entropy(means, wanted, reduction="sum") - DECAY * x.square().sum()
+        reached = _means(encoder, stage, x, precision).gather(1, wanted[:, None])
+        objective = reached.sum() - DECAY * x.square().sum()
         (gradient,) = torch.autograd.grad(objective, x)
     norm = gradient.square().sum((1, 2, 3), keepdim=True).sqrt()
     return x.detach() + length * gradient / (norm + 1e-8)
@@ -100,12 +103,19 @@ def _means(encoder: Encoder, stage: str, x: Tensor, precision: str) -> Tensor:
 
 def draw_filters(gallery: Gallery, file: str, ascent: Ascent, *, caption: str, highest: Tensor) -> dict[str, Any]:
     """A sheet "filters" of the index; `highest` (K,) is the largest mean activation of any picture of the data."""
-    tiles = fit(ascent.pictures, TILE)
+    tiles = fit(_contrasted(ascent.pictures), TILE)
     return gallery.add(file, tiles, columns=len(tiles), caption=caption) | {
         "start": _rounded(ascent.start),
         "reached": _rounded(ascent.reached),
         "pictures": _rounded(highest),
     }
+
+
+def _contrasted(pictures: Tensor) -> Tensor:
+    """Faint pictures with their differences enlarged to a standard deviation of `CONTRAST`."""
+    mean = pictures.mean((1, 2, 3), keepdim=True)
+    spread = (pictures - mean).square().mean((1, 2, 3), keepdim=True).sqrt()
+    return (mean + (pictures - mean) * (CONTRAST / spread.clamp(min=1e-6)).clamp(min=1)).clamp(0, 1)
 
 
 def _rounded(values: Tensor) -> list[float]:
