@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -18,14 +19,14 @@ COLOURS = torch.tensor([[20, 30, 230], [230, 30, 20]], dtype=torch.uint8)
 class Squares:
     """Pictures of 60 x 80 pixels with one to three squares of 14 to 30; `DenseSamples`."""
 
-    classes = CLASSES
+    classes: tuple[str, ...] = CLASSES
 
     def __init__(self, count: int, seed: int) -> None:
         self.count = count
         self.seed = seed
         self.fingerprint = f"{count}-{seed}"
         self.skipped: list[tuple[str, str]] = []
-        self.keys = [str(i) for i in range(count)]
+        self.keys: Sequence[str] = [str(i) for i in range(count)]
 
     def __len__(self) -> int:
         return self.count

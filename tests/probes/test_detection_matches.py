@@ -176,8 +176,8 @@ def test_a_resampling_equals_the_pictures_themselves(rule: Any) -> None:
     drawn = matched([pictures[row] for row in rows], rule)
     for recalls in ("area", 11, 101):
         np.testing.assert_allclose(
-            matches.average_precision(recalls, rows),  # type: ignore[arg-type]
-            drawn.average_precision(recalls),  # type: ignore[arg-type]
+            matches.average_precision(recalls, rows),
+            drawn.average_precision(recalls),
         )
 
 
@@ -189,8 +189,8 @@ def test_all_found_is_100_and_nothing_found_is_0(rule: Any) -> None:
         (Found(boxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, dtype=np.int64)), t) for _, t in pictures
     ]
     for recalls in ("area", 11, 101):
-        assert matched(perfect, rule).mean(recalls) == pytest.approx(100)  # type: ignore[arg-type]
-        assert matched(nothing, rule).mean(recalls) == 0  # type: ignore[arg-type]
+        assert matched(perfect, rule).mean(recalls) == pytest.approx(100)
+        assert matched(nothing, rule).mean(recalls) == 0
 
 
 def test_boxes_to_ignore_count_neither_for_nor_against() -> None:

@@ -29,6 +29,7 @@ from selftaught.probes.detector_heads import (
 )
 from selftaught.probes.detector_maps import (
     StageMaps,
+    Standardise,
     centre_kernels,
     layers_after,
     read_stages,
@@ -100,9 +101,8 @@ def test_the_first_position_looks_at_the_corner(name: str) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d | nn.MaxPool2d):
             kernel, padding = (
-                value if isinstance(value, int) else value[0] for value in (module.kernel_size, module.padding)
+                value if isinstance(value, int) else int(value[0]) for value in (module.kernel_size, module.padding)
             )
-            assert isinstance(padding, int)
             assert kernel % 2 == 0 or padding == (kernel - 1) / 2
 
 
@@ -120,7 +120,13 @@ def test_centred_kernels_see_the_same_inside() -> None:
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [("resnet18", "layer3"), ("resnet18", "conv1"), ("alexnet", "conv3"), ("googlenet", "inception4"), ("vgg11", "conv4")],
+    [
+        ("resnet18", "layer3"),
+        ("resnet18", "conv1"),
+        ("alexnet", "conv3"),
+        ("googlenet", "inception4"),
+        ("vgg11", "conv4"),
+    ],
 )
 def test_layers_after_a_stage_lead_to_the_last(name: str, stage: str) -> None:
     encoder = build_encoder(name, size=64).eval()
@@ -148,7 +154,7 @@ def test_stages_that_are_read() -> None:
 
 
 def test_encoders_of_clips_are_refused() -> None:
-    with pytest.raises(ValueError, match="--probe detection is for encoders of pictures, but 'r3d_18' takes video"):
+    with pytest.raises(ValueError, match="encoder 'r3d_18' takes video, but this probe needs one that takes pictures"):
         read_stages(build_encoder("r3d_18", size=32))
 
 
@@ -164,16 +170,19 @@ def test_channels_are_standardised_by_what_they_have_on_pictures() -> None:
         lively = raw.std(1) > 0.1 * raw.std(1).mean()
         assert lively.sum() >= 4
         torch.testing.assert_close(values.mean(1), torch.zeros(len(values)), atol=1e-3, rtol=0)
-        torch.testing.assert_close(values[lively].std(1, correction=0), torch.ones(int(lively.sum())), atol=1e-2, rtol=0)
+        torch.testing.assert_close(
+            values[lively].std(1, correction=0), torch.ones(int(lively.sum())), atol=1e-2, rtol=0
+        )
         standardise = maps.standardise[encoder.stages.index(name)]
-        torch.testing.assert_close(standardise.undo(found[0][name]), encoder.forward_stages(batches[0])[name])  # type: ignore[operator]
+        assert isinstance(standardise, Standardise)
+        torch.testing.assert_close(standardise.undo(found[0][name]), encoder.forward_stages(batches[0])[name])
 
 
 def test_norms_of_random_weights_settle_on_the_pictures() -> None:
     encoder = TinyEncoder().eval()
     x = 5 + 3 * torch.randn(16, 3, 32, 32, generator=generator(0))
     settle_norms(encoder, [x])
-    value = encoder.layers[0][:2](x)  # type: ignore[index, operator]
+    value = encoder.layers[0][:2](x)  # type: ignore[index]
     torch.testing.assert_close(value.mean((0, 2, 3)), torch.zeros(8), atol=1e-3, rtol=0)
     torch.testing.assert_close(value.std((0, 2, 3)), torch.ones(8), atol=1e-2, rtol=0)
     assert not any(module.training for module in encoder.modules())
@@ -198,7 +207,9 @@ def test_anchors_equal_torchvisions_but_for_its_rounding() -> None:
     maps = [torch.zeros(2, 1, 8, 12), torch.zeros(2, 1, 4, 6)]
     theirs = AnchorGenerator(tuple(tuple(s) for s in sizes), (SHAPES,) * 2)
     theirs.cell_anchors = [
-        torch.tensor([[-s / math.sqrt(r), -s * math.sqrt(r), s / math.sqrt(r), s * math.sqrt(r)] for r in SHAPES for s in level])
+        torch.tensor(
+            [[-s / math.sqrt(r), -s * math.sqrt(r), s / math.sqrt(r), s * math.sqrt(r)] for r in SHAPES for s in level]
+        )
         / 2
         for level in sizes
     ]
@@ -312,14 +323,15 @@ def test_pictures_and_boxes_are_resized_and_mirrored_together() -> None:
     batch = read_batch(samples, [0, 1, 2], canvas, [False, True, True])
     assert batch.sizes == [(120, 160)] * 3
     assert batch.images.shape == (3, 3, 128, 160)
-    assert batch.scales[0] == (2, 2)
+    assert batch.scales[0] == (2.0, 2.0)
     assert bool((batch.images[:, :, 120:] == 0).all())
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     for image, target in zip(batch.images, batch.targets, strict=True):
-        for box, label in zip(target["boxes"].long().tolist(), target["labels"].tolist(), strict=True):
+        rows: list[list[int]] = target["boxes"].long().tolist()
+        for (left, top, right, bottom), label in zip(rows, target["labels"], strict=True):
             colour = (COLOURS[label - 1] / 255 - mean) / deviation
-            inside = image[:, box[1] + 3 : box[3] - 3, box[0] + 3 : box[2] - 3]
-            around = image[:, box[1] - 4 : box[1] - 2, box[0] : box[2]]
+            inside = image[:, top + 3 : bottom - 3, left + 3 : right - 3]
+            around = image[:, top - 4 : top - 2, left:right]
             torch.testing.assert_close(inside, colour[:, None, None].expand_as(inside))
             assert around.numel() == 0 or bool((around - colour[:, None, None]).abs().amax(0).min() > 0.3)
 
@@ -375,6 +387,7 @@ def test_canvas_has_whole_positions() -> None:
     resnet, vit = (build_encoder(name, size=64).eval() for name in ("resnet18", "timm:vit_tiny_patch16_224"))
     for encoder in (resnet, vit):
         assert canvas_for(encoder, read_stages(encoder), 64).multiple == 32
-    with pytest.raises(ValueError, match="encoder 'alexnet' needs pictures of at least 31 pixels, got --probe.size 20"):
-        alexnet = build_encoder("alexnet", size=64).eval()
-        canvas_for(alexnet, read_stages(alexnet), 20)
+    alexnet = build_encoder("alexnet", size=64).eval()
+    reading = read_stages(alexnet)
+    with pytest.raises(ValueError, match=r"encoder 'alexnet' needs pictures of at least 31 pixels, got --probe.size"):
+        canvas_for(alexnet, reading, 20)

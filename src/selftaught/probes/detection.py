@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from selftaught.dense import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import bootstrap_of
-from selftaught.probes.detection_matches import Found, Matches, Truth
 from selftaught.probes.base import Probe, Score
+from selftaught.probes.detection_matches import Found, Matches, Truth
 from selftaught.probes.detector import Detector, build_detector
 from selftaught.probes.detector_batches import (
     Canvas,
@@ -44,13 +44,14 @@ class Detection(Probe):
     """How well a detector that starts from the encoder finds objects: Faster R-CNN (Ren et al., NeurIPS 2015).
 
     A feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or one stage whose
-    candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`). The
-    schedule is that of MoCo (He et al., CVPR 2020, appendix): SGD, learning rate 0.02 for 16 pictures, a tenth of it
-    after 3/4 of the steps and again after 11/12; batch normalisation keeps its statistics. The defaults suit two cores;
-    published figures take --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256
-    --probe.hidden 1024 --probe.rois 512 --probe.proposals 1000. The figure is the mean over classes of the average
-    precision: at overlap 0.5 by the rule of PASCAL VOC (2010 on), or over overlaps 0.5 to 0.95 by that of COCO; the
-    other one and VOC 2007's stand beside it.
+    candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`).
+    Every channel that is read is standardised by training pictures. The schedule is that of MoCo (He et al., CVPR 2020,
+    appendix): SGD, learning rate 0.02 for 16 pictures, a tenth of it after 3/4 of the steps and again after 11/12;
+    batch normalisation keeps its statistics. The defaults suit two cores; published figures take --probe.frozen false
+    --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256 --probe.hidden 1024 --probe.rois 512
+    --probe.proposals 1000. Boxes to be ignored are neither learned from nor judged. The figure is the mean over classes
+    of the average precision: at overlap 0.5 by the rule of PASCAL VOC (2010 on), or over overlaps 0.5 to 0.95 by that
+    of COCO; the other one and VOC 2007's stand beside it.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"box"})
@@ -62,7 +63,7 @@ class Detection(Probe):
         """What the detector reads: a pyramid of stages, or one stage."""
         stage: str | None = None
         """Stage that c4 reads; none takes the last one of a stride up to 16 pixels."""
-        frozen: bool = False
+        frozen: bool = True
         """The encoder keeps its weights and only the detector around it learns."""
         size: int = 128
         """Short side of the pictures, pixels."""
@@ -103,7 +104,13 @@ class Detection(Probe):
         return None
 
     def score(self, reader: Reader, data: Dense) -> Score:
-        """Mean average precision in percent, with that of every class and pictures of what was found."""
+        """Mean average precision in percent.
+
+        `more`: "rule" of the figure; "per_class" (by that rule in percent, None for a class without test boxes);
+        "boxes" of each class in the test; "voc" ("ap50", and "ap50_2007" from 11 recalls); "coco" ("ap", "ap50",
+        "ap75"); "loss" of the last tenth of the steps; "pictures", whose files show true boxes in green and found ones
+        in orange.
+        """
         _check(data)
         encoder = copy.deepcopy(reader.encoder).to(reader.device).eval().to(memory_format=torch.channels_last)
         centre_kernels(encoder)

@@ -21,8 +21,8 @@ Recalls = Literal["area", 11, 101]
 THRESHOLDS = {"voc": np.array([0.5]), "coco": np.linspace(0.5, 0.95, 10)}
 """Overlaps from which a box counts as found."""
 AT = {11: np.arange(11) / 10, 101: np.linspace(0, 1, 101)}
-"""Recalls. Tenths are the nearest numbers to them, so that a recall of 3/5 is one of 0.6; hundredths are rounded as in the
-COCO evaluation."""
+"""Recalls. Tenths are the nearest numbers to them, so that a recall of 3/5 is one of 0.6; hundredths are rounded as in
+the COCO evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,8 @@ class Matches:
 
     def positives(self) -> NDArray[np.int64]:
         """(K,) boxes that count."""
-        return np.sum(self._positives, axis=0, dtype=np.int64)
+        total: NDArray[np.int64] = np.sum(self._positives, axis=0, dtype=np.int64)
+        return total
 
     def average_precision(self, recalls: Recalls, rows: NDArray[np.int64] | None = None) -> Floats:
         """Average precision in percent (K, thresholds); nan for a class without boxes.

@@ -1,4 +1,4 @@
-"""Faster R-CNN on the stages of an encoder, from torchvision's parts (Ren et al., NeurIPS 2015; Lin et al., CVPR 2017)."""
+"""Faster R-CNN (Ren et al., NeurIPS 2015) on the stages of an encoder, from torchvision's parts."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""Pictures with boxes as batches for a detector: one short side, padded to a common canvas, read ahead in threads."""
+"""Pictures with boxes as batches for a detector: one short side, padded to a common canvas."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +17,11 @@ from selftaught.ops.colour import normalise
 from selftaught.probes.detection_matches import Truth
 from selftaught.probes.detector_heads import Target
 from selftaught.probes.detector_maps import Reading
+from selftaught.probes.read_ahead import read_ahead
 from selftaught.randomness import numpy_generator
 
 LONGEST = 1333 / 800
 """Of a picture's long side to the short side asked for; longer pictures are made smaller (Lin et al., CVPR 2017)."""
-THREADS = 2
-AHEAD = 3
-"""Batches that wait to be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +88,7 @@ class PictureBatch:
 def training_batches(
     samples: DenseSamples, canvas: Canvas, *, steps: int, batch_size: int, seed: int
 ) -> Iterator[PictureBatch]:
-    """`steps` batches of pictures in a new order each time all were seen, half of them mirrored; a function of `seed`."""
+    """`steps` batches of pictures in a new order each time all were seen, half of them mirrored, by `seed`."""
     count = len(samples)
     size = min(batch_size, count)
     per_epoch = count // size
@@ -103,7 +99,7 @@ def training_batches(
         mirrored = numpy_generator(seed, "mirror", step).random(size) < 0.5
         return read_batch(samples, rows.tolist(), canvas, mirrored.tolist())
 
-    return _ahead(make, steps)
+    return read_ahead(make, steps)
 
 
 def batches_of(
@@ -112,23 +108,7 @@ def batches_of(
     """The pictures, or those rows of them, in order and as they are."""
     rows = range(len(samples)) if rows is None else rows
     parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    return _ahead(lambda i: read_batch(samples, parts[i], canvas, [False] * len(parts[i])), len(parts))
-
-
-def _ahead(make: Callable[[int], PictureBatch], count: int) -> Iterator[PictureBatch]:
-    """make(0), make(1), ... in order, a few ahead."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque[Future[PictureBatch]] = deque()
-        try:
-            for i in range(count):
-                waiting.append(pool.submit(make, i))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return read_ahead(lambda i: read_batch(samples, parts[i], canvas, [False] * len(parts[i])), len(parts))
 
 
 def read_batch(samples: DenseSamples, rows: Sequence[int], canvas: Canvas, mirrored: Sequence[bool]) -> PictureBatch:

@@ -109,7 +109,9 @@ def covered(boxes: Tensor, regions: Tensor) -> Tensor:
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     """torchvision's, in which what lies in a region to be ignored is no background."""
 
-    def assign_targets_to_anchors(self, anchors: list[Tensor], targets: list[Target]) -> tuple[list[Tensor], list[Tensor]]:
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[Target]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Labels and matched boxes of the anchors of each picture."""
         labels, boxes = super().assign_targets_to_anchors(anchors, targets)
         for each, candidates, target in zip(labels, anchors, targets, strict=True):
@@ -159,12 +161,15 @@ class InPrecision(nn.Module):
         device = x.device if isinstance(x, Tensor) else x[0].device
         with autocast(device, self.precision):
             found = self.head(x)
-        return found.float() if isinstance(found, Tensor) else tuple([value.float() for value in part] for part in found)
+        return (
+            found.float() if isinstance(found, Tensor) else tuple([value.float() for value in part] for part in found)
+        )
 
 
 def make_proposals(
     head: nn.Module, anchors: Anchors, rng: Generator, proposals: int, precision: str
 ) -> RegionProposalNetwork:
+    """With the thresholds and numbers of the published detectors; `proposals` are kept of a picture in the test."""
     network = ProposalNetwork(
         anchors,
         InPrecision(head, precision),
@@ -183,6 +188,7 @@ def make_proposals(
 def make_heads(
     pooler: MultiScaleRoIAlign, head: nn.Module, predictor: nn.Module, rng: Generator, rois: int, precision: str
 ) -> RoIHeads:
+    """The same for boxes; `rois` candidates of a picture are learned from."""
     heads = BoxHeads(
         pooler,
         InPrecision(head, precision),
@@ -192,7 +198,7 @@ def make_heads(
         batch_size_per_image=rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        # Published detectors cut at 0.05; what is less sure never lowers an average precision, and weak features need it.
+        # Published detectors cut at 0.05; what is less sure never lowers an average precision, and weak ones need it.
         score_thresh=0.01,
         nms_thresh=0.5,
         detections_per_img=100,
@@ -202,7 +208,7 @@ def make_heads(
 
 
 def make_pooler(strides: Sequence[float], side: int) -> MultiScaleRoIAlign:
-    """Candidates of up to 28 strides' side from the finest map, of twice that from the next (FPN's equation 1)."""
+    """Candidates below 28 strides' side are read from the finest map, below twice that from the next (FPN, equation 1)."""
     pooler = MultiScaleRoIAlign([str(i) for i in range(len(strides))], output_size=side, sampling_ratio=2)
     # torchvision would guess both from the first batch, as powers of 2.
     pooler.scales = [1 / stride for stride in strides]

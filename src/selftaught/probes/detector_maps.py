@@ -54,7 +54,7 @@ class Reading:
 def read_stages(encoder: Encoder) -> Reading:
     """Strides and channels of an encoder of pictures, in evaluation mode, found by two blank pictures."""
     if encoder.kind != "image":
-        raise ValueError(f"--probe detection is for encoders of pictures, but '{encoder.name}' takes {encoder.kind}")
+        raise ValueError(f"encoder '{encoder.name}' takes {encoder.kind}, but this probe needs one that takes pictures")
     layout = encoder.layout if isinstance(encoder, StagedEncoder | SplitEncoder) else None
     patch, least = (layout.patch, layout.least_side) if layout else (1, 1)
     small = -(-max(SIDE, least) // patch) * patch
@@ -74,7 +74,7 @@ def read_stages(encoder: Encoder) -> Reading:
 def _of_one_side(encoder: Encoder, patch: int) -> Reading:
     """Of transformers that are built for one side alone."""
     if not isinstance(encoder, StagedEncoder):
-        raise ValueError(f"--probe detection cannot read encoder '{encoder.name}'; it takes no blank picture")
+        raise ValueError(f"encoder '{encoder.name}' takes no blank picture, by which this probe finds its strides")
     side = encoder.size
     stages = [
         Stage(name=name, channels=channels, stride=side / found)
@@ -101,7 +101,7 @@ def centre_kernels(encoder: Encoder) -> None:
         if isinstance(part, StagedEncoder) and not part.layout.timm_pool:
             for module in part.modules():
                 if isinstance(module, nn.Conv2d) and not isinstance(module.padding, str):
-                    module.padding = tuple(map(_centred, module.kernel_size, module.padding))  # type: ignore[assignment]
+                    module.padding = tuple(map(_centred, module.kernel_size, module.padding))
                 elif isinstance(module, nn.MaxPool2d) and isinstance(module.kernel_size, int):
                     centred = _centred(module.kernel_size, module.padding)
                     module.ceil_mode = module.ceil_mode and centred == module.padding
@@ -197,7 +197,7 @@ def _as_map(features: Tensor, height: int, width: int, stride: float) -> Tensor:
         return features
     rows, columns = round(height / stride), round(width / stride)
     patches = features[:, features.shape[1] - rows * columns :].transpose(1, 2)
-    return patches.unflatten(2, (rows, columns))
+    return patches.reshape(*patches.shape[:2], rows, columns)
 
 
 def freeze_norms(network: nn.Module) -> None:

@@ -19,7 +19,7 @@ C4_STRIDE = 16
 
 
 def pyramid_stages(reading: Reading, size: int) -> tuple[Stage, ...]:
-    """The last stage of every stride, at most the four coarsest; none finer than stride 4 is to 800 pixels, or than 2."""
+    """The last stage of every stride, at most the four coarsest; none finer than 2, or than 4 is to 800 pixels."""
     by_stride = {stage.stride: stage for stage in reading.stages}
     strides = sorted(by_stride)
     usable = [s for s in strides if s >= max(2.0, 4 * size / PUBLISHED_SIDE)] or strides[-1:]
