@@ -27,6 +27,7 @@ FORBIDDEN = {
     "ops": ("sources", "store", "tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report"),
     "sources": ("tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report", "ops"),
     "probes": ("tasks", "train", "cli", "verbs", "report", "sources"),
+    "visualise": ("tasks", "probes", "train", "cli", "verbs", "report", "sources"),
     "config": ("sources", "store", "tasks", "encoders", "probes", "train", "run", "cli", "verbs", "report"),
 }
 
