@@ -105,18 +105,25 @@ def identity_of(data: Dense) -> str:
 
 
 def open_dense(
-    data: str, *, needs: frozenset[str], seed: int = 0, held_out: float = 0.1, skip_broken: bool = False
+    data: str,
+    *,
+    needs: frozenset[str],
+    seed: int = 0,
+    held_out: float = 0.1,
+    skip_broken: bool = False,
+    download: bool = False,
 ) -> Dense:
     """Both parts of a VOC tree, a COCO data set or a folder of pictures and masks, each perhaps in a zip.
 
     Args:
-        data: folder or zip.
+        data: folder or zip; voc2007 and voc2012 are those that torchvision keeps.
         needs: {"box"} or {"mask"}; `classes` are those of boxes, or of pixels with the background where there is one.
         seed: of the share that is the test part where the data have none.
         held_out: that share, in (0, 1).
         skip_broken: leave out and list pictures that cannot be read, that lack a mask, or whose annotations name an
             unknown class or lie outside; each is an error otherwise. All files are read once to find them.
+        download: allow torchvision's data sets to be downloaded.
     """
     from selftaught.sources.annotated import open_annotated
 
-    return open_annotated(data, needs=needs, seed=seed, held_out=held_out, skip_broken=skip_broken)
+    return open_annotated(data, needs=needs, seed=seed, held_out=held_out, skip_broken=skip_broken, download=download)

@@ -54,7 +54,8 @@ def _single(train: Samples, test: Samples, labelled: str, many: bool) -> Labelle
 
 
 def _one_hot(data: Labelled, half: Samples) -> NDArray[np.int8]:
-    return (np.asarray(half.labels)[:, None] == np.arange(len(data.classes))).astype(np.int8)
+    targets: NDArray[np.int8] = (np.asarray(half.labels)[:, None] == np.arange(len(data.classes))).astype(np.int8)
+    return targets
 
 
 def _several(sources: list[Source], train: Samples, test: Samples) -> Labelled:

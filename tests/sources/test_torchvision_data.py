@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from selftaught.decode import decode_image
+from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.torchvision_data import _RECIPES
@@ -83,5 +84,11 @@ def test_voc2007(root: Path, shared_data: Callable[[str], Path]) -> None:
     data = train.read(0)
     assert isinstance(data, bytes)
     assert decode_image(data).ndim == 3
-    with pytest.raises(ValueError, match="labels are needed, but voc2007 holds pictures only"):
+    with pytest.raises(ValueError, match="one class for each sample is needed, but those of voc2007 may be of several"):
         opened("voc2007", needs=frozenset({"image", "label"}))
+    several = opened("voc2007", needs=frozenset({"image", "labels"}))
+    assert several.targets is not None
+    assert several.targets.shape == (len(train), 20)
+    assert {Path(entry.key).stem for entry in several.entries} == {Path(path).stem for path in train._pictures}  # type: ignore[attr-defined]
+    boxes = open_dense("voc2007", needs=frozenset({"box"}))
+    assert (len(boxes.train), len(boxes.test)) == (97, 100)

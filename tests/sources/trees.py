@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ HARD: Object = ("dog", (3, 3, 6, 6), 1)
 OBJECTS: dict[str, Sequence[Object]] = {"000001": [DOG, CAT], "000002": [HARD], "000003": [DOG, HARD], "000004": []}
 
 
-def voc(root: Path, parts: dict[str, str], *, objects: dict[str, Sequence[Object]] | None = None) -> Path:
+def voc(root: Path, parts: dict[str, str], *, objects: Mapping[str, Sequence[Object]] | None = None) -> Path:
     """A year's folder `root`; `parts` are its lists, names with spaces between."""
     for number, (name, found) in enumerate((objects or OBJECTS).items()):
         write(root / "JPEGImages" / f"{name}.png", picture(number))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from selftaught.dense import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
@@ -23,12 +23,14 @@ from selftaught.probes.detector_maps import StageMaps, read_stages, settle_norms
 from selftaught.probes.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
 from selftaught.probes.mask_drawings import draw_masks, palette
 from selftaught.probes.reader import Reader
-from selftaught.probes.segmentation_batches import Windows, augment, join, all_windows, training_batches
+from selftaught.probes.segmentation_batches import Windows, all_windows, augment, join, training_batches
 from selftaught.probes.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
 from selftaught.progress import StepProgress
 from selftaught.randomness import seed_from
 
 MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
+CLIP = 10.0
+"""Longest gradient; reached where training would run away, not in between."""
 SCORES = 8_000_000
 """Numbers that are computed for test pictures at once."""
 DRAWN = 6
@@ -39,11 +41,12 @@ class Segmentation(Probe):
 
     A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training pictures. It is trained
     by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as
-    (1 - step / steps)^0.9, pictures at 0.5 to 2 times their size, cropped and mirrored with their masks; the head
-    learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its statistics. Pictures are
-    read at a short side of `size`, the test in overlapping square windows, and judged at their own size. The defaults
-    suit two cores; published figures take --probe.frozen false --probe.size 513 --probe.steps 30000 --probe.channels
-    256. The figure is the mean over classes of intersection over union; pixels that are not told do not count.
+    (1 - step / steps)^0.9 after a short rise, pictures at 0.5 to 2 times their size, cropped and mirrored with their
+    masks. The head learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its
+    statistics. Pictures are read at a short side of `size`, the test in overlapping square windows, and judged at their
+    own size. The defaults suit two cores; published figures take --probe.frozen false --probe.size 513 --probe.steps
+    30000 --probe.channels 256. The figure is the mean over classes of intersection over union; pixels that are not told
+    do not count.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"mask"})
@@ -139,17 +142,19 @@ class Segmentation(Probe):
         optimizer = torch.optim.SGD(
             [group for group in groups if group["params"]], lr=config.lr, momentum=MOMENTUM, weight_decay=DECAY
         )
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
         losses: list[float] = []
         batches = training_batches(train, steps=config.steps, batch_size=config.batch_size, size=size, seed=self.seed)
         network.train()
         with StepProgress("training the segmentation head", config.steps) as progress:
             for step, batch in enumerate(batches):
                 for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * (1 - step / config.steps) ** POWER
+                    group["lr"] = group["peak"] * learning_rate(step, config.steps)
                 images, masks = augment(batch, size=size, seed=self.seed, step=step, device=device)
                 loss = pixel_loss(network(images), masks)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                nn.utils.clip_grad_norm_(weights, CLIP)
                 optimizer.step()
                 losses.append(float(loss.detach()))
                 if not math.isfinite(losses[-1]):
@@ -205,6 +210,12 @@ class Segmentation(Probe):
             },
             files=files,
         )
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak: rising in the first twentieth of the steps, falling as (1 - step / steps)^0.9."""
+    falling: float = (1 - step / steps) ** POWER
+    return min(1.0, (step + 1) / (steps // 20 + 1)) * falling
 
 
 def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:

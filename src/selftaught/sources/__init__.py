@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selftaught.names import unknown_name
-from selftaught.sources.torchvision_names import TORCHVISION_NAMES
+from selftaught.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
 if TYPE_CHECKING:
     from selftaught.sources.base import Source
@@ -55,6 +55,12 @@ def _by_name(
         from selftaught.sources.hub import open_hub
 
         return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if data.lower() in VOC_NAMES and needs & {"label", "labels"}:
+        from selftaught.sources.image_folder import open_image_folder
+        from selftaught.sources.torchvision_data import torchvision_voc
+
+        tree = torchvision_voc(data.lower(), download=download)
+        return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
     if data.lower() in TORCHVISION_NAMES:
         from selftaught.sources.torchvision_data import open_torchvision
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from selftaught.decode import decode_image
 from selftaught.dense import Dense, DenseSample
 from selftaught.sources.base import digest
-from selftaught.sources.file_tree import FileTree, FolderTree, open_tree
+from selftaught.sources.file_tree import FileTree, open_tree
 from selftaught.sources.splits import choose_split, own_part, told
-from selftaught.store_folder import cache_root
+from selftaught.sources.torchvision_names import VOC_NAMES
 
 SLACK = 1.0
 """Pixels that a box may lie outside its picture, and is cut by: annotations round."""
@@ -121,9 +121,11 @@ class AnnotatedSamples:
             raise ValueError(f"{self._annotations.tree.where}: {wrong}; {_ADVICE}") from None
 
 
-def open_annotated(data: str, *, needs: frozenset[str], seed: int, held_out: float, skip_broken: bool) -> Dense:
+def open_annotated(
+    data: str, *, needs: frozenset[str], seed: int, held_out: float, skip_broken: bool, download: bool
+) -> Dense:
     """See `selftaught.dense.open_dense`."""
-    tree = _tree(data)
+    tree = _tree(data, download=download)
     annotations = _find(tree, needs)
     halves: dict[str, AnnotatedSamples] = {}
     for split in ("train", "test"):
@@ -145,15 +147,11 @@ def open_annotated(data: str, *, needs: frozenset[str], seed: int, held_out: flo
     )
 
 
-def _tree(data: str) -> FileTree:
-    if data.lower() in ("voc2007", "voc2012"):
-        folder = cache_root() / "torchvision" / "VOCdevkit" / data.upper()
-        if not folder.is_dir():
-            raise ValueError(
-                f"data set {data} is not in {folder}; fetch it with 'selftaught evaluate RUN {data} --probe svm "
-                "--download', or give the path of a VOC tree"
-            )
-        return FolderTree(folder)
+def _tree(data: str, *, download: bool) -> FileTree:
+    if data.lower() in VOC_NAMES:
+        from selftaught.sources.torchvision_data import torchvision_voc
+
+        return torchvision_voc(data.lower(), download=download)
     return open_tree(data)
 
 
@@ -164,7 +162,7 @@ def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
     from selftaught.sources.voc import open_voc
 
     for opened in (open_voc, open_coco, open_mask_folder):
-        found: Annotations | None = opened(tree, masks="mask" in needs)  # type: ignore[operator]
+        found: Annotations | None = opened(tree, masks="mask" in needs)
         if found is not None:
             return found
     kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")

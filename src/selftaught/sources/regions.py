@@ -45,7 +45,8 @@ def polygon_pixels(polygon: NDArray[np.float32], height: int, width: int) -> NDA
     # From the first centre right of a crossing on, inside and outside change places.
     turns = np.zeros((height, width + 1), np.int64)
     np.add.at(turns, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)), 1)
-    return turns.cumsum(1)[:, :width] % 2 == 1
+    pixels: NDArray[np.bool_] = turns.cumsum(1)[:, :width] % 2 == 1
+    return pixels
 
 
 def runs_of(text: str | bytes) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry, Source, digest
+from selftaught.sources.file_tree import FileTree, FolderTree
 from selftaught.sources.splits import choose_split, own_part
 from selftaught.store_folder import cache_root
 
@@ -127,6 +128,14 @@ def open_torchvision(
     names = [part for part in recipe.parts if part]
     source.part = own_part(names, {part: part for part in names}, split)
     return source
+
+
+def torchvision_voc(name: str, *, download: bool) -> FileTree:
+    """The files of voc2007 or voc2012 as torchvision keeps them; all parts are there, as the lists of all are read."""
+    recipe = _RECIPES[name]
+    for settings in recipe.parts.values():
+        _load(name, recipe, settings=settings, download=download)
+    return FolderTree(cache_root() / "torchvision" / "VOCdevkit" / name.upper())
 
 
 def _choose_parts(recipe: _Recipe, *, split: str, needs: frozenset[str]) -> list[str]:

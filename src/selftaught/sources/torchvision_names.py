@@ -6,3 +6,5 @@ TORCHVISION_NAMES: tuple[str, ...] = (
     "cifar10", "cifar100", "stl10", "svhn", "mnist", "fashionmnist", "kmnist", "imagenette",
     "flowers102", "food101", "oxfordiiitpet", "dtd", "eurosat", "voc2007", "voc2012",
 )  # fmt: skip
+VOC_NAMES = ("voc2007", "voc2012")
+"""Those of them that come with boxes, masks and several classes of a picture."""

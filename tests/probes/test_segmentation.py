@@ -1,0 +1,220 @@
+"""Segmentation: windows and batches, both heads on every kind of encoder, learning, freezing, determinism."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from selftaught.dense import IGNORE, Dense, DenseSample, few_dense, open_dense
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.probes.base import Score
+from selftaught.probes.mask_drawings import palette
+from selftaught.probes.reader import Reader
+from selftaught.probes.segmentation import Segmentation, learning_rate, pixel_loss
+from selftaught.probes.segmentation_batches import augment, join, shrink, shuffled, stack, training_batches, windows_of
+from selftaught.randomness import numpy_generator
+
+CPU = torch.device("cpu")
+
+
+class Drawn:
+    """Pictures of red and of green rectangles on textured ground: 0 ground, 1 red, 2 green; the upper line not told."""
+
+    classes: tuple[str, ...] = ("ground", "red", "green")
+    skipped: list[tuple[str, str]] = []  # noqa: RUF012
+
+    def __init__(self, count: int, seed: int, *, height: int = 36, width: int = 48) -> None:
+        self.keys: Sequence[str] = [f"{seed}/{i}" for i in range(count)]
+        self.fingerprint = f"{seed} {count}"
+        self.seed, self.height, self.width = seed, height, width
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def read(self, i: int) -> DenseSample:
+        rng = numpy_generator("drawn", self.seed, i)
+        image = rng.integers(60, 120, (3, self.height, self.width), dtype=np.uint8)
+        mask = np.zeros((self.height, self.width), np.int64)
+        for number in (1, 2):
+            top, left = rng.integers(0, self.height - 14), rng.integers(0, self.width - 14)
+            part = (slice(top, top + 14), slice(left, left + 14))
+            mask[part] = number
+            image[number - 1][part] = 230
+        mask[0] = IGNORE
+        empty = torch.zeros(0)
+        return DenseSample(
+            image=torch.from_numpy(image),
+            boxes=empty.reshape(0, 4),
+            labels=empty.long(),
+            ignore=empty.bool(),
+            mask=torch.from_numpy(mask),
+        )
+
+
+def data(train: int = 8, test: int = 4) -> Dense:
+    return Dense(train=Drawn(train, 0), test=Drawn(test, 1), classes=Drawn.classes, test_is="drawn")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    return build_encoder("resnet18", size=32, stem="standard")
+
+
+def scored(encoder: Encoder, on: Dense | None = None, **settings: Any) -> Score:
+    config = Segmentation.Config(**{"size": 32, "steps": 3, "batch_size": 2, "channels": 16, **settings})
+    reader = Reader(encoder=encoder, size=32, device=CPU, precision="32-true", is_random=True)
+    return Segmentation(config, seed=0).score(reader, on or data())
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 40), (40, 30), (32, 32), (90, 31), (33, 200)])
+def test_windows_cover_the_picture_and_join_to_it(height: int, width: int) -> None:
+    sample = Drawn(1, 0, height=height, width=width).read(0)
+    windows = windows_of(sample, 32)
+    assert windows.images.shape[1:] == (3, 32, 32)
+    assert min(windows.shape) == 32
+    assert windows.starts[0] == 0
+    assert windows.starts[-1] + 32 == max(windows.shape)
+    assert all(b - a <= 32 for a, b in zip(windows.starts, windows.starts[1:], strict=False))
+    joined = join(windows, torch.stack([torch.full((2, 32, 32), 3.0)] * len(windows.starts)))
+    assert joined.shape == (2, height, width)
+    assert torch.allclose(joined, torch.tensor(3.0))
+    # A ramp along the long side that every window sees its own part of comes back as one ramp.
+    ramp = torch.arange(max(windows.shape)).float()
+    parts = torch.stack([ramp[start : start + 32].expand(1, 32, 32) for start in windows.starts])
+    parts = parts.transpose(2, 3) if height > width else parts
+    found = join(windows, parts)[0]
+    found = found[:, 0] if height > width else found[0]
+    assert (found.diff() > 0).all() or max(height, width) > max(windows.shape)
+    assert abs(float(found[-1]) - max(windows.shape) + 1) < 1
+
+
+def test_batches_are_a_function_of_seed_and_step_and_take_every_picture_once_an_epoch() -> None:
+    samples = Drawn(6, 0)
+    batches = list(training_batches(samples, steps=3, batch_size=4, size=32, seed=5))
+    order = [*shuffled(6, 5, 0), *shuffled(6, 5, 1)]
+    for step, batch in enumerate(batches):
+        for place in range(4):
+            assert torch.equal(batch.images[place], samples.read(int(order[4 * step + place])).image)
+    first, second = (augment(batches[0], size=32, seed=5, step=0, device=CPU) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[1], augment(batches[0], size=32, seed=5, step=1, device=CPU)[1])
+
+
+def test_large_pictures_are_made_smaller_with_their_masks() -> None:
+    sample = Drawn(1, 0, height=80, width=120).read(0)
+    image, mask = shrink(sample, 40)
+    assert image.shape == (3, 40, 60)
+    assert mask.shape == (40, 60)
+    assert sample.mask is not None
+    assert torch.equal(mask, sample.mask[1::2, 1::2]) or torch.equal(mask, sample.mask[::2, ::2])
+    batch = stack([(image, mask), shrink(Drawn(1, 0).read(0), 64)])
+    assert batch.images.shape == (2, 3, 40, 60)
+    assert batch.sizes.tolist() == [[40, 60], [36, 48]]
+    assert (batch.masks[1, 36:] == IGNORE).all()
+
+
+def test_the_loss_leaves_out_what_is_not_told() -> None:
+    scores = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    masks = torch.full((2, 4, 4), IGNORE)
+    assert pixel_loss(scores, masks) == 0
+    masks[0, 0, 0], masks[1, 2, 3] = 1, 2
+    logs = scores.log_softmax(1)
+    assert torch.isclose(pixel_loss(scores, masks), -(logs[0, 1, 0, 0] + logs[1, 2, 2, 3]) / 2)
+
+
+def test_the_learning_rate_rises_shortly_and_falls_to_nothing() -> None:
+    rates = [learning_rate(step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 51)
+    assert max(rates) == pytest.approx((1 - 0.05) ** 0.9, abs=1e-3)
+    assert rates[500] == pytest.approx(0.5**0.9)
+    assert rates[-1] < 0.01
+    assert learning_rate(0, 1) == 1
+
+
+@pytest.mark.parametrize("head", ["fcn", "deeplab"])
+@pytest.mark.parametrize(
+    ("name", "stem", "size"),
+    [("alexnet", "standard", 64), ("resnet18", "small", 32), ("timm:vit_tiny_patch16_224", "auto", 224)],
+)
+def test_both_heads_read_any_encoder_of_pictures(head: str, name: str, stem: Any, size: int) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(name, size=size, stem=stem)
+    score = scored(encoder, data(2, 2), head=head, size=64 if size == 64 else 32, steps=1)
+    assert set(score.stage.split("+")) <= set(encoder.stages)
+    assert 0 <= score.value <= 100
+
+
+def test_which_stages_are_read(encoder: Encoder) -> None:
+    assert scored(encoder, head="fcn", steps=1).stage == "layer2+layer3+layer4"
+    assert scored(encoder, head="deeplab", steps=1).stage == "layer1+layer3+layer4"
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_it_learns_and_gives_the_same_again_and_leaves_the_encoder_alone(encoder: Encoder, frozen: bool) -> None:
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    score = scored(encoder, steps=30, batch_size=4, frozen=frozen)
+    assert score.value > score.more["commonest_class"] + 15
+    assert score.value == pytest.approx(np.mean(list(score.more["per_class"].values())), abs=0.01)
+    assert score.interval is not None
+    assert score.interval[0] <= score.value <= score.interval[1]
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    first, again = (scored(encoder, data(3, 1), steps=3, frozen=frozen) for _ in range(2))
+    assert (first.value, first.more["loss"]) == (again.value, again.more["loss"])
+
+
+def test_a_frozen_encoder_gets_no_gradient_and_a_free_one_does(encoder: Encoder) -> None:
+    for frozen in (True, False):
+        probe = Segmentation(Segmentation.Config(size=32, channels=8, frozen=frozen))
+        reader = Reader(encoder=encoder, size=32, device=CPU, precision="32-true")
+        network, size = probe._build(reader, data(2, 1))
+        network.train()
+        images, masks = torch.rand(2, 3, size, size), torch.ones(2, size, size, dtype=torch.long)
+        pixel_loss(network(images), masks).backward()
+        got = [p.grad is not None for p in network.maps.encoder.parameters() if p.ndim == 4]
+        assert any(got) == (not frozen)
+        assert all(p.grad is not None for p in network.head.parameters())
+        kept, asked = network.maps.encoder.state_dict(), encoder.state_dict()
+        assert all(torch.equal(kept[name], asked[name]) for name in asked if "running" in name)
+        assert probe.trains_encoder == (not frozen)
+
+
+def test_pictures_show_the_truth_and_the_prediction(encoder: Encoder) -> None:
+    score = scored(encoder, data(2, 3), steps=1)
+    assert [picture["key"] for picture in score.more["pictures"]] == ["1/0", "1/1", "1/2"]
+    sheet = np.asarray(Image.open(io.BytesIO(score.files["masks1.png"])))
+    assert sheet.shape == (36, 3 * 48 + 8, 3)
+    sample = Drawn(3, 1).read(1)
+    assert sample.mask is not None
+    assert np.array_equal(sheet[:, :48], sample.image.permute(1, 2, 0).numpy())
+    told = sample.mask.numpy() != IGNORE
+    assert np.array_equal(sheet[:, 52:100][told], palette(3)[sample.mask.numpy()[told]])
+    assert (sheet[:, 52:100][~told] == 255).all()
+    assert score.more["colours"] == {"ground": "#000000", "red": "#800000", "green": "#008000"}
+    assert len({tuple(colour) for colour in palette(200).tolist()}) == 200
+
+
+def test_settings_and_encoders_that_cannot_be_are_one_sentence() -> None:
+    with pytest.raises(ValueError, match=r"--probe.batch-size must be at least 2, got 1"):
+        Segmentation.Config(batch_size=1)
+    with pytest.raises(ValueError, match=r"--probe.lr must be above 0"):
+        Segmentation.Config(lr=0)
+    with pytest.raises(ValueError, match=r"for encoders of pictures, but 'audio_convnet' takes audio"):
+        scored(build_encoder("audio_convnet", size=32, stem="auto"))
+
+
+@pytest.mark.slow
+def test_camvid(shared_data: Callable[[str], Path], encoder: Encoder) -> None:
+    camvid = open_dense(str(shared_data("camvid240")), needs=frozenset({"mask"}))
+    score = scored(encoder, few_dense(camvid, 0.5), size=64, steps=100, batch_size=8, channels=32)
+    assert score.value > score.more["commonest_class"] + 10
+    assert set(score.more["per_class"]) == set(camvid.classes)
