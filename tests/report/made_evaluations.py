@@ -122,6 +122,24 @@ def add_detection(folder: Path) -> Path:
     return write(folder, stem, {**value, "files": {who: f"{stem}/{who}" for who in ("encoder", "random")}})
 
 
+def add_segmentation(folder: Path) -> Path:
+    stem = "segmentation-0a1b2c3d"
+
+    def result(who: str, value: float) -> Json:
+        at = folder / "evaluations" / stem / who
+        drawn = [{"file": picture(at / f"masks{i}.png", i, (3 * 120 + 16, 90)), "key": f"000{i}.png"} for i in range(3)]
+        more: Json = {"per_class": {"road": value + 20, "car": value - 20, "sign": None}, "pixel_accuracy": value + 30}
+        more |= {"mean_accuracy": value + 10, "commonest_class": 12.5, "size": 128, "loss": 0.5, "pictures": drawn}
+        more["colours"] = {"road": "#800000", "car": "#008000", "sign": "red;background:url(x)"}
+        found = {"value": value, "stage": "layer2+layer3", "stages": {"layer2+layer3": value}, "more": more}
+        return {**found, "interval": [value - 4, value + 4], "stage_intervals": {}}
+
+    value = {"probe": "segmentation", "metric": "miou", **result("encoder", 35.0), "random": result("random", 30.0)}
+    value |= {"supervised": None, "chance": None, "train_samples": 200, "test_samples": 40, "fraction": 1.0}
+    value |= {"gain": {"value": 5.0, "interval": [-1.0, 11.0]}, "labelled": "data/camvid"}
+    return write(folder, stem, {**value, "files": {who: f"{stem}/{who}" for who in ("encoder", "random")}})
+
+
 def add_label_free(folder: Path) -> Path:
     def result(scale: float) -> Json:
         figures = {
@@ -177,7 +195,7 @@ def add_qualitative(folder: Path, *, points: int = 60, tile: int = 32) -> Path:
 
 def add_all(folder: Path) -> Path:
     """Every protocol there is."""
-    for add in (add_finetune, add_retrieval, add_detection, add_label_free, add_qualitative):
+    for add in (add_finetune, add_retrieval, add_detection, add_segmentation, add_label_free, add_qualitative):
         add(folder)
     return folder
 

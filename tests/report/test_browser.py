@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from selftaught.report import write_report
+from tests.report import made_evaluations as made
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 FLAGS = (
@@ -36,19 +37,29 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     driver.quit()
 
 
-def opened(browser: Browser, page: Path, *, width: int, scheme: str = "light") -> Browser:
-    """Load the page at this width and wait until its script says that all is drawn."""
+def opened(browser: Browser, page: Path, *, width: int, scheme: str = "light", unfold: bool = True) -> Browser:
+    """Load the page at this width and wait until its script says that all in view is drawn; by default, all."""
     phone = width < 600
     size = {"width": width, "height": 844 if phone else 900, "deviceScaleFactor": 1, "mobile": phone}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme_feature]})
     browser.get(page.as_uri())
-    end = time.monotonic() + 60
-    while browser.execute_script("return document.documentElement.dataset.drawn") != "all":
+    wait_for(browser, "return ['seen', 'all'].includes(document.documentElement.dataset.drawn)")
+    if unfold:
+        # A window as tall as the page has every plot in view, once what is folded is open.
+        browser.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        tall = browser.execute_script("return document.documentElement.scrollHeight")
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "height": tall + 100})
+        wait_for(browser, "return document.documentElement.dataset.drawn === 'all'")
+    return browser
+
+
+def wait_for(browser: Browser, condition: str) -> None:
+    end = time.monotonic() + 120
+    while not browser.execute_script(condition):
         assert time.monotonic() < end, browser.get_log("browser")
         time.sleep(0.05)
-    return browser
 
 
 def column(browser: Browser, index: int) -> list[str]:
@@ -60,13 +71,17 @@ def column(browser: Browser, index: int) -> list[str]:
 def test_a_run_page_shows_everything_without_an_error(
     browser: Browser, tmp_path: Path, run_folder: Callable[..., Path], width: int
 ) -> None:
-    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=width)
+    page = opened(browser, write_report(made.add_all(run_folder(tmp_path / "run"))), width=width)
     assert page.get_log("browser") == []
     assert page.execute_script("return [...document.images].filter(i => !i.naturalWidth).length") == 0
-    assert page.execute_script("return document.images.length") == 57
+    own, protocols, looks = 8 + 8 * 6, 2 * (3 * 5 + 3 + 3), 2 * (1 + 1 + 2 * 2)
+    assert page.execute_script("return document.images.length") == own + protocols + looks
     traces = "p => p.querySelectorAll('.main-svg .scatterlayer .trace').length"
     plots = page.execute_script(f"return [...document.querySelectorAll('.plot')].map({traces})")
-    assert plots == [3, 2, 3, 1, 1, 1, 1, 1]
+    assert plots == [3, 2, 3, 3, 2, 3, 1, 1, 1, 1, 1], "stages, labels, two maps, then curves"
+    assert (
+        page.execute_script("return document.querySelectorAll('.plot')[0].querySelectorAll('.errorbar').length") == 15
+    )
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     wide = (
         "return [...document.querySelectorAll('.plot svg')].every(s => s.getBoundingClientRect().right <= innerWidth)"
@@ -85,9 +100,10 @@ def test_a_comparison_sorts_by_any_column(
     page.execute_script("arguments[0].click()", heads[1])
     assert column(page, 1) == ["jigsaw", "random weights", "rotation", "simclr", "supervised"]
     page.execute_script("arguments[0].click()", heads[2])
-    assert column(page, 2) == ["74.8 %", "66.4 %", "61.2 %", "51.8 %", "9.5 %"], "by number, largest first"
+    values = [text.split(" %")[0] for text in column(page, 2)]
+    assert values == ["74.8", "66.4", "61.2", "51.8", "9.5"], "by number, largest first"
     page.execute_script("arguments[0].click()", heads[2])
-    assert column(page, 2) == ["9.5 %", "51.8 %", "61.2 %", "66.4 %", "74.8 %"]
+    assert [text.split(" %")[0] for text in column(page, 2)] == values[::-1]
     page.execute_script("arguments[0].click()", heads[4])
     assert column(page, 4)[-2:] == ["–", "–"], "what is not known stays last"
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
@@ -135,6 +151,86 @@ def test_a_legend_entry_hides_its_line(browser: Browser, tmp_path: Path, run_fol
         page.execute_script("return document.querySelector('.plot').querySelectorAll('.scatterlayer .trace').length")
         == 2
     )
+
+
+def test_a_table_is_copied_in_each_form(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
+    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280)
+    kept = """
+        Object.defineProperty(navigator, "clipboard", {value: {writeText: async (text) => { window.copied = text; }}});
+        return [...document.querySelector('.copy').querySelectorAll('button')].map(b => b.textContent)"""
+    assert page.execute_script(kept) == ["Markdown", "CSV", "LaTeX"]
+    for place, begin in enumerate(("| Protocol ", "Protocol,Metric,Value,Value low,Value high", r"\begin{table}")):
+        page.execute_script("document.querySelectorAll('.copy button')[arguments[0]].click()", place)
+        wait_for(page, "return Boolean(window.copied)")
+        assert page.execute_script("const text = window.copied; window.copied = ''; return text").startswith(begin)
+
+
+def test_a_point_of_the_map_shows_its_picture(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    made.add_qualitative(folder)
+    page = opened(browser, write_report(folder), width=1280)
+    x, y = page.execute_script("""
+        const trace = document.querySelector('.map .plot').querySelectorAll('.scatterlayer .trace')[1];
+        const path = trace.querySelectorAll('path.point')[2];
+        const place = path.getBoundingClientRect();
+        return [place.x + place.width / 2, place.y + place.height / 2]""")
+    for step in (3, 0):
+        page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x + step, "y": y})
+    wait_for(page, "return !document.getElementById('thumb').hidden")
+    seen = """
+        const [thumb, picture] = [document.getElementById('thumb'), document.querySelector('#thumb i')];
+        const style = getComputedStyle(picture);
+        return [thumb.hidden, thumb.textContent, style.backgroundPosition, style.backgroundImage.slice(0, 27)]"""
+    tile = 6  # third of the dogs, which are every third picture; ten tiles of 32 pixels and a gap of 2 in a row
+    place = f"-{tile * 34 * 96 / 32:g}px 0px"
+    assert page.execute_script(seen) == [False, "dog · 6.png", place, 'url("data:image/webp;base64']
+    assert page.get_log("browser") == []
+
+
+def test_a_link_opens_the_run_it_leads_to_and_its_plots_get_their_size(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
+    for name in ("a", "b"):
+        run_folder(tmp_path / "runs" / name)
+    page = opened(browser, write_report(tmp_path / "runs"), width=1280, unfold=False)
+    assert page.execute_script("return document.querySelectorAll('details.run[open]').length") == 0
+    drawn = "return [...document.querySelectorAll('#run-b .plot')].filter(p => p.querySelector('svg')).length"
+    assert page.execute_script(drawn) == 0, "what is folded is not drawn"
+    page.execute_script("document.querySelector('a[href=\"#run-b\"]').click()")
+    wait_for(page, drawn.replace("return", "return 0 <"))
+    wait_for(page, "return document.documentElement.dataset.drawn === 'seen'")
+    assert page.execute_script("return document.querySelectorAll('details.run[open]').length") == 1
+    page.execute_script("document.querySelector('#run-b details.run').open = false")
+    page.execute_script("document.getElementById('theme').click()")
+    page.execute_script("document.querySelector('#run-b details.run').open = true")
+    width = "return document.querySelector('#run-b .plot svg').getBoundingClientRect().width"
+    wait_for(page, width.replace("return", "return 900 <"))
+    assert page.get_log("browser") == []
+
+
+def test_ten_runs_open_at_once_and_are_light(
+    browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path]
+) -> None:
+    folder = comparison_folder(tmp_path / "compared", {f"task_{i}": 60.0 + i for i in range(10)})
+    for run in folder.iterdir():
+        if run.is_dir():
+            made.add_all(run)
+    target = write_report(folder)
+    assert target.stat().st_size < 15_000_000
+    page = opened(browser, target, width=1280, unfold=False)
+    page.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    page.get(target.as_uri())
+    wait_for(page, "return ['seen', 'all'].includes(document.documentElement.dataset.drawn)")
+    busy = {m["name"]: m["value"] for m in page.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]}
+    # Seconds of work, not of the clock: other programs of the machine must not fail this.
+    assert busy["TaskDuration"] < 2.0
+    opened_after = page.execute_script("return performance.getEntriesByType('navigation')[0].domInteractive / 1000")
+    print(
+        f"{target.stat().st_size / 1e6:.1f} MB, {busy['TaskDuration']:.2f} s of work, open after {opened_after:.2f} s"
+    )
+    assert page.get_log("browser") == []
 
 
 def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:

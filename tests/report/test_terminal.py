@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.report.terminal import print_comparison, print_evaluation
+from tests.report.made_evaluations import add_label_free, add_qualitative
 
 Folder = Callable[..., Path]
 
@@ -50,3 +51,17 @@ def test_text_goes_to_stderr_unless_told_otherwise(
     out, error = capsys.readouterr()
     assert out == ""
     assert "no labels given" in error
+
+
+def test_pictures_say_where_they_are_seen(tmp_path: Path) -> None:
+    file = io.StringIO()
+    print_evaluation(json.loads(add_qualitative(tmp_path).read_text()) | {"run": "runs/a", "encoder": "resnet18"}, file)
+    assert file.getvalue() == "pictures of resnet18, no figure; see them with: selftaught report runs/a\n"
+
+
+def test_figures_without_labels_keep_their_unit(tmp_path: Path) -> None:
+    file = io.StringIO()
+    print_evaluation(json.loads(add_label_free(tmp_path).read_text()) | {"encoder": "resnet18"}, file)
+    lines = [line.split() for line in file.getvalue().splitlines() if line.strip()]
+    assert lines[0] == ["label-free", "figures,", "RankMe"]
+    assert ["resnet18", "40.0", "40.0", "38.0", "to", "42.0"] in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,6 +13,13 @@ from selftaught.report.pictures import Album
 from selftaught.report.protocols import more_of
 from selftaught.report.read import Json, drawn_folders, finite, picture_in
 
+WIDE = 2.2
+"""Width by height from which a drawing takes two columns."""
+READ = {
+    "segmentation": "Each picture, then its true mask, then the predicted one; what is not told is white.",
+    "detection": "Green: true boxes. Orange: boxes that were found, with their score.",
+}
+"""How to read what a protocol drew."""
 SHOWN = {"encoder": "", "random": "The same with random weights", "supervised": "The same of the supervised encoder"}
 
 
@@ -25,10 +33,27 @@ def gallery_blocks(evaluation: Json) -> list[Block]:
     if blocks:
         told = "Left: a query. Then its nearest samples by cosine similarity; ✓ is of the same class, ✗ is not."
         blocks.insert(1, note(told))
-    for who, listed in more_of(evaluation, "pictures").items():
-        if who in folders and isinstance(listed, list):
-            blocks.append(_folded(SHOWN[who], _drawings(folders[who], listed)))
-    return blocks
+    drawings: list[Block] = [
+        _folded(SHOWN[who], _drawings(folders[who], listed))
+        for who, listed in more_of(evaluation, "pictures").items()
+        if who in folders and isinstance(listed, list)
+    ]
+    if drawings:
+        told = READ.get(str(evaluation.get("probe")), "")
+        drawings.insert(1, note(told) + _classes((evaluation.get("more") or {}).get("colours")))
+    return [*blocks, *drawings]
+
+
+def _classes(colours: Any) -> str:
+    """Which colour of a mask is which class."""
+    if not isinstance(colours, Mapping):
+        return ""
+    known = [(name, colour) for name, colour in colours.items() if re.fullmatch("#[0-9a-f]{6}", str(colour))]
+    return f'<p class="colours">{"".join(_class(str(name), colour) for name, colour in known)}</p>'
+
+
+def _class(name: str, colour: str) -> str:
+    return f'<span><i style="background:{colour}"></i>{esc(name)}</span>'
 
 
 def _folded(title: str, draw: Drawn) -> Drawn:
@@ -65,7 +90,7 @@ def _row(album: Album, folder: Path, entry: Mapping[str, Any]) -> str:
 
 
 def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
-    """Each entry's picture files in its order, with their names under them where it has several."""
+    """Each entry's picture files in its order; what they show is told by the picture's name, or theirs if several."""
 
     def draw(album: Album) -> str:
         cards = ""
@@ -74,13 +99,15 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
                 continue
             key = PurePath(str(entry.get("key", ""))).name
             files = {str(name): path for name, value in entry.items() if (path := picture_in(folder, value))}
+            uris = {name: uri for name, path in files.items() if (uri := album.sheet(path))}
             shown = "".join(
-                f"<figure>{image(album.sheet(path), f'{name} of {key}')}"
+                f"<figure>{image(uri, f'{name} of {key}')}"
                 f"<figcaption>{esc(key if len(files) == 1 else name.replace('_', ' '))}</figcaption></figure>"
-                for name, path in files.items()
+                for name, uri in uris.items()
             )
-            several = f'<p class="note">{esc(key)}</p>' if len(files) > 1 else ""
-            cards += f'<div class="drawing n{min(len(files), 3)}">{shown}{several}</div>' if shown else ""
+            # Pictures that stand side by side, in one file or in several, need the room of as many.
+            wide = sum(width / height for _, width, height in uris.values()) > WIDE
+            cards += f'<div class="drawing{" wide" if wide else ""}">{shown}</div>' if shown else ""
         return f'<div class="drawings">{cards}</div>' if cards else ""
 
     return draw

@@ -16,7 +16,7 @@ from selftaught.report.read import Collection, Comparison, read_folder
 from selftaught.report.run_page import run_document
 
 Format = Literal["html", "markdown", "csv", "latex"]
-_NAMES = {"html": "report.html", "markdown": "report.md", "latex": "report.tex", "csv": "report-csv"}
+_NAMES = {"html": "report.html", "markdown": "report.md", "csv": "report-csv", "latex": "report.tex"}
 _WRITERS: dict[str, Callable[[Document], str]] = {
     "html": html_page,
     "markdown": markdown_text,

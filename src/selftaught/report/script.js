@@ -59,7 +59,7 @@
     picture.style.backgroundPosition = `${-(tile % sheet.columns) * step}px ${-Math.floor(tile / sheet.columns) * step}px`;
     words.textContent = plainText(point.text || "");
     thumb.hidden = false;
-    const [x, y] = [event.clientX ?? 0, event.clientY ?? 0];
+    const [x, y] = [event?.clientX ?? 0, event?.clientY ?? 0];
     thumb.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - thumb.offsetWidth - 8))}px`;
     thumb.style.top = `${Math.max(4, Math.min(y + 14, innerHeight - thumb.offsetHeight - 8))}px`;
   };

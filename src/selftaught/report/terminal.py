@@ -19,6 +19,10 @@ Row = tuple[str, Sequence[str | tuple[str, str]], bool]
 def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) -> None:
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
     name, metric = str(evaluation.get("encoder", "encoder")), evaluation.get("metric")
+    if finite(evaluation.get("value")) is None and evaluation.get("files"):
+        run = evaluation.get("run")
+        print(f"pictures of {name}, no figure; see them with: selftaught report {run}", file=file or sys.stderr)
+        return
     rows = stage_rows({name: evaluation})
     stages = stage_names(rows.values())
     unit = " in %" if metric_of(metric).percent else ""

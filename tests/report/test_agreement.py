@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from selftaught.report.agreement import agreement_blocks, agreement_figures, agreement_table
+from selftaught.report.page import document_of
+from tests.report import made_evaluations as made
+
+Folder = Callable[..., Path]
+
+
+def test_the_table_says_how_each_figure_ranks_the_runs() -> None:
+    table = agreement_table(made.agreement())
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["RankMe", "higher", "4", "+0.80", "0.660", "+0.67", "Cannot tell"],
+        ["LiDAR", "higher", "4", "−0.40", "0.750", "−0.33", "Cannot tell"],
+    ]
+    assert table.title == "Agreement with the linear probe"
+    assert table.note == "4 runs are too few to tell"
+    assert table.rows[0][-1].tone == "unsure"
+
+
+def test_the_plots_have_a_point_for_each_run() -> None:
+    figures = agreement_figures(made.agreement())
+    assert [figure.title for figure in figures] == ["RankMe, better is higher", "LiDAR, better is higher"]
+    assert figures[1].lines[0].x == [9.0, 8.0, 7.0, 6.0]
+    assert figures[1].lines[0].names == ["run0", "run1", "run2", "run3"]
+
+
+def test_without_agreement_there_is_nothing() -> None:
+    assert agreement_blocks(None) == agreement_blocks({}) == agreement_blocks({"rows": []}) == []
+
+
+def test_a_comparison_and_a_folder_of_runs_show_it(
+    tmp_path: Path, run_folder: Folder, comparison_folder: Folder
+) -> None:
+    folder = comparison_folder(tmp_path / "compared", {"rotation": 60.0, "simclr": 66.0})
+    table = json.loads((folder / "compare.json").read_text())
+    (folder / "compare.json").write_text(json.dumps({**table, "label_free_agreement": made.agreement()}))
+    run_folder(tmp_path / "runs" / "a")
+    (tmp_path / "runs" / "label_free_agreement.json").write_text(json.dumps(made.agreement()))
+    for path in (folder, tmp_path / "runs"):
+        sections = {section.anchor: section for section in document_of(path).sections}
+        assert len(sections["agreement"].blocks) == 2, path
