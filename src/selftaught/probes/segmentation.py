@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from selftaught.dense import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
-from selftaught.intervals import bootstrap_of
+from selftaught.intervals import interval_of, resample
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.detector_batches import calibration_rows
 from selftaught.probes.detector_maps import StageMaps, read_stages, settle_norms
@@ -192,7 +192,8 @@ class Segmentation(Probe):
         by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
         stage = "+".join(network.head.names)
         value = round(mean_iou(counts), 3)
-        interval = bootstrap_of(lambda rows: mean_iou(counts, rows), len(counts))
+        resampled = resample(lambda rows: mean_iou(counts, rows), len(counts))
+        interval = interval_of(resampled)
         colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette(len(data.classes)).tolist()]
         return Score(
             value=value,
@@ -208,6 +209,7 @@ class Segmentation(Probe):
                 **more,
                 "colours": dict(zip(data.classes, colours, strict=True)),
             },
+            resampled=resampled,
             files=files,
         )
 
