@@ -60,7 +60,7 @@ class Segmentation(Probe):
         """The encoder keeps its weights and only the head learns."""
         size: int = 128
         """Short side of the pictures, and side of the crops, pixels."""
-        steps: int = 1000
+        steps: int = 500
         """Training steps."""
         batch_size: int = 16
         """Pictures of a step."""
