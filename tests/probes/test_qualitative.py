@@ -14,6 +14,7 @@ from PIL import Image
 
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
 from selftaught.evaluate import evaluate_encoder
 from selftaught.probes.base import Score, Unlabelled
 from selftaught.probes.qualitative import Qualitative, spread
@@ -74,12 +75,21 @@ def test_the_seed_decides() -> None:
     assert first["index.json"] != other["index.json"]
 
 
-def test_encoders_of_clips_are_refused_and_settings_checked() -> None:
-    encoder = SmallEncoder()
+def test_what_it_cannot_show_and_wrong_settings_are_said() -> None:
+    encoder: Encoder = SmallEncoder()
     encoder.kind = "video"
     with pytest.raises(ValueError, match="shows what encoders for pictures learned, but small takes clips"):
         Qualitative(Qualitative.Config()).score(
             reader_of(encoder, 16), Unlabelled(test=Pictures(random_pictures(9, 16)))
+        )
+    few = Unlabelled(test=Pictures(random_pictures(7, 16)))
+    with pytest.raises(ValueError, match="needs at least 8 pictures, got 7"):
+        Qualitative(Qualitative.Config()).score(reader_of(SmallEncoder(), 16), few)
+    diverged = SmallEncoder()
+    next(diverged.conv2.parameters()).data.fill_(math.nan)
+    with pytest.raises(ValueError, match="features of small at conv2 are not finite"):
+        Qualitative(Qualitative.Config()).score(
+            reader_of(diverged, 16), Unlabelled(test=Pictures(random_pictures(9, 16)))
         )
     with pytest.raises(ValueError, match=r"--probe.channels must be at least 1, got 0"):
         Qualitative.Config(channels=0)

@@ -63,6 +63,11 @@ def test_a_map_needs_pictures_and_umap_its_package(monkeypatch: pytest.MonkeyPat
         data_map(features, method="umap")
 
 
+def test_a_collapsed_encoder_is_one_point() -> None:
+    points = data_map(torch.rand(20, generator=generator("map")).expand(12, 20))
+    assert torch.equal(points, torch.full((12, 2), 0.5))
+
+
 def test_umap_where_it_is_installed() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
     features, labels = blobs()

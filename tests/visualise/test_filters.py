@@ -11,7 +11,9 @@ from selftaught.visualise.filters import Ascent, ascend
 from tests.visualise.made import SmallEncoder, random_pictures
 
 
-def climb(encoder: SmallEncoder, channels: list[int], *, steps: int, stage: str = "conv2", rate: float = 60.0) -> Ascent:
+def climb(
+    encoder: SmallEncoder, channels: list[int], *, steps: int, stage: str = "conv2", rate: float = 60.0
+) -> Ascent:
     return ascend(
         encoder,
         stage,
@@ -62,7 +64,15 @@ def test_a_step_has_the_length_asked_for() -> None:
     """From grey noise no pixel reaches black or white in one short step, so only the blur could change its length."""
     start = climb(SmallEncoder().eval(), [1], steps=0).pictures
     after = ascend(
-        SmallEncoder().eval(), "conv2", [1], size=16, steps=1, rate=7.0, blur=0.0, rng=generator("filters"), precision="32-true"
+        SmallEncoder().eval(),
+        "conv2",
+        [1],
+        size=16,
+        steps=1,
+        rate=7.0,
+        blur=0.0,
+        rng=generator("filters"),
+        precision="32-true",
     ).pictures
     assert math.isclose((normalise(after) - normalise(start)).norm().item(), 7.0 * 16 / 224, rel_tol=1e-3)
 

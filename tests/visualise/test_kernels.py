@@ -8,10 +8,10 @@ from selftaught.visualise.kernels import first_kernels
 
 
 def test_each_kernel_fills_its_own_range() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 3))
-    kernels = first_kernels(network)
+    first = nn.Conv2d(3, 5, 3)
+    kernels = first_kernels(nn.Sequential(first, nn.Conv2d(5, 4, 3)))
     assert kernels is not None
-    for weight, shown in zip(network[0].weight.detach(), kernels, strict=True):
+    for weight, shown in zip(first.weight.detach(), kernels, strict=True):
         expected = (weight - weight.min()) / (weight.max() - weight.min())
         assert torch.allclose(shown, expected, atol=1e-6)
 

@@ -25,7 +25,7 @@ def test_nothing_after_the_stage_is_computed() -> None:
     calls: list[str] = []
     for name in ("layer1", "layer2", "layer3"):
         module = encoder.get_submodule(f"net.{name}")
-        module.register_forward_hook(lambda *_args, name=name: calls.append(name))  # type: ignore[misc]
+        module.register_forward_hook(lambda *_args, name=name: calls.append(name))
     read_stage(encoder, "layer2", torch.zeros(1, 3, 32, 32))
     assert calls == ["layer1", "layer2"]
 

@@ -48,7 +48,10 @@ def test_a_stack_of_convolutions_is_exact_everywhere() -> None:
         fields = receptive_fields(encoder, stage, range(side), size=size)
         for index in range(side):
             assert fields.rows[index] == fields.columns[index] == seen_by(index, layers, size), (stage, index)
-    assert fields.box(1, 3) == (*[seen_by(i, LAYERS, size)[0] for i in (1, 3)], *[seen_by(i, LAYERS, size)[1] for i in (1, 3)])
+    assert fields.box(1, 3) == (
+        *[seen_by(i, LAYERS, size)[0] for i in (1, 3)],
+        *[seen_by(i, LAYERS, size)[1] for i in (1, 3)],
+    )
 
 
 def test_resnet18_has_the_known_field() -> None:

@@ -15,7 +15,7 @@ from selftaught.probes.reader import Reader
 from selftaught.randomness import generator, numpy_generator
 from selftaught.subset import Subset
 from selftaught.visualise.attention import draw_attention
-from selftaught.visualise.data_map import draw_map
+from selftaught.visualise.data_map import LEAST, draw_map
 from selftaught.visualise.filters import ascend, draw_filters
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.kernels import draw_kernels
@@ -30,8 +30,8 @@ class Qualitative(Probe):
     """What the features look like: kernels, attention, filters, patches that excite them, a map of the data.
 
     The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
-    measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights. Channels
-    and pictures are drawn by the seed, not picked. `selftaught.visualise` says what is written.
+    measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights.
+    Channels and pictures are drawn by the seed, not picked. `selftaught.visualise` says what is written.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -63,7 +63,14 @@ class Qualitative(Probe):
         """Neighbours each picture is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
 
         def __post_init__(self) -> None:
-            for name, least in {"pictures": 8, "stages": 1, "channels": 1, "patches": 1, "shown": 1, "steps": 0}.items():
+            for name, least in {
+                "pictures": LEAST,
+                "stages": 1,
+                "channels": 1,
+                "patches": 1,
+                "shown": 1,
+                "steps": 0,
+            }.items():
                 if getattr(self, name) < least:
                     raise ValueError(f"--probe.{name} must be at least {least}, got {getattr(self, name)}")
             for name in ("power", "rate", "neighbours"):
@@ -80,6 +87,10 @@ class Qualitative(Probe):
                 f"probe 'qualitative' shows what encoders for pictures learned, but {encoder.name} takes "
                 f"{KINDS[encoder.kind]}; give a run of a task that trains an encoder for pictures"
             )
+        if len(data.test) < LEAST:
+            raise ValueError(
+                f"probe 'qualitative' needs at least {LEAST} pictures, got {len(data.test)}; give more data"
+            )
         order = numpy_generator(self.seed, "pictures").permutation(len(data.test))
         gallery = Gallery(
             encoder=encoder,
@@ -92,6 +103,8 @@ class Qualitative(Probe):
         shown = np.linspace(0, count - 1, min(config.shown, count)).astype(int).tolist()
         stages = spread(encoder.stages, config.stages)
         peaks = find_peaks(encoder, gallery.views(), stages, precision=reader.precision)
+        if broken := [stage for stage in stages if not peaks[stage].values.isfinite().all()]:
+            raise ValueError(f"features of {encoder.name} at {broken[0]} are not finite; its training diverged")
         index = {
             "format": FORMAT,
             "encoder": encoder.name,
@@ -143,7 +156,7 @@ class Qualitative(Probe):
                 gallery,
                 f"filters-{number}.jpg",
                 ascent,
-                caption=f"Pictures that excite {names} most, by gradient ascent from noise; contrast raised where it is faint.",
+                caption=f"Pictures that excite {names} most, found by gradient ascent; faint ones with more contrast.",
                 highest=peaks.means[:, channels].amax(0),
             ),
             "patches": draw_patches(

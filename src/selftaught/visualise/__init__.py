@@ -9,10 +9,10 @@
 The "value" of qualitative-KEY.json is null: pictures are no figure. The folders hold the same pictures of the data, so
 they can be shown side by side. All of it is below 2 MB.
 
-index.json is {"format": 1, "encoder": name, "size": pixels of the encoder's input, "pictures": how many of the data were
-looked at, "seed": ..., and four parts, each a sheet, a list of sheets or null}. A sheet is one picture file of equal
-square tiles, row by row; tile i begins at pixel ((i // columns) (tile + gap), (i % columns) (tile + gap)) from the top
-left. Every sheet has
+index.json is {"format": 1, "encoder": name, "size": pixels of the encoder's input, "pictures": how many of the data
+were looked at, "seed": ..., and four parts, each a sheet, a list of sheets or null}. A sheet is one picture file of
+equal square tiles, row by row; tile i begins at pixel ((i // columns) (tile + gap), (i % columns) (tile + gap)) from
+the top left. Every sheet has
 
     "file"     name in the folder of index.json; PNG or JPEG
     "caption"  a sentence for under the picture

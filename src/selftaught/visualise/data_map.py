@@ -40,6 +40,8 @@ def data_map(features: Tensor, *, method: Method = "tsne", neighbours: float = 3
     if len(features) < LEAST:
         raise ValueError(f"a map of the data needs at least {LEAST} pictures, got {len(features)}; give more data")
     reduced = _principal(features)
+    if np.ptp(reduced) < 1e-6:  # a collapsed encoder: all pictures are one point
+        return torch.full((len(features), 2), 0.5)
     found = _tsne(reduced, neighbours, seed) if method == "tsne" else _umap(reduced, neighbours, seed)
     points = torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
     low, high = points.amin(0), points.amax(0)
@@ -66,7 +68,8 @@ def _principal(features: Tensor) -> NDArray[np.float32]:
     unit = F.normalize(features.double(), dim=1)
     centred = unit - unit.mean(0)
     left, values, _ = torch.linalg.svd(centred, full_matrices=False)
-    return (left * values)[:, :DIMENSIONS].float().numpy()
+    reduced: NDArray[np.float32] = (left * values)[:, :DIMENSIONS].float().numpy()
+    return reduced
 
 
 def _tsne(rows: NDArray[np.float32], perplexity: float, seed: int) -> NDArray[np.float32]:
@@ -93,16 +96,14 @@ def _umap(rows: NDArray[np.float32], neighbours: float, seed: int) -> NDArray[np
     return found
 
 
-def draw_map(
-    gallery: Gallery, features: Tensor, *, method: Method, neighbours: float, seed: int
-) -> dict[str, Any]:
+def draw_map(gallery: Gallery, features: Tensor, *, method: Method, neighbours: float, seed: int) -> dict[str, Any]:
     """The part "map" of the index, from the features (M, D) of all pictures of the gallery."""
     points = data_map(features, method=method, neighbours=neighbours, seed=seed)
     k = min(NEIGHBOURS, len(features) - 1)
     kept = round(neighbours_kept(features, points, k), 2)
     caption = (
-        f"Map of {len(points)} pictures by {NAMES[method]}: alike features lie together. It keeps {kept:.0f} % of the "
-        f"{k} nearest neighbours of each; how far apart groups are means little."
+        f"{len(points)} pictures by {NAMES[method]}: features that are alike lie together; how far apart groups are "
+        "means little."
     )
     tiles = torch.cat([fit(denormalise(views), TILE).cpu() for views in gallery.views()])
     sheet = gallery.add("thumbnails.jpg", tiles, columns=math.isqrt(len(tiles) - 1) + 1, gap=0, caption=caption)

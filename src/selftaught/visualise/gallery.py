@@ -16,7 +16,7 @@ from selftaught.ops.colour import denormalise
 from selftaught.subset import Subset
 from selftaught.visualise.sheet import encode_picture, lay_out
 
-BATCH = 64
+BATCH = 32
 """Pictures whose maps of all stages are in memory at once."""
 
 

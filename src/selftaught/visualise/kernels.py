@@ -20,8 +20,8 @@ LEAST_TILE = 24
 def first_kernels(encoder: nn.Module) -> Tensor | None:
     """The kernels of the first convolution (K, 3, h, w), each stretched to [0, 1] (Krizhevsky et al. 2012, figure 3).
 
-    Of a 3-D kernel the middle frame; of one that takes no colours the first channel, grey. None where the encoder has no
-    convolution; a transformer's is its patch embedding.
+    Of a 3-D kernel the middle frame; of one that takes no colours the first channel, grey. None where the encoder has
+    no convolution; a transformer's is its patch embedding.
     """
     first = next((m for m in encoder.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
     if first is None:

@@ -94,12 +94,12 @@ def strongest(peaks: Peaks, channel: int, count: int) -> list[Found]:
 
 
 def cut(picture: Tensor, box: Box, side: int) -> Tensor:
-    """The box of a picture (3, S, S) as a tile (3, side, side), white beside it where it is not square."""
+    """The box of a picture (3, S, S) as a tile (3, side, side), grey beside it where it is not square."""
     top, left, bottom, right = box
     patch = picture[:, top:bottom, left:right]
     longest = max(patch.shape[1:])
     down, across = longest - patch.shape[1], longest - patch.shape[2]
-    square = F.pad(patch, (across // 2, across - across // 2, down // 2, down - down // 2), value=1.0)
+    square = F.pad(patch, (across // 2, across - across // 2, down // 2, down - down // 2), value=0.5)
     return fit(square[None], side)[0]
 
 
@@ -114,13 +114,15 @@ def draw_patches(
         for patch in row:
             tiles.append(cut(seen[patch.picture], fields.box(patch.row, patch.column), TILE))
         tiles += [torch.ones(3, TILE, TILE)] * (columns - len(row))
-        entries.append([
-            {
-                "key": gallery.key(patch.picture),
-                "label": gallery.label(patch.picture),
-                "activation": round(patch.activation, 4),
-                "box": list(fields.box(patch.row, patch.column)),
-            }
-            for patch in row
-        ])
+        entries.append(
+            [
+                {
+                    "key": gallery.key(patch.picture),
+                    "label": gallery.label(patch.picture),
+                    "activation": round(patch.activation, 4),
+                    "box": list(fields.box(patch.row, patch.column)),
+                }
+                for patch in row
+            ]
+        )
     return gallery.add(file, torch.stack(tiles), columns=columns, caption=caption) | {"found": entries}

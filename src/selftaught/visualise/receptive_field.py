@@ -62,6 +62,6 @@ def receptive_fields(encoder: Encoder, stage: str, indices: Iterable[int], *, si
 
 
 def _extent(seen: Tensor) -> tuple[int, int]:
-    """First and first beyond of what is True; everything where nothing is, of a position that is dead in every trial."""
+    """First and first beyond of what is True; everything where nothing is, a position dead in every trial."""
     found = seen.nonzero()[:, 0]
     return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, len(seen))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-QUALITY = 85
+QUALITY = 75
 """Of JPEG."""
 
 
@@ -28,7 +28,7 @@ def lay_out(tiles: Tensor, columns: int, gap: int = 0) -> Tensor:
     padded = F.pad(tiles, (0, gap, 0, gap), value=1.0)
     blank = padded.new_ones(rows * columns - len(tiles), *padded.shape[1:])
     grid = torch.cat([padded, blank]).unflatten(0, (rows, columns))
-    whole = grid.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+    whole: Tensor = grid.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
     return whole[:, : whole.shape[1] - gap, : whole.shape[2] - gap]
 
 
