@@ -34,6 +34,22 @@ def test_parts_labels_and_bytes(local_hub: Path, photos: list[bytes]) -> None:
     assert train.fingerprint != test.fingerprint
 
 
+def test_lists_of_classes(tmp_path: Path, photos: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = datasets.Sequence(datasets.ClassLabel(names=["tench", "church", "dog"]))
+    features = datasets.Features({"img": datasets.Image(), "labels": kinds})
+    (tmp_path / "owner" / "several").mkdir(parents=True)
+    for part, chosen in (("train", [[0, 2], []]), ("test", [[1]])):
+        rows = {"img": [{"bytes": photos[i], "path": None} for i in range(len(chosen))], "labels": chosen}
+        data = datasets.Dataset.from_dict(rows, features=features)
+        data.to_parquet(tmp_path / "owner" / "several" / f"{part}-00000-of-00001.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    train = open_source("hf:owner/several", split="train", needs=frozenset({"image", "labels"}))
+    assert train.classes == ("tench", "church", "dog")
+    assert train.targets is not None
+    assert train.targets.tolist() == [[1, 0, 1], [0, 0, 0]]
+
+
 def test_absent_data_say_how_to_get_them(local_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     with pytest.raises(ValueError, match="hf:owner/absent could not be opened"):

@@ -7,7 +7,7 @@ from typing import Any, final
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.parquet import number_labels
+from selftaught.sources.parquet import number_labels, number_lists
 from selftaught.sources.splits import choose_split, given_split, own_part
 
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
@@ -53,21 +53,28 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     places = [(number, row) for number, part in enumerate(parts) for row in range(len(loaded[part]))]
     keys = [f"{parts[number]}/{row:07d}" for number, row in places]
     given = {key: given_split(parts[number]) or "" for key, (number, _) in zip(keys, places, strict=True)}
-    chosen = choose_split(keys, given, split=split, seed=seed, held_out=held_out, labelled_only="label" in needs)
+    chosen = choose_split(
+        keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
+    )
     column = next((label for label in _LABEL_COLUMNS if label in features), None)
     labels: list[int | None] = [None] * len(keys)
-    classes = None
+    classes, targets = None, None
     if column is not None:
-        names = getattr(features[column], "names", None)
+        kind = getattr(features[column], "feature", features[column])  # of a list, that of what is in it
+        names = tuple(kind.names) if getattr(kind, "names", None) else None
         values = [value for part in parts for value in loaded[part][column]]
-        labels, classes = number_labels(values, names=tuple(names) if names else None)
+        if any(isinstance(value, list) for value in values):
+            targets, classes = number_lists([values[i] for i in chosen], every=values, names=names)
+        else:
+            labels, classes = number_labels(values, names=names)
     tables = [loaded[part].select_columns([image]).cast_column(image, datasets.Image(decode=False)) for part in parts]
     stamp = digest([name, *(str(loaded[part]._fingerprint) for part in parts)])
     source = HubData(tables, [places[i] for i in chosen], [Entry(keys[i], labels[i]) for i in chosen], stamp)
     source.part = own_part(keys, given, split)
     if classes is not None:
         source.classes = classes
-        source.provides = frozenset({"image", "label"})
+        source.provides = frozenset({"image", "label" if targets is None else "labels"})
+        source.targets = targets if "labels" in needs else None
     return source
 
 

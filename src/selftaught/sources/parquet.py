@@ -106,7 +106,9 @@ def open_parquet(
     where = str(paths[0] if len(paths) == 1 else paths[0].parent)
     if not keys:
         raise ValueError(f"{where} has no rows")
-    chosen = choose_split(keys, given, split=split, seed=seed, held_out=held_out, labelled_only="label" in needs)
+    chosen = choose_split(
+        keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
+    )
     values = _values(files, label)
     many = any(isinstance(value, list) for value in values)
     names = class_names(schema, label) if label else None

@@ -147,7 +147,7 @@ def _choose_parts(recipe: _Recipe, *, split: str, needs: frozenset[str]) -> list
         split=split,
         seed=0,
         held_out=0.5,
-        labelled_only="label" in needs,
+        labelled_only=bool(needs & {"label", "labels"}),
     )
     return [names[i] for i in chosen] if "" not in recipe.parts else [""]
 

@@ -100,7 +100,9 @@ def open_webdataset(data: str, *, split: str, needs: frozenset[str], seed: int, 
         raise ValueError(f"{data} holds no pictures in its {len(urls)} tar files")
     named = [given_split(Path(shard.url).stem) or "" for shard in shards]
     given = {key: named[number] for key, (number, _) in zip(keys, places, strict=True)}
-    chosen = choose_split(keys, given, split=split, seed=seed, held_out=held_out, labelled_only="label" in needs)
+    chosen = choose_split(
+        keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
+    )
     texts = [shards[number].labels[at] or None for number, at in places]
     labels, classes = _numbers(texts)
     entries = [Entry(keys[i], labels[i]) for i in chosen]
