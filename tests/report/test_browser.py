@@ -74,8 +74,14 @@ def test_a_run_page_shows_everything_without_an_error(
     page = opened(browser, write_report(made.add_all(run_folder(tmp_path / "run"))), width=width)
     assert page.get_log("browser") == []
     assert page.execute_script("return [...document.images].filter(i => !i.naturalWidth).length") == 0
-    own, protocols, looks = 8 + 8 * 6, 2 * (3 * 5 + 3 + 3), 2 * (1 + 1 + 2 * 2)
-    assert page.execute_script("return document.images.length") == own + protocols + looks
+    own, protocols = 8 + 8 * 6, 2 * (3 * 5 + 3 + 3)
+    assert page.execute_script("return document.images.length") == own + protocols
+    sheets = "return [...document.querySelectorAll('.sheet, .tiles i')].filter(i => i.offsetHeight > 9)"
+    assert page.execute_script(f"{sheets}.length") == 2 * (1 + 1) + 2 * 2 * 2 * 2, (
+        "kernels, attention, filters, patches"
+    )
+    pictures = f"{sheets}.every(i => getComputedStyle(i).backgroundImage.startsWith('url(\"data:image/'))"
+    assert page.execute_script(pictures)
     traces = "p => p.querySelectorAll('.main-svg .scatterlayer .trace').length"
     plots = page.execute_script(f"return [...document.querySelectorAll('.plot')].map({traces})")
     assert plots == [3, 2, 3, 3, 2, 3, 1, 1, 1, 1, 1], "stages, labels, two maps, then curves"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.report.looks import Look, looks_blocks, looks_of, map_figure
+from selftaught.report.looks import Look, Tiles, looks_blocks, looks_of, map_figure
 from selftaught.report.pictures import SHRINKS, Album
 from selftaught.report.read import read_run
 from tests.report import made_evaluations as made
@@ -26,11 +26,12 @@ def html_of(evaluation: Any) -> str:
 def test_every_part_stands_beside_that_of_random_weights(tmp_path: Path) -> None:
     made.add_qualitative(tmp_path)
     html = html_of(evaluation(tmp_path))
-    assert html.count("<img") == 2 * (1 + 1 + 2 * 2), "kernels, attention, filters and patches of two stages"
-    assert "layer4 sees 27 × 27 pixels of its input; channels 3, 11." in html
+    assert html.count('<i class="sheet') == 2 * (1 + 1), "kernels and attention"
+    assert html.count('<i class="cell"') == html.count('<i class="row"') == 2 * 2 * 2, "two channels of two stages"
+    assert "<b>layer4</b>, sees 27 × 27 pixels" in html
     assert '<div class="heads"><span>picture</span><span>conv1</span><span>layer4</span></div>' in html
     assert "Map of the data, rotation" in html
-    assert "61.2 % of nearest neighbours are neighbours on the map." in html
+    assert "map.jpg." in html, "its caption"
 
 
 def test_the_map_has_a_group_for_each_class_and_a_tile_for_each_point(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_the_map_has_a_group_for_each_class_and_a_tile_for_each_point(tmp_path: 
     assert (figure.thumbs.side, figure.thumbs.gap, figure.thumbs.columns, figure.thumbs.rows) == (32, 2, 10, 3)
     value = json.loads(figure.to_json())
     assert value["data"][1]["customdata"] == list(range(0, 30, 3))
-    assert value["thumbs"]["uri"].startswith("data:image/webp;base64,")
+    assert value["thumbs"]["picture"] == "var(--p0)"
 
 
 def test_what_is_missing_or_lies_elsewhere_is_left_out(tmp_path: Path) -> None:
@@ -60,7 +61,9 @@ def test_what_is_missing_or_lies_elsewhere_is_left_out(tmp_path: Path) -> None:
     value["map"] = None
     index.write_text(json.dumps(value))
     found = evaluation(tmp_path)
-    assert html_of(found).count("<img") == 6 + 3
+    html = html_of(found)
+    assert html.count('<i class="sheet') == 2, "kernels and attention of random weights"
+    assert (html.count('<i class="cell"'), html.count('<i class="row"')) == (2 + 4, 4 + 4)
     listed = json.loads(path.read_text())
     path.write_text(json.dumps({**listed, "files": {"encoder": "../../elsewhere", "random": None}}))
     assert looks_of(evaluation(tmp_path), "rotation") == []
@@ -86,7 +89,9 @@ def test_a_map_of_many_classes_has_one_colour(tmp_path: Path) -> None:
 def test_sheets_shrink_with_the_page(tmp_path: Path) -> None:
     made.add_qualitative(tmp_path, points=400, tile=96)
     look = looks_of(evaluation(tmp_path), "rotation")[0]
-    sizes = [len(map_figure(Album(shrink), look).to_json()) for shrink in SHRINKS]  # type: ignore[union-attr]
+    albums = [Album(shrink) for shrink in SHRINKS]
+    assert all(map_figure(album, look) for album in albums)
+    sizes = [len(album.style()) for album in albums]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < sizes[0] / 3
 
@@ -100,4 +105,15 @@ def test_what_the_probe_writes_is_shown(tmp_path: Path) -> None:
     assert [look.name for look in looks_of(found, "rotation")] == ["rotation", "random weights", "supervised"]
     html = html_of(found)
     assert html.count("Map of the data, ") >= 3
-    assert html.count("<img") == 3 * (1 + 1 + 2 * 2)
+    assert html.count('<i class="sheet') == 3 * (1 + 1)
+    assert html.count('<i class="row"') == 3 * 2 * 2
+
+
+def test_a_tile_is_found_by_its_share_of_the_sheet() -> None:
+    tiles = Tiles(picture="", side=30, gap=2, columns=4, rows=3)
+    assert tiles.wide == pytest.approx((4 * 30 + 3 * 2) / 30)
+    # A browser puts a background of size B on an element of size E at share * (E - B); here E is a tile.
+    whole, place = 4 * 30 + 3 * 2, 2 * (30 + 2)
+    assert f"background-position:{100 * place / (whole - 30):.4g}% 50%" in tiles.cell(6, "words")
+    assert "background-position:0 100%" in tiles.row(2, "words")
+    assert "background-position:0 0" in Tiles(picture="", side=30, gap=2, columns=1, rows=1).cell(0, "words")

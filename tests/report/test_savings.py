@@ -37,7 +37,8 @@ def test_the_saving_at_the_fewest_labels_is_told(tmp_path: Path) -> None:
         ),
         (
             {"labels": 50, "scratch_labels": None, "bound": "fewer than", "bound_labels": 50},
-            "fine-tuning with 50 labels is no better than training from scratch with fewer than 50: no labels are saved.",
+            "fine-tuning with 50 labels is no better than training from scratch with fewer than 50: "
+            "no labels are saved.",
         ),
         (
             {"labels": 50, "scratch_labels": 40, "bound": None},

@@ -53,14 +53,14 @@ class Thumbs:
     """Small pictures in one, shown beside the pointer; the geometry is that of the file before it was made smaller.
 
     Attributes:
-        uri: the picture as a data URI.
+        picture: as CSS has it, url(...) or var(...).
         side: of one tile, pixels.
         gap: between tiles, pixels.
         columns: tiles in a row.
         rows: of tiles.
     """
 
-    uri: str
+    picture: str
     side: int
     gap: int
     columns: int

@@ -99,7 +99,7 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
                 continue
             key = PurePath(str(entry.get("key", ""))).name
             files = {str(name): path for name, value in entry.items() if (path := picture_in(folder, value))}
-            uris = {name: uri for name, path in files.items() if (uri := album.sheet(path))}
+            uris = {name: uri for name, path in files.items() if (uri := album.drawing(path))}
             shown = "".join(
                 f"<figure>{image(uri, f'{name} of {key}')}"
                 f"<figcaption>{esc(key if len(files) == 1 else name.replace('_', ' '))}</figcaption></figure>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 
 from selftaught.report.cells import Table
@@ -10,7 +11,7 @@ from selftaught.report.markup import answer_html, esc, figures_html, table_html,
 from selftaught.report.pictures import SHRINKS, Album
 
 MOST_BYTES = 14_000_000
-"""A page is written with smaller pictures rather than above this size."""
+"""A page is written with smaller pictures, in the end with none, rather than above this size."""
 # The policy makes "no network" a promise the browser keeps, whatever a run folder holds.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:"
@@ -19,12 +20,13 @@ POLICY = (
 
 def html_page(document: Document) -> str:
     """The whole page, with the largest pictures that it can hold."""
-    page = ""
     for shrink in SHRINKS:
         page = _page(document, Album(shrink))
         if len(page.encode()) <= MOST_BYTES:
-            break
-    return page
+            return page
+    told = "These are too many runs for the pictures of all in one page; the page of each run has its own."
+    answer = replace(document.answer, cautions=(*document.answer.cautions, told))
+    return _page(replace(document, answer=answer), Album(None))
 
 
 def _page(document: Document, album: Album) -> str:
@@ -52,6 +54,7 @@ def _page(document: Document, album: Album) -> str:
 <nav aria-label="Sections">{links}</nav>
 {body}
 </main>
+<style>{album.style()}</style>
 {plotly}
 <script>{script}</script>
 </body>

@@ -13,13 +13,16 @@ from typing import Any
 
 from selftaught.report.document import Block, Drawn
 from selftaught.report.figures import Figure, Line, Thumbs, colour_of
-from selftaught.report.markup import esc, figures_html, image, note
+from selftaught.report.markup import esc, figures_html, note, shown_sheet
 from selftaught.report.pictures import Album
 from selftaught.report.read import Json, drawn_folders, finite, picture_in, read_index
-from selftaught.report.wording import percent
 
 MOST_LABELS = 16
 """Classes that a map shows apart; more would have no colours of their own."""
+CHANNELS = (
+    "Each row is a channel, by its number: the picture that gradient ascent found to excite it most, then the places "
+    "of the data that do, strongest first."
+)
 SYMBOLS = ("circle", "diamond")
 WHO = {"encoder": "", "random": "random weights", "supervised": "supervised"}
 
@@ -62,11 +65,7 @@ def _side_by_side(looks: list[Look], part: str, title: str, *, exact: bool) -> D
         cells = ""
         for look in looks:
             sheet, path = look.index.get(part), look.sheet(look.index.get(part))
-            shown = (
-                image(album.exact(path) if exact else album.sheet(path), f"{title}, {look.name}", exact=exact)
-                if path
-                else ""
-            )
+            shown = shown_sheet(album.sheet(path, exact=exact), f"{title}, {look.name}", exact=exact) if path else ""
             cells += _figure(shown, f"{look.name}. {_caption(sheet)}") if shown else ""
         return f'<h4>{esc(title)}</h4><div class="beside">{cells}</div>' if cells else ""
 
@@ -78,7 +77,7 @@ def _attention(looks: list[Look]) -> Drawn:
         cells = ""
         for look in looks:
             sheet, path = look.index.get("attention"), look.sheet(look.index.get("attention"))
-            shown = image(album.sheet(path), f"attention of {look.name}") if path else ""
+            shown = shown_sheet(album.sheet(path), f"attention of {look.name}") if path else ""
             if shown and isinstance(sheet, Mapping):
                 heads = "".join(f"<span>{esc(head)}</span>" for head in sheet.get("heads") or [])
                 # A sheet is tiles of equal width: a row of as many equal columns names them at any size.
@@ -95,7 +94,8 @@ def _stages(look: Look, *, folded: bool) -> Drawn:
         body = "".join(_stage(album, look, stage) for stage in stages)
         if not body:
             return ""
-        title = f"Filters and strongest patches by stage, {look.name}"
+        title = f"What channels of each stage answer to, {look.name}"
+        body = f'{note(CHANNELS)}<div class="stages">{body}</div>'
         if folded:
             return f"<details><summary>{esc(title)}</summary>{body}</details>"
         return f"<h4>{esc(title)}</h4>{body}"
@@ -104,16 +104,65 @@ def _stages(look: Look, *, folded: bool) -> Drawn:
 
 
 def _stage(album: Album, look: Look, stage: Mapping[str, Any]) -> str:
+    """A row for each channel: its filter, then its strongest patches."""
     name, field = str(stage.get("stage", "")), stage.get("field")
-    cells = ""
-    for part in ("filters", "patches"):
-        path = look.sheet(stage.get(part))
-        shown = image(album.sheet(path), f"{part} of {name}") if path else ""
-        cells += _figure(shown, _caption(stage.get(part))) if shown else ""
-    sees = f" sees {field[0]} × {field[1]} pixels of its input" if isinstance(field, list) and len(field) == 2 else ""
-    channels = ", ".join(map(str, stage.get("channels") or []))
-    line = note(f"{name}{sees}; channels {channels}." if channels else f"{name}{sees}.")
-    return f'<div class="stage">{line}<div class="beside">{cells}</div></div>' if cells else ""
+    filters, patches = (_tiles(album, look, stage.get(part)) for part in ("filters", "patches"))
+    rows = ""
+    for i, channel in enumerate(stage.get("channels") or []):
+        made = filters.cell(i, f"filter of channel {channel} of {name}") if filters else ""
+        found = patches.row(i, f"patches of channel {channel} of {name}") if patches else ""
+        rows += f"<span>{esc(channel)}</span>{made}{found}" if made or found else ""
+    if not rows:
+        return ""
+    sees = f", sees {field[0]} × {field[1]} pixels" if isinstance(field, list) and len(field) == 2 else ""
+    widths = f"2.2em {'1fr' if filters else ''} {f'{patches.wide:.4g}fr' if patches else ''}"
+    sheets = "".join(f"--{kind}:{sheet.picture};" for kind, sheet in (("cell", filters), ("row", patches)) if sheet)
+    grid = f'<div class="tiles" style="grid-template-columns:{widths};{sheets}">{rows}</div>'
+    return f"<figure><figcaption><b>{esc(name)}</b>{esc(sees)}</figcaption>{grid}</figure>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """A sheet of which single tiles, or whole rows, are shown as the background of an element of their shape.
+
+    A background of `wide` times the element's width is moved by shares of what does not fit, so that the i-th of c
+    tiles begins at i / (c - 1), whatever the gaps between them and the size on the screen.
+    """
+
+    picture: str
+    side: int
+    gap: int
+    columns: int
+    rows: int
+
+    @property
+    def wide(self) -> float:
+        return (self.columns * (self.side + self.gap) - self.gap) / self.side
+
+    def cell(self, i: int, words: str) -> str:
+        place = f"{_share(i % self.columns, self.columns)} {_share(i // self.columns, self.rows)}"
+        return self._element("cell", words, f"background-size:{100 * self.wide:.4g}% auto;background-position:{place}")
+
+    def row(self, i: int, words: str) -> str:
+        return self._element("row", words, f"aspect-ratio:{self.wide:.4g};background-position:0 {_share(i, self.rows)}")
+
+    def _element(self, kind: str, words: str, style: str) -> str:
+        return f'<i class="{kind}" role="img" aria-label="{esc(words)}" style="{style}"></i>'
+
+
+def _tiles(album: Album, look: Look, sheet: Any) -> Tiles | None:
+    path = look.sheet(sheet)
+    found = album.sheet(path) if path else None
+    if not found or not isinstance(sheet, Mapping):
+        return None
+    side, gap, columns, count = (int(finite(sheet.get(k)) or 0) for k in ("tile", "gap", "columns", "count"))
+    if side < 1 or columns < 1 or count < 1:
+        return None
+    return Tiles(picture=f"var({found.name})", side=side, gap=gap, columns=columns, rows=-(-count // columns))
+
+
+def _share(i: int, count: int) -> str:
+    return f"{100 * i / (count - 1):.4g}%" if count > 1 else "0"
 
 
 def _maps(looks: list[Look]) -> Drawn:
@@ -155,25 +204,18 @@ def map_figure(album: Album, look: Look) -> Figure | None:
                 tiles=rows,
             )
         )
-    kept = finite(sheet.get("kept"))
-    trust = f" {percent(kept)} of nearest neighbours are neighbours on the map." if kept is not None else ""
     return Figure(
         title=f"Map of the data, {look.name}",
         lines=lines,
-        note=_caption(sheet) + trust,
+        note=_caption(sheet),
         is_map=True,
-        thumbs=_thumbs(album, look, sheet),
+        thumbs=_thumbs(_tiles(album, look, sheet)),
         wide=False,
     )
 
 
-def _thumbs(album: Album, look: Look, sheet: Mapping[str, Any]) -> Thumbs | None:
-    path = look.sheet(sheet)
-    uri = album.sheet(path) if path else None
-    side, gap, columns, count = (int(finite(sheet.get(k)) or 0) for k in ("tile", "gap", "columns", "count"))
-    if not uri or side < 1 or columns < 1 or count < 1:
-        return None
-    return Thumbs(uri=uri[0], side=side, gap=gap, columns=columns, rows=-(-count // columns))
+def _thumbs(tiles: Tiles | None) -> Thumbs | None:
+    return Thumbs(**vars(tiles)) if tiles else None
 
 
 def _caption(sheet: Any) -> str:

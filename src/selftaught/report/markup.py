@@ -11,7 +11,7 @@ from selftaught.report import export_tables
 from selftaught.report.answer import Answer
 from selftaught.report.cells import Cell, Table
 from selftaught.report.figures import Figure
-from selftaught.report.pictures import Album, Uri
+from selftaught.report.pictures import Album, Sheet, Uri
 
 LONG = 32
 """Table cells of more characters may break into lines."""
@@ -98,6 +98,14 @@ def image(uri: Uri | None, words: str, *, exact: bool = False) -> str:
     data, width, height = uri
     crisp = " class=crisp" if exact or max(width, height) <= CRISP else ""
     return f'<img{crisp} decoding="async" src="{data}" width="{width}" height="{height}" alt="{esc(words)}">'
+
+
+def shown_sheet(sheet: Sheet | None, words: str, *, exact: bool = False) -> str:
+    """A picture of the page's style; nothing where its file is none."""
+    if sheet is None:
+        return ""
+    style = f"background-image:var({sheet.name});aspect-ratio:{sheet.width}/{sheet.height}"
+    return f'<i class="sheet{" crisp" if exact else ""}" role="img" aria-label="{esc(words)}" style="{style}"></i>'
 
 
 def photograph(album: Album, path: Path | None, words: str) -> str:

@@ -8,47 +8,82 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shrink:
-    """How pictures are made smaller: photographs to `longest` pixels a side and WebP of `quality` (0 to 100)."""
+    """How small pictures are made.
 
-    longest: int
-    quality: int
+    Attributes:
+        photograph: longest side of a picture of the data, pixels.
+        drawing: of one with boxes or masks.
+        sheet: of many pictures in one.
+        quality: of WebP, 0 to 100.
+        small: a PNG of fewer bytes is passed on untouched.
+    """
+
+    photograph: int
+    drawing: int
     sheet: int
+    quality: int
+    small: int
 
 
-SHRINKS = (Shrink(256, 88, 1400), Shrink(160, 80, 1000), Shrink(112, 68, 700), Shrink(72, 50, 420))
-"""From what looks best to what is smallest. 256 pixels are the sharpest that a card of the page can show."""
-SMALL_FILE = 4096
-"""A PNG of fewer bytes is passed on untouched."""
+SHRINKS = (
+    Shrink(photograph=256, drawing=720, sheet=1400, quality=84, small=2048),
+    Shrink(photograph=160, drawing=480, sheet=1000, quality=74, small=1024),
+    Shrink(photograph=112, drawing=360, sheet=700, quality=62, small=0),
+    Shrink(photograph=72, drawing=240, sheet=420, quality=45, small=0),
+)
+"""From what looks best, 256 pixels being the sharpest that a card of the page can show, to what is smallest."""
 
 Uri = tuple[str, int, int]
 """Data URI, width, height in pixels."""
 
 
-class Album:
-    """Makes pictures part of the page, each in the size of one `Shrink`."""
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A picture of the page's style: `name` is a CSS property that holds it, so that it may be shown many times."""
 
-    def __init__(self, shrink: Shrink = SHRINKS[0]) -> None:
+    name: str
+    width: int
+    height: int
+
+
+class Album:
+    """Makes pictures part of one page, in the sizes of one `Shrink`; None shows none."""
+
+    def __init__(self, shrink: Shrink | None = SHRINKS[0]) -> None:
         self.shrink = shrink
+        self._sheets: dict[str, Sheet] = {}
 
     def photograph(self, path: Path) -> Uri | None:
-        """A picture at no more than `longest` pixels; None where the file is no picture."""
-        return data_uri(path, longest=self.shrink.longest, quality=self.shrink.quality)
+        """A picture of the data; None where the file is no picture."""
+        return data_uri(path, self.shrink, self.shrink.photograph) if self.shrink else None
 
-    def sheet(self, path: Path) -> Uri | None:
-        """Many pictures in one, at no more than `sheet` pixels a side."""
-        return data_uri(path, longest=self.shrink.sheet, quality=self.shrink.quality)
+    def drawing(self, path: Path) -> Uri | None:
+        """A picture with boxes or masks."""
+        return data_uri(path, self.shrink, self.shrink.drawing) if self.shrink else None
 
     def exact(self, path: Path) -> Uri | None:
         """Every pixel as it is: kernels, which are magnified."""
-        return data_uri(path, exact=True)
+        return data_uri(path, self.shrink, None) if self.shrink else None
+
+    def sheet(self, path: Path, *, exact: bool = False) -> Sheet | None:
+        """Many pictures in one. Random weights have the same in every run: they weigh once, in `style`."""
+        found = (self.exact(path) if exact else data_uri(path, self.shrink, self.shrink.sheet)) if self.shrink else None
+        if found is None:
+            return None
+        uri, width, height = found
+        return self._sheets.setdefault(uri, Sheet(name=f"--p{len(self._sheets)}", width=width, height=height))
+
+    def style(self) -> str:
+        """CSS that holds the sheets."""
+        return ":root{" + "".join(f"{sheet.name}:url({uri});" for uri, sheet in self._sheets.items()) + "}"
 
 
-def data_uri(path: Path, *, longest: int = 256, quality: int = 88, exact: bool = False) -> Uri | None:
+def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
     """The picture as (data URI, width, height in pixels), or None where the file is no picture.
 
-    Photographs become WebP, a fifth of their PNG. `exact` keeps every pixel.
+    Photographs become WebP, a fifth of their PNG; where `longest` is None every pixel is kept.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -57,15 +92,15 @@ def data_uri(path: Path, *, longest: int = 256, quality: int = 88, exact: bool =
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             is_png = image.format == "PNG"
-            if is_png and (exact or (len(data) <= SMALL_FILE and max(image.size) <= longest)):
+            if is_png and (longest is None or (len(data) <= shrink.small and max(image.size) <= longest)):
                 return _uri(data, "png"), image.width, image.height
             shown = image.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-    if not exact:
+    if longest is not None:
         shown.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     target = io.BytesIO()
-    shown.save(target, "WEBP", quality=quality, lossless=exact, method=4)
+    shown.save(target, "WEBP", quality=shrink.quality, lossless=longest is None, method=4)
     return _uri(target.getvalue(), "webp"), shown.width, shown.height
 
 

@@ -26,6 +26,6 @@ def _blocks(evaluation: Json) -> list[Block]:
     if not tables and not pictures:
         return []
     details = more_details(evaluation)
-    told = [note(text) for text in cautions(evaluation)]
+    told = [note(f"{sentence(text).rstrip('.')}.") for text in cautions(evaluation)]
     title = f"{sentence(protocol_words(evaluation))}: how it was run"
     return [*pictures, *tables, *told, *([details_html(title, details)] if details else [])]

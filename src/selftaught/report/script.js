@@ -54,7 +54,7 @@
     const tile = Number(point.customdata);
     const picture = thumb.firstChild || thumb.appendChild(document.createElement("i"));
     const words = picture.nextSibling || thumb.appendChild(document.createElement("span"));
-    picture.style.backgroundImage = `url("${sheet.uri}")`;
+    picture.style.backgroundImage = sheet.picture;
     picture.style.backgroundSize = `${width}px ${height}px`;
     picture.style.backgroundPosition = `${-(tile % sheet.columns) * step}px ${-Math.floor(tile / sheet.columns) * step}px`;
     words.textContent = plainText(point.text || "");
