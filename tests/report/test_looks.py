@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from selftaught.report.html_page import block_html
 from selftaught.report.looks import Look, Tiles, looks_blocks, looks_of, map_figure
 from selftaught.report.pictures import SHRINKS, Album
 from selftaught.report.read import read_run
@@ -18,9 +19,8 @@ def evaluation(folder: Path) -> Any:
 
 
 def html_of(evaluation: Any) -> str:
-    return "".join(
-        block if isinstance(block, str) else block(Album()) for block in looks_blocks(evaluation, "rotation")
-    )  # type: ignore[operator]
+    album = Album()
+    return "".join(block_html(block, album) for block in looks_blocks(evaluation, "rotation"))
 
 
 def test_every_part_stands_beside_that_of_random_weights(tmp_path: Path) -> None:

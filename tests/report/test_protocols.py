@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from selftaught.report.cells import Table
+from selftaught.report.html_page import block_html
 from selftaught.report.pictures import Album
 from selftaught.report.protocol_sections import protocol_sections
 from selftaught.report.protocols import more_details, more_tables
@@ -27,9 +28,8 @@ def texts(table: Table) -> list[list[str]]:
 def drawn(run: Any, probe: str) -> str:
     """The pictures of the protocol's section as HTML."""
     sections = {anchor: blocks for anchor, _, blocks in protocol_sections(run)}
-    return "".join(
-        b if isinstance(b, str) else b(Album()) for b in sections[f"protocol-{probe}"] if not isinstance(b, Table)
-    )
+    pictures = [block for block in sections[f"protocol-{probe}"] if not isinstance(block, Table)]
+    return "".join(block_html(block, Album()) for block in pictures)
 
 
 def test_retrieval_has_recalls_with_intervals_beside_random_weights(tmp_path: Path) -> None:
