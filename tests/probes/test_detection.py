@@ -12,14 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
+from selftaught.config import RunConfig
 from selftaught.dense import Dense, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.evaluate import evaluate_encoder
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Score
 from selftaught.probes.detection import Detection, learning_rate
 from selftaught.probes.reader import Reader
+from selftaught.subject import Subject
 from tests.probes.drawn_boxes import Squares, TinyEncoder, drawn_data
+from tests.sources.trees import DOG, HARD, voc
 
 TINY = {"size": 60, "batch_size": 4, "channels": 16, "hidden": 32, "rois": 32, "proposals": 50, "lr": 0.04}
 
@@ -44,6 +48,8 @@ def test_squares_are_found_within_seconds() -> None:
     assert found.interval is not None
     assert found.interval[0] <= found.value <= found.interval[1]
     assert found.stages == {"a+b+c": found.value}
+    assert found.resampled is not None
+    assert abs(found.resampled.mean() - found.value) < 10
     assert set(found.more["per_class"]) == {"blue", "red"}
     assert found.more["voc"]["ap50"] == found.value
     assert sum(found.more["per_class"].values()) / 2 == pytest.approx(found.value, abs=1e-3)
@@ -151,6 +157,31 @@ def test_data_without_boxes_that_count() -> None:
 def test_a_rate_that_is_too_high_is_told() -> None:
     with pytest.raises(ValueError, match=r"the loss of the detector is not finite at step \d+; lower --probe.lr"):
         score(drawn_data(8, 4), steps=50, lr=1e9)
+
+
+def test_evaluate_writes_figures_and_pictures_beside_random_weights(tmp_path: Path) -> None:
+    root = voc(tmp_path / "VOC", {}, objects={f"{i:03d}": [DOG, HARD] for i in range(12)})
+    config = RunConfig(data="", out=str(tmp_path), task="rotation", size=32, precision="32-true", seed=3)
+    subject = Subject(
+        name="x",
+        encoder=build_encoder("resnet18", size=32).eval(),
+        config=config,
+        part="encoder",
+        checkpoint="last",
+        folder=tmp_path,
+        is_run=False,
+    )
+    settings = {**TINY, "size": 32, "steps": 2}
+    result = evaluate_encoder(subject, str(root), probe="detection", settings=settings)
+    assert result["metric"] == "map"
+    assert result["chance"] is None
+    assert result["stage"] == "layer2+layer3+layer4"
+    assert result["gain"]["value"] == pytest.approx(result["value"] - result["random"]["value"], abs=1e-3)
+    assert len(result["gain"]["interval"]) == 2
+    for who in ("encoder", "random"):
+        folder = tmp_path / "evaluations" / result["files"][who]
+        shown = (result if who == "encoder" else result[who])["more"]["pictures"]
+        assert sorted(path.name for path in folder.iterdir()) == sorted(picture["file"] for picture in shown)
 
 
 FAMILIES = ("alexnet", "vgg11", "googlenet", "resnet18", "densenet121", "split:alexnet", "grey:resnet18")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from selftaught.dense import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
-from selftaught.intervals import bootstrap_of
+from selftaught.intervals import interval_of, resample
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.detection_matches import Found, Matches, Truth
 from selftaught.probes.detector import Detector, build_detector
@@ -175,13 +175,9 @@ class Detection(Probe):
             coco.add(one, there)
         by_voc, by_coco = voc.average_precision("area")[:, 0], coco.average_precision(101)
         is_voc = self.config.metric == "voc"
-        if is_voc:
-            value = voc.mean("area")
-            interval = bootstrap_of(lambda rows: voc.mean("area", rows), len(truth))
-        else:
-            value = coco.mean(101)
-            interval = bootstrap_of(lambda rows: coco.mean(101, rows), len(truth))
-        value = round(value, 3)
+        value = _round(voc.mean("area") if is_voc else coco.mean(101))
+        resampled = resample(lambda rows: voc.mean("area", rows) if is_voc else coco.mean(101, rows), len(truth))
+        interval = interval_of(resampled)
         files, drawn = _drawings(data, found, truth)
         more = {
             "rule": self.config.metric,
@@ -199,6 +195,7 @@ class Detection(Probe):
             interval=interval,
             stage_intervals={stage: interval},
             more=more,
+            resampled=resampled,
             files=files,
         )
 

@@ -208,7 +208,7 @@ def make_heads(
 
 
 def make_pooler(strides: Sequence[float], side: int) -> MultiScaleRoIAlign:
-    """Candidates below 28 strides' side are read from the finest map, below twice that from the next (FPN, equation 1)."""
+    """Candidates below 28 strides' side are read from the finest map, below 56 from the next (FPN, equation 1)."""
     pooler = MultiScaleRoIAlign([str(i) for i in range(len(strides))], output_size=side, sampling_ratio=2)
     # torchvision would guess both from the first batch, as powers of 2.
     pooler.scales = [1 / stride for stride in strides]
