@@ -30,12 +30,17 @@ def class_iou(counts: Counts) -> NDArray[np.float64]:
 
 
 def mean_iou(counts: Counts, rows: Sequence[int] | NDArray[np.int64] | None = None) -> float:
-    """Mean over classes in percent, of all pictures or of those rows, which may repeat."""
+    """Mean over classes in percent, of all pictures or of those rows, which may repeat.
+
+    A class that is in none of those rows keeps the IoU that it has in all pictures: left out, rare classes, which are
+    the hard ones, would make every resampling look better than the whole.
+    """
+    found = class_iou(counts)
     if rows is not None:
         times = np.bincount(rows, minlength=len(counts))
-        counts = (counts * times[:, None, None])[times > 0]
-    known = class_iou(counts)
-    known = known[np.isfinite(known)]
+        drawn = class_iou(counts * times[:, None, None])
+        found = np.where(np.isfinite(drawn), drawn, found)
+    known = found[np.isfinite(found)]
     return float(100 * known.mean()) if len(known) else float("nan")
 
 
