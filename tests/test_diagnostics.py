@@ -15,6 +15,7 @@ from selftaught.diagnostics import (
     lidar,
     power_law_exponent,
     rankme,
+    share_of_longest,
     uniformity,
 )
 from selftaught.randomness import generator
@@ -113,6 +114,12 @@ def test_lidar_counts_what_tells_pictures_apart_where_rankme_counts_all() -> Non
     assert lidar(both) == pytest.approx(lidar(both * 10), rel=1e-2)  # of the scale only delta knows
 
 
+def test_lidar_of_views_that_tell_nothing_is_high_and_alignment_says_so() -> None:
+    noise = features(2000, 8).view(500, 4, 8)
+    assert lidar(noise) > 7
+    assert alignment(noise[:, 0], noise[:, 1]) == pytest.approx(2, abs=0.1)
+
+
 def test_alignment_and_uniformity_equal_loops() -> None:
     first, second = features(7, 4), features(14, 4)[7:]
     unit = [[v / math.sqrt(sum(w * w for w in row)) for v in row] for row in first.double().tolist()]
@@ -146,6 +153,16 @@ def test_frechet_distance_of_a_set_to_itself_and_to_a_shifted_one() -> None:
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
     assert frechet_distance(x, x + 0.5) == pytest.approx(16 * 0.25, rel=1e-4)
     assert frechet_distance(x[:32], x[32:]) > 0.5  # few samples: far from 0 for one and the same distribution
+
+
+def test_a_few_long_features_make_the_rank_theirs() -> None:
+    x = features(1000, 16)
+    assert 0.01 < share_of_longest(x) < 0.03
+    x[:10] *= 1000 * torch.eye(16)[0]  # all in one direction
+    assert share_of_longest(x) > 0.9
+    assert rankme(x) < 8 < rankme(x[10:])
+    lengths = [sum(v * v for v in row) for row in x.double().tolist()]
+    assert share_of_longest(x, 0.05) == pytest.approx(sum(sorted(lengths)[-50:]) / sum(lengths))
 
 
 def test_collapsed_features_are_called_so_and_healthy_ones_are_not() -> None:

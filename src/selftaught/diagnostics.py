@@ -58,6 +58,8 @@ def lidar(views: Tensor, delta: float = DELTA) -> float:
     features and W that of the views around these means, plus `delta` on its diagonal; both unbiased. With W = L L^T
     these are the eigenvalues of L^-1 B L^-T, which needs no matrix root. views (n, q, D), q views of each of n
     pictures, best n > D; between 1 and min(n - 1, D). `delta` is a variance: it decides where the views differ by less.
+    Directions that tell nothing about a picture keep eigenvalues of about 1 / q, so features that are all noise have a
+    high rank too: read it beside `alignment`.
     """
     n, q, d = views.shape
     means = views.double().mean(1)
@@ -105,6 +107,15 @@ def feature_std(features: Tensor) -> float:
     1 for directions spread evenly, 0 when all samples have one direction (SimSiam, Chen & He, CVPR 2021, fig. 2).
     """
     return float(F.normalize(features.double(), dim=1).std(0).mean() * features.shape[1] ** 0.5)
+
+
+def share_of_longest(features: Tensor, part: float = 0.01) -> float:
+    """Share, in [0, 1], of the sum of squares of features (N, D) that the longest `part` of the samples hold.
+
+    Singular values are sums of squares, so where this is near 1 a rank is that of few samples.
+    """
+    squares = features.double().square().sum(1).sort(descending=True).values
+    return float(squares[: max(1, round(part * len(squares)))].sum() / squares.sum().clamp(min=1e-300))
 
 
 def frechet_distance(first: Tensor, second: Tensor) -> float:

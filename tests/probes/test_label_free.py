@@ -107,6 +107,7 @@ def test_a_collapsed_encoder_is_called_so(samples: Samples) -> None:
     healthy, collapsed = (probe.score(reader(Tiny(gain)), Unlabelled(test=samples)) for gain in (1.0, 0.0))
     assert healthy.value > 3
     assert not healthy.more["cautions"]
+    assert 0.01 < healthy.more["longest_share"] < 0.5
     assert collapsed.value == pytest.approx(1, abs=0.01)
     assert collapsed.more["figures"]["lidar"]["value"] == pytest.approx(1, abs=0.01)
     assert collapsed.more["figures"]["alpha_req"] == {"value": None, "interval": None}

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selftaught.report.agreement import agreement_blocks, agreement_figures, agreement_table
+from selftaught.report.cells import Table
+from selftaught.report.figures import Figure
 from selftaught.report.page import document_of
 from tests.report import made_evaluations as made
 
@@ -44,3 +46,17 @@ def test_a_comparison_and_a_folder_of_runs_show_it(
     for path in (folder, tmp_path / "runs"):
         sections = {section.anchor: section for section in document_of(path).sections}
         assert len(sections["agreement"].blocks) == 2, path
+
+
+def test_the_last_stage_is_shown_where_an_earlier_one_was_best() -> None:
+    last = made.agreement()
+    last["points"] = [{**point, "probe": 10.0} for point in last["points"]]
+    blocks = agreement_blocks(
+        {**made.agreement(), "last_stage": {key: last[key] for key in ("rows", "points", "note")}}
+    )
+    assert isinstance(blocks[2], Table)
+    assert blocks[2].title == "Agreement with the linear probe, last stage, which the figures are of"
+    assert isinstance(blocks[3], list)
+    figure = blocks[3][0]
+    assert isinstance(figure, Figure)
+    assert figure.lines[0].y == [10.0] * 4

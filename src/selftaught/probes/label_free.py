@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.diagnostics import alignment, alpha_req, collapse_warning, feature_std, lidar, rankme, uniformity
+from selftaught.diagnostics import (
+    alignment,
+    alpha_req,
+    collapse_warning,
+    feature_std,
+    lidar,
+    rankme,
+    share_of_longest,
+    uniformity,
+)
 from selftaught.half_samples import with_intervals
 from selftaught.probes.base import Probe, Score, Unlabelled
 from selftaught.probes.reader import POOLED, Reader
@@ -25,11 +34,12 @@ class LabelFree(Probe):
 
     RankMe (Garrido et al., ICML 2023) is the value. `more["figures"]` holds all: rankme, alpha_req (Agrawal et al.,
     NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and
-    feature_std, which is 0 in collapse, each with its interval by random halves of the samples. LiDAR and alignment
-    compare views: light random crops, mirror images and colours (`probes/views.py`). LiDAR's authors take the changes
-    each encoder was trained with; here they are the same for all encoders, so that these can be compared. The figures
-    grow with the number of samples: compare encoders on the same data only. How far they can be trusted is told by
-    `selftaught agreement`, over runs that were also probed with labels.
+    feature_std, which is 0 in collapse, each with its interval by random halves of the samples; "cautions" says where
+    they mean little. LiDAR and alignment compare views: light random crops, mirror images and colours
+    (`probes/views.py`). LiDAR's authors take the changes each encoder was trained with; here they are the same for all
+    encoders, so that these can be compared. The figures grow with the number of samples: compare encoders on the same
+    data only. How far they can be trusted is told by `selftaught agreement`, over runs that were also probed with
+    labels.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -98,18 +108,24 @@ class LabelFree(Probe):
                 "view_samples": len(views),
                 "views": asked.views,
                 "features": features.shape[1],
-                "cautions": _cautions(len(features), len(views), features.shape[1], figures),
+                "longest_share": round(longest := share_of_longest(features), 4),
+                "cautions": _cautions(len(features), len(views), features.shape[1], figures, longest),
             },
         )
 
 
-def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, Any]) -> list[str]:
+def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, Any], longest: float) -> list[str]:
     """What a reader of the figures should know before using them."""
     found = []
     if (fewest := min(samples, view_samples)) <= width:
         found.append(
             f"{fewest} held-out samples for {width} features: no rank can be above {fewest}, "
             "so compare encoders on equally many samples only"
+        )
+    if longest > 0.5:
+        found.append(
+            f"1 % of the samples hold {longest:.0%} of the sum of squares of all features: RankMe is a figure of these "
+            "few, and other samples would give another"
         )
     warning = collapse_warning({name: figures[name]["value"] for name in ("rankme", "feature_std")})
     return [*found, warning] if warning else found

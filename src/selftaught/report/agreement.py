@@ -13,13 +13,21 @@ from selftaught.report.wording import between, interval_in, metric_of, sentence
 
 
 def agreement_blocks(agreement: Any) -> list[Block]:
-    """The table of correlations, and a plot of each figure against the probe: one point a run."""
+    """The table of correlations, and a plot of each figure against the probe: one point a run.
+
+    Both again by the probe's value at the last stage, which the figures are of, where the best one is another.
+    """
     if not isinstance(agreement, Mapping) or not agreement.get("rows"):
         return []
-    return [agreement_table(agreement), agreement_figures(agreement)]
+    blocks: list[Block] = [agreement_table(agreement), agreement_figures(agreement)]
+    last = agreement.get("last_stage")
+    if isinstance(last, Mapping) and last.get("rows"):
+        last = {**agreement, **last}
+        blocks += [agreement_table(last, of=", last stage, which the figures are of"), agreement_figures(last)]
+    return blocks
 
 
-def agreement_table(agreement: Mapping[str, Any]) -> Table:
+def agreement_table(agreement: Mapping[str, Any], of: str = "") -> Table:
     """Spearman's and Kendall's coefficient of each figure with the probe, over the runs."""
     rows = []
     for row in agreement["rows"]:
@@ -34,7 +42,7 @@ def agreement_table(agreement: Mapping[str, Any]) -> Table:
         )
     head = ["Figure", "Better is", "Runs", "Spearman ρ", "p, corrected", "Kendall τ", "Ranks as the probe does"]
     return Table(
-        title=f"Agreement with the {agreement.get('probe', 'linear')} probe",
+        title=f"Agreement with the {agreement.get('probe', 'linear')} probe{of}",
         head=head,
         rows=rows,
         text=(0, 1, 6),
