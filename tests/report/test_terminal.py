@@ -59,9 +59,12 @@ def test_pictures_say_where_they_are_seen(tmp_path: Path) -> None:
     assert file.getvalue() == "pictures of resnet18, no figure; see them with: selftaught report runs/a\n"
 
 
-def test_figures_without_labels_keep_their_unit(tmp_path: Path) -> None:
+def test_figures_without_labels_have_a_row_each(tmp_path: Path) -> None:
     file = io.StringIO()
     print_evaluation(json.loads(add_label_free(tmp_path).read_text()) | {"encoder": "resnet18"}, file)
-    lines = [line.split() for line in file.getvalue().splitlines() if line.strip()]
-    assert lines[0] == ["label-free", "figures,", "RankMe"]
-    assert ["resnet18", "40.0", "40.0", "38.0", "to", "42.0"] in lines
+    lines = [" ".join(line.split()) for line in file.getvalue().splitlines() if line.strip()]
+    assert lines[0].startswith("label-free figures")
+    assert lines[1] == "resnet18 95 % random weights 95 %"
+    assert lines[3] == "RankMe 40.0 38.0 to 42.0 16.0 15.2 to 16.8"
+    assert lines[5].startswith("Alignment 0.600 0.580 to 0.620")
+    assert lines[-1] == "900 held-out samples for 512 features"

@@ -10,7 +10,7 @@ from selftaught.report.answer import ranked
 from selftaught.report.evaluations import Estimate, behind, estimate, gain, metric_words, protocol_words
 from selftaught.report.read import finite
 from selftaught.report.tables import stage_names, stage_rows
-from selftaught.report.wording import between, gained, measured, metric_of, number, precise, pretext
+from selftaught.report.wording import between, gained, interval_in, measured, metric_of, number, precise, pretext
 
 Row = tuple[str, Sequence[str | tuple[str, str]], bool]
 """First cell, the others as text or (text, style), and whether the row is a quiet reference."""
@@ -22,6 +22,9 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     if finite(evaluation.get("value")) is None and evaluation.get("files"):
         run = evaluation.get("run")
         print(f"pictures of {name}, no figure; see them with: selftaught report {run}", file=file or sys.stderr)
+        return
+    if evaluation.get("probe") == "label_free":
+        _print_label_free(name, evaluation, file)
         return
     rows = stage_rows({name: evaluation})
     stages = stage_names(rows.values())
@@ -38,6 +41,19 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     found = gain(evaluation)
     caption = f"best stage against random weights: {_gap(metric, found)}" if found is not None else ""
     _print(title, ["", *stages, "best", "95 %"], body, caption, file)
+
+
+def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | None) -> None:
+    """One row a figure: of the encoder and of random weights, with intervals; under it what to be careful about."""
+    body: list[Row] = []
+    own, random = (((result or {}).get("more") or {}) for result in (evaluation, evaluation.get("random")))
+    for figure, entry in (own.get("figures") or {}).items():
+        cells = []
+        for found in (entry, (random.get("figures") or {}).get(figure) or {}):
+            cells += [precise(finite(found.get("value"))), between(interval_in(found.get("interval")), figure)]
+        body.append((metric_of(figure).words, cells, False))
+    head = ["", name, "95 %", "random weights", "95 %"]
+    _print(protocol_words(evaluation), head, body, "\n".join(map(str, own.get("cautions") or [])), file)
 
 
 def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> None:
