@@ -279,12 +279,31 @@ def test_a_comparison_of_ten_tasks_stays_small(tmp_path: Path, comparison_folder
 
 def test_a_folder_of_runs_has_an_overview_that_links(tmp_path: Path, run_folder: Folder) -> None:
     run_folder(tmp_path / "runs" / "seed 0")
-    run_folder(tmp_path / "runs" / "seed 1", best=70.0)
+    run_folder(tmp_path / "runs" / "seed 1", "simclr", best=70.0)
     page = Page(write_report(tmp_path / "runs", tmp_path / "page.html"))
     assert page.headings[0] == "2 runs; seed 1 gains most over random weights: +18.2 points (17.2 to 19.2)."
+    assert "Over seeds" not in page.headings
     assert {"#run-seed-0", "#run-seed-1"} <= set(page.addresses)
     for anchor in {a[1:] for a in page.addresses if a.startswith("#")}:
         assert page.source.count(f'id="{anchor}"') == 1, anchor
+
+
+def test_seeds_of_a_task_are_told_by_their_mean(tmp_path: Path, run_folder: Folder) -> None:
+    for name, task, best in (("a", "rotation", 60.0), ("b", "rotation", 64.0), ("c", "simclr", 63.0)):
+        run_folder(tmp_path / name, task, best=best)
+    page = Page(write_report(tmp_path))
+    assert page.headings[0] == "3 runs; simclr gains most over random weights: +11.2 points."
+    table = next(text for text in page.copies if text.startswith("| Task ") and "Runs" in text)
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    spread = 2 * 2**0.5
+    assert cells == [
+        ["simclr", "1", "63.0", "+11.2"],
+        ["rotation", "2", f"62.0 ± {spread:.1f}", f"+10.2 ± {spread:.1f}"],
+    ]
+    run_folder(tmp_path / "c", "rotation", best=65.0)
+    assert Page(write_report(tmp_path)).headings[0] == (
+        "3 runs; rotation against random weights: +11.2 points (8.2 to 13.2 over 3 runs)."
+    )
 
 
 def test_out_may_be_a_file_or_a_folder(tmp_path: Path, run_folder: Folder) -> None:

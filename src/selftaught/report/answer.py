@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,10 +101,20 @@ def answer_comparison(comparison: Comparison) -> Answer:
     )
 
 
-def answer_collection(runs: Sequence[tuple[str, Run]]) -> Answer:
-    """The answer of a folder of runs, by their names: which gains most over random weights."""
+def answer_collection(runs: Mapping[str, Run], over_seeds: Mapping[str, Sequence[float]]) -> Answer:
+    """The answer of a folder of runs, by their names: which gains most over random weights.
+
+    Where tasks were run several times, `over_seeds` has their gains, and the means are compared: the best of several
+    seeds would be luck as well.
+    """
     count = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
-    gains = [(found, name) for name, run in runs if (e := main_evaluation(run.evaluations)) and (found := gain(e))]
+    if over_seeds:
+        task, values = max(over_seeds.items(), key=lambda pair: statistics.mean(pair[1]))
+        ends = f" ({between((min(values), max(values)))} over {len(values)} runs)" if len(values) > 1 else ""
+        mean = gained("top1", statistics.mean(values))
+        most = "gains most over random weights" if len(over_seeds) > 1 else "against random weights"
+        return Answer(headline=f"{count}; {task} {most}: {mean} points{ends}.")
+    gains = [(g, name) for name, run in runs.items() if (e := main_evaluation(run.evaluations)) and (g := gain(e))]
     if not gains:
         return Answer(headline=f"{count}; none has been probed yet.")
     found, name = max(gains, key=lambda pair: pair[0].value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selftaught.report.agreement import agreement_blocks
@@ -12,6 +12,7 @@ from selftaught.report.cells import Cell, Table, figure, gap, measure, words
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
 from selftaught.report.figures import stage_figure
+from selftaught.report.markup import note
 from selftaught.report.read import Collection, Json, Run, finite
 from selftaught.report.run_page import run_section
 from selftaught.report.runs import anchor, heldout_metric, run_name
@@ -24,16 +25,18 @@ def collection_document(collection: Collection) -> Document:
     """An overview that links to the runs; accuracy by stage of all that were probed alike; means over seeds."""
     runs = {run_name(run.folder): run for run in collection.runs}
     probes = _probed_alike(runs)
+    by_task = _by_task(runs, probes)
+    gains = {task: known for task, found in by_task.items() if (known := _gains(found))}
     parts: list[tuple[str, str, list[Block]]] = [
         ("overview", "Overview", [overview_table(runs)]),
         ("stages", "Accuracy by stage", _stage_blocks(probes)),
-        ("seeds", "Over seeds", _seed_blocks(runs, probes)),
+        ("seeds", "Over seeds", _seed_blocks(by_task)),
         ("agreement", "Can figures without labels be trusted here", agreement_blocks(collection.agreement)),
     ]
     return Document(
         title=run_name(collection.folder),
         eyebrow=f"Runs in {run_name(collection.folder)}",
-        answer=answer_collection(list(runs.items())),
+        answer=answer_collection(runs, gains),
         sections=[
             *(Section(anchor=a, title=title, blocks=blocks) for a, title, blocks in parts),
             *(run_section(run, name) for name, run in runs.items()),
@@ -79,25 +82,34 @@ def _stage_blocks(probes: Mapping[str, Json]) -> list[Block]:
         return []
     first = next(iter(probes.values()))
     results, title = stage_rows(probes), stage_title(first)
-    return [[stage_figure(results, first, title=title)], stage_table(results, first, title=title)]
+    differ = len({str((e.get("random") or {}).get("stages")) for e in probes.values()}) > 1
+    told = note("Random weights are those of the first run's seed.") if differ else ""
+    return [[stage_figure(results, first, title=title)], told, stage_table(results, first, title=title)]
 
 
-def _seed_blocks(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> list[Block]:
-    """Mean and spread over the seeds of each task; nothing where every task was run once."""
-    by_task: dict[str, list[Json]] = {}
+def _by_task(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> dict[str, list[Json]]:
+    """The evaluations of each task; nothing where every task was run once."""
+    found: dict[str, list[Json]] = {}
     for name, evaluation in probes.items():
         if finite(evaluation.get("value")) is not None:
-            by_task.setdefault(runs[name].task, []).append(evaluation)
-    if max(map(len, by_task.values()), default=0) < 2:
+            found.setdefault(runs[name].task, []).append(evaluation)
+    return found if max(map(len, found.values()), default=0) > 1 else {}
+
+
+def _gains(found: Sequence[Json]) -> list[float]:
+    return [known.value for e in found if (known := gain(e))]
+
+
+def _seed_blocks(by_task: Mapping[str, Sequence[Json]]) -> list[Block]:
+    """Mean and spread over the seeds of each task."""
+    if not by_task:
         return []
     rows: list[list[Cell]] = []
     for task, found in by_task.items():
-        gains = [g.value for e in found if (g := gain(e))]
-        rows.append(
-            [words(task), figure(len(found)), _mean([float(e["value"]) for e in found]), _mean(gains, sign=True)]
-        )
+        values = [float(e["value"]) for e in found]
+        rows.append([words(task), figure(len(found)), _mean(values), _mean(_gains(found), sign=True)])
     rows.sort(key=lambda row: -(row[2].value or 0.0))
-    title = sentence(f"{protocol_words(next(iter(probes.values())))}, mean over seeds")
+    title = sentence(f"{protocol_words(next(iter(by_task.values()))[0])}, mean over seeds")
     told = "± is one standard deviation over the runs; of a single run it is not known."
     return [Table(title=title, head=["Task", "Runs", "Value, %", "Gain, points"], rows=rows, note=told)]
 
