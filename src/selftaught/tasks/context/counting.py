@@ -60,7 +60,7 @@ class Counting(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
