@@ -1,11 +1,19 @@
-"""Write docs/tasks/*.md from the docstrings of the tasks: `python docs/generate.py`. A test holds them equal."""
+"""Write docs/tasks/*.md from the tasks' docstrings and their rows of evidence: `python docs/generate.py`.
+
+A test holds the pages equal to what this makes.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from selftaught.catalogue import TaskInfo, list_tasks, task_flag
 from selftaught.settings import describe
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from evidence_page import REFERENCES, markdown, pretext, rows_of, spread
+from evidence_settings import SETTINGS
 
 FOLDER = Path(__file__).parent / "tasks"
 
@@ -36,7 +44,28 @@ def _page(task: TaskInfo) -> str:
         lines += [f"| `{task_flag(o.name)}` | {describe(o)} | `{_text(o.default)}` | {o.help} |" for o in task.options]
     else:
         lines += ["None."]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_evidence(task.name), ""])
+
+
+def _evidence(task: str) -> list[str]:
+    """What the task reached in benchmarks/evidence.py, beside what it must be compared with."""
+    lines = []
+    for name, setting in SETTINGS.items():
+        found = rows_of(name)
+        if task not in found:
+            continue
+        shown = [name for name in (task, "autoencoder", *REFERENCES) if name in found]
+        probes = [probe for probe in ("linear", "linear 0.01", "knn") if probe in found[task][0]]
+        heads = {"linear": "best stage", "linear 0.01": "1 % of the labels", "knn": "k-NN"}
+        random = [spread([row[probe]["random"]["value"] for row in found[task]]) for probe in probes]
+        body = [["random weights", "", "", *random]]
+        for other in dict.fromkeys(shown):
+            rows = found[other]
+            values = [spread([row[probe]["value"] for row in rows]) for probe in probes]
+            body.append([other, pretext(rows), f"{rows[0]['pretext']['chance']:.3f}", *values])
+        lines += ["", f"On {name} with `{setting.flags}`; top-1 in percent, {len(found[task])} seeds.", ""]
+        lines += markdown(["", "held-out pretext metric", "baseline", *(heads[probe] for probe in probes)], body)
+    return ["", "## Evidence", *lines, "", "All tasks: [results/evidence.md](../results/evidence.md)."] if lines else []
 
 
 def _text(default: object) -> str:

@@ -236,6 +236,8 @@ def test_the_order_is_followed_from_its_step_on() -> None:
 def test_once_is_before_the_first_step_only(tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, _, data, task = opened(tmp_path, task_file)
     assert steps_between(task, data) == 2
+    # 5 steps are 3 + 2, not 2 + 2 + 1, and 101 steps have no stretch of 1 at their end.
+    assert [steps_between(task, data, steps) for steps in (1, 5, 8, 100, 101)] == [1, 3, 2, 2, 3]
     monkeypatch.setattr(type(task), "refresh_epochs", lambda self: float("inf"))
     assert steps_between(task, data) > 10**9
     monkeypatch.setattr(type(task), "refresh_epochs", lambda self: 0)

@@ -17,7 +17,7 @@ from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import Optimizer, Precision, RunConfig, parse_seconds
 from selftaught.encode import autocast_forward
 from selftaught.encoders import build_encoder
-from selftaught.encoders.names import PREFIXES
+from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
@@ -61,8 +61,10 @@ def make_fabric(config: RunConfig) -> Fabric:
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
     if accelerator == "cpu" and config.devices > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
-    # In one player's turn the parameters of the others have no gradient; DDP must be told to expect that.
-    ddp = "ddp_find_unused_parameters_true" if load_task(config.task).players else "ddp"
+    # In one player's turn the parameters of the others have no gradient, nor has the pooling of some timm models in
+    # tasks that read the map before it; DDP must be told to expect that.
+    is_partly_used = bool(load_task(config.task).players) or TIMM in config.encoder
+    ddp = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
     strategy = ddp if config.devices * config.num_nodes > 1 else "auto"
     return Fabric(
         accelerator=accelerator,

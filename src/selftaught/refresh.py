@@ -24,12 +24,19 @@ if TYPE_CHECKING:
     from selftaught.prepare import Data
 
 
-def steps_between(task: PretextTask, data: Data) -> int:
-    """Steps from one refresh to the next; 0 where the task wants none, more than any run has where it wants one."""
+def steps_between(task: PretextTask, data: Data, steps: int | None = None) -> int:
+    """Steps from one refresh to the next; 0 where the task wants none, more than any run has where it wants one.
+
+    In a run of `steps` the last stretch is as long as the others: what was made anew a moment before the end would
+    leave a head that has not learned it.
+    """
     epochs = task.refresh_epochs()
     if epochs == math.inf:
         return sys.maxsize
-    return max(1, round(epochs * data.loader.steps_per_epoch)) if epochs else 0
+    if not epochs:
+        return 0
+    wanted = max(1, round(epochs * data.loader.steps_per_epoch))
+    return wanted if steps is None else math.ceil(steps / max(1, round(steps / wanted)))
 
 
 @torch.no_grad()
@@ -70,7 +77,7 @@ def _forget_momentum(optimizer: Optimizer, parameter: Tensor) -> None:
 def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: int) -> int:
     """Samples that are read from `step` on until the next refresh or the end; one epoch's where no end is known yet."""
     end = round(data.loader.steps_per_epoch) or 1 if config.steps is None else config.steps - step
-    return min(steps_between(task, data), end) * config.batch_size // data.sampling.clips_per_video
+    return min(steps_between(task, data, config.steps), end) * config.batch_size // data.sampling.clips_per_video
 
 
 @torch.no_grad()

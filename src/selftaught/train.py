@@ -185,7 +185,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     per_epoch = data.loader.steps_per_epoch
     look_every = max(1, round(config.evaluate_every * per_epoch), -(-config.steps // 50))
     save_every = config.checkpoint_every or look_every
-    refresh_every = steps_between(task, data)
+    refresh_every = steps_between(task, data, config.steps)
     loggers = _loggers(config, folder, fabric)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}

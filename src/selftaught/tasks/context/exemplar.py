@@ -67,11 +67,12 @@ class Exemplar(PretextTask):
 
     Differences from the paper: a view is resampled to the encoder's size, and every sample is seen in two views a step
     instead of in 150 views drawn once; the patch takes 0.4 to 0.7 of the picture's side instead of 32 of 96 pixels;
-    factors and powers are as likely as their inverses. With fewer than K samples the rest of the classes stay empty.
+    factors and powers are as likely as their inverses; the hidden layer has batch normalisation, without which the
+    features of all patches are too much alike at the start for thousands of classes to be told apart. With fewer than K samples the rest of the classes stay empty.
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
+    recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -114,7 +115,9 @@ class Exemplar(PretextTask):
         self.encoder = encoder
         self.config = config
         self.size = size
-        self.hidden = nn.Sequential(nn.Linear(encoder.num_features, config.hidden), nn.ReLU())
+        self.hidden = nn.Sequential(
+            nn.Linear(encoder.num_features, config.hidden, bias=False), nn.BatchNorm1d(config.hidden), nn.ReLU()
+        )
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.hidden, config.exemplars))
         # Until `before_epoch` has seen the data: the first samples and the middle of each, and no favoured colours.
         middle = torch.tensor([0.0, 0.0, sum(config.patch) / 2])
