@@ -19,6 +19,9 @@ class Subset:
     `labels` (len(rows),) go before those of `base`.
     """
 
+    base: Samples
+    rows: NDArray[np.int64]
+
     def __init__(self, base: Samples, rows: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> None:
         self.labels = labels if labels is not None or base.labels is None else base.labels[rows]
         self.classes = base.classes

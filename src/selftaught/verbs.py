@@ -298,7 +298,8 @@ def report(
 
     Args:
         folder: run folder, folder of run folders, or folder of a comparison.
-        out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless given.
+        out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless
+            given.
         format: the page, or its tables alone: one file of Markdown or LaTeX, or a CSV file for each.
     """
     from selftaught.report import write_report
