@@ -26,7 +26,8 @@ class Subset:
         self.labels = labels if labels is not None or base.labels is None else base.labels[rows]
         self.classes = base.classes
         if isinstance(base, Subset):  # what is kept for `base` serves all subsets of it
-            base, rows = base.base, base.rows[rows]
+            rows = base.rows[rows]
+            base = base.base
         self.base = base
         self.rows = rows
         self.side = base.side
