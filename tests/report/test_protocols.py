@@ -68,7 +68,8 @@ def test_segmentation_names_the_colours_of_its_masks(tmp_path: Path) -> None:
     assert texts(figures)[0][:2] == ["Pixel accuracy", "65.0 %"]
     assert texts(classes)[0] == ["road", "55.0 %", "50.0 %", "+5.0"]
     html = drawn(run, "segmentation")
-    assert html.count('class="drawing wide"') == 6
+    assert html.count('class="drawings wide"') == 2, "of the encoder and of random weights"
+    assert html.count('class="drawing"') == 6
     assert '<i style="background:#800000"></i>road' in html
     assert "url(x)" not in html.split("how it was run")[0], "only a colour is taken for a colour"
 

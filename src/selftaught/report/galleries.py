@@ -14,7 +14,7 @@ from selftaught.report.protocols import more_of
 from selftaught.report.read import Json, drawn_folders, finite, picture_in
 
 WIDE = 2.2
-"""Width by height from which a drawing takes two columns."""
+"""Width by height from which drawings stand in wider columns."""
 READ = {
     "segmentation": "Each picture, then its true mask, then the predicted one; what is not told is white.",
     "detection": "Green: true boxes. Orange: boxes that were found, with their score.",
@@ -93,7 +93,7 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
     """Each entry's picture files in its order; what they show is told by the picture's name, or theirs if several."""
 
     def draw(album: Album) -> str:
-        cards = ""
+        cards, wide = "", False
         for entry in listed:
             if not isinstance(entry, Mapping):
                 continue
@@ -106,8 +106,8 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
                 for name, uri in uris.items()
             )
             # Pictures that stand side by side, in one file or in several, need the room of as many.
-            wide = sum(width / height for _, width, height in uris.values()) > WIDE
-            cards += f'<div class="drawing{" wide" if wide else ""}">{shown}</div>' if shown else ""
-        return f'<div class="drawings">{cards}</div>' if cards else ""
+            wide = wide or sum(width / height for _, width, height in uris.values()) > WIDE
+            cards += f'<div class="drawing">{shown}</div>' if shown else ""
+        return f'<div class="drawings{" wide" if wide else ""}">{cards}</div>' if cards else ""
 
     return draw

@@ -78,7 +78,7 @@ def saving_words(saving: Saving) -> str:
         )
     return (
         f"{saving.words} with {number(saving.labels)} labels is as good as training from scratch "
-        f"with {_bounded(saving)}{_range(saving)}: {saving.short.replace(' ×', ' times')} as many."
+        f"with {_bounded(saving)}{_range(saving)}: {saving.short.replace('> ', 'more than ').replace(' ×', ' times')} as many."
     )
 
 

@@ -74,7 +74,7 @@ def percent(value: float | None) -> str:
 
 def points(difference: float | None) -> str:
     """A difference of two percentages with its sign."""
-    return "–" if difference is None else f"{difference:+.1f}".replace("-", "−")
+    return "–" if difference is None else f"{difference:+z.1f}".replace("-", "−")
 
 
 def number(value: float | None) -> str:
@@ -100,14 +100,14 @@ def gained(metric: object, difference: float | None) -> str:
     """A difference of two values of a probe's metric, with its sign."""
     if difference is None or metric_of(metric).percent:
         return points(difference)
-    return f"{difference:+#.3g}".rstrip(".").replace("-", "−")
+    return f"{difference:+z#.3g}".rstrip(".").replace("-", "−")
 
 
 def between(interval: Interval | None, metric: object = "top1") -> str:
     """Such as "61.9 to 64.3": the ends of an interval without their unit; nothing where there is none."""
     if interval is None:
         return ""
-    low, high = (f"{end:.1f}".replace("-", "−") if metric_of(metric).percent else precise(end) for end in interval)
+    low, high = (f"{end:z.1f}".replace("-", "−") if metric_of(metric).percent else precise(end) for end in interval)
     return f"{low} to {high}"
 
 
