@@ -21,15 +21,15 @@ FLAGS = (
 Browser = Any
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     for program in (CHROMIUM, DRIVER):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed; .ci/run installs it")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'chromium'}"]:
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
@@ -45,6 +45,9 @@ def opened(browser: Browser, page: Path, *, width: int, scheme: str = "light", u
     scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme_feature]})
     browser.get(page.as_uri())
+    browser.execute_script("localStorage.clear()")  # the theme that an earlier test chose
+    browser.get_log("browser")
+    browser.refresh()
     wait_for(browser, "return ['seen', 'all'].includes(document.documentElement.dataset.drawn)")
     if unfold:
         # A window as tall as the page has every plot in view, once what is folded is open.

@@ -33,7 +33,8 @@ def test_the_saving_at_the_fewest_labels_is_told(tmp_path: Path) -> None:
     [
         (
             {"labels": 50, "scratch_labels": None, "bound": "more than", "bound_labels": 1000},
-            "fine-tuning with 50 labels is as good as training from scratch with more than 1,000: more than 20 times as many.",
+            "fine-tuning with 50 labels is as good as training from scratch with more than 1,000: "
+            "more than 20 times as many.",
         ),
         (
             {"labels": 50, "scratch_labels": None, "bound": "fewer than", "bound_labels": 50},

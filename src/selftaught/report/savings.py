@@ -76,9 +76,10 @@ def saving_words(saving: Saving) -> str:
             f"{saving.words} with {number(saving.labels)} labels is no better than training from scratch "
             f"with {_bounded(saving)}: no labels are saved."
         )
+    times = saving.short.replace("> ", "more than ").replace(" ×", " times")
     return (
         f"{saving.words} with {number(saving.labels)} labels is as good as training from scratch "
-        f"with {_bounded(saving)}{_range(saving)}: {saving.short.replace('> ', 'more than ').replace(' ×', ' times')} as many."
+        f"with {_bounded(saving)}{_range(saving)}: {times} as many."
     )
 
 
