@@ -44,6 +44,7 @@ class Protocol:
     """
 
     name: str
+    settings: dict[str, Any]
     metric: str
     identity: str
     chance: float | None
@@ -174,6 +175,7 @@ def _protocol(
     parts = (name, dataclasses.asdict(probe.config), _identity(data), seed, config.size, config.precision, device.type)
     return Protocol(
         name=name,
+        settings=dataclasses.asdict(probe.config),
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
         chance=probe.chance(data),
@@ -204,6 +206,7 @@ def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict
         scores["supervised"] = protocol.score(load_encoder(teacher), teacher / FEATURES)
     return {
         "probe": protocol.name,
+        "settings": protocol.settings,
         "metric": protocol.metric,
         **figures(own),
         "chance": None if protocol.chance is None else round(protocol.chance, 3),
