@@ -24,6 +24,7 @@ from selftaught.probes.detector_heads import (
     ProposalNetwork,
     anchor_sizes,
     covered,
+    last_side,
     make_pooler,
     make_proposals,
 )
@@ -275,6 +276,12 @@ def test_candidates_are_pooled_from_the_map_of_their_size() -> None:
     sides = torch.tensor([5.0, 56, 111, 113, 223, 225, 447, 449, 2000])
     boxes = torch.stack([torch.zeros(9), torch.zeros(9), sides, sides], 1)
     assert mapper([boxes]).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_candidates_for_the_last_layers_are_in_proportion_to_the_map() -> None:
+    assert last_side(800, 16) == 14
+    assert [last_side(size, 16) for size in (64, 128, 400, 600, 1600)] == [4, 4, 8, 10, 14]
+    assert last_side(128, 4) == 8
 
 
 def test_an_encoder_of_one_stride_gives_four_maps() -> None:

@@ -18,6 +18,7 @@ from selftaught.probes.detector_heads import (
     LastLayers,
     Target,
     anchor_sizes,
+    last_side,
     make_heads,
     make_pooler,
     make_proposals,
@@ -128,7 +129,7 @@ def build_detector(
         if tail is None:
             side, head, width = 7, TwoMLPHead(channels * 7 * 7, hidden), hidden
         else:
-            side, head, width = 14, LastLayers(maps, tail), stages[-1].channels
+            side, head, width = last_side(size, stages[0].stride), LastLayers(maps, tail), stages[-1].channels
         anchors = Anchors(anchor_sizes(size, read.all_strides), read.all_strides)
         rpn_head = RPNHead(channels, len(SHAPES) * len(anchors.sizes[0]))
         predictor = FastRCNNPredictor(width, num_classes + 1)

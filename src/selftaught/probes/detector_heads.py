@@ -17,7 +17,7 @@ from torchvision.ops.poolers import LevelMapper
 
 from selftaught.encode import autocast
 from selftaught.probes.detector_maps import StageMaps, Standardise, freeze_norms
-from selftaught.probes.detector_necks import PUBLISHED_SIDE
+from selftaught.probes.detector_necks import C4_STRIDE, PUBLISHED_SIDE
 
 ANCHORS = (32, 64, 128, 256, 512)
 SHAPES = (0.5, 1.0, 2.0)
@@ -128,8 +128,17 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
         return super().select_training_samples(kept, targets)
 
 
+def last_side(size: int, stride: float) -> int:
+    """Positions a side of a candidate that goes through the last layers.
+
+    The published 14 on a map of 800 / 16, in the same proportion on a smaller one, which has no more to tell and whose
+    cost grows with their square; even, for most last layers halve it, and at least 4.
+    """
+    return min(14, max(4, 2 * round(7 * (size / stride) / (PUBLISHED_SIDE / C4_STRIDE))))
+
+
 class LastLayers(nn.Module):
-    """C4's head: the encoder's own last layers on every candidate (He et al., CVPR 2016): (R, C, 14, 14) -> (R, D).
+    """C4's head: the encoder's own last layers on every candidate (He et al., CVPR 2016): (R, C, s, s) -> (R, D).
 
     What goes in and comes out is on the encoder's scale and standardised here as everywhere.
     """
