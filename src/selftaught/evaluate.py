@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 import statistics
 import time
@@ -175,7 +176,7 @@ def _protocol(
     parts = (name, dataclasses.asdict(probe.config), _identity(data), seed, config.size, config.precision, device.type)
     return Protocol(
         name=name,
-        settings=dataclasses.asdict(probe.config),
+        settings=json.loads(json.dumps(dataclasses.asdict(probe.config))),  # tuples are lists, as in a file
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
         chance=probe.chance(data),
