@@ -53,7 +53,8 @@ SETTINGS = {
         reading="What can be concluded: rotation and simclr learn features that tell classes better than the best "
         "stage of random weights, with 2,000 labels, with 500 (linear 0.01) and by nearest neighbours, beyond "
         "the spread over seeds, and the middle stages gain most. What cannot: which of the two is better in "
-        "the long run, as 800 steps are two passes over the data and longer schedules change the order.",
+        "the long run, as 800 steps are two passes over the data and longer schedules change the order. Rows with one "
+        "seed are the first of two, and tasks that are not in the table yet have not been measured.",
     ),
     "weizmann4": Setting(
         data="weizmann4",
