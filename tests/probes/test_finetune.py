@@ -254,6 +254,9 @@ def test_head_and_encoder_have_their_own_rates_and_vectors_do_not_decay() -> Non
         is_head = any(p is q for p in group["params"] for q in network.head.parameters())
         assert group["peak"] == (0.2 if is_head else 0.01)
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+    wide = encoder()
+    wide.num_features = 2048
+    assert parameter_groups(Classifier(wide, 3, "32-true"), recipe)[-1]["peak"] == pytest.approx(0.05)
 
 
 def test_the_first_step_is_nesterov_sgd_on_the_cross_entropy() -> None:

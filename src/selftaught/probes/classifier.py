@@ -28,6 +28,8 @@ WARMUP = 0.05
 """Share of the steps in which the learning rate rises."""
 LOOK_EVERY = 50
 """Steps after which it is looked whether the loss is still a number."""
+HEAD_FEATURES = 512
+"""Up to this number the head's learning rate is as given."""
 
 
 class DivergedError(Exception):
@@ -36,7 +38,7 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train; `lr` is the encoder's, `head_lr` the linear layer's."""
+    """How to train; `lr` is the encoder's, `head_lr` the linear layer's on up to `HEAD_FEATURES` features."""
 
     steps: int
     batch_size: int
@@ -111,8 +113,10 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
 
 def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
     """What is trained, each with its peak learning rate; vectors (biases, normalisation) are not decayed."""
+    # The curvature of the loss over the head's weights grows with the number of normalised features.
+    head_lr = recipe.head_lr * min(1.0, HEAD_FEATURES / network.encoder.num_features)
     groups = []
-    for part, peak in ((network.encoder, recipe.lr), (network.head, recipe.head_lr)):
+    for part, peak in ((network.encoder, recipe.lr), (network.head, head_lr)):
         trained = [p for p in part.parameters() if p.requires_grad]
         matrices, vectors = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
         groups += [
