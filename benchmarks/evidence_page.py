@@ -49,6 +49,8 @@ def write_page() -> None:
             continue
         where = f" Probes read {setting.labelled}." if setting.labelled else ""
         lines += [f"## {name}", "", f"Shared flags: `{setting.flags}`.{where}", ""]
+        hardware = sorted({row["hardware"] for rows in found.values() for row in rows if "hardware" in row})
+        lines += [f"Speed and memory of training on: {', '.join(hardware)}.", ""] if hardware else []
         if name == "cifar10":
             draw(found, RESULTS / "evidence.svg")
             lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
@@ -73,7 +75,8 @@ def table(found: Rows) -> list[str]:
         line = [task, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]
         line += [spread([row["linear"]["stages"][stage] for row in runs]) for stage in stages]
         line += [spread([row[p]["value"] for row in runs]) for p in ("linear", *probes)]
-        speeds, memory = ([row[k] for row in runs if k in row] for k in ("images_per_second", "peak_memory_mb"))
+        timed = [row for row in runs if "hardware" in row]
+        speeds, memory = ([row[k] for row in timed] for k in ("images_per_second", "peak_memory_mb"))
         lines[task] = [*line, f"{mean(speeds):.0f}" if speeds else "", f"{max(memory)}" if memory else ""]
     return markdown(head, [lines[name] for name in sorted(lines, key=lambda name: -value[name])])
 
