@@ -76,7 +76,7 @@ def main() -> None:
     for core in cores:
         FREE.put(core)
     with ThreadPoolExecutor(len(cores)) as pool:
-        list(pool.map(lambda row: run_row(*row, args.runs), rows))
+        list(pool.map(lambda row: run_row(*row, runs=args.runs), rows))
     write_page()
 
 
