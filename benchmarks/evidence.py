@@ -76,7 +76,8 @@ def main() -> None:
     for core in cores:
         FREE.put(core)
     with ThreadPoolExecutor(len(cores)) as pool:
-        list(pool.map(lambda row: run_row(*row, runs=args.runs), rows))
+        for row in [pool.submit(run_row, *row, args.runs) for row in rows]:
+            row.result()
     write_page()
 
 
