@@ -101,11 +101,10 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
 
 def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) -> dict[str, Any]:
     """Pretrain and probe."""
-    data = str(SHARED / setting.data)
-    command = ["pretrain", data, "--task", task, *setting.flags.split(), *setting.tasks[task]]
-    summary, memory = selftaught(core, *command, "--seed", str(seed), "--out", str(out), "--resume")
+    command = pretrain_words(setting, task, seed)
+    summary, memory = selftaught(core, *command, "--out", str(out), "--resume")
     row: dict[str, Any] = {
-        "command": " ".join(["selftaught", *command, "--seed", str(seed)]).replace(str(SHARED), "../shared/data"),
+        "command": " ".join(["selftaught", *command]).replace(str(SHARED), "../shared/data"),
         "pretext": {k: summary[k] for k in ("metric", "value", "chance", "epochs")},
         "rankme": summary["rankme"],
         "family": summary["family"],
@@ -119,6 +118,12 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
         row[probe] = probed(core, out, labelled, "linear", "--fraction", str(fraction), *setting.evaluate)
     row["knn"] = probed(core, out, labelled, "knn", *setting.evaluate)
     return row
+
+
+def pretrain_words(setting: Setting, task: str, seed: int) -> list[str]:
+    """The command that trains one cell of the table, without its folder."""
+    data = str(SHARED / setting.data)
+    return ["pretrain", data, "--task", task, *setting.flags.split(), *setting.tasks[task], "--seed", str(seed)]
 
 
 def probed(core: int, run: Path, labelled: str, probe: str, *flags: str) -> dict[str, Any]:

@@ -56,6 +56,19 @@ SETTINGS = {
         "the long run, as 800 steps are two passes over the data and longer schedules change the order. Rows with one "
         "seed are the first of two, and tasks that are not in the table yet have not been measured.",
     ),
+    "imagenette128": Setting(
+        data="imagenette128",
+        tasks={
+            "rotation": ("--lr", "0.1", "--task.min-scale", "0.5"),
+            "simclr": ("--task.min-scale", "0.2"),
+            "supervised": (
+                "--lr",
+                "0.1",
+            ),
+        },
+        flags="--encoder resnet18 --stem standard --size 64 --batch-size 128 --steps 1000",
+        fractions=(1.0,),
+    ),
     "weizmann4": Setting(
         data="weizmann4",
         tasks={"frame_order_verification": ("--lr", "1e-3"), "supervised": ()},

@@ -1,0 +1,151 @@
+"""Every protocol on the same four encoders: random weights, rotation, simclr and supervised training, in one table.
+
+Command:   python benchmarks/protocols.py                       # everything; run it again to go on
+           python benchmarks/protocols.py --only knn,svm        # rows by name
+Needs:     the real data sets beside the checkout (../shared/data)
+Result:    docs/results/protocols.json (all numbers) and protocols.md (the table)
+Time:      about 2 hours on one core with AMX, the training of the three encoders with 50 minutes among it
+
+The encoders are those of the setting "imagenette128" of evidence.py, seed 0; they are trained where their run folders
+are missing. Each row is one command on one data set. Fine-tuning, detection and segmentation train further; random
+weights in their rows are training from scratch by the same recipe.
+
+Expected:  linear, knn, mlp, retrieval and finetune rank every trained encoder above random weights on the data it was
+           trained on, and supervised first. With 97 training pictures (voc_layout) or 128 (coco256), intervals of
+           detection and svm are wide and may hold 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evidence import SHARED, pretrain_words, selftaught
+from evidence_page import RESULTS, markdown
+from evidence_settings import SETTINGS
+
+SETTING = "imagenette128"
+ENCODERS = ("rotation", "simclr", "supervised")
+KEPT = ("metric", "value", "interval", "stage", "gain", "random", "train_samples", "test_samples", "seconds")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One protocol on one data set; `higher` says whether more is better."""
+
+    words: str
+    probe: str
+    data: str
+    flags: str = ""
+
+
+ROWS = {
+    "linear": Row("linear, best stage", "linear", "imagenette128"),
+    "linear10": Row("linear, 10 % of the labels", "linear", "imagenette128", "--fraction 0.1"),
+    "linear1": Row("linear, 1 % of the labels", "linear", "imagenette128", "--fraction 0.01"),
+    "sgd": Row(
+        "linear by SGD, RotNet's schedule, a fifth of its epochs",
+        "linear",
+        "imagenette128",
+        "--limit 2000 --probe.solver sgd --probe.epoch-scale 0.2",
+    ),
+    "mlp": Row("one hidden layer", "mlp", "imagenette128"),
+    "knn": Row("weighted k-NN", "knn", "imagenette128"),
+    "retrieval": Row("retrieval", "retrieval", "imagenette128"),
+    "finetune": Row(
+        "fine-tuning, 10 % of the labels",
+        "finetune",
+        "imagenette128",
+        "--fraction 0.1 --probe.steps 200 --probe.batch-size 64 --probe.lr 0.01",
+    ),
+    "cifar10": Row("linear on other pictures, 2,000 labels", "linear", "cifar10", "--limit 2000"),
+    "svm": Row("one-vs-rest SVM", "svm", "voc_layout"),
+    "detection": Row("Faster R-CNN with FPN, fine-tuned", "detection", "voc_layout", "--probe.frozen false"),
+    "coco": Row("Faster R-CNN with FPN, fine-tuned", "detection", "coco256", "--probe.frozen false"),
+    "segmentation": Row("FCN, frozen", "segmentation", "camvid240"),
+    "deeplab": Row("DeepLab, fine-tuned", "segmentation", "camvid240", "--probe.head deeplab --probe.frozen false"),
+    "label_free": Row("label-free: rank of the features", "label_free", "imagenette128"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="names of rows, with commas")
+    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="core to use")
+    parser.add_argument("--runs", type=Path, default=Path(tempfile.gettempdir()) / "selftaught-evidence")
+    args = parser.parse_args()
+    for name in args.only.split(",") if args.only else ROWS:
+        for task in ENCODERS:
+            if task not in read().get(name, {}):
+                measure(name, task, args.runs / SETTING / f"{task}-0", args.core)
+    write_page()
+
+
+def read() -> dict[str, Any]:
+    """Row -> encoder -> what was measured so far."""
+    path = RESULTS / "protocols.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def measure(name: str, task: str, run: Path, core: int) -> None:
+    """One cell; its encoder is trained first where it is missing."""
+    row = ROWS[name]
+    if not (run / "summary.json").exists():
+        selftaught(core, *pretrain_words(SETTINGS[SETTING], task, 0), "--out", str(run), "--resume")
+    words = ["--probe", row.probe, *row.flags.split()]
+    found, _ = selftaught(core, "evaluate", str(run), str(SHARED / row.data), *words)
+    rows = read()
+    command = f"selftaught evaluate RUN ../shared/data/{row.data} {' '.join(words)}"
+    rows.setdefault(name, {})[task] = {"command": command} | {key: found[key] for key in KEPT}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "protocols.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_page()
+
+
+def write_page() -> None:
+    """docs/results/protocols.md from protocols.json alone."""
+    rows, setting = read(), SETTINGS[SETTING]
+    lines = [
+        "# Every protocol on the same encoders",
+        "",
+        "Made by `python benchmarks/protocols.py`; all numbers are in protocols.json. The encoders were trained on",
+        f"{setting.data} with `{setting.flags}`, seed 0. Figures with 95 % intervals (bootstrap over test samples).",
+        "Bold: better than random weights by more than chance, as the interval of the difference on the same test",
+        "samples lies above 0; (lower): worse by more than chance. Random weights of fine-tuning, detection and",
+        "segmentation are trained with the labels by the same recipe as the others.",
+        "",
+    ]
+    head = ["protocol", "data", "training samples", "figure", "random weights", *ENCODERS]
+    body = []
+    for name, row in ROWS.items():
+        found = rows.get(name, {})
+        if not found:
+            continue
+        first = next(iter(found.values()))
+        cells = [cell(found[task], found[task]["gain"]) if task in found else "" for task in ENCODERS]
+        samples = str(first["train_samples"] or "")
+        body.append([row.words, row.data, samples, first["metric"], cell(first["random"], None), *cells])
+    lines += [*markdown(head, body), "", "Commands:", ""]
+    lines += [
+        f"- {row.words}, {row.data}: `{next(iter(rows[n].values()))['command']}`"
+        for n, row in ROWS.items()
+        if n in rows
+    ]
+    (RESULTS / "protocols.md").write_text("\n".join([*lines, ""]))
+
+
+def cell(figures: dict[str, Any], gain: dict[str, Any] | None) -> str:
+    """Value with its interval; how it compares with random weights where `gain` is given."""
+    interval = figures["interval"]
+    words = f"{figures['value']:.1f}" + (f" ({interval[0]:.1f} to {interval[1]:.1f})" if interval else "")
+    low, high = (gain or {}).get("interval") or (0.0, 0.0)
+    return f"**{words}**" if low > 0 else f"{words} (lower)" if high < 0 else words
+
+
+if __name__ == "__main__":
+    main()
