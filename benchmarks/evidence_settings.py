@@ -35,7 +35,7 @@ SETTINGS = {
             "artifacts": (),
             "split_brain": (),
             "inpainting": (),
-            "colorization": ("--task.hypercolumn", "true"),
+            "colorization": ("--task.hypercolumn",),
             "super_resolution": (),
             "gan": (),
             "context_prediction": (),

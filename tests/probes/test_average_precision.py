@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from selftaught.probes.average_precision import Rankings, mean_percent
+from selftaught.probes.average_precision import Rankings
 from selftaught.randomness import numpy_generator
 
 
@@ -67,5 +67,3 @@ def test_a_class_that_nothing_shows_has_no_figure() -> None:
     for values in (ranking.area(), ranking.interpolated_area(), ranking.eleven_points()):
         assert values[0] == pytest.approx(1)
         assert np.isnan(values[1])
-        assert mean_percent(values) == pytest.approx(100)
-    assert np.isnan(mean_percent(np.array([np.nan])))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -220,6 +220,21 @@ def test_a_class_without_boxes_is_no_part_of_the_mean() -> None:
     assert matches.average_precision("area")[1, 0] == pytest.approx(100)
     assert np.isnan(matches.average_precision("area")[[0, 2], 0]).all()
     assert matches.mean("area") == pytest.approx(100)
+
+
+@pytest.mark.parametrize("rule", ["voc", "coco"])
+def test_a_class_that_a_draw_lacks_keeps_its_figure(rule: Literal["voc", "coco"]) -> None:
+    """The first class is found in 19 pictures, the second, which is in one picture, is not."""
+    box = np.array([[0.0, 0, 9, 9]])
+    pictures = []
+    for label in [0] * 19 + [1]:
+        truth = Truth(boxes=box, labels=np.array([label]), ignore=np.array([False]))
+        pictures.append((Found(boxes=box, scores=np.array([0.9]), labels=np.array([0])), truth))
+    matches = matched(pictures, rule)
+    without = np.arange(20) % 19
+    assert np.isnan(matches.average_precision("area", without)[1]).all()
+    assert matches.mean("area") == pytest.approx(matches.average_precision("area")[0].mean() / 2)
+    assert matches.resampled_means("area").max() <= 50 + 1e-9
 
 
 def test_overlaps_equal_loops() -> None:

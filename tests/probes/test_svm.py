@@ -141,6 +141,21 @@ def test_samples_of_several_classes_with_some_left_out() -> None:
     )
 
 
+def test_the_interval_is_around_the_figure_where_a_class_is_rare_and_hard() -> None:
+    """One test sample of the fourth class, which looks like the first: a third of the draws lack it."""
+    data = drawn_data(train=120, test=200, noise=10.0)
+    rare = np.zeros((200, 4), np.int8)
+    rare[np.arange(200), np.arange(200) % 4 % 3] = 1
+    rare[0] = (0, 0, 0, 1)
+    data = dataclasses.replace(data, test_targets=rare)
+    score = Svm(Svm.Config(costs=(0.1,), stage="far")).score(drawn_reader(), data)
+    assert score.more["average_precision"]["top"] < 10
+    assert score.resampled is not None
+    assert score.value == pytest.approx(score.resampled.mean(), abs=3)
+    low, high = score.more["map_11_point_intervals"]["far"]
+    assert low < score.more["map_11_point"]["far"] < high
+
+
 @pytest.mark.slow
 def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> None:
     """The VOC tree beside the checkout: 20 classes, one of which nothing shows."""

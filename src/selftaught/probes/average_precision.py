@@ -64,12 +64,6 @@ class Rankings:
         return hits / np.maximum(seen, 1), recall
 
 
-def mean_percent(values: Float) -> float:
-    """Mean over the classes that have a figure, in percent; nan where none has."""
-    known = values[np.isfinite(values)]
-    return 100 * float(known.mean()) if len(known) else float("nan")
-
-
 def _area(precision: Float, recall: Float) -> Float:
     growth = np.diff(recall, axis=1, prepend=0.0)
     return np.asarray((growth * precision).sum(1))

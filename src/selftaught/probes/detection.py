@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from selftaught.dense import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
-from selftaught.intervals import interval_of, resample
+from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score
+from selftaught.probes.class_mean import class_mean
 from selftaught.probes.detection_matches import Found, Matches, Truth
 from selftaught.probes.detector import Detector, build_detector
 from selftaught.probes.detector_batches import (
@@ -176,7 +177,7 @@ class Detection(Probe):
         by_voc, by_coco = voc.average_precision("area")[:, 0], coco.average_precision(101)
         is_voc = self.config.metric == "voc"
         value = _round(voc.mean("area") if is_voc else coco.mean(101))
-        resampled = resample(lambda rows: voc.mean("area", rows) if is_voc else coco.mean(101, rows), len(truth))
+        resampled = voc.resampled_means("area") if is_voc else coco.resampled_means(101)
         interval = interval_of(resampled)
         files, drawn = _drawings(data, found, truth)
         more = {
@@ -184,7 +185,11 @@ class Detection(Probe):
             "per_class": _by_class(data.classes, by_voc if is_voc else by_coco.mean(1)),
             "boxes": dict(zip(data.classes, voc.positives().tolist(), strict=True)),
             "voc": {"ap50": _round(voc.mean("area")), "ap50_2007": _round(voc.mean(11))},
-            "coco": {"ap": _round(coco.mean(101)), "ap50": _mean(by_coco[:, 0]), "ap75": _mean(by_coco[:, 5])},
+            "coco": {
+                "ap": _round(coco.mean(101)),
+                "ap50": _round(class_mean(by_coco[:, 0])),
+                "ap75": _round(class_mean(by_coco[:, 5])),
+            },
             "loss": round(loss, 4),
             "pictures": drawn,
         }
@@ -263,10 +268,6 @@ def _drawings(data: Dense, found: list[Found], truth: list[Truth]) -> tuple[dict
 def _by_class(classes: tuple[str, ...], values: np.ndarray) -> dict[str, float | None]:
     figures = [None if math.isnan(value) else round(float(value), 3) for value in values]
     return dict(zip(classes, figures, strict=True))
-
-
-def _mean(values: np.ndarray) -> float:
-    return _round(float(values[np.isfinite(values)].mean()))
 
 
 def _round(value: float) -> float:

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.probes.class_mean import class_mean, resampled_class_means
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Recalls = Literal["area", 11, 101]
@@ -112,11 +114,13 @@ class Matches:
                 figures[label] = [_figure(hits, weight, positives[label], recalls) for hits, weight in curves]
         return 100 * figures
 
-    def mean(self, recalls: Recalls, rows: NDArray[np.int64] | None = None) -> float:
+    def mean(self, recalls: Recalls) -> float:
         """Mean over thresholds and over the classes that have boxes, in percent; nan where none has."""
-        figures = self.average_precision(recalls, rows).mean(1)
-        known = figures[np.isfinite(figures)]
-        return float(known.mean()) if len(known) else float("nan")
+        return class_mean(self.average_precision(recalls).mean(1))
+
+    def resampled_means(self, recalls: Recalls) -> Floats:
+        """That mean on each resampling (B,) of the pictures."""
+        return resampled_class_means(lambda rows: self.average_precision(recalls, rows).mean(1), len(self))
 
     def _by_score(self) -> list[tuple[Bools, Bools, NDArray[np.int64]]]:
         """Right and spared (thresholds, D), and pictures (D,), of all boxes of each class by falling score."""

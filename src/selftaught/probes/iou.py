@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.dense import IGNORE
+from selftaught.probes.class_mean import class_mean
 
 Counts = NDArray[np.int64]
 """(3, K): pixels of each class that are right, that are predicted so, and that are so; (M, 3, K) of M pictures."""
@@ -21,27 +20,22 @@ def count_pixels(predicted: NDArray[np.int64], truth: NDArray[np.int64], num_cla
     return np.stack([np.bincount(values.ravel(), minlength=num_classes) for values in (right, predicted, truth)])
 
 
-def class_iou(counts: Counts) -> NDArray[np.float64]:
-    """IoU (K,) in [0, 1] over all pictures (M, 3, K); nan for a class that is neither there nor predicted."""
+def class_iou(counts: Counts, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """IoU (K,) in [0, 1] over all pictures (M, 3, K), or over those rows, which may repeat.
+
+    nan for a class that is neither there nor predicted.
+    """
+    if rows is not None:
+        counts = counts * np.bincount(rows, minlength=len(counts))[:, None, None]
     right, predicted, truth = counts.sum(0).astype(np.float64)
     with np.errstate(invalid="ignore"):
         found: NDArray[np.float64] = right / (predicted + truth - right)
     return found
 
 
-def mean_iou(counts: Counts, rows: Sequence[int] | NDArray[np.int64] | None = None) -> float:
-    """Mean over classes in percent, of all pictures or of those rows, which may repeat.
-
-    A class that is in none of those rows keeps the IoU that it has in all pictures: left out, rare classes, which are
-    the hard ones, would make every resampling look better than the whole.
-    """
-    found = class_iou(counts)
-    if rows is not None:
-        times = np.bincount(rows, minlength=len(counts))
-        drawn = class_iou(counts * times[:, None, None])
-        found = np.where(np.isfinite(drawn), drawn, found)
-    known = found[np.isfinite(found)]
-    return float(100 * known.mean()) if len(known) else float("nan")
+def mean_iou(counts: Counts) -> float:
+    """Mean over classes in percent, of all pictures."""
+    return 100 * class_mean(class_iou(counts))
 
 
 def pixel_accuracy(counts: Counts) -> float:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from selftaught.dense import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
-from selftaught.intervals import interval_of, resample
+from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score
+from selftaught.probes.class_mean import resampled_class_means
 from selftaught.probes.detector_batches import calibration_rows
 from selftaught.probes.detector_maps import StageMaps, read_stages, settle_norms
 from selftaught.probes.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
@@ -192,7 +193,7 @@ class Segmentation(Probe):
         by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
         stage = "+".join(network.head.names)
         value = round(mean_iou(counts), 3)
-        resampled = resample(lambda rows: mean_iou(counts, rows), len(counts))
+        resampled = 100 * resampled_class_means(lambda rows: class_iou(counts, rows), len(counts))
         interval = interval_of(resampled)
         colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette(len(data.classes)).tolist()]
         return Score(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.intervals import bootstrap, interval_of, resample
-from selftaught.probes.average_precision import Rankings, mean_percent
+from selftaught.intervals import bootstrap, interval_of
+from selftaught.probes.average_precision import Rankings
 from selftaught.probes.base import Labelled, Probe, Score
+from selftaught.probes.class_mean import class_mean, resampled_class_means
 from selftaught.probes.reader import Reader
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.stage_features import read_stages
@@ -80,8 +80,8 @@ class Svm(Probe):
         """The mean mAP of rankings drawn at random; more than the share of a class, as its curve is interpolated."""
         test = _targets(data)[1]
         rng = numpy_generator("random rankings")
-        drawn = [mean_percent(Rankings(rng.random(test.shape), test).interpolated_area()) for _ in range(20)]
-        return float(np.mean(drawn))
+        drawn = [class_mean(Rankings(rng.random(test.shape), test).interpolated_area()) for _ in range(20)]
+        return 100 * float(np.mean(drawn))
 
     def _fit(self, rows: UnitRows, targets: Targets) -> tuple[Tensor, list[float]]:
         """Weights (D + 1, K) of every class at its best cost, and those costs."""
@@ -114,14 +114,14 @@ class Svm(Probe):
         self, found: dict[str, NDArray[np.float32]], test: Targets, data: Labelled, costs: dict[str, list[float]]
     ) -> Score:
         rankings = {name: Rankings(scores, test) for name, scores in found.items()}
-        stages = {name: round(mean_percent(ranking.interpolated_area()), 3) for name, ranking in rankings.items()}
+        stages = {name: _percent(ranking.interpolated_area()) for name, ranking in rankings.items()}
         best = max(stages, key=lambda name: stages[name])
-        resampled = {name: _resampled(ranking.interpolated_area, len(test)) for name, ranking in rankings.items()}
-        elevens = {name: _resampled(ranking.eleven_points, len(test)) for name, ranking in rankings.items()}
+        resampled = {n: 100 * resampled_class_means(r.interpolated_area, len(test)) for n, r in rankings.items()}
+        elevens = {n: 100 * resampled_class_means(r.eleven_points, len(test)) for n, r in rankings.items()}
         intervals = {name: interval_of(values) for name, values in resampled.items()}
         by_class = 100 * rankings[best].interpolated_area()
         more: dict[str, Any] = {
-            "map_11_point": {n: round(mean_percent(r.eleven_points()), 3) for n, r in rankings.items()},
+            "map_11_point": {n: _percent(r.eleven_points()) for n, r in rankings.items()},
             "map_11_point_intervals": {n: interval_of(values) for n, values in elevens.items()},
             "average_precision": {
                 name: round(float(value), 3) if np.isfinite(value) else None
@@ -165,12 +165,11 @@ def _best_cost(
     best, chosen = -1.0, costs[len(costs) // 2]
     for cost in costs:
         values = [judged[cost, held][k] for held in range(folds) if (cost, held) in judged]
-        mean = mean_percent(np.array(values))
+        mean = class_mean(np.array(values))
         if mean > best:
             best, chosen = mean, cost
     return chosen
 
 
-def _resampled(figure: Callable[[NDArray[np.int64]], NDArray[np.float64]], count: int) -> NDArray[np.float64]:
-    """The mean over classes on each resampling of the test samples."""
-    return resample(lambda drawn: mean_percent(figure(drawn)), count)
+def _percent(figures: NDArray[np.float64]) -> float:
+    return round(100 * class_mean(figures), 3)

@@ -32,7 +32,12 @@
     const size = printing ? { autosize: false, width: box.clientWidth, height: box.clientHeight } : {};
     return { ...base, ...figure.layout, ...size, xaxis: { ...axis, ...figure.layout.xaxis }, yaxis: { ...axis, ...figure.layout.yaxis } };
   };
+  const start = () => { // Reading and running the library takes longer than all else on the page.
+    const library = document.head.appendChild(document.createElement("script"));
+    library.textContent = document.getElementById("plotly").textContent;
+  };
   const draw = (plot) => {
+    if (!window.Plotly) start();
     const style = getComputedStyle(root);
     plot.drawn = true;
     const data = resolve(plot.figure.data, style).map((trace, i) => ({ ...trace, visible: plot.hidden.has(i) ? "legendonly" : true }));
