@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.catalogue import TaskInfo, list_tasks, load_task, read_task, settings_for, task_flag, task_info
+from selftaught.catalogue import (
+    TaskInfo,
+    list_tasks,
+    load_task,
+    named_tasks,
+    read_task,
+    settings_for,
+    task_flag,
+    task_info,
+)
 
 OWN = '''
 """Title.
@@ -200,6 +209,14 @@ def test_files_that_are_no_task(tmp_path: Path, text: str, sentence: str) -> Non
     (tmp_path / "own.py").write_text(text)
     with pytest.raises(ValueError, match=sentence):
         task_info(str(tmp_path / "own.py"))
+
+
+def test_a_kind_stands_for_all_its_tasks() -> None:
+    named = named_tasks("image")
+    assert {"rotation", "gan", "simclr"} < set(named)
+    assert not {"audio_visual", "frame_order_verification", "supervised"} & set(named)
+    assert sorted(named_tasks("image,video,audio-visual")) == sorted(task.name for task in list_tasks())
+    assert named_tasks("rotation,jigsaw+simclr") == ["rotation", "jigsaw+simclr"]
 
 
 def test_the_registry_is_the_folder() -> None:

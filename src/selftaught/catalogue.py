@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from selftaught.names import unknown_name
 from selftaught.settings import Option, flag_of, read_options, typed
@@ -70,6 +70,14 @@ def list_tasks() -> list[TaskInfo]:
     """All pretext tasks of the library, by family and name; supervised training is none."""
     paths = sorted(p for p in _TASKS.glob("*/*.py") if not p.name.startswith("_"))
     return [read_task(path, name=path.stem, family=path.parent.name) for path in paths]
+
+
+def named_tasks(text: str) -> list[str]:
+    """The names in a list with commas; a kind (image, video, audio-visual) stands for all pretext tasks of it."""
+    names: list[str] = []
+    for name in text.split(","):
+        names += [task.name for task in list_tasks() if task.kind == name] if name in get_args(Kind) else [name]
+    return names
 
 
 def task_info(name: str) -> TaskInfo:

@@ -126,12 +126,12 @@ def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]
 
 def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
     """Settings of the task or tasks named in `words`; of the default task only when a flag asks for one."""
-    from selftaught.catalogue import task_info
+    from selftaught.catalogue import named_tasks, task_info
 
     given = _given("tasks" if verb.name == "compare" else "task", words)
     if not given and any(word.startswith("--task.") for word in words):
         given = [str(run_options()["task"].default)]
-    names = [name for text in given[-1:] for name in text.split(",")]
+    names = [name for text in given[-1:] for name in named_tasks(text)]
     options: dict[str, Option] = {}
     for name in names:
         options = {option.name: option for option in task_info(name).options} | options

@@ -196,7 +196,8 @@ def compare(
 
     Args:
         data: data to learn from, in any form that pretrain reads.
-        tasks: names with commas between, such as rotation,simclr.
+        tasks: names with commas between, such as rotation,simclr, or image for all that learn from images; likewise
+            video and audio-visual.
         out: folder to write; one run folder for each task goes into it, and report.html.
         labelled: data with labels to rank the tasks by; without, the label-free figures rank them.
         probe: protocol, a name from `selftaught probes`.
@@ -205,14 +206,14 @@ def compare(
         supervised: also train the same encoder with the labels, for the table.
         settings: fields of `RunConfig`; task settings go to every task that has them.
     """
-    names = tasks.split(",") if isinstance(tasks, str) else list(tasks)
     config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
+    from selftaught.catalogue import named_tasks
     from selftaught.compare import compare_tasks
     from selftaught.report import write_report
 
     result = compare_tasks(
         config,
-        names,
+        named_tasks(tasks if isinstance(tasks, str) else ",".join(tasks)),
         labelled=None if labelled is None else str(labelled),
         probe=probe,
         probe_settings=probe_settings,
