@@ -45,6 +45,7 @@ def test_a_share_of_the_training_pictures_is_drawn_by_seed(tree: Path) -> None:
     assert half.test is data.test
     assert few_dense(data, 1.0) is data
     assert len(few_dense(data, 1.0, limit=3).train) == 3
+    assert len(few_dense(data, 0.5, limit=4).train) == 2
     assert len(few_dense(data, 1e-9).train) == 1
     key = half.train.keys[2]
     assert torch.equal(half.train.read(2).image, data.train.read(list(data.train.keys).index(key)).image)

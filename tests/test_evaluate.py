@@ -76,6 +76,20 @@ def test_fraction_is_balanced_and_seeded(run: Path) -> None:
         evaluate_run(run, DATA, fractions=[0])
 
 
+def test_shares_are_of_the_labels_that_the_limit_leaves(run: Path) -> None:
+    labels = np.array([0] * 60 + [1] * 20)
+    rows = balanced_rows(labels, 0.25, 40, seed=0)
+    assert np.bincount(labels[rows]).tolist() == [8, 2]
+    result = evaluate_run(run, DATA, probe="knn", fractions=[0.1, 0.5, 1.0], limit=100, draws=2)
+    assert result["limit"] == 100
+    assert result["train_samples"] == pytest.approx(100, abs=2), "every class is rounded"
+    for row in result["few_labels"]:
+        assert row["train_samples"] == pytest.approx(row["fraction"] * 100, abs=2)
+    assert evaluate_run(run, DATA, probe="knn", limit=1000)["limit"] is None
+    with pytest.raises(ValueError, match="--limit must be at least 1, got 0"):
+        evaluate_run(run, DATA, limit=0)
+
+
 def test_supervised_is_trained_at_the_same_budget(run: Path) -> None:
     result = evaluate_run(run, DATA, probe="knn", supervised=True)
     assert 0 <= result["supervised"]["value"] <= 100

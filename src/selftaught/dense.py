@@ -90,9 +90,9 @@ class DenseSubset:
 
 
 def few_dense(data: Dense, fraction: float, *, limit: int | None = None, seed: int = 0) -> Dense:
-    """The same data with a share of the training pictures, at least one, drawn by `seed`."""
+    """The same data with a share of the training pictures, or of `limit` of them, at least one, drawn by `seed`."""
     count = len(data.train)
-    kept = max(1, min(round(fraction * count), count if limit is None else limit))
+    kept = max(1, round(fraction * min(count, count if limit is None else limit)))
     if kept == count:
         return data
     rows = np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept])

@@ -75,10 +75,11 @@ def evaluate_encoder(
     """See `selftaught.evaluate`."""
     begin = time.monotonic()
     _check(probe, fractions, draws, limit, supervised)
-    data = _open(subject, labelled, frozenset(probe_info(probe).needs), download=download, skip_broken=skip_broken)
+    whole = _open(subject, labelled, frozenset(probe_info(probe).needs), download=download, skip_broken=skip_broken)
+    data = _few(whole, 1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
-        part = _few(data, fraction, limit=limit, seed=seed + draw)
+        part = _few(data, fraction, seed=seed + draw)
         return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
 
     teacher = _supervised(subject, labelled) if supervised else None
@@ -91,7 +92,7 @@ def evaluate_encoder(
         return measured[asked.identity]
 
     largest = max(fractions)
-    result = measure(largest, 0) | {"fraction": largest}
+    result = measure(largest, 0) | {"fraction": largest, "limit": None if data is whole else limit}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [
             _few_labels(fraction, [measure(fraction, draw) for draw in range(draws if fraction < 1 else 1)])
@@ -106,6 +107,7 @@ def evaluate_encoder(
         "part": subject.part,
         "checkpoint": subject.checkpoint,
         "run": subject.name,
+        "folder": str(subject.folder),
         "test_is": "" if isinstance(data, Unlabelled) else data.test_is,
         "skipped": _skipped(data),
         "seconds": round(time.monotonic() - begin, 1),
@@ -128,7 +130,7 @@ def _open(
 
 
 def _few(
-    data: Labelled | Dense | Unlabelled, fraction: float, *, limit: int | None, seed: int
+    data: Labelled | Dense | Unlabelled, fraction: float, *, limit: int | None = None, seed: int
 ) -> Labelled | Dense | Unlabelled:
     if isinstance(data, Labelled):
         return few(data, fraction, limit=limit, seed=seed)
@@ -142,6 +144,8 @@ def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None
             raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
     if not fractions:
         raise ValueError("--fraction must name at least one share of the labels")
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be at least 1, got {limit}")
     if draws < 1:
         raise ValueError(f"--draws must be at least 1, got {draws}")
     if not needs and (tuple(fractions) != (1.0,) or draws > 1):
@@ -262,7 +266,7 @@ def _random(subject: Subject, protocol: Protocol) -> Score:
 def _write(
     subject: Subject, result: dict[str, Any], outcomes: dict[str, Any], files: dict[str, Any], identity: str
 ) -> dict[str, Any]:
-    """The result as it was written to "file", a name in evaluations/; "files" are folders of what a probe drew."""
+    """The result as it was written to "file", a name in evaluations/ of "folder"; "files" are folders of drawings."""
     folder = subject.folder / "evaluations"
     folder.mkdir(parents=True, exist_ok=True)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"

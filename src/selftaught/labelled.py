@@ -85,7 +85,10 @@ def _open(config: RunConfig, labelled: str, split: str, needs: frozenset[str], d
 
 
 def few(data: Labelled, fraction: float, *, limit: int | None = None, seed: int = 0) -> Labelled:
-    """The same data with a share of the training samples, drawn by `seed`; balanced where each is of one class."""
+    """The same data with a share of the training samples, drawn by `seed`; balanced where each is of one class.
+
+    Where `limit` leaves fewer of them, the share is of those.
+    """
     train = data.train
     assert isinstance(train, Subset)
     labels = np.zeros(len(train), np.int64) if train.labels is None else train.labels
@@ -97,9 +100,12 @@ def few(data: Labelled, fraction: float, *, limit: int | None = None, seed: int 
 
 
 def balanced_rows(labels: np.ndarray, fraction: float, limit: int | None, seed: int) -> np.ndarray:
-    """Rows of a class-balanced, seeded share of the samples that have a label; at least one of every class."""
+    """Rows of a class-balanced, seeded share of the samples that have a label, or of about `limit` of them.
+
+    At least one of every class.
+    """
     rows = np.flatnonzero(labels >= 0)
-    share = min(fraction, 1.0 if limit is None else limit / len(rows))
+    share = fraction * min(1.0, 1.0 if limit is None else limit / len(rows))
     if share >= 1:
         return rows
     rng = numpy_generator(seed, "fraction")

@@ -122,14 +122,15 @@ def evaluate(
             where it needs none.
         probe: protocol, a name from `selftaught probes`.
         probe_settings: settings of the probe.
-        fraction: shares of the training labels the probe may see, such as 0.01,0.1,1.
+        fraction: shares of the training labels the probe may see, such as 0.01,0.1,1; of those that --limit leaves,
+            where it is given.
         draws: draw each share below 1 so many times, for its spread.
         supervised: also train the same encoder with the labels, at the run's number of steps.
         part: encoder, or audio_encoder of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
         size: pixels, for weights in a file (default 224); a run's is its own.
         stem: first layers, for weights in a file.
-        limit: use at most this many training samples, the same share of every class.
+        limit: use about this many training samples, the same share of every class and at least one of each.
         seed: seed of the labels chosen, of what the probe draws and of the supervised encoder.
         out: folder for figures and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.

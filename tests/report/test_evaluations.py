@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from selftaught.report.evaluations import Estimate, difference, gain, in_order, main_evaluation, within_words
+from selftaught.report.evaluations import (
+    Estimate,
+    difference,
+    gain,
+    in_order,
+    main_evaluation,
+    protocol_words,
+    within_words,
+)
 from selftaught.report.wording import between, gained, measured, sentence
 
 
@@ -67,6 +75,20 @@ def test_evaluations_come_in_the_order_of_the_protocols() -> None:
 )
 def test_protocols_have_words(probe: str, fraction: float, words: str) -> None:
     assert within_words({"probe": probe, "fraction": fraction}) == words
+
+
+@pytest.mark.parametrize(
+    ("fraction", "limit", "words"),
+    [
+        (1.0, None, "linear probe"),
+        (0.1, None, "linear probe on 10 % of the labels"),
+        (0.1, 30000, "linear probe on 2,998 labels"),
+        (1.0, 3000, "linear probe on 2,998 labels"),
+    ],
+)
+def test_a_limit_of_the_labels_is_told(fraction: float, limit: int | None, words: str) -> None:
+    found = {"probe": "linear", "fraction": fraction, "limit": limit, "train_samples": 2998}
+    assert protocol_words(found) == words
 
 
 def test_figures_are_written_in_their_unit() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.report.terminal import print_comparison, print_evaluation
-from tests.report.made_evaluations import add_label_free, add_qualitative
+from tests.report.made_evaluations import add_finetune, add_label_free, add_qualitative
 
 Folder = Callable[..., Path]
 
@@ -53,10 +53,30 @@ def test_text_goes_to_stderr_unless_told_otherwise(
     assert "no labels given" in error
 
 
-def test_pictures_say_where_they_are_seen(tmp_path: Path) -> None:
+def test_pictures_say_where_they_are_seen(tmp_path: Path, run_folder: Folder) -> None:
+    """A page is made of a run folder; of a folder that --out named and that is none, the pictures' folders are told."""
+
+    def printed(folder: Path) -> str:
+        file = io.StringIO()
+        said = {"run": "runs/a", "folder": str(folder), "encoder": "resnet18"}
+        print_evaluation(json.loads(add_qualitative(folder).read_text()) | said, file)
+        return file.getvalue()
+
+    run, elsewhere = run_folder(tmp_path / "run"), tmp_path / "elsewhere"
+    assert printed(run) == f"pictures of resnet18, no figure; see them with: selftaught report {run}\n"
+    shown = [elsewhere / "evaluations" / "qualitative-0a1b2c3d" / who for who in ("encoder", "random")]
+    assert printed(elsewhere) == f"pictures of resnet18, no figure; see them in {shown[0]} and {shown[1]}\n"
+    assert all(folder.is_dir() for folder in shown)
+
+
+def test_shares_of_the_labels_have_a_row_each(tmp_path: Path) -> None:
     file = io.StringIO()
-    print_evaluation(json.loads(add_qualitative(tmp_path).read_text()) | {"run": "runs/a", "encoder": "resnet18"}, file)
-    assert file.getvalue() == "pictures of resnet18, no figure; see them with: selftaught report runs/a\n"
+    evaluation = json.loads(add_finetune(tmp_path).read_text()) | {"encoder": "resnet18", "limit": 9469}
+    print_evaluation(evaluation, file)
+    lines = [" ".join(line.split()) for line in file.getvalue().splitlines() if line.strip()]
+    start = next(i for i, line in enumerate(lines) if line.startswith("Labels"))
+    assert lines[start + 2].startswith("95 1 % 3 41.0 % ± 1.0 24.0 % ± 1.0")
+    assert "Shares are of the labels that --limit 9469 left." in " ".join(lines)
 
 
 def test_figures_without_labels_have_a_row_each(tmp_path: Path) -> None:

@@ -112,11 +112,17 @@ def main_evaluation(evaluations: Sequence[Json]) -> Json | None:
 
 
 def protocol_words(evaluation: Json) -> str:
-    """Such as "linear probe on 1 % of the labels"."""
-    fraction = finite(evaluation.get("fraction"))
+    """Such as "linear probe on 1 % of the labels", "linear probe on 300 labels"."""
     probe = str(evaluation.get("probe"))
-    few = f" on {number(100 * fraction)} % of the labels" if fraction is not None and fraction < 1 else ""
-    return PROTOCOLS.get(probe, f"{probe.replace('_', ' ')} probe") + few
+    return PROTOCOLS.get(probe, f"{probe.replace('_', ' ')} probe") + _few(evaluation)
+
+
+def _few(evaluation: Json) -> str:
+    """On how many of the labels, where not on all."""
+    if evaluation.get("limit") is not None:  # a share is not of all labels then
+        return f" on {number(finite(evaluation.get('train_samples')))} labels"
+    fraction = finite(evaluation.get("fraction"))
+    return f" on {number(100 * fraction)} % of the labels" if fraction is not None and fraction < 1 else ""
 
 
 def within_words(evaluation: Json) -> str:

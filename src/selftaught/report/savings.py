@@ -106,8 +106,10 @@ def labels_table(evaluation: Json) -> Table | None:
     head += ["Labels from scratch for the same", "Factor"] if trains else []
     unit = " in %" if metric_of(metric).percent else ""
     title = sentence(f"{protocol_words({'probe': evaluation.get('probe')})}: {metric_of(metric).words}{unit} by labels")
-    note = "± is one standard deviation over the draws of the labels." if any(_spread(row) for row in rows) else ""
-    return Table(title=title, head=head, rows=body, text=(), note=note)
+    notes = ["± is one standard deviation over the draws of the labels."] if any(_spread(row) for row in rows) else []
+    if (limit := finite(evaluation.get("limit"))) is not None:
+        notes.append(f"Shares are of the labels that --limit {limit:.0f} left.")
+    return Table(title=title, head=head, rows=body, text=(), note=" ".join(notes))
 
 
 def _spread(row: Json) -> float | None:

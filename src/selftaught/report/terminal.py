@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from selftaught.report.answer import ranked
 from selftaught.report.evaluations import Estimate, behind, estimate, gain, metric_words, protocol_words
 from selftaught.report.read import finite
+from selftaught.report.savings import labels_table
 from selftaught.report.tables import stage_names, stage_rows
 from selftaught.report.wording import between, gained, interval_in, measured, metric_of, number, precise, pretext
 
@@ -20,8 +22,7 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
     name, metric = str(evaluation.get("encoder", "encoder")), evaluation.get("metric")
     if finite(evaluation.get("value")) is None and evaluation.get("files"):
-        run = evaluation.get("run")
-        print(f"pictures of {name}, no figure; see them with: selftaught report {run}", file=file or sys.stderr)
+        print(f"pictures of {name}, no figure; see them {_where(evaluation)}", file=file or sys.stderr)
         return
     if evaluation.get("probe") == "label_free":
         _print_label_free(name, evaluation, file)
@@ -41,6 +42,17 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     found = gain(evaluation)
     caption = f"best stage against random weights: {_gap(metric, found)}" if found is not None else ""
     _print(title, ["", *stages, "best", "95 %"], body, caption, file)
+    if (table := labels_table(evaluation)) is not None:
+        body = [(row[0].text, [cell.text for cell in row[1:]], False) for row in table.rows]
+        _print(table.title, table.head, body, table.note, file)
+
+
+def _where(evaluation: Mapping[str, Any]) -> str:
+    """How to see what was drawn: a page is made of run folders only, which a folder given by --out need not be."""
+    folder = Path(str(evaluation.get("folder") or evaluation.get("run")))
+    if (folder / "config.json").is_file():
+        return f"with: selftaught report {folder}"
+    return "in " + " and ".join(str(folder / "evaluations" / at) for at in evaluation["files"].values())
 
 
 def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | None) -> None:
