@@ -13,6 +13,18 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 REFERENCES = ("supervised",)
 """Rows that are no pretext task."""
 
+TABLE_IV = {
+    "clustering": 41.0,
+    "split_brain": 35.4,
+    "counting": 34.3,
+    "jigsaw": 34.0,
+    "context_prediction": 31.7,
+    "colorization": 31.5,
+    "bigan": 31.0,
+    "inpainting": 21.0,
+}
+"""Best layer of AlexNet, linear classification of ImageNet in percent: Jing & Tian 2020, table IV."""
+
 Rows = dict[str, list[dict[str, Any]]]
 """Task -> its rows, one a seed."""
 
@@ -55,6 +67,7 @@ def write_page() -> None:
             draw(found, RESULTS / "evidence.svg")
             lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
         lines += [*table(found), "", *textwrap.wrap(setting.reading, 120), ""]
+        lines += [*beside_table_iv(found), ""] if name == "cifar10" else []
         own = [f"- {task}: `{' '.join(flags)}`" for task, flags in setting.tasks.items() if flags and task in found]
         lines += ["Flags of single tasks:", "", *own, ""] if own else []
     (RESULTS / "evidence.md").write_text("\n".join(lines))
@@ -79,6 +92,29 @@ def table(found: Rows) -> list[str]:
         speeds, memory = ([row[k] for row in timed] for k in ("images_per_second", "peak_memory_mb"))
         lines[task] = [*line, f"{mean(speeds):.0f}" if speeds else "", f"{max(memory)}" if memory else ""]
     return markdown(head, [lines[name] for name in sorted(lines, key=lambda name: -value[name])])
+
+
+def beside_table_iv(found: Rows) -> list[str]:
+    """The survey's order of the methods that both tables have, beside ours, and how well they agree."""
+    from scipy.stats import spearmanr
+
+    both = [task for task in TABLE_IV if task in found]
+    if len(both) < 3:
+        return []
+    ours = {
+        words: {task: mean([row[probe]["value"] for row in found[task]]) for task in both}
+        for probe, words in (("linear", "best stage"), ("linear 0.01", "linear 0.01"), ("knn", "knn"))
+    }
+    body = [
+        [task, f"{TABLE_IV[task]:.1f}", *(f"{values[task]:.1f}" for values in ours.values())]
+        for task in sorted(both, key=lambda task: -TABLE_IV[task])
+    ]
+    order = [f"{words} {spearmanr([TABLE_IV[t] for t in both], list(v.values()))[0]:.2f}" for words, v in ours.items()]
+    return [
+        f"Spearman's rank correlation with the survey's Table IV over {len(both)} tasks: {', '.join(order)}.",
+        "",
+        *markdown(["task", "Table IV, best layer", *ours], body),
+    ]
 
 
 def random_cells(runs: list[dict[str, Any]], stages: list[str], probes: list[str]) -> list[str]:

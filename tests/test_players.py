@@ -211,7 +211,7 @@ def make(name: str) -> tuple[PretextTask, Pictures | Pairs]:
         task = GAN(encoder, GAN.Config(code=8, width=16, **GAMES[name]), 32)  # type: ignore[arg-type]
     task = task.double()
     for module in task.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.eval()
     example = task.pseudo_label(images(), generator("example"))
     return task, type(example)(**{n: v.double() for n, v in vars(example).items()})

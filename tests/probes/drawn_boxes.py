@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from selftaught.dense import Dense, DenseSample
 from selftaught.encoders.base import Encoder
 from selftaught.randomness import generator, numpy_generator
+from tests.sources.trees import Object, text, write, xml
 
 CLASSES = ("blue", "red")
 COLOURS = torch.tensor([[20, 30, 230], [230, 30, 20]], dtype=torch.uint8)
@@ -49,22 +51,39 @@ class Squares:
         )
 
 
+def voc_tree(root: Path, train: int, test: int, *, is_test_moved: bool = False) -> Path:
+    """The squares as a VOC tree with a part each; where moved, the boxes of a test picture are those of the next."""
+    for part, count, seed in (("trainval", train, 0), ("test", test, 1)):
+        squares = Squares(count, seed)
+        for i, key in enumerate(squares.keys):
+            shown = squares.read(i)
+            told = squares.read((i + 1) % count) if is_test_moved and part == "test" else shown
+            objects: list[Object] = [
+                (CLASSES[label], (left + 1, top + 1, right, bottom), 0)  # from 1, the last pixel within
+                for label, (left, top, right, bottom) in zip(told.labels.tolist(), told.boxes.tolist(), strict=True)
+            ]
+            write(root / "JPEGImages" / f"{part}{key}.png", shown.image.permute(1, 2, 0).numpy())
+            text(root / "Annotations" / f"{part}{key}.xml", xml(objects, width=80, height=60))
+        text(root / "ImageSets" / "Main" / f"{part}.txt", "".join(f"{part}{key}\n" for key in squares.keys))
+    return root
+
+
 def drawn_data(train: int = 32, test: int = 16) -> Dense:
     return Dense(train=Squares(train, 0), test=Squares(test, 1), classes=CLASSES, test_is="drawn")
 
 
 class TinyEncoder(Encoder):
-    """Three convolutions of stride 2 behind one another, with batch normalisation."""
+    """Three convolutions of stride 2 behind one another, with batch normalisation; weights drawn by `seed`."""
 
     name = "tiny"
     kind: Literal["image"] = "image"
     num_features = 32
     stages = ("a", "b", "c")
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             self.layers = nn.ModuleList(
                 nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.ReLU())
                 for before, after in ((3, 8), (8, 16), (16, 32))

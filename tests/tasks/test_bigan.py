@@ -88,6 +88,19 @@ def test_pseudo_label_is_a_function_of_the_generator(tiny_encoder: Callable[[], 
     assert first.codes.abs().max() <= 1
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(0.1, 0.5), (30.0, 100.0)])
+def test_codes_begin_as_spread_out_as_z_whatever_the_features_scale(
+    scale: float, offset: float, tiny_encoder: Callable[[], Encoder]
+) -> None:
+    """Faint features, or such as share one large mean, would make codes that all pictures share."""
+    model = task(tiny_encoder(), code=64)
+    rng = generator("features")
+    codes = model.to_code(offset + scale * torch.randn(256, model.encoder.num_features, generator=rng))
+    z = model.pseudo_label(batch(256), rng).codes
+    assert float(codes.var(0).mean().detach()) == pytest.approx(float(z.var(0).mean()), rel=0.25)
+    assert float(codes.mean(0).square().mean().detach()) < 0.1 * float(z.square().mean())
+
+
 def test_guard_one_kind_of_pairs_says_nothing_of_the_other(tiny_encoder: Callable[[], Encoder]) -> None:
     """In training, with statistics of the batch, scores of real pairs stay the same beside other generated ones."""
     scores, memories = [], []
@@ -96,7 +109,8 @@ def test_guard_one_kind_of_pairs_says_nothing_of_the_other(tiny_encoder: Callabl
         example = model.pseudo_label(batch(), generator(0))
         example.codes = torch.rand(8, 4, generator=generator(seed))
         scores.append(model(example, "discriminator")["real"])
-        memories.append(torch.cat([b.flatten().float() for b in model.encoder.buffers()]))
+        buffers = [*model.encoder.buffers(), *model.to_code.buffers()]
+        memories.append(torch.cat([b.flatten().float() for b in buffers]))
     assert torch.equal(*scores)
     assert torch.equal(*memories)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 from selftaught.report.agreement import agreement_blocks
 from selftaught.report.answer import answer_comparison, ranked
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.few_labels import few_labels_figure
 from selftaught.report.figures import Figure, label_free_curves, metric_curves, stage_figure
-from selftaught.report.markup import absent, details_html
+from selftaught.report.markup import absent, details_html, note
+from selftaught.report.rank_figure import rank_figure
 from selftaught.report.read import Comparison, Json, Run
 from selftaught.report.run_page import run_section
 from selftaught.report.runs import anchor, line, with_unit
@@ -27,7 +29,7 @@ def comparison_document(comparison: Comparison) -> Document:
         ("ranking", "Ranking", _ranking_blocks(table, rows, runs)),
         ("stages", "Accuracy by stage", _stage_blocks(table, rows)),
         ("labels", "How many labels it saves", _labels_blocks(rows)),
-        ("curves", "Pretext metric on held-out data", [metric_curves(runs)]),
+        ("curves", "Pretext metric on held-out data", _curve_blocks(runs)),
         ("label-free", "Quality without labels", [label_free_table(rows), _health(runs)]),
         (
             "agreement",
@@ -36,8 +38,8 @@ def comparison_document(comparison: Comparison) -> Document:
         ),
     ]
     return Document(
-        title=f"Pretext tasks on {table.get('data', comparison.folder.name)}",
-        eyebrow="Which pretext task suits these data",
+        title=f"Pretext tasks on {_data(table) or comparison.folder.name}",
+        eyebrow=f"Which pretext task suits {_data(table) or 'these data'}?",
         answer=answer_comparison(comparison),
         line=_settings_line(table),
         warnings=[f"{name}: {text}" for name, run in runs.items() for text in run.summary.get("warnings") or []],
@@ -50,14 +52,21 @@ def comparison_document(comparison: Comparison) -> Document:
 
 
 def _settings_line(table: Json) -> str:
-    known = [("data", table.get("data")), ("encoder", table.get("encoder"))]
+    known = [("data", _data(table)), ("encoder", table.get("encoder"))]
     known += [("size", with_unit(table.get("size"), " px")), ("budget", with_unit(table.get("budget"), " a task"))]
     return line([*known, ("seed", table.get("seed"))])
 
 
+def _data(table: Json) -> str | None:
+    # Without the place it lies at: pages are shown to others.
+    return PurePath(str(table["data"])).name if table.get("data") else None
+
+
 def _ranking_blocks(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) -> list[Block]:
     links = {name: f"#{anchor(run)}" for name, run in runs.items()}
-    blocks: list[Block] = [ranking_table(rows, _references(table, rows), links)]
+    references = _references(table, rows)
+    figure = rank_figure(rows, references)
+    blocks: list[Block] = [[figure] if figure else [], ranking_table(rows, references, links)]
     if not any(row.get("probe") for row in rows):
         command = f"selftaught compare {table.get('data', 'DATA')} --labelled LABELLED ..."
         told = "Ranked by the label-free figures, since no labels were given; to rank by a probe:"
@@ -76,6 +85,12 @@ def _stage_blocks(table: Json, rows: Sequence[Json]) -> list[Block]:
         results["supervised"] = references["supervised"]
     title = stage_title(first)
     return [[stage_figure(results, first, title=title)], stage_table(results, first, title=title)]
+
+
+def _curve_blocks(runs: Mapping[str, Run]) -> list[Block]:
+    figures = metric_curves(runs)
+    told = "Each task's own metric over the steps; dashed: chance, or what no knowledge reaches."
+    return [figures, note(told) if any(figure.small for figure in figures) else ""]
 
 
 def _health(runs: Mapping[str, Run]) -> list[Figure]:

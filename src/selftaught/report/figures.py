@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selftaught.report.evaluations import data_name, metric_words, stage_estimates
 from selftaught.report.read import Columns, Json, Run, finite
 from selftaught.report.runs import heldout_metric
-from selftaught.report.wording import LABEL_FREE, Interval, is_share, metric_of, percent, sentence
+from selftaught.report.wording import LABEL_FREE, Interval, is_share, metric_of, percent, sentence, spoken
 
 COLOURS = 8
 """style.css has --c1 to --c8."""
@@ -22,6 +22,8 @@ REFRESHED = {
     "nmi_labels": "Normalised mutual information with the labels of the data; nothing learns from them.",
 }
 """How to read figures of refresh.csv."""
+FEW_AT_A_TIME = f"The first {COLOURS} are drawn; the legend has the others, a click on a name shows its line."
+"""Said under plots with more lines than colours."""
 REFERENCES = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}
 """Colour and dash of what a line is compared with."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
@@ -39,6 +41,8 @@ class Line:
     dash: str = "solid"
     symbol: str | None = None
     faint: bool = False
+    hidden: bool = False
+    """Whether it is drawn only when its name in the legend is clicked."""
     bars: Sequence[Interval | None] = ()
     """Lower and upper end of the error bar of each point, where there is one."""
     points_only: bool = False
@@ -83,15 +87,28 @@ class Figure:
     """Whether x is drawn on a logarithmic axis, with a tick at each of its values."""
     is_map: bool = False
     """Whether both axes are places without a unit, of the same scale."""
+    across: bool = False
+    """Whether each line's x, which are names, stand on the left from top to bottom, and its y are read to the right."""
+    order: Sequence[str] = ()
+    """The names along the axis, where the lines do not have them in order."""
+    small: bool = False
+    """Whether it is one of many, drawn without a legend."""
     thumbs: Thumbs | None = None
+
+    @property
+    def height(self) -> int | None:
+        """Pixels, where the number of names sets it."""
+        return 70 + 23 * len(self.order) if self.across else None
 
     def to_json(self) -> str:
         """The arguments of Plotly.newPlot and the legend as JSON without "<", safe inside a script element."""
         legend = [
             {"name": v.name, "colour": v.colour, "dash": v.dash, "symbol": (v.symbol or "") if v.points_only else ""}
+            | ({"hidden": True} if v.hidden else {})
             for v in self.lines
         ]
-        value: dict[str, Any] = {"data": [_trace(line) for line in self.lines], "layout": self._layout()}
+        traces = [_turned(_trace(line)) if self.across else _trace(line) for line in self.lines]
+        value: dict[str, Any] = {"data": traces, "layout": self._layout()}
         value |= {"legend": legend} | ({"thumbs": vars(self.thumbs)} if self.thumbs else {})
         return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
@@ -99,24 +116,37 @@ class Figure:
         categories = bool(self.lines) and isinstance(self.lines[0].x[0] if self.lines[0].x else None, str)
         x: dict[str, Any] = {"title": {"text": _plain(self.x_title), "standoff": 8}, "automargin": True}
         if categories:
-            order = dict.fromkeys(str(x) for line in self.lines for x in line.x)
+            order = self.order or dict.fromkeys(str(x) for line in self.lines for x in line.x)
             x |= {"type": "category", "categoryorder": "array", "categoryarray": [_plain(s) for s in order]}
         if self.log_x:
             ticks = sorted({float(x) for line in self.lines for x in line.x})
             x |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.0f}" for tick in ticks]}
         y = {"title": {"text": _plain(self.y_title), "standoff": 8}, "automargin": True}
         y["rangemode"] = "tozero" if self.from_zero else "normal"
+        if self.across:
+            y |= {"range": self._reach()}
+            return {"xaxis": y, "yaxis": x | {"autorange": "reversed"}, "hovermode": "closest"}
+        if self.small:
+            few: dict[str, Any] = {"nticks": 4, "tickangle": 0}
+            return {"xaxis": x | few, "yaxis": y | few, "margin": {"l": 36, "r": 12, "t": 6, "b": 22}}
         if self.is_map:
             bare = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
             x, y = x | bare | {"constrain": "domain"}, y | bare | {"scaleanchor": "x", "constrain": "domain"}
             return {"xaxis": x, "yaxis": y, "hovermode": "closest", "margin": {"l": 6, "r": 6, "t": 6, "b": 6}}
         return {"xaxis": x, "yaxis": y, **({"hovermode": "closest"} if any(v.points_only for v in self.lines) else {})}
 
+    def _reach(self) -> list[float]:
+        """Lowest and highest figure with its bar, and a little more, so that nothing lies on the edge."""
+        ends = [end for line in self.lines for end in [*line.y, *(e for bar in line.bars if bar for e in bar)]]
+        room = 0.04 * (max(ends) - min(ends)) or 1.0
+        return [min(ends) - room, max(ends) + room]
+
 
 def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str, wide: bool = True) -> Figure:
     """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted."""
     lines = []
     names = [name for name in results if name not in REFERENCES]
+    many = len(names) > COLOURS
     for name, result in results.items():
         stages = stage_estimates(result, evaluation)
         look = REFERENCES.get(name)
@@ -132,6 +162,7 @@ def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str, w
                 colour=colour,
                 dash=dash,
                 symbol=symbol,
+                hidden=index >= COLOURS,
             )
         )
     sizes = [f"{int(n):,} {what}" for what in ("train", "test") if (n := finite(evaluation.get(f"{what}_samples")))]
@@ -142,6 +173,7 @@ def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str, w
         notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
         notes += ["Bars: 95 % intervals over the test samples."] if any(b for line in lines for b in line.bars) else []
         notes += [f"Chance is {percent(chance)}."] if chance is not None else []
+        notes += [FEW_AT_A_TIME] if many else []
     unit = metric_words(evaluation) + (", %" if metric_of(evaluation.get("metric")).percent else "")
     return Figure(title=sentence(title), lines=lines, note=" ".join(notes), y_title=unit, x_title="stage", wide=wide)
 
@@ -151,10 +183,10 @@ def run_curves(run: Run) -> list[Figure]:
     metric, _, chance = heldout_metric(run)
     figures = [_scalar(run, "loss", "Loss", None)] if "loss" in run.metrics or "loss" in run.heldout else []
     if metric in run.metrics or metric in run.heldout:
-        figures.append(_scalar(run, metric, sentence(_words(metric)), chance))
+        figures.append(_scalar(run, metric, sentence(spoken(metric)), chance))
     known = {"step", "epoch", "loss", "lr", metric, *LABEL_FREE}
     others = [name for name in {**run.metrics, **run.heldout} if name not in known]
-    figures += [_scalar(run, name, sentence(_words(name)), None) for name in others]
+    figures += [_scalar(run, name, sentence(spoken(name)), None) for name in others]
     figures += [_refreshed(run, name) for name in run.refresh if name != "step"]
     if "lr" in run.metrics:
         figures.append(_scalar(run, "lr", "Learning rate", None))
@@ -169,9 +201,11 @@ def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
         for index, (name, heldout) in enumerate(runs.items()):
             x, y = _points(heldout, column)
             if y:
-                lines.append(Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle"))
+                line = Line(name=name, x=x, y=y, colour=colour_of(index), dash=dash_of(index), symbol="circle")
+                lines.append(replace(line, hidden=index >= COLOURS))
         if lines:
             note = sentence(metric.help) + "."
+            note += f" {FEW_AT_A_TIME}" if len(runs) > COLOURS else ""
             figures.append(Figure(title=metric.words, lines=lines, note=note, x_title="step", from_zero=True))
     return figures
 
@@ -179,13 +213,14 @@ def label_free_curves(runs: Mapping[str, Columns]) -> list[Figure]:
 def metric_curves(runs: Mapping[str, Run]) -> list[Figure]:
     """Small multiples: each run's held-out pretext metric against its chance (tasks' metrics have no common scale)."""
     figures = []
+    many = len(runs) > COLOURS
     for index, (name, run) in enumerate(runs.items()):
         metric, _, chance = heldout_metric(run)
         x, y = _points(run.heldout, metric)
         if y:
             lines = [
                 Line(
-                    name=f"held-out {_words(metric)}",
+                    name=f"held-out {spoken(metric)}",
                     x=x,
                     y=_scaled(metric, y),
                     colour=colour_of(index),
@@ -193,7 +228,12 @@ def metric_curves(runs: Mapping[str, Run]) -> list[Figure]:
                 )
             ]
             lines += _reference(metric, chance, x)
-            figures.append(Figure(title=name, lines=lines, y_title=_unit(metric), x_title="step"))
+            unit = _unit(metric)
+            if many:
+                told = f"{spoken(metric)}{f', {unit}' if unit else ''}"
+                figures.append(Figure(title=name, lines=lines, note=told, small=True))
+            else:
+                figures.append(Figure(title=name, lines=lines, y_title=unit, x_title="step"))
     return figures
 
 
@@ -223,9 +263,9 @@ def _scalar(run: Run, name: str, title: str, reference: float | None) -> Figure:
 
 def _refreshed(run: Run, name: str) -> Figure:
     x, y = _points(run.refresh, name)
-    lines = [Line(name=_words(name), x=x, y=y, colour="--c3", symbol="circle")] if y else []
+    lines = [Line(name=spoken(name), x=x, y=y, colour="--c3", symbol="circle")] if y else []
     note = REFRESHED.get(name, "Each time the pseudo-labels were made anew.")
-    return Figure(title=sentence(_words(name)), lines=lines, note=note, x_title="step")
+    return Figure(title=sentence(spoken(name)), lines=lines, note=note, x_title="step")
 
 
 def _reference(metric: str, chance: float | None, x: Sequence[float]) -> list[Line]:
@@ -255,10 +295,6 @@ def _scaled(metric: str, values: Sequence[float]) -> list[float]:
 
 def _unit(metric: str) -> str:
     return "%" if is_share(metric) else "dB" if "psnr" in metric else ""
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _plain(text: str) -> str:
@@ -297,6 +333,15 @@ def _trace(line: Line) -> dict[str, Any]:
             "arrayminus": [_short(y - low) for (low, _), y in zip(ends, line.y, strict=True)],
         }
     return trace
+
+
+def _turned(trace: dict[str, Any]) -> dict[str, Any]:
+    """The trace with x and y in each other's place."""
+    places = {"x": "y", "y": "x", "error_y": "error_x"}
+    turned = {places.get(name, name): value for name, value in trace.items()}
+    if trace["mode"] == "lines":
+        turned["hovertemplate"] = turned["hovertemplate"].replace("%{y:", "%{x:")
+    return turned
 
 
 def _short(value: float) -> float | None:

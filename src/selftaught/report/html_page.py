@@ -13,6 +13,8 @@ from selftaught.report.pictures import SHRINKS, Album
 
 MOST_BYTES = 14_000_000
 """A page is written with smaller pictures, in the end with none, rather than above this size."""
+MOST_LINKS = 8
+"""More runs than these have no links of their own at the top of the page."""
 # The policy makes "no network" a promise the browser keeps, whatever a run folder holds.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:"
@@ -33,7 +35,7 @@ def html_page(document: Document) -> str:
 def _page(document: Document, album: Album) -> str:
     bodies = [(s.anchor, s.title, section_html(s, album)) for s in document.sections]
     shown = [(anchor, title, body) for anchor, title, body in bodies if body]
-    links = "".join(f'<a href="#{esc(anchor)}">{esc(title)}</a>' for anchor, title, _ in shown)
+    links = "".join(f'<a href="#{esc(anchor)}">{esc(title)}</a>' for anchor, title in _links(document, shown))
     body = "".join(body for _, _, body in shown)
     style, script = (_own(name) for name in ("style.css", "script.js"))
     # Text, not a script: script.js runs it when the first plot comes near the screen, with the answer already shown.
@@ -62,6 +64,15 @@ def _page(document: Document, album: Album) -> str:
 </body>
 </html>
 """
+
+
+def _links(document: Document, shown: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Anchor and title of every section; of many runs only where they begin, since the first table links to each."""
+    runs = [s.anchor for s in document.sections if s.folded]
+    if len(runs) <= MOST_LINKS:
+        return [(anchor, title) for anchor, title, _ in shown]
+    named = {runs[0]: f"The {len(runs)} runs"}
+    return [(anchor, named.get(anchor, title)) for anchor, title, _ in shown if anchor not in runs[1:]]
 
 
 def section_html(section: Section, album: Album, *, level: int = 2) -> str:

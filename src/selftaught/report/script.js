@@ -71,7 +71,9 @@
   const plainText = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
   const legend = (plot) => {
     const entries = plot.figure.legend;
-    if (entries.length < 2) return;
+    if (entries.length < 2 || plot.box.closest(".small")) return;
+    const more = document.createElement("button");
+    const others = entries.filter((entry) => entry.hidden).length;
     entries.forEach((entry, i) => {
       const button = document.createElement("button");
       const sample = document.createElement("i");
@@ -84,7 +86,8 @@
       }
       button.type = "button";
       button.title = "Show or hide";
-      button.setAttribute("aria-pressed", "true");
+      button.setAttribute("aria-pressed", String(!entry.hidden));
+      button.hidden = Boolean(entry.hidden);
       button.append(sample, entry.name);
       button.addEventListener("click", () => {
         if (!plot.hidden.delete(i)) plot.hidden.add(i);
@@ -93,6 +96,15 @@
       });
       plot.box.previousElementSibling.append(button);
     });
+    if (!others) return;
+    more.type = "button";
+    more.className = "more-lines";
+    more.textContent = `${others} more`;
+    more.addEventListener("click", () => {
+      plot.box.previousElementSibling.querySelectorAll("[hidden]").forEach((button) => { button.hidden = false; });
+      more.remove();
+    });
+    plot.box.previousElementSibling.append(more);
   };
 
   const setTheme = (name) => {
@@ -109,7 +121,8 @@
   setTheme(remembered.get() || (dark.matches ? "dark" : "light"));
 
   document.querySelectorAll(".plot").forEach((box) => {
-    const plot = { box, figure: JSON.parse(box.nextElementSibling.textContent), hidden: new Set(), drawn: false };
+    const figure = JSON.parse(box.nextElementSibling.textContent);
+    const plot = { box, figure, hidden: new Set(figure.legend.flatMap((entry, i) => (entry.hidden ? [i] : []))), drawn: false };
     plots.push(plot);
     legend(plot);
   });

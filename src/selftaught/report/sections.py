@@ -88,7 +88,10 @@ def skipped_blocks(run: Run) -> list[Block]:
 def repeat_blocks(run: Run) -> list[Block]:
     """The exact command, the configuration and the versions."""
     command = run.environment.get("command")
-    line = shlex.join(map(str, command)) if isinstance(command, list) else str(command or "")
+    if isinstance(command, list):
+        # `python -m selftaught` is known by its file.
+        command = shlex.join(["selftaught" if part == "__main__.py" else str(part) for part in command])
+    line = str(command or "")
     parts = [f"<pre><code>{esc(line)}</code></pre>" if line else ""]
     settings = {**run.config, **{f"task.{k}": v for k, v in (run.config.get("task_settings") or {}).items()}}
     settings.pop("task_settings", None)

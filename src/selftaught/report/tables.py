@@ -19,7 +19,7 @@ from selftaught.report.evaluations import (
     stage_estimates,
 )
 from selftaught.report.read import Json, finite
-from selftaught.report.wording import interval_in, metric_of, pretext, sentence
+from selftaught.report.wording import interval_in, metric_of, pretext, sentence, spoken
 
 
 def stage_names(results: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -91,7 +91,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
         if probed:
             cells += [measure(probe.get("metric"), estimate(probe, probe)), gap(probe.get("metric"), gain(probe))]
             cells += [_behind_cell(row, best), words(probe.get("stage"))]
-        cells.append(figure(value, f"{pretext(metric, value)} {metric.replace('_', ' ')}"))
+        cells.append(figure(value, f"{pretext(metric, value)} {spoken(metric)}"))
         cells += [figure(chance, pretext(metric, chance)), figure(row.get("steps"))]
         body.append(cells)
     head = ["Rank", "Task"]

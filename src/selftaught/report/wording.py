@@ -135,6 +135,11 @@ def is_share(metric: str) -> bool:
     return "accuracy" in metric or metric.startswith("top")
 
 
+def spoken(name: str) -> str:
+    """Name of a scalar or pretext metric as people write it, such as "PSNR gain"."""
+    return " ".join(word.upper() if word in ("nmi", "psnr") else word for word in name.split("_"))
+
+
 def pretext(metric: str, value: float | None) -> str:
     """A value of a task's own metric, with its unit."""
     if value is None:

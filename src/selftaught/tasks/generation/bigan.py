@@ -63,10 +63,11 @@ class BiGAN(PretextTask):
 
     Link: https://arxiv.org/abs/1605.09782
 
-    Flow: image (N, 3, H, W) -> light random crop x (N, 3, S, S) -> encoder (N, D) -> linear: its code E(x) (N, Z).
-    Code z (N, Z) uniform in [-1, 1] -> generator: its picture G(z) (N, 3, S, S). A discriminator sees both halves of a
-    pair, (x, E(x)) or (G(z), z), and learns to tell which it is, by cross entropy; then encoder and generator learn the
-    opposite together (the form that does not saturate: the same cross entropy with both labels swapped).
+    Flow: image (N, 3, H, W) -> light random crop x (N, 3, S, S) -> encoder (N, D) -> batch normalisation -> linear: its
+    code E(x) (N, Z). Code z (N, Z) uniform in [-1, 1] -> generator: its picture G(z) (N, 3, S, S). A discriminator sees
+    both halves of a pair, (x, E(x)) or (G(z), z), and learns to tell which it is, by cross entropy; then encoder and
+    generator learn the opposite together (the form that does not saturate: the same cross entropy with both labels
+    swapped).
 
     Where neither side can gain, E inverts G (the paper's theorem 2): the encoder has to find what the generator was
     told, and a generator that can make everything must be told what is in the picture. No loss compares pixels.
@@ -82,7 +83,9 @@ class BiGAN(PretextTask):
     normalisation takes their means away from both. The encoder sees only real pictures in training.
 
     Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
-    ones); the code is joined to the picture after its convolutions, as hidden units; no weight decay (2.5e-5 there);
+    ones); features are normalised over the batch before the last layer, whatever the encoder, as the paper's has batch
+    normalisation itself: without any, the codes of all pictures soon grow along one direction, faster than the
+    discriminator learns, which then tells nothing and teaches nothing; the code is joined to the picture after its convolutions, as hidden units; no weight decay (2.5e-5 there);
     crops cover at least half of a picture instead of nearly all; the generator has half the channels; the learning
     rate falls by a cosine from the first step, not exponentially in the second half.
     """
@@ -119,7 +122,10 @@ class BiGAN(PretextTask):
         self.encoder = encoder
         self.config = config
         self.size = size
-        self.to_code = nn.Linear(encoder.num_features, config.code)
+        # Of features with variance 1 the linear layer's initial weights make codes with the variance of z, 1/3.
+        self.to_code = nn.Sequential(
+            nn.BatchNorm1d(encoder.num_features, affine=False), nn.Linear(encoder.num_features, config.code)
+        )
         self.generator = heads.Generator(config.code, side=size, width=config.width)
         self.discriminator = PairDiscriminator(
             config.code, side=size, width=config.discriminator_width, hidden=config.hidden
