@@ -83,11 +83,11 @@ class BiGAN(PretextTask):
     normalisation takes their means away from both. The encoder sees only real pictures in training.
 
     Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
-    ones); features are normalised over the batch before the last layer, whatever the encoder, as the paper's has batch
-    normalisation itself: without any, the codes of all pictures soon grow along one direction, faster than the
-    discriminator learns, which then tells nothing and teaches nothing; the code is joined to the picture after its convolutions, as hidden units; no weight decay (2.5e-5 there);
-    crops cover at least half of a picture instead of nearly all; the generator has half the channels; the learning
-    rate falls by a cosine from the first step, not exponentially in the second half.
+    ones); features are normalised over the batch before the last layer, whatever the encoder, where the paper's encoder
+    has batch normalisation itself: without any, the codes of all pictures grow along one direction faster than the
+    discriminator can follow; the code is joined to the picture after its convolutions, as hidden units; no weight decay
+    (2.5e-5 there); crops cover at least half of a picture instead of nearly all; the generator has half the channels;
+    the learning rate falls by a cosine from the first step, not exponentially in the second half.
     """
 
     needs = frozenset({"image"})
