@@ -29,7 +29,7 @@ from selftaught.subject import Subject
 from tests.probes.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
 
 TINY = {"size": 60, "batch_size": 4, "channels": 16, "hidden": 32, "rois": 32, "proposals": 50, "lr": 0.04}
-EVALUATED = {**TINY, "frozen": False, "steps": 30}
+EVALUATED = {**TINY, "frozen": False, "steps": 24, "rois": 16, "proposals": 30}
 
 
 def reader_of(encoder: Encoder, *, is_random: bool = False) -> Reader:
