@@ -98,6 +98,21 @@ def test_parameters_are_the_papers(kind: str, tiny_encoder: Callable[[], Encoder
         assert example.matrix[n].flatten().tolist() == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize(("stored", "share"), [(32, 0.9), (40, 0.8), (64, 0.5), (128, 0.5)])
+def test_a_small_picture_is_not_magnified_more_than_warps_need(
+    stored: int, share: float, tiny_encoder: Callable[[], Encoder]
+) -> None:
+    """Of a picture that grows from left to right, a plain view grows by its share (less up to 15 %, its zoom)."""
+    ramp = torch.linspace(0, 255, stored).round().to(torch.uint8).expand(64, 3, stored, stored).contiguous()
+    for view, least, most in ((None, 0.8 * share, 1.08 * share), (0.3, 0.24, 0.33)):
+        pictures = Batch(index=torch.arange(64), image=ramp)
+        example = task(tiny_encoder(), view=view, blur=0.0).pseudo_label(pictures, generator(0))
+        plain = denormalise(example.images)[:64, 0].mean(1)
+        seen = (plain[:, -3:].mean(1) - plain[:, :3].mean(1)).abs() * 32 / 29
+        assert least < float(seen.min())
+        assert float(seen.max()) < most
+
+
 @pytest.mark.parametrize("kind", ["projective", "affine"])
 def test_the_second_view_is_the_first_one_transformed(kind: str, tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder(), kind=kind, blur=0.0)

@@ -61,12 +61,13 @@ class Transformation(PretextTask):
 
     To undo a transformation in thought, the network must know where the parts of things are before and after it.
 
-    Shortcut: black corners show where the picture's edges went, and a warped picture is smoother than one that was
-    not resampled. Guard: a view is the middle half of the picture, so that a warp reads real pixels all around it, and
-    the picture's mirror image where it reaches further (1 in 150 projective warps, 1 in 8 affine ones, none of the
-    classes); the plain view is read by the same filter from a slightly turned, shifted and zoomed frame, and both are
-    blurred by random amounts, so sharpness says little of the scale. Among classes the second view is moved a little
-    on top, else "unchanged" would be two equal pictures.
+    Shortcut: black corners show where the picture's edges went, and a warped picture is smoother than one that was not
+    resampled. Guard: a view is the middle half of the picture, so that a warp reads real pixels all around it, and the
+    picture's mirror image where it reaches further (1 in 150 projective warps, 1 in 8 affine ones, none of the classes;
+    a picture too small for that gives a larger part, as its magnified middle shows too little, and its mirror image is
+    seen more often); the plain view is read by the same filter from a slightly turned, shifted and zoomed frame, and
+    both are blurred by random amounts, so sharpness says little of the scale. Among classes the second view is moved a
+    little on top, else "unchanged" would be two equal pictures.
 
     Differences from the paper: parameters are measured from the centre, in halves of the side, and standardised one
     by one, so the metric `explained` is the share of their variance that is predicted; the pair of features is
@@ -91,8 +92,9 @@ class Transformation(PretextTask):
         """affine: how far the picture moves at most, in sides."""
         shear: float = 30.0
         """affine and classes: largest shear, degrees."""
-        view: float = 0.5
-        """Side of a view as a share of the picture's; the rest is there for warps to read."""
+        view: float | None = None
+        """Side of a view as a share of the picture's; the rest is there for warps to read. Default: half, or as much
+        as fills the view with pixels of its own, at most 0.9."""
         blur: float = 0.7
         """Largest sigma, in pixels, of the blur that each view gets."""
 
@@ -106,8 +108,9 @@ class Transformation(PretextTask):
                 *(("corner", 0, 0.2), ("rotation", 0, 180), ("shift", 0, 0.5), ("shear", 0, 60)),
                 *(("view", 0.2, 1), ("blur", 0, 3)),
             ):
-                if not low <= getattr(self, name) <= high:
-                    raise ValueError(f"--task.{name} must be in [{low}, {high}], got {getattr(self, name)}")
+                value = getattr(self, name)
+                if value is not None and not low <= value <= high:
+                    raise ValueError(f"--task.{name} must be in [{low}, {high}], got {value}")
 
     mean: Tensor
     spread: Tensor
@@ -135,9 +138,10 @@ class Transformation(PretextTask):
         """Image (N, 3, H, W) uint8 -> `Example` of N pairs."""
         assert batch.image is not None
         n, config = len(batch), self.config
-        wide = shrink(batch.image, round(self.size / config.view))
+        view = config.view or min(0.9, max(0.5, self.size / min(batch.image.shape[-2:])))
+        wide = shrink(batch.image, round(self.size / view))
         target, matrix = self._draw(n, rng)
-        frame = self._frames(n, rng)
+        frame = self._frames(n, view, rng)
         read = matrix @ _slight(n, 0.05, rng) if self.is_classes else matrix
         views = torch.cat([warp(wide, frame, self.size), warp(wide, frame @ read, self.size)])
         if config.blur > 0:
@@ -230,9 +234,9 @@ class Transformation(PretextTask):
         inverse: Tensor = torch.linalg.inv(content)
         return inverse
 
-    def _frames(self, n: int, rng: Generator) -> Tensor:
+    def _frames(self, n: int, view: float, rng: Generator) -> Tensor:
         """Where the plain views lie: about the middle of a picture, on a grid of their own, half of them mirrored."""
-        zoom = self.config.view * uniform((n,), 0.85, 1.0, rng)
+        zoom = view * uniform((n,), 0.85, 1.0, rng)
         mirrored = torch.where(uniform((n,), 0, 1, rng) < 0.5, -1.0, 1.0)
         size = torch.stack([zoom * mirrored, zoom, torch.ones_like(zoom)], 1)
         return _slight(n, 0.05, rng) @ torch.diag_embed(size)
