@@ -23,13 +23,23 @@ Browser = Any
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    yield from started(tmp_path_factory.mktemp("chromium"))
+
+
+@pytest.fixture
+def new_browser(tmp_path: Path) -> Iterator[Browser]:
+    """One that has never read a page."""
+    yield from started(tmp_path / "chromium")
+
+
+def started(profile: Path) -> Iterator[Browser]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     for program in (CHROMIUM, DRIVER):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed; .ci/run installs it")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+    for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
@@ -219,16 +229,59 @@ def test_a_link_opens_the_run_it_leads_to_and_its_plots_get_their_size(
     assert page.get_log("browser") == []
 
 
-def test_ten_runs_open_at_once_and_are_light(
-    browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path]
+def test_on_paper_no_plot_is_left_out(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
+    for name in ("a", "b"):
+        run_folder(tmp_path / "runs" / name)
+    page = opened(browser, write_report(tmp_path / "runs"), width=1280, unfold=False)
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    plots = "[...document.querySelectorAll('.plot')]"
+    traces = f"return {plots}.map(p => p.querySelectorAll('.scatterlayer .trace').length)"
+    assert page.execute_script(traces) == [4] + 2 * [3, 2, 3, 1, 1, 1, 1, 1], "drawn at once, none in view or not"
+    page.execute_script("dispatchEvent(new Event('afterprint'))")
+
+
+def test_only_lines_and_points_are_set_up(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
+    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280)
+    assert page.execute_script("return Object.keys(Plotly.PlotSchema.get().traces)") == ["scatter"]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_of_many_tasks_the_rest_is_drawn_when_asked_for(
+    browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path], width: int
 ) -> None:
+    folder = comparison_folder(tmp_path / "compared", {f"a_task_with_a_long_name_{i}": 60.0 - i for i in range(12)})
+    page = opened(browser, write_report(folder), width=width, unfold=False)
+    stages = "document.querySelector('#stages .plot')"
+    page.execute_script(f"{stages}.scrollIntoView()")
+    wait_for(page, f"return {stages}.querySelectorAll('.scatterlayer .trace').length === 8 + 2")
+    legend = f"[...{stages}.previousElementSibling.querySelectorAll('button')].filter(b => b.offsetHeight)"
+    assert page.execute_script(f"return {legend}.map(b => b.textContent)")[-2:] == ["supervised", "4 more"]
+    page.execute_script(f"{legend}.at(-1).click()")
+    assert page.execute_script(f"return {legend}.length") == 12 + 2
+    page.execute_script(f"{legend}.find(b => b.textContent.endsWith('_11')).click()")
+    assert page.execute_script(f"return {stages}.querySelectorAll('.scatterlayer .trace').length") == 9 + 2
+    ranks = "document.querySelector('#ranking .plot')"
+    assert page.execute_script(f"return {ranks}.querySelectorAll('.errorbar').length") == 12
+    names = page.execute_script(f"return [...{ranks}.querySelectorAll('.ytick text')].map(t => t.textContent)")
+    assert sorted(names) == sorted(f"a_task_with_a_long_name_{i}" for i in range(12))
+    inside = f"return [...{ranks}.querySelectorAll('.ytick text')].every(t => t.getBoundingClientRect().left >= 0)"
+    assert page.execute_script(inside)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    assert page.get_log("browser") == []
+
+
+def test_ten_runs_open_at_once_and_are_light(
+    new_browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path]
+) -> None:
+    page = new_browser
     folder = comparison_folder(tmp_path / "compared", {f"task_{i}": 60.0 + i for i in range(10)})
     for run in folder.iterdir():
         if run.is_dir():
             made.add_all(run)
     target = write_report(folder)
     assert target.stat().st_size < 15_000_000
-    page = opened(browser, target, width=1280, unfold=False)
+    size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     page.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     page.get(target.as_uri())
     wait_for(page, "return ['seen', 'all'].includes(document.documentElement.dataset.drawn)")

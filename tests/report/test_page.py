@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from selftaught.report import write_report
+from tests.report import made_evaluations as made
 
 Folder = Callable[..., Path]
 MEGABYTE = 1_000_000
@@ -215,10 +217,11 @@ def test_a_long_curve_is_thinned_to_means(tmp_path: Path, run_folder: Folder) ->
 def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder: Folder) -> None:
     page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 52.0})))
     assert page.headings[0] == "simclr suits these data best, 5.2 points (4.2 to 6.2) ahead of rotation."
-    names = [entry["name"] for entry in page.figures[0]["legend"]]
+    names = [entry["name"] for entry in page.figures[1]["legend"]]
     assert names == ["random weights", "simclr", "rotation", "jigsaw", "supervised"]
-    colours = [trace["line"]["color"] for trace in page.figures[0]["data"]]
+    colours = [trace["line"]["color"] for trace in page.figures[1]["data"]]
     assert len(set(colours)) == len(colours)
+    assert "Supervised, same budget" in page.text[: page.text.index("Ranking")]
     assert [h for h in page.headings if h in ("simclr", "rotation", "jigsaw")] == ["simclr", "rotation", "jigsaw"]
 
 
@@ -228,6 +231,10 @@ def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder
         (
             {"rotation": 66.0, "simclr": 66.4, "jigsaw": 65.9, "counting": 60.0},
             "simclr comes first, but rotation and jigsaw cannot be told from it on these data.",
+        ),
+        (
+            {"a": 66.4, "b": 66.3, "c": 66.2, "d": 66.1, "e": 66.0},
+            "a comes first, but b, c and 2 others cannot be told from it on these data.",
         ),
         (
             {"rotation": 30.0, "simclr": 40.0},
@@ -243,6 +250,44 @@ def test_a_comparison_claims_no_more_than_it_found(
     tmp_path: Path, comparison_folder: Folder, bests: dict[str, float], headline: str
 ) -> None:
     assert Page(write_report(comparison_folder(tmp_path, bests))).headings[0] == headline
+
+
+def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_folder: Folder) -> None:
+    bests = {f"task_{i:02d}": 70.0 - 2 * i for i in range(12)}  # random weights reach 51.8, within 1 point
+    folder = comparison_folder(tmp_path, bests)
+    page = Page(write_report(folder))
+    assert page.headings[0] == "task_00 suits these data best, 2.0 points (1.0 to 3.0) ahead of task_01."
+    assert "9 of 12 tasks are better than random weights, 1 cannot be told from them, 2 are worse." in page.text
+    ranks, stages = page.figures[:2]
+    assert ranks["layout"]["yaxis"]["categoryarray"] == list(bests)
+    assert ranks["layout"]["yaxis"]["autorange"] == "reversed", "the best on top"
+    assert [(entry["name"], len(trace["y"])) for entry, trace in zip(ranks["legend"], ranks["data"], strict=True)] == [
+        ("better than random weights", 9),
+        ("cannot be told from random weights", 1),
+        ("worse than random weights", 2),
+        ("random weights", 2),
+        ("supervised", 2),
+    ]
+    assert ranks["data"][0]["x"] == [70.0 - 2 * i for i in range(9)]
+    assert ranks["data"][0]["error_x"]["array"] == [1.5] * 9
+    low, high = ranks["layout"]["xaxis"]["range"]
+    assert low < 48.0 - 1.5
+    assert high > 74.8
+    shown = [entry["name"] for entry in stages["legend"] if not entry.get("hidden")]
+    assert shown == ["random weights", *list(bests)[:8], "supervised"]
+    assert len(stages["legend"]) == 14
+    nav = page.source[page.source.index("<nav") : page.source.index("</nav>")]
+    assert "The 12 runs" in nav
+    assert "task_05" not in nav
+    assert page.source.count('class="card small"') == 12
+
+
+def test_labels_saved_by_the_first_task_are_told_from_its_run(tmp_path: Path, comparison_folder: Folder) -> None:
+    folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4})
+    made.add_finetune(folder / "simclr")
+    top = Page(write_report(folder)).text.split("Ranking")[0]
+    assert "Labels saved" in top
+    assert "as good as training from scratch" in top
 
 
 def test_a_comparison_marks_what_cannot_be_told_from_the_first(tmp_path: Path, comparison_folder: Folder) -> None:
@@ -300,10 +345,44 @@ def test_seeds_of_a_task_are_told_by_their_mean(tmp_path: Path, run_folder: Fold
         ["simclr", "1", "63.0", "+11.2"],
         ["rotation", "2", f"62.0 ± {spread:.1f}", f"+10.2 ± {spread:.1f}"],
     ]
+    run_folder(tmp_path / "d", "supervised", best=90.0)
+    page = Page(write_report(tmp_path))
+    assert page.headings[0] == "4 runs; simclr gains most over random weights: +11.2 points.", "labels are no answer"
+    assert "Supervised, same budget" in page.text.split("Overview")[0]
+    shutil.rmtree(tmp_path / "d")
     run_folder(tmp_path / "c", "rotation", best=65.0)
     assert Page(write_report(tmp_path)).headings[0] == (
         "3 runs; rotation against random weights: +11.2 points (8.2 to 13.2 over 3 runs)."
     )
+
+
+def test_runs_of_a_folder_are_compared_by_what_all_have(tmp_path: Path, run_folder: Folder) -> None:
+    for name, task, best in (("a", "rotation", 60.0), ("b", "simclr", 64.0)):
+        run_folder(tmp_path / name, task, best=best)
+    more = json.loads((tmp_path / "a" / "evaluations" / "linear-0a1b2c.json").read_text())
+    more |= {"train_samples": 50_000, "value": 80.0, "gain": {"value": 30.0, "interval": [29.0, 31.0]}}
+    (tmp_path / "a" / "evaluations" / "linear-more.json").write_text(json.dumps(more))
+    page = Page(write_report(tmp_path))
+    assert page.headings[0] == "2 runs; b gains most over random weights: +12.2 points (11.2 to 13.2)."
+    table = page.copies[0].splitlines()
+    assert "| Labels" not in table[0], "the same for both"
+    assert "labels: 9,469; encoder: resnet18." in page.text
+    assert [row.split("|")[3].strip() for row in table[2:4]] == ["60.0 % (58.5 to 61.5)", "64.0 % (62.5 to 65.5)"]
+
+
+def test_seeds_of_a_task_share_its_colour(tmp_path: Path, run_folder: Folder) -> None:
+    for name, task in (("a0", "rotation"), ("a1", "rotation"), ("b0", "simclr"), ("c0", "supervised")):
+        run_folder(tmp_path / name, task)
+    random, first, second, other, labels, *_ = Page(write_report(tmp_path)).figures[0]["data"]
+    assert first["line"]["color"] == second["line"]["color"] != other["line"]["color"]
+    assert first["marker"]["symbol"] != second["marker"]["symbol"]
+    assert (random["line"]["dash"], labels["line"]["dash"]) == ("dash", "dot")
+
+
+def test_the_command_is_one_that_can_be_typed(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    changed(run / "environment.json", command=["__main__.py", "pretrain", "photos"])
+    assert "selftaught pretrain photos" in Page(write_report(run)).text
 
 
 def test_out_may_be_a_file_or_a_folder(tmp_path: Path, run_folder: Folder) -> None:
@@ -318,7 +397,7 @@ def test_pseudo_labels_made_anew_have_their_curves(tmp_path: Path, run_folder: F
     folder = run_folder(tmp_path / "run", task="clustering")
     (folder / "refresh.csv").write_text("step,clusters,nmi_before\n1,100,0.0\n401,98,0.41\n")
     html = write_report(folder).read_text(encoding="utf-8")
-    assert "Nmi before" in html
+    assert "NMI before" in html
     assert "1 when nothing changes any more" in html
     assert '"y":[100.0,98.0]' in html
 

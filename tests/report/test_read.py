@@ -25,6 +25,14 @@ def test_a_run_is_read_whole(tmp_path: Path, run_folder: Folder) -> None:
     assert {e["probe"] for e in run.evaluations} == {"linear", "knn"}
 
 
+def test_what_was_measured_twice_alike_counts_once(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    linear = json.loads((run / "evaluations" / "linear-0a1b2c.json").read_text())
+    (run / "evaluations" / "linear-1.json").write_text(json.dumps(linear | {"seconds": 1.0, "file": "linear-1.json"}))
+    (run / "evaluations" / "linear-2.json").write_text(json.dumps(linear | {"train_samples": 500}))
+    assert [e.get("train_samples") for e in read_run(run).evaluations if e["probe"] == "linear"] == [9469, 500]
+
+
 def test_a_run_that_has_just_begun_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"task": "simclr"}')
     (tmp_path / "metrics.csv").write_text("step,epoch,lr,loss\n")

@@ -22,7 +22,12 @@ from selftaught.report.evaluations import (
 from selftaught.report.read import Comparison, Json, Run, finite
 from selftaught.report.runs import heldout_metric, is_learned
 from selftaught.report.savings import Saving, first_saving, saving_words
-from selftaught.report.wording import between, gained, listed, measured, metric_of, number, pretext, sentence
+from selftaught.report.wording import between, gained, listed, measured, metric_of, number, pretext, sentence, spoken
+
+SUPERVISED = "supervised"
+"""The task that learns from the labels."""
+MOST_NAMES = 3
+"""Tasks that a sentence names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ def answer_run(run: Run) -> Answer:
     evaluation = main_evaluation(run.evaluations)
     saving = first_saving(run.evaluations)
     metric, value, chance = heldout_metric(run)
-    reached = f"{pretext(metric, value)} {metric.replace('_', ' ')} on held-out data"
+    reached = f"{pretext(metric, value)} {spoken(metric)} on held-out data"
     cautions = [] if run.summary else ["This run has not ended; the figures are its latest. Go on with --resume."]
     learned = is_learned(run)
     if value is None:
@@ -66,7 +71,7 @@ def answer_run(run: Run) -> Answer:
         facts += _worth_facts(evaluation, saving)
         cautions += [note for note in [interval_words(evaluation)] if note]
     if value is not None:
-        label = f"Held-out {metric.replace('_', ' ')} of {run.task}"
+        label = f"Held-out {spoken(metric)} of {run.task}"
         facts.append(Fact(label=label, value=pretext(metric, value), note=_chance(metric, chance)))
     return Answer(
         headline=headline,
@@ -90,38 +95,80 @@ def answer_comparison(comparison: Comparison) -> Answer:
             "which need not agree with a probe; --labelled ranks them by one."
         )
         near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
-        but = f", but {listed(near)} cannot be told from it" if near else ""
+        but = f", but {_few(near)} cannot be told from it" if near else ""
         return Answer(headline=f"{name} looks best without labels{but}.", facts=tuple(facts), cautions=(caution,))
-    saving = first_saving([probe])
+    # Of the tasks only one carries the supervised encoder, which is that of all; and what was fine-tuned later lies in
+    # the run's folder.
+    probe = {**probe, "supervised": probe.get("supervised") or comparison.table.get("supervised")}
+    run = next((run for run in comparison.runs if run.folder.name == str(best.get("run") or name)), None)
+    saving = first_saving([probe, *(run.evaluations if run else ())])
+    told = [_beaten(rows), sentence(saving_words(saving)) if saving else ""]
     return Answer(
         headline=_suits(rows),
-        more=sentence(saving_words(saving)) if saving else "",
-        facts=tuple(_worth_facts(probe, saving)),
+        more=" ".join(filter(None, told)),
+        facts=tuple(_worth_facts(probe, saving, whose=name)),
         cautions=tuple(note for note in [interval_words(probe)] if note),
     )
 
 
-def answer_collection(runs: Mapping[str, Run], over_seeds: Mapping[str, Sequence[float]]) -> Answer:
+def answer_collection(
+    runs: Mapping[str, Run], alike: Mapping[str, Json], over_seeds: Mapping[str, Sequence[Json]]
+) -> Answer:
     """The answer of a folder of runs, by their names: which gains most over random weights.
 
-    Where tasks were run several times, `over_seeds` has their gains, and the means are compared: the best of several
-    seeds would be luck as well.
+    Runs are compared by `alike`, their evaluations in one way, where there are two or more. Where tasks were run
+    several times, `over_seeds` has the same by task, and the means of the gains are compared: the best of several seeds
+    would be luck as well. Supervised training is what tasks are compared with, no answer.
     """
     count = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
-    if over_seeds:
-        task, values = max(over_seeds.items(), key=lambda pair: statistics.mean(pair[1]))
-        ends = f" ({between((min(values), max(values)))} over {len(values)} runs)" if len(values) > 1 else ""
-        mean = gained("top1", statistics.mean(values))
-        most = "gains most over random weights" if len(over_seeds) > 1 else "against random weights"
-        return Answer(headline=f"{count}; {task} {most}: {mean} points{ends}.")
-    gains = [(g, name) for name, run in runs.items() if (e := main_evaluation(run.evaluations)) and (g := gain(e))]
-    if not gains:
+    if seeds := {task: known for task, found in over_seeds.items() if (known := gains_of(found))}:
+        return _over_seeds(count, seeds, over_seeds)
+    found_each = alike if len(alike) > 1 else {name: main_evaluation(run.evaluations) for name, run in runs.items()}
+    probes = {name: e for name, e in found_each.items() if e and gain(e)}
+    tasks = {name: e for name, e in probes.items() if runs[name].task != SUPERVISED} or probes
+    if not tasks:
         return Answer(headline=f"{count}; none has been probed yet.")
-    found, name = max(gains, key=lambda pair: pair[0].value)
+    gains = {name: found for name, e in tasks.items() if (found := gain(e))}
+    name, found = max(gains.items(), key=lambda pair: pair[1].value)
     ends = f" ({between(found.interval)})" if found.interval else ""
     return Answer(
-        headline=f"{count}; {name} gains most over random weights: {gained('top1', found.value)} points{ends}."
+        headline=f"{count}; {name} gains most over random weights: {gained('top1', found.value)} points{ends}.",
+        facts=tuple(_worth_facts(tasks[name], first_saving(runs[name].evaluations), whose=name)),
+        cautions=tuple(filter(None, [interval_words(tasks[name])])),
     )
+
+
+def _over_seeds(count: str, gains: Mapping[str, Sequence[float]], evaluations: Mapping[str, Sequence[Json]]) -> Answer:
+    tasks = {task: values for task, values in gains.items() if task != SUPERVISED} or gains
+    task, values = max(tasks.items(), key=lambda pair: statistics.mean(pair[1]))
+    ends = f" ({between((min(values), max(values)))} over {len(values)} runs)" if len(values) > 1 else ""
+    mean = gained("top1", statistics.mean(values))
+    most = "gains most over random weights" if len(tasks) > 1 else "against random weights"
+    first = evaluations[task][0]
+    by = sentence(f"{protocol_words(first)}, {metric_words(first)}")
+    facts = [_mean_fact(f"{by} of {task}", evaluations[task])]
+    random = _mean_fact("", [e["random"] for e in evaluations[task] if e.get("random")], first)
+    note = f"{ends.strip(' ()')} · {random.value}".removeprefix(" · ")
+    tone = "good" if min(values) > 0 else "bad" if max(values) < 0 else ""
+    facts.append(Fact(label="Against random weights", value=f"{mean} points", note=note, tone=tone))
+    if task != SUPERVISED and evaluations.get(SUPERVISED):
+        facts += [_mean_fact("Supervised, same budget", evaluations[SUPERVISED], first)]
+    return Answer(headline=f"{count}; {task} {most}: {mean} points{ends}.", facts=tuple(facts))
+
+
+def gains_of(evaluations: Sequence[Json]) -> list[float]:
+    """By how many points each beats random weights, where that is known."""
+    return [found.value for e in evaluations if (found := gain(e))]
+
+
+def _mean_fact(label: str, results: Sequence[Json], evaluation: Json | None = None) -> Fact:
+    """Mean of the values of several runs, and the lowest and the highest."""
+    metric = (evaluation or results[0]).get("metric") if results else None
+    values = [value for result in results if (value := finite(result.get("value"))) is not None]
+    if not values:
+        return Fact(label=label, value="–")
+    ends = f"{between((min(values), max(values)), metric)} over {len(values)} runs" if len(values) > 1 else "1 run"
+    return Fact(label=label, value=measured(metric, statistics.mean(values)), note=ends)
 
 
 def ranked(table: Json) -> list[Json]:
@@ -139,11 +186,33 @@ def _suits(rows: Sequence[Json]) -> str:
     gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]
     near = [task for task, gap in gaps if gap.is_distinct is False]
     if near:
-        return f"{name} comes first, but {listed(near)} cannot be told from it on these data."
+        return f"{name} comes first, but {_few(near)} cannot be told from it on these data."
     if not gaps:
         return f"{name} suits these data best."
     second, gap = gaps[0]
     return f"{name} suits these data best, {_amount(probe, gap)} ahead of {second}."
+
+
+def _few(names: list[str]) -> str:
+    """The names, of many only the first ones."""
+    return listed(names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - 2} others"])
+
+
+def _beaten(rows: Sequence[Json]) -> str:
+    """How many of several tasks are better than random weights, and how many are not; nothing where it is not known."""
+    gains = [found for row in rows if row.get("probe") and (found := gain(row["probe"]))]
+    if len(gains) <= MOST_NAMES or any(found.is_distinct is None for found in gains):
+        return ""
+    better = sum(bool(found.is_distinct) and found.value > 0 for found in gains)
+    worse = sum(bool(found.is_distinct) and found.value < 0 for found in gains)
+    unsure = len(gains) - better - worse
+    rest = [f"{unsure} cannot be told from them" if unsure else "", f"{worse} {_are(worse)} worse" if worse else ""]
+    told = [f"{better} of {len(gains)} tasks {_are(better)} better than random weights", *filter(None, rest)]
+    return f"{', '.join(told)}."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _worth(task: str, evaluation: Json) -> str | None:
@@ -172,9 +241,10 @@ def _unit(evaluation: Json) -> str:
     return "points" if metric_of(evaluation.get("metric")).percent else ""
 
 
-def _worth_facts(evaluation: Json, saving: Saving | None) -> list[Fact]:
+def _worth_facts(evaluation: Json, saving: Saving | None, *, whose: str = "") -> list[Fact]:
     metric, found = evaluation.get("metric"), gain(evaluation)
-    facts = [_value_fact(sentence(f"{protocol_words(evaluation)}, {metric_words(evaluation)}"), evaluation, evaluation)]
+    by = sentence(f"{protocol_words(evaluation)}, {metric_words(evaluation)}")
+    facts = [_value_fact(f"{by} of {whose}" if whose else by, evaluation, evaluation)]
     if found is not None:
         tone = "" if found.is_distinct is False else "good" if found.value > 0 else "bad"
         random = evaluation.get("random") or {}

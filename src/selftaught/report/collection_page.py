@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selftaught.report.agreement import agreement_blocks
-from selftaught.report.answer import answer_collection
-from selftaught.report.cells import Cell, Table, figure, gap, measure, words
+from selftaught.report.answer import answer_collection, gains_of
+from selftaught.report.cells import EMPTY, Cell, Table, figure, gap, measure, words
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
 from selftaught.report.figures import stage_figure
@@ -26,17 +26,16 @@ def collection_document(collection: Collection) -> Document:
     runs = {run_name(run.folder): run for run in collection.runs}
     probes = _probed_alike(runs)
     by_task = _by_task(runs, probes)
-    gains = {task: known for task, found in by_task.items() if (known := _gains(found))}
     parts: list[tuple[str, str, list[Block]]] = [
-        ("overview", "Overview", [overview_table(runs)]),
-        ("stages", "Accuracy by stage", _stage_blocks(probes)),
+        ("overview", "Overview", [overview_table(runs, probes)]),
+        ("stages", "Accuracy by stage", _stage_blocks(runs, probes)),
         ("seeds", "Over seeds", _seed_blocks(by_task)),
         ("agreement", "Can figures without labels be trusted here", agreement_blocks(collection.agreement)),
     ]
     return Document(
         title=run_name(collection.folder),
-        eyebrow=f"Runs in {run_name(collection.folder)}",
-        answer=answer_collection(runs, gains),
+        eyebrow=f"Folder {run_name(collection.folder)}",
+        answer=answer_collection(runs, probes, by_task),
         sections=[
             *(Section(anchor=a, title=title, blocks=blocks) for a, title, blocks in parts),
             *(run_section(run, name) for name, run in runs.items()),
@@ -44,26 +43,45 @@ def collection_document(collection: Collection) -> Document:
     )
 
 
-def overview_table(runs: Mapping[str, Run]) -> Table:
-    """One row a run."""
+def overview_table(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> Table:
+    """One row a run, by the protocol of `probes` where it has that: what it gained first, how it was made last."""
     rows = []
     for name, run in runs.items():
         metric, value, chance = heldout_metric(run)
-        probe = main_evaluation(run.evaluations) or {}
+        probe = probes.get(name) or main_evaluation(run.evaluations) or {}
         rank = run.heldout.get("rankme") or (float("nan"),)
         rows.append(
             [
-                *(replace(words(name), href=f"#{anchor(run)}"), words(run.task), words(run.encoder)),
-                figure(run.config.get("seed")),
-                words(sentence(f"{protocol_words(probe)}, {data_name(probe)}") if probe else ""),
-                *(measure(probe.get("metric"), estimate(probe, probe)), words(probe.get("stage"))),
-                gap(probe.get("metric"), gain(probe)),
+                *(replace(words(name), href=f"#{anchor(run)}"), words(run.task)),
+                *(measure(probe.get("metric"), estimate(probe, probe)), gap(probe.get("metric"), gain(probe))),
+                words(probe.get("stage")),
                 *(figure(value, pretext(metric, value)), figure(chance, pretext(metric, chance))),
                 figure(rank[-1], precise(finite(rank[-1]))),
+                words(sentence(f"{protocol_words(probe)}, {data_name(probe)}") if probe else ""),
+                *(figure(probe.get("train_samples") or None), words(run.encoder), figure(run.config.get("seed"))),
             ]
         )
-    head = ["Run", "Task", "Encoder", "Seed", "Protocol", "Value", "Best stage", "Gain, points", "Pretext", "Chance"]
-    return without_empty(Table(title="Runs", head=[*head, "RankMe"], rows=rows, text=(0, 1, 2, 4, 6)))
+    head = ["Run", "Task", "Value", "Gain, points", "Best stage", "Pretext", "Chance", "RankMe", "Protocol", "Labels"]
+    table = Table(title="Runs", head=[*head, "Encoder", "Seed"], rows=rows, text=(0, 1, 4, 8, 10))
+    return without_empty(_without_alike(table, ("Protocol", "Labels", "Encoder")))
+
+
+def _without_alike(table: Table, names: Sequence[str]) -> Table:
+    """The table without those of the named columns that say the same of every run; they are told below it."""
+    if len(table.rows) < 2:
+        return table
+    places = [table.head.index(name) for name in names]
+    texts = {i: {row[i].text for row in table.rows if row[i].text != EMPTY.text} for i in places}
+    alike = [i for i in places if len(texts[i]) == 1]
+    kept = [i for i in range(len(table.head)) if i not in alike]
+    told = "; ".join(f"{table.head[i].lower()}: {next(iter(texts[i]))}" for i in alike)
+    return replace(
+        table,
+        head=[table.head[i] for i in kept],
+        rows=[[row[i] for i in kept] for row in table.rows],
+        text=[kept.index(i) for i in table.text if i in kept],
+        note=f"{sentence(told)}." if told else "",
+    )
 
 
 def _probed_alike(runs: Mapping[str, Run]) -> dict[str, Json]:
@@ -77,14 +95,15 @@ def _probed_alike(runs: Mapping[str, Run]) -> dict[str, Json]:
     return max(ways.values(), key=len, default={})
 
 
-def _stage_blocks(probes: Mapping[str, Json]) -> list[Block]:
+def _stage_blocks(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> list[Block]:
     if len(probes) < 2:
         return []
     first = next(iter(probes.values()))
     results, title = stage_rows(probes), stage_title(first)
     differ = len({str((e.get("random") or {}).get("stages")) for e in probes.values()}) > 1
     told = note("Random weights are those of the first run's seed.") if differ else ""
-    return [[stage_figure(results, first, title=title)], told, stage_table(results, first, title=title)]
+    tasks = {name: runs[name].task for name in probes}
+    return [[stage_figure(results, first, title=title, tasks=tasks)], told, stage_table(results, first, title=title)]
 
 
 def _by_task(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> dict[str, list[Json]]:
@@ -96,10 +115,6 @@ def _by_task(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> dict[str, l
     return found if max(map(len, found.values()), default=0) > 1 else {}
 
 
-def _gains(found: Sequence[Json]) -> list[float]:
-    return [known.value for e in found if (known := gain(e))]
-
-
 def _seed_blocks(by_task: Mapping[str, Sequence[Json]]) -> list[Block]:
     """Mean and spread over the seeds of each task."""
     if not by_task:
@@ -107,7 +122,7 @@ def _seed_blocks(by_task: Mapping[str, Sequence[Json]]) -> list[Block]:
     rows: list[list[Cell]] = []
     for task, found in by_task.items():
         values = [float(e["value"]) for e in found]
-        rows.append([words(task), figure(len(found)), _mean(values), _mean(_gains(found), sign=True)])
+        rows.append([words(task), figure(len(found)), _mean(values), _mean(gains_of(found), sign=True)])
     rows.sort(key=lambda row: -(row[2].value or 0.0))
     title = sentence(f"{protocol_words(next(iter(by_task.values()))[0])}, mean over seeds")
     told = "± is one standard deviation over the runs; of a single run it is not known."

@@ -114,14 +114,14 @@ class Figure:
 
     def _layout(self) -> dict[str, Any]:
         categories = bool(self.lines) and isinstance(self.lines[0].x[0] if self.lines[0].x else None, str)
-        x: dict[str, Any] = {"title": {"text": _plain(self.x_title), "standoff": 8}, "automargin": True}
+        x = _axis(self.x_title)
         if categories:
             order = self.order or dict.fromkeys(str(x) for line in self.lines for x in line.x)
             x |= {"type": "category", "categoryorder": "array", "categoryarray": [_plain(s) for s in order]}
         if self.log_x:
             ticks = sorted({float(x) for line in self.lines for x in line.x})
             x |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.0f}" for tick in ticks]}
-        y = {"title": {"text": _plain(self.y_title), "standoff": 8}, "automargin": True}
+        y = _axis(self.y_title)
         y["rangemode"] = "tozero" if self.from_zero else "normal"
         if self.across:
             y |= {"range": self._reach()}
@@ -142,17 +142,30 @@ class Figure:
         return [min(ends) - room, max(ends) + room]
 
 
-def stage_figure(results: Mapping[str, Json], evaluation: Json, *, title: str, wide: bool = True) -> Figure:
-    """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted."""
-    lines = []
-    names = [name for name in results if name not in REFERENCES]
+def stage_figure(
+    results: Mapping[str, Json],
+    evaluation: Json,
+    *,
+    title: str,
+    wide: bool = True,
+    tasks: Mapping[str, str] | None = None,
+) -> Figure:
+    """Accuracy by stage: one line a task, random weights dashed and the supervised encoder dotted.
+
+    `tasks` names the task of each result, where several are of one: these have its colour and differ by their symbols.
+    """
+    lines: list[Line] = []
+    task_of = {name: (tasks or {}).get(name, name) for name in results}
+    names = [task for task in dict.fromkeys(task_of.values()) if task not in REFERENCES]
     many = len(names) > COLOURS
     for name, result in results.items():
         stages = stage_estimates(result, evaluation)
-        look = REFERENCES.get(name)
-        index = names.index(name) if name in names else 0
+        task = task_of[name]
+        look = REFERENCES.get(task)
+        index = names.index(task) if task in names else 0
+        alike = sum(task_of[line.name] == task for line in lines)
         colour, dash = look or (colour_of(index), dash_of(index))
-        symbol = _SYMBOLS[(index // COLOURS) % len(_SYMBOLS)] if not look else "circle-open"
+        symbol = _SYMBOLS[(index // COLOURS + alike) % len(_SYMBOLS)] + ("-open" if look else "")
         lines.append(
             Line(
                 name=name,
@@ -295,6 +308,11 @@ def _scaled(metric: str, values: Sequence[float]) -> list[float]:
 
 def _unit(metric: str) -> str:
     return "%" if is_share(metric) else "dB" if "psnr" in metric else ""
+
+
+def _axis(title: str) -> dict[str, Any]:
+    # Plotly keeps room for a title that is there, even an empty one.
+    return {"automargin": True} | ({"title": {"text": _plain(title), "standoff": 8}} if title else {})
 
 
 def _plain(text: str) -> str:

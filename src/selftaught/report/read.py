@@ -126,8 +126,18 @@ def read_run(folder: Path) -> Run:
         speed=_columns(folder / "speed.csv"),
         skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
         pictures=_pictures(folder / "pictures"),
-        evaluations=tuple({**_json(p), "path": p} for p in sorted((folder / "evaluations").glob("*.json"))),
+        evaluations=_evaluations(folder / "evaluations"),
     )
+
+
+def _evaluations(folder: Path) -> tuple[Json, ...]:
+    """All of them, but only once what was measured twice with the same result."""
+    found: dict[str, Json] = {}
+    for path in sorted(folder.glob("*.json")):
+        evaluation = _json(path)
+        same = {key: value for key, value in evaluation.items() if key not in ("seconds", "file")}
+        found.setdefault(json.dumps(same, sort_keys=True), {**evaluation, "path": path})
+    return tuple(found.values())
 
 
 def drawn_folders(evaluation: Json) -> dict[str, Path]:
