@@ -90,6 +90,13 @@ def test_shares_are_of_the_labels_that_the_limit_leaves(run: Path) -> None:
         evaluate_run(run, DATA, limit=0)
 
 
+def test_figures_say_where_they_lie(run: Path, tmp_path: Path) -> None:
+    for folder, subject in ((run, open_subject(run)), (tmp_path, open_subject(run, out=tmp_path))):
+        result = evaluate_encoder(subject, DATA, probe="knn")
+        assert result["folder"] == str(folder)
+        assert json.loads((folder / "evaluations" / result["file"]).read_text()) == result
+
+
 def test_supervised_is_trained_at_the_same_budget(run: Path) -> None:
     result = evaluate_run(run, DATA, probe="knn", supervised=True)
     assert 0 <= result["supervised"]["value"] <= 100
