@@ -7,9 +7,35 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from selftaught.tasks.base import PretextTask
+
+
+class FirstSteps(nn.Module):
+    """The first `share` of a run's steps, known once the first one is done.
+
+    The number of steps is a buffer, so that a resumed run knows it, and a plain number, so that no step waits for the
+    device.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.register_buffer("until", torch.tensor(-1))
+        self._known: int | None = None
+
+    def has(self, step: int) -> bool | None:
+        """Whether `step` is one of them; None before that is known."""
+        if self._known is None:
+            self._known = int(self.until)
+        return None if self._known < 0 else step < self._known
+
+    def after_step(self, total: int) -> None:
+        """To be called after every step, with the number of all steps."""
+        if self._known is None or self._known < 0:
+            self._known = max(1, round(self.share * total))
+            self.until.fill_(self._known)
 
 
 @contextmanager

@@ -116,6 +116,28 @@ def test_without_an_adversary_there_are_no_turns(tiny_encoder: Make) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def test_first_the_generator_learns_alone_from_pixels_also_when_resumed(tiny_encoder: Make) -> None:
+    model = task(tiny_encoder, alone=0.5)
+    example = model.pseudo_label(batch(), generator(0))
+    both, turns, seen = tuple(SuperResolution.players), [], []
+    for step in range(10):
+        turns.append(tuple(model.turns(step)))
+        seen.append(set(model.loss(model(example), example)))
+        model.after_step(step, 10)
+        if step == 2:
+            resumed = task(tiny_encoder, alone=0.5)
+            resumed.load_state_dict(model.state_dict())
+            model = resumed
+    assert turns == [both, *[("generator",)] * 4, *[both] * 5]
+    pixels = {"loss", "pixel", "psnr", "psnr_gain"}
+    whole = pixels | {"content", "adversarial"}
+    assert seen == [whole, *[pixels] * 4, *[whole] * 5]
+    model.turns(0)
+    model.eval()
+    held_out = set(model.loss(model(example), example))
+    assert held_out == whole | {"ssim", "ssim_bicubic"}, "the metrics of held-out data do not change on the way"
+
+
 @pytest.mark.parametrize(
     ("shapes", "side", "sides"),
     [([(4, 16), (8, 2)], 32, [2, 4, 8, 16, 32]), ([(8, 3)], 75, [3, 5, 10, 19, 38, 75])],

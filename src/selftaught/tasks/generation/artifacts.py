@@ -19,6 +19,7 @@ from selftaught.losses import classification
 from selftaught.ops.colour import colour_jitter, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
+from selftaught.players import FirstSteps
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 MSE = 30.0
@@ -74,7 +75,6 @@ class Artifacts(PretextTask):
 
     needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999))
-    until: Tensor
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "autoencoder": ("autoencoder",),
         "repair": ("repair",),
@@ -125,25 +125,20 @@ class Artifacts(PretextTask):
         self.repair = nn.ModuleList(RepairLayer(channels) for channels in self.autoencoder.widths[::-1])
         channels, side = map_shape(encoder, size)
         self.head = SpottingHead(channels, side, size >> depth)
-        # In the state, so that a resumed run knows it; the number itself, so that no step waits for the device.
-        self.register_buffer("until", torch.tensor(-1))
-        self.known_until: int | None = None
+        self.first_steps = FirstSteps(config.autoencoder_share)
 
     def chance(self, batch_size: int) -> float:
         return 0.5
 
     def turns(self, step: int) -> Sequence[str]:
         """First the autoencoder, then the other two; all three before the number of steps is known."""
-        if self.known_until is None:
-            self.known_until = int(self.until)
-        if self.known_until < 0:
+        is_first = self.first_steps.has(step)
+        if is_first is None:
             return ("autoencoder", "repair", "discriminator")
-        return ("autoencoder",) if step < self.known_until else ("repair", "discriminator")
+        return ("autoencoder",) if is_first else ("repair", "discriminator")
 
     def after_step(self, step: int, total: int) -> None:
-        if self.known_until is None or self.known_until < 0:
-            self.known_until = max(1, round(self.config.autoencoder_share * total))
-            self.until.fill_(self.known_until)
+        self.first_steps.after_step(total)
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of crops and of the entries that will be kept."""
