@@ -115,7 +115,9 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
     labelled = str(SHARED / (setting.labelled or setting.data))
     for fraction in setting.fractions:
         probe = "linear" if fraction == 1 else f"linear {fraction:g}"
-        row[probe] = probed(core, out, labelled, "linear", "--fraction", str(fraction), *setting.evaluate)
+        # A share is one of all labels, not of those that the limit leaves.
+        flags = setting.evaluate if fraction == 1 else ("--fraction", str(fraction))
+        row[probe] = probed(core, out, labelled, "linear", *flags)
     row["knn"] = probed(core, out, labelled, "knn", *setting.evaluate)
     return row
 
