@@ -367,13 +367,25 @@ def test_runs_of_a_folder_are_compared_by_what_all_have(tmp_path: Path, run_fold
     table = page.copies[0].splitlines()
     assert "| Labels" not in table[0], "the same for both"
     assert "labels: 9,469; encoder: resnet18." in page.text
-    assert [row.split("|")[3].strip() for row in table[2:4]] == ["60.0 % (58.5 to 61.5)", "64.0 % (62.5 to 65.5)"]
+    assert [row.split("|")[3].strip() for row in table[2:4]] == ["64.0 % (62.5 to 65.5)", "60.0 % (58.5 to 61.5)"]
+
+
+def test_runs_are_alike_wherever_their_data_lay(tmp_path: Path, run_folder: Folder) -> None:
+    for name, data in (("a", "/data/photos"), ("b", "photos"), ("c", "../photos")):
+        changed(run_folder(tmp_path / name, name) / "evaluations" / "linear-0a1b2c.json", labelled=data)
+    changed(tmp_path / "c" / "config.json", encoder="grey:resnet18")
+    ranks, stages = Page(write_report(tmp_path)).figures[:2]
+    assert ranks["layout"]["yaxis"]["categoryarray"] == ["a", "b", "c"]
+    assert [entry["name"] for entry in stages["legend"]] == ["random weights", "a", "b", "c", "supervised"]
 
 
 def test_seeds_of_a_task_share_its_colour(tmp_path: Path, run_folder: Folder) -> None:
     for name, task in (("a0", "rotation"), ("a1", "rotation"), ("b0", "simclr"), ("c0", "supervised")):
         run_folder(tmp_path / name, task)
-    random, first, second, other, labels, *_ = Page(write_report(tmp_path)).figures[0]["data"]
+    ranks, stages = Page(write_report(tmp_path)).figures[:2]
+    assert ranks["layout"]["yaxis"]["categoryarray"] == ["a0", "a1", "b0"], "supervised is a line, not a point"
+    assert ranks["legend"][-1]["name"] == "supervised"
+    random, first, second, other, labels, *_ = stages["data"]
     assert first["line"]["color"] == second["line"]["color"] != other["line"]["color"]
     assert first["marker"]["symbol"] != second["marker"]["symbol"]
     assert (random["line"]["dash"], labels["line"]["dash"]) == ("dash", "dot")

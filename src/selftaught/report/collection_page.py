@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selftaught.report.agreement import agreement_blocks
-from selftaught.report.answer import answer_collection, gains_of
+from selftaught.report.answer import SUPERVISED, answer_collection, gains_of
 from selftaught.report.cells import EMPTY, Cell, Table, figure, gap, measure, words
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
-from selftaught.report.figures import stage_figure
+from selftaught.report.figures import REFERENCES, stage_figure
 from selftaught.report.markup import note
+from selftaught.report.rank_figure import rank_figure
 from selftaught.report.read import Collection, Json, Run, finite
 from selftaught.report.run_page import run_section
 from selftaught.report.runs import anchor, heldout_metric, run_name
@@ -25,11 +27,13 @@ def collection_document(collection: Collection) -> Document:
     """An overview that links to the runs; accuracy by stage of all that were probed alike; means over seeds."""
     runs = {run_name(run.folder): run for run in collection.runs}
     probes = _probed_alike(runs)
+    runs = _best_first(runs, probes)
+    probes = {name: probes[name] for name in runs if name in probes}
     by_task = _by_task(runs, probes)
     parts: list[tuple[str, str, list[Block]]] = [
-        ("overview", "Overview", [overview_table(runs, probes)]),
-        ("stages", "Accuracy by stage", _stage_blocks(runs, probes)),
+        ("overview", "Overview", _overview_blocks(runs, probes)),
         ("seeds", "Over seeds", _seed_blocks(by_task)),
+        ("stages", "Accuracy by stage", _stage_blocks(runs, probes)),
         ("agreement", "Can figures without labels be trusted here", agreement_blocks(collection.agreement)),
     ]
     return Document(
@@ -41,6 +45,26 @@ def collection_document(collection: Collection) -> Document:
             *(run_section(run, name) for name, run in runs.items()),
         ],
     )
+
+
+def _best_first(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> dict[str, Run]:
+    """Tasks before what they are compared with, what was not measured last."""
+
+    def place(name: str) -> tuple[bool, float]:
+        value = finite(probes[name].get("value")) if name in probes else None
+        return runs[name].task == SUPERVISED, math.inf if value is None else -value
+
+    return {name: runs[name] for name in sorted(runs, key=place)}
+
+
+def _overview_blocks(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> list[Block]:
+    """Every task's runs in one plot, beside random weights and supervised training as the best run of each has it."""
+    rows = [{"task": name, "probe": probe} for name, probe in probes.items() if runs[name].task != SUPERVISED]
+    references = {name: result for name, result in stage_rows(probes).items() if name in REFERENCES}
+    labels = [probe for name, probe in probes.items() if runs[name].task == SUPERVISED]
+    references |= {SUPERVISED: labels[0]} if labels else {}
+    figure = rank_figure(rows, references, of="run")
+    return [[figure] if figure else [], overview_table(runs, probes)]
 
 
 def overview_table(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> Table:
@@ -62,7 +86,9 @@ def overview_table(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> Table
             ]
         )
     head = ["Run", "Task", "Value", "Gain, points", "Best stage", "Pretext", "Chance", "RankMe", "Protocol", "Labels"]
-    table = Table(title="Runs", head=[*head, "Encoder", "Seed"], rows=rows, text=(0, 1, 4, 8, 10))
+    quiet = [i for i, run in enumerate(runs.values()) if run.task == SUPERVISED]
+    head += ["Encoder", "Seed"]
+    table = Table(title="Runs, best first", head=head, rows=rows, text=(0, 1, 4, 8, 10), quiet=quiet)
     return without_empty(_without_alike(table, ("Protocol", "Labels", "Encoder")))
 
 
@@ -90,7 +116,9 @@ def _probed_alike(runs: Mapping[str, Run]) -> dict[str, Json]:
     for name, run in runs.items():
         for e in in_order(run.evaluations):
             if len(e.get("stages") or {}) > 1:
-                key = (e.get("probe"), e.get("labelled"), e.get("train_samples"), run.encoder)
+                # A task of grey pictures has its encoder read them: grey:resnet18 stands beside resnet18.
+                encoder = run.encoder.rpartition(":")[2]
+                key = (e.get("probe"), data_name(e), e.get("train_samples"), e.get("test_samples"), encoder)
                 ways.setdefault(key, {}).setdefault(name, e)
     return max(ways.values(), key=len, default={})
 
@@ -101,7 +129,7 @@ def _stage_blocks(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> list[B
     first = next(iter(probes.values()))
     results, title = stage_rows(probes), stage_title(first)
     differ = len({str((e.get("random") or {}).get("stages")) for e in probes.values()}) > 1
-    told = note("Random weights are those of the first run's seed.") if differ else ""
+    told = note("Random weights are those of the first run.") if differ else ""
     tasks = {name: runs[name].task for name in probes}
     return [[stage_figure(results, first, title=title, tasks=tasks)], told, stage_table(results, first, title=title)]
 

@@ -95,11 +95,6 @@ class Figure:
     """Whether it is one of many, drawn without a legend."""
     thumbs: Thumbs | None = None
 
-    @property
-    def height(self) -> int | None:
-        """Pixels, where the number of names sets it."""
-        return 70 + 23 * len(self.order) if self.across else None
-
     def to_json(self) -> str:
         """The arguments of Plotly.newPlot and the legend as JSON without "<", safe inside a script element."""
         legend = [
@@ -186,6 +181,7 @@ def stage_figure(
         notes += ["Dashed: the same encoder with random weights, what a line has to rise above."]
         notes += ["Bars: 95 % intervals over the test samples."] if any(b for line in lines for b in line.bars) else []
         notes += [f"Chance is {percent(chance)}."] if chance is not None else []
+        notes += ["Runs of one task share its colour."] if len(set(task_of.values())) < len(task_of) else []
         notes += [FEW_AT_A_TIME] if many else []
     unit = metric_words(evaluation) + (", %" if metric_of(evaluation.get("metric")).percent else "")
     return Figure(title=sentence(title), lines=lines, note=" ".join(notes), y_title=unit, x_title="stage", wide=wide)

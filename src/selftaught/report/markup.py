@@ -59,7 +59,7 @@ def figures_html(figures: Sequence[Figure]) -> str:
         f'<figure class="card{_kind(figure)}">'
         f"<figcaption><b>{_breaking(figure.title)}</b></figcaption>"
         '<div class="legend"></div>'
-        f'<div class="plot" role="img" aria-label="{esc(figure.title)}"{_height(figure)}></div>'
+        f'<div class="plot" role="img" aria-label="{esc(figure.title)}"{_rows(figure)}></div>'
         f'<script type="application/json">{figure.to_json()}</script>{note(figure.note)}</figure>'
         for figure in figures
     ]
@@ -73,8 +73,9 @@ def _kind(figure: Figure) -> str:
     return " wide" if figure.wide else " map" if figure.is_map else " small" if figure.small else ""
 
 
-def _height(figure: Figure) -> str:
-    return f' style="height:{figure.height}px"' if figure.height else ""
+def _rows(figure: Figure) -> str:
+    """The number of names on the left, which sets the height."""
+    return f' style="--rows:{len(figure.order)}"' if figure.across else ""
 
 
 def table_html(table: Table, *, heading: bool = True) -> str:

@@ -20,7 +20,7 @@ GROUPS = (
 """Name, colour and symbol of the tasks that are above, about at and below random weights, or not compared with them."""
 
 
-def rank_figure(rows: Sequence[Json], references: Mapping[str, Json]) -> Figure | None:
+def rank_figure(rows: Sequence[Json], references: Mapping[str, Json], *, of: str = "task") -> Figure | None:
     """One point a task, best on top; None for too few of them, and where no probe ranked them."""
     found = {str(row["task"]): row["probe"] for row in rows if row.get("probe")}
     values = {name: known for name, probe in found.items() if (known := estimate(probe, probe))}
@@ -36,11 +36,14 @@ def rank_figure(rows: Sequence[Json], references: Mapping[str, Json]) -> Figure 
     for name, (colour, dash) in REFERENCES.items():
         if known := estimate(references.get(name), probe):
             lines.append(Line(name=name, x=ends, y=[known.value, known.value], colour=colour, dash=dash))
+    told = ["Bars: 95 % intervals over the test samples."] if any(e.interval for e in values.values()) else []
+    if of == "run":
+        told.append("Each run is compared with random weights of its own seed; the dashed line is those of the first.")
     unit = ", %" if metric_of(probe.get("metric")).percent else ""
     return Figure(
-        title=sentence(f"{protocol_words(probe)}, best stage of each task"),
+        title=sentence(f"{protocol_words(probe)}, best stage of each {of}"),
         lines=lines,
-        note="Bars: 95 % intervals over the test samples." if any(known.interval for known in values.values()) else "",
+        note=" ".join(told),
         y_title=metric_words(probe) + unit,
         wide=True,
         across=True,

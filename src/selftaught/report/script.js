@@ -19,7 +19,7 @@
   };
   const layoutOf = ({ figure, box }, style) => {
     const colour = (name) => style.getPropertyValue(name).trim();
-    const axis = { gridcolor: colour("--grid"), linecolor: colour("--line"), zeroline: false, tickfont: { size: 12 } };
+    const axis = { gridcolor: colour("--grid"), linecolor: colour("--line"), zeroline: false, tickfont: { size: 12 }, exponentformat: "power", minexponent: 5 };
     const base = {
       autosize: true, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: colour("--sans"), size: 12.5, color: colour("--soft") }, margin: { l: 44, r: 14, t: 10, b: 40 },
@@ -141,6 +141,7 @@
       if (entry.isIntersecting && !plot.drawn && !waiting.includes(plot)) {
         seen.unobserve(plot.box);
         waiting.push(plot);
+        delete root.dataset.drawn;
       }
     }
     if (idle) setTimeout(drawNext);
