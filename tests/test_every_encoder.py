@@ -17,15 +17,15 @@ ENCODERS = ("alexnet", "vgg11", "googlenet", "resnet18", "densenet121")
 TASKS = tuple(task.name for task in list_tasks() if task.needs == ("image",))
 # In a game of two the sum of their losses says nothing: the side that has most to learn at the start.
 LOSS = {
-    "artifacts": "loss_autoencoder",
+    "artifacts": "loss_discriminator",
     "bigan": "loss_discriminator",
     "gan": "loss_discriminator",
     "super_resolution": "loss_generator",
 }
 
 
-# Both begin slowly: eight positions, and a game in which either side may be ahead at first.
-STEPS = {"bigan": 72, "context_prediction": 72}
+# They begin slowly: eight positions, and games in which either side may be ahead at first.
+STEPS = {"artifacts": 72, "bigan": 72, "context_prediction": 72}
 # With so few pictures an epoch is two steps, and clusters made anew would be learned from the start again.
 SETTINGS = {"clustering": {"every": 12.0}}
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenette128" / "imagenette128.zip"

@@ -19,6 +19,8 @@ class FirstSteps(nn.Module):
     device.
     """
 
+    until: Tensor
+
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
