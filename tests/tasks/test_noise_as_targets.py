@@ -48,6 +48,19 @@ def test_targets_are_spread_over_the_unit_sphere_and_each_sample_has_its_own(tin
     assert torch.equal(model.targets, task(tiny_encoder, samples=500).targets)
 
 
+def test_colours_change_where_they_shall(tiny_encoder: Make) -> None:
+    """Of pictures of one colour, crops have that colour; with jitter each has another, and some are grey."""
+    colour = torch.tensor([200, 100, 50], dtype=torch.uint8).view(1, 3, 1, 1).expand(64, 3, 40, 40)
+    seen = {}
+    for jitter in (0.0, 1.0):
+        batch = Batch(index=torch.zeros(64, dtype=torch.int64), image=colour)
+        views = denormalise(task(tiny_encoder, jitter=jitter).pseudo_label(batch, generator(0)).images)
+        seen[jitter] = views[:64].mean((2, 3))
+    assert torch.allclose(seen[0.0], torch.tensor([200, 100, 50]) / 255, atol=5e-3)
+    assert float(seen[1.0].std(0).min()) > 0.1
+    assert 4 <= int((seen[1.0].std(1) < 1e-3).sum()) <= 24
+
+
 def test_loss_is_the_papers_under_the_best_of_all_permutations(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     index = torch.tensor([2, 8, 0, 16])

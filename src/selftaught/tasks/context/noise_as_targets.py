@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from selftaught.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.gather import first_row, gather_rows
-from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 
@@ -53,8 +53,9 @@ class NoiseAsTargets(PretextTask):
     exchange is a permutation, also where an image comes twice in a batch: no target is lost or given twice.
 
     Differences from the paper: it takes K = 2048 on ImageNet (the targets are kept in memory and in checkpoints: 4 M K
-    bytes); its encoder sees gradients of the grey picture (`--encoder sobel:resnet18` does); one linear layer follows
-    global pooling; the learning rate falls by a cosine.
+    bytes); its encoder sees gradients of the grey picture (`--encoder sobel:resnet18` does), so that colours cannot
+    tell images apart; with `--task.jitter 1` they hardly can either; one linear layer follows global pooling; the
+    learning rate falls by a cosine.
     """
 
     needs = frozenset({"image"})
@@ -68,6 +69,9 @@ class NoiseAsTargets(PretextTask):
         """Images exchange their targets in every so many epochs, the first one among them."""
         min_scale: float = 0.3
         """Smallest share of the picture's area that a crop covers."""
+        jitter: float = 0.0
+        """Strength of random changes of brightness, contrast, saturation and hue, as in SimCLR, with a fifth of the \
+views grey."""
 
         def __post_init__(self) -> None:
             if self.embedding < 2:
@@ -76,6 +80,8 @@ class NoiseAsTargets(PretextTask):
                 raise ValueError(f"--task.every must be at least 1, got {self.every}")
             if not 0 < self.min_scale <= 1:
                 raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+            if self.jitter < 0:
+                raise ValueError(f"--task.jitter must not be negative, got {self.jitter}")
 
     targets: Tensor
     target_of: Tensor
@@ -114,11 +120,12 @@ class NoiseAsTargets(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`; which targets are theirs is found out in `loss`."""
         assert batch.image is not None
-        scale = (self.config.min_scale, 1.0)
-        views = [normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))]
-        if not self.training:
-            views.append(normalise(random_resized_crop(batch.image, self.size, rng, scale=scale)))
+        views = [self._view(batch.image, rng) for _ in range(1 if self.training else 2)]
         return Example(torch.cat(views).contiguous(memory_format=torch.channels_last), batch.index)
+
+    def _view(self, images: Tensor, rng: Generator) -> Tensor:
+        crops, s = random_resized_crop(images, self.size, rng, scale=(self.config.min_scale, 1.0)), self.config.jitter
+        return normalise(colour_jitter(crops, rng, 0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s) if s else crops)
 
     def forward(self, example: Example) -> Tensor:
         """Outputs (N or 2 N, K), not normalised."""
