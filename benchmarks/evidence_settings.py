@@ -41,8 +41,11 @@ SETTINGS = {
             "context_prediction": (),
             "transformation": ("--lr", "0.1"),
             "graph_constraint": (),
-            "noise_as_targets": ("--lr", "0.1"),
-            "deep_embedded_clustering": (),
+            "noise_as_targets": ("--lr", "0.1", "--limit", "5000", "--task.jitter", "0.5"),
+            "deep_embedded_clustering": (
+                *("--optimizer", "adamw", "--lr", "1e-3", "--task.reconstruction", "10"),
+                *("--task.clusters", "100", "--task.embedding", "64"),
+            ),
             "clustering": ("--lr", "0.1", "--task.min-scale", "0.3", "--task.every", "0.5"),
             "exemplar": ("--task.exemplars", "1024"),
             "counting": (),
