@@ -1,6 +1,6 @@
 """Does it work: every pretext task on real data, beside random weights and supervised training.
 
-Command:   python benchmarks/evidence.py                  # everything, 2 seeds; run again to go on
+Command:   python benchmarks/evidence.py                  # everything, 2 seeds each; run again to go on
            python benchmarks/evidence.py --only cifar10 --seeds 0 --tasks jigsaw,counting
 Needs:     the real data sets beside the checkout (../shared/data), pip install -e '.[bench]'
 Result:    docs/results/evidence.json (all numbers), evidence.md (the tables), evidence.svg (the plot)
@@ -70,7 +70,7 @@ def main() -> None:
         for seed in args.seeds.split(",")
         for name in (args.only.split(",") if args.only else SETTINGS)
         for task in SETTINGS[name].tasks
-        if not args.tasks or task in args.tasks.split(",")
+        if int(seed) in SETTINGS[name].seeds and (not args.tasks or task in args.tasks.split(","))
     ]
     cores = [int(core) for core in args.cores.split(",")]
     for core in cores:

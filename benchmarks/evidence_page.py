@@ -66,7 +66,9 @@ def write_page() -> None:
         if name == "cifar10":
             draw(found, RESULTS / "evidence.svg")
             lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
-        lines += [*table(found), "", *textwrap.wrap(setting.reading, 120), ""]
+        lines += [*table(found), ""]
+        for paragraph in setting.reading.split("\n\n"):
+            lines += [*textwrap.wrap(paragraph, 120), ""] if paragraph else []
         lines += [*beside_table_iv(found), ""] if name == "cifar10" else []
         own = [f"- {task}: `{' '.join(flags)}`" for task, flags in setting.tasks.items() if flags and task in found]
         lines += ["Flags of single tasks:", "", *own, ""] if own else []
