@@ -52,7 +52,9 @@ def write_page() -> None:
         "",
         "Made by `python benchmarks/evidence.py`; all numbers are in evidence.json. Accuracies in percent, mean",
         "over seeds, half the range behind ±. Random weights and supervised training are read by the same probes.",
-        "Tasks in the order of their best stage. Baseline: what the pretext metric is without any knowledge.",
+        "Tasks in the order of their best stage; the gain is that over the same encoder, with the input that the task",
+        "gives it (grey for colorization, split for split_brain), with random weights.",
+        "Baseline: what the pretext metric is without any knowledge.",
         "",
     ]
     for name, setting in SETTINGS.items():
@@ -68,7 +70,7 @@ def write_page() -> None:
             lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
         lines += [*table(found), ""]
         for paragraph in setting.reading.split("\n\n"):
-            lines += [*textwrap.wrap(paragraph, 120), ""] if paragraph else []
+            lines += [*textwrap.wrap(" ".join(paragraph.split()), 120), ""] if paragraph else []
         lines += [*beside_table_iv(found), ""] if name == "cifar10" else []
         own = [f"- {task}: `{' '.join(flags)}`" for task, flags in setting.tasks.items() if flags and task in found]
         lines += ["Flags of single tasks:", "", *own, ""] if own else []
@@ -80,7 +82,7 @@ def table(found: Rows) -> list[str]:
     first = next(iter(found.values()))
     stages = list(first[0]["linear"]["stages"])
     probes: list[str] = [p for p in ("linear 0.01", "knn") if p in first[0]]
-    head = ["task", "seeds", "pretext", "baseline", *stages, "best stage", *probes, "images/s", "peak MB"]
+    head = ["task", "seeds", "pretext", "baseline", *stages, "best stage", "gain", *probes, "images/s", "peak MB"]
     lines = {
         "random weights": ["random weights", str(len(first)), "", "", *random_cells(first, stages, probes), "", ""]
     }
@@ -89,7 +91,9 @@ def table(found: Rows) -> list[str]:
         value[task] = mean([row["linear"]["value"] for row in runs])
         line = [task, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]
         line += [spread([row["linear"]["stages"][stage] for row in runs]) for stage in stages]
-        line += [spread([row[p]["value"] for row in runs]) for p in ("linear", *probes)]
+        gains = [row["linear"]["value"] - row["linear"]["random"]["value"] for row in runs]
+        line += [spread([row["linear"]["value"] for row in runs]), spread(gains)]
+        line += [spread([row[p]["value"] for row in runs]) for p in probes]
         timed = [row for row in runs if "hardware" in row]
         speeds, memory = ([row[k] for row in timed] for k in ("images_per_second", "peak_memory_mb"))
         lines[task] = [*line, f"{max(speeds):.0f}" if speeds else "", f"{max(memory)}" if memory else ""]
@@ -122,7 +126,8 @@ def beside_table_iv(found: Rows) -> list[str]:
 def random_cells(runs: list[dict[str, Any]], stages: list[str], probes: list[str]) -> list[str]:
     """Of random weights: each stage, the best one, the other probes."""
     cells = [spread([row["linear"]["random"]["stages"][stage] for row in runs]) for stage in stages]
-    return [*cells, *(spread([row[p]["random"]["value"] for row in runs]) for p in ("linear", *probes))]
+    best, *others = [spread([row[p]["random"]["value"] for row in runs]) for p in ("linear", *probes)]
+    return [*cells, best, "", *others]
 
 
 def pretext(runs: list[dict[str, Any]]) -> str:
