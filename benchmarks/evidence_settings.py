@@ -101,7 +101,7 @@ SETTINGS = {
             "simclr": ("--task.min-scale", "0.2"),
             "supervised": ("--lr", "0.1"),
         },
-        flags="--encoder resnet18 --stem standard --size 64 --batch-size 128 --steps 1000",
+        flags="--encoder resnet18 --stem standard --size 64 --batch-size 128 --steps 600",
         fractions=(1.0,),
         seeds=(0,),
     ),
