@@ -4,7 +4,7 @@ Command:   python benchmarks/probes.py
 Needs:     imagenette128 beside the checkout for the first part; 9 GB of memory for the second with its defaults
 Machine:   written into the result; run it on a quiet one
 Result:    docs/results/probes.json; parts can be measured again one by one, what is not measured now stays
-Time:      about 15 minutes on 2 cores
+Time:      about 30 minutes on 2 cores
 
 Parts (--parts):
   linear  ResNet-18 with random weights at 64 pixels, train and test part of imagenette128 from their packed stores.
@@ -18,7 +18,10 @@ Parts (--parts):
           numbers of probed lists would do. The vectors lie in 10,000 clusters of 32 directions with a little noise in
           all 512, as features do; "noise" has no clusters, the worst case of an inverted file.
 
-Measured:  not yet
+Measured:  "linear" in one round, 2 quiet cores: forward 12.7 s, solve 105.2 s, probe 117.1 s, that is 0.99 x their sum
+           (systems of 9,000 numbers in three of the stages are most of it), 102.0 s with features kept. Search of
+           clusters: an inverted file of 4,000 lists, 32 of them probed, 0.66 s with 98.9 % of the true 10 nearest found,
+           built in 93 s; exact 7.2 s. Of noise: 0.75 s, and 5 % found, as expected where there is nothing to group by.
 Expected:  probe <= 1.3 x (forward + solve); the search < 5 s on 2 cores
 Misses are listed at the end of the output and in the result file.
 """
