@@ -20,7 +20,7 @@ Parts (--parts):
 
 Measured:  "linear" in one round, 2 quiet cores: forward 12.7 s, solve 105.2 s, probe 117.1 s, that is 0.99 x their sum
            (systems of 9,000 numbers in three of the stages are most of it), 102.0 s with features kept. Search of
-           clusters: an inverted file of 4,000 lists, 32 of them probed, 0.66 s with 98.9 % of the true 10 nearest found,
+           clusters: an inverted file of 4,000 lists, 32 of them probed, 0.66 s, 98.9 % of the true 10 nearest found,
            built in 93 s; exact 7.2 s. Of noise: 0.75 s, and 5 % found, as expected where there is nothing to group by.
 Expected:  probe <= 1.3 x (forward + solve); the search < 5 s on 2 cores
 Misses are listed at the end of the output and in the result file.

@@ -31,9 +31,10 @@ from evidence_settings import SETTINGS
 
 READING = """
 What can be concluded: the probes agree on the coarse order. Supervised is far above the others wherever the test asks
-for the classes it was trained on, and above random weights on pictures of another kind (cifar10, camvid240). Rotation is
-above random weights by every linear protocol, with all labels and with 1 % of them, and fine-tuning it is better than
-training from scratch with as many labels. Frozen stages of every trained encoder segment better than random ones.
+for the classes it was trained on, and above random weights on pictures of another kind (cifar10, camvid240). Rotation
+is above random weights by every linear protocol on its own data, with all labels and with 1 % of them, and fine-tuning
+it is better than training from scratch with as many labels. Frozen stages of every trained encoder segment better than
+random ones.
 
 What disappoints, and why: 600 steps are eight passes over 9,469 pictures, and simclr's paper has hundreds. Its gain
 shows where labels are many, by nearest neighbours and on other data; with 10 % of the labels it is level with random
