@@ -24,8 +24,9 @@ LOSS = {
 }
 
 
-# They begin slowly: eight positions, few pairs a step, and games in which either side may be ahead at first.
-STEPS = {"artifacts": 72, "bigan": 72, "context_prediction": 72, "graph_constraint": 216}
+# They begin slowly: eight positions, few pairs a step, games in which either side may be ahead at first, and pictures
+# that are interpolated to begin with.
+STEPS = {"artifacts": 72, "bigan": 72, "context_prediction": 72, "graph_constraint": 216, "super_resolution": 72}
 # With so few pictures an epoch is two steps, and clusters made anew would be learned from the start again.
 SETTINGS = {"clustering": {"every": 12.0}}
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenette128" / "imagenette128.zip"
