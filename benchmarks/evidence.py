@@ -4,7 +4,7 @@ Command:   python benchmarks/evidence.py                  # everything, 2 seeds 
            python benchmarks/evidence.py --only cifar10 --seeds 0 --tasks jigsaw,counting
 Needs:     the real data sets beside the checkout (../shared/data), pip install -e '.[bench]'
 Result:    docs/results/evidence.json (all numbers), evidence.md (the tables), evidence.svg (the plot)
-Time:      about 4 hours on 2 quiet cores with AMX
+Time:      about 5 hours on 2 quiet cores with AMX
 
 Rows run side by side, each on one core of its own (--cores): two such rows together are 1.5 times as fast as one row
 after the other on both cores, and do not slow each other. On a GPU they run one after the other.

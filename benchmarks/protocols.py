@@ -43,8 +43,8 @@ what rotation had learned. Cosine retrieval on the last stage does not favour a 
 answers its own question. This is the survey's reading too, by which the middle stages carry over.
 
 How to read it: "supervised" was trained with all labels of imagenette128, so its few-label rows on that data are a
-ceiling and no fair comparison. Detection learns from a hundred pictures in a few minutes and stays at a few percent;
-there and in the SVM's row the data are too small to tell most encoders apart, as the intervals say. An average
+ceiling and no fair comparison. Detection learns from a hundred pictures in 100 to 250 steps and stays at 0 to 3
+percent; there and in the SVM's row the data are too small to tell most encoders apart, as the intervals say. An average
 precision that is bootstrapped over few pictures lies above its own figure, as doubled pictures are easy to rank.
 """
 
