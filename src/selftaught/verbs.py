@@ -118,8 +118,7 @@ def evaluate(
     Args:
         encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
             resnet18:weights.safetensors.
-        data: data with labels, in any form that pretrain reads; boxes or masks where the probe asks for them, no labels
-            where it needs none.
+        data: data with labels, boxes or masks, as the probe needs them, in any form that pretrain reads.
         probe: protocol, a name from `selftaught probes`.
         probe_settings: settings of the probe.
         fraction: shares of the training labels the probe may see, such as 0.01,0.1,1; of those that --limit leaves,
