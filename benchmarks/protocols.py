@@ -7,8 +7,8 @@ Result:    docs/results/protocols.json (all numbers) and protocols.md (the table
 Time:      about 2 hours on one core with AMX, the training of the three encoders with 55 minutes among it
 
 The encoders are those of the setting "imagenette128" of evidence.py, seed 0; they are trained where their run folders
-are missing. Each row is one command on one data set. Fine-tuning, detection and segmentation train further; random
-weights in their rows are training from scratch by the same recipe.
+are missing. Each row is one command on one data set. Fine-tuning, detection and segmentation train by the same recipe
+on random weights: from scratch where the encoder is fine-tuned, and only what stands around it where it is frozen.
 
 Expected:  linear, knn, mlp, retrieval and finetune rank every trained encoder above random weights on the data it was
            trained on, and supervised first. With 97 training pictures (voc_layout) or 128 (coco256), intervals of
@@ -125,7 +125,9 @@ def measure(name: str, task: str, run: Path, core: int) -> None:
     found, _ = selftaught(core, "evaluate", str(run), str(SHARED / row.data), *words)
     rows = read()
     command = f"selftaught evaluate RUN ../shared/data/{row.data} {' '.join(words)}"
-    rows.setdefault(name, {})[task] = {"command": command} | {key: found[key] for key in KEPT}
+    kept: dict[str, Any] = {"command": command} | {key: found[key] for key in KEPT}
+    kept["random"] = {key: found["random"][key] for key in ("value", "interval", "stage")}
+    rows.setdefault(name, {})[task] = kept
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "protocols.json").write_text(json.dumps(rows, indent=1) + "\n")
     write_page()
@@ -140,8 +142,8 @@ def write_page() -> None:
         "Made by `python benchmarks/protocols.py`; all numbers are in protocols.json. The encoders were trained on",
         f"{setting.data} with `{setting.flags}`, seed 0. Figures with 95 % intervals (bootstrap over test samples).",
         "Bold: better than random weights by more than chance, as the interval of the difference on the same test",
-        "samples lies above 0; (lower): worse by more than chance. Random weights of fine-tuning, detection and",
-        "segmentation are trained with the labels by the same recipe as the others.",
+        "samples lies above 0; (lower): worse by more than chance. Random weights are trained with the labels by the",
+        "same recipe where the encoder is fine-tuned; frozen, they stay random.",
         "",
     ]
     head = ["protocol", "data", "training samples", "figure", "random weights", *ENCODERS]

@@ -63,7 +63,8 @@ def _evidence(task: str) -> list[str]:
             rows = found[other]
             values = [spread([row[probe]["value"] for row in rows]) for probe in probes]
             body.append([other, pretext(rows), f"{rows[0]['pretext']['chance']:.3f}", *values])
-        lines += ["", f"On {name} with `{setting.flags}`; top-1 in percent, {len(found[task])} seeds.", ""]
+        seeds = f"{len(found[task])} seed{'s' if len(found[task]) > 1 else ''}"
+        lines += ["", f"On {name} with `{setting.flags}`; top-1 in percent, {seeds}.", ""]
         lines += markdown(["", "held-out pretext metric", "baseline", *(heads[probe] for probe in probes)], body)
     return ["", "## Evidence", *lines, "", "All tasks: [results/evidence.md](../results/evidence.md)."] if lines else []
 
