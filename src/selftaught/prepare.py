@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import dataclasses
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 
 from selftaught.batch import Sampling
@@ -73,6 +75,23 @@ def make_fabric(config: RunConfig) -> Fabric:
         precision=precision,
         strategy=strategy if config.strategy == "auto" else config.strategy,
     )
+
+
+def launch(fabric: Fabric) -> None:
+    """Start the other processes, and have this one leave their group before its interpreter goes.
+
+    gloo's threads outlive the last step, and abort the process where they let go of a tensor of an interpreter that is
+    being torn down. Fabric sees to that for NCCL alone.
+    """
+    was_there = dist.is_available() and dist.is_initialized()
+    fabric.launch()
+    if not was_there and fabric.world_size > 1:
+        atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def precision_of(config: RunConfig, device: torch.device) -> Precision:

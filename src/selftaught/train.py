@@ -22,7 +22,7 @@ from selftaught.diagnostics import collapse_warning
 from selftaught.judge import draw_pictures, judge
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import Data, build_task, make_fabric, open_data, recipe_of, resolve, steps_within
+from selftaught.prepare import Data, build_task, launch, make_fabric, open_data, recipe_of, resolve, steps_within
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, steps_between
@@ -108,7 +108,7 @@ def _train(asked: RunConfig) -> Path:
     begin = time.monotonic()
     task_info(asked.task)
     fabric = make_fabric(asked)
-    fabric.launch()
+    launch(fabric)
     folder = RunFolder(Path(asked.out))
     if fabric.is_global_zero:
         folder.check(asked)
