@@ -24,9 +24,8 @@ from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import recipe_of
+from selftaught.prepare import build_task, open_data, recipe_of, resolve, steps_within
 from selftaught.randomness import generator
-from selftaught.run import read_config
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
@@ -186,12 +185,15 @@ def test_resuming_a_game_gives_the_run_that_never_stopped(
 
 
 def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
-    run = train(config(tmp_path / "run", steps=None, budget="6s", log_every=1000, checkpoint_every=None))
-    steps = read_config(run).steps
-    assert steps is not None
-    assert steps > 1
-    assert read_config(run).budget is None
-    assert rows(run / "heldout.csv")[-1]["step"] == str(steps)
+    asked = config(tmp_path / "run", steps=None, budget="60s")
+    fabric = Fabric(accelerator="cpu", devices=1)
+    data = open_data(asked, fabric)
+    resolved = resolve(asked, data)
+    task = build_task(resolved, data.num_classes)
+    found, late = (steps_within(resolved, task, data, fabric, spent=spent) for spent in (0.0, 60.0))
+    data.loader.close()
+    assert (found.steps or 0) > 1
+    assert (found.budget, late.steps) == (None, 1)
 
 
 def test_the_betas_of_the_settings_reach_the_optimiser(finished: Path) -> None:

@@ -170,6 +170,7 @@ def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
     assert steps is not None
     assert steps >= 1
     assert read_config(run).budget is None
+    assert rows(run / "heldout.csv")[-1]["step"] == str(steps)
     assert seconds < 40
 
 
