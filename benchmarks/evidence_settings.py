@@ -61,8 +61,8 @@ context_prediction, then colorization and bigan; rotation is above them all, as 
 What does not hold, and why: clustering is not ahead of the others, as two passes give it four assignments where the
 paper makes hundreds. inpainting is not last: what it needs at 32 pixels, edges that go on and colours, is what the
 first stages have to learn. colorization is low in this table, as its encoder sees no colour: random weights that see
-none reach 41.4, and it gains 4.7 points on those, more than any task but rotation. By nearest neighbours on the last
-stage the order is another one: tasks that tell instances apart or rebuild the picture gain most (split_brain, simclr,
+none reach 41.4, and it gains 4.7 points on those, more than any task but rotation and simclr. By nearest neighbours on
+the last stage the order is another one: tasks that tell instances apart or rebuild the picture gain most (split_brain, simclr,
 exemplar, autoencoder), and those that look at parts or at detail (jigsaw, transformation, super_resolution,
 context_prediction, inpainting, artifacts, bigan) are below random weights.
 
@@ -77,8 +77,7 @@ first, transformation was at 45.6 as long as it magnified the middle of pictures
 
 What cannot be concluded: the order in the long run, as 800 steps are two passes over the data and longer schedules
 change it (the table below has the best few four times as long), and differences of less than a point between tasks, of
-which there are two seeds each. Speed and memory of rotation, simclr and supervised stand in the longer table alone;
-steps do not change them.
+which there are two seeds each. Speed and memory of rotation, simclr and supervised are those of one seed.
 """
 
 _LONG = """
