@@ -62,8 +62,8 @@ What does not hold, and why: clustering is not ahead of the others, as two passe
 paper makes hundreds. inpainting is not last: what it needs at 32 pixels, edges that go on and colours, is what the
 first stages have to learn. colorization is low in this table, as its encoder sees no colour: random weights that see
 none reach 41.4, and it gains 4.7 points on those, more than any task but rotation and simclr. By nearest neighbours on
-the last stage the order is another one: tasks that tell instances apart or rebuild the picture gain most (split_brain, simclr,
-exemplar, autoencoder), and those that look at parts or at detail (jigsaw, transformation, super_resolution,
+the last stage the order is another one: tasks that tell instances apart or rebuild the picture gain most
+(split_brain, simclr, exemplar, autoencoder), and those that look at parts or at detail (jigsaw, transformation, super_resolution,
 context_prediction, inpainting, artifacts, bigan) are below random weights.
 
 Tasks at the level of random weights, and what was tried: bigan's codes cannot be matched after two passes (its paper
