@@ -63,8 +63,8 @@ paper makes hundreds. inpainting is not last: what it needs at 32 pixels, edges 
 first stages have to learn. colorization is low in this table, as its encoder sees no colour: random weights that see
 none reach 41.4, and it gains 4.7 points on those, more than any task but rotation and simclr. By nearest neighbours on
 the last stage the order is another one: tasks that tell instances apart or rebuild the picture gain most
-(split_brain, simclr, exemplar, autoencoder), and those that look at parts or at detail (jigsaw, transformation, super_resolution,
-context_prediction, inpainting, artifacts, bigan) are below random weights.
+(split_brain, simclr, exemplar, autoencoder), and those that look at parts or at detail (jigsaw, transformation,
+super_resolution, context_prediction, inpainting, artifacts, bigan) are below random weights.
 
 Tasks at the level of random weights, and what was tried: bigan's codes cannot be matched after two passes (its paper
 makes a hundred and more); its generator's pictures come nearer to real ones. noise_as_targets: 42.1 with all 50,000
