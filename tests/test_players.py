@@ -26,6 +26,7 @@ from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import build_task, open_data, recipe_of, resolve, steps_within
 from selftaught.randomness import generator
+from selftaught.run import read_config
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
@@ -194,6 +195,13 @@ def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
     data.loader.close()
     assert (found.steps or 0) > 1
     assert (found.budget, late.steps) == (None, 1)
+
+
+def test_a_game_ends_after_the_steps_its_budget_gave(tmp_path: Path) -> None:
+    run = train(config(tmp_path / "run", steps=None, budget="2s", log_every=1000, checkpoint_every=None))
+    asked = read_config(run)
+    assert asked.budget is None
+    assert rows(run / "heldout.csv")[-1]["step"] == str(asked.steps)
 
 
 def test_the_betas_of_the_settings_reach_the_optimiser(finished: Path) -> None:
