@@ -102,7 +102,7 @@ class _ImageSamples:
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of
-        self.skipped = list(index.skipped)
+        self.skipped = [*source.skipped, *index.skipped]
         chosen = [source.entries[i] for i in index.source_of.tolist()]
         self.keys: Sequence[str] = [entry.key for entry in chosen]
         self.labels: NDArray[np.int64] | None = None

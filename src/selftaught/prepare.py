@@ -24,7 +24,7 @@ from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
-from selftaught.progress import StepProgress
+from selftaught.progress import StepProgress, say_once
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import refresh, steps_between
 from selftaught.small_maps import trim_kernels
@@ -46,6 +46,8 @@ class Data:
     loader: Loader
     sampling: Sampling
     num_classes: int
+    notes: tuple[str, ...] = ()
+    """How the data were read, where there was a choice or something was left out."""
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
@@ -111,6 +113,8 @@ def store_side(size: int) -> int:
 
 def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True) -> Samples:
     """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
+    for note in source.notes:
+        say_once(note, is_shown=is_shown)
     with StepProgress(title, len(source), is_shown=is_shown, seconds=5.0) as progress:
         return open_samples(
             source,
@@ -156,6 +160,7 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         loader=loader,
         sampling=sampling,
         num_classes=len(classes) if classes else 0,
+        notes=tuple(dict.fromkeys(note for source in sources for note in source.notes)),
     )
 
 

@@ -10,6 +10,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
+_SAID: set[str] = set()
+
+
+def say_once(line: str, *, is_shown: bool = True) -> None:
+    """A line on stderr, the first time this process says it: each split of the data has the same notes."""
+    if is_shown and line not in _SAID:
+        _SAID.add(line)
+        Console(file=sys.stderr).print(line, highlight=False, soft_wrap=True, markup=False)
+
+
 class StepProgress:
     """Steps of a run with their figures, speed and time left, on stderr."""
 

@@ -314,6 +314,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "train_samples": data.loader.count,
         "heldout_samples": len(data.held_out),
         "skipped": len(data.skipped),
+        "notes": list(data.notes),
         "warnings": [warning] if warning else [],
     }
 

@@ -58,7 +58,7 @@ class VideoSamples:
         if any(entry.label is not None for entry in entries):
             self.labels = np.array([-1 if entry.label is None else entry.label for entry in entries], np.int64)
         short = [(int(index.entry[video]), why) for video, why in self._plan.unusable.items()]
-        self.skipped = list(getattr(source, "skipped", []))
+        self.skipped = list(source.skipped)
         self.skipped += [(source.entries[i].key, why) for i, why in sorted([*skipped, *short])]
         if not len(self):
             key, why = self.skipped[0]

@@ -38,6 +38,9 @@ class Source(ABC):
         part: the data's own name of the split, such as "val"; "" where the split was drawn.
         entries: in a stable, sorted order.
         fingerprint: hex digest that changes when the content does; the packed store is found by it.
+        skipped: (key, reason) of what the data hold and this split cannot use, found without decoding: files of kinds
+            that are not read, what cannot be opened. Only the "train" split lists what belongs to no split.
+        notes: sentences for people on how the data were read, where there was a choice or something was left out.
         random_access: whether `read` of any one entry is as fast as reading in order.
     """
 
@@ -48,6 +51,8 @@ class Source(ABC):
     fingerprint: str
     targets: NDArray[np.int8] | None = None
     part: str = ""
+    skipped: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
     random_access: bool = True
 
     def __len__(self) -> int:
