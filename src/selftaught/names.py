@@ -11,3 +11,24 @@ def unknown_name(what: str, got: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(got, known, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
     return f"unknown {what} {got!r}{hint} Known: {', '.join(known)}"
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be written anywhere.
+
+    Bytes that are no UTF-8, which Python keeps as lone surrogates, become escapes such as `\\xff`, so that two names
+    stay two; every other name is left as it is.
+    """
+    # surrogatepass: what a JSON file or an archive gave as a surrogate stands for no byte.
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """`printable` text on one line, for a terminal or a message: control characters become escapes too."""
+    return "".join(
+        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode()
+        for char in printable(text)
+    )
