@@ -4,77 +4,161 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.text import Text
 
 _SAID: set[str] = set()
+_BAR = (8, 40)
+"""Fewest and most characters of a bar; below the first it is left out."""
 
 
 def say_once(line: str, *, is_shown: bool = True) -> None:
     """A line on stderr, the first time this process says it: each split of the data has the same notes."""
     if is_shown and line not in _SAID:
         _SAID.add(line)
+        say(line)
+
+
+def say(line: str, *, is_shown: bool = True) -> None:
+    """A line on stderr."""
+    if is_shown:
         Console(file=sys.stderr).print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-class StepProgress:
-    """Steps of a run with their figures, speed and time left, on stderr."""
+@contextmanager
+def working(what: str, *, is_shown: bool = True) -> Iterator[None]:
+    """Say what is being done within: a line that goes again on a terminal, one that stays elsewhere."""
+    console = Console(file=sys.stderr)
+    if not is_shown:
+        yield
+    elif console.is_terminal:
+        with console.status(Text(f"{what} ...")):
+            yield
+    else:
+        say(f"{what} ...")
+        yield
 
-    def __init__(self, title: str, total: int, *, start: int = 0, is_shown: bool = True, seconds: float = 10.0) -> None:
+
+class StepProgress:
+    """Steps of a run with their figures, speed and time left, on stderr.
+
+    Nothing is shown before `start` or the first `update`, so that work that turns out to be done already leaves no
+    bar behind. Plain lines come no more often than `seconds`, the first of them after the first step.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        *,
+        start: int = 0,
+        is_shown: bool = True,
+        seconds: float = 10.0,
+        console: Console | None = None,
+    ) -> None:
         self.title = title
         self.total = total
         self.seconds = seconds
         self.is_shown = is_shown
-        self._console = Console(file=sys.stderr)
+        self._console = console or Console(file=sys.stderr)
         self._first = self._done = start
-        self._begin = self._printed = time.monotonic()
-        self._bar: Progress | None = None
-        if is_shown and self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
-            self._row = self._bar.add_task(title, total=total, completed=start, figures="")
+        self._begin = time.monotonic()
+        self._printed: float | None = None
+        self._figures: Mapping[str, float] = {}
+        self._doing = ""
+        self._bar: Live | None = None
 
     def __enter__(self) -> StepProgress:
-        if self._bar:
-            self._bar.start()
+        self._begin = time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._doing = ""
         if self._bar:
             self._bar.stop()
 
+    def start(self, doing: str = "") -> None:
+        """Show the bar at once, with what is being done before the first step."""
+        self._doing = doing
+        if self.is_shown and self._console.is_terminal and self._bar is None:
+            self._bar = Live(get_renderable=self._row, console=self._console, refresh_per_second=4)
+            self._bar.start(refresh=True)
+
+    def doing(self, what: str) -> None:
+        """What is done between two steps; shown in place of the title until the next `update`."""
+        self._doing = what
+
     def update(self, done: int, **figures: float) -> None:
-        """`done` steps are over; figures are shown under their names."""
+        """`done` steps are over; figures are shown under their names, the last ones where none are given."""
         if not self.is_shown:
             return
-        text = " ".join(f"{name} {_short(value)}" for name, value in figures.items())
-        if self._bar:
-            self._bar.update(self._row, completed=done, figures=text)
-        elif time.monotonic() - self._printed >= self.seconds or done >= self.total:
-            self._printed = time.monotonic()
-            pace = (self._printed - self._begin) / max(1, done - self._first)
-            self.say(f"{self.title} {done}/{self.total} {text} {_clock(pace * (self.total - done))} left")
+        self._done, self._doing = done, ""
+        self._figures = figures or self._figures
+        self.start()
+        now = time.monotonic()
+        is_due = self._printed is None or now - self._printed >= self.seconds or done >= self.total
+        if not self._bar and is_due:
+            self._printed = now
+            text = " ".join((f"{self.title} {done}/{self.total}", *_texts(self._figures), self._left()))
+            self.say(text)
 
     def say(self, line: str) -> None:
         """A line of its own."""
         if self.is_shown:
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
+    def _left(self) -> str:
+        """Time left at the mean pace so far; the time taken before the first step is over."""
+        taken = time.monotonic() - self._begin
+        if self._done <= self._first:
+            return f"{clock(taken)} so far"
+        return f"{clock(taken / (self._done - self._first) * max(0, self.total - self._done))} left"
+
+    def _row(self) -> Text:
+        title, width = self._doing or self.title, self._console.width
+        return Text(fit(title, self._done, self.total, _texts(self._figures), self._left(), width), no_wrap=True)
+
+
+def fit(title: str, done: int, total: int, figures: list[str], end: str, width: int) -> str:
+    """One line of at most `width` characters: the count and `end` always, the rest as far as there is room.
+
+    Figures go first, from the last one on, then the bar, then the end of the title.
+    """
+    count = f"{done}/{total}"
+    while True:
+        room = width - sum(len(part) + 1 for part in (title, count, *figures, end))
+        if room >= _BAR[0] or not figures:
+            break
+        figures = figures[:-1]
+    parts = [title, count, *figures, end]
+    if room >= _BAR[0]:
+        size = min(room, _BAR[1])
+        full = round(size * min(1.0, done / max(1, total)))
+        parts.insert(1, "━" * full + "─" * (size - full))
+    elif room < -1:
+        kept = len(title) + room
+        parts[:1] = [title[:kept] + "…"] if kept > 0 else []
+    return " ".join(parts)
+
+
+def _texts(figures: Mapping[str, float]) -> list[str]:
+    return [f"{name} {_short(value)}" for name, value in figures.items()]
+
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _clock(seconds: float) -> str:
-    seconds = int(seconds)
-    return f"{seconds // 60}m{seconds % 60:02d}s" if seconds >= 60 else f"{seconds}s"
+def clock(seconds: float) -> str:
+    """Seconds as people say them: 45s, 3m05s, 2h10m."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

@@ -193,8 +193,10 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     title = f"{config.task} {config.encoder} {config.size} px"
     task.train()
     with StepProgress(title, config.steps, start=start, is_shown=fabric.is_global_zero) as progress:
+        progress.start("first step")
         for step in range(start, config.steps):
             if refresh_every and step % refresh_every == 0:
+                progress.doing("making pseudo-labels of all samples")
                 _report_refresh(refresh(task, training.optimizer, data, config, fabric, step), folder, fabric, step)
             started = time.perf_counter()
             batch = data.loader.batch(step)
@@ -203,7 +205,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
             done = step + 1
             is_end = done == config.steps
             is_logged = done % config.log_every == 0 or is_end
-            row = mean_over_processes(scalars, fabric) if is_logged else {}
+            row = mean_over_processes(scalars, fabric) if is_logged or step == start else {}
             speed.add(waited, time.perf_counter() - started)
             if is_logged:
                 _check_finite(row, step, config)
@@ -213,8 +215,9 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
                     folder.append("speed.csv", {"step": done, **speed.row()})
                     for logger in loggers:
                         logger.log_metrics({f"train/{k}": v for k, v in row.items()}, step=done)
-                progress.update(done, **row, **{"images/s": speed.recent()})
+            progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
+                progress.doing("held-out evaluation")
                 looked = judge(task, data, config, fabric)
                 _report_look(looked, task, folder, fabric, loggers, progress, done, done / per_epoch)
                 is_best = best is None or looked[task.metric] > best
