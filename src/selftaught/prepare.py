@@ -21,6 +21,7 @@ from selftaught.encode import autocast_forward
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.loader import Loader
+from selftaught.memory_format import channels_last
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
@@ -225,7 +226,7 @@ def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabri
     that are made anew between epochs are made once to see how long that takes.
     """
     assert config.budget is not None
-    trial = copy.deepcopy(task).to(fabric.device).to(memory_format=torch.channels_last)
+    trial = channels_last(copy.deepcopy(task).to(fabric.device))
     optimizer = build_optimizer(trial, config.optimizer, 0.0, 0.0)
     moves = Counter(player for step in range(60) for player in trial.turns(step) or ("",))
     times: dict[str, list[float]] = {player: [] for player in moves}

@@ -20,6 +20,7 @@ from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_op
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.judge import draw_pictures, judge
+from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import Data, build_task, launch, make_fabric, open_data, recipe_of, resolve, steps_within
@@ -143,12 +144,9 @@ def _train(asked: RunConfig) -> Path:
 
 def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Optimizer, data: Data) -> Training:
     """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU."""
-    for parameter in task.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.to(memory_format=torch.channels_last)
-            for name, value in optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor) and value.ndim == 4:
-                    optimizer.state[parameter][name] = value.to(memory_format=torch.channels_last)
+    channels_last(task)
+    for state in optimizer.state.values():
+        state.update({name: in_order(value) for name, value in state.items() if isinstance(value, Tensor)})
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
     model, optimizer = fabric.setup(task, optimizer)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from selftaught.dense import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
+from selftaught.memory_format import channels_last
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.class_mean import class_mean
 from selftaught.probes.detection_matches import Found, Matches, Truth
@@ -113,7 +114,7 @@ class Detection(Probe):
         in orange.
         """
         _check(data)
-        encoder = copy.deepcopy(reader.encoder).to(reader.device).eval().to(memory_format=torch.channels_last)
+        encoder = channels_last(copy.deepcopy(reader.encoder).to(reader.device).eval())
         centre_kernels(encoder)
         reading = read_stages(encoder)
         canvas = canvas_for(encoder, reading, self.config.size)

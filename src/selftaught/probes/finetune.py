@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from selftaught.encoders.base import Encoder
+from selftaught.memory_format import channels_last
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.probes.freezing import freeze_before
@@ -130,7 +131,7 @@ class FineTune(Probe):
         stage = self.config.from_stage
         frozen = () if reader.is_random or stage == "all" else freeze_before(encoder, stage, reader.size)
         network = Classifier(encoder, num_classes, reader.precision).to(reader.device)
-        return network.to(memory_format=torch.channels_last), frozen
+        return channels_last(network), frozen
 
     def _fit(self, network: Classifier, samples: Samples, reader: Reader, lr: float) -> float:
         config = self.config

@@ -20,6 +20,7 @@ from torch import Tensor
 from selftaught.batch import Batch
 from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
+from selftaught.memory_format import channels_last
 from selftaught.probes.stages import pool_stage
 from selftaught.store import Samples
 from selftaught.subset import Subset
@@ -142,7 +143,7 @@ class Reader:
     @torch.no_grad()
     def _compute(self, samples: Samples, kind: tuple[str, int]) -> Iterator[dict[str, Tensor]]:
         """{stage: (N, d) float16} of every batch in order."""
-        encoder = self.encoder.to(self.device).eval().to(memory_format=torch.channels_last)
+        encoder = channels_last(self.encoder.to(self.device).eval())
         for views in sample_batches(samples, batch_size=self.batch_size, device=self.device, clips=self.clips):
             totals: dict[str, Tensor] = {}
             for batch in views:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from selftaught.dense import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
+from selftaught.memory_format import channels_last
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.class_mean import resampled_class_means
 from selftaught.probes.detector_batches import calibration_rows
@@ -110,7 +111,7 @@ class Segmentation(Probe):
 
     def _build(self, reader: Reader, data: Dense) -> tuple[Segmenter, int]:
         """The network, and the side of the crops that its encoder takes."""
-        encoder: Encoder = copy.deepcopy(reader.encoder).to(reader.device).eval().to(memory_format=torch.channels_last)
+        encoder: Encoder = channels_last(copy.deepcopy(reader.encoder).to(reader.device).eval())
         reading = read_stages(encoder)
         config = self.config
         size = reading.side or -(-config.size // reading.multiple) * reading.multiple
@@ -126,7 +127,7 @@ class Segmentation(Probe):
         maps.eval().calibrate(self._calibration(data.train, size, reader.device))
         head = make_head(config.head, stages, len(data.classes), config.channels, size=size)
         network = Segmenter(maps, head, reader.precision).to(reader.device)
-        return network.to(memory_format=torch.channels_last), size
+        return channels_last(network), size
 
     def _calibration(self, train: DenseSamples, size: int, device: torch.device) -> Iterator[Tensor]:
         """Training pictures by which the encoder's numbers are standardised."""

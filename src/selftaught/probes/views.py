@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selftaught.batch import Batch
 from selftaught.encode import encode, sample_batches
+from selftaught.memory_format import channels_last
 from selftaught.ops.colour import colour_jitter
 from selftaught.ops.crop import crop_resize, random_boxes
 from selftaught.probes.reader import Reader
@@ -24,7 +25,7 @@ COLOUR = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "gr
 @torch.no_grad()
 def view_features(reader: Reader, samples: Samples, *, views: int, seed: int) -> Tensor:
     """Pooled features (n, views, D) float32 on the CPU of random views of all samples in order."""
-    encoder, size = reader.encoder.to(reader.device).eval().to(memory_format=torch.channels_last), reader.size
+    encoder, size = channels_last(reader.encoder.to(reader.device).eval()), reader.size
     batches = sample_batches(samples, batch_size=reader.batch_size, device=reader.device, clips=1)
     found = []
     for number, (batch,) in enumerate(batches):

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from selftaught.memory_format import channels_last, in_order
+
+
+def test_weights_of_2d_convolutions_alone_change_their_order() -> None:
+    flat, deep = nn.Conv2d(3, 4, 3), nn.Conv3d(4, 5, 3)
+    network = nn.Sequential(flat, deep, nn.Linear(5, 6))
+    network.register_buffer("kernel", torch.rand(2, 3, 5, 5))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    parameters = list(network.parameters())
+    assert channels_last(network) is network
+    assert all(one is other for one, other in zip(parameters, network.parameters(), strict=True))
+    assert flat.weight.is_contiguous(memory_format=torch.channels_last)
+    assert network.get_buffer("kernel").is_contiguous(memory_format=torch.channels_last)
+    assert deep.weight.is_contiguous()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert in_order(torch.zeros(3)).shape == (3,)
