@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import logging
 import math
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
 from selftaught import launch, verbs
+from selftaught.errors import explain
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
-from selftaught.settings import Option
+from selftaught.settings import Option, flag_of
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -25,30 +28,40 @@ VERBS = (
 )
 
 COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
+RESUMABLE = ("pretrain", "compare")
+PATHS = ("data", "out", "run", "encoder", "folder", "labelled", "query")
+"""Arguments that are paths, so that an error can say which of them it is about."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; 0, or 2 after an error that one line explains, or 130 when interrupted."""
+    """Run one verb; 0, or 2 after an error that one line explains, 1 after one nobody foresaw, 130 when interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     # Lightning's notes on devices and precision would stand before the one line that an error is.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     launch.prepare(is_computing=bool({*words[:1]} & {*COMPUTING}) and "--help" not in words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    given: dict[str, str] = {}
     try:
-        return _run(words)
-    except ValueError as error:
-        print(f"selftaught: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _run(words, given)
     except KeyboardInterrupt:
-        resumable = words[:1] == ["pretrain"]
+        resumable = words[:1] and words[0] in RESUMABLE
         hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
         print(f"\nselftaught: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception as error:
+        if "--debug" in words or os.environ.get("SELFTAUGHT_DEBUG"):
+            traceback.print_exception(error)
+        text, code = explain(error, given=given, is_training=bool({*words[:1]} & {"pretrain", "compare"}))
+        print(f"selftaught: error: {text}", file=sys.stderr)
+        return code
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], given: dict[str, str]) -> int:
+    """Run the verb; what it was given as paths is put into `given`, for whoever tells an error."""
     name = words[0] if words else "--help"
     if name in ("--version", "-V"):
         from importlib.metadata import version
@@ -67,11 +80,12 @@ def _run(words: list[str]) -> int:
     except SystemExit:  # --help printed itself
         return 0
     reject(parser, extra)
-    arguments = read_values((*verb.positional, *verb.flags), parsed)
+    arguments = read_values((*verb.positional, *verb.flags), parsed, positional=verb.positional)
     if verb.settings:
         arguments |= read_values(verb.settings, parsed)
     for whose, options in further.items():
         arguments[f"{whose}_settings"] = read_values(options, parsed, prefix=f"{whose}.")
+    given.update(_paths(verb, arguments))
     if not parsed.json:
         _show(name, verb.function(**arguments))
         return 0
@@ -79,6 +93,16 @@ def _run(words: list[str]) -> int:
         result = verb.function(**arguments)
         stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
     return 0
+
+
+def _paths(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """The paths that were given, by how: DATA, --out ..."""
+    places = {option.name: option.name.upper() for option in verb.positional}
+    return {
+        places.get(name, flag_of(name)): str(arguments[name])
+        for name in PATHS
+        if arguments.get(name) is not None and name in {o.name for o in (*verb.positional, *verb.flags)}
+    }
 
 
 def _overview(words: list[str]) -> int:

@@ -106,6 +106,7 @@ def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: st
         for option in options:
             add_flag(group, option, prefix=f"{whose}.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout, all else on stderr")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error (or SELFTAUGHT_DEBUG=1)")
     return parser
 
 
@@ -124,13 +125,17 @@ def add_flag(group: Any, option: Option, *, prefix: str = "", required: bool = F
     group.add_argument(flag, dest=prefix + option.name, help=help, metavar=metavar, required=required)
 
 
-def read_values(options: Iterable[Option], parsed: argparse.Namespace, *, prefix: str = "") -> dict[str, Any]:
+def read_values(
+    options: Iterable[Option], parsed: argparse.Namespace, *, prefix: str = "", positional: Sequence[Option] = ()
+) -> dict[str, Any]:
     """The values that were given, typed; what was not given is left to the function's defaults."""
     values = {}
     for option in options:
         text = getattr(parsed, prefix + option.name)
         if text is not None and text != []:
-            flag = flag_of(prefix + option.name)
+            flag = option.name.upper() if option in positional else flag_of(prefix + option.name)
+            if option.type == "str" and "" in ([text] if isinstance(text, str) else text):
+                raise ValueError(f"{flag} must not be empty")
             values[option.name] = typed(option, text, flag=flag)
     return values
 

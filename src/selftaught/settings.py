@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -98,7 +99,10 @@ def _one(option: Option, value: Any) -> Any:
         raise ValueError(value)
     if option.type == "str" and not isinstance(value, str):
         raise ValueError(value)
-    return _READ[option.type](value)
+    read = _READ[option.type](value)
+    if isinstance(read, float) and not math.isfinite(read):
+        raise ValueError(value)
+    return read
 
 
 def make_option(name: str, hint: ast.expr, *, default: Any, help: str, has_default: bool = True) -> Option:

@@ -1,0 +1,161 @@
+"""What went wrong, in one line: which file, which flag, what to do about it. Imports no torch."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from selftaught.names import one_line
+
+EXPLAINED, UNEXPECTED = 2, 1
+"""Exit codes: of what the user can set right, and of what nobody foresaw."""
+
+_PACKAGE = Path(__file__).resolve().parent
+_REMEDIES = {
+    errno.ENOSPC: "free some space there, or give another place",
+    errno.EDQUOT: "free some space there, or give another place",
+    errno.EROFS: "give a place that can be written to",
+    errno.EACCES: "give another place, or change its permissions",
+    errno.EPERM: "give another place, or change its permissions",
+    errno.ENOTDIR: "a part of this path is a file; give another one",
+    errno.EISDIR: "give a file, not a folder",
+    errno.EEXIST: "give another name",
+    errno.ENOENT: "check the name",
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "too many files are open; raise the limit with `ulimit -n`",
+}
+_WRITES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_NO_MEMORY = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "size calculation overflowed",
+)
+_NOT_WRITTEN = ("PytorchStreamWriter failed", "file write failed", "iostream error", "unexpected pos ")
+
+
+def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = False) -> tuple[str, int]:
+    """One line about the error, and the exit code.
+
+    Args:
+        error: what ended the verb.
+        given: the paths of the command line by what they were given as, such as {"DATA": "photos", "--out": "run"}.
+        is_training: whether the verb trains, so that memory depends on the batch.
+    """
+    if _is_out_of_memory(error):
+        spare = "lower --batch-size or --size, or raise --accumulate" if is_training else "lower --limit or --size"
+        return f"the memory does not suffice ({_text(error)}); {spare}, or end other programs", EXPLAINED
+    if isinstance(error, ValueError):
+        return _text(error) + ("" if _is_ours(error) else f" ({type(error).__name__} at {place_of(error)})"), EXPLAINED
+    system = _as_system_error(error)
+    if system is not None:
+        return _of_system(system, given), EXPLAINED
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("selftaught"):
+        return f"the package {error.name} is not installed; install it with pip ({place_of(error)})", EXPLAINED
+    if isinstance(error, RecursionError):
+        return f"something is nested too deeply to be read (RecursionError at {place_of(error)})", EXPLAINED
+    if type(error).__name__ == "SafetensorError":
+        return f"a file of weights cannot be read or written ({_text(error)}, {place_of(error)})", EXPLAINED
+    if not _is_ours(error) and _own_frame(error):
+        told = f"{type(error).__name__}: {_text(error)} at {place_of(error)}, which is your own code"
+        return f"{told}; run again with --debug for the traceback", UNEXPECTED
+    told = f"{type(error).__name__}: {_text(error)} at {place_of(error)}"
+    return f"{told}; this is a bug of selftaught: run again with --debug for the traceback", UNEXPECTED
+
+
+def place_of(error: BaseException) -> str:
+    """file:line in this package, or in the user's own code, nearest to where the error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    near = _own_frame(error) or next((f for f in reversed(frames) if _in_package(f.filename)), None)
+    if near is None:
+        return "an unknown place"
+    path = Path(near.filename)
+    shown = path.resolve().relative_to(_PACKAGE.parent) if _in_package(near.filename) else path
+    return f"{shown}:{near.lineno}"
+
+
+def _own_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """The frame of the user's code, such as a task of their own, where that was nearer to the error than ours."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _in_package(frame.filename):
+            return None
+        library = "site-packages" in frame.filename or frame.filename.startswith((str(Path(os.__file__).parent), "<"))
+        if not library:
+            return frame
+    return None
+
+
+def _in_package(file: str) -> bool:
+    return Path(file).resolve().is_relative_to(_PACKAGE)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package raised it, so that its text was written for people."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return not frames or _in_package(frames[-1].filename)
+
+
+def _text(error: BaseException) -> str:
+    text = str(error) if not isinstance(error, KeyError) else f"no {error}"
+    first = " ".join(text.split()) or type(error).__name__
+    return one_line(first)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY))
+
+
+def _as_system_error(error: Exception) -> OSError | None:
+    """The error of the operating system that it is, or that a library made a text of."""
+    if isinstance(error, OSError):
+        return error
+    told = re.search(r"\(os error (\d+)\)|\[Errno (\d+)\]", str(error))
+    if told:
+        number = int(told[1] or told[2])
+        return OSError(number, os.strerror(number))
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in _NOT_WRITTEN):
+        return OSError(errno.ENOSPC, "the file cannot be written, as when the disk is full")
+    return None
+
+
+def _of_system(error: OSError, given: Mapping[str, str]) -> str:
+    reason = error.strerror or _text(error)
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    remedy = f"; {remedy}" if remedy else ""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    if not names:
+        out = given.get("--out")
+        where = f"--out {out}" if out and (error.errno in _WRITES or not error.errno) else ""
+        others = " or the cache folder (SELFTAUGHT_CACHE)" if where and error.errno in _WRITES else ""
+        return one_line(f"{where}{others}: {reason}{remedy}" if where else f"{reason}{remedy}")
+    whose = next((found for name in names if (found := _whose(name, given))), "")
+    return one_line(f"{whose}{names[0]}: {reason}{remedy}")
+
+
+def _whose(name: str, given: Mapping[str, str]) -> str:
+    """The flag whose path holds the file: "--out run: " of run/metrics.csv; "" where none does."""
+    path = _absolute(name)
+    best = ""
+    longest = -1
+    cache = os.environ.get("SELFTAUGHT_CACHE") or str(Path.home() / ".cache" / "selftaught")
+    for flag, value in {"the cache folder (SELFTAUGHT_CACHE)": cache, **given}.items():
+        root = _absolute(value)
+        # A folder that cannot be made is named by the error, not what was to be written below it.
+        if (path.is_relative_to(root) or root.is_relative_to(path)) and len(root.parts) > longest:
+            best, longest = f"{flag} {value}: " if path != root and flag in given else f"{flag}: ", len(root.parts)
+    return best
+
+
+def _absolute(name: str) -> Path:
+    """Without following links, which may be what is wrong."""
+    return Path(os.path.normpath(Path(name).expanduser().absolute()))
