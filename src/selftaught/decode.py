@@ -16,6 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 200_000_000
 """A picture that claims more in its header is refused before it is decoded."""
+MAX_FILE_BYTES = 256 << 20
+"""An encoded picture is no larger; a header or a list that claims more is refused before that is read."""
 MIN_SIDE = 4
 """A picture with a shorter side shows nothing to learn from; a 1 x 1 file is a tracking pixel, not a photograph."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from selftaught.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 if TYPE_CHECKING:
     from selftaught.sources.base import Source
 
+_TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels", "labels": "labels"}
 
 
@@ -65,7 +67,7 @@ def _by_name(
         from selftaught.sources.torchvision_data import open_torchvision
 
         return open_torchvision(data.lower(), split=split, needs=needs, download=download, seed=seed, held_out=held_out)
-    if "://" in data or data.endswith((".tar", ".tar.gz", ".tgz")):
+    if "://" in data or (_TAR.search(data) and not Path(data).expanduser().is_dir()):
         from selftaught.sources.webdataset import open_webdataset
 
         return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
@@ -122,7 +124,8 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     if by_suffix[".tar"]:
         from selftaught.sources.webdataset import open_webdataset
 
-        return open_webdataset(str(path / "*.tar"), split=split, needs=needs, seed=seed, held_out=held_out)
+        shards = [str(file) for file in by_suffix[".tar"]]
+        return open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
     if len(by_suffix[".zip"]) == 1:
         return _by_path(str(by_suffix[".zip"][0]), split=split, needs=needs, seed=seed, held_out=held_out)
     if by_suffix[".zip"]:
@@ -152,7 +155,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     do = {
         "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)",
         "audio": "give a folder of videos that have a sound track",
-        "label": "put the files of each class into a folder of their own, or add a labels.csv with columns file,label",
+        "label": source.label_advice,
     }
     do["labels"] = do["label"]
     raise ValueError(

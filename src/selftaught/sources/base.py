@@ -42,6 +42,7 @@ class Source(ABC):
             that are not read, what cannot be opened. Only the "train" split lists what belongs to no split.
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
         random_access: whether `read` of any one entry is as fast as reading in order.
+        label_advice: what to do where labels are needed and there are none.
     """
 
     name: str = "the data"
@@ -54,6 +55,9 @@ class Source(ABC):
     skipped: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     random_access: bool = True
+    label_advice: str = (
+        "put the files of each class into a folder of their own, or add a labels.csv with columns file,label"
+    )
 
     def __len__(self) -> int:
         return len(self.entries)

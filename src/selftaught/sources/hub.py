@@ -7,7 +7,7 @@ from typing import Any, final
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.parquet import number_labels, number_lists
+from selftaught.sources.label_values import number_labels, number_lists
 from selftaught.sources.splits import choose_split, given_split, own_part
 
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")

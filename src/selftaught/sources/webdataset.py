@@ -1,17 +1,15 @@
-"""WebDataset tars: local ones are read by offset, remote ones (any fsspec URL) streamed."""
+"""WebDataset tars and tars of a folder: local ones are read by offset, remote ones (any fsspec URL) streamed."""
 
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
-import tarfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, final
+from typing import final
 
 import fsspec
 import numpy as np
@@ -19,127 +17,215 @@ from fsspec.core import url_to_fs
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
-from selftaught.sources.image_folder import is_picture
-from selftaught.sources.parquet import number_labels
-from selftaught.sources.splits import choose_split, given_split, own_part
-from selftaught.store_folder import cache_root
+from selftaught.sources.layout import Layout, choose_entries, own_part_of
+from selftaught.sources.shard_names import shard_splits, short_names
+from selftaught.sources.tar_index import TarIndex, check_bytes, index_of
+from selftaught.sources.tar_samples import member_layout, one_picture_each
 
-
-@dataclass
-class _Shard:
-    """Where the pictures of one tar stand; all lists are equally long, `labels` has "" where there is none."""
-
-    url: str
-    keys: list[str]
-    offsets: list[int]
-    sizes: list[int]
-    labels: list[str]
+_MOST_SHARDS = 1_000_000
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".tbz", ".xz", ".txz", ".zst", ".zstd", ".lz4")
 
 
 @final
 class WebDataset(Source):
     """One split of some shards; a sample is the members that share a name up to the first dot."""
 
-    def __init__(self, shards: list[_Shard], entries: list[Entry], places: list[tuple[int, int]], stamp: str) -> None:
+    def __init__(
+        self, urls: list[str], indexes: list[TarIndex], entries: list[Entry], places: list[tuple[int, int]], stamp: str
+    ) -> None:
         self.entries = entries
         self.classes = None
         self.provides = frozenset({"image"})
+        self.label_advice = "give each sample a .cls or .json member, or put the pictures of each class into a folder"
         self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
-        self.random_access = all(_is_local(shard.url) for shard in shards)
-        self._shards, self._places = shards, places
+        self.random_access = all(map(_is_local, urls))
+        self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
+
+    def take_labels(self, layout: Layout) -> None:
+        """Classes, and for several of a picture the targets, as a layout of the entries' keys gives them."""
+        self.classes = layout.classes
+        self.provides |= {"labels"} if layout.many else {"label"} if layout.classes else set()
+        if layout.targets is not None:
+            none = np.full(len(layout.classes or ()), -1, np.int8)
+            self.targets = np.stack([layout.targets.get(entry.key, none) for entry in self.entries])
 
     def read(self, i: int) -> bytes:
         number, at = self._places[i]
-        shard = self._shards[number]
-        start, size = shard.offsets[at], shard.sizes[at]
-        if _is_local(shard.url):
+        url, start, size = self._urls[number], self._indexes[number].offsets[at], self._size(number, at)
+        if _is_local(url):
             data = os.pread(self._descriptor(number), size, start)
         else:
-            data = url_to_fs(shard.url)[0].cat_file(url_to_fs(shard.url)[1], start, start + size)
-        if len(data) < size:
-            raise Unreadable(f"cut off in {Path(shard.url).name}")
-        return bytes(data)
+            data = url_to_fs(url)[0].cat_file(url_to_fs(url)[1], start, start + size)
+        return self._whole(data, number, size)
 
     def iterate(self) -> Iterator[tuple[int, Payload | Exception]]:
         wanted = {place: i for i, place in enumerate(self._places)}
-        for number, shard in enumerate(self._shards):
-            with fsspec.open(shard.url, "rb") as stream:
-                for at in np.argsort(shard.offsets, kind="stable").tolist():
-                    i = wanted.get((number, at))
-                    if i is None:
-                        continue
-                    stream.seek(shard.offsets[at])
-                    data = stream.read(shard.sizes[at])
-                    yield i, data if len(data) == shard.sizes[at] else Unreadable(f"cut off in {Path(shard.url).name}")
+        for number, (url, index) in enumerate(zip(self._urls, self._indexes, strict=True)):
+            order = np.argsort(index.offsets, kind="stable").tolist()
+            rows = [(at, wanted[number, at]) for at in order if (number, at) in wanted]
+            try:
+                stream = fsspec.open(url, "rb").open()
+            except OSError as gone:
+                yield from ((i, gone) for _, i in rows)
+                continue
+            with stream:
+                for at, i in rows:
+                    try:
+                        size = self._size(number, at)
+                        stream.seek(index.offsets[at])
+                        yield i, self._whole(stream.read(size), number, size)
+                    except (OSError, ValueError) as broken:
+                        yield i, broken
+
+    def _size(self, number: int, at: int) -> int:
+        size = self._indexes[number].sizes[at]
+        if too_large := check_bytes(size):
+            raise Unreadable(too_large)
+        return size
+
+    def _whole(self, data: bytes, number: int, size: int) -> bytes:
+        if len(data) < size:
+            raise Unreadable(f"cut off in {Path(self._urls[number]).name}")
+        return bytes(data)
 
     def _descriptor(self, number: int) -> int:
         # Two threads may open the same shard at once; the second descriptor lives as long and does no harm.
         if number not in self._open:
-            self._open[number] = os.open(self._shards[number].url, os.O_RDONLY)
+            self._open[number] = os.open(self._urls[number], os.O_RDONLY)
             weakref.finalize(self, os.close, self._open[number])
         return self._open[number]
 
 
-def open_webdataset(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> WebDataset:
-    """One split of the shards that `data` names; shards named train*, val* or test* are that split.
+def open_webdataset(
+    data: str,
+    *,
+    split: str,
+    needs: frozenset[str],
+    seed: int,
+    held_out: float,
+    shards: Sequence[str] | None = None,
+) -> WebDataset:
+    """One split of the shards that `data` names; folders and files named train*, val* or test* are that split.
+
+    A shard that is no tar is left out and listed, where others are whole.
 
     Args:
-        data: path, glob or URL, where {000..005} stands for the numbers from 000 to 005.
+        data: path, glob or URL, where {000..005} stands for the numbers from 000 to 005; a path that exists is itself.
         split: "train", "held_out" or "test".
         needs: what the task or probe asks for.
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
+        shards: the tars, where they are known already.
     """
-    urls = _expand(data)
-    stamps = [_stamp(url) for url in urls]
-    shards = [_index(url, stamp) for url, stamp in zip(urls, stamps, strict=True)]
-    places = [(number, at) for number, shard in enumerate(shards) for at in range(len(shard.keys))]
-    keys = [f"{Path(shards[number].url).name}/{shards[number].keys[at]}" for number, at in places]
-    if not keys:
+    urls = list(shards) if shards is not None else _expand(data)
+    urls, indexes, stamps, skipped = _whole_shards(urls)
+    names = short_names(urls)
+    places = [(number, at) for number, index in enumerate(indexes) for at in range(len(index.keys))]
+    members = [indexes[number].keys[at] for number, at in places]
+    taken, others = one_picture_each(members, [number for number, _ in places])
+    keys = [f"{names[number]}/{members[i]}" for i, (number, _) in enumerate(places)]
+    if not taken:
         raise ValueError(f"{data} holds no pictures in its {len(urls)} tar files")
-    named = [given_split(Path(shard.url).stem) or "" for shard in shards]
-    given = {key: named[number] for key, (number, _) in zip(keys, places, strict=True)}
-    chosen = choose_split(
-        keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
+    place_of = {keys[i]: places[i] for i in taken}
+    pictures, layout = member_layout(
+        list(place_of), [members[i] for i in taken], [places[i][0] for i in taken], indexes, needs=needs, where=data
     )
-    texts = [shards[number].labels[at] or None for number, at in places]
-    labels, classes = _numbers(texts)
-    entries = [Entry(keys[i], labels[i]) for i in chosen]
-    source = WebDataset(shards, entries, [places[i] for i in chosen], digest(stamps))
-    source.part = own_part(keys, given, split)
-    if classes is not None:
-        source.classes = classes
-        source.provides = frozenset({"image", "label"})
+    by_shard = shard_splits(names)
+    if any(by_shard):
+        layout = replace(layout, splits={key: by_shard[place_of[key][0]] for key in pictures})
+    entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
+    source = WebDataset(urls, indexes, entries, [place_of[entry.key] for entry in entries], digest(stamps))
+    source.part = own_part_of(pictures, layout, split)
+    source.notes = _notes([keys[i] for i in others], len(place_of) - len(pictures), skipped)
+    if split == "train":
+        source.skipped = skipped
+    source.take_labels(layout)
     return source
 
 
-def _numbers(texts: Sequence[str | None]) -> tuple[list[int | None], tuple[str, ...] | None]:
-    present = [text for text in texts if text is not None]
-    if not present:
-        return [None] * len(texts), None
-    if all(re.fullmatch(r"-?\d+", text) for text in present):
-        return number_labels([None if text is None else int(text) for text in texts], names=None)
-    return number_labels(texts, names=None)
+def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:
+    """The shards that can be read, their indexes and stamps, and what of all shards cannot be used."""
+    found: list[tuple[str, TarIndex, str]] = []
+    skipped: list[tuple[str, str]] = []
+    first: ValueError | None = None
+    for url, name in zip(urls, short_names(urls), strict=True):
+        try:
+            stamp = _stamp(url)
+            index = index_of(url, stamp)
+        except OSError as refused:
+            if not _is_local(url):
+                raise ValueError(f"{url} cannot be read: {refused or type(refused).__name__}") from None
+            skipped.append((name, refused.strerror or str(refused)))
+            first = first or ValueError(f"{url} cannot be read: {refused.strerror or refused}")
+        except ValueError as broken:
+            if not _is_local(url):  # a server that does not answer is no damaged file
+                raise
+            skipped.append((name, str(broken).removeprefix(f"{url} ")))
+            first = first or broken
+        else:
+            found.append((url, index, stamp))
+            skipped += [(f"{name}/{member}", reason) for member, reason in index.skipped]
+            skipped += [(name, index.cut)] if index.cut else []
+    if not found and first is not None:
+        raise first
+    return [url for url, _, _ in found], [index for _, index, _ in found], [stamp for *_, stamp in found], skipped
+
+
+def _notes(others: Sequence[str], masks: int, skipped: Sequence[tuple[str, str]]) -> list[str]:
+    notes = []
+    if others:
+        notes.append(
+            f"{len(others)} pictures of tars are left out, each as part of another one's sample, such as {others[0]}"
+        )
+    if masks:
+        notes.append(f"{masks} pictures of tars are masks of others and are left out")
+    if skipped:
+        name, reason = skipped[0]
+        notes.append(f"{len(skipped)} shards or members of them cannot be used in whole, such as {name} ({reason})")
+    return notes
 
 
 def _expand(data: str) -> list[str]:
     """The shards that a path, glob or URL with {000..005} names."""
-    if data.endswith((".gz", ".tgz", ".bz2", ".xz", ".zst")):
+    if data.lower().endswith(_COMPRESSED):
         raise ValueError(f"{data} is a compressed tar, which cannot be read at any place; unpack it to a plain .tar")
-    urls = [data]
-    while match := re.search(r"\{(\d+)\.\.(\d+)\}", urls[0]):
-        first, last, width = int(match[1]), int(match[2]), len(match[1])
-        spelled = match[0]
-        urls = [url.replace(spelled, f"{n:0{width}d}", 1) for url in urls for n in range(first, last + 1)]
-    found = []
-    for url in urls:
-        matches = sorted(glob.glob(url)) if _is_local(url) and glob.has_magic(url) else [url]  # noqa: PTH207
-        found.extend(matches)
+    found = [shard for url in _numbered(data) for shard in (_matches(url) if _is_local(url) else [url])]
     absent = [url for url in found if _is_local(url) and not Path(url).is_file()]
     if absent or not found:
         raise ValueError(f"no tar file {(absent or [data])[0]}; give paths, {{000..005}} ranges or URLs of .tar files")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _numbered(data: str) -> list[str]:
+    """Each {000..005} written out; as far as there is such a folder, its signs are no pattern."""
+    folder = ""
+    if _is_local(data):
+        folder, data = _literal(os.path.expanduser(data))  # noqa: PTH111 - a URL is no path
+    urls = [data]
+    while match := re.search(r"\{(\d+)\.\.(\d+)\}", urls[0]):
+        first, last, width = int(match[1]), int(match[2]), len(match[1])
+        if not 0 < (last - first + 1) * len(urls) <= _MOST_SHARDS:
+            raise ValueError(
+                f"{match[0]} of {data} stands for {max(0, last - first + 1)} shards, of at most {_MOST_SHARDS}; "
+                "give a range such as {000..005}"
+            )
+        urls = [url.replace(match[0], f"{n:0{width}d}", 1) for url in urls for n in range(first, last + 1)]
+    return [folder + url for url in urls]
+
+
+def _literal(path: str) -> tuple[str, str]:
+    """A path as the beginning that exists, and the rest."""
+    rest = len(path)
+    while rest > 0 and not os.path.exists(path[:rest]):  # noqa: PTH110 - False for a name too long, too
+        rest = path.rfind("/", 0, rest)
+    return path[: max(0, rest)], path[max(0, rest) :]
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a path or glob names."""
+    folder, rest = _literal(pattern)
+    return sorted(glob.glob(glob.escape(folder) + rest)) if glob.has_magic(rest) else [pattern]  # noqa: PTH207
 
 
 def _is_local(url: str) -> bool:
@@ -160,67 +246,3 @@ def _stamp(url: str) -> str:
         raise ValueError(f"{url} cannot be opened: {refused or type(refused).__name__}") from None
     versions = [str(info.get(name)) for name in ("size", "ETag", "etag", "LastModified", "mtime", "created")]
     return ":".join([url, *versions])
-
-
-def _index(url: str, stamp: str) -> _Shard:
-    """Offsets of the pictures of a shard, kept in the cache folder: walking a tar of 100,000 members takes seconds."""
-    kept = cache_root() / "indexes" / f"{digest(['tar 1', stamp])}.json"
-    try:
-        return _Shard(url, *json.loads(kept.read_text()))
-    except (OSError, ValueError, TypeError):
-        pass
-    with fsspec.open(url, "rb") as stream:
-        try:
-            shard = _walk(url, stream)
-        except tarfile.ReadError as broken:
-            raise ValueError(f"{url} is not a tar archive ({broken})") from None
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps([shard.keys, shard.offsets, shard.sizes, shard.labels]))
-    part.replace(kept)
-    return shard
-
-
-def _walk(url: str, stream: IO[bytes]) -> _Shard:
-    shard = _Shard(url, [], [], [], [])
-    labels: dict[str, str] = {}
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
-        try:
-            for member in archive:
-                if not member.isfile() or Path(member.name).name.startswith("."):
-                    continue
-                stem = _sample_name(member.name)
-                if is_picture(member.name):
-                    shard.keys.append(member.name)
-                    shard.offsets.append(member.offset_data)
-                    shard.sizes.append(member.size)
-                elif member.name.endswith((".cls", ".json")):
-                    content = archive.extractfile(member)
-                    label = _label(member.name, content.read() if content else b"")
-                    if label is not None:
-                        labels[stem] = label
-        except tarfile.ReadError:
-            if not shard.keys:
-                raise
-            # A download that stopped: what came before the break is whole.
-    return replace(shard, labels=[labels.get(_sample_name(key), "") for key in shard.keys])
-
-
-def _sample_name(member: str) -> str:
-    folder, _, name = member.rpartition("/")
-    return f"{folder}/{name.split('.', 1)[0]}"
-
-
-def _label(member: str, content: bytes) -> str | None:
-    """The class of a .cls file (its text) or of a .json file (its label, cls or class)."""
-    text = content.decode("utf-8", "replace").strip()
-    if member.endswith(".cls"):
-        return text or None
-    try:
-        values: Any = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(values, dict):
-        return None
-    found = next((values[name] for name in ("label", "cls", "class") if name in values), None)
-    return str(found) if isinstance(found, str | int) else None
