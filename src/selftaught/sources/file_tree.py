@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
+from selftaught.own_folder import has_mark, own_files, start_of, told_own
 from selftaught.sources.base import digest
 
 
@@ -15,11 +17,13 @@ class FileTree(ABC):
 
     Attributes:
         where: folder or archive, for messages.
+        notes: sentences on what was left out.
         identity: what tells the tree from another one with the same files; empty where the files do.
     """
 
     where: str
     keys: list[str]
+    notes: Sequence[str] = ()
     identity: tuple[str, ...] = ()
 
     @abstractmethod
@@ -50,13 +54,27 @@ class FoundFile(NamedTuple):
     modified: int
 
 
+class FoundFiles(list[FoundFile]):
+    """Files below a folder, sorted by key.
+
+    Attributes:
+        notes: sentences on what was left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+
 @final
 class FolderTree(FileTree):
     """Files below a folder; `files` spares a second walk where one was made."""
 
-    def __init__(self, path: Path, files: list[FoundFile] | None = None) -> None:
+    def __init__(self, path: Path, files: FoundFiles | None = None) -> None:
         self.where = str(path)
-        self._found = {found.key: found for found in (find_files(path) if files is None else files)}
+        files = find_files(path) if files is None else files
+        self.notes = files.notes
+        self._found = {found.key: found for found in files}
         self.keys = list(self._found)
         self.identity = (str(path.resolve()),)
         self._prefix = f"{path}{os.sep}"
@@ -102,9 +120,14 @@ def _is_annotation_or_picture(key: str) -> bool:
     return key.lower().endswith((".jpg", ".jpeg", ".png", ".json", ".xml"))
 
 
-def find_files(path: Path) -> list[FoundFile]:
-    """All files below `path`, sorted by key; links are followed, what begins with a dot is not looked at."""
-    found: list[FoundFile] = []
+def find_files(path: Path) -> FoundFiles:
+    """All files below `path`, sorted by key; links are followed, what begins with a dot is not looked at.
+
+    Folders that selftaught wrote, such as runs, are no data, with all that is in them. Where `path` itself is one, the
+    files in it that selftaught did not write are.
+    """
+    found = FoundFiles()
+    own: list[str] = []
     seen: set[tuple[int, int]] = set()  # a link to a folder above must not be followed for ever
     waiting = [(str(path), "")]
     while waiting:
@@ -114,13 +137,26 @@ def find_files(path: Path) -> list[FoundFile]:
             continue
         seen.add((stamp.st_dev, stamp.st_ino))
         with os.scandir(folder) as listing:
-            for item in listing:
-                if item.name.startswith("."):
-                    continue
-                if item.is_dir():
-                    waiting.append((item.path, f"{prefix}{item.name}/"))
-                elif item.is_file():
-                    stat = item.stat()
-                    found.append(FoundFile(prefix + item.name, stat.st_size, stat.st_mtime_ns))
+            items = list(listing)
+        if prefix and _is_own(folder, items):
+            own.append(prefix.rstrip("/"))
+            continue
+        for item in items:
+            if item.name.startswith("."):
+                continue
+            if item.is_dir():
+                waiting.append((item.path, f"{prefix}{item.name}/"))
+            elif item.is_file():
+                stat = item.stat()
+                found.append(FoundFile(prefix + item.name, stat.st_size, stat.st_mtime_ns))
+    if written := set(own_files(path)):
+        found[:] = [file for file in found if file.key not in written]
     found.sort()
+    if own:
+        found.notes.append(told_own(own))
     return found
+
+
+def _is_own(folder: str, items: list[os.DirEntry[str]]) -> bool:
+    names = {item.name for item in items}
+    return has_mark(os.path.basename(folder), names, lambda name: start_of(Path(folder, name)))  # noqa: PTH119

@@ -24,6 +24,7 @@ class ImageFolder(Source):
 
     def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
         self.name = tree.where
+        self.notes = tree.notes
         self.entries = entries
         self.classes = layout.classes
         self.provides = frozenset({"image"})

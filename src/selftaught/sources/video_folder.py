@@ -9,7 +9,7 @@ from typing import final
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.file_tree import FoundFile, find_files
+from selftaught.sources.file_tree import FoundFiles, find_files
 from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, own_part_of, read_layout
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov"})
@@ -57,7 +57,7 @@ def open_video_folder(
     needs: frozenset[str],
     seed: int,
     held_out: float,
-    files: list[FoundFile] | None = None,
+    files: FoundFiles | None = None,
 ) -> VideoFolder:
     """One split of the videos below `path`; nothing is decoded.
 
@@ -70,7 +70,8 @@ def open_video_folder(
         files: spares a second walk where one was made.
     """
     folder = Path(path)
-    videos = [found for found in (find_files(folder) if files is None else files) if is_video(found.key)]
+    files = find_files(folder) if files is None else files
+    videos = [found for found in files if is_video(found.key)]
     if not videos:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise ValueError(f"{folder} holds no videos; give a folder with files such as {kinds}")
@@ -86,6 +87,7 @@ def open_video_folder(
         folder, entries, classes=None if layout.many else layout.classes, fingerprint=fingerprint, skipped=skipped
     )
     source.part = own_part_of(keys, layout, split)
+    source.notes = files.notes
     return source
 
 

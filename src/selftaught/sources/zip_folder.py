@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import final
 
 from selftaught.decode import Unreadable
+from selftaught.own_folder import own_prefixes, told_own
 from selftaught.sources.file_tree import FileTree
 
 _LOCAL_HEADER = 30
@@ -33,8 +34,13 @@ class ZipTree(FileTree):
                     for m in archive.infolist()
                     if m.filename.startswith(prefix) and not m.is_dir() and not _is_hidden(m.filename)
                 }
+                own = own_prefixes(archive.namelist(), lambda name: _start(archive, name))
         except zipfile.BadZipFile as broken:
             raise ValueError(f"{path} is not a whole zip archive ({broken}); download or pack it again") from None
+        if own := [place for place in own if place.startswith(prefix) and place != prefix]:
+            own = [place.removeprefix(prefix) for place in own]
+            self._members = {key: m for key, m in self._members.items() if not key.startswith(tuple(own))}
+            self.notes = [told_own([place.rstrip("/") for place in own])]
         self.keys = sorted(self._members)
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
@@ -71,6 +77,15 @@ class ZipTree(FileTree):
 def archive_of(path: Path) -> Path | None:
     """The zip that `path` is, or is a folder of."""
     return next((p for p in (path, *path.parents) if p.suffix.lower() == ".zip" and p.is_file()), None)
+
+
+def _start(archive: zipfile.ZipFile, name: str) -> bytes:
+    """At most 16 MB of a member, whatever its header says; nothing where it cannot be read."""
+    try:
+        with archive.open(name) as file:
+            return file.read(1 << 24)
+    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return b""
 
 
 def _is_hidden(name: str) -> bool:
