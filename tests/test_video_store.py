@@ -379,15 +379,15 @@ def test_real_clips_have_their_stated_frames_and_sound(shared_data: Callable[[st
 
 def test_upright_and_unsquashed() -> None:
     # Pixels twice as wide as high: a stored 40 x 40 frame is shown 80 wide.
-    wide = geometry(40, 40, 2.0, 0, 20)
+    wide = geometry(40, 40, 2.0, (0, False), 20)
     assert wide.shape == (20, 40)
-    turned = geometry(90, 160, 1.0, -90, 18)
+    turned = geometry(90, 160, 1.0, (3, False), 18)
     assert turned.shape == (32, 18)
     picture = np.zeros((18, 32, 3), np.uint8)
     picture[0, 0] = 255
     # A quarter turn clockwise puts the top left corner at the top right.
     assert upright(picture, turned)[0, -1, 0] == 255
-    panorama = geometry(20, 200, 1.0, 0, 10)
+    panorama = geometry(20, 200, 1.0, (0, False), 10)
     assert panorama.shape == (10, 30)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +52,8 @@ class Geometry:
     """Height and width after the cut, before the turn."""
     quarter_turns: int
     """Anticlockwise."""
+    is_mirrored: bool = False
+    """Left to right, after the turn."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -142,7 +146,7 @@ class Shrink:
         if self.geometry is None:
             if frame.width * frame.height > MAX_PIXELS:
                 raise Unreadable(f"frames of {frame.width} x {frame.height} pixels")
-            self.geometry = geometry(frame.height, frame.width, self.pixel_aspect, frame.rotation, self.side)
+            self.geometry = geometry(frame.height, frame.width, self.pixel_aspect, display_turn(frame), self.side)
         height, width = self.geometry.scaled
         smaller = frame.width > width
         scaled = self._reformatter.reformat(
@@ -156,20 +160,37 @@ class Shrink:
         return upright(np.asarray(scaled.to_ndarray(), np.uint8), self.geometry)
 
 
-def geometry(height: int, width: int, pixel_aspect: float, rotation: float, side: int) -> Geometry:
-    """For a raw frame whose pixels are `pixel_aspect` times as wide as high, to be turned by `rotation` degrees."""
+def display_turn(frame: Any) -> tuple[int, bool]:
+    """How the container says a frame is shown: quarter turns anticlockwise, then whether mirrored left to right.
+
+    `frame.rotation` alone knows no mirror: FFmpeg gives it as a turn by 180 degrees, or as none.
+    """
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    numbers = np.frombuffer(bytes(stored or b"")[:36], "<i4" if sys.byteorder == "little" else ">i4")
+    if len(numbers) < 9:
+        return 0, False
+    # (x, y) is shown at (a x + c y, b x + d y), with y downwards.
+    a, b, c, d = (float(numbers[at]) for at in (0, 1, 3, 4))
+    is_mirrored = a * d - b * c < 0
+    angle = math.degrees(math.atan2(-b, -a if is_mirrored else a))
+    return (round(angle / 90) % 4 if a * d - b * c else 0), is_mirrored
+
+
+def geometry(height: int, width: int, pixel_aspect: float, turn: tuple[int, bool], side: int) -> Geometry:
+    """For a raw frame whose pixels are `pixel_aspect` times as wide as high; `turn` is that of `display_turn`."""
     wide = width * pixel_aspect
     scale = side / min(height, wide)
     scaled = (max(side, round(height * scale)), max(side, round(wide * scale)))
     cut = (min(scaled[0], MAX_ASPECT * side), min(scaled[1], MAX_ASPECT * side))
-    return Geometry(scaled, cut, round(rotation / 90) % 4)
+    return Geometry(scaled, cut, *turn)
 
 
 def upright(scaled: NDArray[np.uint8], shape: Geometry) -> NDArray[np.uint8]:
-    """Cut the middle and turn: (H, W, 3) -> contiguous (H', W', 3)."""
+    """Cut the middle, turn and mirror: (H, W, 3) -> contiguous (H', W', 3)."""
     top, left = (scaled.shape[0] - shape.cut[0]) // 2, (scaled.shape[1] - shape.cut[1]) // 2
     middle = scaled[top : top + shape.cut[0], left : left + shape.cut[1]]
-    return np.ascontiguousarray(np.rot90(middle, shape.quarter_turns))
+    turned = np.rot90(middle, shape.quarter_turns)
+    return np.ascontiguousarray(turned[:, ::-1] if shape.is_mirrored else turned)
 
 
 def decode_sound(path: str) -> Iterator[tuple[float, NDArray[np.int16]]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from selftaught.sources.base import Source
     from selftaught.store import Progress
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 

@@ -1,0 +1,66 @@
+"""How a container says its frames are shown: turned, mirrored, or both, in the packed store and without one."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from selftaught.batch import Sampling
+from selftaught.sources.video_folder import open_video_folder
+from selftaught.store import open_samples
+from selftaught.video_decode import decode_frames
+
+# (a, b, c, d): a pixel at (x, y) is shown at (a x + c y, b x + d y).
+EIGHT = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
+
+
+def cornered() -> NDArray[np.uint8]:
+    """(6, 64, 96, 3): black, red upper left, green upper right, blue lower left."""
+    frames = np.zeros((6, 64, 96, 3), np.uint8)
+    frames[:, :24, :24, 0] = frames[:, :24, -24:, 1] = frames[:, -24:, :24, 2] = 230
+    return frames
+
+
+def shown(stored: NDArray[np.uint8], matrix: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """The frame (H, W, 3) as the matrix says, pixel by pixel."""
+    a, b, c, d = matrix
+    y, x = np.mgrid[: stored.shape[0], : stored.shape[1]]
+    new_x, new_y = a * x + c * y, b * x + d * y
+    out = np.empty((np.ptp(new_y) + 1, np.ptp(new_x) + 1, 3), np.uint8)
+    out[new_y - new_y.min(), new_x - new_x.min()] = stored
+    return out
+
+
+def turned_file(write_video: Any, path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """An MP4 whose track header holds the matrix."""
+    write_video(path, cornered(), gop=1)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = (65536 * number for number in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("matrix", EIGHT)
+def test_the_display_matrix_is_honoured(write_video: Any, tmp_path: Path, matrix: tuple[int, ...]) -> None:
+    path = turned_file(write_video, tmp_path / "videos" / "a.mp4", matrix)  # type: ignore[arg-type]
+    expected = shown(cornered()[0], matrix)  # type: ignore[arg-type]
+    frames = [frame for _, frame in decode_frames(str(path), 64)]
+    assert len(frames) == 6
+    assert frames[0].shape == expected.shape
+    assert np.abs(frames[0].astype(int) - expected).mean() < 12
+    read = []
+    for limit in (50.0, 1e-9):
+        source = open_video_folder(path.parent, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
+        samples = open_samples(source, side=64, sampling=Sampling(frames=2), cache_limit_gb=limit, workers=1)
+        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3))).video
+        assert video is not None
+        read.append(video)
+    assert np.array_equal(*read)
+    assert np.array_equal(read[0][0, 0], frames[0][:64, :64])
