@@ -62,5 +62,5 @@ def test_the_display_matrix_is_honoured(write_video: Any, tmp_path: Path, matrix
         video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3))).video
         assert video is not None
         read.append(video)
-    assert np.array_equal(*read)
+    assert np.array_equal(read[0], read[1])
     assert np.array_equal(read[0][0, 0], frames[0][:64, :64])
