@@ -8,7 +8,7 @@ import numpy as np
 
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_tree import FileTree
-from selftaught.sources.layout import Layout, choose_entries, own_part_of, tree_layout
+from selftaught.sources.layout import Layout, choose_entries, notes_of, own_part_of, tree_layout
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -24,7 +24,6 @@ class ImageFolder(Source):
 
     def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
         self.name = tree.where
-        self.notes = tree.notes
         self.entries = entries
         self.classes = layout.classes
         self.provides = frozenset({"image"})
@@ -54,6 +53,7 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     source = ImageFolder(tree, entries, layout)
     source.part = own_part_of(keys, layout, split)
+    source.notes = [*tree.notes, *notes_of(keys, layout, needs)]
     return source
 
 

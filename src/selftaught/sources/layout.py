@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry
-from selftaught.sources.multi_label import natural, read_many
+from selftaught.sources.folder_names import read_folder_names
+from selftaught.sources.labels_file import LABELS_FILE, read_table, text_of
 from selftaught.sources.splits import choose_split, given_split, own_part
 
 if TYPE_CHECKING:
     from selftaught.sources.file_tree import FileTree
 
-LABELS_FILE = "labels.csv"
 CLASSES_FILE = "classes.txt"
 
 
@@ -30,6 +27,9 @@ class Layout:
     Attributes:
         many: a picture may be of several classes; then `labels` is empty.
         targets: for them, (K,) int8 of a key: 1 of the class, 0 not, -1 not said; None where they were not asked for.
+        notes: sentences for people on how the files were read.
+        class_notes: such sentences for those who use the classes.
+        wrong: why the classes surely are none, or "".
     """
 
     labels: Mapping[str, str]
@@ -37,6 +37,9 @@ class Layout:
     classes: tuple[str, ...] | None
     many: bool = False
     targets: Mapping[str, NDArray[np.int8]] | None = None
+    notes: tuple[str, ...] = ()
+    class_notes: tuple[str, ...] = ()
+    wrong: str = ""
 
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
@@ -47,7 +50,7 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
 
     masks = find_masks(pictures)
     keys = [key for key in pictures if not masks.holds(key)]
-    table = tree.text(LABELS_FILE)
+    table = _text(tree, LABELS_FILE)
     if table is not None:
         return keys, read_layout(keys, table=table, names=None, where=tree.where)
     voc = VocTree.find(tree)
@@ -57,15 +60,25 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
         if voc.is_annotated and "labels" in needs:
             return keys, Layout({}, splits, voc.classes, True, voc.targets())
         return keys, Layout({}, splits, None, voc.is_annotated)
-    layout = read_layout(keys, table=None, names=tree.text(CLASSES_FILE), where=tree.where)
+    layout = read_layout(keys, table=None, names=_text(tree, CLASSES_FILE), where=tree.where)
     if masks.pairs:  # folders of pictures with masks are no classes
-        layout = Layout({}, layout.splits, None)
+        layout = Layout({}, layout.splits, None, notes=layout.notes)
     if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
         layout = replace(layout, many=True)
         if "labels" in needs:
             splits, classes, targets = coco_targets(tree)
             layout = Layout({}, splits, classes, True, targets)
     return keys, layout
+
+
+def _text(tree: FileTree, key: str) -> str | None:
+    if key not in tree:
+        return None
+    try:
+        content = tree.read(key)
+    except (OSError, ValueError) as broken:
+        raise ValueError(f"{key} of {tree.where} cannot be read ({broken}); mend or remove it") from None
+    return text_of(content, f"{key} of {tree.where}")
 
 
 def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, where: str) -> Layout:
@@ -79,22 +92,51 @@ def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, wh
         where: the folder or archive, for messages.
     """
     if table is not None:
-        return _from_table(keys, table, where)
-    labels, splits = folder_layout(keys)
-    called = dict(line.split("\t", 1) for line in (names or "").splitlines() if "\t" in line)
+        read = read_table(keys, table, where)
+        return Layout(read.labels, read.splits, read.classes, read.targets is not None, read.targets, notes=read.notes)
+    found = read_folder_names(keys)
     # Classes keep the order of their folders, as torchvision's ImageFolder numbers them.
-    folders = sorted(set(labels.values()))
-    nice = {folder: called.get(folder, folder).strip() for folder in folders}
+    folders = sorted(set(found.labels.values()))
+    nice, notes = _called(folders, names or "", where)
+    return Layout(
+        {key: nice[label] for key, label in found.labels.items()},
+        found.splits,
+        tuple(nice.values()) or None,
+        notes=found.notes,
+        class_notes=(*found.class_notes, *notes),
+        wrong=found.wrong,
+    )
+
+
+def _called(folders: Sequence[str], names: str, where: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What to call the class of each folder, and what is wrong with the list that says so."""
+    called: dict[str, str] = {}
+    for line in names.splitlines():
+        folder, tab, name = line.partition("\t")
+        if tab and folder.strip() and name.strip() and called.setdefault(folder.strip(), name.strip()) != name.strip():
+            raise ValueError(f"{CLASSES_FILE} of {where} names the folder {folder.strip()} twice; leave one line")
+    if not called or not folders:
+        return {folder: folder for folder in folders}, ()
+    nice = {folder: called.get(folder, folder) for folder in folders}
     if len(set(nice.values())) < len(folders):
-        nice = {folder: folder for folder in folders}
-    return Layout({key: nice[label] for key, label in labels.items()}, splits, tuple(nice.values()) or None)
+        return {folder: folder for folder in folders}, (
+            f"{CLASSES_FILE} gives one name to two folders and is not used",
+        )
+    absent = [folder for folder in folders if folder not in called]
+    if absent:
+        return nice, (
+            f"{CLASSES_FILE} names no class for {len(absent)} of {len(folders)} folders (such as {absent[0]})",
+        )
+    return nice, ()
 
 
 def choose_entries(
     keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
 ) -> list[Entry]:
-    """The labelled entries of one split, in the order of `keys`."""
+    """The labelled entries of one split, in the order of `keys`; refuses classes that surely are none."""
     is_labelled = bool(needs & {"label", "labels"})
+    if is_labelled and layout.wrong:
+        raise ValueError(f"{where}: {layout.wrong}")
     chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
     if not chosen:
         raise ValueError(
@@ -109,46 +151,17 @@ def own_part_of(keys: Sequence[str], layout: Layout, split: str) -> str:
     return own_part(keys, layout.splits, split)
 
 
-def _from_table(keys: Sequence[str], table: str, where: str) -> Layout:
-    reader = csv.DictReader(io.StringIO(table.removeprefix("\ufeff")))
-    columns = [name or "" for name in reader.fieldnames or ()]
-    known = set(keys)
-    rows = [(PurePosixPath(row.get("file") or "").as_posix(), row) for row in reader]
-    rows = [(key, row) for key, row in rows if key in known]
-    many = read_many(columns, [row for _, row in rows]) if "file" in columns else None
-    if many is None and not {"file", "label"} <= set(columns):
-        raise ValueError(
-            f"{LABELS_FILE} of {where} must have the columns file and label (and perhaps split), or a column of 0 and "
-            f"1 for each class, got {', '.join(columns) or 'an empty file'}"
-        )
-    if not rows:
-        raise ValueError(
-            f"{LABELS_FILE} of {where} names none of the {len(keys)} files beside it (such as {keys[0]}); "
-            "its column file must hold paths relative to it"
-        )
-    splits = {key: row["split"] for key, row in rows if row.get("split")}
-    if many is not None:
-        classes, targets = many
-        return Layout({}, splits, classes, True, dict(zip([key for key, _ in rows], targets, strict=True)))
-    labels = {key: row["label"] for key, row in rows if row["label"]}
-    return Layout(labels, splits, tuple(sorted(set(labels.values()), key=natural)) or None)
+def in_no_part(keys: Sequence[str], layout: Layout) -> list[str]:
+    """The files that belong to no part of the data, where these have a part to learn from."""
+    if not {"train", "unlabelled"} & {given_split(part) for part in set(layout.splits.values())}:
+        return []
+    return [key for key in keys if given_split(layout.splits.get(key, "")) is None]
 
 
-def folder_layout(keys: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Splits are the first folders named so (a level or two down); classes the next ones, where there are several."""
-    folders = [key.split("/")[:-1] for key in keys]
-    for depth in range(3):
-        found = [given_split(parts[depth]) if len(parts) > depth else None for parts in folders]
-        if len(set(found) - {None}) > 1 and ("train" in found or "unlabelled" in found):
-            splits = {key: str(part) for key, part in zip(keys, found, strict=True) if part}
-            inside = [parts[depth + 1 :] if part else [] for parts, part in zip(folders, found, strict=True)]
-            return _classes(keys, inside), splits
-    return _classes(keys, folders), {}
-
-
-def _classes(keys: Sequence[str], folders: list[list[str]]) -> dict[str, str]:
-    depth = 0  # folders that all files share say nothing
-    while len({parts[depth] if len(parts) > depth else "" for parts in folders if parts}) == 1 and depth < 8:
-        depth += 1
-    labels = {key: parts[depth] for key, parts in zip(keys, folders, strict=True) if len(parts) > depth}
-    return labels if len(set(labels.values())) > 1 else {}
+def notes_of(keys: Sequence[str], layout: Layout, needs: frozenset[str]) -> list[str]:
+    """How the files were read, for those who ask for `needs`."""
+    notes = [*layout.notes, *(layout.class_notes if needs & {"label", "labels"} else ())]
+    none = in_no_part(keys, layout)
+    if none:
+        notes.append(f"{len(none)} of {len(keys)} files belong to no part of the data (such as {none[0]})")
+    return notes

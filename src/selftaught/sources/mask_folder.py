@@ -21,6 +21,7 @@ from selftaught.decode import decode_indices
 from selftaught.dense import IGNORE, DenseSample
 from selftaught.sources.annotated import Annotations, with_mask
 from selftaught.sources.file_tree import FileTree
+from selftaught.sources.folder_names import read_folder_names
 
 _PICTURES = frozenset(
     ("images", "image", "imgs", "img", "jpegimages", "frames", "photos", "pictures", "rgb", "input", "inputs", "raw")
@@ -159,7 +160,6 @@ def translate(
 def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     """The masks of a folder; None where there are none, or boxes were asked for."""
     from selftaught.sources.image_folder import is_picture
-    from selftaught.sources.layout import folder_layout
 
     found = find_masks([key for key in tree.keys if is_picture(key)])
     if not masks or not found.pairs:
@@ -177,7 +177,7 @@ def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     return MaskFolder(
         tree=tree,
         keys=keys,
-        splits=folder_layout(keys)[1],
+        splits=read_folder_names(keys).splits,
         classes=tuple(c.name for c in listed if c.name.lower() not in _UNLABELLED),
         wrong={key: f"{key} has no mask in {found.folders[0]}" for key in keys if key not in found.pairs},
         pairs=found.pairs,

@@ -39,7 +39,7 @@ def sibling_splits(names: Collection[str], inside: Mapping[str, Collection[str]]
         inside: the names of the folders in each of `names`.
     """
     exact = {name: part for name in names if (part := given_split(name))}
-    worded = {name: part for name in names if (part := _split_of(name))}
+    worded = {name: part for name in names if (part := split_in(name))}
     if _are_parts(exact):
         return exact | {name: part for name, part in worded.items() if not _rest(name)}
     if not _are_parts(worded) or 2 * len(worded) < len(names):
@@ -49,16 +49,16 @@ def sibling_splits(names: Collection[str], inside: Mapping[str, Collection[str]]
 
 
 def have_split_words(names: Collection[str]) -> bool:
-    """Whether each of some siblings has the word of a split in its name, of a train part and of another one."""
-    found = [_split_of(name) for name in names]
-    return None not in found and "train" in found and len(set(found)) > 1
+    """Whether each of some siblings has the word of a split in its name, and not all of the same one."""
+    found = {split_in(name) for name in names}
+    return None not in found and len(found) > 1
 
 
 def must_be_splits(names: Collection[str]) -> bool:
     """Whether siblings as classes would surely tell one part of the data from the other: train_cats, test_cats ..."""
     parts: dict[tuple[str, ...], set[Given | None]] = {}
     for name in names:
-        parts.setdefault(_rest(name), set()).add(_split_of(name))
+        parts.setdefault(_rest(name), set()).add(split_in(name))
     return have_split_words(names) and (() in parts or any(len(found) > 1 for found in parts.values()))
 
 
@@ -86,8 +86,8 @@ def _cut(name: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _split_of(name: str) -> Given | None:
-    """The one split among the words of a name; train and val together are train."""
+def split_in(name: str) -> Given | None:
+    """The one split among the words of a name, or None; train and val together are train."""
     found = {_WORDS[word] for word in _cut(name) if word in _WORDS}
     if found == {"train", "val"}:
         return "train"

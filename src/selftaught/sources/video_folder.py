@@ -10,7 +10,8 @@ from typing import final
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.file_tree import FoundFiles, find_files
-from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE, choose_entries, own_part_of, read_layout
+from selftaught.sources.labels_file import LABELS_FILE, text_of
+from selftaught.sources.layout import CLASSES_FILE, choose_entries, notes_of, own_part_of, read_layout
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov"})
 
@@ -87,7 +88,7 @@ def open_video_folder(
         folder, entries, classes=None if layout.many else layout.classes, fingerprint=fingerprint, skipped=skipped
     )
     source.part = own_part_of(keys, layout, split)
-    source.notes = files.notes
+    source.notes = [*files.notes, *notes_of(keys, layout, needs)]
     return source
 
 
@@ -120,4 +121,4 @@ def _with_sound(folder: Path, entries: list[Entry]) -> tuple[list[Entry], list[t
 
 
 def _text(file: Path) -> str | None:
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+    return text_of(file.read_bytes(), str(file)) if file.is_file() else None

@@ -1,0 +1,90 @@
+"""labels.csv as people and spreadsheets write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selftaught.sources.labels_file import Table, read_table, text_of
+
+KEYS = [f"{i}.jpg" for i in range(8)]
+
+
+def read(*rows: str, header: str = "file,label,split") -> Table:
+    return read_table(KEYS, "\n".join([header, *rows]), "photos")
+
+
+def test_cells_and_header_are_stripped() -> None:
+    rows = [f"{i}.jpg, {('tench', 'church')[i % 2]} ,{('train', 'test ', ' Test', 'valid')[i % 4]}" for i in range(8)]
+    table = read(*rows, header=" File ,Label, split ")
+    assert table.classes == ("church", "tench")
+    assert table.labels["1.jpg"] == "church"
+    assert [table.splits[key] for key in KEYS] == ["train", "test", "test", "val"] * 2
+    assert table.notes == ()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_delimiters_quotes_and_ends_of_lines(delimiter: str) -> None:
+    rows = [delimiter.join((f"./{i}.jpg", '"cat, big"' if i else "dog")) for i in range(8)]
+    table = read_table(KEYS, "\r\n".join([delimiter.join(("file", "label")), *rows, ""]), "photos")
+    assert table.labels["0.jpg"] == "dog"
+    assert table.labels["7.jpg"] == "cat, big"
+
+
+def test_windows_paths_name_their_files() -> None:
+    table = read_table(["a/x.jpg", "b/y.jpg"], "file,label\n.\\a\\x.jpg,1\nb/y.jpg,2\n", "photos")
+    assert table.labels == {"a/x.jpg": "1", "b/y.jpg": "2"}
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    rows = [f"{i}.{'jpeg' if i % 3 == 0 else 'jpg'},{i % 2},{'tset' if i == 1 else 'train'}" for i in range(8)]
+    table = read(*rows, "2.jpg,0,train", header="file,label,split")
+    assert table.notes == (
+        "3 of 9 rows of labels.csv name no file (such as 0.jpeg)",
+        "3 of 8 files have no row in labels.csv (such as 0.jpg)",
+        "1 rows of labels.csv have a split that is none of train, val, test and unlabelled ('tset'); "
+        "their files are in no part",
+    )
+    assert set(table.labels) == {"1.jpg", "2.jpg", "4.jpg", "5.jpg", "7.jpg"}
+    table = read(*(f"{i}.jpg,{'nan' if i == 3 else '' if i == 4 else 'cat'}" for i in range(8)), header="file,label")
+    assert table.classes == ("cat",)
+    assert table.notes == ("2 of 8 files in labels.csv have no label",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["0.jpg,cat,", "./0.jpg,dog,"], "names 0.jpg twice, with the label cat and dog"),
+        (["0.jpg,cat,train", "0.jpg,cat,test"], "names 0.jpg twice, with the split train and test"),
+        (["0.jpg,cat, big,train"], "has 4 cells in line 2 and 3 columns; put a cell that holds a comma into quotes"),
+        (["x.jpg,cat,train"], r"names none of the 8 files beside it \(such as 0.jpg\) in its 1 rows \(such as x.jpg\)"),
+        (['0.jpg,"cat' + "x" * 200_000], "is not a table of text"),
+        ([], "names none of the 8 files"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(rows: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(*rows)
+
+
+def test_columns_are_checked() -> None:
+    with pytest.raises(ValueError, match="must have the columns file and label"):
+        read("0.jpg,cat", header="name,class")
+    with pytest.raises(ValueError, match="has the column label 2 times"):
+        read("0.jpg,cat,dog", header="file,label,Label")
+    with pytest.raises(ValueError, match="got an empty file"):
+        read_table(KEYS, "", "photos")
+
+
+def test_several_classes_of_a_file() -> None:
+    table = read("0.jpg, cat; dog", "1.jpg,dog", "1.jpg,dog", header="file,label")
+    assert table.classes == ("cat", "dog")
+    assert table.targets is not None
+    assert table.targets["0.jpg"].tolist() == [1, 1]
+    assert table.targets["1.jpg"].tolist() == [0, 1]
+
+
+def test_encodings() -> None:
+    assert text_of("file,label\n0.jpg,été".encode("utf-16"), "labels.csv") == "file,label\n0.jpg,été"
+    assert text_of("file".encode("utf-8-sig"), "labels.csv") == "file"
+    with pytest.raises(ValueError, match=r"labels.csv is not UTF-8 text \(line 2\); save it as UTF-8"):
+        text_of("file,label\n0.jpg,été".encode("latin-1"), "labels.csv")
