@@ -104,7 +104,7 @@ def _classes(keys: Sequence[str], folders: Sequence[list[str] | None]) -> tuple[
     beside = sum(parts is not None for parts in folders) - len(labels)
     if beside:
         notes.append(
-            f"{beside} of the files lie beside the folders of the classes ({_some(list(counts))}) and have no class"
+            f"{beside} of the files lie beside the folders of classes ({_some(list(counts))}) and have no class"
         )
     return labels, tuple(notes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selftaught.sources.layout import folder_layout
+from selftaught.sources.folder_names import read_folder_names
 from selftaught.sources.split_words import sibling_splits
 
 
@@ -22,7 +22,7 @@ def shard_splits(names: Sequence[str]) -> list[str]:
 
     `train/000.tar` and `val/000.tar`, `data/train-00000-of-00002.parquet`, `food_training_0.tar` and `food_test_0.tar`.
     """
-    _, by_folder = folder_layout(names)
+    by_folder = read_folder_names(names).splits
     if by_folder:
         return [by_folder.get(name, "") for name in names]
     stems = [name.rpartition("/")[2].partition(".")[0] for name in names]

@@ -21,7 +21,8 @@ from selftaught.names import one_line
 from selftaught.sources.base import digest
 from selftaught.sources.image_folder import is_picture
 from selftaught.sources.label_values import LONGEST_LABEL
-from selftaught.sources.layout import CLASSES_FILE, LABELS_FILE
+from selftaught.sources.labels_file import LABELS_FILE
+from selftaught.sources.layout import CLASSES_FILE
 from selftaught.store_folder import cache_root
 
 _VERSION = "tar 2"
