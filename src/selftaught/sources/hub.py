@@ -7,10 +7,9 @@ from typing import Any, final
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.label_values import number_labels, number_lists
-from selftaught.sources.splits import choose_split, given_split, own_part
-
-_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target")
+from selftaught.sources.label_values import LABEL_COLUMNS, cleaned
+from selftaught.sources.row_files import RowFile, choose_rows
+from selftaught.sources.splits import given_split
 
 
 @final
@@ -50,31 +49,36 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
     if image is None:
         raise ValueError(f"{data} has no column of pictures, only {', '.join(features)}; choose an image data set")
-    places = [(number, row) for number, part in enumerate(parts) for row in range(len(loaded[part]))]
-    keys = [f"{parts[number]}/{row:07d}" for number, row in places]
-    given = {key: given_split(parts[number]) or "" for key, (number, _) in zip(keys, places, strict=True)}
-    chosen = choose_split(
-        keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
+    column = next((label for label in LABEL_COLUMNS if label in features and label != image), None)
+    splits = next((name for name in features if name.lower() == "split"), None)
+    note = ""
+    files = []
+    for part in parts:
+        try:
+            labels = None if column is None else cleaned(loaded[part][column], f"the column {column} of {data}")
+        except ValueError as no_label:
+            if needs & {"label", "labels"}:
+                raise
+            labels, note = None, f"labels were not used: {str(no_label).partition(';')[0]}"
+        texts = None if splits is None else [text if isinstance(text, str) else None for text in loaded[part][splits]]
+        names = getattr(getattr(features.get(column), "feature", features.get(column)), "names", None)
+        classes = tuple(map(str, names)) if names else None
+        files.append(RowFile(part, len(loaded[part]), labels, texts, classes, given_split(part) or ""))
+    chosen = choose_rows(
+        files,
+        lambda name, row: f"{name}/{row:07d}",
+        split=split,
+        needs=needs,
+        seed=seed,
+        held_out=held_out,
+        where=data,
     )
-    column = next((label for label in _LABEL_COLUMNS if label in features), None)
-    labels: list[int | None] = [None] * len(keys)
-    classes, targets = None, None
-    if column is not None:
-        kind = getattr(features[column], "feature", features[column])  # of a list, that of what is in it
-        names = tuple(kind.names) if getattr(kind, "names", None) else None
-        values = [value for part in parts for value in loaded[part][column]]
-        if any(isinstance(value, list) for value in values):
-            targets, classes = number_lists([values[i] for i in chosen], every=values, names=names)
-        else:
-            labels, classes = number_labels(values, names=names)
     tables = [loaded[part].select_columns([image]).cast_column(image, datasets.Image(decode=False)) for part in parts]
     stamp = digest([name, *(str(loaded[part]._fingerprint) for part in parts)])
-    source = HubData(tables, [places[i] for i in chosen], [Entry(keys[i], labels[i]) for i in chosen], stamp)
-    source.part = own_part(keys, given, split)
-    if classes is not None:
-        source.classes = classes
-        source.provides = frozenset({"image", "label" if targets is None else "labels"})
-        source.targets = targets if "labels" in needs else None
+    source = HubData(tables, chosen.places, chosen.entries, stamp)
+    chosen.tell(source, needs)
+    source.notes = [*source.notes, note] if note else source.notes
+    source.label_advice = "choose a data set with a column label, or --labelled data that have labels"
     return source
 
 

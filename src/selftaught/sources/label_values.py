@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "cls")
 LONGEST_LABEL = 1000
 """Characters; a longer text is no name of a class."""
-_MOST_UNSEEN = 10_000
-"""Numbers up to which a class may be without a sample; beyond it classes are numbered by those that occur."""
 
 
 def cleaned(values: Sequence[Any], where: str) -> list[Any]:
@@ -52,9 +50,7 @@ def _cleaned(value: Any, where: str) -> Any:
         return [label for one in value if (label := None if one is None else _cleaned(one, where)) is not None]
     if isinstance(value, Mapping):
         inside = ", ".join(str(name)[:40] for name in list(value)[:5])
-        raise ValueError(
-            f"{where} holds structures of {inside}; give a number or a text for each row, or a list of these"
-        )
+        raise ValueError(f"{where} holds structures of {inside}; give each row a number, a text or a list of these")
     return str(value)[:LONGEST_LABEL]
 
 
@@ -81,18 +77,19 @@ def _listed(value: Any) -> Sequence[Any]:
 def number_labels(
     values: Sequence[Any], *, names: tuple[str, ...] | None
 ) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Class index of each value and the classes; values are ints (below 0: no label), or texts, sorted as classes."""
+    """Class index of each value and the classes; values are ints (below 0: no label) or texts.
+
+    Classes are sorted; without `names` only those that occur are classes.
+    """
     present = {value for value in values if value is not None}
     if all(isinstance(value, int) for value in present):
         numbers = [None if value is None or value < 0 else int(value) for value in values]
         seen = sorted({n for n in numbers if n is not None})
-        count = seen[-1] + 1 if seen else 0
-        if count > max(_MOST_UNSEEN, len(names or ()), 2 * len(seen)):  # such as 20240131, or a hash
-            place = {n: i for i, n in enumerate(seen)}
-            return [None if n is None else place[n] for n in numbers], tuple(map(str, seen))
-        if names is None or len(names) < count:
-            names = tuple(str(n) for n in range(count))
-        return numbers, names or None
+        if names is not None and (not seen or seen[-1] < len(names)):
+            return numbers, names
+        # Numbers may be 0 to 9, but also 20240131: only those that occur are classes.
+        place = {n: i for i, n in enumerate(seen)}
+        return [None if n is None else place[n] for n in numbers], tuple(map(str, seen)) or None
     classes = names if names and present <= set(names) else tuple(sorted({str(value) for value in present}))
     index = {name: n for n, name in enumerate(classes)}
     return [None if value is None else index[str(value)] for value in values], classes
