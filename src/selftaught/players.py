@@ -36,7 +36,8 @@ class FirstSteps(nn.Module):
     def after_step(self, total: int) -> None:
         """To be called after every step, with the number of all steps."""
         if self._known is None or self._known < 0:
-            self._known = max(1, round(self.share * total))
+            # The last step is never one of them: what comes after them is to happen in a short run, too.
+            self._known = max(1, min(round(self.share * total), total - 1))
             self.until.fill_(self._known)
 
 

@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from selftaught.prepare import Data
 
 
+def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:
+    """The steps of a run of `steps` before which pseudo-labels are made anew, in order.
+
+    The first one, each share of the run that the task names, and from each of these on every so many epochs; stretches
+    between two shares are cut in equal parts.
+    """
+    if not task.refresh_epochs():
+        return []
+    # Rounded up, so that a task that compares the share of the steps done with its own has had it.
+    begins = sorted({0, *(math.ceil(share * steps) for share in task.refresh_shares())})
+    bounds = zip(begins, [*begins[1:], steps], strict=True)
+    return [step for begin, end in bounds for step in range(begin, end, steps_between(task, data, end - begin))]
+
+
 def steps_between(task: PretextTask, data: Data, steps: int | None = None) -> int:
     """Steps from one refresh to the next; 0 where the task wants none, more than any run has where it wants one.
 
@@ -76,8 +90,12 @@ def _forget_momentum(optimizer: Optimizer, parameter: Tensor) -> None:
 
 def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: int) -> int:
     """Samples that are read from `step` on until the next refresh or the end; one epoch's where no end is known yet."""
-    end = round(data.loader.steps_per_epoch) or 1 if config.steps is None else config.steps - step
-    return min(steps_between(task, data, config.steps), end) * config.batch_size // data.sampling.clips_per_video
+    if config.steps is None:
+        count = min(steps_between(task, data), round(data.loader.steps_per_epoch) or 1)
+    else:
+        later = (due for due in refresh_steps(task, data, config.steps) if due > step)
+        count = next(later, config.steps) - step
+    return count * config.batch_size // data.sampling.clips_per_video
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import Data, build_task, launch, make_fabric, open_data, recipe_of, resolve, steps_within
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
-from selftaught.refresh import fit_buffers, refresh, steps_between
+from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
 from selftaught.tasks.base import PretextTask
 
@@ -183,7 +183,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     per_epoch = data.loader.steps_per_epoch
     look_every = max(1, round(config.evaluate_every * per_epoch), -(-config.steps // 50))
     save_every = config.checkpoint_every or look_every
-    refresh_every = steps_between(task, data, config.steps)
+    refreshed_before = set(refresh_steps(task, data, config.steps))
     loggers = _loggers(config, folder, fabric)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
@@ -193,7 +193,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     with StepProgress(title, config.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         for step in range(start, config.steps):
-            if refresh_every and step % refresh_every == 0:
+            if step in refreshed_before:
                 progress.doing("making pseudo-labels of all samples")
                 _report_refresh(refresh(task, training.optimizer, data, config, fabric, step), folder, fabric, step)
             started = time.perf_counter()

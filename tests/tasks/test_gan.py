@@ -107,7 +107,7 @@ def test_guard_batch_statistics_do_not_tell_real_from_made(tiny_encoder: Callabl
     assert torch.equal(found[0], found[2])
     assert torch.equal(found[1], found[3])
     real_only = task(tiny_encoder())
-    real_only._judge("real", example.images, True)
+    real_only.encoder(example.images)
     assert torch.equal(found[1], torch.cat([b.flatten().float() for b in real_only.encoder.buffers()]))
 
 
@@ -123,11 +123,10 @@ def test_guard_rotated_pictures_are_the_same_pixels(
         return torch.zeros(len(x), 64)
 
     monkeypatch.setattr(model.encoder, "forward", look)
-    model._judge("real", example.images, True)
-    assert torch.equal(seen[0][:8], example.images)
-    for k in range(1, 4):
+    model._angles(example.images, 1.0)
+    for k in range(4):
         for i in range(2):
-            assert torch.equal(seen[0][8 + 2 * (k - 1) + i], torch.rot90(example.images[i], k, (1, 2)))
+            assert torch.equal(seen[0][2 * k + i], torch.rot90(example.images[i], k, (1, 2)))
 
 
 @pytest.mark.parametrize("settings", [{}, {"rotation": 0.0, "generator_rotation": 0.0, "objective": "wgan_gp"}])

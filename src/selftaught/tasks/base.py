@@ -112,6 +112,13 @@ class PretextTask(nn.Module, ABC):
         """Epochs between two calls of `before_epoch`; 0, the default, is never, infinity is once, before all steps."""
         return 0
 
+    def refresh_shares(self) -> Sequence[float]:
+        """Shares of the run's steps, in [0, 1), after which `before_epoch` is called too, however short the run is.
+
+        A phase of the task that waits for `before_epoch` begins there; none, the default, where it has no phases.
+        """
+        return ()
+
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
         """What `before_epoch` is told of pictures (N, 3, H, W) uint8: pooled features (N, D) of the central square."""

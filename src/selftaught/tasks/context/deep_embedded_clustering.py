@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -139,6 +140,10 @@ class DeepEmbeddedClustering(PretextTask):
 
     def refresh_epochs(self) -> float:
         return self.config.every
+
+    def refresh_shares(self) -> Sequence[float]:
+        """The clusters are made when the autoencoder has had its share, not at the next turn of an epoch."""
+        return (self.config.autoencoder,)
 
     def after_step(self, step: int, total: int) -> None:
         self.progress.fill_((step + 1) / total)
