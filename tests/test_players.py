@@ -23,7 +23,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.optim import build_optimizer
-from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import build_task, open_data, recipe_of, resolve, steps_within
 from selftaught.randomness import generator
 from selftaught.run import read_config
@@ -300,3 +300,12 @@ def test_two_processes_train_a_game(task: str, tmp_path: Path) -> None:
     metrics = rows(tmp_path / "run" / "metrics.csv")
     assert [row["step"] for row in metrics] == ["1", "2", "3", "4"]
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_the_last_step_is_never_one_of_the_first_ones() -> None:
+    """What comes after the first steps happens in a short run, too."""
+    for total, expected in ((1, 1), (2, 1), (3, 2), (4, 3), (10, 8), (100, 80)):
+        first = FirstSteps(0.8)
+        assert first.has(0) is None
+        first.after_step(total)
+        assert [first.has(step) for step in range(total)] == [step < expected for step in range(total)]

@@ -22,7 +22,7 @@ from selftaught.loader import Loader
 from selftaught.optim import build_optimizer
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
 from selftaught.randomness import generator
-from selftaught.refresh import fit_buffers, refresh, steps_between
+from selftaught.refresh import fit_buffers, refresh, refresh_steps, steps_between
 from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
@@ -243,6 +243,21 @@ def test_once_is_before_the_first_step_only(tmp_path: Path, task_file: Path, mon
     assert steps_between(task, data) > 10**9
     monkeypatch.setattr(type(task), "refresh_epochs", lambda self: 0)
     assert steps_between(task, data) == 0
+
+
+def test_shares_of_the_run_are_refreshed_at_however_short_it_is(
+    tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, data, task = opened(tmp_path, task_file)
+    assert refresh_steps(task, data, 7) == [0, 2, 4, 6]
+    monkeypatch.setattr(type(task), "refresh_shares", lambda self: (0.5,))
+    assert [refresh_steps(task, data, steps) for steps in (1, 2, 3, 7)] == [[0], [0, 1], [0, 2], [0, 2, 4, 6]]
+    assert refresh_steps(task, data, 10) == [0, 3, 5, 8]  # two stretches of 5 steps, each 3 + 2
+    monkeypatch.setattr(type(task), "refresh_epochs", lambda self: 100.0)
+    assert refresh_steps(task, data, 10) == [0, 5]
+    monkeypatch.setattr(type(task), "refresh_epochs", lambda self: 0)
+    assert refresh_steps(task, data, 10) == []
+    data.loader.close()
 
 
 def test_fit_buffers_takes_the_shapes_of_a_checkpoint(tmp_path: Path, task_file: Path) -> None:

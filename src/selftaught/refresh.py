@@ -33,7 +33,7 @@ def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:
     if not task.refresh_epochs():
         return []
     # Rounded up, so that a task that compares the share of the steps done with its own has had it.
-    begins = sorted({0, *(math.ceil(share * steps) for share in task.refresh_shares())})
+    begins = sorted({0, *(step for share in task.refresh_shares() if (step := math.ceil(share * steps)) < steps)})
     bounds = zip(begins, [*begins[1:], steps], strict=True)
     return [step for begin, end in bounds for step in range(begin, end, steps_between(task, data, end - begin))]
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from selftaught import pretrain
 from selftaught.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
@@ -114,6 +117,28 @@ def test_clusters_begin_at_the_first_epoch_after_the_autoencoders_share(tiny_enc
     kept = model.centroids.detach().clone()
     assert refreshed(model, pictures).scalars["changed"] == 0
     assert torch.equal(kept, model.centroids)  # k-means gives the start, the gradient the rest
+
+
+@pytest.mark.parametrize(
+    ("steps", "settings"), [(6, {}), (6, {"autoencoder": 0.75}), (2, {}), (3, {"autoencoder": 0.0})]
+)
+def test_a_run_of_less_than_an_epoch_has_both_parts(steps: int, settings: dict[str, Any], tmp_path: Path) -> None:
+    """51 of 60 samples are trained with, 8 in a step: an epoch has more than 6 steps."""
+    settings = {"clusters": 3, "width": 32, "restarts": 2, **settings}
+    out = tmp_path / "run"
+    pretrain(
+        "synthetic:N=60,side=32", task="deep_embedded_clustering", task_settings=settings, encoder="timm:test_resnet",
+        size=32, batch_size=8, steps=steps, log_every=1, precision="32-true", accelerator="cpu", out=out,
+    )  # fmt: skip
+    with (out / "metrics.csv").open() as file:
+        divergences = [float(row["divergence"]) for row in csv.DictReader(file)]
+    begin = math.ceil(settings.get("autoencoder", 0.5) * steps)
+    assert [value > 0 for value in divergences] == [step >= begin for step in range(steps)]
+    with (out / "refresh.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == sorted({1, begin + 1})
+    assert float(rows[-1]["changed"]) == 1
+    assert 0 < float(rows[-1]["largest_share"]) <= 1
 
 
 @pytest.mark.parametrize("reconstruction", [0.0, 10.0])
