@@ -48,7 +48,7 @@ def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
 
 
 def scores(task: PretextTask, example: Any, player: str) -> tuple[Tensor | None, Tensor | None]:
-    """The discriminator's scores of real and of generated pictures in this player's turn; None where it is not asked."""
+    """Scores of real and of generated pictures in this player's turn; None where the discriminator is not asked."""
     prediction = task(example, player)
     if isinstance(prediction, dict):
         return prediction.get("real"), prediction.get("made")
