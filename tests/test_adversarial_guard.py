@@ -115,5 +115,5 @@ def test_guard_batches_of_real_and_of_generated_pictures_are_as_large_and_normal
     else:
         assert judged[:2] == [COUNT, COUNT]
     # The generator's turn shows its pictures in a batch like that of the discriminator's.
-    generating = next(player for player in reversed(task.players) if player != "discriminator")
+    generating = next(player for player in reversed([*task.players]) if player != "discriminator")
     assert passes[generating][0] == passes["discriminator"][0]

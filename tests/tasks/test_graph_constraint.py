@@ -10,11 +10,12 @@ import torch
 
 from selftaught.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours
 from selftaught.optim import build_optimizer
 from selftaught.randomness import generator
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context import graph_constraint
-from selftaught.tasks.context.graph_constraint import GraphConstraint, mine
+from selftaught.tasks.context.graph_constraint import GraphConstraint, in_turn, mine
 
 Make = Callable[[], Encoder]
 
@@ -69,6 +70,7 @@ def test_the_order_is_pairs_and_their_label_is_found_by_number(tiny_encoder: Mak
     every = torch.tensor([int(pair in positive) for pair in codes]).float().mean()
     assert 0.4 < float(every) < 0.6
     assert made.scalars["positives_of_one_class"] > 0.9
+    assert made.scalars["images_in_pairs"] == len(made.order.unique()) / 80
     assert made.scalars["negatives_of_one_class"] < 0.2
     same = model.pseudo_label(batch_of(made.order[:32], pictures), generator(0))
     other = model.pseudo_label(batch_of(made.order[:32], pictures), generator(1))
@@ -108,6 +110,45 @@ def test_guard_an_image_comes_as_often_in_either_kind_of_pair() -> None:
     positive = {tuple(sorted(pair)) for pair in pairs.positive.tolist()}
     assert not positive & {tuple(sorted(pair)) for pair in pairs.negative.tolist()}
     assert bool((pairs.negative[:, 0] != pairs.negative[:, 1]).all())
+
+
+def test_pairs_begin_with_every_image_that_has_one() -> None:
+    """2,000 images, more than there are landmarks; half as many positive pairs as images begin with as many images."""
+    features = torch.randn(2000, 6, generator=generator("features"))
+    members = torch.from_numpy(cycle_pairs(nearest_neighbours(features, 5)[0], 4)).unique()
+    pairs = mine(features, 1000, GraphConstraint.Config(neighbours=5), generator(0))
+    assert len(members) > 1500
+    assert len(pairs.positive[:, 0].unique()) == len(pairs.positive)
+    assert len(pairs.positive) > 950
+    every = mine(features, len(members), GraphConstraint.Config(neighbours=5), generator(0))
+    assert len(every.positive[:, 0].unique()) > 0.95 * len(members)
+
+
+def test_negatives_of_large_graphs_are_farther_than_most() -> None:
+    """Distances from the nearest landmark say which images are in the farther half, seen from the image itself."""
+    features = torch.randn(1500, 4, generator=generator("features"))
+    neighbours, distances = nearest_neighbours(features, 6)
+    pairs = mine(features, 300, GraphConstraint.Config(neighbours=6), generator(0))
+    exact = torch.from_numpy(geodesic_distances(neighbours, distances, pairs.negative[:, 0].numpy()))
+    middle = exact.median(1).values
+    rows = torch.arange(len(exact))
+    assert float((exact[rows, pairs.negative[:, 1]] >= middle).double().mean()) > 0.9
+    assert float((exact[rows, pairs.positive[:, 1]] < middle).double().mean()) > 0.95
+
+
+def test_images_take_turns() -> None:
+    pairs = torch.tensor([[1, 5], [1, 6], [2, 7], [1, 8], [4, 9], [2, 3]])
+    assert in_turn(pairs).tolist() == [[1, 5], [2, 7], [4, 9], [1, 6], [2, 3], [1, 8]]
+
+
+def test_an_island_without_a_landmark_has_its_negatives_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_constraint, "LANDMARKS", 1)
+    features = torch.cat([torch.randn(20, 3, generator=generator(i)) + 1000 * i for i in range(2)])
+    pairs = mine(features, 400, GraphConstraint.Config(neighbours=4), generator(0))
+    island = (pairs.negative >= 20).long()
+    landmark = torch.bincount(island[:, 0][island[:, 0] == island[:, 1]], minlength=2)
+    assert int((landmark > 0).sum()) == 1  # only on the landmark's own island two images can be far from each other
+    assert len(island[:, 0].unique()) == 2
 
 
 def test_guard_neighbours_are_found_without_colour(tiny_encoder: Make) -> None:
@@ -161,7 +202,7 @@ def test_learns_what_belongs_together(tiny_encoder: Make) -> None:
     optimizer = build_optimizer(model, "sgd", 0.05, 0.0)
     made = refreshed(model, pictures[:120], kind[:120], count=640)
     assert made.order is not None
-    for step in range(60):
+    for step in range(90):
         rows = made.order[torch.arange(step * 32, step * 32 + 32) % 640]
         example = model.pseudo_label(batch_of(rows, pictures), generator("train", step))
         loss = model.loss(model(example), example)["loss"]

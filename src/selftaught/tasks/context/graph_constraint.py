@@ -18,10 +18,10 @@ from selftaught.ops.crop import centre_view, random_resized_crop
 from selftaught.ops.gradients import gradient_histograms
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 
-ANCHORS = 500
-"""Pictures of one graph from which geodesic distances are measured."""
+LANDMARKS = 500
+"""Pictures of one graph from which geodesic distances are measured; each picture is near to one of them."""
 TRIES = 30
-"""Pictures that are drawn for each anchor until one is far away."""
+"""Pictures that are drawn for each positive pair until one is far away."""
 DESCRIBED = 64
 """Side of the pictures whose gradients are described, pixels."""
 
@@ -51,8 +51,9 @@ class GraphConstraint(PretextTask):
     network learns what the descriptor alone would not have told it.
 
     The descriptor is a histogram of gradients, or, with `--task.descriptor features`, the encoder's own features, which
-    say little at the start and are described anew for every graph. refresh.csv holds how many pairs on cycles there are
-    for each image, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
+    say little at the start and are described anew for every graph. Pairs begin with every image that is on a cycle in
+    turn. refresh.csv holds how many pairs on cycles there are for each image, the share of all images that are in pairs
+    which are read, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
 
     Held-out images have no graph: the metric is how often the head tells two crops of one image from crops of two
     images.
@@ -63,8 +64,9 @@ class GraphConstraint(PretextTask):
     Histograms of gradients know nothing of colour, so equal colour makes no pair; both crops are drawn independently.
 
     Differences from the paper: its descriptor is a Fisher vector of SIFT features, here histograms of gradients in a
-    4 x 4 grid or learned features; distances are measured from 500 images of a graph, and a pair is far if it is in
-    the farther half of them (`far`), edges taken in both directions; there are as many positive as negative pairs; a
+    4 x 4 grid or learned features; distances are measured from 500 images of a graph, edges taken in both directions:
+    an image is far from another if it is among the farther half (`far`) of all as seen from the nearest of these 500,
+    which in a graph of up to 500 images is the other itself; there are as many positive as negative pairs; a
     graph has at most 10,000 images, larger data are cut at random. The learning rate falls by a cosine.
     """
 
@@ -138,7 +140,10 @@ class GraphConstraint(PretextTask):
         self.positives = _codes(known.index[positive[:, 0]], known.index[positive[:, 1]]).unique()
         pairs = torch.cat([positive, negative])
         pairs = pairs[torch.randperm(len(pairs), generator=rng)[: count // 2]]
-        scalars = {"cycle_pairs_per_image": sum(m.found for m in mined) / len(known.index)}
+        scalars = {
+            "cycle_pairs_per_image": sum(m.found for m in mined) / len(known.index),
+            "images_in_pairs": len(pairs.unique()) / len(known.index),
+        }
         if known.labels is not None:
             scalars["positives_of_one_class"] = same_class(positive, known.labels)
             scalars["negatives_of_one_class"] = same_class(negative, known.labels)
@@ -209,21 +214,31 @@ def mine(features: Tensor, count: int, config: GraphConstraint.Config, rng: Gene
             f"no two of {len(features)} images are on a cycle of at most {config.cycle} edges; raise --task.neighbours"
         )
     both_ways = torch.cat([cycles, cycles.flip(1)])
+    turns = in_turn(both_ways[torch.randperm(len(both_ways), generator=rng)])
+    positive = turns[torch.arange(count) % len(turns)]
     members = cycles.unique()
-    anchors = members[torch.randperm(len(members), generator=rng)[:ANCHORS]]
-    both_ways = both_ways[torch.isin(both_ways[:, 0], anchors)]
-    drawn = torch.randperm(len(both_ways), generator=rng)
-    positive = both_ways[drawn[torch.arange(count) % len(drawn)]]
-    anchors = positive[:, 0].unique()
-    distance = torch.from_numpy(geodesic_distances(neighbours, distances, anchors.numpy()))
+    landmarks = members[torch.randperm(len(members), generator=rng)[:LANDMARKS]]
+    distance = torch.from_numpy(geodesic_distances(neighbours, distances, landmarks.numpy()))
+    nearest, row = distance[:, positive[:, 0]].min(0)
     others = positive[torch.randint(len(positive), (len(positive), TRIES), generator=rng), 1]
-    row = torch.searchsorted(anchors, positive[:, 0].contiguous())[:, None]
     limit = distance[:, members].sort(1).values[:, int((1 - config.far) * len(members))]
-    is_far = (distance[row, others] >= limit[row]) & (others != positive[:, :1])
+    away = distance[row[:, None], others]
+    is_far = (away >= limit[row][:, None]) & (others != positive[:, :1])
+    # Where no landmark can be reached, whoever can be reached from one is in another part of the graph.
+    is_far &= nearest.isfinite()[:, None] | away.isfinite()
     is_far &= ~torch.isin(_codes(positive[:, :1].expand_as(others), others), _codes(cycles[:, 0], cycles[:, 1]))
     negative = torch.stack([positive[:, 0], others.gather(1, is_far.int().argmax(1, keepdim=True))[:, 0]], 1)
     kept = is_far.any(1)
     return Pairs(positive[kept], negative[kept], len(cycles))
+
+
+def in_turn(pairs: Tensor) -> Tensor:
+    """Pairs (P, 2), so that every first row comes once before any comes twice, and so on; the order is kept else."""
+    order = pairs[:, 0].argsort(stable=True)
+    sizes = torch.bincount(pairs[:, 0])
+    starts = (sizes.cumsum(0) - sizes)[pairs[order, 0]]
+    turn = torch.empty_like(order).scatter(0, order, torch.arange(len(order)) - starts)
+    return pairs[turn.argsort(stable=True)]
 
 
 def _codes(first: Tensor, second: Tensor) -> Tensor:
