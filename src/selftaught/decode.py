@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -173,12 +176,21 @@ def _quiet_open(data: bytes) -> Iterator[Image.Image]:
     """
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if data[4:8] == b"ftyp":
+            _register_heif()
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses at twice its limit
         try:
             yield Image.open(io.BytesIO(data))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+@lru_cache(maxsize=1)
+def _register_heif() -> None:
+    """Have Pillow read the pictures of phones where pillow-heif is installed."""
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 @contextmanager

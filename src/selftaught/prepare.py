@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ from selftaught.refresh import refresh, steps_between
 from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
+from selftaught.sources.left_out import LeftOut
 from selftaught.store import Samples, open_samples
 from selftaught.tasks.base import PretextTask, Recipe
 
@@ -47,6 +48,8 @@ class Data:
     loader: Loader
     sampling: Sampling
     num_classes: int
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Files that are no samples."""
     notes: tuple[str, ...] = ()
     """How the data were read, where there was a choice or something was left out."""
 
@@ -161,6 +164,7 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         loader=loader,
         sampling=sampling,
         num_classes=len(classes) if classes else 0,
+        left_out=sources[0].left_out,
         notes=tuple(dict.fromkeys(note for source in sources for note in source.notes)),
     )
 

@@ -117,7 +117,7 @@ def _train(asked: RunConfig) -> Path:
     is_resumed = False
     if fabric.is_global_zero:
         is_resumed = folder.prepare(asked)
-        folder.write_skipped(data.skipped)
+        folder.write_skipped([*data.skipped, *data.left_out.files])
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
         folder.use_same_threads()
@@ -315,6 +315,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "train_samples": data.loader.count,
         "heldout_samples": len(data.held_out),
         "skipped": len(data.skipped),
+        "left_out": dict(data.left_out.counts),
         "notes": list(data.notes),
         "warnings": [warning] if warning else [],
     }

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from selftaught.sources import open_source
-from selftaught.sources.video_folder import VIDEO_SUFFIXES, VideoFolder, open_video_folder
+from selftaught.sources.file_kinds import VIDEO_SUFFIXES
+from selftaught.sources.video_folder import VideoFolder, open_video_folder
 
 VIDEO = frozenset({"video"})
 SOUND = frozenset({"video", "audio"})
@@ -30,7 +31,7 @@ def touch(folder: Path, *keys: str) -> Path:
 
 
 def test_finds_every_kind_at_any_depth_and_reads_paths(tmp_path: Path) -> None:
-    names = [f"deep/er/clip{suffix}" for suffix in sorted(VIDEO_SUFFIXES)]
+    names = [f"deep/er/clip{suffix}" for suffix in sorted(VIDEO_SUFFIXES - {".ts"})]
     source = opened(touch(tmp_path, *names, "upper.MP4", "notes.txt", ".hidden.mp4"))
     assert [entry.key for entry in source.entries] == [*names, "upper.MP4"]
     assert source.read(0) == str(tmp_path / names[0])
@@ -102,3 +103,36 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(ValueError, match=r"videos are needed, but .* holds pictures only"):
         open_source(str(tmp_path), split="train", needs=VIDEO, held_out=0.0)
+
+
+def test_a_transport_stream_is_known_by_its_bytes(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4", "code.ts")
+    (tmp_path / "code.ts").write_text("const a = 1;\n" * 40)
+    (tmp_path / "clip.ts").write_bytes((b"\x47" + bytes(187)) * 4)
+    (tmp_path / "clip.m2ts").write_bytes((bytes(4) + b"\x47" + bytes(187)) * 4)
+    source = opened(tmp_path)
+    keys = {entry.key for part in ("train", "held_out") for entry in opened(tmp_path, part).entries}
+    assert keys == {"a.mp4", "b.mp4", "clip.ts", "clip.m2ts"}
+    assert source.left_out.counts == {".ts": 1}
+
+
+def test_animated_pictures_are_videos_where_clips_are_needed(tmp_path: Path) -> None:
+    touch(tmp_path, "a.gif", "b.gif")
+    assert open_source(str(tmp_path), split="train", needs=frozenset({"video"})).provides >= {"video"}
+    assert "video" not in open_source(str(tmp_path), split="train", needs=frozenset({"image"})).provides
+
+
+def test_official_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.avi", "b/1.avi", "lists/trainlist01.txt", "lists/testlist01.txt")
+    (note,) = opened(tmp_path).notes
+    assert note.startswith("2 lists such as lists/testlist01.txt are not read")
+
+
+def test_pictures_beside_videos_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4", "c.jpg", "d.png", "e.zip")
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"video"}))
+    assert source.left_out.counts == {".jpg": 1, ".png": 1, ".zip": 1}
+    assert list(source.notes) == [
+        "1 archives beside the videos were left out: 1 .zip; give the path of one to read it",
+        "2 pictures beside the videos were left out: 1 .jpg, 1 .png",
+    ]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selftaught.names import unknown_name
+from selftaught.sources.file_kinds import suffix_of
+from selftaught.sources.left_out import other_kinds
 from selftaught.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
 if TYPE_CHECKING:
@@ -101,40 +103,60 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
     """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
-    from selftaught.sources.file_tree import FolderTree, find_files
-    from selftaught.sources.image_folder import is_picture, open_image_folder
-    from selftaught.sources.video_folder import is_video, open_video_folder
+    from selftaught.sources.file_kinds import heif_advice, is_picture, told_kinds
+    from selftaught.sources.file_tree import FolderTree
+    from selftaught.sources.file_walk import find_files
+    from selftaught.sources.image_folder import open_image_folder, pictures_of
+    from selftaught.sources.video_folder import open_video_folder, videos_of
 
     files = find_files(path)
-    suffixes = Counter(found.key.rpartition(".")[2] for found in files)
-    pictures = sum(count for suffix, count in suffixes.items() if is_picture(f"x.{suffix}"))
-    videos = sum(count for suffix, count in suffixes.items() if is_video(f"x.{suffix}"))
-    if videos and (needs & {"video", "audio"} or not pictures):
-        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
-    if pictures:
-        return open_image_folder(FolderTree(path, files), split=split, needs=needs, seed=seed, held_out=held_out)
+    tree = FolderTree(path, files)
+    suffixes = Counter(suffix_of(key) for key in tree.keys)
+    pictures = any(is_picture(suffix) for suffix in suffixes)
+    videos = bool(videos_of(tree, needs)) if needs & {"video", "audio"} or not pictures else False
+    if videos:
+        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
+    if not pictures:
+        source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out)
+        if source is not None:
+            return source
+    if pictures or pictures_of(tree):
+        return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    unusable = f" ({len(tree.unusable)} more cannot be opened, such as {tree.unusable[0][0]})" if tree.unusable else ""
+    kinds = f" ({told_kinds(suffixes)})" if suffixes else ""
+    raise ValueError(
+        f"{path} holds no pictures, videos, .parquet, .tar or .zip files among its {len(files)} files{kinds}{unusable}"
+        f"; give the folder that does{heif_advice(tree.keys)}"
+    )
+
+
+def _shards(
+    path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float
+) -> Source | None:
+    """The Parquet files, else the tars, else the one zip of a folder without pictures and videos."""
     by_suffix = {
-        suffix: [path / found.key for found in files if found.key.lower().endswith(suffix)]
-        for suffix in (".parquet", ".tar", ".zip")
+        suffix: [path / key for key in keys if key.lower().endswith(suffix)] for suffix in (".parquet", ".tar", ".zip")
     }
-    if by_suffix[".parquet"]:
+    source: Source | None = None
+    if files := by_suffix[".parquet"]:
         from selftaught.sources.parquet import open_parquet
 
-        return open_parquet(by_suffix[".parquet"], split=split, needs=needs, seed=seed, held_out=held_out)
-    if by_suffix[".tar"]:
+        source = open_parquet(files, split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files := by_suffix[".tar"]:
         from selftaught.sources.webdataset import open_webdataset
 
-        shards = [str(file) for file in by_suffix[".tar"]]
-        return open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
-    if len(by_suffix[".zip"]) == 1:
-        return _by_path(str(by_suffix[".zip"][0]), split=split, needs=needs, seed=seed, held_out=held_out)
-    if by_suffix[".zip"]:
-        names = ", ".join(file.name for file in by_suffix[".zip"][:5])
-        raise ValueError(f"{path} holds {len(by_suffix['.zip'])} zip archives ({names}); give one of them")
-    raise ValueError(
-        f"{path} holds no pictures, videos, .parquet, .tar or .zip files among its {len(files)} files; "
-        "give the folder that does"
-    )
+        shards = [str(file) for file in files]
+        source = open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
+    elif len(files := by_suffix[".zip"]) == 1:
+        source = _by_path(str(files[0]), split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files:
+        names = ", ".join(file.name for file in files[:5])
+        raise ValueError(f"{path} holds {len(files)} zip archives ({names}); give one of them")
+    if source is not None:
+        read = set(files)
+        left, notes = other_kinds((key for key in keys if path / key not in read), "archives")
+        source.left_out, source.notes = source.left_out + left, [*source.notes, *notes]
+    return source
 
 
 def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
@@ -153,7 +175,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     held = " and ".join(_MODALITIES[kind] for kind in _MODALITIES if kind in source.provides)
     first = source.entries[0].key if len(source) else "nothing"
     do = {
-        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)",
+        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)" + _frames_advice(source),
         "audio": "give a folder of videos that have a sound track",
         "label": source.label_advice,
     }
@@ -163,3 +185,15 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         if lacks[0] != "audio"
         else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
     )
+
+
+def _frames_advice(source: Source) -> str:
+    """How numbered pictures become a video, where a folder of them looks like one."""
+    from selftaught.sources.image_folder import ImageFolder
+
+    first = source.entries[0].key if len(source) else ""
+    if not isinstance(source, ImageFolder) or not source.frame_folders:
+        return ""
+    folder, _, name = first.rpartition("/")
+    pattern = re.sub(r"\d+(?=\.\w+$)", lambda number: f"%0{len(number[0])}d", name)
+    return f"; numbered frames of a folder become one by: ffmpeg -i {folder}/{pattern} {folder}.mp4"

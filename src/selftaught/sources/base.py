@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.sources.left_out import LeftOut
+
 Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
 """Encoded picture, decoded picture (H, W, 3) uint8, or the local path of a video."""
 
@@ -40,6 +42,7 @@ class Source(ABC):
         fingerprint: hex digest that changes when the content does; the packed store is found by it.
         skipped: (key, reason) of what the data hold and this split cannot use, found without decoding: files of kinds
             that are not read, what cannot be opened. Only the "train" split lists what belongs to no split.
+        left_out: files that are no sample of any split: of kinds that are not read, masks, in no part.
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
         random_access: whether `read` of any one entry is as fast as reading in order.
         label_advice: what to do where labels are needed and there are none.
@@ -53,6 +56,7 @@ class Source(ABC):
     targets: NDArray[np.int8] | None = None
     part: str = ""
     skipped: Sequence[tuple[str, str]] = ()
+    left_out: LeftOut = LeftOut()
     notes: Sequence[str] = ()
     random_access: bool = True
     label_advice: str = (

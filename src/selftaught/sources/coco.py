@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from selftaught.dense import IGNORE, DenseSample
 from selftaught.sources.annotated import NO_BOXES, Annotations, Boxes, inside, with_boxes, with_mask
-from selftaught.sources.file_tree import FileTree
+from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
 from selftaught.sources.regions import Region, region_pixels
 from selftaught.sources.splits import given_split
 
@@ -75,7 +75,9 @@ def find_coco(tree: FileTree, *, masks: bool = False) -> dict[str, str]:
         kinds["_".join(word for word in words if word != part)][key] = part or above
     first = "instances" if masks else "detection", "bbox", "instances"
     order = sorted(kinds, key=lambda kind: (next((i for i, word in enumerate(first) if word in kind), 9), kind))
-    return next((kinds[kind] for kind in order if all(_is_coco(tree.read(file)) for file in kinds[kind])), {})
+    return next(
+        (kinds[kind] for kind in order if all(_is_coco(tree.read(file, most=LARGEST_TEXT)) for file in kinds[kind])), {}
+    )
 
 
 def _is_coco(data: bytes) -> bool:
@@ -91,7 +93,7 @@ def read_coco(tree: FileTree, files: Mapping[str, str], *, regions: bool = False
     whole = {}
     for file in files:
         try:
-            found = json.loads(tree.read(file))
+            found = json.loads(tree.read(file, most=LARGEST_TEXT))
             whole[file] = {name: list(found[name]) for name in ("images", "annotations", "categories")}
         except (OSError, ValueError, KeyError, TypeError) as broken:
             raise ValueError(

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
-from selftaught.own_folder import has_mark, own_files, start_of, told_own
+from selftaught.decode import MAX_FILE_BYTES, Unreadable
+from selftaught.names import one_line
 from selftaught.sources.base import digest
+from selftaught.sources.file_walk import FoundFiles, find_files
+from selftaught.sources.left_out import LeftOut
+
+START_BYTES = 512
+LARGEST_TEXT = 1 << 30
+"""Bytes of the largest list or annotation file: those of COCO have half as many."""
+_READ_ONLY = os.O_RDONLY | os.O_NONBLOCK  # a pipe in the place of a file must not be waited for
 
 
 class FileTree(ABC):
@@ -18,20 +27,36 @@ class FileTree(ABC):
     Attributes:
         where: folder or archive, for messages.
         notes: sentences on what was left out.
+        left_out: files that are kept by systems and programs for themselves.
+        unusable: (key, reason) of what cannot be opened.
         identity: what tells the tree from another one with the same files; empty where the files do.
     """
 
     where: str
     keys: list[str]
     notes: Sequence[str] = ()
+    left_out: LeftOut = LeftOut()
+    unusable: Sequence[tuple[str, str]] = ()
     identity: tuple[str, ...] = ()
 
     @abstractmethod
     def __contains__(self, key: str) -> bool: ...
 
     @abstractmethod
-    def read(self, key: str) -> bytes:
-        """Content of a file; an OSError or `Unreadable` where that is damaged. Safe in several threads."""
+    def read(self, key: str, *, most: int = MAX_FILE_BYTES) -> bytes:
+        """Content of a file; an OSError or `Unreadable` where that is damaged. Safe in several threads.
+
+        Args:
+            key: of the file.
+            most: a file that would be larger, in bytes, is `Unreadable`, and is not read.
+        """
+
+    def start(self, key: str) -> bytes:
+        """The first bytes of a file, a few hundred at most; b"" where it cannot be read."""
+        try:
+            return self.read(key)[:START_BYTES]
+        except (OSError, ValueError):
+            return b""
 
     @abstractmethod
     def stamp(self, key: str) -> str:
@@ -39,31 +64,18 @@ class FileTree(ABC):
 
     def text(self, key: str) -> str | None:
         """Content of a text file, or None where there is none of that key."""
-        return self.read(key).decode("utf-8-sig", "replace") if key in self else None
+        return self.read(key, most=LARGEST_TEXT).decode("utf-8-sig", "replace") if key in self else None
+
+    def told(self) -> list[str]:
+        """The notes, with one on what cannot be opened."""
+        if not self.unusable:
+            return [*self.notes]
+        key, why = self.unusable[0]
+        return [*self.notes, f"{len(self.unusable)} files or folders cannot be opened (such as {one_line(key)}: {why})"]
 
     def fingerprint(self, keys: list[str]) -> str:
         """Hex digest that changes when one of the files does."""
         return digest([*self.identity, *map(self.stamp, keys)])
-
-
-class FoundFile(NamedTuple):
-    """A file below a folder; `key` is relative to it, with "/"."""
-
-    key: str
-    size: int
-    modified: int
-
-
-class FoundFiles(list[FoundFile]):
-    """Files below a folder, sorted by key.
-
-    Attributes:
-        notes: sentences on what was left out.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
 
 
 @final
@@ -73,7 +85,7 @@ class FolderTree(FileTree):
     def __init__(self, path: Path, files: FoundFiles | None = None) -> None:
         self.where = str(path)
         files = find_files(path) if files is None else files
-        self.notes = files.notes
+        self.notes, self.left_out, self.unusable = files.notes, files.left_out, files.unusable
         self._found = {found.key: found for found in files}
         self.keys = list(self._found)
         self.identity = (str(path.resolve()),)
@@ -82,17 +94,31 @@ class FolderTree(FileTree):
     def __contains__(self, key: str) -> bool:
         return key in self._found
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, *, most: int = MAX_FILE_BYTES) -> bytes:
         # Not Path.read_bytes: for a small picture that takes a tenth of the time of decoding it.
-        file = os.open(self._prefix + key, os.O_RDONLY)
+        file = os.open(self._prefix + key, _READ_ONLY)
         try:
-            size = os.fstat(file).st_size
-            data = os.read(file, size)
-            while len(data) < size and (more := os.read(file, size - len(data))):  # Linux reads 2 GB at once
-                data += more
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):  # it was when the folder was listed
+                raise Unreadable("no regular file any more")
+            if status.st_size > most:
+                raise Unreadable(too_large(status.st_size, most))
+            data = os.read(file, status.st_size)
+            while len(data) < status.st_size and (more := os.read(file, status.st_size - len(data))):
+                data += more  # Linux reads 2 GB at once
             return data
         finally:
             os.close(file)
+
+    def start(self, key: str) -> bytes:
+        try:
+            file = os.open(self._prefix + key, _READ_ONLY)
+            try:
+                return os.read(file, START_BYTES)
+            finally:
+                os.close(file)
+        except OSError:
+            return b""
 
     def stamp(self, key: str) -> str:
         found = self._found[key]
@@ -120,43 +146,6 @@ def _is_annotation_or_picture(key: str) -> bool:
     return key.lower().endswith((".jpg", ".jpeg", ".png", ".json", ".xml"))
 
 
-def find_files(path: Path) -> FoundFiles:
-    """All files below `path`, sorted by key; links are followed, what begins with a dot is not looked at.
-
-    Folders that selftaught wrote, such as runs, are no data, with all that is in them. Where `path` itself is one, the
-    files in it that selftaught did not write are.
-    """
-    found = FoundFiles()
-    own: list[str] = []
-    seen: set[tuple[int, int]] = set()  # a link to a folder above must not be followed for ever
-    waiting = [(str(path), "")]
-    while waiting:
-        folder, prefix = waiting.pop()
-        stamp = Path(folder).stat()
-        if (stamp.st_dev, stamp.st_ino) in seen:
-            continue
-        seen.add((stamp.st_dev, stamp.st_ino))
-        with os.scandir(folder) as listing:
-            items = list(listing)
-        if prefix and _is_own(folder, items):
-            own.append(prefix.rstrip("/"))
-            continue
-        for item in items:
-            if item.name.startswith("."):
-                continue
-            if item.is_dir():
-                waiting.append((item.path, f"{prefix}{item.name}/"))
-            elif item.is_file():
-                stat = item.stat()
-                found.append(FoundFile(prefix + item.name, stat.st_size, stat.st_mtime_ns))
-    if written := set(own_files(path)):
-        found[:] = [file for file in found if file.key not in written]
-    found.sort()
-    if own:
-        found.notes.append(told_own(own))
-    return found
-
-
-def _is_own(folder: str, items: list[os.DirEntry[str]]) -> bool:
-    names = {item.name for item in items}
-    return has_mark(os.path.basename(folder), names, lambda name: start_of(Path(folder, name)))  # noqa: PTH119
+def too_large(size: int, most: int) -> str:
+    """Why a file is not read."""
+    return f"{size} bytes, more than {most >> 20} MB"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry
+from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
 from selftaught.sources.folder_names import read_folder_names
 from selftaught.sources.labels_file import LABELS_FILE, read_table, text_of
 from selftaught.sources.splits import choose_split, given_split, own_part
-
-if TYPE_CHECKING:
-    from selftaught.sources.file_tree import FileTree
 
 CLASSES_FILE = "classes.txt"
 
@@ -46,11 +43,13 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
     """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
     from selftaught.sources.coco import coco_targets, find_coco
     from selftaught.sources.mask_folder import find_masks
+    from selftaught.sources.masks_beside import masks_beside
     from selftaught.sources.voc import VocTree
 
     masks = find_masks(pictures)
-    keys = [key for key in pictures if not masks.holds(key)]
-    table = _text(tree, LABELS_FILE)
+    beside = masks_beside(pictures)
+    keys = [key for key in pictures if not masks.holds(key) and key not in beside]
+    table = text_in(tree, LABELS_FILE)
     if table is not None:
         return keys, read_layout(keys, table=table, names=None, where=tree.where)
     voc = VocTree.find(tree)
@@ -60,7 +59,7 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
         if voc.is_annotated and "labels" in needs:
             return keys, Layout({}, splits, voc.classes, True, voc.targets())
         return keys, Layout({}, splits, None, voc.is_annotated)
-    layout = read_layout(keys, table=None, names=_text(tree, CLASSES_FILE), where=tree.where)
+    layout = read_layout(keys, table=None, names=text_in(tree, CLASSES_FILE), where=tree.where)
     if masks.pairs:  # folders of pictures with masks are no classes
         layout = Layout({}, layout.splits, None, notes=layout.notes)
     if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
@@ -71,11 +70,12 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
     return keys, layout
 
 
-def _text(tree: FileTree, key: str) -> str | None:
+def text_in(tree: FileTree, key: str) -> str | None:
+    """The text of a table or list, None where it is absent; one sentence where it is no text."""
     if key not in tree:
         return None
     try:
-        content = tree.read(key)
+        content = tree.read(key, most=LARGEST_TEXT)
     except (OSError, ValueError) as broken:
         raise ValueError(f"{key} of {tree.where} cannot be read ({broken}); mend or remove it") from None
     return text_of(content, f"{key} of {tree.where}")

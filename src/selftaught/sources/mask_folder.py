@@ -159,7 +159,7 @@ def translate(
 
 def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     """The masks of a folder; None where there are none, or boxes were asked for."""
-    from selftaught.sources.image_folder import is_picture
+    from selftaught.sources.file_kinds import is_picture
 
     found = find_masks([key for key in tree.keys if is_picture(key)])
     if not masks or not found.pairs:

@@ -19,7 +19,7 @@ import fsspec
 from selftaught.decode import MAX_FILE_BYTES
 from selftaught.names import one_line
 from selftaught.sources.base import digest
-from selftaught.sources.image_folder import is_picture
+from selftaught.sources.file_kinds import is_picture
 from selftaught.sources.label_values import LONGEST_LABEL
 from selftaught.sources.labels_file import LABELS_FILE
 from selftaught.sources.layout import CLASSES_FILE

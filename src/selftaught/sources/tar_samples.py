@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
+from selftaught.decode import MAX_FILE_BYTES
 from selftaught.sources.file_tree import FileTree
 from selftaught.sources.label_values import number_labels
 from selftaught.sources.layout import Layout, tree_layout
@@ -141,7 +142,7 @@ class _Members(FileTree):
     def __contains__(self, key: str) -> bool:
         return key in self._known
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, *, most: int = MAX_FILE_BYTES) -> bytes:
         return self._tables[key].encode()
 
     def stamp(self, key: str) -> str:

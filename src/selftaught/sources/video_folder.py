@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import final
 
 from selftaught.decode import Unreadable
-from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.file_tree import FoundFiles, find_files
-from selftaught.sources.labels_file import LABELS_FILE, text_of
-from selftaught.sources.layout import CLASSES_FILE, choose_entries, notes_of, own_part_of, read_layout
+from selftaught.sources.base import Entry, Source
+from selftaught.sources.file_kinds import VIDEO_SUFFIXES, starts_like_stream
+from selftaught.sources.file_tree import FileTree, FolderTree
+from selftaught.sources.file_walk import FoundFiles
+from selftaught.sources.labels_file import LABELS_FILE
+from selftaught.sources.layout import (
+    CLASSES_FILE,
+    Layout,
+    choose_entries,
+    in_no_part,
+    notes_of,
+    own_part_of,
+    read_layout,
+    text_in,
+)
+from selftaught.sources.left_out import left_out_as, other_kinds
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov"})
+_LIST = re.compile(r"(train|test|val)[^/]*list[^/]*\.txt$|(train|test|val)_?(split|list)?_?\d*\.txt$", re.IGNORECASE)
 
 
 @final
@@ -71,30 +83,50 @@ def open_video_folder(
         files: spares a second walk where one was made.
     """
     folder = Path(path)
-    files = find_files(folder) if files is None else files
-    videos = [found for found in files if is_video(found.key)]
-    if not videos:
+    tree = FolderTree(folder, files)
+    keys = videos_of(tree, needs)
+    if not keys:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise ValueError(f"{folder} holds no videos; give a folder with files such as {kinds}")
-    keys = [found.key for found in videos]
-    layout = read_layout(keys, table=_text(folder / LABELS_FILE), names=_text(folder / CLASSES_FILE), where=str(folder))
+    layout = read_layout(keys, table=text_in(tree, LABELS_FILE), names=text_in(tree, CLASSES_FILE), where=str(folder))
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=str(folder))
     skipped = None
     if "audio" in needs:
         entries, skipped = _with_sound(folder, entries)
-    stamps = {found.key: f"{found.size}:{found.modified}" for found in videos}
-    fingerprint = digest([str(folder.resolve()), *(f"{entry.key}:{stamps[entry.key]}" for entry in entries)])
     source = VideoFolder(
-        folder, entries, classes=None if layout.many else layout.classes, fingerprint=fingerprint, skipped=skipped
+        folder,
+        entries,
+        classes=None if layout.many else layout.classes,
+        fingerprint=tree.fingerprint([entry.key for entry in entries]),
+        skipped=skipped,
     )
     source.part = own_part_of(keys, layout, split)
-    source.notes = [*files.notes, *notes_of(keys, layout, needs)]
+    chosen = set(keys)
+    others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
+    none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
+    source.left_out = tree.left_out + others + none
+    source.notes = [*tree.told(), *notes, *_lists_not_used(tree, layout), *notes_of(keys, layout, needs)]
+    if split == "train":
+        source.skipped = [*source.skipped, *tree.unusable]
     return source
 
 
-def is_video(key: str) -> bool:
-    """Whether the end of the name is one of a video format."""
-    return os.path.splitext(key)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 - called for 100,000 names
+def videos_of(tree: FileTree, needs: frozenset[str]) -> list[str]:
+    """The videos by the ends of their names; animated pictures among them only where clips are needed."""
+    suffixes = VIDEO_SUFFIXES | ({".gif"} if "video" in needs and "audio" not in needs else set())
+    keys = [key for key in tree.keys if key[key.rfind(".") :].lower() in suffixes]
+    return [key for key in keys if not key.lower().endswith(".ts") or starts_like_stream(tree.start(key))]
+
+
+def _lists_not_used(tree: FileTree, layout: Layout) -> list[str]:
+    """A word on official lists of a split, such as those of UCF101, where none is in use."""
+    lists = [key for key in tree.keys if _LIST.search(key)]
+    if layout.splits or not lists:
+        return []
+    return [
+        f"{len(lists)} lists such as {lists[0]} are not read; name the parts in the column split of {LABELS_FILE}, or "
+        "clips cut from one video may fall on both sides"
+    ]
 
 
 def _with_sound(folder: Path, entries: list[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
@@ -118,7 +150,3 @@ def _with_sound(folder: Path, entries: list[Entry]) -> tuple[list[Entry], list[t
             f"(the first, {key}: {why}); give videos with a sound track"
         )
     return kept, skipped
-
-
-def _text(file: Path) -> str | None:
-    return text_of(file.read_bytes(), str(file)) if file.is_file() else None

@@ -1,0 +1,100 @@
+"""What a file is by the end of its name, and, where there is none, by its first bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
+"""Read where the optional package pillow-heif is installed."""
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm",
+        ".pbm", ".pnm", ".jp2", ".avif", ".tga", "pillow_heif",
+        *(HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else ()),
+    }
+)  # fmt: skip
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov", ".m4v", ".wmv", ".asf", ".flv", ".f4v",
+        ".3gp", ".3g2", ".ts", ".mts", ".m2ts", ".vob", ".mxf", ".y4m", ".ogv", ".mpe", ".m1v", ".m2v",
+        ".mjpeg", ".mjpg", ".qt", ".divx",
+    }
+)  # fmt: skip
+_COMPANIONS = frozenset(
+    {
+        ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".md", ".rst", ".yaml", ".yml", ".toml", ".ini",
+        ".cfg", ".conf", ".html", ".htm", ".css", ".js", ".py", ".ipynb", ".sh", ".bat", ".m", ".r", ".log",
+        ".lst", ".list", ".names", ".data", ".md5", ".sha1", ".sha256", ".sha512", ".sum", ".sig", ".asc",
+        ".url", ".lnk", ".db", ".rtf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".bib", ".tex", ".xmp",
+        ".aae", ".thm", ".srt", ".vtt", ".license", ".licence", ".pt", ".pth", ".safetensors", ".onnx", ".pkl",
+        ".tmp", ".part",
+    }
+)  # fmt: skip
+_COMPANION_NAMES = frozenset(
+    ("readme", "license", "licence", "notice", "authors", "changelog", "copying", "version", "makefile", "citation")
+)
+_HELPER_FOLDERS = frozenset(
+    (
+        "__macosx", "@eadir", "$recycle.bin", "recycler", "#recycle", "@recycle", "@recently-snapshot", "@tmp",
+        "lost+found", "_gsdata_", "system volume information", "found.000",
+    )
+)  # fmt: skip
+_STARTS = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n\x87\n",
+)  # fmt: skip
+LONGEST_START = 16
+
+
+def suffix_of(key: str) -> str:
+    """The end of a name from its last dot, in small letters; "" where there is none, as in `.name` and `5 m. high`."""
+    name = key[key.rfind("/") + 1 :]
+    at = name.rfind(".")
+    suffix = name[at:].lower() if at > 0 else ""
+    return suffix if suffix[1:].isalnum() and len(suffix) <= 12 else ""
+
+
+def is_picture(key: str) -> bool:
+    """Whether the end of the name is one of a picture format."""
+    return key[key.rfind(".") :].lower() in IMAGE_SUFFIXES  # not PurePath.suffix: called for 100,000 names
+
+
+def is_video(key: str) -> bool:
+    """Whether the end of the name is one of a video format."""
+    return key[key.rfind(".") :].lower() in VIDEO_SUFFIXES
+
+
+def is_companion(key: str) -> bool:
+    """Whether a file goes with data, as lists, notes and check sums do, so that nobody misses it among the samples."""
+    suffix = suffix_of(key)
+    return suffix in _COMPANIONS if suffix else key[key.rfind("/") + 1 :].lower() in _COMPANION_NAMES
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is kept by a system or a program for itself, such as thumbnails."""
+    return name.startswith(".") or name.lower() in _HELPER_FOLDERS
+
+
+def starts_like_picture(start: bytes) -> bool:
+    """Whether the first 16 bytes are those of a picture."""
+    is_webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    is_avif = start[4:12] in (b"ftypavif", b"ftypavis")
+    return start.startswith(_STARTS) or is_webp or is_avif
+
+
+def starts_like_stream(start: bytes) -> bool:
+    """Whether bytes are those of an MPEG transport stream, whose packets begin with 0x47: `.ts` is TypeScript too."""
+    return any(start[at : at + 1] == b"\x47" == start[at + size : at + size + 1] for at, size in ((0, 188), (4, 192)))
+
+
+def told_kinds(counts: Mapping[str, int]) -> str:
+    """`26 .heic, 2 .npy`: the most frequent six endings and how many files have them."""
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in most[:6])
+    return shown + (f" and {sum(n for _, n in most[6:])} others" if len(most) > 6 else "")
+
+
+def heif_advice(keys: Iterable[str]) -> str:
+    """What to add to a message where pictures of phones are among the files and are not read."""
+    is_there = any(suffix_of(key) in HEIF_SUFFIXES - IMAGE_SUFFIXES for key in keys)
+    return "; pip install 'selftaught[heif]' reads .heic and .heif" if is_there else ""

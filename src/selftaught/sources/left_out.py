@@ -1,0 +1,75 @@
+"""Files of a data set that no sample is made of: counted all, listed as far as a list is of use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from selftaught.sources.file_kinds import HEIF_SUFFIXES, is_companion, is_picture, is_video, suffix_of, told_kinds
+
+MOST_LISTED = 10_000
+_ARCHIVES = frozenset((".zip", ".tar", ".parquet", ".pq", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a source does not read.
+
+    Attributes:
+        counts: files by the end of their names (".heic"; "none" without one), or by what they are ("masks").
+        files: (key, reason) of the first of them.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: Sequence[tuple[str, str]] = ()
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        counts = Counter(self.counts) + Counter(other.counts)
+        return LeftOut(dict(counts), [*self.files, *other.files][:MOST_LISTED])
+
+
+def left_out_as(kind: str, keys: Iterable[str], reason: str) -> LeftOut:
+    """Files that are left out for one reason."""
+    files = [(key, reason) for key in keys]
+    return LeftOut({kind: len(files)} if files else {}, files[:MOST_LISTED])
+
+
+def other_kinds(keys: Iterable[str], what: str) -> tuple[LeftOut, list[str]]:
+    """Of files that a source of `what` ("images", "videos" or "archives") does not read those one could miss, and
+    sentences on them.
+    """
+    found = [(key, suffix_of(key)) for key in keys if not is_companion(key)]
+    counts = Counter(suffix for _, suffix in found)
+    reasons = {suffix: _reason(suffix, what) for suffix in counts}
+    left = LeftOut(
+        {suffix or "none": count for suffix, count in sorted(counts.items())},
+        [(key, reasons[suffix]) for key, suffix in found[:MOST_LISTED]],
+    )
+    return left, list(_told(counts, what))
+
+
+def _reason(suffix: str, what: str) -> str:
+    if suffix in HEIF_SUFFIXES:
+        return "read only with pillow-heif: pip install 'selftaught[heif]'"
+    if suffix in _ARCHIVES:
+        return f"an archive beside {what}"
+    if is_picture(suffix):
+        return f"a picture beside {what}"
+    return f"a video beside {what}" if is_video(suffix) else "a kind of file that is not read"
+
+
+def _told(counts: Mapping[str, int], what: str) -> Iterable[str]:
+    groups: dict[str, dict[str, int]] = {}
+    for suffix, count in counts.items():
+        name = "archives" if suffix in _ARCHIVES else "pictures" if is_picture(suffix) else "videos"
+        name = name if name == "archives" or is_picture(suffix) or is_video(suffix) else ""
+        groups.setdefault(name, {})[suffix] = count
+    if other := groups.pop("", None):
+        line = f"{sum(other.values())} files of kinds that are not read were left out: {told_kinds(other)}"
+        if HEIF_SUFFIXES & set(other):
+            line += "; pip install 'selftaught[heif]' reads .heic and .heif"
+        yield line
+    for name, found in sorted(groups.items()):
+        line = f"{sum(found.values())} {name} beside the {what} were left out: {told_kinds(found)}"
+        yield line + ("; give the path of one to read it" if name == "archives" else "")

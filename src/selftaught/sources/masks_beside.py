@@ -1,0 +1,29 @@
+"""Masks, depth maps and the like that lie in one folder with their pictures: `x.jpg` and `x_mask.png`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_MAP = re.compile(
+    r"(?P<base>.+?)[ ._-](?P<word>masks?|seg|segm|segmentation|semantic|instances?|panoptic|depth|disparity|normals?"
+    r"|gt|ground[ _-]?truth|labels?|label_?ids|annotations?|annot|matte|alpha|trimap|saliency)(?:[ ._-]?\d{1,4})?",
+    re.IGNORECASE,
+)
+_PICTURE_ENDS = ("", "_rgb", "_image", "_img", "_color", "_colour", "_photo", "_leftimg8bit")
+
+
+def masks_beside(keys: Sequence[str]) -> set[str]:
+    """Of pictures, those that are the mask, depth map or label of another one in their folder, by their names.
+
+    `x_mask.png`, `x_mask_1.png`, `x.seg.png`, `x-depth.png` beside `x.jpg` or `x_rgb.png`; capitals do not matter.
+    Without such a picture beside it a file of this name is a picture itself.
+    """
+    stems = {key.rpartition(".")[0].lower() for key in keys}
+    found: set[str] = set()
+    for key in keys:
+        folder, slash, name = key.rpartition("/")
+        match = _MAP.fullmatch(name.rpartition(".")[0])
+        if match and any(f"{folder}{slash}{match['base']}{end}".lower() in stems for end in _PICTURE_ENDS):
+            found.add(key)
+    return found

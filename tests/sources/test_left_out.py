@@ -1,0 +1,134 @@
+"""Files that no sample is made of are counted, listed and told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selftaught.sources import open_source
+from selftaught.sources.base import Source
+from selftaught.sources.file_kinds import IMAGE_SUFFIXES, told_kinds
+from selftaught.sources.left_out import LeftOut, left_out_as, other_kinds
+from selftaught.sources.masks_beside import masks_beside
+from tests.sources.trees import encoded, picture
+
+PNG = encoded(picture(0))
+IMAGES = frozenset({"image"})
+
+
+def folder(path: Path, *keys: str) -> Path:
+    for key in keys:
+        (path / key).parent.mkdir(parents=True, exist_ok=True)
+        (path / key).write_bytes(PNG)
+    return path
+
+
+def opened(path: Path, needs: frozenset[str] = IMAGES) -> Source:
+    return open_source(str(path), split="train", needs=needs)
+
+
+def test_kinds_that_are_not_read_are_counted_and_those_that_go_with_data_are_not(tmp_path: Path) -> None:
+    phone = [f"IMG_{i:04d}.HEIC" for i in range(26)]
+    folder(tmp_path, "a.png", "b.png", *phone, "x.npy", "raw/y.CR2", "notes.txt", "README", "labels.json", "hash0123")
+    source = opened(tmp_path)
+    heic = {} if ".heic" in IMAGE_SUFFIXES else {".heic": 26}
+    assert source.left_out.counts == {**heic, ".npy": 1, ".cr2": 1, "none": 1}
+    if heic:
+        assert source.left_out.files[0] == (
+            "IMG_0000.HEIC",
+            "read only with pillow-heif: pip install 'selftaught[heif]'",
+        )
+        assert list(source.notes) == [
+            "29 files of kinds that are not read were left out: 26 .heic, 1 without an ending, 1 .cr2, 1 .npy; "
+            "pip install 'selftaught[heif]' reads .heic and .heif"
+        ]
+
+
+def test_a_folder_of_nothing_that_is_read_says_what_it_holds(tmp_path: Path) -> None:
+    folder(tmp_path, "0.npy", "1.npy", "a.dcm")
+    with pytest.raises(ValueError, match=r"among its 3 files \(2 .npy, 1 .dcm\)"):
+        opened(tmp_path)
+    folder(tmp_path / "phone", "a.heic")
+    if ".heic" not in IMAGE_SUFFIXES:
+        with pytest.raises(ValueError, match=r"pip install 'selftaught\[heif\]' reads .heic"):
+            opened(tmp_path / "phone")
+
+
+def test_pictures_without_an_ending_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    folder(tmp_path, *(f"{c}/{i:08x}" for c in ("cat", "dog") for i in range(3)))
+    (tmp_path / "cat" / "notes").write_text("no picture")
+    source = opened(tmp_path, IMAGES | {"label"})
+    assert source.classes == ("cat", "dog")
+    held_out = open_source(str(tmp_path), split="held_out", needs=IMAGES)
+    assert len(source) + len(held_out) == 6
+    assert source.left_out.counts == {"none": 1}
+    folder(tmp_path, "a.png", "b.png")
+    assert opened(tmp_path).left_out.counts == {"none": 7}
+
+
+def test_archives_and_videos_beside_pictures_are_told(tmp_path: Path) -> None:
+    folder(tmp_path, "a.png", "b.png", "old.zip", "x.parquet", "film.mp4")
+    source = opened(tmp_path)
+    assert source.left_out.counts == {".zip": 1, ".parquet": 1, ".mp4": 1}
+    assert [note.partition(":")[0] for note in source.notes] == [
+        "2 archives beside the images were left out",
+        "1 videos beside the images were left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "x_mask.png",
+        "x_Mask.PNG",
+        "x_mask_1.png",
+        "x.mask.png",
+        "x_seg.png",
+        "x-depth.tif",
+        "x_gt.png",
+        "X_label.png",
+        "x mask.png",
+    ],
+)
+def test_masks_beside_their_picture_are_no_samples(tmp_path: Path, mask: str) -> None:
+    folder(tmp_path, "c/x.jpg", "c/y.jpg", f"c/{mask}", "d/x_mask.png", "d/z.jpg")
+    source, held_out = (open_source(str(tmp_path), split=split, needs=IMAGES) for split in ("train", "held_out"))
+    assert {entry.key for part in (source, held_out) for entry in part.entries} == {
+        "c/x.jpg", "c/y.jpg", "d/x_mask.png", "d/z.jpg",
+    }  # fmt: skip
+    assert source.left_out.counts == {"masks": 1}
+    assert list(source.notes) == [f"1 pictures are masks of others and were left out (such as c/{mask})"]
+
+
+def test_masks_are_known_by_a_picture_beside_them_only() -> None:
+    assert masks_beside(["benign (1).png", "benign (1)_mask.png", "benign (1)_mask_1.png"]) == {
+        "benign (1)_mask.png", "benign (1)_mask_1.png",
+    }  # fmt: skip
+    assert masks_beside(["p1_rgb.png", "p1_label.png", "p2_label.png"]) == {"p1_label.png"}
+    assert masks_beside(["gas_mask.jpg", "gas.txt", "a/gas.jpg", "mask.png", "mask_1.png", "x.png", "x_1.png"]) == set()
+
+
+def test_a_list_is_bounded_and_counts_are_not() -> None:
+    left, notes = other_kinds((f"{i}.xyz" for i in range(10_500)), "images")
+    assert left.counts == {".xyz": 10_500}
+    assert len(left.files) == 10_000
+    assert notes == ["10500 files of kinds that are not read were left out: 10500 .xyz"]
+    both = left + left_out_as("masks", ["m.png"], "a mask")
+    assert both.counts == {".xyz": 10_500, "masks": 1}
+    assert len(both.files) == 10_000
+    assert LeftOut() + LeftOut() == LeftOut({}, [])
+    assert told_kinds({f".{i}": 9 - i for i in range(8)}) == "9 .0, 8 .1, 7 .2, 6 .3, 5 .4, 4 .5 and 5 others"
+
+
+def test_numbered_frames_are_told(tmp_path: Path) -> None:
+    frames = [f"{c}/video_{v}/img_{i:05d}.png" for c in ("jump", "walk") for v in range(2) for i in range(1, 9)]
+    folder(tmp_path, *frames)
+    source = opened(tmp_path)
+    assert any(
+        "the pictures of 4 folders (such as jump/video_0) are numbered as frames" in note for note in source.notes
+    )
+    with pytest.raises(ValueError, match=r"ffmpeg -i .*/img_%05d.png .*video_\d.mp4"):
+        opened(tmp_path, frozenset({"video"}))
+    numbered = folder(tmp_path / "classes", *(f"{c}/{i:04d}.png" for c in "ab" for i in range(8)))
+    assert not any("frames" in note for note in opened(numbered).notes)
