@@ -1,4 +1,7 @@
-"""Encoded pictures to RGB: libjpeg-turbo for common JPEG files, Pillow for the rest, one exception for broken ones."""
+"""Encoded images to RGB: libjpeg-turbo for common JPEG files, OpenCV for more than eight bits, Pillow for the rest.
+
+Broken ones are one exception; none takes more memory or time than its number of pixels allows.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,83 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-MAX_PIXELS = 200_000_000
-"""A picture that claims more in its header is refused before it is decoded."""
+from selftaught.decode_memory import needed, room_for
+from selftaught.high_depth import ValueRange, decode_deep, to_uint8
+from selftaught.image_header import (
+    ORIENTATION_TAG,
+    DeepHeader,
+    JpegHeader,
+    bare,
+    deep_header,
+    jpeg_header,
+    orientation_of,
+)
+
+MAX_PIXELS = 64_000_000
+"""An image that claims more in its header is refused before it is decoded, unless `Decoding` says otherwise."""
 MAX_FILE_BYTES = 256 << 20
-"""An encoded picture is no larger; a header or a list that claims more is refused before that is read."""
+"""An encoded image is no larger; a header or a list that claims more is refused before that is read."""
 MIN_SIDE = 4
-"""A picture with a shorter side shows nothing to learn from; a 1 x 1 file is a tracking pixel, not a photograph."""
+"""An image with a shorter side shows nothing to learn from; a 1 x 1 file is a tracking pixel, not a photograph."""
+MAX_SCANS = 100
+"""Of a progressive JPEG; encoders write about ten, and each is a pass over the whole image."""
 
+_MAX_SCANNED = 16
+"""Times the pixel limit that all scans of a progressive JPEG may pass over together."""
+_MAX_NEEDED = 16
+"""Bytes that decoding may take for each pixel of the limit."""
+_STRIP = 1 << 22
 _OPENING = threading.Lock()
+# Others that Pillow knows start programs (EPS) or hold no photographs.
+_FORMATS = (
+    *(
+        "JPEG",
+        "MPO",
+        "PNG",
+        "GIF",
+        "WEBP",
+        "TIFF",
+        "BMP",
+        "DIB",
+        "PPM",
+        "JPEG2000",
+        "AVIF",
+        "TGA",
+        "HEIF",
+        "PCX",
+        "SGI",
+    ),
+    *("QOI", "MSP", "XBM"),
+)
 
 
-class Unreadable(ValueError):  # noqa: N818 - reads as what the picture is
-    """A picture that cannot or must not be decoded; the text is the reason, for the list of skipped files."""
+class Unreadable(ValueError):  # noqa: N818 - reads as what the image is
+    """An image that cannot or must not be decoded; the text is the reason, for the list of skipped files."""
 
 
-class _JpegHeader(NamedTuple):
-    width: int
-    height: int
-    components: int
-    orientation: int
+@dataclass(frozen=True)
+class Decoding:
+    """How all images of a data set are decoded.
+
+    Attributes:
+        value_range: of images of more than eight bits; None shows integers by the range of 16 bits, others from 0 to 1.
+        max_pixels: an image that claims more is refused.
+    """
+
+    value_range: ValueRange | None = None
+    max_pixels: int = MAX_PIXELS
+
+
+_USUAL = Decoding()
 
 
 class Scratch:
@@ -59,42 +111,51 @@ _LARGEST_SCRATCH = 64 << 20
 
 
 def decode_image(
-    data: bytes, *, min_side: int | None = None, scratch: Scratch | None = None, upright: bool = True
+    data: bytes,
+    *,
+    min_side: int | None = None,
+    scratch: Scratch | None = None,
+    upright: bool = True,
+    decoding: Decoding = _USUAL,
 ) -> NDArray[np.uint8]:
-    """Decode one picture to (H, W, 3) uint8 RGB, upright by its EXIF orientation, transparency over white.
+    """Decode one image to (H, W, 3) uint8 RGB, upright by its EXIF orientation, transparency over white.
 
-    Animations give their first frame, 16-bit pictures their high byte. Safe to call from several threads.
+    Animations and files of several pages give their first. Safe to call from several threads.
 
     Args:
         data: the encoded file.
         min_side: allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as no side falls below this many
-            pixels; a picture that is smaller is never enlarged.
+            pixels; an image that is smaller is never enlarged.
         scratch: memory to decode a JPEG into.
         upright: False leaves the pixels as they are stored.
+        decoding: how deep images are shown and how large one may be.
 
     Raises:
         Unreadable: with the reason.
     """
     if not data:
         raise Unreadable("empty file")
-    header = _jpeg_header(data)
-    if header is not None and header.components in (1, 3):
-        _check_size(header.width, header.height)
-        try:
-            factor = _factor(header, min_side) if min_side else 1
-            pixels = simplejpeg.decode_jpeg(
-                data,
-                min_height=-(-header.height // factor) if factor > 1 else 0,
-                min_width=-(-header.width // factor) if factor > 1 else 0,
-                min_factor=factor,
-                buffer=scratch.of(3 * header.width * header.height) if scratch else None,
-            )
-        except ValueError:
-            # Recoverable faults (stray bytes between markers) are common in web pictures: Pillow reads those and
-            # refuses the truncated ones.
-            return _decode_with_pillow(data, upright=upright)
-        return _upright(pixels, header.orientation) if upright and header.orientation != 1 else pixels
-    return _decode_with_pillow(data, upright=upright)
+    if len(data) > MAX_FILE_BYTES:
+        raise Unreadable(f"{len(data) >> 20} MB, more than {MAX_FILE_BYTES >> 20}")
+    header = jpeg_header(data)
+    deep = deep_header(data) if header is None else None
+    if deep is not None:
+        pixels, orientation = _decode_deep(data, deep, decoding), orientation_of(data)
+    elif header is not None:
+        pixels, orientation = _decode_jpeg(data, header, min_side, scratch, decoding.max_pixels), header.orientation
+    else:
+        pixels, orientation = _decode_with_pillow(data, decoding)
+    return _upright(pixels, orientation) if upright else pixels
+
+
+def decode_values(data: bytes) -> NDArray[np.generic] | None:
+    """The numbers (H, W, C) of an image of more than eight bits, as stored; None for another or a broken one."""
+    header = deep_header(data)
+    with suppress(Unreadable):
+        if header is not None:
+            _check_size(header.width, header.height, MAX_PIXELS)
+            return decode_deep(bare(data))
+    return None
 
 
 def decode_indices(data: bytes) -> NDArray[np.generic]:
@@ -105,7 +166,7 @@ def decode_indices(data: bytes) -> NDArray[np.generic]:
     """
     with _reasons():
         with _quiet_open(data) as image:
-            _check_size(image.width, image.height)
+            _check_size(image.width, image.height, MAX_PIXELS)
         image.load()
         if image.mode in ("1", "L", "P", "I") or image.mode.startswith("I;"):
             values = np.asarray(image)
@@ -115,35 +176,93 @@ def decode_indices(data: bytes) -> NDArray[np.generic]:
 
 def image_size(data: bytes) -> tuple[int, int]:
     """(height, width) in pixels from the header alone, before any EXIF rotation; raises `Unreadable`."""
-    header = _jpeg_header(data)
+    header = jpeg_header(data) or deep_header(data)
     if header is not None:
         return header.height, header.width
-    with _reasons(), _quiet_open(data) as image:
+    with _reasons(), _quiet_open(bare(data)) as image:
         return image.height, image.width
 
 
-def _factor(header: _JpegHeader, min_side: int) -> int:
+def _decode_jpeg(
+    data: bytes, header: JpegHeader, min_side: int | None, scratch: Scratch | None, max_pixels: int
+) -> NDArray[np.uint8]:
+    size = header.width * header.height
+    _check_size(header.width, header.height, max_pixels)
+    if header.scans > MAX_SCANS or header.scans * size > _MAX_SCANNED * max_pixels:
+        raise Unreadable(f"a progressive JPEG of {header.scans} scans, which takes too long to decode")
+    if header.components not in (1, 3):
+        return _decode_with_pillow(data, Decoding(max_pixels=max_pixels))[0]
+    factor = _factor(header, min_side) if min_side else 1
+    height, width = -(-header.height // factor), -(-header.width // factor)
+    kind = "progressive JPEG" if header.is_progressive else "JPEG"
+    room = needed(kind, header.width, header.height) if factor == 1 or header.is_progressive else 3 * height * width
+    try:
+        with room_for(room):
+            pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                data,
+                min_height=height if factor > 1 else 0,
+                min_width=width if factor > 1 else 0,
+                min_factor=factor,
+                buffer=scratch.of(3 * height * width) if scratch else None,
+            )
+        return pixels
+    except ValueError:
+        # Recoverable faults (stray bytes between markers) are common in web images: Pillow reads those and
+        # refuses the truncated ones.
+        return _decode_with_pillow(data, Decoding(max_pixels=max_pixels))[0]
+
+
+def _factor(header: JpegHeader, min_side: int) -> int:
     """How many times smaller to decode; libjpeg-turbo's other scales have no SIMD code and cost more than full size."""
     short = min(header.width, header.height)
     return next((factor for factor in (8, 4, 2) if -(-short // factor) >= min_side), 1)
 
 
-def _decode_with_pillow(data: bytes, *, upright: bool) -> NDArray[np.uint8]:
+def _decode_deep(data: bytes, header: DeepHeader, decoding: Decoding) -> NDArray[np.uint8]:
+    _check_size(header.width, header.height, decoding.max_pixels)
+    size = header.width * header.height * (header.bytes_per_pixel + 4)
+    _check_needed(size, decoding.max_pixels)
+    with room_for(size):
+        plain = bare(data)
+        values = decode_deep(plain)
+        if values is None:
+            return _decode_with_pillow(plain, decoding)[0]
+        _check_size(values.shape[1], values.shape[0], decoding.max_pixels)
+        return to_uint8(values, decoding.value_range, is_inverted=header.is_inverted)
+
+
+def _decode_with_pillow(data: bytes, decoding: Decoding) -> tuple[NDArray[np.uint8], int]:
+    """Pixels as stored, and their EXIF orientation."""
     with _reasons():
-        with _quiet_open(data) as image:
-            _check_size(image.width, image.height)
-            orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        with _quiet_open(bare(data)) as image:
+            _check_size(image.width, image.height, decoding.max_pixels)
+            size = needed(image.format or "", image.width, image.height)
+            _check_needed(size, decoding.max_pixels)
+            orientation = orientation_of(data)
+            if image.format in ("AVIF", "HEIF"):
+                with suppress(Exception):
+                    orientation = image.getexif().get(ORIENTATION_TAG, 1)
         # Out of the lock: decoding releases the GIL and may take long.
-        image.load()
-        pixels = _to_rgb(image)
-        if upright and orientation in _TURNED and image.format != "TIFF":  # Pillow turns a TIFF itself while loading
-            pixels = _upright(pixels, orientation)
-        return pixels
+        with room_for(size):
+            image.load()
+            return _to_rgb(image, decoding.value_range), orientation
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, value_range: ValueRange | None) -> NDArray[np.uint8]:
+    """In strips, as each step makes a copy."""
+    rows = max(1, _STRIP // image.width)
+    if rows >= image.height:
+        return _strip_to_rgb(image, value_range)
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(image.height, top + rows)))
+        out[top : top + rows] = _strip_to_rgb(strip, value_range)
+    return out
+
+
+def _strip_to_rgb(image: Image.Image, value_range: ValueRange | None) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
-        return _from_high_range(np.asarray(image), sixteen_bit=image.mode != "F")
+        return to_uint8(np.asarray(image)[:, :, None], value_range)
     if image.has_transparency_data:
         over = image.convert("RGBA")
         white = Image.new("RGBA", over.size, "white")
@@ -152,25 +271,29 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _from_high_range(values: NDArray[np.generic], *, sixteen_bit: bool) -> NDArray[np.uint8]:
-    """Grey (H, W) of 16 or 32 bits to RGB; Pillow's own conversion clips at 255, which turns most pictures white."""
-    wide = np.nan_to_num(values.astype(np.float64))
-    top = wide.max()
-    scale = (1 / 256 if top > 255 else 1.0) if sixteen_bit else (255.0 if top <= 1 else 1.0)
-    grey = wide * scale
-    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise Unreadable(f"claims {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise Unreadable(
+            f"claims {width} x {height} pixels, more than {max_pixels / 1e6:.3g} million; "
+            "--max-image-pixels raises the limit"
+        )
     if min(width, height) < MIN_SIDE:
         raise Unreadable(f"only {width} x {height} pixels")
 
 
+def _check_needed(size: int, max_pixels: int) -> None:
+    if size > _MAX_NEEDED * max_pixels:
+        raise Unreadable(f"needs about {size / 1e9:.1f} GB to be decoded; --max-image-pixels raises the limit")
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
 @contextmanager
 def _quiet_open(data: bytes) -> Iterator[Image.Image]:
-    """Pillow's view of the header, with its warnings kept in and its pixel limit set to ours.
+    """Pillow's view of the header, with its warnings kept in and without its pixel limit, as ours is checked next.
 
     Both are settings of the process, so one thread at a time changes them, and only while it reads a header.
     """
@@ -179,9 +302,9 @@ def _quiet_open(data: bytes) -> Iterator[Image.Image]:
         if data[4:8] == b"ftyp":
             _register_heif()
         limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses at twice its limit
+        Image.MAX_IMAGE_PIXELS = None
         try:
-            yield Image.open(io.BytesIO(data))
+            yield Image.open(io.BytesIO(data), formats=_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -202,55 +325,20 @@ def _reasons() -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise Unreadable("not a picture in a known format") from None
-    except Image.DecompressionBombError:
-        raise Unreadable(f"claims more than {MAX_PIXELS // 1_000_000} million pixels") from None
+    except MemoryError:
+        raise Unreadable("needs more memory than there is") from None
     except Exception as broken:
         reason = " ".join(str(broken).split())
         raise Unreadable(reason or type(broken).__name__) from broken
 
 
-_ORIENTATION_TAG = 0x0112
 # EXIF orientation to (quarter turns counter-clockwise, then mirrored left to right).
 _TURNED = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     turns, mirrored = _TURNED.get(orientation, (0, False))
+    if not turns and not mirrored:
+        return pixels
     turned = np.rot90(pixels, turns)
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-
-
-def _jpeg_header(data: bytes) -> _JpegHeader | None:
-    """Size, components and EXIF orientation by a walk over the segments; None if this is not a whole JPEG header."""
-    if data[:2] != b"\xff\xd8":
-        return None
-    at, end, orientation = 2, len(data), 1
-    while at + 4 <= end and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if at + 10 > end:
-                return None
-            height, width = int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
-            return _JpegHeader(width, height, data[at + 9], orientation)
-        length = int.from_bytes(data[at + 2 : at + 4])
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            orientation = _exif_orientation(data[at + 10 : at + 2 + length])
-        at += 2 + length
-    return None
-
-
-def _exif_orientation(tiff: bytes) -> int:
-    """Tag 0x0112 of the first directory of a TIFF block, 1 where there is none or the block is broken."""
-    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
-    start = int.from_bytes(tiff[4:8], order)
-    for entry in range(int.from_bytes(tiff[start : start + 2], order)):
-        at = start + 2 + 12 * entry
-        if int.from_bytes(tiff[at : at + 2], order) == _ORIENTATION_TAG:
-            found = int.from_bytes(tiff[at + 8 : at + 10], order)
-            return found if found in _TURNED else 1
-        if at > len(tiff):
-            break
-    return 1
