@@ -111,7 +111,7 @@ def test_a_transport_stream_is_known_by_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "clip.ts").write_bytes((b"\x47" + bytes(187)) * 4)
     (tmp_path / "clip.m2ts").write_bytes((bytes(4) + b"\x47" + bytes(187)) * 4)
     source = opened(tmp_path)
-    keys = {entry.key for part in ("train", "held_out") for entry in opened(tmp_path, part).entries}
+    keys = {entry.key for part in ("train", "held_out") for entry in opened(tmp_path, part, held_out=0.5).entries}
     assert keys == {"a.mp4", "b.mp4", "clip.ts", "clip.m2ts"}
     assert source.left_out.counts == {".ts": 1}
 
