@@ -91,6 +91,8 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path, tree: Tree, photos:
     assert opened(tmp_path, "held_out").fingerprint != first
     changed = tmp_path / opened(tmp_path).entries[0].key
     os.utime(changed, ns=(1, 1))
+    assert opened(tmp_path).fingerprint == first
+    changed.write_bytes(b"another picture")
     assert opened(tmp_path).fingerprint != first
 
 

@@ -12,6 +12,7 @@ from typing import final
 from selftaught.decode import MAX_FILE_BYTES, Unreadable
 from selftaught.names import one_line
 from selftaught.sources.base import digest
+from selftaught.sources.content import File, fingerprint_of
 from selftaught.sources.file_walk import FoundFiles, find_files
 from selftaught.sources.left_out import LeftOut
 
@@ -29,7 +30,6 @@ class FileTree(ABC):
         notes: sentences on what was left out.
         left_out: files that are kept by systems and programs for themselves.
         unusable: (key, reason) of what cannot be opened.
-        identity: what tells the tree from another one with the same files; empty where the files do.
     """
 
     where: str
@@ -37,7 +37,6 @@ class FileTree(ABC):
     notes: Sequence[str] = ()
     left_out: LeftOut = LeftOut()
     unusable: Sequence[tuple[str, str]] = ()
-    identity: tuple[str, ...] = ()
 
     @abstractmethod
     def __contains__(self, key: str) -> bool: ...
@@ -74,8 +73,8 @@ class FileTree(ABC):
         return [*self.notes, f"{len(self.unusable)} files or folders cannot be opened (such as {one_line(key)}: {why})"]
 
     def fingerprint(self, keys: list[str]) -> str:
-        """Hex digest that changes when one of the files does."""
-        return digest([*self.identity, *map(self.stamp, keys)])
+        """Hex digest that changes when a name or the content of one of the files does, wherever they lie."""
+        return digest(map(self.stamp, keys))
 
 
 @final
@@ -88,7 +87,6 @@ class FolderTree(FileTree):
         self.notes, self.left_out, self.unusable = files.notes, files.left_out, files.unusable
         self._found = {found.key: found for found in files}
         self.keys = list(self._found)
-        self.identity = (str(path.resolve()),)
         self._prefix = f"{path}{os.sep}"
 
     def __contains__(self, key: str) -> bool:
@@ -121,8 +119,11 @@ class FolderTree(FileTree):
             return b""
 
     def stamp(self, key: str) -> str:
-        found = self._found[key]
-        return f"{key}:{found.size}:{found.modified}"
+        return self.fingerprint([key])
+
+    def fingerprint(self, keys: list[str]) -> str:
+        found = (self._found[key] for key in keys)
+        return fingerprint_of([File(self._prefix + f.key, f.key, f.size, f.modified) for f in found])
 
 
 def open_tree(data: str) -> FileTree:

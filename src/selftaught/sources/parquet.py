@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
+from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.parquet_file import ParquetPart, look_at, opened, values_of
 from selftaught.sources.row_columns import NoPictures, arrow_reasons, encoded, label_advice
 from selftaught.sources.row_files import RowFile, choose_rows
@@ -138,7 +139,7 @@ def open_parquet(
     chosen = choose_rows(
         files, lambda name, row: f"{name}:{row}", split=split, needs=needs, seed=seed, held_out=held_out, where=where
     )
-    stamps = [f"{p.path.resolve()}:{p.path.stat().st_size}:{p.path.stat().st_mtime_ns}" for p in parts]
+    stamps = [fingerprint_of([stat_file(str(p.path), p.path.name) for p in parts])]
     identity = digest([*(p.columns.image for p in parts), *stamps, *(entry.key for entry in chosen.entries)])
     source = ParquetImages(parts, chosen.entries, chosen.places, identity)
     chosen.tell(source, needs)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry, Source, digest
+from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.file_tree import FileTree, FolderTree
 from selftaught.sources.splits import choose_split, own_part
 from selftaught.store_folder import cache_root
@@ -112,7 +113,7 @@ def open_torchvision(
         labels += found or [None] * count
     if recipe.files is not None:
         files = [str(path) for data in parts.values() for path in recipe.files(data)]
-        stamps = [f"{file}:{Path(file).stat().st_size}:{Path(file).stat().st_mtime_ns}" for file in files]
+        stamps = [fingerprint_of([stat_file(file, Path(file).name) for file in files])]
         pictures: list[str] | NDArray[np.uint8] = files
     else:
         pictures = np.concatenate([np.asarray(data.data) for data in parts.values()])

@@ -17,6 +17,7 @@ from fsspec.core import url_to_fs
 
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
+from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.layout import Layout, choose_entries, own_part_of
 from selftaught.sources.shard_names import shard_splits, short_names
 from selftaught.sources.tar_index import TarIndex, check_bytes, index_of
@@ -235,8 +236,7 @@ def _is_local(url: str) -> bool:
 def _stamp(url: str) -> str:
     """What changes when a shard does."""
     if _is_local(url):
-        stat = Path(url).stat()
-        return f"{Path(url).resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        return fingerprint_of([stat_file(url, Path(url).name)])
     try:
         files, path = url_to_fs(url)
         info = files.info(path)
