@@ -62,7 +62,7 @@ def test_another_pixel_name_or_file_changes_it(data: Path) -> None:
 def test_large_files_are_sampled_at_both_ends(tmp_path: Path, size: int) -> None:
     path = tmp_path / "clip.mp4"
     content = bytearray(size)
-    found = set()
+    found: set[str] = set()
     for at in (None, 0, size // 2, size - 1):
         if at is not None and size:
             content[at] ^= 255
