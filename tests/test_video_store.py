@@ -295,11 +295,8 @@ def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
         opened(tmp_path, Sampling(frames=2))
 
 
-def test_the_store_is_built_once_and_serves_every_sampling(
-    tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
-    write_video(tmp_path / "a.mp4", counted())
+def test_the_store_is_built_once_and_serves_every_sampling(tmp_path: Path, write_video: Any) -> None:
+    write_video(tmp_path / "once.mp4", counted())
     calls: list[tuple[int, int]] = []
     source = open_video_folder(tmp_path, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
     for sampling in (Sampling(), Sampling(frames=3), Sampling(frames=2, fps=5)):
