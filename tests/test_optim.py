@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -17,16 +19,32 @@ def test_learning_rate_at_its_landmarks() -> None:
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
-def test_lars_step_equals_its_formula() -> None:
+def test_lars_steps_equal_the_papers_algorithm_1() -> None:
+    """Its norms are added, |g| + decay |w|, not taken of the sum, and the rate of each step goes into the momentum."""
     weight, bias = nn.Parameter(torch.tensor([[3.0, 4.0]])), nn.Parameter(torch.tensor([1.0]))
     groups = [{"params": [weight], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0.0}]
     optimizer = LARS(groups, lr=0.5, momentum=0.9, trust=0.001)
-    weight.grad, bias.grad = torch.tensor([[0.3, -0.4]]), torch.tensor([2.0])
-    update = torch.tensor([[0.3, -0.4]]) + 0.1 * torch.tensor([[3.0, 4.0]])
-    ratio = 0.001 * 5.0 / float(update.norm())
-    optimizer.step()
-    assert torch.allclose(weight, torch.tensor([[3.0, 4.0]]) - 0.5 * ratio * update)
-    assert torch.allclose(bias, torch.tensor([1.0]) - 0.5 * 2.0)
+    w, v, b, v_of_b = [3.0, 4.0], [0.0, 0.0], 1.0, 0.0
+    for lr in (0.5, 0.2):
+        weight.grad, bias.grad = torch.tensor([[0.3, -0.4]]), torch.tensor([2.0])
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        g, length = [0.3, -0.4], math.hypot(*w)
+        local = 0.001 * length / (0.5 + 0.1 * length)
+        v = [0.9 * v[i] + lr * local * (g[i] + 0.1 * w[i]) for i in range(2)]
+        w = [w[i] - v[i] for i in range(2)]
+        v_of_b = 0.9 * v_of_b + lr * 2.0
+        b -= v_of_b
+    assert torch.allclose(weight, torch.tensor([w]))
+    assert torch.allclose(bias, torch.tensor([b]))
+
+
+def test_lars_scales_layers_without_weight_decay_too() -> None:
+    weight = nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    weight.grad = torch.tensor([[0.0, 2.0]])
+    LARS([weight], lr=1.0, trust=0.001).step()
+    assert torch.allclose(weight, torch.tensor([[3.0, 4.0 - 0.005]]))  # 1/1000 of the length of the weights
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])

@@ -14,8 +14,9 @@ from torch.optim import Optimizer
 class LARS(Optimizer):
     """Layer-wise adaptive rate scaling with momentum (You, Gitman, Ginsburg 2017, algorithm 1).
 
-    A layer's step is scaled by trust * |w| / (|g| + decay * |w|); groups without weight decay (biases,
-    normalisation) take the plain momentum step, as in SimCLR and BYOL.
+    For a layer with weights w and gradient g: v <- momentum * v + lr * trust * |w| / (|g| + decay * |w|) *
+    (g + decay * w), then w <- w - v. Vectors (biases, normalisation) take the plain momentum step, as in SimCLR and
+    BYOL, and so does a layer whose weights or gradient are all 0.
     """
 
     def __init__(self, params: Any, lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3):
@@ -25,20 +26,19 @@ class LARS(Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One update from the gradients at hand."""
         for group in self.param_groups:
+            decay = group["weight_decay"]
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                update = p.grad
-                if group["weight_decay"] > 0:
-                    update = update.add(p, alpha=group["weight_decay"])
-                    w, g = p.norm(), update.norm()
-                    ratio = torch.where((w > 0) & (g > 0), group["trust"] * w / g, torch.ones_like(w))
+                update = p.grad.add(p, alpha=decay) if decay else p.grad
+                if p.ndim > 1:
+                    w, g = p.norm(), p.grad.norm()
+                    ratio = torch.where((w > 0) & (g > 0), group["trust"] * w / (g + decay * w), torch.ones_like(w))
                     update = update * ratio
                 state = self.state[p]
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(p)
-                buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(update)
-                p.add_(buffer, alpha=-group["lr"])
+                p.sub_(state["momentum_buffer"].mul_(group["momentum"]).add_(update, alpha=group["lr"]))
 
 
 def build_optimizer(

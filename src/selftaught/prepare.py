@@ -33,7 +33,7 @@ from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.left_out import LeftOut
 from selftaught.store import Samples, open_samples
-from selftaught.tasks.base import PretextTask, Recipe
+from selftaught.tasks.base import Pace, PretextTask, Recipe
 
 HELD_OUT_SAMPLES = 1024
 """Held-out samples a look during training takes."""
@@ -178,6 +178,7 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         settings["classes"] = data.num_classes
     recipe = recipe_of(asked.task, settings)
     optimizer: Optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
+    pace = pace_of(recipe, optimizer, asked)
     steps, epochs = asked.steps, asked.epochs
     if steps is None and asked.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
@@ -186,14 +187,34 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         encoder=seen_as(task_class, asked.encoder),
         task_settings=settings,
         optimizer=optimizer,
-        lr=recipe.lr * asked.batch_size / 256 if asked.lr is None else asked.lr,
-        weight_decay=recipe.weight_decay if asked.weight_decay is None else asked.weight_decay,
+        lr=pace.lr,
+        weight_decay=pace.weight_decay,
         precision=precision_of(asked, data.loader.device),
         steps=steps,
         epochs=None,
         resume=False,
         overwrite=False,
     )
+
+
+def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
+    """Peak learning rate at the run's batch size and weight decay: those asked for, else the recipe's."""
+    known = recipe.pace(optimizer)
+    if known is None and asked.lr is None:
+        raise ValueError(
+            f"task {asked.task!r} has no learning rate for --optimizer {optimizer}, only for {recipe.optimizer}; "
+            f"give --lr, or leave --optimizer out"
+        )
+    lr = known.lr * asked.batch_size / 256 if asked.lr is None and known is not None else asked.lr
+    decay = recipe.weight_decay if known is None else known.weight_decay
+    assert lr is not None
+    return Pace(lr=lr, weight_decay=decay if asked.weight_decay is None else asked.weight_decay)
+
+
+def check_optimizer(asked: RunConfig) -> None:
+    """Refuse an optimiser for which the task has no rate, before anything is read."""
+    recipe = recipe_of(asked.task, asked.task_settings)
+    pace_of(recipe, recipe.optimizer if asked.optimizer == "auto" else asked.optimizer, asked)
 
 
 def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:

@@ -23,7 +23,17 @@ from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import Data, build_task, launch, make_fabric, open_data, recipe_of, resolve, steps_within
+from selftaught.prepare import (
+    Data,
+    build_task,
+    check_optimizer,
+    launch,
+    make_fabric,
+    open_data,
+    recipe_of,
+    resolve,
+    steps_within,
+)
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
@@ -108,6 +118,7 @@ def train(asked: RunConfig) -> Path:
 def _train(asked: RunConfig) -> Path:
     begin = time.monotonic()
     task_info(asked.task)
+    check_optimizer(asked)
     fabric = make_fabric(asked)
     launch(fabric)
     folder = RunFolder(Path(asked.out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,6 +13,21 @@ from torch import Generator, Tensor, nn
 from selftaught.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder, Kind
 from selftaught.ops.crop import centre_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast an optimiser goes: what `Recipe` says of those that the paper does not take."""
+
+    lr: float
+    """Learning rate at a global batch of 256 samples; scaled linearly with the batch."""
+    weight_decay: float
+
+
+SGD = Pace(lr=0.05, weight_decay=5e-4)
+ADAMW = Pace(lr=1e-3, weight_decay=1e-2)
+LARS = Pace(lr=1.0, weight_decay=5e-4)
+PACES: Mapping[str, Pace] = {"sgd": SGD, "adamw": ADAMW, "lars": LARS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +40,14 @@ class Recipe:
     weight_decay: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.999)
     """Of AdamW; SGD's momentum is the first one."""
+    others: Mapping[str, Pace] = field(default_factory=lambda: PACES)
+    """The other optimisers it may be run with; one that is not here must come with `--lr`."""
+
+    def pace(self, optimizer: str) -> Pace | None:
+        """Rate and weight decay with `optimizer`; None where the recipe has none."""
+        if optimizer == self.optimizer:
+            return Pace(lr=self.lr, weight_decay=self.weight_decay)
+        return self.others.get(optimizer)
 
 
 @dataclass(frozen=True, kw_only=True)

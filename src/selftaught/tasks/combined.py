@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,7 +16,7 @@ from selftaught.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.gather import is_distributed
-from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.base import PACES, PretextTask, Recipe, Shown
 
 _KEPT = 0.9
 """Of the running gradient norms, at every step."""
@@ -236,10 +237,15 @@ def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
 
 
 def least_rate(recipes: list[Recipe]) -> Recipe:
-    """The first one, with the least learning rate of those with its optimiser."""
+    """The first one, with the least learning rate of those with its optimiser; so with the other optimisers."""
     first = recipes[0]
     lr = min(recipe.lr for recipe in recipes if recipe.optimizer == first.optimizer)
-    return Recipe(optimizer=first.optimizer, lr=lr, weight_decay=first.weight_decay, betas=first.betas)
+    others = {}
+    for name in PACES:
+        paces = [recipe.pace(name) for recipe in recipes]
+        if name != first.optimizer and all(paces):
+            others[name] = min((pace for pace in paces if pace is not None), key=lambda pace: pace.lr)
+    return dataclasses.replace(first, lr=lr, others=others)
 
 
 def _named(name: str, make: Any) -> Any:

@@ -74,7 +74,7 @@ class Artifacts(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999))
+    recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), others={})
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "autoencoder": ("autoencoder",),
         "repair": ("repair",),

@@ -91,7 +91,7 @@ class BiGAN(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999))
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "discriminator": ("discriminator",),
         "generator": ("generator", "encoder", "to_code"),

@@ -96,7 +96,7 @@ class GAN(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999))
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "discriminator": ("encoder", "head"),
         "generator": ("generator",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,6 +110,11 @@ class Inpainting(PretextTask):
                 raise ValueError(f"--task.overlap must be above 0, got {self.overlap}")
             if not 0 < self.min_scale <= 1:
                 raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    @classmethod
+    def recipe_for(cls, config: Config) -> Recipe:
+        """A game of two is played with the paper's optimiser alone."""
+        return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

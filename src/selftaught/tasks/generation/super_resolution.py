@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -133,6 +134,11 @@ empty takes the discriminator's features."""
                 raise ValueError(f"--task.stages must be all or last, got {self.stages!r}")
             if not 0 < self.min_scale <= 1:
                 raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
+
+    @classmethod
+    def recipe_for(cls, config: Config) -> Recipe:
+        """A game of two is played with the paper's optimiser alone."""
+        return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
