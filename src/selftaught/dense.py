@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -63,12 +63,14 @@ class Dense:
 
     Attributes:
         test_is: where the test part comes from, for the reader of a figure.
+        notes: sentences for people on how the data were read.
     """
 
     train: DenseSamples
     test: DenseSamples
     classes: tuple[str, ...]
     test_is: str
+    notes: tuple[str, ...] = ()
 
 
 class DenseSubset:
@@ -96,7 +98,7 @@ def few_dense(data: Dense, fraction: float, *, limit: int | None = None, seed: i
     if kept == count:
         return data
     rows = np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept])
-    return Dense(train=DenseSubset(data.train, rows), test=data.test, classes=data.classes, test_is=data.test_is)
+    return replace(data, train=DenseSubset(data.train, rows))
 
 
 def identity_of(data: Dense) -> str:

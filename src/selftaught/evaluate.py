@@ -26,6 +26,7 @@ from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Score, Unlabelled
 from selftaught.probes.reader import Reader
+from selftaught.progress import say_once
 from selftaught.run import load_encoder, write_json
 from selftaught.store_folder import cache_root
 from selftaught.subject import Subject
@@ -121,7 +122,10 @@ def _open(
     """The data as a probe of these needs is given them."""
     if needs & {"box", "mask"}:
         held_out = subject.config.held_out or HELD_OUT
-        return open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken, download=download)
+        dense = open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken, download=download)
+        for note in dense.notes:
+            say_once(f"{labelled}: {note}")
+        return dense
     if skip_broken:
         raise ValueError("--skip-broken is for data with boxes or masks; other pictures are skipped without asking")
     if not needs:

@@ -189,3 +189,40 @@ def test_real_boxes_and_masks(shared_data: Callable[[str], Path]) -> None:
     found = masks.train.read(0).mask
     assert found is not None
     assert set(found.unique().tolist()) <= {*range(21), 255}
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "' + "x" * 10_000 + '"><!ENTITY c "' + "&b;" * 10_000 + '">]>'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        BOMB + xml([DOG]).replace("dog", "&c;"),
+        '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>' + xml([DOG]).replace("dog", "&b;"),
+        '<?xml version="1.0" encoding="nonsense"?>' + xml([DOG]),
+        "<annotation>" * 50_000,
+        xml([("dog", (float("nan"), 1, 10, 20), 0)]),
+        xml([("dog", (float("inf"), 1, 10, 20), 0)]),
+        xml([DOG]).replace("<xmax>10</xmax>", "<xmax></xmax>"),
+        xml([DOG]).replace("<xmax>10</xmax>", "<xmax>ten</xmax>"),
+        "",
+    ],
+)
+def test_hostile_xml_is_one_line_or_skipped(tmp_path: Path, content: str) -> None:
+    root = voc(tmp_path, {"train": "000001 000002", "val": "000003 000004"})
+    text(root / "Annotations" / "000002.xml", content)
+    with pytest.raises(ValueError, match=r"Annotations/000002.xml.*--skip-broken") as refused:
+        open_dense(str(root), needs=BOXES)
+    assert "\n" not in str(refused.value)
+    data = open_dense(str(root), needs=BOXES, skip_broken=True)
+    assert list(data.train.keys) == ["JPEGImages/000001.png"]
+
+
+@pytest.mark.parametrize("size", ["inf", "-40", "none", "", "0"])
+def test_a_size_that_is_not_told_is_that_of_the_picture(tmp_path: Path, size: str) -> None:
+    root = voc(tmp_path, {"train": "000001 000002", "val": "000003 000004"})
+    told = xml([("dog", (0, 1, 41, 20), 0)]).replace("<width>40", f"<width>{size}")
+    text(root / "Annotations" / "000001.xml", told)
+    data = open_dense(str(root), needs=BOXES)
+    assert data.train.read(0).boxes.tolist() == [[0, 0, 40, 20]]
+    assert data.notes == ("1 boxes leave their picture by up to 1 pixel and were cut to it",)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,6 +46,8 @@ class Annotations(ABC):
         keys: of the pictures it speaks of, sorted.
         splits: the data's own part of a picture, by key.
         wrong: what is wrong with the annotation of a picture, by key: one clause that names the file.
+        stray: what is wrong with annotations that belong to no picture.
+        cut: boxes that leave their picture by up to `SLACK` and are cut to it.
     """
 
     tree: FileTree
@@ -51,6 +55,8 @@ class Annotations(ABC):
     splits: Mapping[str, str]
     classes: tuple[str, ...]
     wrong: dict[str, str] = field(default_factory=dict)
+    stray: Sequence[str] = ()
+    cut: int = 0
 
     @abstractmethod
     def files(self, key: str) -> list[str]:
@@ -138,13 +144,21 @@ def open_annotated(
             raise ValueError(
                 f"{tree.where} has no usable picture with annotations in its {split} part; give other data"
             )
+    halves["train"].skipped += [(why.partition(":")[0], why.partition(": ")[2]) for why in annotations.stray]
     part = own_part(annotations.keys, annotations.splits, "test")
     return Dense(
         train=halves["train"],
         test=halves["test"],
         classes=annotations.classes,
         test_is=told(part, seed=seed, test=len(halves["test"]), train=len(halves["train"])),
+        notes=_notes(annotations),
     )
+
+
+def _notes(annotations: Annotations) -> tuple[str, ...]:
+    if not annotations.cut:
+        return ()
+    return (f"{annotations.cut} boxes leave their picture by up to {SLACK:g} pixel and were cut to it",)
 
 
 def _tree(data: str, *, download: bool) -> FileTree:
@@ -167,13 +181,31 @@ def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
             return found
     kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")
     raise ValueError(
-        f"{kind} are needed, but {tree.where} holds none; give a VOC tree (JPEGImages, Annotations, ImageSets), "
-        f"pictures with COCO's JSON files{folders}"
+        f"{kind} are needed, but {tree.where} holds none; {_other_form(tree.keys)}give a VOC tree (JPEGImages, "
+        f"Annotations, ImageSets), pictures with COCO's JSON files{folders}"
     )
 
 
+def _other_form(keys: Sequence[str]) -> str:
+    """What to do with the annotations of other tools that lie there, or ""."""
+    from selftaught.sources.image_folder import is_picture
+
+    pictures = {key.rpartition(".")[0] for key in keys if is_picture(key)}
+    stems = pictures | {re.sub(r"(^|/)images/", r"\1labels/", stem) for stem in pictures}
+    beside = [key for key in keys if key.endswith((".txt", ".xml", ".json")) and key.rpartition(".")[0] in stems]
+    kinds = Counter(key.rpartition(".")[2] for key in beside)
+    if not kinds or 2 * max(kinds.values()) < len(pictures):
+        return ""
+    kind = kinds.most_common(1)[0][0]
+    first = next(key for key in beside if key.endswith(kind))
+    if kind == "xml":
+        return f"{first} and the like are labelImg's: put them into a folder Annotations, pictures into JPEGImages; or "
+    name = "YOLO's" if kind == "txt" else "LabelMe's"
+    return f"{first} and the like are {name}, which are not read: have their tool write COCO's JSON; or "
+
+
 def _all(annotations: Annotations, keys: list[str]) -> AnnotatedSamples:
-    wrong = [annotations.wrong[key] for key in keys if key in annotations.wrong]
+    wrong = [*annotations.stray, *(annotations.wrong[key] for key in keys if key in annotations.wrong)]
     if wrong:
         more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
         raise ValueError(f"{annotations.tree.where}: {wrong[0]}{more}; {_ADVICE}")

@@ -12,6 +12,33 @@ Region: TypeAlias = "Mapping[str, Any] | Sequence[NDArray[np.float32]]"
 """{"size": [height, width], "counts": ...}, or polygons (P, 2) of x and y in pixels."""
 
 
+_MOST_POINTS = 100_000
+
+
+def parse_region(told: Any) -> Region:
+    """A region as the JSON has it, checked.
+
+    Raises:
+        ValueError: where it is neither polygons nor run lengths; the text says how.
+    """
+    if isinstance(told, Mapping):
+        size, counts = told.get("size"), told.get("counts")
+        if not isinstance(size, list) or not isinstance(counts, str | list):
+            raise ValueError("has a segmentation without size and counts")
+        if isinstance(counts, list) and not all(isinstance(run, int) and abs(run) < 1 << 40 for run in counts):
+            raise ValueError("has run lengths that are no numbers of pixels")
+        return told
+    try:
+        rings = [np.asarray(ring, np.float64) for ring in told]
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        rings = [np.zeros(1)]
+    if any(ring.ndim != 1 or ring.size % 2 or not np.isfinite(ring).all() for ring in rings):
+        raise ValueError("has a polygon that is no list of x and y in turn")
+    if sum(ring.size for ring in rings) > 2 * _MOST_POINTS:
+        raise ValueError(f"has polygons of more than {_MOST_POINTS} points")
+    return [np.clip(ring, -1e9, 1e9).astype(np.float32).reshape(-1, 2) for ring in rings if ring.size]
+
+
 def region_pixels(region: Region, height: int, width: int) -> NDArray[np.bool_]:
     """(height, width), True inside the region.
 
@@ -24,7 +51,7 @@ def region_pixels(region: Region, height: int, width: int) -> NDArray[np.bool_]:
             pixels |= polygon_pixels(polygon, height, width)
         return pixels
     if list(region["size"]) != [height, width]:
-        raise ValueError(f"has the size {region['size']}, not {[height, width]}")
+        raise ValueError(f"has the size {str(region['size'])[:60]}, not {[height, width]}")
     counts = region["counts"]
     runs = np.array(runs_of(counts) if isinstance(counts, str | bytes) else counts, np.int64)
     if (runs < 0).any() or runs.sum() != height * width:
@@ -56,6 +83,8 @@ def runs_of(text: str | bytes) -> list[int]:
     value = shift = 0
     for code in codes:
         bits = code - 48
+        if not 0 <= bits < 64 or shift > 40:
+            raise ValueError("has run lengths that are damaged")
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:  # more follow

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+import xml.parsers.expat as expat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+_LARGEST_XML = 8 << 20
 _PARTS = ("train", "val", "trainval", "test")
 
 
@@ -126,7 +128,7 @@ class VocTree:
         def read(photo: str) -> VocAnnotation | None:
             try:
                 return parse_annotation(self.tree.read(self.annotation(photo)))
-            except (OSError, ValueError, ET.ParseError):
+            except (OSError, ValueError, LookupError, RecursionError):  # LookupError: an unknown encoding
                 return None
 
         with ThreadPoolExecutor(8) as pool:
@@ -154,18 +156,49 @@ def _unknown(name: str, classes: tuple[str, ...]) -> str:
 
 
 def parse_annotation(data: bytes) -> VocAnnotation:
-    """An XML file; parts of objects are left out. A ValueError or ParseError says what is wrong."""
-    root = ET.fromstring(data)
-    size = [int(float(root.findtext(f"size/{side}") or 0)) for side in ("width", "height")]
+    """An XML file; parts of objects are left out. A ValueError says what is wrong."""
+    root = _parse(data)
+    size = [_side(root.findtext(f"size/{side}")) for side in ("width", "height")]
     objects = []
     for node in root.findall("object"):
         name = (node.findtext("name") or "").strip()
         corners = [node.findtext(f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
         if not name or None in corners:
             raise ValueError("an object has no name or no whole bndbox")
-        left, top, right, bottom = (float(corner or 0) for corner in corners)
+        left, top, right, bottom = (float(corner or "nan") for corner in corners)
         objects.append(VocObject(name, (left, top, right, bottom), (node.findtext("difficult") or "0").strip() == "1"))
     return VocAnnotation(size[0], size[1], tuple(objects))
+
+
+def _parse(data: bytes) -> ET.Element:
+    """The root of an XML file without a document type: its entities could stand for gigabytes, or for other files."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type is not read")
+
+    if len(data) > _LARGEST_XML:
+        raise ValueError(f"{len(data) >> 20} MB are no annotation of one picture")
+    builder = ET.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as broken:
+        raise ValueError(str(broken)) from None
+    root: ET.Element = builder.close()
+    return root
+
+
+def _side(text: str | None) -> int:
+    """Pixels of a side, or 0 where the file does not say."""
+    try:
+        side = float(text or 0)
+    except ValueError:
+        return 0
+    return int(side) if 0 < side < 1 << 31 else 0
 
 
 @final
@@ -207,6 +240,7 @@ class VocBoxes(Annotations):
                 raise ValueError(
                     f"{file}: the box ({place}) of {name!r} is not inside {note.width} x {note.height} pixels"
                 )
+            self.cut += bool((cut != box).any())
             edges.append(cut)
         labels = [self._number[thing.name] for thing in note.objects]
         ignore = [thing.difficult for thing in note.objects]
@@ -217,13 +251,16 @@ class VocBoxes(Annotations):
         note, boxes = self._boxes[key]
         image = self.picture(key)
         high, wide = image.shape[1:]
-        if note.width and (wide, high) != (note.width, note.height):
+        if note.width and note.height and (wide, high) != (note.width, note.height):
             raise ValueError(
                 f"{self.voc.annotation(key)} says that its picture is {note.width} x {note.height} pixels, "
                 f"not {wide} x {high}"
             )
-        if not note.width and any(inside(edges, width=wide, height=high) is None for edges in boxes.edges):
-            raise ValueError(f"{self.voc.annotation(key)}: a box is not inside {wide} x {high} pixels")
+        if not (note.width and note.height):
+            cut = [inside(edges, width=wide, height=high) for edges in boxes.edges]
+            if any(edges is None for edges in cut):
+                raise ValueError(f"{self.voc.annotation(key)}: a box is not inside {wide} x {high} pixels")
+            boxes = boxes._replace(edges=np.array(cut, np.float32).reshape(-1, 4))
         return with_boxes(image, boxes)
 
 
