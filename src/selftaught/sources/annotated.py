@@ -188,7 +188,7 @@ def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
 
 def _other_form(keys: Sequence[str]) -> str:
     """What to do with the annotations of other tools that lie there, or ""."""
-    from selftaught.sources.image_folder import is_picture
+    from selftaught.sources.file_kinds import is_picture
 
     pictures = {key.rpartition(".")[0] for key in keys if is_picture(key)}
     stems = pictures | {re.sub(r"(^|/)images/", r"\1labels/", stem) for stem in pictures}
