@@ -16,7 +16,7 @@ from selftaught.ops.fidelity import psnr
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.randomness import generator
-from selftaught.tasks.generation.bigan import BiGAN
+from selftaught.tasks.generation.bigan import BiGAN, Example
 
 
 def task(encoder: Encoder, size: int = 16, **settings: Any) -> BiGAN:
@@ -36,19 +36,63 @@ def flat(n: int, name: str) -> Batch:
     return Batch(index=torch.arange(n), image=colours.expand(n, 3, 12, 12).contiguous())
 
 
-def test_losses_are_the_papers_for_both_kinds_of_pairs(tiny_encoder: Callable[[], Encoder]) -> None:
-    model = task(tiny_encoder()).eval()
+def pairs(model: BiGAN, example: Example) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Pictures and codes that match, and each picture with the code of the one before it."""
+    codes, made = model.to_code(model.encoder(example.images)), model.generator(example.codes)
+    rows = range(len(made))
+    return {
+        "real": [(example.images[i : i + 1], codes[i : i + 1]) for i in rows],
+        "made": [(made[i : i + 1], example.codes[i : i + 1]) for i in rows],
+        "real_mismatched": [(example.images[i : i + 1], codes[i - 1][None]) for i in rows],
+        "made_mismatched": [(made[i : i + 1], example.codes[i - 1][None]) for i in rows],
+    }
+
+
+@torch.no_grad()
+def surprise(model: BiGAN, of: list[tuple[torch.Tensor, torch.Tensor]], kind: int) -> float:
+    """Mean of -log of the probability that is given to this kind of pair."""
+    total = 0.0
+    for x, z in of:
+        logits = model.discriminator(x, z)[0][0].tolist()
+        total -= logits[kind] - math.log(sum(math.exp(v) for v in logits))
+    return total / len(of)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_losses_are_the_papers_for_both_kinds_of_pairs_and_those_that_do_not_match(
+    weight: float, tiny_encoder: Callable[[], Encoder]
+) -> None:
+    model = task(tiny_encoder(), mismatched=weight).eval()
     example = model.pseudo_label(batch(), generator(0))
-    discriminator, opponents = 0.0, 0.0
-    for i in range(8):
-        x, z = example.images[i : i + 1], example.codes[i : i + 1]
-        of_x = 1 / (1 + math.exp(-float(model.discriminator(x, model.to_code(model.encoder(x))).detach())))
-        of_z = 1 / (1 + math.exp(-float(model.discriminator(model.generator(z), z).detach())))
-        discriminator += -(math.log(of_x) + math.log(1 - of_z)) / 8
-        opponents += -(math.log(1 - of_x) + math.log(of_z)) / 8
+    of = pairs(model, example)
+    discriminator = surprise(model, of["real"], 0) + surprise(model, of["made"], 1)
+    if weight:
+        discriminator += weight / 2 * sum(surprise(model, of[f"{kind}_mismatched"], 2) for kind in ("real", "made"))
+    opponents = surprise(model, of["real"], 1) + surprise(model, of["made"], 0)
     for player, expected in (("discriminator", discriminator), ("generator", opponents)):
         loss = model.loss(model(example, player), example, player)["loss"]
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-4), player
+
+
+def test_without_mismatched_pairs_the_game_is_the_papers(tiny_encoder: Callable[[], Encoder]) -> None:
+    """A softmax over two kinds is the sigmoid of one logit."""
+    model = task(tiny_encoder(), mismatched=0).eval()
+    example = model.pseudo_label(batch(), generator(0))
+    found = model(example, "discriminator")
+    real, made = (found[kind][:, 0] - found[kind][:, 1] for kind in ("real", "made"))
+    expected = -(torch.sigmoid(real).log() + (1 - torch.sigmoid(made)).log()).mean()
+    assert torch.allclose(model.loss(found, example, "discriminator")["loss"], expected, rtol=1e-4)
+
+
+def test_the_log_tells_whether_the_discriminator_looks_at_the_code(tiny_encoder: Callable[[], Encoder]) -> None:
+    model = task(tiny_encoder()).eval()
+    example = model.pseudo_label(batch(), generator(0))
+    of = pairs(model, example)
+    with torch.no_grad():
+        scalars = model.loss(model(example, "discriminator"), example, "discriminator")
+        for name, kind in (("matched_score", "real"), ("mismatched_score", "real_mismatched")):
+            scores = [float(model.discriminator(x, z)[0].softmax(1)[0, 0]) for x, z in of[kind]]
+            assert float(scalars[name]) == pytest.approx(sum(scores) / 8, rel=1e-4)
 
 
 def test_held_out_figures_equal_loops(tiny_encoder: Callable[[], Encoder]) -> None:
@@ -145,6 +189,9 @@ def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable
             with torch.no_grad():
                 correlations.append(float(model.loss(model(test), test)["code_correlation"]))
             model.train()
+    with torch.no_grad():
+        scalars = model.loss(model(test, "discriminator"), test, "discriminator")
+    assert float(scalars["mismatched_score"]) < float(scalars["matched_score"]) - 0.1, scalars
     # The game goes up and down; untrained the correlation is that of a random map, here below 0.
     assert sum(correlations[-4:]) / 4 > 0.25, correlations
 
@@ -152,6 +199,8 @@ def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"--task.discriminator-width must be 1 or more, got 0"):
         BiGAN.Config(discriminator_width=0)
+    with pytest.raises(ValueError, match=r"--task.mismatched must be 0 or more, got -1"):
+        BiGAN.Config(mismatched=-1)
     with pytest.raises(ValueError, match=r"--task.min-scale must be in \(0, 1\], got 2"):
         BiGAN.Config(min_scale=2)
 
