@@ -132,3 +132,12 @@ def test_tars_without_pictures_are_one_sentence(tmp_path: Path, photos: list[byt
     ):
         with pytest.raises(ValueError, match=sentence):
             opened(tmp_path / f"{name}.tar", content)
+
+
+def test_members_of_other_kinds_and_maps_are_counted(tmp_path: Path, photos: list[bytes]) -> None:
+    members: list[tuple[str, bytes, dict[str, Any]]] = [("a.jpg", photos[0], {}), ("a.seg.png", b"x", {})]
+    members += [("a.npy", b"x", {}), ("b.npy", b"x", {}), ("a.txt", b"a caption", {})]
+    source = opened(tmp_path / "a.tar", pack(members), needs=frozenset({"image"}))
+    assert dict(source.left_out.counts) == {"masks": 1, ".npy": 2}
+    assert [key for key, _ in source.left_out.files] == ["a.tar/a.seg.png", "a.tar/a.npy", "a.tar/b.npy"]
+    assert len(source.notes) == 2

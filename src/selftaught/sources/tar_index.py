@@ -19,13 +19,14 @@ import fsspec
 from selftaught.decode import MAX_FILE_BYTES
 from selftaught.names import one_line
 from selftaught.sources.base import digest
-from selftaught.sources.file_kinds import is_picture
+from selftaught.sources.file_kinds import is_companion, is_picture
 from selftaught.sources.label_values import LONGEST_LABEL
 from selftaught.sources.labels_file import LABELS_FILE
 from selftaught.sources.layout import CLASSES_FILE
+from selftaught.sources.left_out import MOST_LISTED
 from selftaught.store_folder import cache_root
 
-_VERSION = "tar 2"
+_VERSION = "tar 3"
 _LONGEST_NAME = 4096
 _LARGEST_HEADER = 1 << 20
 _LARGEST_LABEL = 1 << 20
@@ -47,6 +48,7 @@ class TarIndex:
         labels: class of a sample, by what its members share: folder and name up to the first dot.
         tables: text of labels.csv and classes.txt, where there are such.
         skipped: (member, reason) of what cannot be used.
+        others: names of members of other kinds, which one could miss; of very many the first ones.
         cut: why what follows the last member cannot be read; "" where the tar is whole.
     """
 
@@ -56,6 +58,7 @@ class TarIndex:
     labels: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
     skipped: list[list[str]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     cut: str = ""
 
     def skip(self, member: str, reason: str) -> None:
@@ -192,6 +195,8 @@ def _add_text(index: TarIndex, name: str, member: tarfile.TarInfo, stream: IO[by
         label = _label(name, _content(stream, member))
         if label is not None:
             index.labels[sample_name(name)] = label
+    elif len(index.others) < MOST_LISTED and not is_companion(name):
+        index.others.append(name[:200])
 
 
 def _content(stream: IO[bytes], member: tarfile.TarInfo) -> bytes:

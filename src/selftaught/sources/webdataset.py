@@ -19,6 +19,7 @@ from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
 from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.layout import Layout, choose_entries, own_part_of
+from selftaught.sources.left_out import left_out_as, other_kinds
 from selftaught.sources.shard_names import shard_splits, short_names
 from selftaught.sources.tar_index import TarIndex, check_bytes, index_of
 from selftaught.sources.tar_samples import member_layout, one_picture_each
@@ -138,7 +139,12 @@ def open_webdataset(
     entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
     source = WebDataset(urls, indexes, entries, [place_of[entry.key] for entry in entries], digest(stamps))
     source.part = own_part_of(pictures, layout, split)
-    source.notes = _notes([keys[i] for i in others], len(place_of) - len(pictures), skipped)
+    is_taken = set(pictures)
+    maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
+    more = (f"{name}/{member}" for name, index in zip(names, indexes, strict=True) for member in index.others)
+    left, told = other_kinds(more, "images")
+    source.left_out = left_out_as("masks", maps, "belongs to another picture of its sample") + left
+    source.notes = [*_notes(maps, skipped), *told]
     if split == "train":
         source.skipped = skipped
     source.take_labels(layout)
@@ -153,7 +159,7 @@ def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str]
     for url, name in zip(urls, short_names(urls), strict=True):
         try:
             stamp = _stamp(url)
-            index = index_of(url, stamp)
+            index = index_of(url, _change(url) or stamp)
         except OSError as refused:
             if not _is_local(url):
                 raise ValueError(f"{url} cannot be read: {refused or type(refused).__name__}") from None
@@ -173,14 +179,10 @@ def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str]
     return [url for url, _, _ in found], [index for _, index, _ in found], [stamp for *_, stamp in found], skipped
 
 
-def _notes(others: Sequence[str], masks: int, skipped: Sequence[tuple[str, str]]) -> list[str]:
+def _notes(maps: Sequence[str], skipped: Sequence[tuple[str, str]]) -> list[str]:
     notes = []
-    if others:
-        notes.append(
-            f"{len(others)} pictures of tars are left out, each as part of another one's sample, such as {others[0]}"
-        )
-    if masks:
-        notes.append(f"{masks} pictures of tars are masks of others and are left out")
+    if maps:
+        notes.append(f"{len(maps)} masks or maps of other pictures in tars were left out, such as {maps[0]}")
     if skipped:
         name, reason = skipped[0]
         notes.append(f"{len(skipped)} shards or members of them cannot be used in whole, such as {name} ({reason})")
@@ -231,6 +233,14 @@ def _matches(pattern: str) -> list[str]:
 
 def _is_local(url: str) -> bool:
     return "://" not in url
+
+
+def _change(url: str) -> str:
+    """What changes whenever a local shard is written; "" for others. A kept index must be right to the byte."""
+    if not _is_local(url):
+        return ""
+    stat = Path(url).stat()
+    return f"{Path(url).resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _stamp(url: str) -> str:
