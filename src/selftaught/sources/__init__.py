@@ -93,6 +93,10 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
             from selftaught.sources.parquet import open_parquet
 
             return open_parquet([path], split=split, needs=needs, seed=seed, held_out=held_out)
+        if path.suffix.lower() == ".arrow":
+            from selftaught.sources.arrow_files import open_arrow
+
+            return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
         raise ValueError(
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
             "give the folder it lies in, or a .zip, .parquet or .tar file"
@@ -125,23 +129,28 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     unusable = f" ({len(tree.unusable)} more cannot be opened, such as {tree.unusable[0][0]})" if tree.unusable else ""
     kinds = f" ({told_kinds(suffixes)})" if suffixes else ""
     raise ValueError(
-        f"{path} holds no pictures, videos, .parquet, .tar or .zip files among its {len(files)} files{kinds}{unusable}"
-        f"; give the folder that does{heif_advice(tree.keys)}"
+        f"{path} holds no pictures, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
+        f"{kinds}{unusable}; give the folder that does{heif_advice(tree.keys)}"
     )
 
 
 def _shards(
     path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float
 ) -> Source | None:
-    """The Parquet files, else the tars, else the one zip of a folder without pictures and videos."""
+    """The Parquet files, else the Arrow files, the tars, the one zip of a folder without pictures and videos."""
     by_suffix = {
-        suffix: [path / key for key in keys if key.lower().endswith(suffix)] for suffix in (".parquet", ".tar", ".zip")
+        suffix: [path / key for key in keys if key.lower().endswith(suffix)]
+        for suffix in (".parquet", ".arrow", ".tar", ".zip")
     }
     source: Source | None = None
     if files := by_suffix[".parquet"]:
         from selftaught.sources.parquet import open_parquet
 
         source = open_parquet(files, split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files := [file for file in by_suffix[".arrow"] if not file.name.startswith(("cache-", "indices"))]:
+        from selftaught.sources.arrow_files import open_arrow
+
+        source = open_arrow(files, split=split, needs=needs, seed=seed, held_out=held_out)
     elif files := by_suffix[".tar"]:
         from selftaught.sources.webdataset import open_webdataset
 
