@@ -70,6 +70,11 @@ class RunConfig:
     """Use at most this many training samples, chosen by seed."""
     held_out: float = 0.1
     """Part of the data kept to judge the pretext task on, where the data have no val or test split."""
+    value_range: str = "auto"
+    """LOW,HIGH such as 0,4095: values shown as black and white in images of more than 8 bits; auto is chosen once from
+    a sample of the training images."""
+    max_image_pixels: int = 64_000_000
+    """Larger images are skipped and listed, as each may take 16 bytes of memory a pixel."""
     store_size: int | None = None
     """Short side of the pictures in the packed store, pixels (default from --size)."""
     cache_limit: float = 50.0
@@ -112,6 +117,10 @@ class RunConfig:
                 f"--batch-size {self.batch_size} cannot be cut into {parts} equal parts "
                 f"({self.accumulate} accumulated x {self.devices * self.num_nodes} devices)"
             )
+        if self.value_range != "auto":
+            from selftaught.high_depth import read_range
+
+            read_range(self.value_range)
         if self.budget is not None:
             parse_seconds(self.budget)
         for name, hint in get_type_hints(RunConfig).items():
@@ -144,6 +153,7 @@ class RunConfig:
 _AT_LEAST = {
     "size": 8, "steps": 1, "batch_size": 2, "accumulate": 1, "devices": 1, "num_nodes": 1,
     "log_every": 1, "checkpoint_every": 1, "seed": 0, "limit": 4, "workers": 1, "store_size": 8, "weight_decay": 0,
+    "max_image_pixels": 1,
 }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from selftaught.ops.crop import crop_resize
 from selftaught.prepare import pack
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
-from selftaught.store import Samples
+from selftaught.store import NothingReadable, Samples
+from selftaught.value_range import decoding_of, with_range
 
 SPLITS = ("train", "held_out", "test")
 
@@ -61,7 +62,7 @@ def search_data(
         raise ValueError(f"--top must be at least 1, got {top}")
     config = read_config(run)
     encoder = load_encoder(run)
-    asked = encode(encoder, _query(Path(query)), config.size, config.precision)
+    asked = encode(encoder, _query(Path(query), config), config.size, config.precision)
     keys, labels, vectors = _features(encoder, config, data, split=split, download=download)
     similarity = (F.normalize(asked, dim=1) @ F.normalize(vectors, dim=1).T)[0]
     values, found = similarity.topk(min(top, len(keys)))
@@ -71,9 +72,9 @@ def search_data(
     ]
 
 
-def _query(path: Path) -> Batch:
+def _query(path: Path, config: RunConfig) -> Batch:
     try:
-        picture = decode_image(path.read_bytes())
+        picture = decode_image(path.read_bytes(), decoding=decoding_of(config))
     except (OSError, Unreadable) as error:
         raise ValueError(f"--query {path} cannot be read: {error}") from None
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
@@ -106,13 +107,20 @@ def _samples(encoder: Encoder, config: RunConfig, data: str, split: str, downloa
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
     opened: list[Samples] = []
+    empty: NothingReadable | None = None
     seen: set[str] = set()
     for name in SPLITS if split == "all" else (split,):
         source = open_source(data, split=name, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
         if source.fingerprint in seen:
             continue
         seen.add(source.fingerprint)
-        opened.append(pack(source, config, probe_sampling(encoder), title=f"packing {name}"))
+        config = with_range(config, source)
+        try:
+            opened.append(pack(source, config, probe_sampling(encoder), title=f"packing {name}"))
+        except NothingReadable as nothing:
+            empty = nothing
+    if empty is not None and not opened:
+        raise empty
     return opened
 
 

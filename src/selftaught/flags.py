@@ -21,7 +21,10 @@ GROUPS = {
     "what learns": ("task", "encoder", "size", "stem"),
     "how long": ("epochs", "steps", "budget", "batch_size"),
     "how it learns": ("optimizer", "lr", "weight_decay", "warmup", "clip", "accumulate"),
-    "the data": ("seed", "limit", "held_out", "store_size", "cache_limit", "workers", "download"),
+    "the data": (
+        "seed", "limit", "held_out", "value_range", "max_image_pixels", "store_size", "cache_limit", "workers",
+        "download",
+    ),
     "the machine": ("precision", "accelerator", "devices", "num_nodes", "strategy"),
     "the run folder": (
         "log_every", "evaluate_every", "checkpoint_every", "resume", "overwrite", "tensorboard"

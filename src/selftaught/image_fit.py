@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Scratch, decode_image
+from selftaught.decode import Decoding, Scratch, decode_image
 from selftaught.sources.base import Payload
 
 MAX_ASPECT = 3
@@ -17,19 +17,28 @@ MAX_ASPECT = 3
 
 
 def fit(
-    payload: Payload, *, side: int, scratch: Scratch | None = None, out: NDArray[np.uint8] | None = None
+    payload: Payload,
+    *,
+    side: int,
+    decoding: Decoding,
+    scratch: Scratch | None = None,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode where needed and scale to a short side of exactly `side`; (H, W, 3) uint8, never squashed.
 
     Args:
         payload: what a source reads.
         side: pixels.
+        decoding: how deep images are shown and how large one may be.
         scratch: memory to decode into.
         out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * 3 bytes.
     """
-    pixels = decode_image(payload, min_side=side, scratch=scratch) if isinstance(payload, bytes) else payload
-    if isinstance(pixels, str):
-        raise TypeError(f"{pixels} is a path, not a picture")
+    if isinstance(payload, str):
+        raise TypeError(f"{payload} is a path, not a picture")
+    if isinstance(payload, bytes):
+        pixels = decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)
+    else:
+        pixels = payload
     height, width = pixels.shape[:2]
     short = min(height, width)
     if max(height, width) > MAX_ASPECT * short:

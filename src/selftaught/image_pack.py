@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import MIN_SIDE, Scratch, image_size
+from selftaught.decode import MIN_SIDE, Decoding, Scratch, image_size
 from selftaught.image_fit import MAX_ASPECT, fit
+from selftaught.image_header import has_more_pages
 
 if TYPE_CHECKING:
     from selftaught.sources.base import Payload, Source
@@ -51,6 +52,8 @@ class PackedIndex:
     height: NDArray[np.int64]
     width: NDArray[np.int64]
     skipped: list[tuple[str, str]]
+    paged: int = 0
+    """Files with pages or frames beyond the first, of an index that was just made."""
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -83,7 +86,14 @@ def look_ahead(source: Source, *, side: int) -> tuple[int, int]:
 
 
 def pack(
-    source: Source, folder: Path, *, side: int, workers: int, keep_pixels: bool, progress: Progress | None
+    source: Source,
+    folder: Path,
+    *,
+    side: int,
+    decoding: Decoding,
+    workers: int,
+    keep_pixels: bool,
+    progress: Progress | None,
 ) -> PackedIndex:
     """Decode every entry; write the pixels (where wanted) and the index into `folder`.
 
@@ -96,7 +106,7 @@ def pack(
         (folder / PIXELS).open("wb") if keep_pixels else nullcontext() as file,
         _one_thread_to_a_picture(),
     ):
-        for part in _decode_in_order(source, side=side, workers=workers):
+        for part in _decode_in_order(source, side=side, decoding=decoding, workers=workers):
             if file is not None:
                 file.write(part.pixels.data)
             parts.append(part.found)
@@ -109,6 +119,7 @@ def pack(
         height=sizes[:, 0],
         width=sizes[:, 1],
         skipped=[(source.entries[i].key, reason) for part in parts for i, reason in part.skipped],
+        paged=sum(part.paged for part in parts),
     )
     index.save(folder)
     return index
@@ -119,6 +130,7 @@ class _Found:
     source_of: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    paged: int = 0
 
 
 @dataclass
@@ -129,7 +141,7 @@ class _Decoded:
     memory: NDArray[np.uint8]
 
 
-def _decode_in_order(source: Source, *, side: int, workers: int) -> Iterator[_Decoded]:
+def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: int) -> Iterator[_Decoded]:
     """Chunks decoded by `workers` threads, in the order they were read; a few chunks are in memory at a time.
 
     Their memory goes round: on fresh memory the page faults cost about half as much as decoding a small picture.
@@ -145,10 +157,12 @@ def _decode_in_order(source: Source, *, side: int, workers: int) -> Iterator[_De
         found, end = _Found(), 0
         for i, payload in job:
             try:
-                fitted = fit(_payload(source, i, payload), side=side, scratch=scratch, out=memory[end : end + most])
+                got = _payload(source, i, payload)
+                fitted = fit(got, side=side, decoding=decoding, scratch=scratch, out=memory[end : end + most])
             except (OSError, ValueError) as broken:
                 found.skipped.append((i, reason(broken)))
                 continue
+            found.paged += isinstance(got, bytes) and has_more_pages(got)
             found.source_of.append(i)
             found.sizes.append((fitted.shape[0], fitted.shape[1]))
             end += fitted.nbytes

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Scratch
+from selftaught.decode import Decoding, Scratch
 from selftaught.image_fit import fit, window
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.sources.base import digest
-from selftaught.store import HostBatch
+from selftaught.store import HostBatch, NothingReadable
 from selftaught.store_folder import find_or_build, find_store
 
 if TYPE_CHECKING:
@@ -27,21 +27,28 @@ if TYPE_CHECKING:
     from selftaught.sources.base import Source
     from selftaught.store import Progress, Samples
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when the bytes of a store or the geometry of `fit` change."""
 
 
 def open_image_samples(
-    source: Source, *, side: int, cache_limit_gb: float, workers: int | None, progress: Progress | None
+    source: Source,
+    *,
+    side: int,
+    cache_limit_gb: float,
+    workers: int | None,
+    progress: Progress | None,
+    decoding: Decoding,
 ) -> Samples:
     """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit."""
-    keys = {kind: digest(["images", kind, _FORMAT, source.fingerprint, str(side)]) for kind in ("packed", "index")}
+    asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
+    keys = {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
     limit = cache_limit_gb * 1e9
     for kind in ("packed", "index"):
         # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
         found = find_store(keys[kind])
         if found is not None and (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-            return _open(source, *found, workers=workers)
+            return _open(source, *found, decoding=decoding, workers=workers)
     _refuse_empty(source)
     packed_side, estimated_bytes = look_ahead(source, side=side)
     kind = "packed" if estimated_bytes <= limit else "index"
@@ -51,14 +58,16 @@ def open_image_samples(
             source,
             folder,
             side=packed_side,
+            decoding=decoding,
             workers=workers or usable_cores(),
             keep_pixels=kind == "packed",
             progress=progress,
         )
         if not len(index.source_of):
             key, why = index.skipped[0]
-            raise ValueError(
-                f"none of the {len(source)} pictures of {source.name} can be read; the first, {key}: {why}"
+            raise NothingReadable(
+                f"none of the {len(source)} pictures of {source.name} can be read; the first, {key}: {why}",
+                [*source.skipped, *index.skipped],
             )
         return {
             "kind": "images" if kind == "packed" else "images, index only",
@@ -67,6 +76,7 @@ def open_image_samples(
             "samples": len(index.source_of),
             "side": packed_side,
             "estimated_bytes": estimated_bytes,
+            "paged": index.paged,
         }
 
     try:
@@ -78,7 +88,7 @@ def open_image_samples(
             f"the packed store of {source.name} needs about {estimated_bytes / 1e9:.1f} GB and the disk is full; "
             "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
         ) from refused
-    return _open(source, *found, workers=workers)
+    return _open(source, *found, decoding=decoding, workers=workers)
 
 
 def _refuse_empty(source: Source) -> None:
@@ -86,19 +96,24 @@ def _refuse_empty(source: Source) -> None:
         raise ValueError(f"{source.name} holds no pictures")
 
 
-def _open(source: Source, folder: Path, meta: dict[str, Any], *, workers: int | None) -> Samples:
+def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decoding, workers: int | None) -> Samples:
     index = PackedIndex.load(folder)
+    index.paged = int(meta.get("paged", 0))
     if meta["packed"]:
-        return PackedImages(source, index, side=meta["side"], file=folder / PIXELS)
-    return LiveImages(source, index, side=meta["side"], workers=workers or 1)
+        return PackedImages(source, index, side=meta["side"], decoding=decoding, file=folder / PIXELS)
+    return LiveImages(source, index, side=meta["side"], decoding=decoding, workers=workers or 1)
 
 
 class _ImageSamples:
     """What the packed and the live samples share: the index of the readable pictures."""
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int) -> None:
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding) -> None:
         self.side = side
-        self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of))])
+        self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of)), repr(decoding)])
+        self.notes: tuple[str, ...] = ()
+        if index.paged:
+            files = "1 file has" if index.paged == 1 else f"{index.paged} files have"
+            self.notes = (f"{files} more than one page or frame; the first of each is used",)
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of
@@ -129,8 +144,8 @@ class PackedImages(_ImageSamples):
     `preadv`, which leaves nothing behind. Both share the page cache with other runs.
     """
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int, file: Path) -> None:
-        super().__init__(source, index, side=side)
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, file: Path) -> None:
+        super().__init__(source, index, side=side, decoding=decoding)
         self._offsets, self._height, self._width = index.offsets, index.height, index.width
         self._file = os.open(file, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
@@ -162,8 +177,9 @@ class PackedImages(_ImageSamples):
 class LiveImages(_ImageSamples):
     """Pictures decoded each time they are read, by threads that give way to the ones that compute."""
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int, workers: int) -> None:
-        super().__init__(source, index, side=side)
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, workers: int) -> None:
+        super().__init__(source, index, side=side, decoding=decoding)
+        self._decoding = decoding
         self._source = source
         self._skipping = threading.Lock()
         self._threads = threading.local()
@@ -187,7 +203,7 @@ class LiveImages(_ImageSamples):
             here = (row + step) % len(self)
             try:
                 payload = self._source.read(int(self.source_of[here]))
-                return here, fit(payload, side=self.side, scratch=self._scratch())
+                return here, fit(payload, side=self.side, decoding=self._decoding, scratch=self._scratch())
             except (OSError, ValueError) as broken:
                 skipped = (self.keys[here], reason(broken))
                 with self._skipping:

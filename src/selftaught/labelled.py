@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from selftaught.config import RunConfig
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.parts import open_halves
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
+from selftaught.progress import say_once
 from selftaught.randomness import numpy_generator
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.splits import told
 from selftaught.store import Samples
 from selftaught.subset import Subset
+from selftaught.value_range import with_range
 
 HELD_OUT = 0.1
 """Share that is the test part of data that have none, drawn once, with seed 0."""
@@ -33,10 +36,16 @@ def open_labelled(
     """
     needs = NEEDS[encoder.kind] | {"labels" if many else "label"}
     sources = [_open(config, labelled, split, needs, download) for split in ("train", "test")]
-    train, test = (
-        pack(source, config, probe_sampling(encoder), title=f"packing {split}")
-        for source, split in zip(sources, ("train", "test"), strict=True)
-    )
+    config = with_range(config, sources[0])
+
+    def packed(source: Source) -> Samples:
+        title = "packing train" if source is sources[0] else "packing test"
+        return pack(source, config, probe_sampling(encoder), title=title)
+
+    halves = open_halves(sources[0], sources[1], packed, share=config.held_out or HELD_OUT)
+    for note in halves.notes:
+        say_once(note)
+    train, test = halves.train, halves.held_out
     data = _several(sources, train, test) if sources[0].targets is not None else _single(train, test, labelled, many)
     test_is = told(sources[1].part, seed=0, test=len(data.test), train=len(data.train))
     return replace(data, test_is=test_is)

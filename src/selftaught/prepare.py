@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from selftaught.loader import Loader
 from selftaught.memory_format import channels_last
 from selftaught.ops.crop import fast_bf16
 from selftaught.optim import build_optimizer
+from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.progress import StepProgress, say_once
 from selftaught.randomness import generator, seed_from
@@ -32,8 +34,9 @@ from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.left_out import LeftOut
-from selftaught.store import Samples, open_samples
+from selftaught.store import Samples, notes_of, open_samples
 from selftaught.tasks.base import Pace, PretextTask, Recipe
+from selftaught.value_range import decoding_of, range_note, with_range
 
 HELD_OUT_SAMPLES = 1024
 """Held-out samples a look during training takes."""
@@ -52,6 +55,8 @@ class Data:
     """Files that are no samples."""
     notes: tuple[str, ...] = ()
     """How the data were read, where there was a choice or something was left out."""
+    value_range: str = "auto"
+    """Of the images of more than 8 bits, LOW,HIGH where there are some."""
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
@@ -119,15 +124,26 @@ def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, i
     """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
     for note in source.notes:
         say_once(note, is_shown=is_shown)
-    with StepProgress(title, len(source), is_shown=is_shown, seconds=5.0) as progress:
-        return open_samples(
+    bars: list[StepProgress] = []
+    with ExitStack() as stack:
+
+        def progress(done: int, total: int) -> None:
+            if not bars:  # a store that is there needs no bar
+                bars.append(stack.enter_context(StepProgress(title, total, is_shown=is_shown, seconds=5.0)))
+            bars[0].update(done)
+
+        samples = open_samples(
             source,
             side=config.store_size or store_side(config.size),
             sampling=sampling,
             cache_limit_gb=config.cache_limit,
             workers=config.workers,
-            progress=lambda done, total: progress.update(done),
+            progress=progress,
+            decoding=decoding_of(config),
         )
+    for note in notes_of(samples):
+        say_once(note, is_shown=is_shown)
+    return samples
 
 
 def open_data(config: RunConfig, fabric: Fabric) -> Data:
@@ -141,13 +157,18 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
         for split in ("train", "held_out")
     ]
+    is_shown = fabric.is_global_zero
     with fabric.rank_zero_first():
-        halves = [
-            pack(source, config, sampling, title=f"packing {split}", is_shown=fabric.is_global_zero)
-            for source, split in zip(sources, ("train", "held-out"), strict=True)
-        ]
+        config = with_range(config, sources[0])
+        halves = _pack_both(sources, config, sampling, is_shown=is_shown)
+    notes = [note for source in sources for note in source.notes]
+    notes += [*halves.notes, *notes_of(halves.train), *notes_of(halves.held_out)]
+    if config.value_range != "auto":
+        notes.append(range_note(config))
+    for note in notes:
+        say_once(note, is_shown=is_shown)
     loader = Loader(
-        halves[0],
+        halves.train,
         sampling=sampling,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -157,16 +178,32 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         labels="label" in needs,
         limit=config.limit,
     )
-    classes = halves[0].classes
+    classes = halves.train.classes
     return Data(
-        samples=halves[0],
-        held_out=halves[1],
+        samples=halves.train,
+        held_out=halves.held_out,
         loader=loader,
         sampling=sampling,
         num_classes=len(classes) if classes else 0,
         left_out=sources[0].left_out,
-        notes=tuple(dict.fromkeys(note for source in sources for note in source.notes)),
+        notes=tuple(dict.fromkeys(notes)),
+        value_range=config.value_range,
     )
+
+
+def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:
+    """No more than --limit asks for; where nothing of one half can be read, a share of the other takes its place."""
+
+    def opened(source: Source) -> Samples:
+        title, count, seed = "packing train", config.limit, config.seed
+        if source is not sources[0]:
+            title, seed = "packing held-out", 0
+            count = None if count is None else max(count, LEAST_HELD_OUT)
+        return open_some(
+            source, count, lambda part: pack(part, config, sampling, title=title, is_shown=is_shown), seed=seed
+        )
+
+    return open_halves(sources[0], sources[1], opened, share=config.held_out or LEAST_SHARE)
 
 
 def resolve(asked: RunConfig, data: Data) -> RunConfig:
@@ -191,6 +228,7 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         weight_decay=pace.weight_decay,
         precision=precision_of(asked, data.loader.device),
         steps=steps,
+        value_range=data.value_range,
         epochs=None,
         resume=False,
         overwrite=False,

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.decode import Decoding
 from selftaught.store_folder import StoreInfo, clear_stores, list_stores
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
     from selftaught.sources.base import Source
 
-__all__ = ["HostBatch", "Progress", "Samples", "StoreInfo", "clear_stores", "list_stores", "open_samples"]
+__all__ = [
+    "HostBatch",
+    "NothingReadable",
+    "Progress",
+    "Samples",
+    "StoreInfo",
+    "clear_stores",
+    "list_stores",
+    "notes_of",
+    "open_samples",
+]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a store is packed."""
@@ -38,6 +49,18 @@ class HostBatch:
     video: NDArray[np.uint8] | None = None
     audio: NDArray[np.float32] | None = None
     time: NDArray[np.float32] | None = None
+
+
+class NothingReadable(ValueError):  # noqa: N818 - reads as what is the case
+    """No sample of a source can be used; the text says why the first cannot.
+
+    Attributes:
+        skipped: (path, reason) of each.
+    """
+
+    def __init__(self, text: str, skipped: list[tuple[str, str]]) -> None:
+        super().__init__(text)
+        self.skipped = skipped
 
 
 class Samples(Protocol):
@@ -84,6 +107,11 @@ class Samples(Protocol):
         ...
 
 
+def notes_of(samples: Samples) -> tuple[str, ...]:
+    """Sentences on what was found in the samples while they were packed."""
+    return tuple(getattr(samples, "notes", ()))
+
+
 def open_samples(
     source: Source,
     *,
@@ -92,6 +120,7 @@ def open_samples(
     cache_limit_gb: float,
     workers: int | None,
     progress: Progress | None = None,
+    decoding: Decoding | None = None,
 ) -> Samples:
     """Find or build the packed store of `source` and open it.
 
@@ -102,6 +131,10 @@ def open_samples(
         cache_limit_gb: a store that would be larger is not built, its samples are decoded each time they are read.
         workers: decoding threads; None is all cores to pack, one to decode while reading.
         progress: called with (done, total) while the store is built.
+        decoding: how deep images are shown and how large one may be; only images heed it.
+
+    Raises:
+        NothingReadable: where no sample can be used.
     """
     if "video" in source.provides:
         from selftaught.video_store import open_video_samples
@@ -118,4 +151,11 @@ def open_samples(
         raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
     from selftaught.image_store import open_image_samples
 
-    return open_image_samples(source, side=side, cache_limit_gb=cache_limit_gb, workers=workers, progress=progress)
+    return open_image_samples(
+        source,
+        side=side,
+        cache_limit_gb=cache_limit_gb,
+        workers=workers,
+        progress=progress,
+        decoding=decoding or Decoding(),
+    )

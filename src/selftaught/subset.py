@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
 from selftaught.sources.base import digest
-from selftaught.store import HostBatch, Samples
+from selftaught.store import HostBatch, Samples, notes_of
 
 
 class Subset:
@@ -33,6 +33,7 @@ class Subset:
         self.side = base.side
         self.fingerprint = digest([base.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()])
         self.skipped = base.skipped
+        self.notes = notes_of(base)
         self.source_of = base.source_of[rows]
         self.keys: Sequence[str] = [base.keys[i] for i in rows]
 

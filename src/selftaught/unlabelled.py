@@ -6,9 +6,13 @@ from selftaught.config import RunConfig
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.labelled import HELD_OUT
+from selftaught.parts import draw
 from selftaught.prepare import pack
 from selftaught.probes.base import Unlabelled
 from selftaught.sources import open_source
+from selftaught.sources.base import Source
+from selftaught.store import NothingReadable, Samples
+from selftaught.value_range import with_range
 
 
 def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:
@@ -16,12 +20,18 @@ def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download:
 
     That share is `config.held_out`, or a tenth where the run held nothing back.
     """
-    source = open_source(
-        data,
-        split="held_out",
-        needs=NEEDS[encoder.kind],
-        download=download,
-        seed=0,
-        held_out=config.held_out or HELD_OUT,
-    )
-    return Unlabelled(test=pack(source, config, probe_sampling(encoder), title="packing held-out"))
+    share = config.held_out or HELD_OUT
+
+    def opened(split: str) -> Source:
+        needs = NEEDS[encoder.kind]
+        return open_source(data, split=split, needs=needs, download=download, seed=0, held_out=share)
+
+    def packed(source: Source) -> Samples:
+        return pack(source, config, probe_sampling(encoder), title="packing held-out")
+
+    source = opened("held_out")
+    config = with_range(config, source)
+    try:
+        return Unlabelled(test=packed(source))
+    except NothingReadable:  # a run on them holds out others
+        return Unlabelled(test=draw(packed(opened("train")), share)[1])

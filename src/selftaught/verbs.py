@@ -45,6 +45,8 @@ class RunSettings(TypedDict, total=False):
     seed: int
     limit: int | None
     held_out: float
+    value_range: str
+    max_image_pixels: int
     store_size: int | None
     cache_limit: float
     workers: int | None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from selftaught.decode import MIN_SIDE
 from selftaught.image_store import usable_cores
 from selftaught.sources.base import digest
-from selftaught.store import HostBatch
+from selftaught.store import HostBatch, NothingReadable
 from selftaught.store_folder import find_or_build, find_store
 from selftaught.video_clips import Clip, ClipPlan, VideoIndex
 from selftaught.video_pack import INDEX, Skipped, estimated_bytes, pack_videos, read_headers
@@ -58,13 +58,15 @@ class VideoSamples:
         if any(entry.label is not None for entry in entries):
             self.labels = np.array([-1 if entry.label is None else entry.label for entry in entries], np.int64)
         short = [(int(index.entry[video]), why) for video, why in self._plan.unusable.items()]
+        self.notes: tuple[str, ...] = ()
         self.skipped = list(source.skipped)
         self.skipped += [(source.entries[i].key, why) for i, why in sorted([*skipped, *short])]
         if not len(self):
             key, why = self.skipped[0]
-            raise ValueError(
+            raise NothingReadable(
                 f"none of the {len(source)} videos of {source.name} can be used as the task cuts its clips; "
-                f"the first, {key}: {why}; give longer videos or change the task's settings"
+                f"the first, {key}: {why}; give longer videos or change the task's settings",
+                self.skipped,
             )
 
     def __len__(self) -> int:
@@ -196,8 +198,9 @@ def _build(
     headers, unopened = read_headers(paths, threads)
     if not headers:
         i, why = unopened[0]
-        raise ValueError(
-            f"none of the {len(source)} videos of {source.name} can be read; the first, {source.entries[i].key}: {why}"
+        raise NothingReadable(
+            f"none of the {len(source)} videos of {source.name} can be read; the first, {source.entries[i].key}: {why}",
+            [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
         )
     short = [min(header.height, header.width) for header in headers.values()]
     packed_side = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))

@@ -88,7 +88,7 @@ def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int
                 "set --held-out above 0"
             )
         return pool
-    draws = [_uniform(seed, keys[i]) for i in pool]
+    draws = [uniform(seed, keys[i]) for i in pool]
     held = {i for i, draw in zip(pool, draws, strict=True) if draw < held_out}
     # A dozen videos may all fall on one side; each side keeps at least one where there are two.
     if not held and len(pool) > 1:
@@ -98,7 +98,7 @@ def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int
     return [i for i in pool if (i in held) != (split == "train")]
 
 
-def _uniform(seed: int, key: str) -> float:
+def uniform(seed: int, key: str) -> float:
     """In [0, 1), from the seed and the key alone, so that added files move no other file to another split."""
     hashed = hashlib.blake2b(f"{seed}:{key}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(hashed, "big") / 2**64
