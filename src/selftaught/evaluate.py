@@ -34,7 +34,7 @@ from selftaught.unlabelled import open_unlabelled
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
-KEPT = 4
+KEPT = 5
 """Goes up when figures of random weights that are kept would be made otherwise now."""
 
 

@@ -149,6 +149,11 @@ class Reader:
             for batch in views:
                 for name, value in self._features(encoder, batch, kind).items():
                     totals[name] = totals[name] + value / len(views) if name in totals else value / len(views)
+            for name, value in totals.items():
+                if not value.isfinite().all():
+                    raise ValueError(
+                        f"features of {encoder.name} at {name} are not finite; its training diverged, lower its --lr"
+                    )
             yield {name: value.clamp(-LARGEST, LARGEST).half() for name, value in totals.items()}
 
     def _features(self, encoder: Encoder, batch: Batch, kind: tuple[str, int]) -> dict[str, Tensor]:
