@@ -33,6 +33,11 @@ def probe_sampling(encoder: Encoder, frames: int = 16) -> Sampling:
     return Sampling(frames=frames) if encoder.kind == "video" else Sampling()
 
 
+def samples_at_once(encoder: Encoder, batch_size: int) -> int:
+    """How many clips take the memory that `batch_size` pictures do."""
+    return max(1, batch_size // probe_sampling(encoder).frames) if encoder.kind == "video" else batch_size
+
+
 def encoder_input(encoder: Encoder, batch: Batch, size: int) -> Tensor:
     """The batch as the encoder takes it, cut at the centre and normalised.
 
@@ -104,6 +109,7 @@ def all_features(
     """Pooled features (M, D) float32 on the CPU, of all samples in order; clips of a video are averaged."""
     encoder = encoder.to(device).eval()
     parts = []
-    for views in sample_batches(samples, batch_size=batch_size, device=device, clips=clips):
+    at_once = samples_at_once(encoder, batch_size)
+    for views in sample_batches(samples, batch_size=at_once, device=device, clips=clips):
         parts.append(torch.stack([encode(encoder, batch, size, precision) for batch in views]).mean(0).cpu())
     return torch.cat(parts)

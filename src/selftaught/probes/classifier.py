@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
-from selftaught.batch import Sampling
-from selftaught.encode import autocast, encoder_input, sample_batches
+from selftaught.batch import Batch
+from selftaught.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
 from selftaught.loader import Loader
 from selftaught.losses import classification
 from selftaught.ops.colour import normalise
-from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
 from selftaught.probes.reader import Reader
@@ -65,7 +65,7 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(nn.BatchNorm1d(encoder.num_features, affine=False), linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised pictures (N, 3, S, S) -> logits (N, K) float32."""
+        """Normalised pictures (N, 3, S, S), or clips (N, 3, T, S, S), -> logits (N, K) float32."""
         with autocast(x.device, self.precision):
             features = self.encoder(x)
         logits: Tensor = self.head(features.float())
@@ -73,7 +73,9 @@ class Classifier(nn.Module):
 
 
 def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, device: torch.device, seed: int) -> float:
-    """Train what is not frozen, by Nesterov SGD on random-resized crops; a function of `seed`.
+    """Train what is not frozen, by Nesterov SGD on random-resized crops, the same for all frames of a clip.
+
+    A function of `seed`.
 
     An epoch may be shorter than a step: few samples come several times in a batch, each time cut anew.
 
@@ -83,7 +85,8 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
     Raises:
         DivergedError: the loss is no longer a number.
     """
-    loader = Loader(samples, sampling=Sampling(), batch_size=recipe.batch_size, seed=seed, device=device, labels=True)
+    sampling = probe_sampling(network.encoder)
+    loader = Loader(samples, sampling=sampling, batch_size=recipe.batch_size, seed=seed, device=device, labels=True)
     optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     train_unfrozen(network)
     late: list[Tensor] = []
@@ -91,10 +94,8 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
     with contextlib.closing(loader), StepProgress(title, recipe.steps) as progress:
         for step in range(recipe.steps):
             batch = loader.batch(step)
-            assert batch.image is not None
             assert batch.label is not None
-            rng = generator(seed, "finetune", step, device=device)
-            crops = normalise(random_resized_crop(batch.image, size, rng, scale=(recipe.min_scale, 1.0)))
+            crops = random_crops(batch, size, generator(seed, "finetune", step, device=device), recipe.min_scale)
             torch.manual_seed(seed_from(seed, "network", step))  # dropout draws from the global generator
             scalars = classification(network(crops), batch.label)
             scalars["loss"].backward()
@@ -109,6 +110,18 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
                 late.append(scalars["accuracy"])
             progress.update(step + 1)
     return float(torch.stack(late).mean())
+
+
+def random_crops(batch: Batch, size: int, rng: Generator, min_scale: float) -> Tensor:
+    """Normalised random-resized crops (N, 3, size, size) of pictures, or (N, 3, T, size, size) of clips."""
+    if batch.image is not None:
+        return normalise(random_resized_crop(batch.image, size, rng, scale=(min_scale, 1.0)))
+    assert batch.video is not None
+    n, t, _, height, width = batch.video.shape
+    boxes = random_boxes(n, height, width, rng, scale=(min_scale, 1.0)).repeat_interleave(t, 0)
+    frames = normalise(crop_resize(batch.video.flatten(0, 1), boxes, size))
+    clips: Tensor = frames.unflatten(0, (n, t)).transpose(1, 2).contiguous()
+    return clips
 
 
 def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
@@ -128,9 +141,11 @@ def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]
 
 @torch.no_grad()
 def predict(network: Classifier, samples: Samples, reader: Reader) -> Tensor:
-    """Logits (M, K) float32 on the CPU of all samples in order, from the central square of each."""
+    """Logits (M, K) float32 on the CPU of all samples in order, from the central square; clips of a video averaged."""
     network.eval()
     parts = []
-    for (batch,) in sample_batches(samples, batch_size=reader.batch_size, device=reader.device):
-        parts.append(network(encoder_input(network.encoder, batch, reader.size)).cpu())
+    at_once = samples_at_once(network.encoder, reader.batch_size)
+    for views in sample_batches(samples, batch_size=at_once, device=reader.device, clips=reader.clips):
+        logits = [network(encoder_input(network.encoder, batch, reader.size)) for batch in views]
+        parts.append(torch.stack(logits).mean(0).cpu())
     return torch.cat(parts)

@@ -31,11 +31,12 @@ class FineTune(Probe):
     """What the encoder reaches when labels train it further, against training from scratch (Henaff et al., ICML 2020).
 
     The encoder and a linear layer on its pooled features learn the labels by SGD with momentum, the learning rate
-    falling by a cosine; random-resized crops, mirrored half the time; tested on the central square. Stages before
-    `from_stage` keep their weights and batch statistics. Random weights are trained from scratch: the same recipe and
-    the same number of steps, with no stage frozen, since random stages that cannot learn would be no fair comparison.
-    The budget is in steps, so it is the same for every share of the labels; a short one flatters the pretrained encoder
-    (He, Girshick and Dollar, ICCV 2019), and the accuracy on training crops, reported beside, tells whether it was.
+    falling by a cosine; random-resized crops, mirrored half the time; tested on the central square, of ten clips where
+    the data are videos. Stages before `from_stage` keep their weights and batch statistics. Random weights are trained
+    from scratch: the same recipe and the same number of steps, with no stage frozen, since random stages that cannot
+    learn would be no fair comparison. The budget is in steps, so it is the same for every share of the labels; a short
+    one flatters the pretrained encoder (He, Girshick and Dollar, ICCV 2019), and the accuracy on training crops,
+    reported beside, tells whether it was.
 
     Where several learning rates are given, each is tried on a part of the training samples and judged on the rest, and
     the best is used on all of them, as in VTAB (Zhai et al. 2019: 800 and 200 of 1,000 labels); the test samples choose
@@ -52,7 +53,7 @@ class FineTune(Probe):
         steps: int = 2000
         """Steps of each training, whatever the number of labels."""
         batch_size: int = 128
-        """Pictures of a step."""
+        """Pictures or clips of a step."""
         lr: tuple[float, ...] = (0.01, 0.1)
         """Learning rates of the encoder to choose from, on a part of the training samples; the first where no class
         has samples to spare."""
@@ -112,9 +113,9 @@ class FineTune(Probe):
         return best_stage({POOLED: 100 * (predicted == data.test.labels).astype(np.float32)}, more)
 
     def _check(self, encoder: Encoder) -> None:
-        if encoder.kind != "image":
+        if encoder.kind == "audio":
             raise ValueError(
-                f"probe 'finetune' trains encoders for images, but {encoder.name!r} takes {encoder.kind}; "
+                f"probe 'finetune' trains encoders for images and clips, but {encoder.name!r} takes {encoder.kind}; "
                 "choose another with --probe, such as linear"
             )
         stage = self.config.from_stage

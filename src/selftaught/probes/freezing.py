@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
 
+FRAMES = 16
+"""Of the blank clip that shows what a stage of an encoder for clips depends on."""
+
 
 def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parameter]:
     """Every parameter that some stage before `stage` depends on.
@@ -26,8 +29,9 @@ def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parame
     mode = encoder.training
     encoder.eval()  # statistics of batch normalisation stay what they are
     with torch.enable_grad():
-        pictures = torch.zeros(1, 3, size, size, device=parameters[0].device)
-        features: Tensor = encoder.forward_stages(pictures)[encoder.stages[index - 1]]
+        frames = (FRAMES,) if encoder.kind == "video" else ()
+        blank = torch.zeros(1, 3, *frames, size, size, device=parameters[0].device)
+        features: Tensor = encoder.forward_stages(blank)[encoder.stages[index - 1]]
         gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
     encoder.train(mode)
     return [p for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None]

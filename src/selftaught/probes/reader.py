@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.batch import Batch
-from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches
+from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
 from selftaught.memory_format import channels_last
 from selftaught.probes.stages import pool_stage
@@ -144,7 +144,8 @@ class Reader:
     def _compute(self, samples: Samples, kind: tuple[str, int]) -> Iterator[dict[str, Tensor]]:
         """{stage: (N, d) float16} of every batch in order."""
         encoder = channels_last(self.encoder.to(self.device).eval())
-        for views in sample_batches(samples, batch_size=self.batch_size, device=self.device, clips=self.clips):
+        at_once = samples_at_once(encoder, self.batch_size)
+        for views in sample_batches(samples, batch_size=at_once, device=self.device, clips=self.clips):
             totals: dict[str, Tensor] = {}
             for batch in views:
                 for name, value in self._features(encoder, batch, kind).items():

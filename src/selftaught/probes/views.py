@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
-from selftaught.encode import encode, sample_batches
+from selftaught.encode import encode, sample_batches, samples_at_once
 from selftaught.memory_format import channels_last
 from selftaught.ops.colour import colour_jitter
 from selftaught.ops.crop import crop_resize, random_boxes
@@ -26,7 +26,8 @@ COLOUR = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "gr
 def view_features(reader: Reader, samples: Samples, *, views: int, seed: int) -> Tensor:
     """Pooled features (n, views, D) float32 on the CPU of random views of all samples in order."""
     encoder, size = channels_last(reader.encoder.to(reader.device).eval()), reader.size
-    batches = sample_batches(samples, batch_size=reader.batch_size, device=reader.device, clips=1)
+    at_once = samples_at_once(encoder, reader.batch_size)
+    batches = sample_batches(samples, batch_size=at_once, device=reader.device, clips=1)
     found = []
     for number, (batch,) in enumerate(batches):
         rng = generator("views", seed, number, device=reader.device)
