@@ -6,9 +6,14 @@ from torch import nn
 from selftaught.memory_format import channels_last, in_order
 
 
-def test_weights_of_2d_convolutions_alone_change_their_order() -> None:
-    flat, deep = nn.Conv2d(3, 4, 3), nn.Conv3d(4, 5, 3)
-    network = nn.Sequential(flat, deep, nn.Linear(5, 6))
+def test_weights_of_convolutions_over_height_and_width_change_their_order() -> None:
+    flat, deep, time, space = (
+        nn.Conv2d(3, 4, 3),
+        nn.Conv3d(4, 5, 3),
+        nn.Conv3d(4, 5, (3, 1, 1)),
+        nn.Conv3d(4, 5, (1, 3, 3)),
+    )
+    network = nn.Sequential(flat, deep, time, space, nn.Linear(5, 6))
     network.register_buffer("kernel", torch.rand(2, 3, 5, 5))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     parameters = list(network.parameters())
@@ -16,6 +21,8 @@ def test_weights_of_2d_convolutions_alone_change_their_order() -> None:
     assert all(one is other for one, other in zip(parameters, network.parameters(), strict=True))
     assert flat.weight.is_contiguous(memory_format=torch.channels_last)
     assert network.get_buffer("kernel").is_contiguous(memory_format=torch.channels_last)
-    assert deep.weight.is_contiguous()
+    assert deep.weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert time.weight.is_contiguous()
+    assert space.weight.is_contiguous()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert in_order(torch.zeros(3)).shape == (3,)

@@ -295,7 +295,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_is() -> None:
     with pytest.raises(ValueError, match=r"--probe.from-stage must be all or .*:test_resnet, act1, .* got 'conv9'"):
         probe(from_stage="conv9").score(reader(), data())
     sound = build_encoder("audio_convnet", size=SIDE)
-    with pytest.raises(ValueError, match="'finetune' trains encoders for images, but 'audio_convnet' takes audio"):
+    with pytest.raises(
+        ValueError, match="'finetune' trains encoders for images and clips, but 'audio_convnet' takes audio"
+    ):
         probe().score(reader(encoder=sound), data())
 
 
