@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,65 @@ def test_lists_of_classes(tmp_path: Path, photos: list[bytes], monkeypatch: pyte
     assert train.targets.tolist() == [[1, 0, 1], [0, 0, 0]]
 
 
-def test_absent_data_say_how_to_get_them(local_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match="hf:owner/absent could not be opened"):
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Refuses every connection; what was asked for is in the list."""
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    return asked
+
+
+def test_absent_data_say_how_to_get_them_and_ask_no_network(local_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = no_network(monkeypatch)
+    with pytest.raises(ValueError, match=r"hf:owner/absent could not be opened .* add --download to fetch it"):
         open_source("hf:owner/absent", split="train", needs=frozenset({"image"}))
+    assert asked == []
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_what_the_cache_holds_is_opened_without_network(
+    local_hub: Path, tmp_path: Path, photos: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_source("hf:owner/pictures", split="train", needs=frozenset({"image"}))
+    (kept,) = (path for path in (tmp_path / "cache").glob("*pictures*") if path.is_dir())
+    kept.rename(kept.with_name("owner___pictures"))
+    local_hub.rename(tmp_path / "gone")
+    asked = no_network(monkeypatch)
+    source = open_source("hf:owner/pictures", split="held_out", needs=frozenset({"image", "label"}))
+    assert [source.read(i) for i in range(8)] == photos[16:]
+    assert asked == []
+
+
+@pytest.mark.parametrize("labels", [[0.0, 1.0, None, 1.0], ["a", "b", "a", "b"]])
+def test_splits_and_labels_of_columns(
+    tmp_path: Path, photos: list[bytes], monkeypatch: pytest.MonkeyPatch, labels: list[float | str | None]
+) -> None:
+    (tmp_path / "owner" / "columns").mkdir(parents=True)
+    rows = {
+        "image": [{"bytes": photo, "path": None} for photo in photos[:4]],
+        "label": [float("nan") if label is None else label for label in labels],
+        "split": ["train", "test", "train", "test"],
+    }
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.Value("string" if isinstance(labels[0], str) else "float64"),
+            "split": datasets.Value("string"),
+        }
+    )
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "owner/columns/data.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    train, test = (
+        open_source("hf:owner/columns", split=split, needs=frozenset({"image", "label"}))
+        for split in ("train", "held_out")
+    )
+    assert [train.read(i) for i in range(2)] == [photos[0], photos[2]]
+    assert test.part == "test"
+    assert len(train.classes or ()) == 2
+    assert [entry.label for entry in train.entries] == ([0, 0] if isinstance(labels[0], str) else [0, None])

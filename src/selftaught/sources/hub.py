@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 from selftaught.decode import Unreadable
@@ -10,6 +12,8 @@ from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.label_values import LABEL_COLUMNS, cleaned
 from selftaught.sources.row_files import RowFile, choose_rows
 from selftaught.sources.splits import given_split
+
+_SETTING = threading.RLock()
 
 
 @final
@@ -82,10 +86,28 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     return source
 
 
+@contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """No request to the hub: `local_files_only` alone still asks for the files' names, six times.
+
+    A setting of the process, as both packages have no other; it is set for one call at a time.
+    """
+    from huggingface_hub import constants
+
+    with _SETTING:
+        before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
 def _load(datasets: Any, name: str, *, download: bool) -> Any:
     try:
         settings = datasets.DownloadConfig(local_files_only=not download)
-        return datasets.load_dataset(name, download_config=settings)
+        with nullcontext() if download else _offline(datasets):
+            return datasets.load_dataset(name, download_config=settings)
     except Exception as refused:  # the hub's client raises many kinds
         first = " ".join(str(refused).split())[:200] or type(refused).__name__
         do = "check the name and the network" if download else "add --download to fetch it"
