@@ -20,6 +20,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.names import printable
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}
@@ -102,10 +103,10 @@ class RunFolder:
             writer.writerow([value if isinstance(value, int | str) else repr(float(value)) for value in values])
 
     def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
-        with (self.path / "skipped.csv").open("w", newline="") as file:
+        with (self.path / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "reason"])
-            writer.writerows(skipped)
+            writer.writerows((printable(path), printable(reason)) for path, reason in skipped)
 
 
 def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.decode import Unreadable
+from selftaught.run import RunFolder
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.file_tree import FolderTree, open_tree
@@ -138,3 +139,11 @@ def test_a_folder_of_empty_files_opens(tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / f"{i}.png").write_bytes(b"")
     assert opened(tmp_path).read(0) == b""
+
+
+def test_what_was_skipped_is_written_whatever_its_name(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_skipped(
+        [("caf\udce9.png", "broken"), ("caf\udcea.png", "broken"), ("new\nline.png", "x")]
+    )
+    text = (tmp_path / "skipped.csv").read_bytes().decode()
+    assert text == 'path,reason\ncaf\\xe9.png,broken\ncaf\\xea.png,broken\n"new\nline.png",x\n'

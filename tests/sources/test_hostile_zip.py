@@ -163,7 +163,9 @@ def test_what_is_no_zip_is_one_sentence(tmp_path: Path, damage: str) -> None:
         "large": data[:end] + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 2, 2, 0xFFFFFFF0, 0, 0),
     }[damage]
     path.write_bytes(bad)
-    with pytest.raises(ValueError, match=r"a.zip (is not a whole zip archive|lists more members)"):
+    with pytest.raises(
+        ValueError, match=r"a.zip (is not a whole zip archive|cannot be read: its list of members takes)"
+    ):
         opened(path)
 
 

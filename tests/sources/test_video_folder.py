@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from selftaught.batch import Sampling
 from selftaught.sources import open_source
 from selftaught.sources.file_kinds import VIDEO_SUFFIXES
 from selftaught.sources.video_folder import VideoFolder, open_video_folder
+from selftaught.store import open_samples
 
 VIDEO = frozenset({"video"})
 SOUND = frozenset({"video", "audio"})
@@ -136,3 +139,28 @@ def test_pictures_beside_videos_are_told(tmp_path: Path) -> None:
         "1 archives beside the videos were left out: 1 .zip; give the path of one to read it",
         "2 pictures beside the videos were left out: 1 .jpg, 1 .png",
     ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "codec"),
+    [
+        (".wmv", "asf", "wmv2"),
+        (".flv", "flv", "flv1"),
+        (".ts", "mpegts", "mpeg2video"),
+        (".mxf", "mxf", "mpeg2video"),
+        (".vob", "vob", "mpeg2video"),
+        (".m2v", "mpeg2video", "mpeg2video"),
+        (".gif", "gif", "gif"),
+    ],
+)
+def test_every_container_is_decoded(tmp_path: Path, suffix: str, container: str, codec: str) -> None:
+    with av.open(str(tmp_path / f"clip{suffix}"), "w", format=container) as file:
+        stream: Any = file.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb8" if codec == "gif" else "yuv420p"
+        for i in range(20):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 12 * i, np.uint8), "rgb24")))
+        file.mux(stream.encode())
+    source = open_source(str(tmp_path), split="train", needs=VIDEO, held_out=0.0)
+    samples = open_samples(source, side=16, sampling=Sampling(frames=4), cache_limit_gb=1, workers=1)
+    assert list(samples.keys) == [f"clip{suffix}"]
+    assert not samples.skipped

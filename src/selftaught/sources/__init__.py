@@ -77,7 +77,7 @@ def _by_name(
 
 
 def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
-    path = Path(data).expanduser()
+    path = _expanded(data)
     if any(p.suffix.lower() == ".zip" for p in (path, *path.parents)):
         from selftaught.sources.image_folder import open_image_folder
         from selftaught.sources.zip_folder import ZipTree, archive_of
@@ -103,6 +103,13 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
         )
     known = ["demo", "synthetic", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
+
+
+def _expanded(data: str) -> Path:
+    try:
+        return Path(data).expanduser()
+    except RuntimeError:  # ~name of nobody
+        return Path(data)
 
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:

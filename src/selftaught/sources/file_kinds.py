@@ -18,7 +18,8 @@ VIDEO_SUFFIXES = frozenset(
     {
         ".mp4", ".mkv", ".avi", ".mpg", ".mpeg", ".webm", ".mov", ".m4v", ".wmv", ".asf", ".flv", ".f4v",
         ".3gp", ".3g2", ".ts", ".mts", ".m2ts", ".vob", ".mxf", ".y4m", ".ogv", ".mpe", ".m1v", ".m2v",
-        ".mjpeg", ".mjpg", ".qt", ".divx",
+        ".mjpeg", ".mjpg", ".qt", ".divx", ".dv", ".h264", ".264", ".h265", ".265", ".hevc",
+        ".ivf", ".mj2", ".nut", ".rm", ".rmvb", ".ogm", ".amv",
     }
 )  # fmt: skip
 _COMPANIONS = frozenset(

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from selftaught.names import one_line
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
 from selftaught.sources.file_tree import FileTree
@@ -62,13 +63,13 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
     source.part = own_part_of(keys, layout, split)
     source.left_out, notes = _left_out(tree, pictures, keys)
     source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
-    source.notes = [*tree.told(), *notes, *notes_of(keys, layout, needs)]
     source.frame_folders = frame_folders(keys, dict(layout.labels))
     if source.frame_folders and not source.part:
-        source.notes.append(
+        notes.append(
             f"the pictures of {len(source.frame_folders)} folders (such as {source.frame_folders[0]}) are numbered as "
             "frames of a video; the held-out part is drawn by picture, so frames of one video fall on both sides"
         )
+    source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
     if split == "train":
         source.skipped = tree.unusable
     return source

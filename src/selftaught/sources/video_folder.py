@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 from selftaught.decode import Unreadable
+from selftaught.names import one_line
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_kinds import VIDEO_SUFFIXES, starts_like_stream
 from selftaught.sources.file_tree import FileTree, FolderTree
@@ -105,7 +106,8 @@ def open_video_folder(
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
     none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
     source.left_out = tree.left_out + others + none
-    source.notes = [*tree.told(), *notes, *_lists_not_used(tree, layout), *notes_of(keys, layout, needs)]
+    notes = [*tree.told(), *notes, *_lists_not_used(tree, layout), *notes_of(keys, layout, needs)]
+    source.notes = [one_line(note) for note in notes]
     if split == "train":
         source.skipped = [*source.skipped, *tree.unusable]
     return source

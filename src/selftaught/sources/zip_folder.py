@@ -27,6 +27,10 @@ _FAULTS = (
 )  # fmt: skip
 
 
+class _TooManyMembers(ValueError):  # noqa: N818 - reads as what the archive has
+    pass
+
+
 @final
 class ZipTree(FileTree):
     """Files in an archive, or below the folder `inside` it; keys have "/" whatever program made the archive.
@@ -38,12 +42,14 @@ class ZipTree(FileTree):
     def __init__(self, path: Path, inside: str = "") -> None:
         prefix = f"{inside.strip('/')}/" if inside.strip("/") else ""
         self.where = f"{path}/{prefix}" if prefix else str(path)
-        _check_directory(path)
         try:
+            _check_directory(path)
             with zipfile.ZipFile(path) as archive:
                 members = [m for m in archive.infolist() if not m.filename.endswith(("/", "\\"))]
                 own = own_prefixes(archive.namelist(), lambda name: _start(archive, name))
         except _FAULTS as broken:
+            if isinstance(broken, PermissionError | IsADirectoryError | _TooManyMembers):
+                raise ValueError(f"{path} cannot be read: {getattr(broken, 'strerror', None) or broken}") from None
             raise ValueError(f"{path} is not a whole zip archive ({broken}); download or pack it again") from None
         keyed = [(_key(member.filename), member) for member in members]
         named = [(key.removeprefix(prefix), member) for key, member in keyed if key.startswith(prefix)]
@@ -153,9 +159,8 @@ def _check_directory(path: Path) -> None:
     if listed == 0xFFFFFFFF and 0 <= wide <= len(tail) - 56:
         listed = struct.unpack_from("<Q", tail, wide + 40)[0]
     if _LARGEST_DIRECTORY < listed < size:
-        raise ValueError(
-            f"{path} lists more members than the {_LARGEST_DIRECTORY >> 20} MB that its directory may take; "
-            "unpack it into a folder"
+        raise _TooManyMembers(
+            f"its list of members takes {listed >> 20} MB, at most {_LARGEST_DIRECTORY >> 20}; unpack it into a folder"
         )
 
 
