@@ -1,0 +1,79 @@
+"""Batch normalisation must not tell a label: whatever is to be told apart passes the encoder in one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from selftaught.batch import Batch
+from selftaught.catalogue import list_tasks, load_task
+from selftaught.encoders import build_encoder
+from selftaught.randomness import generator
+from selftaught.tasks.base import Known, PretextTask
+
+COUNT, SIZE = 8, 64
+GAMES = ("artifacts", "bigan", "gan", "super_resolution")
+"""Their discriminators' batches are held by `test_adversarial_guard`."""
+TASKS = [task.name for task in list_tasks() if task.name not in GAMES]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "deep_embedded_clustering": {"clusters": 2, "restarts": 1},
+    "graph_constraint": {"neighbours": 3},
+}
+
+
+def sample(task: PretextTask) -> Batch:
+    """Random pictures, or clips with sound of two videos each."""
+    rng = generator("samples")
+    index = torch.arange(COUNT)
+    if "video" not in task.needs:
+        return Batch(index=index, image=torch.randint(0, 256, (COUNT, 3, 80, 80), generator=rng, dtype=torch.uint8))
+    frames = task.sampling(task.config).frames
+    return Batch(
+        index=index // 2,
+        video=torch.randint(0, 256, (COUNT, frames, 3, 80, 80), generator=rng, dtype=torch.uint8),
+        audio=torch.randn(COUNT, 16000, generator=rng) * 0.1,
+        time=torch.arange(COUNT) * 2.0,
+    )
+
+
+def prepared(name: str) -> tuple[PretextTask, Batch]:
+    task_class = load_task(name)
+    torch.manual_seed(0)
+    inner = "resnet18" if task_class.encoder_input == "split:" else "timm:test_resnet"
+    encoder = build_encoder(task_class.encoder_input + inner, size=SIZE, stem="standard")
+    task = task_class(encoder, task_class.Config(**SETTINGS.get(name, {})), SIZE)
+    batch = sample(task)
+    if task.refresh_epochs():
+        task.after_step(9, 10)
+        with torch.no_grad():
+            assert batch.image is not None
+            features = task.eval().embed(batch.image).float()
+            task.train().before_epoch(Known(index=batch.index, features=features, labels=None), 16, generator(0))
+    return task, batch
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_guard_all_that_is_compared_passes_the_encoder_in_one_batch(name: str) -> None:
+    """Views, tiles, angles, matched and mismatched pairs: statistics that all share say nothing of any of them."""
+    task, batch = prepared(name)
+    norms = [module for module in task.encoder.modules() if isinstance(module, _BatchNorm)]
+    passes = [0] * len(norms)
+
+    def count(number: int) -> Any:
+        def hook(module: _BatchNorm, given: tuple[torch.Tensor]) -> None:
+            assert module.training
+            passes[number] += 1
+
+        return hook
+
+    for number, norm in enumerate(norms):
+        norm.register_forward_pre_hook(count(number))
+    example = task.pseudo_label(batch, generator(0))
+    assert not any(passes), "pseudo-labels are made without the encoder in training"
+    scalars = task.loss(task(example), example)
+    assert set(passes) == {1}
+    assert torch.isfinite(scalars["loss"])
+    assert task.metric in scalars, "the metric is logged in training too"
