@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
+from selftaught.budget import Length, length_within
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import build_task, open_data, recipe_of, resolve, steps_within
+from selftaught.prepare import open_data, recipe_of, resolve
 from selftaught.randomness import generator
 from selftaught.run import read_config
+from selftaught.schedule import Schedule
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
@@ -76,13 +79,18 @@ def small_gan(**settings: Any) -> GAN:
     return GAN(encoder, GAN.Config(width=16, code=8, **settings), 32)
 
 
+def length_of(settings: RunConfig) -> Length:
+    assert settings.steps is not None
+    return Length(config=settings, schedule=Schedule(parts=((0, settings.steps),), look_every=1))
+
+
 def one_step(task: PretextTask, step: int, **changes: Any) -> dict[str, torch.Tensor]:
     """A step of the loop on made-up pictures, on one process."""
     settings = config(Path(), **changes)
     optimizer = build_optimizer(task, "adamw", 1e-3, 0.0, (0.5, 0.999))
     fabric = Fabric(accelerator="cpu", devices=1)
     model, prepared = fabric.setup(task, optimizer)
-    training = Training(fabric, settings, task, model, prepared, data=None)  # type: ignore[arg-type]
+    training = Training(fabric, settings, task, model, prepared, data=None, length=length_of(settings))  # type: ignore[arg-type]
     return training.step(step, images())
 
 
@@ -130,7 +138,7 @@ def test_every_turn_sees_all_accumulated_parts() -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     model, optimizer = fabric.setup(task, build_optimizer(task, "sgd", 0.0, 0.0))
     settings = config(Path(), accumulate=2, lr=1e-12)  # the discriminator stays as it is before the generator's turn
-    training = Training(fabric, settings, task, model, optimizer, data=None)  # type: ignore[arg-type]
+    training = Training(fabric, settings, task, model, optimizer, data=None, length=length_of(settings))  # type: ignore[arg-type]
     halves = list(training._examples(0, images()))
     expected = {p: sum(float(scalars_of(task, task, e, p)["loss"].detach()) for e in halves) / 2 for p in task.players}
     scalars = training.step(0, images())
@@ -190,11 +198,13 @@ def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     data = open_data(asked, fabric)
     resolved = resolve(asked, data)
-    task = build_task(resolved, data.num_classes)
-    found, late = (steps_within(resolved, task, data, fabric, spent=spent) for spent in (0.0, 60.0))
+    now = time.monotonic()
+    found, late = (length_within(resolved, data, fabric, begin=now - spent) for spent in (0.0, 60.0))
     data.loader.close()
-    assert (found.steps or 0) > 1
-    assert (found.budget, late.steps) == (None, 1)
+    assert (found.config.steps or 0) > 1
+    assert (found.config.budget, late.config.steps) == (None, 1)
+    assert found.broken is None
+    assert "--budget 60s cannot be kept" in str(late.broken)
 
 
 def test_a_game_ends_after_the_steps_its_budget_gave(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.loader import Loader
 from selftaught.optim import build_optimizer
-from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, steps_within
+from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve
 from selftaught.randomness import generator
 from selftaught.refresh import fit_buffers, refresh, refresh_steps, steps_between
 from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 from selftaught.train import train
+from selftaught.trial import measure
 
 TASK = '''
 """A task whose label is the brighter half of the data, found anew every third of an epoch."""
@@ -271,7 +272,9 @@ def test_fit_buffers_takes_the_shapes_of_a_checkpoint(tmp_path: Path, task_file:
 def test_a_budget_counts_the_refresh_and_leaves_the_task_alone(tmp_path: Path, task_file: Path) -> None:
     resolved, fabric, data, task = opened(tmp_path, task_file, steps=None, budget="3s")
     before = {name: value.clone() for name, value in task.state_dict().items()}
-    assert (steps_within(resolved, task, data, fabric, spent=0.0).steps or 0) >= 1
+    costs = measure(resolved, task, data, fabric, allowed=0.1)
+    assert costs.refresh > 0
+    assert costs.between == steps_between(task, data)
     after = task.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     data.loader.close()

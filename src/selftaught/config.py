@@ -33,13 +33,13 @@ class RunConfig:
     size: int = 96
     """Side of the square pictures the encoder sees, pixels."""
     stem: Stem = "auto"
-    """First layers: the published ones, or stride 1 for small pictures; auto is small below 48 pixels."""
+    """First layers: published, or stride 1 for small pictures; auto is small below 48 pixels where time allows."""
     epochs: float | None = None
     """Passes over the data (default 10 where neither --steps nor --budget is given)."""
     steps: int | None = None
     """Optimiser steps, instead of --epochs."""
     budget: str | None = None
-    """Wall time such as 90s, 10m or 1.5h, instead of --epochs: steps are set from a short measured start."""
+    """Wall time of the whole command such as 90s, 10m or 1.5h, instead of --epochs; steps are set by measured speed."""
     batch_size: int = 128
     """Samples in one optimiser step, over all devices and accumulated parts."""
     optimizer: Optimizer = "auto"

@@ -18,14 +18,17 @@ from selftaught.loader import ordered_batches
 from selftaught.ops.crop import random_resized_crop
 from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
 from selftaught.players import scalars_of, scalars_of_turns
-from selftaught.prepare import HELD_OUT_SAMPLES, Data
+from selftaught.prepare import Data
 from selftaught.randomness import generator
+from selftaught.schedule import HELD_OUT_SAMPLES
 from selftaught.tasks.base import PretextTask
 
 
 @torch.no_grad()
-def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> dict[str, float]:
-    """Means of the task's scalars over held-out batches, and the label-free figures of its features.
+def judge(
+    task: PretextTask, data: Data, config: RunConfig, fabric: Fabric, *, samples: int = HELD_OUT_SAMPLES
+) -> dict[str, float]:
+    """Means of the task's scalars over so many held-out samples, and the label-free figures of its features.
 
     The pseudo-labels are drawn from the same generators at every look, so looks can be compared. Where the task makes
     pictures, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided
@@ -36,7 +39,7 @@ def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> d
     totals: dict[str, float] = {}
     weight = 0
     first, second, made = [], [], []
-    for number, batch in enumerate(held_out_batches(data, config, fabric)):
+    for number, batch in enumerate(held_out_batches(data, config, fabric, samples)):
         rng = generator("held-out", number, fabric.global_rank, device=fabric.device)
         example = task.pseudo_label(batch, rng)
         turns = [scalars_of(task, forward, example, player) for player in tuple(task.players) or ("",)]
@@ -62,10 +65,10 @@ def judge(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> d
     return dict(zip(names, means, strict=True)) | figures
 
 
-def held_out_batches(data: Data, config: RunConfig, fabric: Fabric) -> list[Batch]:
+def held_out_batches(data: Data, config: RunConfig, fabric: Fabric, samples: int = HELD_OUT_SAMPLES) -> list[Batch]:
     """This process's share of the held-out samples a look takes; every process gets as many batches."""
     clips = data.sampling.clips_per_video
-    count = min(len(data.held_out), max(1, HELD_OUT_SAMPLES // clips)) // fabric.world_size * fabric.world_size
+    count = min(len(data.held_out), max(1, samples // clips)) // fabric.world_size * fabric.world_size
     batches = ordered_batches(
         data.held_out,
         sampling=data.sampling,
@@ -92,8 +95,16 @@ def other_view(batch: Batch, size: int, rng: torch.Generator) -> Batch:
     return dataclasses.replace(batch, video=frames.unflatten(0, batch.video.shape[:2]))
 
 
-def draw_pictures(path: Path, task: PretextTask, data: Data, config: RunConfig, device: torch.device) -> None:
-    """Fill the run's picture folder from held-out data; only the first process calls this."""
+def draw_pictures(
+    path: Path,
+    task: PretextTask,
+    data: Data,
+    config: RunConfig,
+    device: torch.device,
+    *,
+    samples: int = HELD_OUT_SAMPLES,
+) -> None:
+    """Fill the run's picture folder from so many held-out samples; only the first process calls this."""
     task.eval()
     folder = PictureFolder(path)
     batches = list(
@@ -102,7 +113,7 @@ def draw_pictures(path: Path, task: PretextTask, data: Data, config: RunConfig, 
             sampling=data.sampling,
             batch_size=config.batch_size,
             device=device,
-            limit=HELD_OUT_SAMPLES // data.sampling.clips_per_video,
+            limit=samples // data.sampling.clips_per_video,
             labels=data.loader.labels,
         )
     )

@@ -59,7 +59,7 @@ def build_optimizer(
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
+def learning_rate(step: float, steps: int, peak: float, warmup: float) -> float:
     """Linear from 0 in the first `warmup` x `steps` steps, then a cosine to 0 (Loshchilov & Hutter 2017)."""
     rising = int(warmup * steps)
     if step < rising:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import copy
 import dataclasses
-import time
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,19 +14,14 @@ from lightning_fabric import Fabric
 
 from selftaught.batch import Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
-from selftaught.config import Optimizer, Precision, RunConfig, parse_seconds
-from selftaught.encode import autocast_forward
+from selftaught.config import Optimizer, Precision, RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.loader import Loader
-from selftaught.memory_format import channels_last
 from selftaught.ops.crop import fast_bf16
-from selftaught.optim import build_optimizer
 from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
-from selftaught.players import only_parameters_of, scalars_of
 from selftaught.progress import StepProgress, say_once
-from selftaught.randomness import generator, seed_from
-from selftaught.refresh import refresh, steps_between
+from selftaught.randomness import seed_from
 from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
@@ -37,9 +29,6 @@ from selftaught.sources.left_out import LeftOut
 from selftaught.store import Samples, notes_of, open_samples
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 from selftaught.value_range import decoding_of, range_note, with_range
-
-HELD_OUT_SAMPLES = 1024
-"""Held-out samples a look during training takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,53 +269,3 @@ def build_task(config: RunConfig, num_classes: int) -> PretextTask:
     task = task_class(encoder, task_class.Config(**settings), config.size)
     trim_kernels(task)
     return task
-
-
-def steps_within(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, spent: float) -> RunConfig:
-    """Set the steps so that the run ends within its budget, from a short measured start on a copy of the task.
-
-    Looks at held-out data are counted as a third of a step for each batch, their features as another; pseudo-labels
-    that are made anew between epochs are made once to see how long that takes.
-    """
-    assert config.budget is not None
-    trial = channels_last(copy.deepcopy(task).to(fabric.device))
-    optimizer = build_optimizer(trial, config.optimizer, 0.0, 0.0)
-    moves = Counter(player for step in range(60) for player in trial.turns(step) or ("",))
-    times: dict[str, list[float]] = {player: [] for player in moves}
-    begin = time.monotonic()
-    trial.train()
-    between = steps_between(trial, data)
-    if between:
-        refresh(trial, optimizer, data, config, fabric, 0)
-    refresh_seconds = time.monotonic() - begin if between else 0.0
-    forward = autocast_forward(trial, fabric.device, config.precision)
-    tried = 0
-    # All processes try as often, as those whose losses look at each other's rows wait for each other.
-    while fabric.broadcast(
-        tried < 4 or (time.monotonic() - begin < 0.02 * parse_seconds(config.budget) and tried < 30)
-    ):
-        started = time.monotonic()
-        batch = data.loader.batch(tried)
-        with torch.no_grad():
-            example = trial.pseudo_label(batch, generator("budget", device=fabric.device))
-        for player in moves:
-            with only_parameters_of(player, trial):
-                loss = scalars_of(trial, forward, example, player)["loss"]
-                loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()
-            float(loss.detach())  # waits for the device
-            ended = time.monotonic()
-            times[player].append(ended - started)
-            started = ended
-        tried += 1
-    # The time of the batch is in the first player's, who moves in every step.
-    step_seconds = sum(count / 60 * sorted(times[player][1:])[(tried - 1) // 2] for player, count in moves.items())
-    step_seconds = float(fabric.broadcast(step_seconds))
-    left = parse_seconds(config.budget) - spent - (time.monotonic() - begin) - refresh_seconds
-    look = step_seconds * min(HELD_OUT_SAMPLES, len(data.held_out)) / config.batch_size * 2 / 3
-    per_epoch = max(1.0, data.loader.steps_per_epoch * config.evaluate_every)
-    more = look / max(per_epoch, left / step_seconds / 50) + (refresh_seconds / between if between else 0.0)
-    steps = int(left / (step_seconds + more))
-    steps = int(fabric.broadcast(max(1, steps)))
-    return dataclasses.replace(config, steps=steps, budget=None)

@@ -62,7 +62,7 @@ class StepProgress:
         console: Console | None = None,
     ) -> None:
         self.title = title
-        self.total = total
+        self.total = self._said = total
         self.seconds = seconds
         self.is_shown = is_shown
         self._console = console or Console(file=sys.stderr)
@@ -108,6 +108,13 @@ class StepProgress:
             self._printed = now
             text = " ".join((f"{self.title} {done}/{self.total}", *_texts(self._figures), self._left()))
             self.say(text)
+
+    def lengthen(self, total: int) -> None:
+        """Another number of steps in all."""
+        if abs(total - self._said) > 0.25 * self._said:
+            self.say(f"{total:,} steps instead of {self._said:,} fit the time, by the speed of the last ones")
+            self._said = total
+        self.total = total
 
     def say(self, line: str) -> None:
         """A line of its own."""

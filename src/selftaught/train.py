@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.batch import Batch
+from selftaught.budget import Length, given_length, length_within, recorded_length, say_length, timekeeper_of
 from selftaught.catalogue import task_info
 from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.config import RunConfig
@@ -23,22 +25,15 @@ from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import (
-    Data,
-    build_task,
-    check_optimizer,
-    launch,
-    make_fabric,
-    open_data,
-    recipe_of,
-    resolve,
-    steps_within,
-)
+from selftaught.prepare import Data, build_task, check_optimizer, launch, make_fabric, open_data, recipe_of, resolve
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
+from selftaught.schedule import BUDGET, Schedule
+from selftaught.speed import Speed
 from selftaught.tasks.base import PretextTask
+from selftaught.timekeeping import Timekeeper
 
 
 @dataclass
@@ -51,14 +46,20 @@ class Training:
     model: nn.Module
     optimizer: Optimizer
     data: Data
+    length: Length
+    timekeeper: Timekeeper = dataclasses.field(default_factory=Timekeeper)
+    schedule: Schedule = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schedule = self.length.schedule
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Forward, backward and update for this process's share of the batch of `step`; returns the task's scalars."""
-        config = self.config
-        assert config.steps is not None
+        config, schedule = self.config, self.schedule
+        place = schedule.place(step)
         assert config.lr is not None
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, config.steps, config.lr, config.warmup)
+            group["lr"] = learning_rate(place, schedule.first, config.lr, config.warmup)
         players = self.task.turns(step) or ("",)
         examples: Iterable[Any] = self._examples(step, batch)
         if len(players) > 1:
@@ -70,8 +71,27 @@ class Training:
                 clip_gradient(self.task.parameters(), config.clip)
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
-        self.task.after_step(step, config.steps)
+        self.task.after_step(int(place), schedule.first)
         return scalars_of_turns(turns, self.task.players)
+
+    def noted(self, part: str) -> AbstractContextManager[None]:
+        """Note how long a part of the run takes that is no step."""
+        return self.timekeeper.noted(part, self.schedule)
+
+    def keep_to_budget(self, folder: RunFolder, done: int, progress: StepProgress) -> None:
+        """Give the run another length where it would end too late or too early; it is written down for `--resume`."""
+        if not self.timekeeper.is_due(done, self.schedule):
+            return
+        before = self.schedule.steps
+        steps = int(self.fabric.broadcast(self.timekeeper.steps(done, self.schedule)))
+        if steps != before:
+            self.schedule = self.schedule.changed(done, steps)
+            self.config = dataclasses.replace(self.config, steps=steps)
+            progress.lengthen(steps)
+            if self.fabric.is_global_zero:
+                write_json(folder.path / BUDGET, self.schedule.to_dict())
+                write_json(folder.path / "config.json", self.config.to_dict())
+        self.timekeeper.go_on(done, self.schedule)
 
     def _examples(self, step: int, batch: Batch) -> Iterator[Any]:
         """What each part of the batch is for the task, one after the other."""
@@ -109,14 +129,17 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     return [Batch(**{n: v[i * size : (i + 1) * size] for n, v in tensors.items()}) for i in range(parts)]
 
 
-def train(asked: RunConfig) -> Path:
-    """Pretrain as asked; returns the run folder. The global random state is left as it was."""
+def train(asked: RunConfig, *, begin: float | None = None) -> Path:
+    """Pretrain as asked; returns the run folder. The global random state is left as it was.
+
+    A budget counts from `begin`, on the clock of `time.monotonic`; from now where it is not given.
+    """
+    begin = time.monotonic() if begin is None else begin
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
-        return _train(asked)
+        return _train(asked, begin)
 
 
-def _train(asked: RunConfig) -> Path:
-    begin = time.monotonic()
+def _train(asked: RunConfig, begin: float) -> Path:
     task_info(asked.task)
     check_optimizer(asked)
     fabric = make_fabric(asked)
@@ -133,10 +156,15 @@ def _train(asked: RunConfig) -> Path:
     if is_resumed:
         folder.use_same_threads()
     config = RunConfig.load(folder.path / "config.json") if is_resumed else resolve(asked, data)
+    if is_resumed and (folder.path / BUDGET).exists():
+        length = recorded_length(config, folder.path / BUDGET)
+    elif config.steps is not None:
+        length = given_length(config, data)
+    else:
+        length = length_within(config, data, fabric, begin=begin)
+    config = length.config
+    say_length(length, data, is_shown=fabric.is_global_zero)
     task = build_task(config, data.num_classes)
-    if not is_resumed and config.steps is None:
-        config = steps_within(config, task, data, fabric, spent=time.monotonic() - begin)
-    assert config.steps is not None
     betas = recipe_of(config.task, config.task_settings).betas
     optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas)
     start = 0
@@ -144,16 +172,20 @@ def _train(asked: RunConfig) -> Path:
         start = _restore(folder, task, optimizer, data)
     if fabric.is_global_zero:
         folder.keep_until(start)
+        if length.schedule.budget is not None:
+            write_json(folder.path / BUDGET, length.schedule.to_dict())
         write_json(folder.path / "config.json", config.to_dict())
     fabric.barrier()
-    training = _prepare(fabric, config, task, optimizer, data)
+    training = _prepare(fabric, length, task, optimizer, data, begin)
     try:
         return _loop(training, folder, start, begin)
     finally:
         data.loader.close()
 
 
-def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Optimizer, data: Data) -> Training:
+def _prepare(
+    fabric: Fabric, length: Length, task: PretextTask, optimizer: Optimizer, data: Data, begin: float
+) -> Training:
     """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU."""
     channels_last(task)
     for state in optimizer.state.values():
@@ -161,7 +193,16 @@ def _prepare(fabric: Fabric, config: RunConfig, task: PretextTask, optimizer: Op
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
     model, optimizer = fabric.setup(task, optimizer)
-    return Training(fabric, config, task, model, optimizer, data)
+    return Training(
+        fabric=fabric,
+        config=length.config,
+        task=task,
+        model=model,
+        optimizer=optimizer,
+        data=data,
+        length=length,
+        timekeeper=timekeeper_of(length, begin),
+    )
 
 
 def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer, data: Data) -> int:
@@ -190,59 +231,73 @@ def _save(path: Path, training: Training, step: int, best: float | None) -> None
 
 def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:
     fabric, config, task, data = training.fabric, training.config, training.task, training.data
-    assert config.steps is not None
     per_epoch = data.loader.steps_per_epoch
-    look_every = max(1, round(config.evaluate_every * per_epoch), -(-config.steps // 50))
+    look_every, samples = training.schedule.look_every, training.schedule.look_samples
     save_every = config.checkpoint_every or look_every
-    refreshed_before = set(refresh_steps(task, data, config.steps))
+    planned = dataclasses.replace(config, steps=training.schedule.first)
+    refreshed_before = set(refresh_steps(task, data, training.schedule.first))
     loggers = _loggers(config, folder, fabric)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed = Speed(config.batch_size)
     title = f"{config.task} {config.encoder} {config.size} px"
     task.train()
-    with StepProgress(title, config.steps, start=start, is_shown=fabric.is_global_zero) as progress:
+    with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
-        for step in range(start, config.steps):
-            if step in refreshed_before:
+        done = start
+        while done < training.schedule.steps:
+            step, done = done, done + 1
+            if training.schedule.passes(step, refreshed_before):
                 progress.doing("making pseudo-labels of all samples")
-                _report_refresh(refresh(task, training.optimizer, data, config, fabric, step), folder, fabric, step)
+                with training.noted("refresh"):
+                    scalars_of_all = refresh(task, training.optimizer, data, planned, fabric, step)
+                _report_refresh(scalars_of_all, folder, fabric, step)
             started = time.perf_counter()
             batch = data.loader.batch(step)
             waited = time.perf_counter() - started
             scalars = training.step(step, batch)
-            done = step + 1
-            is_end = done == config.steps
+            training.keep_to_budget(folder, done, progress)
+            is_end = done >= training.schedule.steps
             is_logged = done % config.log_every == 0 or is_end
             row = mean_over_processes(scalars, fabric) if is_logged or step == start else {}
             speed.add(waited, time.perf_counter() - started)
             if is_logged:
                 _check_finite(row, step, config)
-                if fabric.is_global_zero:
-                    lr = training.optimizer.param_groups[0]["lr"]
-                    folder.append("metrics.csv", {"step": done, "epoch": done / per_epoch, "lr": lr, **row})
-                    folder.append("speed.csv", {"step": done, **speed.row()})
-                    for logger in loggers:
-                        logger.log_metrics({f"train/{k}": v for k, v in row.items()}, step=done)
+                _log(training, folder, loggers, done, row, speed)
             progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
                 progress.doing("held-out evaluation")
-                looked = judge(task, data, config, fabric)
+                with training.noted("look"):
+                    looked = judge(task, data, config, fabric, samples=samples)
                 _report_look(looked, task, folder, fabric, loggers, progress, done, done / per_epoch)
                 is_best = best is None or looked[task.metric] > best
                 best = looked[task.metric] if is_best else best
                 if is_best and fabric.is_global_zero:
                     _save(folder.best, training, done, best)
             if (done % save_every == 0 or is_end) and fabric.is_global_zero:
-                _save(folder.last, training, done, best)
+                with training.noted("save"):
+                    _save(folder.last, training, done, best)
     # A run resumed after its last step has not looked yet; all processes look together.
-    looked = looked or judge(task, data, config, fabric)
+    looked = looked or judge(task, data, config, fabric, samples=samples)
     if fabric.is_global_zero:
-        draw_pictures(folder.path / "pictures", task, data, config, fabric.device)
+        draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
         summary = _summary(training, looked, speed, time.monotonic() - begin)
         write_json(folder.path / "summary.json", summary)
     fabric.barrier()
     return folder.path
+
+
+def _log(
+    training: Training, folder: RunFolder, loggers: list[Any], done: int, row: dict[str, float], speed: Speed
+) -> None:
+    """One row of metrics.csv and one of speed.csv."""
+    if not training.fabric.is_global_zero:
+        return
+    lr, per_epoch = training.optimizer.param_groups[0]["lr"], training.data.loader.steps_per_epoch
+    folder.append("metrics.csv", {"step": done, "epoch": done / per_epoch, "lr": lr, **row})
+    folder.append("speed.csv", {"step": done, **speed.row()})
+    for logger in loggers:
+        logger.log_metrics({f"train/{k}": v for k, v in row.items()}, step=done)
 
 
 def _report_look(
@@ -305,7 +360,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     config, task, data = training.config, training.task, training.data
     info = task_info(config.task)
     assert config.steps is not None
-    warning = collapse_warning(looked)
+    warnings = [training.length.warning(config.steps, data.loader.steps_per_epoch), collapse_warning(looked)]
     return {
         "task": config.task,
         "family": info.family,
@@ -328,35 +383,5 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "skipped": len(data.skipped),
         "left_out": dict(data.left_out.counts),
         "notes": list(data.notes),
-        "warnings": [warning] if warning else [],
+        "warnings": [warning for warning in warnings if warning],
     }
-
-
-class Speed:
-    """Samples a second of the training steps alone, without looks at held-out data and checkpoints."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self._steps: list[tuple[float, float]] = []
-        self._written = 0
-
-    def add(self, data_seconds: float, seconds: float) -> None:
-        """One step: seconds it waited for data, seconds in all."""
-        self._steps.append((data_seconds, seconds))
-
-    def row(self) -> dict[str, float]:
-        """Figures of the steps since the last row."""
-        steps, self._written = self._steps[self._written :], len(self._steps)
-        seconds = sum(s for _, s in steps)
-        rate = len(steps) * self.batch_size / seconds
-        return {"seconds": seconds, "images_per_second": rate, "data_seconds": sum(d for d, _ in steps)}
-
-    def recent(self) -> float:
-        """Median of the last 20 steps."""
-        times = sorted(s for _, s in self._steps[-20:])
-        return self.batch_size / times[len(times) // 2]
-
-    def overall(self) -> float:
-        """Mean over all steps but the first three, which warm up."""
-        times = [s for _, s in (self._steps[3:] or self._steps)]
-        return len(times) * self.batch_size / sum(times) if times else 0.0

@@ -6,6 +6,7 @@ imported inside the functions, so that importing this module does not import tor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -89,10 +90,11 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
     Returns:
         The run's summary.json, and its folder under "run".
     """
+    begin = time.monotonic()
     config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
     from selftaught.train import train
 
-    return _summary(train(config))
+    return _summary(train(config, begin=begin))
 
 
 def evaluate(

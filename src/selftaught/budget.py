@@ -1,0 +1,230 @@
+"""The length of a run: what a time budget allows, and what is said of it before the first step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from lightning_fabric import Fabric
+
+from selftaught.catalogue import load_task, task_info
+from selftaught.config import RunConfig, parse_seconds
+from selftaught.prepare import Data, build_task, seen_as
+from selftaught.progress import clock, say, working
+from selftaught.schedule import (
+    HELD_OUT_SAMPLES,
+    Schedule,
+    length_in_words,
+    looks_between,
+    needed,
+    plural,
+    too_short,
+    warning_of_length,
+)
+from selftaught.tasks.base import PretextTask
+from selftaught.timekeeping import Costs, Timekeeper, plan
+from selftaught.trial import measure
+
+TRIAL_SHARE = 0.03
+"""Part of a budget that the speed of a step is measured in."""
+COMPARING = 10.0
+"""Most seconds in which the speed of other settings is measured, where a run is too short."""
+FASTER = 1.3
+"""How many times as many steps other settings must make to be named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """What was settled about the length of a run.
+
+    Attributes:
+        config: with the steps, and the stem where the budget chose it.
+        costs: what the parts of the run take; None where the steps were given.
+        better: what to ask for where the run is too short.
+        broken: the line that says that the budget cannot be kept, None where it can.
+    """
+
+    config: RunConfig
+    schedule: Schedule
+    costs: Costs | None = None
+    better: tuple[str, ...] = ()
+    broken: str | None = None
+
+    def warning(self, steps: int, per_epoch: float) -> str:
+        """One sentence where a run of so many steps is too short, else nothing."""
+        return warning_of_length(steps, per_epoch, self.better) if too_short(steps, per_epoch) else ""
+
+
+def given_length(config: RunConfig, data: Data) -> Length:
+    """Of a run whose steps are known."""
+    assert config.steps is not None
+    per_epoch = data.loader.steps_per_epoch
+    look = min(HELD_OUT_SAMPLES, len(data.held_out)) / config.batch_size * 2 / 3
+    schedule = Schedule(
+        parts=((0, config.steps),),
+        look_every=looks_between(config.steps, per_epoch, config.evaluate_every, look),
+    )
+    return Length(config=config, schedule=schedule, better=(f"--steps {needed(per_epoch)} or more",))
+
+
+def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float) -> Length:
+    """The length that fits into the budget, counted from `begin` on the monotonic clock.
+
+    Measures a step; where the run would be too short, also other stems (`--stem auto` takes the published one where
+    that helps) and, for a hint, other settings.
+    """
+    assert config.budget is not None
+    seconds = parse_seconds(config.budget)
+    allowed = max(0.2, TRIAL_SHARE * seconds)
+    per_epoch = data.loader.steps_per_epoch
+
+    def fitting(costs: Costs, of: RunConfig) -> Schedule:
+        left = seconds - float(fabric.broadcast(monotonic() - begin))
+        return plan(
+            costs,
+            left,
+            per_epoch=per_epoch,
+            evaluate_every=of.evaluate_every,
+            held_out=len(data.held_out),
+            budget=str(config.budget),
+        )
+
+    with working("measuring the speed of a step", is_shown=fabric.is_global_zero):
+        config, costs = _with_stem(config, data, fabric, fitting, allowed=allowed)
+        better = []
+        if too_short(fitting(costs, config).steps, per_epoch):
+            better = _better(config, costs, data, fabric, allowed=min(COMPARING, allowed))
+    schedule = fitting(costs, config)
+    spent = float(fabric.broadcast(monotonic() - begin))
+    better.append(_longer_budget(costs, schedule, needed(per_epoch), spent))
+    return Length(
+        config=dataclasses.replace(config, steps=schedule.steps, budget=None),
+        schedule=schedule,
+        costs=costs,
+        better=tuple(better),
+        broken=promise(costs, schedule, seconds, spent),
+    )
+
+
+def _with_stem(
+    config: RunConfig, data: Data, fabric: Fabric, fitting: Callable[[Costs, RunConfig], Schedule], *, allowed: float
+) -> tuple[RunConfig, Costs]:
+    """The settings with the stem that auto chooses, and what they cost.
+
+    The published stem is measured first: it is the faster one by far, and where even that makes too few steps, there is
+    no time to lose.
+    """
+    per_epoch = data.loader.steps_per_epoch
+    task = build_task(config, data.num_classes)
+    other = _built(dataclasses.replace(config, stem="standard"), data) if _auto_took_small(config, task) else None
+    if other is None:
+        return config, measure(config, task, data, fabric, allowed=allowed)
+    fast = measure(*other, data, fabric, allowed=allowed)
+    steps = fitting(fast, config).steps
+    if not too_short(steps, per_epoch):
+        costs = measure(config, task, data, fabric, allowed=allowed)
+        if not too_short(fitting(costs, config).steps, per_epoch):
+            return config, costs
+    say(
+        f"--stem auto takes the standard stem: {config.budget} are about {steps:,} {plural('step', steps)} with it and "
+        "too few with the small one, which --stem small asks for",
+        is_shown=fabric.is_global_zero,
+    )
+    return other[0], fast
+
+
+def recorded_length(config: RunConfig, path: Path) -> Length:
+    """Of a run with a budget that is resumed: as it was written down, and not changed any more."""
+    schedule = Schedule.load(path)
+    return Length(config=dataclasses.replace(config, steps=schedule.steps), schedule=schedule)
+
+
+def timekeeper_of(length: Length, begin: float) -> Timekeeper:
+    """What holds the run to its budget; it holds none that was resumed."""
+    if length.costs is None or length.schedule.budget is None:
+        return Timekeeper()
+    seconds = parse_seconds(length.schedule.budget)
+    return Timekeeper(length.costs, ends=begin + seconds, seconds=seconds)
+
+
+def say_length(length: Length, data: Data, *, is_shown: bool) -> None:
+    """The line before training: steps and passes, and that they are too few where they are."""
+    config, warning = length.config, length.warning(length.schedule.steps, data.loader.steps_per_epoch)
+    noun = "image" if task_info(config.task).kind == "image" else "video"
+    line = length_in_words(
+        length.schedule.steps, config.batch_size, data.loader.steps_per_epoch, data.loader.count, noun
+    )
+    if length.costs is not None:
+        line += f", about {length.costs.step:.2g} s each"
+    if length.costs is not None and length.broken is None:
+        line += f"; with all else that fits {length.schedule.budget}"
+    for text in (line, length.broken, warning and f"warning: {warning}"):
+        if text:
+            say(text, is_shown=is_shown)
+
+
+def promise(costs: Costs, schedule: Schedule, seconds: float, spent: float) -> str | None:
+    """The line that says that a budget cannot be kept; None where it can."""
+    least = spent + costs.left(0, schedule)
+    if schedule.steps > 1 or least <= 1.05 * seconds:
+        return None
+    one = costs.step + costs.refresh * min(1, costs.between)
+    return (
+        f"--budget {schedule.budget} cannot be kept: preparing took {clock(spent)}, one step takes about {one:.2g} s "
+        f"and its evaluation {clock(costs.ending(schedule.look_samples))}; this takes about {clock(least)}"
+    )
+
+
+def _longer_budget(costs: Costs, schedule: Schedule, steps: int, spent: float) -> str:
+    """The budget that so many steps need, rounded up."""
+    looks = 1.15 if schedule.steps > 1 else 1.1
+    seconds = spent + steps * costs.step * looks + costs.ending(schedule.look_samples)
+    if costs.between:
+        seconds += costs.refresh * math.ceil(steps / costs.between)
+    return f"--budget {math.ceil(seconds / 60)}m" if seconds < 7200 else f"--budget {math.ceil(seconds / 360) / 10:g}h"
+
+
+def _auto_took_small(config: RunConfig, task: PretextTask) -> bool:
+    """Whether the encoder has the small stem without having been asked for it."""
+    return config.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
+
+
+def _built(config: RunConfig, data: Data) -> tuple[RunConfig, PretextTask] | None:
+    """The task of other settings, None where it cannot be had with them."""
+    try:
+        return config, build_task(config, data.num_classes)
+    except ValueError:
+        return None
+
+
+def _others(config: RunConfig, data: Data) -> Iterator[tuple[str, RunConfig]]:
+    """Settings that may be faster, by the flags that ask for them."""
+    if config.stem == "small":
+        yield "--stem standard", dataclasses.replace(config, stem="standard")
+    if config.size > 48:
+        size = max(32, config.size // 2 // 8 * 8)
+        yield f"--size {size} --stem standard", dataclasses.replace(config, size=size, stem="standard")
+    if task_info(config.task).kind == "image":
+        for name in ("alexnet", "resnet18"):
+            encoder = seen_as(load_task(config.task), name)
+            if encoder != config.encoder:
+                yield f"--encoder {name}", dataclasses.replace(config, encoder=encoder)
+
+
+def _better(config: RunConfig, costs: Costs, data: Data, fabric: Fabric, *, allowed: float) -> list[str]:
+    """Flags that make more steps in the same time, with how many times as many, by a short measurement."""
+    begin = monotonic()
+    found: list[tuple[float, str]] = []
+    for flags, other in _others(config, data):
+        if not fabric.broadcast(monotonic() - begin < allowed):
+            break
+        if (built := _built(other, data)) is None:
+            continue
+        times = costs.step / measure(*built, data, fabric, allowed=min(1.0, allowed / 4)).step
+        if times > FASTER:
+            found.append((times, f"{flags} (about {times:.2g} times as fast)"))
+    return [text for _, text in sorted(found, reverse=True)[:3]]

@@ -1,0 +1,160 @@
+"""How long a step takes: a few steps of a copy of the task, with part of a batch where a whole one takes too long."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter
+from time import monotonic
+
+import torch
+from lightning_fabric import Fabric
+
+from selftaught.batch import Batch
+from selftaught.config import RunConfig
+from selftaught.encode import autocast_forward
+from selftaught.loader import Loader
+from selftaught.memory_format import channels_last
+from selftaught.optim import build_optimizer
+from selftaught.players import only_parameters_of, scalars_of
+from selftaught.prepare import Data
+from selftaught.randomness import generator
+from selftaught.refresh import refresh, steps_between
+from selftaught.tasks.base import PretextTask
+from selftaught.timekeeping import Costs
+
+FEWEST_ROWS = 8
+"""Samples of the smallest step that is tried."""
+REFRESHED = 1024
+"""Samples whose pseudo-labels are made for the trial, to see how long that takes for all."""
+MOST_STEPS = 30
+BYTES_A_SECOND = 250e6
+"""At which a checkpoint is written and its checksum computed, before the first one has been."""
+
+
+class Trial:
+    """A copy of the task that takes steps in which it learns nothing."""
+
+    def __init__(self, config: RunConfig, task: PretextTask, data: Data, fabric: Fabric) -> None:
+        self.config, self.data, self.fabric = config, data, fabric
+        self.task = channels_last(copy.deepcopy(task).to(fabric.device))
+        self.task.train()
+        self.optimizer = build_optimizer(self.task, config.optimizer, 0.0, 0.0)
+        self.forward = autocast_forward(self.task, fabric.device, config.precision)
+        self.moves = Counter(player for step in range(60) for player in self.task.turns(step) or ("",))
+        self.rows = config.batch_size // fabric.world_size // config.accumulate
+        self.between = steps_between(self.task, data)
+        self.loader = self._few_samples() if self.between else data.loader
+        self.tried = 0
+
+    def close(self) -> None:
+        """Stop reading ahead for the trial."""
+        if self.loader is not self.data.loader:
+            self.loader.close()
+
+    def refresh_seconds(self) -> float:
+        """Make the pseudo-labels of some samples, without which there is no step; the time all samples would take."""
+        if not self.between:
+            return 0.0
+        begin = monotonic()
+        few = dataclasses.replace(self.data, loader=self.loader)
+        refresh(self.task, self.optimizer, few, self.config, self.fabric, 0)
+        return (monotonic() - begin) * self.data.loader.count / self.loader.count
+
+    def step_seconds(self, allowed: float) -> float:
+        """Seconds of one step, measured in about so many; all processes try as often, as some losses wait for all."""
+        clips = self.data.sampling.clips_per_video
+        least = min(self.rows, clips * -(-FEWEST_ROWS // clips))
+        begin = monotonic()
+        self._step(least)
+        waited, small = self._step(least)
+        while self._agreed(3 * small * self.rows / least > allowed - (monotonic() - begin)):
+            more = min(self.rows, 4 * least // clips * clips)
+            if more == least or not self._agreed(3 * small * more / least < allowed - (monotonic() - begin)):
+                return self._same(waited + small * self.rows / least * self.config.accumulate)
+            self._step(more)
+            waited, large = self._step(more)
+            each = min(max(0.0, large - small) / (more - least), large / more)
+            if more == self.rows or not self._agreed(3 * large * 4 < allowed - (monotonic() - begin)):
+                return self._same(waited + (large + each * (self.rows - more)) * self.config.accumulate)
+            least, small = more, large
+        return self._whole(begin, allowed)
+
+    def _whole(self, begin: float, allowed: float) -> float:
+        """The median of steps with whole batches; the first is slower and does not count."""
+        self._step(self.rows)
+        times: list[float] = []
+        while self._agreed(len(times) < 2 or (monotonic() - begin < allowed and len(times) < MOST_STEPS)):
+            waited, taken = self._step(self.rows)
+            times.append(waited + taken * self.config.accumulate)
+        return self._same(sorted(times)[len(times) // 2])
+
+    def _step(self, rows: int) -> tuple[float, float]:
+        """One step with the first `rows` of a part of a batch: seconds of the reading, and of the step itself."""
+        device = self.fabric.device
+        begin = monotonic()
+        batch = first_rows(self.loader.batch(self.tried), rows)
+        self.tried += 1
+        waited = monotonic() - begin
+        started = monotonic()
+        with torch.no_grad():
+            example = self.task.pseudo_label(batch, generator("budget", device=device))
+        taken = 0.0
+        for player, moves in self.moves.items():
+            with only_parameters_of(player, self.task):
+                loss = scalars_of(self.task, self.forward, example, player)["loss"]
+                loss.backward()
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            float(loss.detach())  # waits for the device
+            ended = monotonic()
+            taken += (ended - started) * moves / 60
+            started = ended
+        return waited, taken
+
+    def _few_samples(self) -> Loader:
+        config, loader = self.config, self.data.loader
+        return Loader(
+            loader.samples,
+            sampling=loader.sampling,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            device=loader.device,
+            rank=loader.rank,
+            world=loader.world,
+            labels=loader.labels,
+            limit=min(loader.count, max(REFRESHED, 4 * config.batch_size)),
+        )
+
+    def _agreed(self, answer: bool) -> bool:
+        return bool(self.fabric.broadcast(answer))
+
+    def _same(self, value: float) -> float:
+        return float(self.fabric.broadcast(value))
+
+
+def first_rows(batch: Batch, rows: int) -> Batch:
+    """The first samples of a batch."""
+    return Batch(**{name: value[:rows] for name, value in vars(batch).items() if value is not None})
+
+
+def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, allowed: float) -> Costs:
+    """What the parts of a run with this task take, measured in about `allowed` seconds; `task` is left as it is.
+
+    Looks at held-out data are counted as a third of a step for each sample, their features as another.
+    """
+    trial = Trial(config, task, data, fabric)
+    try:
+        refreshed = trial.refresh_seconds()
+        step = max(1e-6, trial.step_seconds(allowed))
+    finally:
+        trial.close()
+    values = sum(p.numel() for p in task.parameters())
+    moments = 2 if config.optimizer == "adamw" else 1
+    return Costs(
+        step=step,
+        row=step / config.batch_size * 2 / 3,
+        save=values * 4 * (1 + moments) / BYTES_A_SECOND,
+        refresh=float(fabric.broadcast(refreshed)),
+        between=trial.between,
+    )
