@@ -78,7 +78,8 @@ class RunConfig:
     store_size: int | None = None
     """Short side of the pictures in the packed store, pixels (default from --size)."""
     cache_limit: float = 50.0
-    """GB a packed store may take; larger data are decoded while training."""
+    """GB that all packed stores may take together: those unused for longest are removed for a new one, and data that
+    need more by themselves are decoded while training."""
     workers: int | None = None
     """Decoding threads (default: all cores to pack, one while training)."""
     download: bool = False

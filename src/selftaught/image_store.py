@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from selftaught.decode import Decoding, Scratch
 from selftaught.image_fit import fit, window
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
+from selftaught.progress import say_once
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_folder import find_or_build, find_store
+from selftaught.store_care import make_room, note_origin, stale_at, stale_note
+from selftaught.store_folder import DAMAGE, drop_damaged, find_or_build, find_store
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
@@ -47,11 +49,18 @@ def open_image_samples(
     for kind in ("packed", "index"):
         # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
         found = find_store(keys[kind])
-        if found is not None and (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-            return _open(source, *found, decoding=decoding, workers=workers)
+        if found is None:
+            continue
+        try:
+            if (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
+                return _open(source, *found, decoding=decoding, workers=workers)
+        except DAMAGE:
+            drop_damaged(found[0])
     _refuse_empty(source)
     packed_side, estimated_bytes = look_ahead(source, side=side)
     kind = "packed" if estimated_bytes <= limit else "index"
+    if kind == "packed":
+        make_room(estimated_bytes, limit, keep=keys[kind])
 
     def build(folder: Path) -> dict[str, Any]:
         index = pack(
@@ -77,8 +86,12 @@ def open_image_samples(
             "side": packed_side,
             "estimated_bytes": estimated_bytes,
             "paged": index.paged,
+            **note_origin(source, folder),
         }
 
+    stale = stale_at(source)
+    if stale:
+        say_once(stale_note(stale))
     try:
         found = find_or_build(keys[kind], build)
     except OSError as refused:
@@ -99,6 +112,10 @@ def _refuse_empty(source: Source) -> None:
 def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decoding, workers: int | None) -> Samples:
     index = PackedIndex.load(folder)
     index.paged = int(meta.get("paged", 0))
+    if index.source_of.max(initial=-1) >= len(source) or index.source_of.min(initial=0) < 0:
+        raise ValueError("the index names entries that are not there")
+    if meta["packed"] and (folder / PIXELS).stat().st_size != index.offsets[-1]:
+        raise ValueError("the pixels are not all there")
     if meta["packed"]:
         return PackedImages(source, index, side=meta["side"], decoding=decoding, file=folder / PIXELS)
     return LiveImages(source, index, side=meta["side"], decoding=decoding, workers=workers or 1)

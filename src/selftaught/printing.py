@@ -64,7 +64,8 @@ def _store_row(entry: Mapping[str, Any]) -> dict[str, str]:
         "samples": str(entry["samples"]),
         "side": f"{entry['side']} px",
         "MB": f"{entry['bytes'] / 1e6:.1f}",
-        "built": time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["built"])),
+        "last used": time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["used"] or entry["built"])),
+        "its data": entry["state"] or "?",
         **({"": "removed"} if entry["removed"] else {}),
     }
 

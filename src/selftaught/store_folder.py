@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+try:
+    fcntl: Any = importlib.import_module("fcntl")
+except ImportError:  # Windows
+    fcntl = None
 
 META = "meta.json"
+DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile)
+"""What reading a damaged store raises."""
+_DAY = 86_400.0
+_HELD: dict[Path, int] = {}
+"""Stores this process has open, with the descriptor that says so to others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +46,14 @@ class StoreInfo:
     """Pixels of the short side."""
     built: float
     """Seconds since the epoch."""
+    used: float = 0.0
+    """When it was last opened."""
+    place: str = ""
+    """The folder or file that holds the data, "" where they are no local files."""
+    proof: str = ""
+    """Of the files' content as it was packed."""
+    state: str = ""
+    """Whether the data are there: "as packed", "changed", "gone" or unknown."""
 
 
 def cache_root() -> Path:
@@ -52,7 +73,16 @@ def find_store(key: str) -> tuple[Path, dict[str, Any]] | None:
     """The folder of the whole store `key` and its meta data, or None."""
     folder = stores_root() / key
     meta = _meta(folder)
-    return None if meta is None else (folder, meta)
+    if meta is None:
+        return None
+    _hold(folder)
+    return folder, meta
+
+
+def drop_damaged(folder: Path) -> None:
+    """Remove a store that turned out not to be whole, so that it is built again."""
+    _let_go(folder)
+    _remove(folder)
 
 
 def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
@@ -65,17 +95,11 @@ def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Pa
     if found is not None:
         return found
     folder = stores_root() / key
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as refused:
-        raise ValueError(
-            f"the cache folder {folder.parent} cannot be made ({refused.strerror}); "
-            "set the environment variable SELFTAUGHT_CACHE to a folder you may write to"
-        ) from refused
-    with FileLock(folder.with_name(f".{key}.lock")):
+    with _locked(folder):
         found = find_store(key)
         if found is not None:
             return found
+        clean_rests()
         for left in folder.parent.glob(f".{key}.*.part"):
             shutil.rmtree(left, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=f".{key}.", suffix=".part", dir=folder.parent))
@@ -86,7 +110,80 @@ def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Pa
             part.replace(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+    _hold(folder)
     return folder, meta
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Alone with the store that will be `folder`; the lock's file goes with the lock."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as refused:
+        raise ValueError(
+            f"the cache folder {folder.parent} cannot be written to ({refused.strerror}); "
+            "set the environment variable SELFTAUGHT_CACHE to a folder you may write to"
+        ) from refused
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            # Who waits for it still gets it, and finds the store.
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def clean_rests() -> None:
+    """Remove what killed processes left half built."""
+    for lock in stores_root().glob(".*.lock"):
+        with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            for left in lock.parent.glob(f"{lock.stem}.*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+            lock.unlink()
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a process, this one too, has the store open."""
+    if fcntl is None:
+        return _last_used(folder) > time.time() - _DAY
+    try:
+        handle = os.open(folder / META, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _hold(folder: Path) -> None:
+    """Mark the store as used now, and as in use until the process ends."""
+    with suppress(OSError):
+        os.utime(folder / META)
+    if fcntl is None or folder in _HELD:
+        return
+    with suppress(OSError):  # a file system without locks: then only the time of use tells
+        handle = os.open(folder / META, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _HELD[folder] = handle
+
+
+def _let_go(folder: Path) -> None:
+    handle = _HELD.pop(folder, None)
+    if handle is not None:
+        os.close(handle)
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return (folder / META).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def list_stores() -> list[StoreInfo]:
@@ -106,6 +203,9 @@ def list_stores() -> list[StoreInfo]:
                     samples=int(meta.get("samples", 0)),
                     side=int(meta.get("side", 0)),
                     built=float(meta.get("built", 0.0)),
+                    used=_last_used(folder),
+                    place=str(meta.get("place", "")),
+                    proof=str(meta.get("proof", "")),
                 )
             )
     return sorted(stores, key=lambda store: (store.built, store.key))
@@ -123,11 +223,22 @@ def clear_stores(keys: Sequence[str] | None = None) -> int:
             raise ValueError(f"no packed store {key!r}; known: {', '.join(known) or 'none'}")
     removed = [s for s in stores if keys is None or any(s.key.startswith(key) for key in keys)]
     for store in removed:
-        # Renamed first, so that nobody opens a store while its files go.
-        gone = store.path.with_name(f".{store.key}.{os.getpid()}.part")
-        store.path.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        remove_store(store)
     return len(removed)
+
+
+def remove_store(store: StoreInfo) -> None:
+    """Remove one store; who reads it goes on."""
+    _let_go(store.path)
+    _remove(store.path)
+
+
+def _remove(folder: Path) -> None:
+    # Renamed first, so that nobody opens a store while its files go.
+    gone = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    with suppress(FileNotFoundError):
+        folder.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _meta(folder: Path) -> dict[str, Any] | None:

@@ -312,17 +312,24 @@ def report(
     return {"out": str(write_report(Path(folder), Path(out) if out else None, format=format))}
 
 
-def cache(keys: Sequence[str] = (), *, clear: bool = False) -> list[Json]:
-    """List the packed stores in the cache folder, or remove them.
+def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False) -> list[Json]:
+    """List the packed stores in the cache folder with their size, last use and whether their data are as packed.
 
     Args:
         keys: stores to list or remove, or how their keys begin; all of them unless given.
         clear: remove them.
+        prune: remove those whose data are gone or have changed, and what killed processes left.
     """
-    from selftaught.store_folder import clear_stores, list_stores
+    from selftaught.store_care import known_stores, prune_stores
+    from selftaught.store_folder import clean_rests, clear_stores
 
     chosen = keys.split(",") if isinstance(keys, str) else list(keys)
-    stores = [store for store in list_stores() if not chosen or store.key.startswith(tuple(chosen))]
+    if prune:
+        if clear or chosen:
+            raise ValueError("--prune chooses the stores itself; leave out --clear and the keys")
+        clean_rests()
+        return [vars(store) | {"path": str(store.path), "removed": True} for store in prune_stores()]
+    stores = [store for store in known_stores() if not chosen or store.key.startswith(tuple(chosen))]
     if clear and (stores or chosen):
         clear_stores(chosen or None)
     return [vars(store) | {"path": str(store.path), "removed": clear} for store in stores]

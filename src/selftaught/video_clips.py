@@ -50,7 +50,8 @@ class VideoIndex:
 
     @classmethod
     def load(cls, file: Path) -> VideoIndex:
-        with np.load(file, allow_pickle=False) as columns:
+        # Opened here: NumPy leaves the file of a damaged archive open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as columns:
             return cls(**{f.name: columns[f.name] for f in fields(cls)})
 
 

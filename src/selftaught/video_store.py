@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from selftaught.decode import MIN_SIDE
 from selftaught.image_store import usable_cores
+from selftaught.progress import say_once
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_folder import find_or_build, find_store
+from selftaught.store_care import make_room, note_origin, stale_at, stale_note
+from selftaught.store_folder import DAMAGE, drop_damaged, find_or_build, find_store
 from selftaught.video_clips import Clip, ClipPlan, VideoIndex
-from selftaught.video_pack import INDEX, Skipped, estimated_bytes, pack_videos, read_headers
+from selftaught.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
 from selftaught.video_read import LiveVideos, PackedVideos
 
 if TYPE_CHECKING:
@@ -177,17 +179,43 @@ def open_video_samples(
     for kind in ("packed", "index"):
         # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
         store = find_store(keys[kind])
-        if store is not None and (store[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-            found = store
-            break
-    folder, meta = found or _build(source, keys, side=side, limit=limit, workers=workers, progress=progress)
-    index = VideoIndex.load(folder / INDEX)
+        if store is None:
+            continue
+        try:
+            if (store[1]["estimated_bytes"] <= limit) == (kind == "packed"):
+                found = _whole(source, *store)
+                break
+        except DAMAGE:
+            drop_damaged(store[0])
+    if found is None:
+        found = _whole(source, *_build(source, keys, side=side, limit=limit, workers=workers, progress=progress))
+    folder, meta, index = found
     videos: PackedVideos | LiveVideos
     if meta["packed"]:
         videos = PackedVideos(index, folder, meta["side"])
     else:
         videos = LiveVideos(index, [str(source.read(int(i))) for i in index.entry], meta["side"], workers or 1)
     return VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling)
+
+
+def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, dict[str, Any], VideoIndex]:
+    """A store with its index; raises one of `DAMAGE` where something of it is not there."""
+    index = VideoIndex.load(folder / INDEX)
+    if len(index) and not 0 <= index.entry.min() <= index.entry.max() < len(source):
+        raise ValueError("the index names entries that are not there")
+    if not {"packed", "side", "skipped"} <= meta.keys():
+        raise ValueError("the meta data are not whole")
+    if meta["packed"]:
+        frame = 3 * index.height * index.width
+        for name, start, size in (
+            (FRAMES, index.frame_offset, frame * index.frames),
+            (SOUND, index.sound_offset, 2 * index.sound_samples),
+        ):
+            for shard in np.unique(index.shard).tolist():
+                own = index.shard == shard
+                if (folder / name.format(shard)).stat().st_size < int((start + size)[own].max()):
+                    raise ValueError("the frames or the sound are not all there")
+    return folder, meta, index
 
 
 def _build(
@@ -206,6 +234,11 @@ def _build(
     packed_side = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
     size = estimated_bytes(headers.values(), packed_side)
     packed = size <= limit
+    if packed:
+        make_room(size, limit, keep=keys["packed"])
+    stale = stale_at(source)
+    if stale:
+        say_once(stale_note(stale))
 
     def build(folder: Path) -> dict[str, Any]:
         index, broken = pack_videos(
@@ -219,6 +252,7 @@ def _build(
             "side": packed_side,
             "estimated_bytes": size,
             "skipped": sorted([*unopened, *broken]),
+            **note_origin(source, folder),
         }
 
     try:

@@ -1,0 +1,198 @@
+"""Stores are found again by content, told and removed when of no use, bounded together, rebuilt when damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import selftaught
+from selftaught.batch import Sampling
+from selftaught.sources import open_source
+from selftaught.sources.video_folder import open_video_folder
+from selftaught.store import Samples, list_stores, open_samples
+from selftaught.store_care import make_room, prune_stores, stale_at, state_of
+from selftaught.store_folder import clean_rests, find_or_build, is_in_use, stores_root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    out = tmp_path / "photos"
+    out.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(out / f"{i}.png")
+    return out
+
+
+def opened(path: Path, *, side: int = 16, limit: float = 1.0) -> Samples:
+    source = open_source(str(path), split="train", needs=frozenset({"image"}), held_out=0.0)
+    return open_samples(source, side=side, sampling=Sampling(), cache_limit_gb=limit, workers=1)
+
+
+def pixels(samples: Samples) -> np.ndarray[Any, Any]:
+    image = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5)).image
+    assert image is not None
+    return image
+
+
+def test_touched_copied_and_moved_data_find_their_store(folder: Path, tmp_path: Path) -> None:
+    before = pixels(opened(folder))
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    opened(folder)
+    shutil.copytree(folder, tmp_path / "copy")
+    opened(tmp_path / "copy")
+    folder.rename(tmp_path / "moved")
+    assert np.array_equal(pixels(opened(tmp_path / "moved")), before)
+    assert len(list_stores()) == 1
+
+
+def test_a_store_of_changed_data_is_told_and_pruned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened(folder)
+    (store,) = selftaught.cache()
+    assert store["state"] == "as packed"
+    size = (folder / "0.png").stat().st_size
+    changed = bytearray((folder / "0.png").read_bytes())
+    changed[-20] ^= 1
+    (folder / "0.png").write_bytes(changed)
+    assert (folder / "0.png").stat().st_size == size
+    source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
+    assert [stale.key for stale in stale_at(source)] == [store["key"]]
+    opened(folder)
+    assert "selftaught cache --prune" in capsys.readouterr().err
+    assert sorted(state_of(info) for info in list_stores()) == ["as packed", "changed"]
+    assert len(prune_stores()) == 0  # this process reads both
+
+
+def test_prune_removes_what_nobody_reads(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from selftaught.batch import Sampling; from selftaught.sources import open_source\n"
+        "from selftaught.store import open_samples\n"
+        "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
+        "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    (info,) = list_stores()
+    assert not is_in_use(info.path)
+    assert selftaught.cache(prune=True) == []
+    folder.rename(tmp_path / "elsewhere")
+    removed = selftaught.cache(prune=True)
+    assert [(store["state"], store["removed"]) for store in removed] == [("gone", True)]
+    assert list_stores() == []
+    with pytest.raises(ValueError, match="--prune chooses the stores itself"):
+        selftaught.cache(prune=True, clear=True)
+
+
+def filled(key: str, size: int, used: float) -> Path:
+    def build(part: Path) -> dict[str, Any]:
+        (part / "pixels.bin").write_bytes(b"\0" * size)
+        return {"kind": "images"}
+
+    folder, _ = find_or_build(key, build)
+    os.utime(folder / "meta.json", (used, used))
+    return folder
+
+
+def test_room_is_made_of_what_was_unused_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = filled("a" * 32, 1000, 10)
+    folders = {}
+    monkeypatch.setattr("selftaught.store_folder._hold", lambda folder: None)
+    for name, used in (("b", 40), ("c", 20), ("d", 30)):
+        folders[name] = filled(name * 32, 1000, used)
+    make_room(500, 5000, keep="")
+    assert len(list_stores()) == 4
+    make_room(1000, 4000, keep="")
+    assert not folders["c"].exists()
+    make_room(3500, 4000, keep="b" * 32)
+    assert folders["b"].exists()
+    assert held.exists()  # the oldest, but in use
+    assert not folders["d"].exists()
+
+
+def test_the_cache_limit_is_kept_by_packing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selftaught.store_folder._hold", lambda folder: None)
+    opened(folder, side=16)
+    opened(folder, side=8, limit=5e-6)
+    assert [info.side for info in list_stores()] == [8]
+
+
+@pytest.mark.parametrize("name", ["pixels.bin", "index.npy", "meta.json", "skipped.json"])
+@pytest.mark.parametrize("damage", ["cut", "garbage", "gone"])
+def test_a_damaged_store_is_built_again(folder: Path, name: str, damage: str) -> None:
+    before = pixels(opened(folder))
+    (info,) = list_stores()
+    file = info.path / name
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-7] if damage == "cut" else b"\x93garbage")
+    assert np.array_equal(pixels(opened(folder)), before)
+    assert len(list_stores()) == 1
+
+
+@pytest.mark.parametrize("name", ["frames-0.bin", "sound-0.bin", "index.npz", "meta.json"])
+def test_a_damaged_store_of_videos_is_built_again(tmp_path: Path, write_video: Any, name: str) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), dtype=np.uint8)
+    write_video(tmp_path / "videos" / "a.mp4", frames, sound=np.zeros(16000, np.float32))
+
+    def read() -> np.ndarray[Any, Any]:
+        source = open_video_folder(tmp_path / "videos", split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
+        samples = open_samples(source, side=16, sampling=Sampling(frames=2), cache_limit_gb=1.0, workers=1)
+        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3))).video
+        assert video is not None
+        return video
+
+    before = read()
+    (info,) = list_stores()
+    file = info.path / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert np.array_equal(read(), before)
+
+
+def test_rests_of_killed_builds_are_cleaned(folder: Path) -> None:
+    opened(folder)
+    rest = stores_root() / f".{'e' * 32}.abc.part"
+    rest.mkdir()
+    (rest / "pixels.bin").write_bytes(b"half")
+    (stores_root() / f".{'e' * 32}.lock").touch()
+    (stores_root() / "mine.txt").touch()
+    clean_rests()
+    assert not rest.exists()
+    assert not list(stores_root().glob(".*"))
+    assert (stores_root() / "mine.txt").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match="set the environment variable SELFTAUGHT_CACHE"):
+        opened(folder)
+
+
+def test_a_packed_store_shows_no_bar(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from selftaught.config import RunConfig
+    from selftaught.prepare import pack
+
+    source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
+    shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731
+    pack(source, RunConfig(data=str(folder), out="out", size=16), Sampling(), title="packing train")
+    assert "packing train 6/6" in shown()
+    pack(source, RunConfig(data=str(folder), out="out", size=16), Sampling(), title="packing train")
+    assert shown() == ""
