@@ -57,6 +57,21 @@ def open_image_samples(
         except DAMAGE:
             drop_damaged(found[0])
     _refuse_empty(source)
+    found = _build(source, keys, side=side, limit=limit, workers=workers, progress=progress, decoding=decoding)
+    return _open(source, *found, decoding=decoding, workers=workers)
+
+
+def _build(
+    source: Source,
+    keys: dict[str, str],
+    *,
+    side: int,
+    limit: float,
+    workers: int | None,
+    progress: Progress | None,
+    decoding: Decoding,
+) -> tuple[Path, dict[str, Any]]:
+    """Pack the source, or index it where it would exceed the limit of bytes."""
     packed_side, estimated_bytes = look_ahead(source, side=side)
     kind = "packed" if estimated_bytes <= limit else "index"
     if kind == "packed":
@@ -93,7 +108,7 @@ def open_image_samples(
     if stale:
         say_once(stale_note(stale))
     try:
-        found = find_or_build(keys[kind], build)
+        return find_or_build(keys[kind], build)
     except OSError as refused:
         if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -101,7 +116,6 @@ def open_image_samples(
             f"the packed store of {source.name} needs about {estimated_bytes / 1e9:.1f} GB and the disk is full; "
             "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
         ) from refused
-    return _open(source, *found, decoding=decoding, workers=workers)
 
 
 def _refuse_empty(source: Source) -> None:
