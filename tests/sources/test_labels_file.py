@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from selftaught.sources import open_source
 from selftaught.sources.labels_file import Table, read_table, text_of
 
 KEYS = [f"{i}.jpg" for i in range(8)]
@@ -88,3 +91,13 @@ def test_encodings() -> None:
     assert text_of("file".encode("utf-8-sig"), "labels.csv") == "file"
     with pytest.raises(ValueError, match=r"labels.csv is not UTF-8 text \(line 2\); save it as UTF-8"):
         text_of("file,label\n0.jpg,été".encode("latin-1"), "labels.csv")
+
+
+def test_a_table_below_the_top_is_not_read_and_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png", "labels.csv"):
+        (tmp_path / "in" / name).write_bytes(b"")
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"image"}))
+    assert list(source.notes) == [
+        "in/labels.csv is not read, as it does not lie at the top of the data; give its folder to use it"
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from selftaught.sources.split_words import have_split_words, must_be_splits, sibling_splits, split_in, told_splits
@@ -37,15 +37,28 @@ def read_folder_names(keys: Sequence[str]) -> FolderNames:
 
     Where nothing lies below the folders of splits, classes are the folders above them.
     """
-    folders = [key.split("/")[:-1] for key in keys]
+    folder_of = [key.rpartition("/")[0] for key in keys]
+    files = Counter(folder_of)  # names are looked at once a folder, not once a file
+    parts = {folder: folder.split("/") if folder else [] for folder in files}
     for depth in range(_DEEPEST_SPLIT):
-        named = _splits_at(folders, depth)
+        named = _splits_at(parts.values(), depth)
         if named:
-            return _with_splits(keys, folders, depth, named)
-    labels, notes = _classes(keys, folders)
+            break
+    part_of = {folder: named.get(steps[depth]) if len(steps) > depth else None for folder, steps in parts.items()}
+    label_of, notes = _labels(parts, part_of, depth, named, files) if named else _classes(parts, files)
+    labels = {key: label_of[folder] for key, folder in zip(keys, folder_of, strict=True) if folder in label_of}
+    if not named:
+        return _without_splits(labels, notes)
+    splits = {key: part for key, folder in zip(keys, folder_of, strict=True) if (part := part_of[folder])}
+    told = [told_splits(named)] if told_splits(named) else []
+    if {"val", "test"} <= set(named.values()):
+        told.append("the data have a val and a test part: val is held out from training, probes are measured on test")
+    return FolderNames(labels, splits, tuple(told), notes)
+
+
+def _without_splits(labels: dict[str, str], notes: tuple[str, ...]) -> FolderNames:
     names = sorted(set(labels.values()))
     shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-    wrong = ""
     if names and must_be_splits(names):
         wrong = (
             f"the folders {shown} would be the classes, but their names are those of parts of the data; name the "
@@ -57,7 +70,7 @@ def read_folder_names(keys: Sequence[str]) -> FolderNames:
     return FolderNames(labels, {}, (), notes)
 
 
-def _splits_at(folders: Sequence[Sequence[str]], depth: int) -> dict[str, Given]:
+def _splits_at(folders: Collection[Sequence[str]], depth: int) -> dict[str, Given]:
     inside: dict[str, set[str]] = {}
     for parts in folders:
         if len(parts) > depth:
@@ -65,49 +78,52 @@ def _splits_at(folders: Sequence[Sequence[str]], depth: int) -> dict[str, Given]
     return sibling_splits(inside, inside)
 
 
-def _with_splits(
-    keys: Sequence[str], folders: Sequence[list[str]], depth: int, named: Mapping[str, Given]
-) -> FolderNames:
-    part_of = [named.get(parts[depth]) if len(parts) > depth else None for parts in folders]
-    splits = {key: part for key, part in zip(keys, part_of, strict=True) if part}
+def _labels(
+    parts: Mapping[str, list[str]],
+    part_of: Mapping[str, Given | None],
+    depth: int,
+    named: Mapping[str, Given],
+    files: Counter[str],
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Classes below the folders of splits at `depth`, else above them."""
     below: dict[str, set[str]] = {}
-    for parts, part in zip(folders, part_of, strict=True):
-        if part:
-            below.setdefault(parts[depth], set()).add((parts[depth + 1 :] or [""])[0])
+    for folder, steps in parts.items():
+        if part_of[folder]:
+            below.setdefault(steps[depth], set()).add((steps[depth + 1 :] or [""])[0])
     # seg_train/seg_train/street: a split within a folder of the same split is no class.
     again = {name for name, found in below.items() if len(found) == 1 and split_in(*found) == named[name]}
-    pairs = list(zip(folders, part_of, strict=True))
-    labels, notes = _classes(
-        keys, [parts[depth + 1 + (parts[depth] in again) :] if part else None for parts, part in pairs]
-    )
+    inside: dict[str, list[str] | None] = {
+        folder: steps[depth + 1 + (steps[depth] in again) :] if part_of[folder] else None
+        for folder, steps in parts.items()
+    }
+    labels, notes = _classes(inside, files)
     if not labels and depth:
-        labels, notes = _classes(keys, [parts[:depth] if part else None for parts, part in pairs])
-    told = [told_splits(named)] if told_splits(named) else []
-    if {"val", "test"} <= set(named.values()):
-        told.append("the data have a val and a test part: val is held out from training, probes are measured on test")
-    return FolderNames(labels, splits, tuple(told), notes)
+        above = {folder: steps[:depth] if part_of[folder] else None for folder, steps in parts.items()}
+        labels, notes = _classes(above, files)
+    return labels, notes
 
 
-def _classes(keys: Sequence[str], folders: Sequence[list[str] | None]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Classes, and notes on what has none, from the folders of each file; None of a file that is in no part."""
+def _classes(
+    parts: Mapping[str, list[str] | None] | Mapping[str, list[str]], files: Counter[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The class of each folder, and notes on what has none; None of a folder that is in no part."""
+    inside = {folder: steps for folder, steps in parts.items() if steps is not None}
     depth = 0  # folders that all files share say nothing
-    while depth < _DEEPEST_CLASS and len({(parts[depth:] or [""])[0] for parts in folders if parts}) == 1:
+    while depth < _DEEPEST_CLASS and len({(steps[depth:] or [""])[0] for steps in inside.values() if steps}) == 1:
         depth += 1
-    labels = {key: parts[depth] for key, parts in zip(keys, folders, strict=True) if parts and len(parts) > depth}
-    counts = Counter(labels.values())
-    if len(counts) < 2:
+    labels = {folder: steps[depth] for folder, steps in inside.items() if len(steps) > depth}
+    names = sorted(set(labels.values()))
+    if len(names) < 2:
         return {}, ()
     notes = []
-    deeper = {"/".join(parts[depth:]) for parts in folders if parts and len(parts) > depth + 1}
+    deeper = ["/".join(steps[depth:]) for steps in inside.values() if len(steps) > depth + 1]
     if deeper:
-        notes.append(f"classes are the folders {_some(list(counts))}; folders in them, such as {min(deeper)}, are not")
-    beside = sum(parts is not None for parts in folders) - len(labels)
+        notes.append(f"classes are the folders {_some(names)}; folders in them, such as {min(deeper)}, are not")
+    beside = sum(files[folder] for folder in inside if folder not in labels)
     if beside:
-        notes.append(
-            f"{beside} of the files lie beside the folders of classes ({_some(list(counts))}) and have no class"
-        )
+        notes.append(f"{beside} of the files lie beside the folders of classes ({_some(names)}) and have no class")
     return labels, tuple(notes)
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (" ..." if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
