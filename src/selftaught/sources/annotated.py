@@ -24,6 +24,8 @@ from selftaught.sources.torchvision_names import VOC_NAMES
 
 SLACK = 1.0
 """Pixels that a box may lie outside its picture, and is cut by: annotations round."""
+FAR = 1e9
+"""Pixels; no picture is as large, and numbers beyond have no place in float32."""
 _ADVICE = "mend it, or leave such pictures out with --skip-broken"
 
 

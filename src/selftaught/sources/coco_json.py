@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from selftaught.decode import image_size
-from selftaught.sources.annotated import inside
+from selftaught.sources.annotated import FAR, inside
 from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
 from selftaught.sources.regions import Region, parse_region
 from selftaught.sources.splits import given_split
@@ -188,7 +188,7 @@ class _File:
         if category is None or category not in self.index:
             raise ValueError(f"names category {str(note['category_id'])[:40]}, which is not among the categories")
         left, top, wide, high = _numbers(note["bbox"])
-        box = np.array([left, top, left + wide, top + high], np.float32)
+        box = np.clip([left, top, left + wide, top + high], -FAR, FAR).astype(np.float32)
         edges = inside(box, width=picture.width, height=picture.height)
         if edges is None:
             raise ValueError(

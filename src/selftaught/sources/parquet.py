@@ -106,7 +106,9 @@ def _group(
             row, i = rows[done]
             done += 1
             try:
-                yield i, encoded(batch[row - start].as_py(), folder)
+                with arrow_reasons():
+                    cell = batch[row - start].as_py()
+                yield i, encoded(cell, folder)
             except (OSError, ValueError) as broken:
                 yield i, broken
         start += len(batch)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from selftaught.decode import Unreadable
 from selftaught.sources.label_values import class_names, cleaned
-from selftaught.sources.parquet_pages import check_group
+from selftaught.sources.parquet_pages import check_group, read_footer
 from selftaught.sources.row_columns import Columns, arrow_reasons, find_columns
 
 _ROWS_AT_ONCE = 256
@@ -60,12 +60,12 @@ def look_at(path: Path, name: str) -> ParquetPart:
     with path.open("rb") as file:
         if file.read(4) == b"PARE":
             raise Unreadable("it is encrypted; decrypt it first")
+        counts = [group.rows for group in read_footer(file.fileno())]
+    rows = sum(counts)
+    if rows > max(_FREE_ROWS, size // _LEAST_BYTES):
+        raise Unreadable(f"it claims {rows} rows in {size} bytes")
     with arrow_reasons(), pq.ParquetFile(path) as reader:
-        meta, schema = reader.metadata, reader.schema_arrow
-        counts = [meta.row_group(g).num_rows for g in range(meta.num_row_groups)]
-        rows = sum(counts)
-        if min(counts, default=0) < 0 or rows > max(_FREE_ROWS, size // _LEAST_BYTES):
-            raise Unreadable(f"it claims {rows} rows in {size} bytes")
+        schema = reader.schema_arrow
         columns = find_columns(schema)
     first_rows = [sum(counts[:g]) for g in range(len(counts))]
     return ParquetPart(path, name, rows, first_rows, schema, columns)
@@ -148,6 +148,7 @@ class Reader:
         self._columns = list(columns)
         self._file = os.open(path, os.O_RDONLY)
         try:
+            self._groups = read_footer(self._file)
             self._reader = pq.ParquetFile(path, read_dictionary=texts, **settings)
         except BaseException:
             os.close(self._file)
@@ -164,7 +165,7 @@ class Reader:
 
     def bytes_of(self, group: int) -> int:
         """Bytes that a row group unpacks to; `Unreadable` where one of its pages claims too much."""
-        return check_group(self._file, self._reader.metadata.row_group(group), self._leaves)
+        return check_group(self._file, self._groups[group], self._leaves)
 
     def batches(self, group: int) -> Iterator[pa.Array]:
         """The first of the columns of a row group, some rows at once; raises what Arrow raises."""
@@ -173,7 +174,9 @@ class Reader:
             batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=self._columns, use_threads=False
         )
         for batch in found:
-            yield batch.column(0)
+            cells = batch.column(0)
+            cells.validate(full=True)  # a damaged page gives places in its dictionary that are none
+            yield cells
 
 
 def opened(path: Path, columns: Sequence[str]) -> Reader:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from selftaught.decode import decode_indices
 from selftaught.dense import IGNORE, DenseSample
-from selftaught.sources.annotated import Annotations, Boxes, inside, with_boxes, with_mask
+from selftaught.sources.annotated import FAR, Annotations, Boxes, inside, with_boxes, with_mask
 from selftaught.sources.file_tree import FileTree
 from selftaught.sources.mask_folder import translate
 
@@ -233,7 +233,7 @@ class VocBoxes(Annotations):
         for name, (left, top, right, bottom), _ in note.objects:
             if name not in self._number:
                 raise ValueError(f"{file} {_unknown(name, self.classes)}")
-            box = np.array([left - 1, top - 1, right, bottom], np.float32)
+            box = np.clip([left - 1, top - 1, right, bottom], -FAR, FAR).astype(np.float32)
             cut = inside(box, width=note.width or np.inf, height=note.height or np.inf)
             if cut is None:
                 place = f"{left:g}, {top:g}, {right:g}, {bottom:g}"
