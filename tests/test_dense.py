@@ -120,4 +120,5 @@ def test_one_class_each_becomes_targets_too(subject: Subject) -> None:
     assert data.train_targets is not None
     assert np.array_equal(data.train_targets.argmax(1), data.train.labels)
     assert (data.train_targets.sum(1) == 1).all()
-    assert data.test_is == f"{len(data.test)} of 40 samples, drawn by seed 0"
+    assert data.test_is == "5-fold cross-validation of 40 labelled samples"
+    assert sum(len(fold.test) for fold in data.folds) == 40

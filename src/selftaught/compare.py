@@ -66,6 +66,7 @@ def compare_tasks(
                 settings=probe_settings,
                 fractions=[fraction],
                 supervised=supervised and task == tasks[0],
+                as_run=supervised,
                 download=config.download,
             )
         rows.append(_row(run, task, evaluation, _label_free(run, config)))

@@ -18,13 +18,14 @@ import torch
 from selftaught.config import RunConfig
 from selftaught.dense import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
+from selftaught.folds import score_folds
 from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
 from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
-from selftaught.probes.base import Labelled, Score, Unlabelled
+from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.probes.reader import Reader
 from selftaught.progress import say_once
 from selftaught.run import load_encoder, write_json
@@ -32,6 +33,8 @@ from selftaught.store_folder import cache_root
 from selftaught.subject import Subject
 from selftaught.unlabelled import open_unlabelled
 
+FOLDED = ("linear", "knn", "mlp", "svm")
+"""Probes that test small data in folds unless told otherwise: they read features that are computed once."""
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
 KEPT = 5
@@ -72,11 +75,19 @@ def evaluate_encoder(
     accelerator: str = "auto",
     download: bool = False,
     skip_broken: bool = False,
+    test_share: float | None = None,
+    folds: int | None = None,
+    as_run: bool | None = None,
 ) -> dict[str, Any]:
-    """See `selftaught.evaluate`."""
+    """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
     begin = time.monotonic()
     _check(probe, fractions, draws, limit, supervised)
-    whole = _open(subject, labelled, frozenset(probe_info(probe).needs), download=download, skip_broken=skip_broken)
+    _check_split(probe, test_share, folds)
+    if folds is None and probe not in FOLDED:
+        folds = 1
+    split = {"test_share": test_share, "folds": folds, "as_run": supervised if as_run is None else as_run}
+    needs = frozenset(probe_info(probe).needs)
+    whole = _open(subject, labelled, needs, split, download=download, skip_broken=skip_broken)
     data = _few(whole, 1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
@@ -102,7 +113,13 @@ def evaluate_encoder(
         if protocol(largest, 0).trains_encoder:
             result["labels_saved"] = labels_saved(result["few_labels"])
     outcomes, files = result.pop("outcomes"), result.pop("files")
-    result |= {
+    result |= _about(subject, labelled, data) | {"seconds": round(time.monotonic() - begin, 1)}
+    return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
+
+
+def _about(subject: Subject, labelled: str, data: Labelled | Dense | Unlabelled) -> dict[str, Any]:
+    """What was measured, on which data."""
+    return {
         "labelled": str(labelled),
         "encoder": subject.encoder.name,
         "part": subject.part,
@@ -110,14 +127,19 @@ def evaluate_encoder(
         "run": subject.name,
         "folder": str(subject.folder),
         "test_is": "" if isinstance(data, Unlabelled) else data.test_is,
+        "notes": list(data.notes) if isinstance(data, Labelled) else [],
         "skipped": _skipped(data),
-        "seconds": round(time.monotonic() - begin, 1),
     }
-    return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
 def _open(
-    subject: Subject, labelled: str, needs: frozenset[str], *, download: bool, skip_broken: bool
+    subject: Subject,
+    labelled: str,
+    needs: frozenset[str],
+    split: dict[str, Any],
+    *,
+    download: bool,
+    skip_broken: bool,
 ) -> Labelled | Dense | Unlabelled:
     """The data as a probe of these needs is given them."""
     if needs & {"box", "mask"}:
@@ -130,7 +152,7 @@ def _open(
         raise ValueError("--skip-broken is for data with boxes or masks; other pictures are skipped without asking")
     if not needs:
         return open_unlabelled(subject.config, subject.encoder, labelled, download=download)
-    return open_labelled(subject.config, subject.encoder, labelled, many="labels" in needs, download=download)
+    return open_labelled(subject.config, subject.encoder, labelled, many="labels" in needs, download=download, **split)
 
 
 def _few(
@@ -160,6 +182,16 @@ def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None
         raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
 
 
+def _check_split(probe: str, test_share: float | None, folds: int | None) -> None:
+    if test_share is not None and not 0 < test_share < 1:
+        raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
+    if folds is not None and folds < 1:
+        raise ValueError(f"--folds must be at least 1, got {folds}; 1 tests on one part")
+    for flag, value in (("test-share", test_share), ("folds", folds)):
+        if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
+            raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")
+
+
 def _protocol(
     name: str,
     settings: dict[str, Any],
@@ -170,6 +202,7 @@ def _protocol(
     accelerator: str,
 ) -> Protocol:
     probe = make_probe(name, settings, seed=seed)
+    folds = data.folds if isinstance(data, Labelled) else ()
     device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
 
     def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
@@ -181,6 +214,8 @@ def _protocol(
             cache=cache,
             is_random=is_random,
         )
+        if isinstance(data, Labelled):
+            return score_folds(lambda part: probe.score(reader, part), data)
         return probe.score(reader, data)
 
     parts = (name, dataclasses.asdict(probe.config), _identity(data), seed, config.size, config.precision, device.type)
@@ -189,16 +224,26 @@ def _protocol(
         settings=json.loads(json.dumps(dataclasses.asdict(probe.config))),  # tuples are lists, as in a file
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
-        chance=probe.chance(data),
+        chance=_chance(probe, folds or (data,)),
         train_samples=0 if isinstance(data, Unlabelled) else len(data.train),
-        test_samples=len(data.test),
+        test_samples=sum(len(part.test) for part in folds or (data,)),
         trains_encoder=probe.trains_encoder,
         score=score,
     )
 
 
+def _chance(probe: Probe, parts: Sequence[Labelled | Dense | Unlabelled]) -> float | None:
+    """The metric without any knowledge, weighed by the test samples of the parts."""
+    found = [probe.chance(part) for part in parts]
+    if any(value is None for value in found):
+        return None
+    return float(np.average([value or 0.0 for value in found], weights=[len(part.test) for part in parts]))
+
+
 def _skipped(data: Labelled | Dense | Unlabelled) -> int:
     """Samples that were left out because they could not be used."""
+    if isinstance(data, Labelled) and data.folds:
+        return len(data.train.skipped)
     return sum(len(half.skipped) for half in ([] if isinstance(data, Unlabelled) else [data.train]) + [data.test])
 
 

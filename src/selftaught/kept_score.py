@@ -17,11 +17,13 @@ from selftaught.run import write_json
 
 ARRAYS = ("outcomes", "resampled")
 """Fields of a score that are kept as NumPy files."""
+UNKEPT = (*ARRAYS, "files", "stage_outcomes", "stage_resampled")
+"""Fields that are not in its JSON."""
 
 
 def figures(score: Score) -> dict[str, Any]:
     """The figures as JSON has them; a value that does not exist (nan) is null."""
-    values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in (*ARRAYS, "files")}
+    values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in UNKEPT}
     values["value"] = None if math.isnan(score.value) else score.value
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain

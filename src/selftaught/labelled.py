@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from selftaught.config import RunConfig
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
 from selftaught.parts import open_halves
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
@@ -24,37 +25,100 @@ from selftaught.subset import Subset
 from selftaught.value_range import with_range
 
 HELD_OUT = 0.1
-"""Share that is the test part of data that have none, drawn once, with seed 0."""
+"""Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
+_UNLABELLED = "{} has no labels; a probe needs sub-folders per class, a label column or labels.csv"
 
 
 def open_labelled(
-    config: RunConfig, encoder: Encoder, labelled: str, *, many: bool = False, download: bool = False
+    config: RunConfig,
+    encoder: Encoder,
+    labelled: str,
+    *,
+    many: bool = False,
+    download: bool = False,
+    test_share: float | None = None,
+    folds: int | None = None,
+    as_run: bool = False,
 ) -> Labelled:
     """Both splits of labelled data as the encoder reads them; samples without a label are left out.
 
-    With `many`, samples may be of several classes, and the result has targets.
+    Data without a test part of their own are split by class: into `folds` parts that are tested in turn, or with
+    `test_share` as the test part. See `folds.py` for what is usual.
+
+    Args:
+        many: samples may be of several classes.
+        folds: parts of a cross-validation, 1 for none; unless given, 5 for few samples.
+        as_run: split them as a run on them does, for an encoder that was trained on the labels of the rest.
     """
     needs = NEEDS[encoder.kind] | {"labels" if many else "label"}
     sources = [_open(config, labelled, split, needs, download) for split in ("train", "test")]
     config = with_range(config, sources[0])
+    part = sources[1].part
 
     def packed(source: Source) -> Samples:
         title = "packing train" if source is sources[0] else "packing test"
         return pack(source, config, probe_sampling(encoder), title=title)
 
+    if not part and not as_run:
+        sources[0] = open_source(labelled, split="train", needs=needs, download=download, seed=0, held_out=0.0)
+        return _drawn(sources[0], packed(sources[0]), labelled, test_share, folds)
+    for flag, value in (("test-share", test_share), ("folds", folds)):
+        if value is not None and value != 1:
+            raise ValueError(
+                f"--{flag} is for data without a test part of their own, but "
+                + (f"{labelled} has the part {part}; leave it out" if part else "--supervised trains on one split")
+            )
     halves = open_halves(sources[0], sources[1], packed, share=config.held_out or HELD_OUT)
     for note in halves.notes:
         say_once(note)
     train, test = halves.train, halves.held_out
     data = _several(sources, train, test) if sources[0].targets is not None else _single(train, test, labelled, many)
-    test_is = told(sources[1].part, seed=0, test=len(data.test), train=len(data.train))
+    test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
     return replace(data, test_is=test_is)
+
+
+def _drawn(source: Source, whole: Samples, labelled: str, test_share: float | None, folds: int | None) -> Labelled:
+    """Samples without a test part of their own, split by class."""
+    if source.targets is not None:
+        targets = source.targets[whole.source_of]
+        rows = np.flatnonzero((targets >= 0).any(1))
+        classes = source.classes or ()
+        targets = targets[rows]
+    else:
+        classes = whole.classes or ()
+        if whole.labels is None or not classes:
+            raise ValueError(_UNLABELLED.format(labelled))
+        rows = np.flatnonzero(whole.labels >= 0)
+        targets = (whole.labels[rows][:, None] == np.arange(len(classes))).astype(np.int8)
+    count, whole = len(rows), Subset(whole, rows)
+    shown = (targets == 1).sum(0)
+    if (shown > 0).sum() < 2:
+        raise ValueError(f"{labelled}: a probe needs two classes with samples, got {int((shown > 0).sum())}")
+    if folds is None:
+        folds = FOLDS if count < FOLDED_BELOW and test_share is None else 1
+    elif folds > 1 and test_share is not None:
+        raise ValueError("--folds and --test-share both say what is tested; give one of them")
+    if folds > count:
+        raise ValueError(f"--folds must be at most the {count} labelled samples, got {folds}")
+    notes = []
+    if lonely := int((shown == 1).sum()):
+        notes.append(f"{labelled}: {lonely} of {len(classes)} classes have a single sample, which is never tested")
+    if folds > 1:
+        data = with_folds(whole, targets, folds, classes)
+    else:
+        data = parts_of(whole, targets, held_for_test(targets, test_share or usual_share(count)), classes)
+    words = f"{len(data.test)} of {count} samples, the same share of each class, drawn once"
+    if data.folds:
+        words = f"{len(data.folds)}-fold cross-validation of {count} labelled samples"
+    for note in notes:
+        say_once(note)
+    return replace(data, test_is=words, notes=tuple(notes))
 
 
 def _single(train: Samples, test: Samples, labelled: str, many: bool) -> Labelled:
     """Samples of one class each, with targets where they are asked for."""
     if train.labels is None or test.labels is None or not train.classes:
-        raise ValueError(f"{labelled} has no labels; a probe needs sub-folders per class, a label column or labels.csv")
+        raise ValueError(_UNLABELLED.format(labelled))
     test = _with_classes(test, train.classes, labelled)
     assert test.labels is not None
     train, test = (Subset(half, np.flatnonzero(half.labels >= 0)) for half in (train, test) if half.labels is not None)
@@ -98,6 +162,10 @@ def few(data: Labelled, fraction: float, *, limit: int | None = None, seed: int 
 
     Where `limit` leaves fewer of them, the share is of those.
     """
+    if data.folds:
+        parts = tuple(few(fold, fraction, limit=limit, seed=seed) for fold in data.folds)
+        changed = any(part is not fold for part, fold in zip(parts, data.folds, strict=True))
+        return replace(parts[0], folds=parts, test_is=data.test_is, notes=data.notes) if changed else data
     train = data.train
     assert isinstance(train, Subset)
     labels = np.zeros(len(train), np.int64) if train.labels is None else train.labels
@@ -127,6 +195,8 @@ def balanced_rows(labels: np.ndarray, fraction: float, limit: int | None, seed: 
 
 def identity(data: Labelled) -> str:
     """Hex digest that changes when the samples, their labels or the classes do."""
+    if data.folds:
+        return hashlib.sha256("".join(map(identity, data.folds)).encode()).hexdigest()
     parts = [data.train.fingerprint, data.test.fingerprint, repr(data.classes)]
     for values in (data.train.labels, data.test.labels, data.train_targets, data.test_targets):
         if values is not None:

@@ -116,6 +116,8 @@ def evaluate(
     accelerator: Accelerator = "auto",
     download: bool = False,
     skip_broken: bool = False,
+    test_share: float | None = None,
+    folds: int | None = None,
 ) -> Json:
     """Measure what an encoder is worth by one protocol, beside the same encoder with random weights.
 
@@ -139,24 +141,19 @@ def evaluate(
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         skip_broken: leave out and count pictures whose boxes or masks are missing or wrong, instead of stopping.
+        test_share: share of each class that is the test part of data without one (default 0.2 below 2,000 labels, else
+            0.1).
+        folds: parts of data without a test part, each tested once by a probe that learned from the others (default 5
+            for linear, knn, mlp and svm below 500 labels, else 1, which tests on one part).
     """
     from selftaught.evaluate import evaluate_encoder
     from selftaught.subject import open_subject
 
-    return evaluate_encoder(
-        open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out),
-        str(data),
-        probe=probe,
-        settings=probe_settings,
-        fractions=[fraction] if isinstance(fraction, int | float) else list(fraction),
-        draws=draws,
-        supervised=supervised,
-        limit=limit,
-        seed=seed,
-        accelerator=accelerator,
-        download=download,
-        skip_broken=skip_broken,
-    )
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
+    shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
+    split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
+    how: Json = {"supervised": supervised, "accelerator": accelerator, "download": download, "skip_broken": skip_broken}
+    return evaluate_encoder(subject, str(data), probe=probe, settings=probe_settings, seed=seed, **split, **how)
 
 
 def probes() -> list[Json]:

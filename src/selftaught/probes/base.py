@@ -30,6 +30,9 @@ class Labelled:
             must be left out for that class ("difficult" in VOC); None unless the probe needs "labels".
         test_targets: the same of the test samples.
         test_is: where the test part comes from, such as "the data's own val part".
+        folds: where each sample is tested once, the training and test samples of every fold; the fields above are
+            then those of the first.
+        notes: what is to be said of the split.
     """
 
     train: Samples
@@ -38,6 +41,8 @@ class Labelled:
     train_targets: NDArray[np.int8] | None = None
     test_targets: NDArray[np.int8] | None = None
     test_is: str = ""
+    folds: tuple[Labelled, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ class Score:
         resampled: (B,) what `value` would be on other test samples, from `intervals.resample`, whose draws are the same
             for every encoder; lets encoders be compared where `outcomes` cannot.
         files: what the probe drew, by file name; written into a folder of the encoder beside the figures.
+        stage_outcomes: `outcomes` of every stage, by which folds are joined; not kept.
+        stage_resampled: `resampled` of every stage, likewise.
     """
 
     value: float
@@ -78,6 +85,8 @@ class Score:
     outcomes: NDArray[np.float32] | None = None
     resampled: NDArray[np.float64] | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    stage_outcomes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    stage_resampled: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class Probe(ABC):

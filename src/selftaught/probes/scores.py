@@ -25,4 +25,5 @@ def best_stage(outcomes: Mapping[str, NDArray[np.float32]], more: Mapping[str, A
         stage_intervals=intervals,
         more=more or {},
         outcomes=outcomes[best],
+        stage_outcomes=outcomes,
     )

@@ -141,6 +141,7 @@ class Svm(Probe):
             stage_intervals=intervals,
             more=more,
             resampled=resampled[best],
+            stage_resampled=resampled,
         )
 
 
