@@ -164,3 +164,25 @@ def test_every_container_is_decoded(tmp_path: Path, suffix: str, container: str,
     samples = open_samples(source, side=16, sampling=Sampling(frames=4), cache_limit_gb=1, workers=1)
     assert list(samples.keys) == [f"clip{suffix}"]
     assert not samples.skipped
+
+
+def test_a_held_out_part_with_sound_is_drawn(tmp_path: Path, write_video: Any) -> None:
+    """The video that would be held out has no sound: another one is, and no part is empty."""
+    frames = np.zeros((4, 32, 32, 3), np.uint8)
+    needs = frozenset({"video"})
+    names = [f"{i}.mp4" for i in range(8)]
+    for name in names:
+        write_video(tmp_path / name, frames)
+    drawn = [e.key for e in open_video_folder(tmp_path, split="held_out", needs=needs, seed=0, held_out=0.1).entries]
+    for name in set(names) - {*drawn}:
+        write_video(tmp_path / name, frames, sound=np.zeros(8000, np.float32))
+    parts = [
+        open_video_folder(tmp_path, split=split, needs=needs | {"audio"}, seed=0, held_out=0.1)
+        for split in ("train", "held_out")
+    ]
+    keys = [{entry.key for entry in part.entries} for part in parts]
+    assert all(keys)
+    assert keys[0] | keys[1] == set(names) - {*drawn}
+    assert not keys[0] & keys[1]
+    assert [key for key, _ in parts[0].skipped] == drawn
+    assert list(parts[1].skipped) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -90,10 +91,11 @@ def open_video_folder(
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise ValueError(f"{folder} holds no videos; give a folder with files such as {kinds}")
     layout = read_layout(keys, table=text_in(tree, LABELS_FILE), names=text_in(tree, CLASSES_FILE), where=str(folder))
-    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=str(folder))
-    skipped = None
-    if "audio" in needs:
-        entries, skipped = _with_sound(folder, entries)
+    heard, skipped = keys, None
+    if "audio" in needs:  # before the parts are drawn, so that each has some
+        heard, silent = _with_sound(folder, keys)
+        skipped = silent if split == "train" else []
+    entries = choose_entries(heard, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=str(folder))
     source = VideoFolder(
         folder,
         entries,
@@ -101,7 +103,7 @@ def open_video_folder(
         fingerprint=tree.fingerprint([entry.key for entry in entries]),
         skipped=skipped,
     )
-    source.part = own_part_of(keys, layout, split)
+    source.part = own_part_of(heard, layout, split)
     chosen = set(keys)
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
     none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
@@ -131,24 +133,34 @@ def _lists_not_used(tree: FileTree, layout: Layout) -> list[str]:
     ]
 
 
-def _with_sound(folder: Path, entries: list[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """The entries whose containers name a sound track, and why each other one cannot serve."""
-    from selftaught.video_decode import has_sound
+def _with_sound(folder: Path, keys: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The videos whose containers name a sound track, and why each other one cannot serve."""
 
-    def missing(entry: Entry) -> str | None:
+    def missing(key: str) -> str | None:
+        path = folder / key
         try:
-            return None if has_sound(str(folder / entry.key)) else "no sound track"
-        except Unreadable as unreadable:
-            return str(unreadable)
+            return _why_silent(str(path), path.stat().st_mtime_ns)
+        except OSError as gone:
+            return gone.strerror or type(gone).__name__
 
     with ThreadPoolExecutor(8) as pool:
-        reasons = list(pool.map(missing, entries))
-    kept = [entry for entry, why in zip(entries, reasons, strict=True) if why is None]
-    skipped = [(entry.key, why) for entry, why in zip(entries, reasons, strict=True) if why is not None]
+        reasons = list(pool.map(missing, keys))
+    kept = [key for key, why in zip(keys, reasons, strict=True) if why is None]
+    skipped = [(key, why) for key, why in zip(keys, reasons, strict=True) if why is not None]
     if not kept:
         key, why = skipped[0]
         raise ValueError(
-            f"sound is needed, but none of the {len(entries)} videos of {folder} has any that can be read "
+            f"sound is needed, but none of the {len(keys)} videos of {folder} has any that can be read "
             f"(the first, {key}: {why}); give videos with a sound track"
         )
     return kept, skipped
+
+
+@lru_cache(maxsize=1 << 16)  # each part of the data asks
+def _why_silent(path: str, modified: int) -> str | None:
+    from selftaught.video_decode import has_sound
+
+    try:
+        return None if has_sound(path) else "no sound track"
+    except Unreadable as unreadable:
+        return str(unreadable)
