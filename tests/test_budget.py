@@ -296,3 +296,24 @@ def test_evaluation_uses_the_stem_that_was_chosen(tmp_path: Path, monkeypatch: p
     config = read_config(run)
     assert config.stem == "standard"
     assert random_encoder(config).stem == load_encoder(run).stem == "standard"
+
+
+def test_a_comparison_has_one_stem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speeds = {("rotation", "small"): 0.05, ("simclr", "small"): 0.5}
+
+    def measured(of: RunConfig, task: Any, *_: Any, **__: Any) -> Costs:
+        return Costs(step=speeds.get((of.task, task.encoder.stem), 0.01), row=1e-4)
+
+    monkeypatch.setattr(budget, "measure", measured)
+    asked = dataclasses.replace(SMALL, stem="auto", budget="60s", out=str(tmp_path))
+    runs = [dataclasses.replace(asked, task=task, out=str(tmp_path / task)) for task in ("rotation", "simclr")]
+    assert budget.stem_for_all(runs) == "standard"
+    assert "so it is for all tasks, by the speed of simclr" in capsys.readouterr().err
+    assert budget.stem_for_all(runs[:1]) == "auto"
+    assert budget.stem_for_all([dataclasses.replace(run, budget=None, steps=5) for run in runs]) == "auto"
+    assert budget.stem_for_all([dataclasses.replace(run, stem="small") for run in runs]) == "small"
+    (tmp_path / "rotation").mkdir()
+    (tmp_path / "rotation" / "environment.json").write_text(json.dumps({"asked": {"stem": "small"}}))
+    assert budget.stem_for_all([dataclasses.replace(run, resume=True) for run in runs]) == "small"

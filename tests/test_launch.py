@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,51 @@ def test_a_verb_that_computes_leaves_busy_cores_alone(monkeypatch: pytest.Monkey
         launch.prepare(is_computing=True)
         assert os.environ["OMP_NUM_THREADS"] == threads
         launch.prepare()
+
+
+def test_a_program_may_ask_for_them() -> None:
+    cores = str(launch.available_cores())
+    told = child(f"from selftaught import launch; launch.idle_cores = lambda: 64.0; launch.use_threads(); {SHOW}")
+    assert told == f"['PASSIVE', '0', '{cores}'] False"
+    code = "import selftaught; selftaught.use_threads(); import torch; print(torch.get_num_threads())"
+    assert child(code, OMP_NUM_THREADS="1") == "1"
+
+
+def test_too_late_for_how_threads_wait_but_not_for_their_number() -> None:
+    code = (
+        "import sys, contextlib, io, torch, selftaught\n"
+        "from selftaught import launch\n"
+        "launch.free_cores = lambda: 1\n"
+        "with contextlib.redirect_stderr(io.StringIO()) as said:\n"
+        "    selftaught.use_threads()\n"
+        "print(torch.get_num_threads(), 'before the first import of torch' in said.getvalue())"
+    )
+    assert child(code) == "1 True"
+
+
+def test_a_program_is_reminded_once_on_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(launch, "available_cores", lambda: 4)
+    for idle, count in ((1.0, 1), (4.0, 0)):
+        monkeypatch.setitem(launch._state, "is_prepared", False)
+        monkeypatch.setattr(launch, "idle_cores", lambda idle=idle: idle)
+        launch.remind_of_threads()
+        launch.remind_of_threads()
+        assert capsys.readouterr().err.count("selftaught.use_threads()") == count
+    monkeypatch.setitem(launch._state, "is_prepared", False)
+    monkeypatch.setattr(launch, "idle_cores", lambda: 0.0)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    launch.remind_of_threads()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_command_counts_from_its_start() -> None:
+    code = (
+        "import time; time.sleep(0.3); from selftaught import launch; launch.prepare(is_program=True)\n"
+        "print(0.3 < time.monotonic() - launch.began() < 30)"
+    )
+    assert child(code) == "True"
+    assert launch.began() == pytest.approx(time.monotonic(), abs=0.5)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from selftaught.config import RunConfig
+from selftaught.launch import use_threads
 from selftaught.verbs import (
     agreement,
     cache,
@@ -44,6 +45,7 @@ __all__ = [
     "report",
     "search",
     "tasks",
+    "use_threads",
 ]
 
 

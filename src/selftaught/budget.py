@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import torch
 from lightning_fabric import Fabric
 
 from selftaught.catalogue import load_task, task_info
-from selftaught.config import RunConfig, parse_seconds
-from selftaught.prepare import Data, build_task, seen_as
+from selftaught.config import RunConfig, Stem, parse_seconds
+from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, seen_as
 from selftaught.progress import clock, say, working
 from selftaught.schedule import (
     HELD_OUT_SAMPLES,
@@ -94,7 +96,7 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
         )
 
     with working("measuring the speed of a step", is_shown=fabric.is_global_zero):
-        config, costs = _with_stem(config, data, fabric, fitting, allowed=allowed)
+        config, costs = choose_stem(config, data, fabric, fitting, allowed=allowed)
         better = []
         if too_short(fitting(costs, config).steps, per_epoch):
             better = _better(config, costs, data, fabric, allowed=min(COMPARING, allowed))
@@ -110,10 +112,16 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
     )
 
 
-def _with_stem(
-    config: RunConfig, data: Data, fabric: Fabric, fitting: Callable[[Costs, RunConfig], Schedule], *, allowed: float
+def choose_stem(
+    config: RunConfig,
+    data: Data,
+    fabric: Fabric,
+    fitting: Callable[[Costs, RunConfig], Schedule],
+    *,
+    allowed: float,
+    note: str = "",
 ) -> tuple[RunConfig, Costs]:
-    """The settings with the stem that auto chooses, and what they cost.
+    """The settings with the stem that auto chooses, and what they cost; where it matters it is said, with the note.
 
     The published stem is measured first: it is the faster one by far, and where even that makes too few steps, there is
     no time to lose.
@@ -131,7 +139,7 @@ def _with_stem(
             return config, costs
     say(
         f"--stem auto takes the standard stem: {config.budget} are about {steps:,} {plural('step', steps)} with it and "
-        "too few with the small one, which --stem small asks for",
+        f"too few with the small one, which --stem small asks for{note}",
         is_shown=fabric.is_global_zero,
     )
     return other[0], fast
@@ -228,3 +236,46 @@ def _better(config: RunConfig, costs: Costs, data: Data, fabric: Fabric, *, allo
         if times > FASTER:
             found.append((times, f"{flags} (about {times:.2g} times as fast)"))
     return [text for _, text in sorted(found, reverse=True)[:3]]
+
+
+def stem_for_all(runs: Sequence[RunConfig]) -> Stem:
+    """The one stem of the runs of a comparison under a budget: the published one where the small one would leave any of
+    them too short. Runs that began already, and are resumed, had it decided.
+    """
+    first = runs[0]
+    if first.budget is None or first.stem != "auto":
+        return first.stem
+    for run in runs:
+        before = Path(run.out) / "environment.json"
+        if run.resume and before.is_file():
+            stem: Stem = json.loads(before.read_text())["asked"]["stem"]
+            return stem
+    with torch.random.fork_rng():
+        return next((stem for run in runs if (stem := _stem_alone(run)) != "auto"), "auto")
+
+
+def _stem_alone(run: RunConfig) -> Stem:
+    """The stem that one of several runs would choose, measured on one device."""
+    assert run.budget is not None
+    seconds = parse_seconds(run.budget)
+    alone = dataclasses.replace(run, devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
+    fabric = make_fabric(alone)
+    data = open_data(alone, fabric)
+    try:
+
+        def fitting(costs: Costs, of: RunConfig) -> Schedule:
+            return plan(
+                costs,
+                seconds,
+                per_epoch=data.loader.steps_per_epoch,
+                evaluate_every=of.evaluate_every,
+                held_out=len(data.held_out),
+                budget=str(run.budget),
+            )
+
+        with working(f"measuring the speed of a step of {run.task}"):
+            allowed = min(COMPARING, max(0.2, TRIAL_SHARE * seconds))
+            note = f"; so it is for all tasks, by the speed of {run.task}"
+            return choose_stem(resolve(alone, data), data, fabric, fitting, allowed=allowed, note=note)[0].stem
+    finally:
+        data.loader.close()

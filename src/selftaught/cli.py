@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # Lightning's notes on devices and precision would stand before the one line that an error is.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
-    launch.prepare(is_computing=bool({*words[:1]} & {*COMPUTING}) and "--help" not in words)
+    is_computing = bool({*words[:1]} & {*COMPUTING}) and "--help" not in words
+    launch.prepare(is_computing=is_computing, is_program=argv is None)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     given: dict[str, str] = {}

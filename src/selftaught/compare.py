@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from selftaught.budget import stem_for_all
 from selftaught.catalogue import settings_for, task_info
-from selftaught.config import RunConfig
+from selftaught.config import RunConfig, parse_seconds
 from selftaught.evaluate import evaluate_encoder
+from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
+from selftaught.progress import clock, say
 from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
 from selftaught.sources import open_source
@@ -50,12 +53,12 @@ def compare_tasks(
     if (out / "compare.json").exists() and not (config.resume or config.overwrite):
         raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
     rows: list[dict[str, Any]] = []
-    for task in tasks:
-        info = task_info(task)
-        run = out / info.short
-        own = {name: value for name, value in shared.items() if name in {o.name for o in info.options}}
-        asked = dataclasses.replace(config, task=task, task_settings=own, out=str(run), resume=config.resume)
-        if not (config.resume and (run / "summary.json").exists()):
+    work = PartsOfWork("task", len(tasks), is_eager=True)
+    for task, asked in zip(tasks, _runs(config, tasks), strict=True):
+        run = Path(asked.out)
+        is_done = config.resume and (run / "summary.json").exists()
+        work.begin(task, is_done=is_done)
+        if not is_done:
             train(asked)
         evaluation = None
         if labelled is not None:
@@ -74,6 +77,21 @@ def compare_tasks(
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
     return result
+
+
+def _runs(config: RunConfig, tasks: Sequence[str]) -> list[RunConfig]:
+    """The run of each task, all with one stem; says how long they will take where they have a budget."""
+    runs = []
+    for task in tasks:
+        info = task_info(task)
+        known = {option.name for option in info.options}
+        own = {name: value for name, value in config.task_settings.items() if name in known}
+        runs.append(dataclasses.replace(config, task=task, task_settings=own, out=str(Path(config.out) / info.short)))
+    if config.budget is not None:
+        total = clock(len(runs) * parse_seconds(config.budget))
+        say(f"{len(runs)} tasks of {config.budget} each: about {total}, and the evaluation of each")
+    stem = stem_for_all(runs)
+    return [dataclasses.replace(run, stem=stem) for run in runs]
 
 
 def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> None:

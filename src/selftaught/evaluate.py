@@ -23,6 +23,7 @@ from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
+from selftaught.parts_of_work import PartsOfWork
 from selftaught.prepare import make_fabric
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
@@ -94,16 +95,19 @@ def evaluate_encoder(
         part = _few(data, fraction, seed=seed + draw)
         return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
 
+    largest = max(fractions)
+    asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
+    work = PartsOfWork("measurement", len({*asked_for, (largest, 0)}))
     teacher = _supervised(subject, labelled) if supervised else None
     measured: dict[str, dict[str, Any]] = {}
 
     def measure(fraction: float, draw: int) -> dict[str, Any]:
         asked = protocol(fraction, draw)
         if asked.identity not in measured:
+            work.begin(f"{fraction:.4g} of the labels" + (f", draw {draw + 1}" if draws > 1 else ""))
             measured[asked.identity] = _measure(subject, asked, teacher)
         return measured[asked.identity]
 
-    largest = max(fractions)
     result = measure(largest, 0) | {"fraction": largest, "limit": None if data is whole else limit}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [

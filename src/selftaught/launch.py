@@ -3,8 +3,9 @@
 OpenMP reads its settings once, when torch loads it, and by default its threads spin at every barrier. Where another
 process takes one of the cores, the spinning threads hold the core that the late one is waiting for, and a step can
 take ten times as long. Threads that sleep instead share the machine. oneDNN has barriers of its own that no setting
-stops from spinning, so a verb that computes also leaves alone the cores that others keep busy when it starts. Only
-the command line does this: a library that set environment variables would change the program it is imported into.
+stops from spinning, so a verb that computes also leaves alone the cores that others keep busy when it starts. The
+command line does this by itself, a program by `selftaught.use_threads()`: a library that set environment variables
+without being asked would change the program it is imported into.
 """
 
 from __future__ import annotations
@@ -21,14 +22,73 @@ _STAT = Path("/proc/stat")
 _QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
 
 
-def prepare(*, is_computing: bool = False) -> None:
-    """Set the OpenMP variables the user has not set; of no use, and not done, once torch is loaded."""
+_state = {"is_prepared": False, "began": math.nan}
+
+
+def prepare(*, is_computing: bool = False, is_program: bool = False) -> None:
+    """Set the OpenMP variables the user has not set; of no use, and not done, once torch is loaded.
+
+    `is_program` says that this process is the command and nothing else, so that its time counts from its start.
+    """
+    if is_program:
+        _state["began"] = time.monotonic() - age()
     if "torch" not in sys.modules:
-        cores = available_cores()
-        if is_computing and cores > 1 and "OMP_NUM_THREADS" not in os.environ:
-            cores = max(1, min(cores, math.floor(idle_cores() + 0.4)))
+        cores = free_cores() if is_computing and "OMP_NUM_THREADS" not in os.environ else available_cores()
         os.environ.update(thread_settings(os.environ, cores=cores))
+    _state["is_prepared"] = True
     keep_freed_memory()
+
+
+def use_threads() -> None:
+    """Let torch compute in this program as on the command line, several times faster on a machine that others use too.
+
+    To be called before anything imports torch: threads then sleep while they wait, and are as many as there are cores
+    that nobody else uses. What you have set yourself (OMP_NUM_THREADS, OMP_WAIT_POLICY) stays. Where torch has been
+    imported, only the number of threads can still be set, and a line on stderr says so.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and not _state["is_prepared"]:
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(free_cores())
+        print(
+            "selftaught.use_threads() came after the import of torch: the number of threads is set, but they go on "
+            "spinning while they wait; call it before the first import of torch",
+            file=sys.stderr,
+        )
+    prepare(is_computing=True)
+
+
+def remind_of_threads() -> None:
+    """A line on stderr, once, where a program computes on a busy machine with threads that spin."""
+    if _state["is_prepared"] or not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}.isdisjoint(os.environ):
+        return
+    _state["is_prepared"] = True
+    if os.environ.get("OMP_NUM_THREADS") != "1" and free_cores() < available_cores():
+        print(
+            "other programs keep this machine busy, where torch's waiting threads can make training several times "
+            "slower; call selftaught.use_threads() before the first import of torch",
+            file=sys.stderr,
+        )
+
+
+def began() -> float:
+    """When the command began, on the clock of `time.monotonic`; now, where this process is more than the command."""
+    return time.monotonic() if math.isnan(_state["began"]) else _state["began"]
+
+
+def age() -> float:
+    """Seconds since this process was started; 0 where the system does not say."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
+
+
+def free_cores() -> int:
+    """Cores that this process may use and others do not, at least 1."""
+    cores = available_cores()
+    return cores if cores == 1 else max(1, min(cores, math.floor(min(idle_cores(), cores) + 0.4)))
 
 
 def idle_cores(seconds: float = 0.15, looks: int = 4) -> float:

@@ -17,6 +17,7 @@ from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import Optimizer, Precision, RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
+from selftaught.launch import remind_of_threads
 from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
@@ -55,6 +56,7 @@ class Data:
 
 def make_fabric(config: RunConfig) -> Fabric:
     """Lightning Fabric on the devices asked for."""
+    remind_of_threads()
     accelerator = config.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

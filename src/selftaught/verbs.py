@@ -6,11 +6,11 @@ imported inside the functions, so that importing this module does not import tor
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from selftaught import launch
 from selftaught.config import Accelerator, Optimizer, Precision, RunConfig, Stem
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
     Returns:
         The run's summary.json, and its folder under "run".
     """
-    begin = time.monotonic()
+    begin = launch.began()
     config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
     from selftaught.train import train
 
