@@ -36,7 +36,7 @@ def test_every_name_has_its_recipe() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TORCHVISION_NAMES if name != "svhn"])
 def test_absent_data_say_how_to_get_them(name: str, root: Path) -> None:
-    with pytest.raises(ValueError, match=f"data set {name} is not in .*add --download"):
+    with pytest.raises(ValueError, match=f"data set {name} is not in .* whole; add --download"):
         opened(name)
 
 
@@ -58,6 +58,50 @@ def test_mnist(root: Path, photos: list[bytes]) -> None:
     assert train.classes is not None
     assert (train.classes[3], train.entries[3].label) == ("3 - three", 3)
     assert train.fingerprint != test.fingerprint
+
+
+@pytest.mark.parametrize("damage", [b"", b"nothing", struct.pack(">IIII", 0x803, 1 << 30, 28, 28), b"\0\0\x08\x01\0\0"])
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
+def test_damaged_files_are_one_line(root: Path, file: str, damage: bytes) -> None:
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        images = struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(4 * 784)
+        for name, data in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", _LABELS)):
+            (raw / name).write_bytes(data)
+            (raw / f"{name}.gz").write_bytes(b"")
+    (raw / file).write_bytes(damage)
+    with pytest.raises(ValueError, match=r"data set mnist .*--download") as refused:
+        opened("mnist")
+    assert "\n" not in str(refused.value)
+
+
+_LABELS = struct.pack(">II", 0x801, 4) + bytes(4)
+
+
+def test_a_picture_that_is_missing_is_skipped(root: Path, photos: list[bytes]) -> None:
+    (root / "imagenette2-320" / "train" / "n01440764").mkdir(parents=True)
+    (root / "imagenette2-320" / "train" / "n01440764" / "a.JPEG").write_bytes(photos[0])
+    (root / "imagenette2-320" / "train" / "n01440764" / "b.JPEG").symlink_to("gone")
+    (root / "imagenette2-320" / "val" / "n01440764").mkdir(parents=True)
+    (root / "imagenette2-320" / "val" / "n01440764" / "a.JPEG").write_bytes(photos[0])
+    for wnid in [
+        "n02102040",
+        "n02979186",
+        "n03000684",
+        "n03028079",
+        "n03394916",
+        "n03417042",
+        "n03425413",
+        "n03445777",
+        "n03888257",
+    ]:
+        for part in ("train", "val"):
+            (root / "imagenette2-320" / part / wnid).mkdir()
+            (root / "imagenette2-320" / part / wnid / "a.JPEG").write_bytes(photos[1])
+    kinds = [type(payload) for _, payload in opened("imagenette").iterate()]
+    assert kinds.count(bytes) == 10
+    assert kinds.count(FileNotFoundError) == 1
 
 
 def test_imagenette(root: Path, photos: list[bytes]) -> None:

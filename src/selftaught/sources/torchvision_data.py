@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.content import fingerprint_of, stat_file
+from selftaught.sources.content import File, fingerprint_of, stat_file
 from selftaught.sources.file_tree import FileTree, FolderTree
 from selftaught.sources.splits import choose_split, own_part
 from selftaught.store_folder import cache_root
@@ -107,13 +107,18 @@ def open_torchvision(
     keys: list[str] = []
     labels: list[int | None] = []
     for part, data in parts.items():
-        found = _labels(data, recipe)
         count = len(recipe.files(data)) if recipe.files else len(data.data)
+        try:
+            found = _labels(data, recipe)
+        except (TypeError, ValueError, LookupError) as broken:
+            raise _damaged(name, broken) from broken
+        if found and len(found) != count:
+            raise _damaged(name, f"{count} pictures and {len(found)} labels")
         keys += [f"{name}/{part or 'all'}/{i:06d}" for i in range(count)]
         labels += found or [None] * count
     if recipe.files is not None:
         files = [str(path) for data in parts.values() for path in recipe.files(data)]
-        stamps = [fingerprint_of([stat_file(file, Path(file).name) for file in files])]
+        stamps = [fingerprint_of([_file(file) for file in files])]
         pictures: list[str] | NDArray[np.uint8] = files
     else:
         pictures = np.concatenate([np.asarray(data.data) for data in parts.values()])
@@ -129,6 +134,22 @@ def open_torchvision(
     names = [part for part in recipe.parts if part]
     source.part = own_part(names, {part: part for part in names}, split)
     return source
+
+
+def _file(path: str) -> File:
+    """A file that the data set names; one that is missing is skipped when it is read."""
+    try:
+        return stat_file(path, Path(path).name)
+    except OSError:
+        return File(path, Path(path).name, 0, 0)
+
+
+def _damaged(name: str, why: object) -> ValueError:
+    reason = " ".join(str(why).split())[:200] or type(why).__name__
+    return ValueError(
+        f"data set {name} in {cache_root() / 'torchvision'} is damaged ({reason}); remove its files there and add "
+        "--download to fetch them again"
+    )
 
 
 def torchvision_voc(name: str, *, download: bool) -> FileTree:
@@ -165,15 +186,21 @@ def _load(name: str, recipe: _Recipe, *, settings: dict[str, Any], download: boo
         except (RuntimeError, OSError) as absent:
             if not download:
                 raise ValueError(
-                    f"data set {name} is not in {root}; add --download to fetch it, or put torchvision's files there"
+                    f"data set {name} is not in {root} whole; add --download to fetch it, or put its files there"
                 ) from absent
         except ImportError as absent:
             raise ValueError(f"data set {name} cannot be read: {absent}") from absent
+        except Exception as broken:  # whatever a damaged file makes of the reader of each data set
+            raise _damaged(name, broken) from broken
         root.mkdir(parents=True, exist_ok=True)
         try:
             return build(root=str(root), download=True, **settings)
-        except (RuntimeError, OSError) as refused:
-            raise ValueError(f"data set {name} could not be downloaded to {root}: {refused}") from refused
+        except Exception as refused:
+            reason = " ".join(str(refused).split())[:200] or type(refused).__name__
+            raise ValueError(
+                f"data set {name} could not be downloaded to {root} ({reason}); check the network, or put the files of "
+                "torchvision there"
+            ) from refused
 
 
 def _labels(data: Any, recipe: _Recipe) -> list[int | None] | None:
