@@ -141,3 +141,9 @@ def test_members_of_other_kinds_and_maps_are_counted(tmp_path: Path, photos: lis
     assert dict(source.left_out.counts) == {"masks": 1, ".npy": 2}
     assert [key for key, _ in source.left_out.files] == ["a.tar/a.seg.png", "a.tar/a.npy", "a.tar/b.npy"]
     assert len(source.notes) == 2
+
+
+def test_a_folder_of_compressed_tars_says_to_unpack_them(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"unpack a\.tar\.gz to a plain \.tar first"):
+        open_source(str(tmp_path), split="train", needs=frozenset({"image"}))

@@ -135,9 +135,13 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
         return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
     unusable = f" ({len(tree.unusable)} more cannot be opened, such as {tree.unusable[0][0]})" if tree.unusable else ""
     kinds = f" ({told_kinds(suffixes)})" if suffixes else ""
+    packed = next((key for key in tree.keys if _TAR.search(key)), "")
+    advice = (
+        f"; unpack {packed} to a plain .tar first, as a compressed one cannot be read at any place" if packed else ""
+    )
     raise ValueError(
         f"{path} holds no pictures, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
-        f"{kinds}{unusable}; give the folder that does{heif_advice(tree.keys)}"
+        f"{kinds}{unusable}; give the folder that does{advice}{heif_advice(tree.keys)}"
     )
 
 
