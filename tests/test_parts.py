@@ -238,3 +238,20 @@ def test_the_pixel_limit_is_a_setting(tmp_path: Path) -> None:
     assert result["skipped"] == 1
     assert 'large.png,"claims 200 x 200 pixels' in listed or "large.png,claims 200 x 200 pixels" in listed
     assert "--max-image-pixels raises the limit" in listed
+
+
+def test_boxes_and_masks_of_deep_images_are_read_by_the_range_of_the_training_part(tmp_path: Path) -> None:
+    from selftaught.dense import open_dense
+
+    for i in range(8):
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        ramp = np.linspace(100, 900 if i % 2 else 300, 32 * 32).reshape(32, 32).astype(np.uint16)
+        (tmp_path / "images" / f"{i}.png").write_bytes(cv2.imencode(".png", ramp)[1].tobytes())
+        Image.fromarray((ramp > 200).astype(np.uint8)).save(tmp_path / "masks" / f"{i}.png")
+    (tmp_path / "classes.txt").write_text("background\nthing\n")
+    data = open_dense(str(tmp_path), needs=frozenset({"mask"}), held_out=0.3)
+    tops = sorted({int(half.read(i).image.max()) for half in (data.train, data.test) for i in range(len(half))})
+    assert len(tops) == 2
+    assert tops[1] >= 254
+    assert abs(tops[0] - 64) < 4

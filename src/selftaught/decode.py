@@ -87,7 +87,7 @@ class Decoding:
     max_pixels: int = MAX_PIXELS
 
 
-_USUAL = Decoding()
+USUAL = Decoding()
 
 
 class Scratch:
@@ -116,7 +116,7 @@ def decode_image(
     min_side: int | None = None,
     scratch: Scratch | None = None,
     upright: bool = True,
-    decoding: Decoding = _USUAL,
+    decoding: Decoding = USUAL,
 ) -> NDArray[np.uint8]:
     """Decode one image to (H, W, 3) uint8 RGB, upright by its EXIF orientation, transparency over white.
 

@@ -114,6 +114,8 @@ def open_dense(
     held_out: float = 0.1,
     skip_broken: bool = False,
     download: bool = False,
+    value_range: str = "auto",
+    max_image_pixels: int = 64_000_000,
 ) -> Dense:
     """Both parts of a VOC tree, a COCO data set or a folder of pictures and masks, each perhaps in a zip.
 
@@ -125,7 +127,18 @@ def open_dense(
         skip_broken: leave out and list pictures that cannot be read, that lack a mask, or whose annotations name an
             unknown class or lie outside; each is an error otherwise. All files are read once to find them.
         download: allow torchvision's data sets to be downloaded.
+        value_range: LOW,HIGH that images of more than 8 bits are shown by; auto chooses it from the training part.
+        max_image_pixels: larger images cannot be read.
     """
     from selftaught.sources.annotated import open_annotated
 
-    return open_annotated(data, needs=needs, seed=seed, held_out=held_out, skip_broken=skip_broken, download=download)
+    return open_annotated(
+        data,
+        needs=needs,
+        seed=seed,
+        held_out=held_out,
+        skip_broken=skip_broken,
+        download=download,
+        value_range=value_range,
+        max_image_pixels=max_image_pixels,
+    )

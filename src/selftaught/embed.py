@@ -62,6 +62,9 @@ def search_data(
         raise ValueError(f"--top must be at least 1, got {top}")
     config = read_config(run)
     encoder = load_encoder(run)
+    first = SPLITS[0] if split == "all" else split
+    source = open_source(data, split=first, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
+    config = with_range(config, source)
     asked = encode(encoder, _query(Path(query), config), config.size, config.precision)
     keys, labels, vectors = _features(encoder, config, data, split=split, download=download)
     similarity = (F.normalize(asked, dim=1) @ F.normalize(vectors, dim=1).T)[0]

@@ -148,7 +148,15 @@ def _open(
     """The data as a probe of these needs is given them."""
     if needs & {"box", "mask"}:
         held_out = subject.config.held_out or HELD_OUT
-        dense = open_dense(labelled, needs=needs, held_out=held_out, skip_broken=skip_broken, download=download)
+        dense = open_dense(
+            labelled,
+            needs=needs,
+            held_out=held_out,
+            skip_broken=skip_broken,
+            download=download,
+            value_range=subject.config.value_range,
+            max_image_pixels=subject.config.max_image_pixels,
+        )
         for note in dense.notes:
             say_once(f"{labelled}: {note}")
         return dense

@@ -58,7 +58,7 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
 
 def orientation_of(data: bytes) -> int:
     """EXIF orientation, 1 to 8, of a JPEG, PNG, WebP or TIFF; 1 where it is absent, broken or no such number."""
-    with suppress(IndexError, struct.error):
+    with suppress(LookupError, struct.error):
         if data[:2] == b"\xff\xd8":
             header = jpeg_header(data)
             return header.orientation if header else 1
@@ -95,7 +95,7 @@ def bare(data: bytes) -> bytes:
 
 def deep_header(data: bytes) -> DeepHeader | None:
     """Of a PNG, TIFF, PGM, PPM or JPEG 2000 with more than eight bits a sample; None for every other image."""
-    with suppress(IndexError, struct.error, ValueError):
+    with suppress(LookupError, struct.error, ValueError):
         if data[:8] == _PNG:
             width, height, bits, kind = struct.unpack(">IIBB", data[16:26])
             return DeepHeader(width, height, 8 if kind & 6 else 2) if bits == 16 else None
@@ -110,7 +110,7 @@ def deep_header(data: bytes) -> DeepHeader | None:
 
 def has_more_pages(data: bytes) -> bool:
     """Whether a GIF, WebP, PNG or AVIF is an animation, or a TIFF has a second page that is no thumbnail."""
-    with suppress(IndexError, struct.error):
+    with suppress(LookupError, struct.error):
         if data[:4] == b"GIF8":
             return _gif_images(data) > 1
         if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X":

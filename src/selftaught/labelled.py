@@ -71,7 +71,8 @@ def open_labelled(
     halves = open_halves(sources[0], sources[1], packed, share=config.held_out or HELD_OUT)
     for note in halves.notes:
         say_once(note)
-    train, test = halves.train, halves.held_out
+        part = ""
+    train, test, sources = halves.train, halves.held_out, list(halves.sources)
     data = _several(sources, train, test) if sources[0].targets is not None else _single(train, test, labelled, many)
     test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
     return replace(data, test_is=test_is)

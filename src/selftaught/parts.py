@@ -26,10 +26,11 @@ LEAST_HELD_OUT = 64
 
 @dataclass(frozen=True)
 class Halves:
-    """Training and held-out samples, and what is to be said of how they were drawn."""
+    """Training and held-out samples, the source of each, and what is to be said of how they were drawn."""
 
     train: Samples
     held_out: Samples
+    sources: tuple[Source, Source]
     notes: tuple[str, ...] = ()
 
 
@@ -107,12 +108,12 @@ def open_halves(train: Source, held_out: Source, open_part: OpenPart, *, share: 
             raise first
         rest, drawn = draw(second, share)
         rest.skipped = first.skipped
-        return Halves(rest, drawn, _told(train, drawn))
+        return Halves(rest, drawn, (held_out, held_out), _told(train, drawn))
     if isinstance(second, NothingReadable):
         rest, drawn = draw(first, share)
         drawn.skipped = second.skipped
-        return Halves(rest, drawn, _told(held_out, drawn))
-    return Halves(first, second)
+        return Halves(rest, drawn, (train, train), _told(held_out, drawn))
+    return Halves(first, second, (train, held_out))
 
 
 def draw(samples: Samples, share: float) -> tuple[Subset, Subset]:

@@ -32,10 +32,15 @@ def decoding_of(config: RunConfig) -> Decoding:
 
 def with_range(config: RunConfig, source: Source) -> RunConfig:
     """The settings with the range of values of the deep images of `source`, where they have some and ask for auto."""
-    if config.value_range != "auto":
-        return config
+    return dataclasses.replace(config, value_range=range_for(config.value_range, source))
+
+
+def range_for(asked: str, source: Source) -> str:
+    """LOW,HIGH where the images of `source` are deep or a range is asked for, else "auto"."""
+    if asked != "auto":
+        return asked
     found = _range_of(source)
-    return config if found is None else dataclasses.replace(config, value_range=str(found))
+    return asked if found is None else str(found)
 
 
 def range_note(config: RunConfig) -> str:

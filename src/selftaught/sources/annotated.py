@@ -8,19 +8,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.decode import decode_image
+from selftaught.decode import USUAL, Decoding, decode_image
 from selftaught.dense import Dense, DenseSample
-from selftaught.sources.base import digest
+from selftaught.high_depth import read_range
+from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.file_tree import FileTree, open_tree
 from selftaught.sources.splits import choose_split, own_part, told
 from selftaught.sources.torchvision_names import VOC_NAMES
+from selftaught.value_range import range_for
 
 SLACK = 1.0
 """Pixels that a box may lie outside its picture, and is cut by: annotations round."""
@@ -50,6 +52,7 @@ class Annotations(ABC):
         wrong: what is wrong with the annotation of a picture, by key: one clause that names the file.
         stray: what is wrong with annotations that belong to no picture.
         cut: boxes that leave their picture by up to `SLACK` and are cut to it.
+        decoding: of all pictures.
     """
 
     tree: FileTree
@@ -59,6 +62,7 @@ class Annotations(ABC):
     wrong: dict[str, str] = field(default_factory=dict)
     stray: Sequence[str] = ()
     cut: int = 0
+    decoding: Decoding = USUAL
 
     @abstractmethod
     def files(self, key: str) -> list[str]:
@@ -71,7 +75,7 @@ class Annotations(ABC):
     def picture(self, key: str) -> Tensor:
         """(3, H, W) uint8. As stored: annotations are drawn on the pixels of the file, whatever its EXIF says."""
         try:
-            pixels = decode_image(self.tree.read(key), upright=False)
+            pixels = decode_image(self.tree.read(key), upright=False, decoding=self.decoding)
         except (OSError, ValueError) as broken:
             raise ValueError(f"{key} cannot be read: {broken}") from None
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
@@ -115,7 +119,8 @@ class AnnotatedSamples:
         self.keys: Sequence[str] = keys
         files = sorted({file for key in keys for file in annotations.files(key)})
         kind = f"{type(annotations).__name__} {annotations.classes}"
-        self.fingerprint = digest([kind, *keys, annotations.tree.fingerprint([*keys, *files])])
+        decoded = repr(annotations.decoding)
+        self.fingerprint = digest([kind, decoded, *keys, annotations.tree.fingerprint([*keys, *files])])
         self._annotations = annotations
 
     def __len__(self) -> int:
@@ -129,8 +134,32 @@ class AnnotatedSamples:
             raise ValueError(f"{self._annotations.tree.where}: {wrong}; {_ADVICE}") from None
 
 
+@final
+class _Pictures(Source):
+    """Some pictures of a tree, of which nothing but the depth is asked."""
+
+    def __init__(self, tree: FileTree, keys: list[str]) -> None:
+        self.name = tree.where
+        self.provides = frozenset({"image"})
+        self.classes = None
+        self.entries = [Entry(key) for key in keys]
+        self.fingerprint = tree.fingerprint(keys)
+        self._tree = tree
+
+    def read(self, i: int) -> bytes:
+        return self._tree.read(self.entries[i].key)
+
+
 def open_annotated(
-    data: str, *, needs: frozenset[str], seed: int, held_out: float, skip_broken: bool, download: bool
+    data: str,
+    *,
+    needs: frozenset[str],
+    seed: int,
+    held_out: float,
+    skip_broken: bool,
+    download: bool,
+    value_range: str,
+    max_image_pixels: int,
 ) -> Dense:
     """See `selftaught.dense.open_dense`."""
     tree = _tree(data, download=download)
@@ -141,6 +170,10 @@ def open_annotated(
             annotations.keys, annotations.splits, split=split, seed=seed, held_out=held_out, labelled_only=True
         )
         keys = [annotations.keys[i] for i in chosen]
+        if split == "train":
+            known = [key for key in keys if key in tree]
+            found = read_range(range_for(value_range, _Pictures(tree, known)))
+            annotations.decoding = Decoding(found, max_image_pixels)
         halves[split] = _without_broken(annotations, keys) if skip_broken else _all(annotations, keys)
         if not len(halves[split]):
             raise ValueError(
