@@ -67,7 +67,7 @@ def test_a_held_out_part_is_drawn_from_what_can_be_read(tmp_path: Path) -> None:
     assert halves.train.skipped == []
     again = open_halves(train, held_out, opened, share=0.1)
     assert list(again.held_out.keys) == list(halves.held_out.keys)
-    assert "can be read" in halves.notes[0]
+    assert "held out instead" in halves.notes[0]
 
 
 def test_a_training_part_that_cannot_be_read_is_replaced(tmp_path: Path) -> None:

@@ -108,11 +108,11 @@ def open_halves(train: Source, held_out: Source, open_part: OpenPart, *, share: 
             raise first
         rest, drawn = draw(second, share)
         rest.skipped = first.skipped
-        return Halves(rest, drawn, (held_out, held_out), _told(train, drawn))
+        return Halves(rest, drawn, (held_out, held_out), _told(train, drawn, "training"))
     if isinstance(second, NothingReadable):
         rest, drawn = draw(first, share)
         drawn.skipped = second.skipped
-        return Halves(rest, drawn, (train, train), _told(held_out, drawn))
+        return Halves(rest, drawn, (train, train), _told(held_out, drawn, "held-out"))
     return Halves(first, second, (train, held_out))
 
 
@@ -129,7 +129,7 @@ def draw(samples: Samples, share: float) -> tuple[Subset, Subset]:
     return Subset(samples, np.flatnonzero(~is_held)), Subset(samples, np.flatnonzero(is_held))
 
 
-def _told(empty: Source, drawn: Samples) -> tuple[str]:
-    return (
-        f"none of the {len(empty)} samples of one part can be read; {len(drawn)} of the other are held out instead",
-    )
+def _told(empty: Source, drawn: Samples, part: str) -> tuple[str]:
+    many = f"none of the {len(empty)} {part} samples" if len(empty) > 1 else f"the only {part} sample cannot be read"
+    many = many if len(empty) == 1 else f"{many} can be read"
+    return (f"{many}; {len(drawn)} of the others are held out instead",)
