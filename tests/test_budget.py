@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught import budget
+from selftaught.batch import Sampling
 from selftaught.budget import given_length, length_within, promise
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
@@ -23,6 +25,7 @@ from selftaught.run import load_encoder, random_encoder, read_config
 from selftaught.schedule import Schedule, length_in_words, looks_between, needed, too_short, warning_of_length
 from selftaught.timekeeping import Costs, Timekeeper, longest, plan
 from selftaught.train import train
+from selftaught.trial import Trial
 
 COSTS = Costs(step=0.5, row=0.002, save=0.3)
 SMALL = RunConfig(
@@ -317,3 +320,39 @@ def test_a_comparison_has_one_stem(
     (tmp_path / "rotation").mkdir()
     (tmp_path / "rotation" / "environment.json").write_text(json.dumps({"asked": {"stem": "small"}}))
     assert budget.stem_for_all([dataclasses.replace(run, resume=True) for run in runs]) == "small"
+
+
+class Timed(Trial):
+    """Steps that take as long as they are said to: a fixed part and one for each sample, slower the first time."""
+
+    def __init__(self, rows: int, fixed: float, each: float) -> None:
+        self.rows, self.fixed, self.each = rows, fixed, each
+        self.config = dataclasses.replace(SMALL, batch_size=rows)
+        self.data = SimpleNamespace(sampling=Sampling())  # type: ignore[assignment]
+        self.fabric = Fabric(accelerator="cpu", devices=1)
+        self.clock = Clock()
+        self.seen: list[int] = []
+
+    def _step(self, rows: int) -> tuple[float, float]:
+        taken = (self.fixed + self.each * rows) * (1 if rows in self.seen else 3)
+        self.seen.append(rows)
+        self.clock.time += taken
+        return 0.0, taken
+
+
+@pytest.mark.parametrize(
+    ("fixed", "each", "allowed", "whole", "within"),
+    [
+        (0.05, 0.002, 3.0, True, 6.0),  # fast: whole batches
+        (0.05, 0.035, 6.0, False, 12.0),  # 4.5 s with 128: two sizes tell
+        (0.0, 0.035, 0.3, False, 1.5),  # no time for more than the smallest
+    ],
+)
+def test_a_step_is_measured_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, fixed: float, each: float, allowed: float, whole: bool, within: float
+) -> None:
+    timed = Timed(128, fixed, each)
+    monkeypatch.setattr("selftaught.trial.monotonic", timed.clock)
+    assert timed.step_seconds(allowed) == pytest.approx(fixed + 128 * each)
+    assert (128 in timed.seen) == whole
+    assert timed.clock.time <= within

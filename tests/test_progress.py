@@ -8,7 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from selftaught.progress import StepProgress, clock, fit
+from selftaught import progress as module
+from selftaught.progress import StepProgress, clock, fit, say, working
 
 TITLE = "graph_constraint timm:vit_small_patch16_224 96 px"
 FIGURES = ["loss 5.43", "accuracy 0.0391", "images/s 510"]
@@ -96,3 +97,19 @@ def test_a_resumed_run_counts_its_own_steps_for_the_time_left(monkeypatch: pytes
 
 def test_times_as_people_say_them() -> None:
     assert [clock(s) for s in (0.4, 59, 60, 185, 7860)] == ["0s", "59s", "1m00s", "3m05s", "2h11m"]
+
+
+def test_a_line_said_beside_something_that_moves_stands_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = terminal(80)
+    with StepProgress("rotation", 10, console=console) as progress:
+        progress.update(1)
+        say("one picture was left out")
+    assert "one picture was left out" in text_of(console)
+    assert module._MOVING == []
+    console = terminal(80)
+    monkeypatch.setattr(module, "Console", lambda **_: console)
+    with working("measuring"):
+        assert [console] == module._MOVING
+        say("the standard stem")
+    assert "measuring ..." in text_of(console)
+    assert module._MOVING == []

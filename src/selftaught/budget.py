@@ -31,10 +31,10 @@ from selftaught.tasks.base import PretextTask
 from selftaught.timekeeping import Costs, Timekeeper, plan
 from selftaught.trial import measure
 
-TRIAL_SHARE = 0.03
+TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""
-COMPARING = 10.0
-"""Most seconds in which the speed of other settings is measured, where a run is too short."""
+LONGEST_TRIAL = 10.0
+"""Most seconds in which the speed of a step is measured, and of other settings where a run is too short."""
 FASTER = 1.3
 """How many times as many steps other settings must make to be named."""
 
@@ -81,7 +81,7 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
     """
     assert config.budget is not None
     seconds = parse_seconds(config.budget)
-    allowed = max(0.2, TRIAL_SHARE * seconds)
+    allowed = min(LONGEST_TRIAL, max(0.3, TRIAL_SHARE * seconds))
     per_epoch = data.loader.steps_per_epoch
 
     def fitting(costs: Costs, of: RunConfig) -> Schedule:
@@ -99,7 +99,7 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
         config, costs = choose_stem(config, data, fabric, fitting, allowed=allowed)
         better = []
         if too_short(fitting(costs, config).steps, per_epoch):
-            better = _better(config, costs, data, fabric, allowed=min(COMPARING, allowed))
+            better = _better(config, costs, data, fabric, allowed=allowed)
     schedule = fitting(costs, config)
     spent = float(fabric.broadcast(monotonic() - begin))
     better.append(_longer_budget(costs, schedule, needed(per_epoch), spent))
@@ -274,7 +274,7 @@ def _stem_alone(run: RunConfig) -> Stem:
             )
 
         with working(f"measuring the speed of a step of {run.task}"):
-            allowed = min(COMPARING, max(0.2, TRIAL_SHARE * seconds))
+            allowed = min(LONGEST_TRIAL, max(0.3, TRIAL_SHARE * seconds))
             note = f"; so it is for all tasks, by the speed of {run.task}"
             return choose_stem(resolve(alone, data), data, fabric, fitting, allowed=allowed, note=note)[0].stem
     finally:

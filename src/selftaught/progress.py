@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.text import Text
 
 _SAID: set[str] = set()
+_MOVING: list[Console] = []
+"""Consoles that show something that moves: a line that another one wrote would break it."""
 _BAR = (8, 40)
 """Fewest and most characters of a bar; below the first it is left out."""
 
@@ -27,7 +29,8 @@ def say_once(line: str, *, is_shown: bool = True) -> None:
 def say(line: str, *, is_shown: bool = True) -> None:
     """A line on stderr."""
     if is_shown:
-        Console(file=sys.stderr).print(line, highlight=False, soft_wrap=True, markup=False)
+        console = _MOVING[-1] if _MOVING else Console(file=sys.stderr)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager
@@ -38,7 +41,11 @@ def working(what: str, *, is_shown: bool = True) -> Iterator[None]:
         yield
     elif console.is_terminal:
         with console.status(Text(f"{what} ...")):
-            yield
+            _MOVING.append(console)
+            try:
+                yield
+            finally:
+                _MOVING.remove(console)
     else:
         say(f"{what} ...")
         yield
@@ -83,6 +90,7 @@ class StepProgress:
         self._doing = ""
         if self._bar:
             self._bar.stop()
+            _MOVING.remove(self._console)
 
     def start(self, doing: str = "") -> None:
         """Show the bar at once, with what is being done before the first step."""
@@ -90,6 +98,7 @@ class StepProgress:
         if self.is_shown and self._console.is_terminal and self._bar is None:
             self._bar = Live(get_renderable=self._row, console=self._console, refresh_per_second=4)
             self._bar.start(refresh=True)
+            _MOVING.append(self._console)
 
     def doing(self, what: str) -> None:
         """What is done between two steps; shown in place of the title until the next `update`."""

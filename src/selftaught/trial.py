@@ -64,27 +64,29 @@ class Trial:
     def step_seconds(self, allowed: float) -> float:
         """Seconds of one step, measured in about so many; all processes try as often, as some losses wait for all."""
         clips = self.data.sampling.clips_per_video
-        least = min(self.rows, clips * -(-FEWEST_ROWS // clips))
-        begin = monotonic()
-        self._step(least)
-        waited, small = self._step(least)
-        while self._agreed(3 * small * self.rows / least > allowed - (monotonic() - begin)):
-            more = min(self.rows, 4 * least // clips * clips)
-            if more == least or not self._agreed(3 * small * more / least < allowed - (monotonic() - begin)):
-                return self._same(waited + small * self.rows / least * self.config.accumulate)
+        rows = min(self.rows, clips * -(-FEWEST_ROWS // clips))
+        self._step(rows)
+        waited, taken = self._step(rows)
+        each = taken / rows  # until two sizes tell what a step takes that does not grow with its samples
+        while rows < self.rows:
+            whole = taken + each * (self.rows - rows)
+            if self._agreed(3 * whole < allowed):
+                break
+            more = min(self.rows, 4 * rows)
+            if not self._agreed(2 * (taken + each * (more - rows)) < allowed):
+                return self._same(waited + whole * self.config.accumulate)
             self._step(more)
-            waited, large = self._step(more)
-            each = min(max(0.0, large - small) / (more - least), large / more)
-            if more == self.rows or not self._agreed(3 * large * 4 < allowed - (monotonic() - begin)):
-                return self._same(waited + (large + each * (self.rows - more)) * self.config.accumulate)
-            least, small = more, large
-        return self._whole(begin, allowed)
+            waited, larger = self._step(more)
+            each = min(max(0.0, larger - taken) / (more - rows), larger / more)
+            rows, taken = more, larger
+        return self._whole(allowed)
 
-    def _whole(self, begin: float, allowed: float) -> float:
+    def _whole(self, allowed: float) -> float:
         """The median of steps with whole batches; the first is slower and does not count."""
+        begin = monotonic()
         self._step(self.rows)
         times: list[float] = []
-        while self._agreed(len(times) < 2 or (monotonic() - begin < allowed and len(times) < MOST_STEPS)):
+        while self._agreed(not times or (monotonic() - begin < allowed and len(times) < MOST_STEPS)):
             waited, taken = self._step(self.rows)
             times.append(waited + taken * self.config.accumulate)
         return self._same(sorted(times)[len(times) // 2])
