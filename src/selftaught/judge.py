@@ -58,8 +58,8 @@ def judge(
     assert isinstance(reduced, Tensor)
     means = (reduced[:-1] / reduced[-1]).tolist()
     figures = describe_features(gather_rows(torch.cat(first)), gather_rows(torch.cat(second)))
-    if made:
-        real = gather_rows(torch.cat(second))
+    real = gather_rows(torch.cat(second))
+    if made and len(real) > 1:  # a single picture has no variance
         distance = frechet_distance(real, gather_rows(torch.cat(made)))
         figures["frechet"] = distance / float(real.double().var(0).sum().clamp(min=1e-12))
     return dict(zip(names, means, strict=True)) | figures

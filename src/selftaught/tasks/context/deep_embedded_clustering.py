@@ -160,12 +160,14 @@ class DeepEmbeddedClustering(PretextTask):
         """Once the autoencoder has had its share: centroids by k-means, then new targets from all assignments."""
         has_label = torch.zeros(0) if known.labels is None else known.labels >= 0
         names = ("changed", "largest_share", *(("nmi_labels",) if bool(has_label.any()) else ()))
+        clusters = self.config.clusters
+        if len(known.index) < clusters:
+            raise ValueError(
+                f"--task.clusters {clusters} is more than the {len(known.index)} training samples; lower it"
+            )
         if float(self.progress) < self.config.autoencoder:
             return Refreshed(scalars=dict.fromkeys(names, 0.0))
-        clusters = self.config.clusters
         if not self.has_clusters:
-            if len(known.index) < clusters:
-                raise ValueError(f"--task.clusters {clusters} is more than the {len(known.index)} training samples")
             self.centroids.copy_(kmeans(known.features, clusters, rng, restarts=self.config.restarts)[0])
         share = log_soft_assignment(known.features, self.centroids.float().cpu()).exp()
         target = target_distribution(share, share.sum(0))

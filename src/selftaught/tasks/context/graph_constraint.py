@@ -78,7 +78,7 @@ class GraphConstraint(PretextTask):
         descriptor: Literal["gradients", "features"] = "gradients"
         """What neighbours are alike in: histograms of gradients, or the encoder's features of the moment."""
         neighbours: int = 10
-        """Edges k that leave each image."""
+        """Edges k that leave each image, at most a quarter of the images there are."""
         cycle: Literal[2, 3, 4] = 4
         """Edges of the longest cycle whose images belong together."""
         far: float = 0.5
@@ -138,6 +138,11 @@ class GraphConstraint(PretextTask):
         positive = torch.cat([rows[pairs.positive] for rows, pairs in zip(parts, mined, strict=True)])
         negative = torch.cat([rows[pairs.negative] for rows, pairs in zip(parts, mined, strict=True)])
         self.positives = _codes(known.index[positive[:, 0]], known.index[positive[:, 1]]).unique()
+        if not len(positive):
+            raise ValueError(
+                f"task 'graph_constraint' found no two of {len(known.index)} images that are far from each other; "
+                "it needs more images, or fewer --task.neighbours"
+            )
         pairs = torch.cat([positive, negative])
         pairs = pairs[torch.randperm(len(pairs), generator=rng)[: count // 2]]
         scalars = {
@@ -207,7 +212,7 @@ class Pairs:
 
 def mine(features: Tensor, count: int, config: GraphConstraint.Config, rng: Generator) -> Pairs:
     """At most `count` positive and as many negative pairs of the samples with these descriptors (M, D)."""
-    neighbours, distances = nearest_neighbours(features, min(config.neighbours, len(features) - 1))
+    neighbours, distances = nearest_neighbours(features, min(config.neighbours, max(1, len(features) // 4)))
     cycles = torch.from_numpy(cycle_pairs(neighbours, config.cycle))
     if not len(cycles):
         raise ValueError(
