@@ -106,6 +106,8 @@ def feature_std(features: Tensor) -> float:
 
     1 for directions spread evenly, 0 when all samples have one direction (SimSiam, Chen & He, CVPR 2021, fig. 2).
     """
+    if len(features) < 2:
+        return float("nan")
     return float(F.normalize(features.double(), dim=1).std(0).mean() * features.shape[1] ** 0.5)
 
 

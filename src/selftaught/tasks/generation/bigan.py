@@ -104,7 +104,8 @@ class BiGAN(PretextTask):
     Shortcut: pixel values that no real picture has, or statistics of a batch that is all generated, would tell the
     pairs apart from one half alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated
     pictures in the range of real ones, and both kinds of pairs pass the discriminator in batches of their own, so batch
-    normalisation takes their means away from both. The encoder sees only real pictures in training.
+    normalisation takes their means away from both. The encoder sees only real pictures in training. What the batches
+    still tell is logged: "told_apart" is far higher in training than held out, where running statistics serve both.
 
     Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
     ones); features are normalised over the batch before the last layer, whatever the encoder, where the paper's encoder

@@ -34,7 +34,10 @@ class SimCLR(PretextTask):
     A view is a random-resized crop, mirrored half the time, with colour distortion and blur (appendix A).
 
     Shortcut: two crops of one picture share its colour histogram, which alone nearly finds the partner
-    (the paper's figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur.
+    (the paper's figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur. Views that pass in
+    batches of their own would be marked by the statistics of their batch. Guard: all views of a process pass in one,
+    and statistics are those of all processes on GPUs; on several CPU processes they are each process's own, where a
+    partner is always one's own and most negatives are not.
 
     Differences from the paper: colour distortion is one affine map for each view (hue turns in YIQ, values
     are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both.
