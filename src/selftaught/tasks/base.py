@@ -30,7 +30,7 @@ PACES: Mapping[str, Pace] = {
     "lars": Pace(lr=3.0, weight_decay=5e-4),
 }
 """Of tasks that name no other. After 100 steps on CIFAR-10, held out: rotations told by AdamW 47.8 % (SGD by its recipe
-48.1); views found by simclr with AdamW 10.9, LARS 13.7 % (SGD 9.8); autoencoder with SGD 1.5, LARS 2.0 dB (AdamW 2.1)."""
+48.1); views found by simclr with AdamW 10.9, LARS 13.7 % (SGD 9.8); autoencoder: SGD 1.5, LARS 2.0 dB (AdamW 2.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
