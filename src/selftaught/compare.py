@@ -45,6 +45,9 @@ def compare_tasks(
         raise ValueError("--tasks must name at least one task, such as rotation,simclr")
     if len(set(tasks)) != len(tasks):
         raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
+    short = [task_info(task).short for task in tasks]
+    if len(set(short)) < len(short):
+        raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
     if not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
     out = Path(config.out)
@@ -72,7 +75,7 @@ def compare_tasks(
                 as_run=supervised,
                 download=config.download,
             )
-        rows.append(_row(run, task, evaluation, _label_free(run, config)))
+        rows.append(_row(run, info.short, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)

@@ -24,7 +24,7 @@ from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
 from selftaught.parts_of_work import PartsOfWork
-from selftaught.prepare import make_fabric
+from selftaught.prepare import compute_device
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.probes.reader import Reader
@@ -215,7 +215,7 @@ def _protocol(
 ) -> Protocol:
     probe = make_probe(name, settings, seed=seed)
     folds = data.folds if isinstance(data, Labelled) else ()
-    device = make_fabric(dataclasses.replace(config, accelerator=accelerator, devices=1, num_nodes=1)).device  # type: ignore[arg-type]
+    device = compute_device(accelerator)
 
     def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
         reader = Reader(

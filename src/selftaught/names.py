@@ -13,6 +13,17 @@ def unknown_name(what: str, got: str, known: Sequence[str]) -> str:
     return f"unknown {what} {got!r}{hint} Known: {', '.join(known)}"
 
 
+def short_task(name: str) -> str:
+    """A task as headlines name it: "rotation", "my_task" of path/to/my_task.py, or "jigsaw+my_task" of several."""
+    parts = [part for part in name.split("+") if part]
+    return "+".join(_stem(part) for part in parts) or name
+
+
+def _stem(name: str) -> str:
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return last.removesuffix(".py") if last.endswith(".py") or "/" in name else last.rpartition(".")[2]
+
+
 def printable(name: str) -> str:
     """A file's name as text that can be written anywhere.
 

@@ -57,6 +57,7 @@ class Data:
 def make_fabric(config: RunConfig) -> Fabric:
     """Lightning Fabric on the devices asked for."""
     remind_of_threads()
+    check_accelerator(config.accelerator)
     accelerator = config.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -65,11 +66,13 @@ def make_fabric(config: RunConfig) -> Fabric:
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
     if accelerator == "cpu" and config.devices > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
-    # In one player's turn the parameters of the others have no gradient, nor has the pooling of some timm models in
-    # tasks that read the map before it; DDP must be told to expect that.
-    is_partly_used = bool(load_task(config.task).players) or TIMM in config.encoder
-    ddp = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
-    strategy = ddp if config.devices * config.num_nodes > 1 else "auto"
+    several = config.devices * config.num_nodes > 1
+    strategy = "auto"
+    if several:
+        # In one player's turn the parameters of the others have no gradient, nor has the pooling of some timm models in
+        # tasks that read the map before it; DDP must be told to expect that.
+        is_partly_used = bool(load_task(config.task).players) or TIMM in config.encoder
+        strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
     return Fabric(
         accelerator=accelerator,
         devices=config.devices,
@@ -94,6 +97,22 @@ def launch(fabric: Fabric) -> None:
 def _leave_group() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def compute_device(accelerator: str) -> torch.device:
+    """The one device that a verb computes on which does not train; no task is asked."""
+    check_accelerator(accelerator)
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device(accelerator, 0) if accelerator == "cuda" else torch.device(accelerator)
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse an accelerator that this machine has not."""
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in there or not there[name]:
+        has = ", ".join(known for known, found in there.items() if found)
+        raise ValueError(f"--accelerator {name} cannot be used on this machine; choose from {has}")
 
 
 def precision_of(config: RunConfig, device: torch.device) -> Precision:

@@ -21,6 +21,7 @@ from selftaught.catalogue import task_info
 from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
+from selftaught.first_checks import check_asked, try_own_task
 from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
@@ -140,7 +141,7 @@ def train(asked: RunConfig, *, begin: float | None = None) -> Path:
 
 
 def _train(asked: RunConfig, begin: float) -> Path:
-    task_info(asked.task)
+    check_asked(asked)
     check_optimizer(asked)
     fabric = make_fabric(asked)
     launch(fabric)
@@ -148,6 +149,7 @@ def _train(asked: RunConfig, begin: float) -> Path:
     if fabric.is_global_zero:
         folder.check(asked)
     data = open_data(asked, fabric)
+    try_own_task(asked, data)
     is_resumed = False
     if fabric.is_global_zero:
         is_resumed = folder.prepare(asked)
@@ -155,7 +157,7 @@ def _train(asked: RunConfig, begin: float) -> Path:
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
         folder.use_same_threads()
-    config = RunConfig.load(folder.path / "config.json") if is_resumed else resolve(asked, data)
+    config = _same_task(RunConfig.load(folder.path / "config.json"), asked) if is_resumed else resolve(asked, data)
     if is_resumed and (folder.path / BUDGET).exists():
         length = recorded_length(config, folder.path / BUDGET)
     elif config.steps is not None:
@@ -181,6 +183,13 @@ def _train(asked: RunConfig, begin: float) -> Path:
         return _loop(training, folder, start, begin)
     finally:
         data.loader.close()
+
+
+def _same_task(resumed: RunConfig, asked: RunConfig) -> RunConfig:
+    """A folder from somebody else must not choose the code that is run: only the task that was asked for is loaded."""
+    if resumed.task != asked.task:
+        raise ValueError(f"{asked.out} holds a run of task {resumed.task}, not {asked.task}; give another --out")
+    return resumed
 
 
 def _prepare(
@@ -240,7 +249,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed = Speed(config.batch_size)
-    title = f"{config.task} {config.encoder} {config.size} px"
+    title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
     task.train()
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
@@ -362,7 +371,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     assert config.steps is not None
     warnings = [training.length.warning(config.steps, data.loader.steps_per_epoch), collapse_warning(looked)]
     return {
-        "task": config.task,
+        "task": info.short,
         "family": info.family,
         "encoder": config.encoder,
         "size": config.size,

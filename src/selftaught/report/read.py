@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selftaught.names import short_task
+
 Json = Mapping[str, Any]
 Columns = Mapping[str, tuple[float, ...]]
 """A CSV of figures by column; a cell that is empty or no number is nan."""
@@ -61,7 +63,7 @@ class Run:
 
     @property
     def task(self) -> str:
-        return str(self.config.get("task", "?"))
+        return short_task(str(self.config.get("task", "?")))
 
     @property
     def encoder(self) -> str:
