@@ -75,7 +75,7 @@ def compare_tasks(
                 as_run=supervised,
                 download=config.download,
             )
-        rows.append(_row(run, info.short, evaluation, _label_free(run, config)))
+        rows.append(_row(run, task_info(task).short, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
