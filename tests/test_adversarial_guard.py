@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.encoders import build_encoder
-from selftaught.players import only_parameters_of
+from selftaught.players import only_parameters_of, scalars_of
 from selftaught.randomness import generator
 from selftaught.tasks.base import PretextTask
 
@@ -117,3 +117,11 @@ def test_guard_batches_of_real_and_of_generated_pictures_are_as_large_and_normal
     # The generator's turn shows its pictures in a batch like that of the discriminator's.
     generating = next(player for player in reversed([*task.players]) if player != "discriminator")
     assert passes[generating][0] == passes["discriminator"][0]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_turns_of_all_players_give_the_metric_on_held_out_pictures(name: str) -> None:
+    task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
+    task.eval()
+    with torch.no_grad():
+        assert any(task.metric in scalars_of(task, task, example, player) for player in task.players)

@@ -163,6 +163,22 @@ def test_wgan_gp_moves_its_generator_every_fifth_step_with_its_own_betas(tiny_en
     assert GAN.recipe_for(GAN.Config()).betas == (0.5, 0.999)
 
 
+@pytest.mark.parametrize("rotated", [0.25, 1.0])
+def test_guard_scores_do_not_tell_whether_there_are_turned_copies(
+    rotated: float, tiny_encoder: Callable[[], Encoder]
+) -> None:
+    """In training, to the bit: those of real and made pictures, in the turns of both players."""
+    with_copies, without = task(tiny_encoder(), rotated=rotated), task(tiny_encoder(), generator_rotation=0.0)
+    without.config = GAN.Config(width=16, code=4, rotation=0.0, generator_rotation=0.0)
+    example = with_copies.pseudo_label(batch(), generator(0))
+    for player in with_copies.players:
+        found, plain = (model(example, player) for model in (with_copies, without))
+        assert "angles" in found
+        assert "angles" not in plain
+        for name, scores in plain.items():
+            assert torch.equal(scores, found[name]), (player, name)
+
+
 def test_both_players_learn_in_seconds(tiny_encoder: Callable[[], Encoder]) -> None:
     """The discriminator finds the sky; the generator, whose pictures were flat, puts brightness on top."""
     model = task(tiny_encoder(), width=32)

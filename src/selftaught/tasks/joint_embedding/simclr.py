@@ -40,7 +40,9 @@ class SimCLR(PretextTask):
     partner is always one's own and most negatives are not.
 
     Differences from the paper: colour distortion is one affine map for each view (hue turns in YIQ, values
-    are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both.
+    are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both; SGD with
+    weight decay 5e-4 instead of LARS with 1e-6, as batches here are of hundreds and not of thousands of images
+    (`--optimizer lars` has a rate of its own); 512 hidden units of the head instead of as many as the encoder has.
     On 32-pixel pictures the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
     """
 
