@@ -124,7 +124,7 @@ def test_only_listed_files_are_removed(tmp_path: Path) -> None:
     assert set(own_files(run)) == listed
     remove_own(run)
     left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    assert left == {"photos/p00.png", "photos/p01.png", "notes.txt", "pictures/mine.png", ".keep"}
+    assert left == {"photos/p00.png", "photos/p01.png", "notes.txt", "pictures/mine.png", ".keep", ".selftaught"}
     assert not (run / "checkpoints").exists()
     assert not (run / "evaluations").exists()
 

@@ -132,7 +132,7 @@ def test_a_run_is_not_overwritten_by_accident_nor_resumed_with_other_settings(fi
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="with other files in it"):
+    with pytest.raises(ValueError, match="holds other files"):
         train(config(tmp_path, overwrite=True))
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 

@@ -18,6 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 from selftaught.atomic import written_whole
+from selftaught.tensor_file import write_tensors
 
 VERSION = 1
 ENTRY = "selftaught_checkpoint"
@@ -36,7 +37,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str
     """
     header = json.dumps({"sha256": UNSET.decode(), "version": VERSION, "meta": dict(meta)}, separators=(",", ":"))
     with written_whole(path) as draft:
-        safetensors.torch.save_file(_on_host(tensors), draft, {ENTRY: header})
+        write_tensors(draft, _on_host(tensors), {ENTRY: header})
         with draft.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
             start, end = _digest_span(content)
             content[start:end] = _digest(content, start, end)

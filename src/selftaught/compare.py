@@ -13,6 +13,7 @@ from selftaught.budget import stem_for_all
 from selftaught.catalogue import settings_for, task_info
 from selftaught.config import RunConfig, parse_seconds
 from selftaught.evaluate import evaluate_encoder
+from selftaught.own_folder import is_own, mark, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
 from selftaught.progress import clock, say
@@ -53,8 +54,7 @@ def compare_tasks(
     out = Path(config.out)
     shared = config.task_settings
     _check(config, tasks, shared)
-    if (out / "compare.json").exists() and not (config.resume or config.overwrite):
-        raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
+    _check_folder(out, is_allowed=config.resume or config.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
     for task, asked in zip(tasks, _runs(config, tasks), strict=True):
@@ -62,7 +62,9 @@ def compare_tasks(
         is_done = config.resume and (run / "summary.json").exists()
         work.begin(task, is_done=is_done)
         if not is_done:
+            mark(out, "comparison")
             train(asked)
+            record(run)
         evaluation = None
         if labelled is not None:
             evaluation = evaluate_encoder(
@@ -95,6 +97,18 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[RunConfig]:
         say(f"{len(runs)} tasks of {config.budget} each: about {total}, and the evaluation of each")
     stem = stem_for_all(runs)
     return [dataclasses.replace(run, stem=stem) for run in runs]
+
+
+def _check_folder(out: Path, *, is_allowed: bool) -> None:
+    """Refuse a folder that holds a comparison already, or files that selftaught did not write."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; give a folder")
+    others = [path.name for path in out.iterdir() if not is_own(path)] if out.exists() and not is_own(out) else []
+    if others or (out / "environment.json").exists():
+        what = f"other files (such as {min(others)})" if others else "a run"
+        raise ValueError(f"--out {out} holds {what}, which is no comparison; give a new or empty folder")
+    if (out / "compare.json").exists() and not is_allowed:
+        raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
 
 
 def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 from selftaught.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
+from selftaught.own_folder import LIST, is_own
 from selftaught.report import write_report
 from selftaught.subject import open_subject
 from selftaught.train import train
@@ -25,6 +27,7 @@ def run_demo(out: Path) -> dict[str, Any]:
         "run" and "report" (paths), "few_labels" and "all_labels" as `evaluate` gives them, "seconds" for all of it.
     """
     begin = time.monotonic()
+    _check(out)
     config = RunConfig(
         data="demo",
         out=str(out),
@@ -48,3 +51,17 @@ def run_demo(out: Path) -> dict[str, Any]:
         **evaluations,
         "seconds": round(time.monotonic() - begin, 1),
     }
+
+
+def _check(out: Path) -> None:
+    """Only a demo is replaced, as nobody is asked."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; give a new or empty folder")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    environment = out / "environment.json"
+    held = json.loads(environment.read_text())["asked"]["data"] if is_own(out) and environment.exists() else None
+    if held is None and set(out.iterdir()) != {out / LIST}:
+        raise ValueError(f"--out {out} holds other files, and no demo; give a new or empty folder")
+    if held not in (None, "demo"):
+        raise ValueError(f"--out {out} holds a run on {held}, and no demo; give a new or empty folder")

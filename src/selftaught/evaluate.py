@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from selftaught.atomic import written_whole
 from selftaught.config import RunConfig
 from selftaught.dense import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
@@ -23,6 +24,7 @@ from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
+from selftaught.own_folder import mark, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.prepare import compute_device
 from selftaught.probe_catalogue import make_probe, probe_info
@@ -329,12 +331,15 @@ def _write(
 ) -> dict[str, Any]:
     """The result as it was written to "file", a name in evaluations/ of "folder"; "files" are folders of drawings."""
     folder = subject.folder / "evaluations"
-    folder.mkdir(parents=True, exist_ok=True)
+    mark(subject.folder, "evaluations")
+    mark(folder, "evaluations")
+    record(folder)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
     name = name if subject.part == "encoder" else f"{name}-{subject.part}"
     stem = f"{name}-{identity[:8]}"
     if outcomes:
-        np.savez_compressed(folder / f"{stem}.npz", **outcomes)
+        with written_whole(record(folder / f"{stem}.npz")) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, **outcomes)
     for who, found in files.items():
         write_files(found, folder / stem / who)
     result = result | {"file": f"{stem}.json"}
@@ -366,4 +371,5 @@ def _supervised(subject: Subject, labelled: str) -> Path:
             resume=True,
         )
         train(asked)
+        record(out)
     return out

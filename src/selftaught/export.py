@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-import safetensors.torch
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.encoders.weights import network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+from selftaught.tensor_file import write_tensors
 
 Format = Literal["torch", "safetensors", "onnx"]
 
@@ -94,7 +94,8 @@ def _write_torch(encoder: Encoder, path: Path, lines: dict[str, str], headless: 
 
 def _write_safetensors(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:
     with written_whole(path) as draft:
-        safetensors.torch.save_file(_plain_state_dict(encoder, headless), draft, lines)
+        tensors = {name: value.cpu().contiguous() for name, value in _plain_state_dict(encoder, headless).items()}
+        write_tensors(draft, tensors, lines)
 
 
 def _write_onnx(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:

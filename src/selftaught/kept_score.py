@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from selftaught.own_folder import record
 from selftaught.probes.base import Score
 from selftaught.run import write_json
 
@@ -34,7 +35,7 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name, data in files.items():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
+        record(folder / name).write_bytes(data)
 
 
 def keep_score(score: Score, folder: Path, key: str) -> None:

@@ -19,6 +19,11 @@ _FIRST = "selftaught"
 _LARGEST = 1 << 24
 """Bytes of the largest file that is looked into for the mark."""
 
+try:
+    import fcntl
+except ImportError:  # Windows: two runs into one folder are not told
+    fcntl = None  # type: ignore[assignment]
+
 _MARKS: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
     "environment.json": lambda found: (
         isinstance(found.get("versions"), dict)
@@ -41,6 +46,8 @@ _OLD_FILES = re.compile(
     r"|tensorboard/events\.out\.tfevents\.[^/]+"
 )
 """Every file that versions without a list wrote to a run or a comparison."""
+_UNLISTED = ("features", "tensorboard")
+"""Folders whose files are known by name alone: too many, or written by others for us."""
 _OLD_FOLDERS = ("", "checkpoints", "pictures", "evaluations", "features", "tensorboard", "report-csv")
 
 
@@ -79,31 +86,33 @@ def own_prefixes(names: Iterable[str], read: Callable[[str], bytes]) -> list[str
 def mark(folder: Path, kind: str) -> bool:
     """Make the folder where it is absent and mark it; False, and nothing done, where it holds files of others."""
     folder.mkdir(parents=True, exist_ok=True)
-    if is_own(folder):
-        return True
-    if any(folder.iterdir()):
+    if (folder / LIST).exists():
+        return is_own(folder)
+    if is_own(folder):  # of a version without a list: what it wrote is known by name, and listed from now on
+        lines = own_files(folder)
+    elif any(folder.iterdir()):
         return False
-    (folder / LIST).write_text(f"{_FIRST} {kind}\n", encoding="utf-8")
+    else:
+        lines = []
+    text = "".join(f"{line}\n" for line in (f"{_FIRST} {kind}", *lines))
+    (folder / LIST).write_text(text, encoding="utf-8", errors="surrogateescape")
     return True
 
 
-def record(path: Path) -> None:
+def record(path: Path) -> Path:
     """List a file that is about to be written, in the folder of ours it lies in; nothing where it lies in none.
 
-    A sub-folder that is ours by its own list is listed as `name/`.
+    A sub-folder that is ours by its own list is listed as `name/`. Returns the path.
     """
-    for folder in path.parents:
-        if (folder / LIST).is_file():
-            break
-        if is_own(folder):
-            return  # of a version without a list: known by name
-    else:
-        return
+    folder = next((folder for folder in path.parents if (folder / LIST).is_file()), None)
+    if folder is None:
+        return path
     name = path.relative_to(folder).as_posix() + ("/" if path.is_dir() else "")
-    with (folder / LIST).open("a+", encoding="utf-8", errors="surrogateescape") as file:
-        file.seek(0)
-        if name not in file.read().splitlines():
+    with (folder / LIST).open("r+", encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().split("\n")
+        if lines[0] != f"{_FIRST} cache" and name not in lines and "\n" not in name:
             file.write(f"{name}\n")
+    return path
 
 
 def own_files(folder: Path) -> list[str]:
@@ -114,6 +123,7 @@ def own_files(folder: Path) -> list[str]:
     if listed is None:
         names = [name for name in _below(folder, _OLD_FOLDERS) if _OLD_FILES.fullmatch(name) or _is_draft(name)]
         return names + [f"supervised/{name}" for name in own_files(folder / "supervised")]
+    listed = [*listed, *(name for name in _below(folder, _UNLISTED) if _OLD_FILES.fullmatch(name))]
     names = [name for name in dict.fromkeys(listed) if not name.endswith("/") and _is_inside(folder, name)]
     names += [
         name for name in _below(folder, {PurePosixPath(name).parent.as_posix() for name in listed}) if _is_draft(name)
@@ -124,21 +134,32 @@ def own_files(folder: Path) -> list[str]:
     return [name for name in dict.fromkeys(names) if (folder / name).is_file() or (folder / name).is_symlink()]
 
 
-def remove_own(folder: Path) -> None:
-    """Remove what selftaught wrote to a folder of ours; what anybody else put there stays, and so does its folder."""
+def remove_own(folder: Path, *, spare: Path | None = None) -> None:
+    """Remove what selftaught wrote to a folder of ours, but not its mark; what anybody else put there stays.
+
+    Nothing below `spare` is touched: data may lie in a folder of ours.
+    """
+    listed = _listed(folder)
     names = own_files(folder)
-    inner = {name for name in _listed(folder) or () if name.endswith("/")}
+    inner = [name for name in listed or () if name.endswith("/") and _is_inside(folder, name)]
+    if spare is not None and (spare := spare.resolve()) != folder.resolve():
+        names = [name for name in names if not (folder / name).resolve().is_relative_to(spare)]
     for name in names:
         (folder / name).unlink(missing_ok=True)
     for name in inner:
-        if _is_inside(folder, name) and is_own(folder / name):
+        if is_own(folder / name) and not own_files(folder / name):
             (folder / name / LIST).unlink(missing_ok=True)
-    (folder / LIST).unlink(missing_ok=True)
     for place in sorted({p for name in (*names, *inner) for p in _folders_of(name)}, key=len, reverse=True):
         try:
             (folder / place).rmdir()
         except OSError:  # not empty: others' files are in it
             continue
+    if listed is not None:
+        with (folder / LIST).open("r+", encoding="utf-8") as file:  # not replaced: it is locked while a run writes
+            first = file.readline()
+            file.seek(0)
+            file.truncate()
+            file.write(first)
 
 
 def remove_drafts(folder: Path) -> None:
@@ -195,6 +216,25 @@ def _is_ours(name: str, start: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and _MARKS[name](found)
+
+
+class Locked:
+    """A folder of ours that this process alone writes to; the lock goes with the process, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / LIST).open("rb+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise ValueError(
+                f"--out {folder} is being written by another process; wait until it ends, or give another folder"
+            ) from None
+
+    def release(self) -> None:
+        """Let others write."""
+        self._file.close()
 
 
 def told_own(folders: Sequence[str]) -> str:

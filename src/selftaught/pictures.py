@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
+from selftaught.atomic import written_whole
 from selftaught.batch import Batch
 from selftaught.encode import encode
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
+from selftaught.own_folder import record
 from selftaught.run import write_json
 from selftaught.tasks.base import PretextTask
 from selftaught.visualise.kernels import first_kernels, kernel_columns
@@ -41,7 +43,8 @@ class PictureFolder:
         if min(image.size) < side:
             factor = -(-side // min(image.size))
             image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-        image.save(self.path / f"{name}.png", optimize=True)
+        with written_whole(record(self.path / f"{name}.png")) as draft:
+            image.save(draft, "PNG", optimize=True)
         return f"{name}.png"
 
     def finish(self) -> None:

@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Any
 
 import torch
 
+from selftaught.atomic import written_whole
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.names import printable
+from selftaught.own_folder import Locked, is_own, mark, record, remove_drafts, remove_own
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}
@@ -35,6 +36,12 @@ class RunFolder:
         self.path = path
         self.last = path / "checkpoints" / "last.safetensors"
         self.best = path / "checkpoints" / "best.safetensors"
+        self._lock: Locked | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is something to lose: a checkpoint or an end."""
+        return self.last.exists() or self.best.exists() or (self.path / "summary.json").exists()
 
     def check(self, asked: RunConfig) -> None:
         """Refuse a folder that the run cannot be written to, before anything else is done."""
@@ -42,25 +49,41 @@ class RunFolder:
         if asked.resume and environment.exists():
             self._check_same(json.loads(environment.read_text())["asked"], asked)
             return
-        if self.path.exists() and any(self.path.iterdir()):
-            if not (environment.exists() or (self.path / "config.json").exists()):
-                raise ValueError(f"--out {self.path} is a folder with other files in it; give a new or empty one")
-            if not asked.overwrite:
-                raise ValueError(
-                    f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
-                )
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ValueError(f"--out {self.path} is a file; give a new or empty folder")
+        is_run = is_own(self.path) and not (self.path / "compare.json").exists()
+        if not is_run and any(self.path.iterdir()):
+            raise ValueError(
+                f"--out {self.path} holds other files, which no run of selftaught wrote (such as "
+                f"{min(self.path.iterdir()).name}); give a new or empty folder"
+            )
+        if is_run and self.is_begun and not asked.overwrite:
+            raise ValueError(
+                f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
+            )
 
     def prepare(self, asked: RunConfig) -> bool:
         """Make the folder of a run that was asked for; True where a checkpoint waits to be resumed."""
         self.check(asked)
         environment = self.path / "environment.json"
+        mark(self.path, "run")
+        self._lock = self._lock or Locked(self.path)
+        self.check(asked)  # another process may have ended since
         if asked.resume and environment.exists():
+            remove_drafts(self.path)
             return self.last.exists() and (self.path / "config.json").exists()
-        if self.path.exists():
-            shutil.rmtree(self.path)
+        remove_own(self.path, spare=Path(asked.data).expanduser())
         self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked))
         return False
+
+    def release(self) -> None:
+        """Let other processes write to the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def use_same_threads(self) -> None:
         """Compute with the threads the run began with: sums over another number of threads round differently."""
@@ -103,28 +126,23 @@ class RunFolder:
             writer.writerow([value if isinstance(value, int | str) else repr(float(value)) for value in values])
 
     def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
-        with (self.path / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "reason"])
-            writer.writerows((printable(path), printable(reason)) for path, reason in skipped)
+        rows = [{"path": printable(path), "reason": printable(reason)} for path, reason in skipped]
+        write_rows(self.path / "skipped.csv", ["path", "reason"], rows)
 
 
 def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     """A CSV file with these rows alone; nothing where there are no columns. A reader sees the old file or the new."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
+    with written_whole(record(path)) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         if columns:
             writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-    temporary.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Atomically, so that a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
-    temporary.replace(path)
+    with written_whole(record(path)) as draft:
+        draft.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def describe_environment(asked: RunConfig) -> dict[str, Any]:

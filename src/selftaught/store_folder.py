@@ -17,6 +17,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from selftaught.own_folder import mark
+
 try:
     fcntl: Any = importlib.import_module("fcntl")
 except ImportError:  # Windows
@@ -119,6 +121,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Alone with the store that will be `folder`; the lock's file goes with the lock."""
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
+        mark(cache_root(), "cache")
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as refused:

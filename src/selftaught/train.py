@@ -25,6 +25,7 @@ from selftaught.first_checks import check_asked, try_own_task
 from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
+from selftaught.own_folder import record
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import Data, build_task, check_optimizer, launch, make_fabric, open_data, recipe_of, resolve
 from selftaught.progress import StepProgress
@@ -137,15 +138,18 @@ def train(asked: RunConfig, *, begin: float | None = None) -> Path:
     """
     begin = time.monotonic() if begin is None else begin
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
-        return _train(asked, begin)
+        folder = RunFolder(Path(asked.out))
+        try:
+            return _train(asked, folder, begin)
+        finally:
+            folder.release()
 
 
-def _train(asked: RunConfig, begin: float) -> Path:
+def _train(asked: RunConfig, folder: RunFolder, begin: float) -> Path:
     check_asked(asked)
     check_optimizer(asked)
     fabric = make_fabric(asked)
     launch(fabric)
-    folder = RunFolder(Path(asked.out))
     if fabric.is_global_zero:
         folder.check(asked)
     data = open_data(asked, fabric)
@@ -235,7 +239,7 @@ def _save(path: Path, training: Training, step: int, best: float | None) -> None
     meta = {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
     if (given := training.data.loader.given) is not None:
         meta["order_from"], tensors["loop.order"] = given[0], torch.from_numpy(given[1])
-    save_checkpoint(path, tensors, meta)
+    save_checkpoint(record(path), tensors, meta)
 
 
 def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from selftaught.atomic import written_whole
+from selftaught.own_folder import record
 from selftaught.report.collection_page import collection_document
 from selftaught.report.comparison_page import comparison_document
 from selftaught.report.document import Document
@@ -42,11 +43,11 @@ def write_report(folder: Path, out: Path | None = None, *, format: Format = "htm
         if target.is_file():
             raise ValueError(f"--out {target} is a file; csv writes a file for each table, give a folder")
         for name, text in csv_files(document).items():
-            _write(target / name, text)
+            _write(target / name, text, is_listed=out is None)
         return target
     if target.is_dir():
         target = target / _NAMES[format]
-    _write(target, _WRITERS[format](document))
+    _write(target, _WRITERS[format](document), is_listed=out is None)
     return target
 
 
@@ -58,8 +59,8 @@ def document_of(folder: Path) -> Document:
     return collection_document(found) if isinstance(found, Collection) else run_document(found)
 
 
-def _write(target: Path, text: str) -> None:
+def _write(target: Path, text: str, *, is_listed: bool) -> None:
+    """Where the place is ours to choose, the file is listed as ours."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(target)
+    with written_whole(record(target) if is_listed else target) as draft:
+        draft.write_text(text, encoding="utf-8")
