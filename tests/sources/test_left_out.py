@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from selftaught.decode import decode_image
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.file_kinds import IMAGE_SUFFIXES, told_kinds
@@ -132,3 +134,12 @@ def test_numbered_frames_are_told(tmp_path: Path) -> None:
         opened(tmp_path, frozenset({"video"}))
     numbered = folder(tmp_path / "classes", *(f"{c}/{i:04d}.png" for c in "ab" for i in range(8)))
     assert not any("frames" in note for note in opened(numbered).notes)
+
+
+def test_pictures_of_phones_are_read_where_that_is_installed(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    for i in range(3):
+        heif.from_pillow(Image.new("RGB", (64, 48), (200, 30, 90))).save(tmp_path / f"{i}.HEIC", format="HEIF")
+    pixels = decode_image(bytes(opened(tmp_path).read(0)))  # type: ignore[arg-type]
+    assert pixels.shape == (48, 64, 3)
+    assert abs(pixels[0, 0].astype(int) - (200, 30, 90)).max() < 8
