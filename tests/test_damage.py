@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -130,3 +131,22 @@ def test_damaged_videos(tmp_path: Path, write_video: Any, ending: str, count: in
             with suppress(Unreadable):
                 read(os.fspath(path))
         assert time.monotonic() - begin < SECONDS
+
+
+def test_no_image_waits_for_the_room_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image is taken for one that fills all memory: what one decoder gives up, another must still get room for."""
+    monkeypatch.setattr("selftaught.decode_memory._SMALL", 0)
+    monkeypatch.setattr("selftaught.decode_memory._TOTAL", 1)
+    outcomes: list[str] = []
+
+    def work() -> None:
+        for seed, whole in enumerate(whole_images().values()):
+            outcomes.extend(tried(spoiled) for spoiled in [whole, *damaged(whole, 5, seed)])
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert "read" in outcomes

@@ -222,13 +222,13 @@ def _decode_deep(data: bytes, header: DeepHeader, decoding: Decoding) -> NDArray
     _check_size(header.width, header.height, decoding.max_pixels)
     size = header.width * header.height * (header.bytes_per_pixel + 4)
     _check_needed(size, decoding.max_pixels)
+    plain = bare(data)
     with room_for(size):
-        plain = bare(data)
         values = decode_deep(plain)
-        if values is None:
-            return _decode_with_pillow(plain, decoding)[0]
-        _check_size(values.shape[1], values.shape[0], decoding.max_pixels)
-        return to_uint8(values, decoding.value_range, is_inverted=header.is_inverted)
+        if values is not None:
+            _check_size(values.shape[1], values.shape[0], decoding.max_pixels)
+            return to_uint8(values, decoding.value_range, is_inverted=header.is_inverted)
+    return _decode_with_pillow(plain, decoding)[0]  # takes its own room
 
 
 def _decode_with_pillow(data: bytes, decoding: Decoding) -> tuple[NDArray[np.uint8], int]:
