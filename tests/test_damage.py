@@ -134,7 +134,7 @@ def test_damaged_videos(tmp_path: Path, write_video: Any, ending: str, count: in
 
 
 def test_no_image_waits_for_the_room_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every image is taken for one that fills all memory: what one decoder gives up, another must still get room for."""
+    """Every image is taken for one that fills all memory: the decoder that comes second still gets room."""
     monkeypatch.setattr("selftaught.decode_memory._SMALL", 0)
     monkeypatch.setattr("selftaught.decode_memory._TOTAL", 1)
     outcomes: list[str] = []
