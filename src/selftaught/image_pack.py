@@ -31,6 +31,9 @@ _SKIPPED = "skipped.json"
 
 _CHUNK = 32
 _CHUNK_BYTES = 4 << 20
+_JOB_BYTES = 32 << 20
+_HELD_BYTES = 512 << 20
+"""Encoded bytes that wait to be decoded; few files are large, but one that claims to be may be one of thousands."""
 """Pictures a thread takes at once: enough to make the hand-over cheap, few enough to keep memory small."""
 _PROBED = 500
 """Pictures whose size is looked at to choose the side and to estimate the size of the store."""
@@ -149,7 +152,7 @@ def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: 
     chunk = max(4, min(_CHUNK, _CHUNK_BYTES // (3 * side * side)))
     most = 3 * side * (MAX_ASPECT * side)
     free: list[NDArray[np.uint8]] = []
-    waiting: deque[Future[_Decoded]] = deque()
+    waiting: deque[tuple[Future[_Decoded], int]] = deque()
     threads = threading.local()
 
     def decode(job: _Job, memory: NDArray[np.uint8]) -> _Decoded:
@@ -169,7 +172,7 @@ def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: 
         return _Decoded(found, memory[:end], memory)
 
     def finished() -> Iterator[_Decoded]:
-        done = waiting.popleft().result()
+        done = waiting.popleft()[0].result()
         yield done
         free.append(done.memory)
 
@@ -177,13 +180,13 @@ def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: 
         try:
             for job in _jobs(source, chunk):
                 memory = free.pop() if free else np.empty(chunk * most, dtype=np.uint8)
-                waiting.append(pool.submit(decode, job, memory))
-                if len(waiting) > workers + 2:
+                waiting.append((pool.submit(decode, job, memory), _bytes_of(job)))
+                while len(waiting) > workers + 2 or (waiting and sum(size for _, size in waiting) > _HELD_BYTES):
                     yield from finished()
             while waiting:
                 yield from finished()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
 
@@ -202,8 +205,18 @@ def _jobs(source: Source, chunk: int) -> Iterator[_Job]:
     entries: Iterator[tuple[int, Payload | Exception | None]]
     # Where any entry can be read at once the threads read too, so that a slow disk gets several requests.
     entries = ((i, None) for i in range(len(source))) if source.random_access else iter(source.iterate())
-    while job := list(itertools.islice(entries, chunk)):
+    job: _Job = []
+    for entry in entries:
+        job.append(entry)
+        if len(job) == chunk or _bytes_of(job) > _JOB_BYTES:
+            yield job
+            job = []
+    if job:
         yield job
+
+
+def _bytes_of(job: _Job) -> int:
+    return sum(len(payload) for _, payload in job if isinstance(payload, bytes))
 
 
 def _payload(source: Source, i: int, payload: Payload | Exception | None) -> Payload:

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from selftaught import image_pack
+from selftaught.batch import Sampling
 from selftaught.decode import Unreadable, decode_image
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
+from selftaught.store import open_samples
 
 LABELLED = frozenset({"image", "label"})
 
@@ -229,3 +232,19 @@ def test_other_columns_of_pictures_are_one_helpful_sentence(
     with pytest.raises(ValueError, match=sentence) as refused:
         opened(write(tmp_path / "a.parquet", column))
     assert "\n" not in str(refused.value)
+
+
+def test_large_pictures_wait_in_small_numbers_and_give_the_same_store(
+    tmp_path: Path, photos: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = opened(write(tmp_path / "a.parquet", {"image": photos}))
+    stores = []
+    for name, job, held in (("whole", image_pack._JOB_BYTES, image_pack._HELD_BYTES), ("small", 1, 1)):
+        monkeypatch.setattr(image_pack, "_JOB_BYTES", job)
+        monkeypatch.setattr(image_pack, "_HELD_BYTES", held)
+        monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / name))
+        samples = open_samples(source, side=40, sampling=Sampling(), cache_limit_gb=1.0, workers=2)
+        stores.append([file.read_bytes() for file in sorted((tmp_path / name).rglob("pixels.bin"))])
+        assert len(samples) == len(source)
+    assert len(stores[0]) == 1
+    assert stores[0] == stores[1]
