@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -167,9 +168,22 @@ def test_a_few_long_features_make_the_rank_theirs() -> None:
 
 def test_collapsed_features_are_called_so_and_healthy_ones_are_not() -> None:
     healthy = describe_features(features(), features())
-    assert collapse_warning(healthy) is None
+    assert collapse_warning(healthy, 64) is None
     assert healthy["feature_std"] == pytest.approx(1.0, abs=0.05)
     point = torch.ones(64, 16) + 1e-4 * features()
-    warning = collapse_warning(describe_features(point, point))
+    warning = collapse_warning(describe_features(point, point), 64)
     assert warning is not None
     assert "collapsed" in warning
+
+
+def test_of_hardly_any_samples_no_collapse_is_told() -> None:
+    """The rank of two samples is at most two, whatever the features are."""
+    two = features()[:2]
+    figures = describe_features(two, two)
+    assert figures["rankme"] < 2.01
+    assert collapse_warning(figures, 2) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = describe_features(two[:1], two[:1])
+    assert math.isnan(one["feature_std"])
+    assert collapse_warning(one, 1) is None

@@ -12,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
@@ -206,3 +208,22 @@ def test_split_cuts_a_batch_in_order() -> None:
 
     parts = split(Batch(index=torch.arange(6)), 3)
     assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_a_handful_of_samples_is_not_praised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One held-out picture has no other to be told from: chance is 1, and a batch holds each sample many times."""
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{i}.png")
+    config = RunConfig(
+        data=str(tmp_path / "photos"), out=str(tmp_path / "run"), task="simclr", stem="standard", size=32,
+        batch_size=16, steps=1, precision="32-true",
+    )  # fmt: skip
+    summary = json.loads((train(config) / "summary.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert summary["chance"] == 1.0
+    assert summary["feature_std"] is None
+    said = "each batch of 16 holds each of the 2 samples about 8 times; give more data or lower --batch-size"
+    assert said in summary["warnings"]
+    assert said in capsys.readouterr().err
+    assert not any("collapsed" in warning for warning in summary["warnings"])

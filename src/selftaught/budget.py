@@ -24,6 +24,7 @@ from selftaught.schedule import (
     looks_between,
     needed,
     plural,
+    repeats,
     too_short,
     warning_of_length,
 )
@@ -170,7 +171,8 @@ def say_length(length: Length, data: Data, *, is_shown: bool) -> None:
         line += f", about {length.costs.step:.2g} s each"
     if length.costs is not None and length.broken is None:
         line += f"; with all else that fits {length.schedule.budget}"
-    for text in (line, length.broken, warning and f"warning: {warning}"):
+    twice = repeats(config.batch_size, data.loader.steps_per_epoch)
+    for text in (line, length.broken, warning and f"warning: {warning}", twice and f"warning: {twice}"):
         if text:
             say(text, is_shown=is_shown)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ FIRST, LAST = 6, 100
 and the end of the spectrum is that of the sampling noise."""
 FEWEST = 16
 """Directions that `alpha_req` needs for a line."""
+ENOUGH = 8
+"""Samples from which a low rank is taken for collapse."""
 DELTA = 1e-4
 """Added to the variances within a class by `lidar`; the paper names no value, later work took this one."""
 
@@ -104,10 +107,11 @@ def uniformity(features: Tensor) -> float:
 def feature_std(features: Tensor) -> float:
     """Standard deviation of unit-length features over samples, mean over dimensions, times sqrt(D).
 
-    1 for directions spread evenly, 0 when all samples have one direction (SimSiam, Chen & He, CVPR 2021, fig. 2).
+    1 for directions spread evenly, 0 when all samples have one direction (SimSiam, Chen & He, CVPR 2021, fig. 2); nan
+    of a single sample.
     """
     if len(features) < 2:
-        return float("nan")
+        return math.nan
     return float(F.normalize(features.double(), dim=1).std(0).mean() * features.shape[1] ** 0.5)
 
 
@@ -149,8 +153,13 @@ def describe_features(first: Tensor, second: Tensor) -> dict[str, float]:
     }
 
 
-def collapse_warning(figures: dict[str, float]) -> str | None:
-    """A sentence where features hardly differ between samples, else None."""
+def collapse_warning(figures: Mapping[str, float], samples: int) -> str | None:
+    """A sentence where features hardly differ between the samples they are of, else None; of few it tells nothing.
+
+    No rank is above the number of samples, so that of two is never far from 2 whatever the features are.
+    """
+    if samples < ENOUGH:
+        return None
     if figures["rankme"] < 2 or figures["feature_std"] < 0.02:
         return (
             f"features have collapsed: effective rank {figures['rankme']:.1f}, spread {figures['feature_std']:.3f}; "

@@ -126,6 +126,17 @@ def plural(noun: str, count: int) -> str:
     return noun if count == 1 else noun + ("es" if noun.endswith("s") else "s")
 
 
+def repeats(batch: int, per_epoch: float) -> str:
+    """One sentence where a batch is larger than the data, so that it holds the same samples several times; else ""."""
+    if per_epoch >= 0.75:
+        return ""
+    count = max(1, round(per_epoch * batch))
+    return (
+        f"each batch of {batch} holds each of the {count} {plural('sample', count)} about {1 / per_epoch:.0f} times; "
+        "give more data or lower --batch-size"
+    )
+
+
 def warning_of_length(steps: int, per_epoch: float, better: Sequence[str] = ()) -> str:
     """One sentence on a run that is too short, with what would fit better."""
     passes = steps / per_epoch

@@ -32,7 +32,7 @@ from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
-from selftaught.schedule import BUDGET, Schedule
+from selftaught.schedule import BUDGET, Schedule, repeats
 from selftaught.speed import Speed
 from selftaught.tasks.base import PretextTask
 from selftaught.timekeeping import Timekeeper
@@ -282,7 +282,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
                 progress.doing("held-out evaluation")
                 with training.noted("look"):
                     looked = judge(task, data, config, fabric, samples=samples)
-                _report_look(looked, task, folder, fabric, loggers, progress, done, done / per_epoch)
+                held = len(data.held_out)
+                _report_look(looked, held, task, folder, fabric, loggers, progress, done, done / per_epoch)
                 is_best = best is None or looked[task.metric] > best
                 best = looked[task.metric] if is_best else best
                 if is_best and fabric.is_global_zero:
@@ -315,6 +316,7 @@ def _log(
 
 def _report_look(
     looked: dict[str, float],
+    samples: int,
     task: PretextTask,
     folder: RunFolder,
     fabric: Fabric,
@@ -331,9 +333,9 @@ def _report_look(
         logger.log_metrics({f"heldout/{k}": v for k, v in looked.items()}, step=done)
     progress.say(
         f"step {done}: held-out loss {looked['loss']:.3f}, {task.metric} {looked[task.metric]:.3f}, "
-        f"effective rank {looked['rankme']:.0f}, spread {looked['feature_std']:.2f}"
+        f"effective rank {looked['rankme']:.0f}" + (f", spread {looked['feature_std']:.2f}" if samples > 1 else "")
     )
-    if (warning := collapse_warning(looked)) is not None:
+    if (warning := collapse_warning(looked, samples)) is not None:
         progress.say(f"warning: {warning}")
 
 
@@ -373,7 +375,12 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     config, task, data = training.config, training.task, training.data
     info = task_info(config.task)
     assert config.steps is not None
-    warnings = [training.length.warning(config.steps, data.loader.steps_per_epoch), collapse_warning(looked)]
+    judged = len(data.held_out)
+    warnings = [
+        training.length.warning(config.steps, data.loader.steps_per_epoch),
+        repeats(config.batch_size, data.loader.steps_per_epoch),
+        collapse_warning(looked, judged),
+    ]
     return {
         "task": info.short,
         "family": info.family,
@@ -386,13 +393,14 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric,
         "value": looked[task.metric],
-        "chance": task.chance(config.batch_size),
+        # A look at fewer samples than a batch holds has no larger batch.
+        "chance": task.chance(min(config.batch_size, judged * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],
         "uniformity": looked["uniformity"],
-        "feature_std": looked["feature_std"],
+        "feature_std": looked["feature_std"] if judged > 1 else None,
         "train_samples": data.loader.count,
-        "heldout_samples": len(data.held_out),
+        "heldout_samples": judged,
         "skipped": len(data.skipped),
         "left_out": dict(data.left_out.counts),
         "notes": list(data.notes),

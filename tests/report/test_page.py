@@ -100,6 +100,35 @@ def test_a_poor_result_is_called_so(
     assert page.headings[0].endswith(headline) or headline in page.headings[0]
 
 
+def test_features_below_random_weights_of_a_short_run_are_explained(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run", best=49.0)
+    changed(run / "summary.json", steps=90, epochs=1.3)
+    page = Page(write_report(run))
+    assert page.headings[0].endswith(
+        "worse than random weights in the linear probe: the run was probably too short, "
+        "90 steps and 1.3 passes where about 400 steps and 2 passes are the least."
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "value", "chance", "headline"),
+    [
+        (4, 0.875, 0.5, "4 held-out samples are too few to tell whether rotation was learned: 87.5 % accuracy"),
+        (1, 1.0, 1.0, "1 held-out sample is too few to tell whether rotation was learned"),
+        (4, 1.0, 0.25, "rotation was learned: 100.0 % accuracy"),
+        (40, 0.2, 0.25, "rotation has not been learned"),
+    ],
+)
+def test_few_held_out_samples_prove_nothing(
+    tmp_path: Path, run_folder: Folder, samples: int, value: float, chance: float, headline: str
+) -> None:
+    run = run_folder(tmp_path / "run")
+    changed(run / "summary.json", heldout_samples=samples, value=value, chance=chance)
+    for path in (run / "evaluations").iterdir():
+        path.unlink()
+    assert Page(write_report(run)).headings[0].startswith(headline)
+
+
 def test_files_older_than_the_intervals_say_how_theirs_were_had(tmp_path: Path, run_folder: Folder) -> None:
     page = Page(write_report(run_folder(tmp_path / "run", intervals=False)))
     share, count = 0.631, 3925

@@ -127,5 +127,5 @@ def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, An
             f"1 % of the samples hold {longest:.0%} of the sum of squares of all features: RankMe is a figure of these "
             "few, and other samples would give another"
         )
-    warning = collapse_warning({name: figures[name]["value"] for name in ("rankme", "feature_std")})
+    warning = collapse_warning({name: figures[name]["value"] for name in ("rankme", "feature_std")}, samples)
     return [*found, warning] if warning else found

@@ -20,7 +20,7 @@ from selftaught.report.evaluations import (
     within_words,
 )
 from selftaught.report.read import Comparison, Json, Run, finite
-from selftaught.report.runs import heldout_metric, is_learned
+from selftaught.report.runs import heldout_metric, is_learned, is_short, too_few_to_tell
 from selftaught.report.savings import Saving, first_saving, saving_words
 from selftaught.report.wording import between, gained, listed, measured, metric_of, number, pretext, sentence, spoken
 
@@ -65,9 +65,14 @@ def answer_run(run: Run) -> Answer:
     else:
         words = "was learned" if learned else "has not been learned"
         headline = f"{run.task} {words}: {reached}, where chance is {pretext(metric, chance)}."
+        if (few := too_few_to_tell(run)) is not None:
+            count = f"{few} held-out samples are" if few > 1 else "1 held-out sample is"
+            headline = f"{count} too few to tell whether {run.task} was learned: {reached}."
     facts = []
     if evaluation is not None:
         headline = _worth(run.task, evaluation) or headline
+        if (found := gain(evaluation)) and found.value < 0 and found.is_distinct and is_short(run):
+            headline = headline.removesuffix(".") + f": the run was probably too short, {_length(run)}."
         facts += _worth_facts(evaluation, saving)
         cautions += [note for note in [interval_words(evaluation)] if note]
     if value is not None:
@@ -79,6 +84,12 @@ def answer_run(run: Run) -> Answer:
         facts=tuple(facts),
         cautions=tuple(cautions),
     )
+
+
+def _length(run: Run) -> str:
+    """Steps and passes beside what is needed at least."""
+    steps, passes = finite(run.summary.get("steps")) or 0.0, finite(run.summary.get("epochs")) or 0.0
+    return f"{number(steps)} steps and {passes:.2g} passes where about 400 steps and 2 passes are the least"
 
 
 def answer_comparison(comparison: Comparison) -> Answer:
@@ -180,7 +191,11 @@ def _suits(rows: Sequence[Json]) -> str:
     best, probe = rows[0], rows[0]["probe"]
     name, advantage = str(best.get("task")), gain(probe)
     if advantage is not None and advantage.value <= 0:
-        return f"No task beats random weights on these data at this budget; {name} comes nearest."
+        nearest = f"No task beats random weights on these data at this budget; {name} comes nearest"
+        if advantage.is_distinct and (finite(best.get("steps")) or 400) < 400:
+            steps = number(finite(best.get("steps")))
+            return f"{nearest}: its {steps} steps are probably too few, at least 400 are needed."
+        return f"{nearest}."
     if advantage is not None and advantage.is_distinct is False:
         return f"{name} comes first, but no task clearly beats random weights on these data at this budget."
     gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]

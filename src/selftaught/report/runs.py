@@ -11,6 +11,9 @@ from typing import Any
 from selftaught.report.read import Run, finite
 from selftaught.report.wording import LABEL_FREE, is_share, number
 
+FEW = 50
+"""Held-out samples below which the exact binomial distribution tells luck."""
+
 
 def heldout_metric(run: Run) -> tuple[str, float | None, float | None]:
     """Name, value and chance of the held-out pretext metric; a run that goes on gives its latest value."""
@@ -28,8 +31,32 @@ def is_learned(run: Run) -> bool | None:
     if value is None or chance is None:
         return None
     samples = finite(run.summary.get("heldout_samples"))
-    share = samples and is_share(metric) and 0 <= chance <= 1
-    return value > chance + (1.96 * math.sqrt(chance * (1 - chance) / samples) if share and samples else 0.0)
+    if not samples or not is_share(metric) or not 0 <= chance <= 1:
+        return value > chance
+    if samples < FEW:
+        return _luck(int(value * samples + 1e-6), int(samples), chance) <= 0.025
+    return value > chance + 1.96 * math.sqrt(chance * (1 - chance) / samples)
+
+
+def too_few_to_tell(run: Run) -> int | None:
+    """The held-out samples of a run whose metric is above chance, but on so few that luck would do; else None."""
+    metric, value, chance = heldout_metric(run)
+    samples = finite(run.summary.get("heldout_samples"))
+    if value is None or chance is None or not samples or samples >= FEW or is_learned(run) or not is_share(metric):
+        return None
+    return int(samples) if value > chance or chance == 1 else None
+
+
+def _luck(hits: int, samples: int, chance: float) -> float:
+    """The probability of so many hits or more of `samples` independent ones."""
+    terms = (math.comb(samples, k) * chance**k * (1 - chance) ** (samples - k) for k in range(hits, samples + 1))
+    return sum(terms)
+
+
+def is_short(run: Run) -> bool:
+    """Whether it has fewer steps or passes than runs need to learn anything (docs/results/evidence.md)."""
+    steps, epochs = finite(run.summary.get("steps")), finite(run.summary.get("epochs"))
+    return bool(steps and epochs and (steps < 400 or (epochs < 2 and steps < 800)))
 
 
 def run_name(folder: Path) -> str:
