@@ -1,9 +1,10 @@
-"""Rows of all processes, with gradient: cross-sample losses see the global batch, on 1 process or many."""
+"""Rows of all processes, with gradient, and means over them: cross-sample losses see the global batch, on 1 process or many."""
 
 from __future__ import annotations
 
 import torch
 import torch.distributed as dist
+from lightning_fabric import Fabric
 from torch import Tensor
 
 
@@ -56,3 +57,11 @@ def gather_strided(rows: Tensor, count: int) -> Tensor:
     parts = [torch.empty_like(padded) for _ in range(world)]
     dist.all_gather(parts, padded.contiguous())
     return torch.stack(parts, 1).flatten(0, 1)[:count]
+
+
+def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
+    """Scalars of this process -> their means over all processes, on the host."""
+    names = sorted(scalars, key=lambda name: (name != "loss", name))
+    means = fabric.all_reduce(torch.stack([scalars[name].detach().float() for name in names]), reduce_op="mean")
+    assert isinstance(means, Tensor)
+    return dict(zip(names, means.tolist(), strict=True))

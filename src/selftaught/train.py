@@ -22,6 +22,7 @@ from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_op
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
+from selftaught.gather import mean_over_processes
 from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
@@ -343,14 +344,6 @@ def _report_refresh(scalars: dict[str, float], folder: RunFolder, fabric: Fabric
     """One row of refresh.csv: what the task says of the pseudo-labels that serve from the step of that number on."""
     if scalars and fabric.is_global_zero:
         folder.append("refresh.csv", {"step": step + 1, **scalars})
-
-
-def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
-    """Scalars of this process -> their means over all processes, on the host."""
-    names = sorted(scalars, key=lambda name: (name != "loss", name))
-    means = fabric.all_reduce(torch.stack([scalars[name].detach().float() for name in names]), reduce_op="mean")
-    assert isinstance(means, Tensor)
-    return dict(zip(names, means.tolist(), strict=True))
 
 
 def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
