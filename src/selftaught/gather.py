@@ -1,4 +1,4 @@
-"""Rows of all processes, with gradient, and means over them: cross-sample losses see the global batch, on 1 process or many."""
+"""Rows of all processes, with gradient, and means: cross-sample losses see the global batch, on 1 process or many."""
 
 from __future__ import annotations
 

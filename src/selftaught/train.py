@@ -386,7 +386,6 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric,
         "value": looked[task.metric],
-        # A look at fewer samples than a batch holds has no larger batch.
         "chance": task.chance(min(config.batch_size, judged * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],
