@@ -41,8 +41,8 @@ MIN_SIDE = 4
 MAX_SCANS = 100
 """Of a progressive JPEG; encoders write about ten, and each is a pass over the whole image."""
 
-_MAX_SCANNED = 16
-"""Times the pixel limit that all scans of a progressive JPEG may pass over together."""
+_USUAL_SCANS, _MAX_SCANNED = 12, 6
+"""Scans that every image may have, and the times the pixel limit that more of them may pass over together."""
 _MAX_NEEDED = 16
 """Bytes that decoding may take for each pixel of the limit."""
 _STRIP = 1 << 22
@@ -188,7 +188,8 @@ def _decode_jpeg(
 ) -> NDArray[np.uint8]:
     size = header.width * header.height
     _check_size(header.width, header.height, max_pixels)
-    if header.scans > MAX_SCANS or header.scans * size > _MAX_SCANNED * max_pixels:
+    is_slow = header.scans > _USUAL_SCANS and header.scans * size > _MAX_SCANNED * max_pixels
+    if header.scans > MAX_SCANS or is_slow:
         raise Unreadable(f"a progressive JPEG of {header.scans} scans, which takes too long to decode")
     if header.components not in (1, 3):
         return _decode_with_pillow(data, Decoding(max_pixels=max_pixels))[0]
