@@ -149,7 +149,7 @@ def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
 
 
 def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
-    table = pq.read_table(embed_data(run, DATA, tmp_path / "features.parquet"))
+    table = pq.read_table(embed_data(run, DATA, tmp_path / "features.parquet")["out"])
     assert table.column_names == ["id", "path", "label", "vector"]
     assert table.num_rows == 200
     assert len(set(table["path"].to_pylist())) == 200

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from selftaught.batch import Batch
 from selftaught.config import RunConfig
-from selftaught.decode import Unreadable, decode_image
+from selftaught.decode import USUAL, Decoding, Unreadable, decode_image
 from selftaught.encode import NEEDS, all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.features_file import FORMS, write_features
+from selftaught.names import one_line, printable
 from selftaught.ops.crop import crop_resize
+from selftaught.out_file import check_out
 from selftaught.prepare import pack
+from selftaught.progress import say_once
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
 from selftaught.store import NothingReadable, Samples
 from selftaught.value_range import decoding_of, with_range
 
 SPLITS = ("train", "held_out", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Vectors (N, D) float32 of samples, with what was left out."""
+
+    keys: list[str]
+    labels: list[str | None]
+    vectors: torch.Tensor
+    skipped: int
+    notes: tuple[str, ...]
 
 
 def embed_data(
@@ -36,22 +51,25 @@ def embed_data(
     part: str = "encoder",
     checkpoint: str = "last",
     download: bool = False,
-) -> Path:
-    """Write a Parquet file with columns id, path, label (where there are labels) and vector (D float32)."""
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the vector of every sample to a file of the form that its ending says (`features_file`).
+
+    Returns:
+        "out", how many "samples" and "features", how many files were "skipped", and "notes" on how the data were read.
+    """
+    path = check_out(out, FORMS, overwrite=overwrite)
     config = read_config(run)
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    keys, labels, vectors = _features(encoder, config, data, split=split, download=download)
-    columns: dict[str, Any] = {"id": pa.array(np.arange(len(keys))), "path": pa.array(keys)}
-    if any(label is not None for label in labels):
-        columns["label"] = pa.array(labels)
-    flat = pa.array(vectors.flatten().numpy())
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    pq.write_table(pa.table(columns), temporary)
-    temporary.replace(out)
-    return out
+    found = _features(encoder, config, data, split=split, download=download)
+    write_features(path, found.keys, found.labels, found.vectors.numpy())
+    return {
+        "out": str(path),
+        "samples": len(found.keys),
+        "features": found.vectors.shape[1],
+        "skipped": found.skipped,
+        "notes": list(found.notes),
+    }
 
 
 def search_data(
@@ -60,26 +78,33 @@ def search_data(
     """The `top` samples whose vectors have the largest cosine with the picture's: rank, path, similarity, label."""
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
+    _picture(Path(query).expanduser(), USUAL)  # before the data are read
     config = read_config(run)
     encoder = load_encoder(run)
     first = SPLITS[0] if split == "all" else split
     source = open_source(data, split=first, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
     config = with_range(config, source)
-    asked = encode(encoder, _query(Path(query), config), config.size, config.precision)
-    keys, labels, vectors = _features(encoder, config, data, split=split, download=download)
+    asked = encode(encoder, _query(Path(query).expanduser(), config), config.size, config.precision)
+    found = _features(encoder, config, data, split=split, download=download)
+    keys, labels, vectors = found.keys, found.labels, found.vectors
     similarity = (F.normalize(asked, dim=1) @ F.normalize(vectors, dim=1).T)[0]
-    values, found = similarity.topk(min(top, len(keys)))
+    values, nearest = similarity.topk(min(top, len(keys)))
     return [
-        {"rank": rank, "path": keys[i], "similarity": round(value, 6)} | ({"label": labels[i]} if labels[i] else {})
-        for rank, (i, value) in enumerate(zip(found.tolist(), values.tolist(), strict=True), 1)
+        {"rank": rank, "path": printable(keys[i]), "similarity": round(value, 6)}
+        | ({"label": labels[i]} if labels[i] else {})
+        for rank, (i, value) in enumerate(zip(nearest.tolist(), values.tolist(), strict=True), 1)
     ]
 
 
-def _query(path: Path, config: RunConfig) -> Batch:
+def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
     try:
-        picture = decode_image(path.read_bytes(), decoding=decoding_of(config))
+        return decode_image(path.read_bytes(), decoding=decoding)
     except (OSError, Unreadable) as error:
         raise ValueError(f"--query {path} cannot be read: {error}") from None
+
+
+def _query(path: Path, config: RunConfig) -> Batch:
+    picture = _picture(path, decoding_of(config))
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     height, width = pixels.shape[-2:]
     side = min(height, width)
@@ -89,27 +114,34 @@ def _query(path: Path, config: RunConfig) -> Batch:
     return Batch(index=torch.zeros(1, dtype=torch.int64), image=square)
 
 
-def _features(
-    encoder: Encoder, config: RunConfig, data: str, *, split: str, download: bool
-) -> tuple[list[str], list[str | None], torch.Tensor]:
+def _features(encoder: Encoder, config: RunConfig, data: str, *, split: str, download: bool) -> Features:
     keys: list[str] = []
     labels: list[str | None] = []
     vectors = []
+    skipped: set[str] = set()
+    notes: dict[str, None] = {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for samples in _samples(encoder, config, data, split, download):
+    for samples, told in _samples(encoder, config, data, split, download):
         keys += samples.keys
+        skipped |= {key for key, _ in samples.skipped}
+        notes |= dict.fromkeys(told)
         labels += _label_names(samples)
         vectors.append(
             all_features(encoder, samples, size=config.size, device=device, precision=config.precision, clips=3)
         )
-    return keys, labels, torch.cat(vectors)
+    if skipped:
+        first = one_line(min(skipped))
+        say_once(f"{len(skipped)} files of {data} were skipped, as they could not be used; the first: {first}")
+    return Features(keys=keys, labels=labels, vectors=torch.cat(vectors), skipped=len(skipped), notes=tuple(notes))
 
 
-def _samples(encoder: Encoder, config: RunConfig, data: str, split: str, download: bool) -> list[Samples]:
-    """The split asked for, or every sample of the data once."""
+def _samples(
+    encoder: Encoder, config: RunConfig, data: str, split: str, download: bool
+) -> list[tuple[Samples, Sequence[str]]]:
+    """The split asked for, or every sample of the data once; each with the notes on how it was read."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
-    opened: list[Samples] = []
+    opened: list[tuple[Samples, Sequence[str]]] = []
     empty: NothingReadable | None = None
     seen: set[str] = set()
     for name in SPLITS if split == "all" else (split,):
@@ -119,7 +151,8 @@ def _samples(encoder: Encoder, config: RunConfig, data: str, split: str, downloa
         seen.add(source.fingerprint)
         config = with_range(config, source)
         try:
-            opened.append(pack(source, config, probe_sampling(encoder), title=f"packing {name}"))
+            samples = pack(source, config, probe_sampling(encoder), title=f"packing {name}")
+            opened.append((samples, source.notes))
         except NothingReadable as nothing:
             empty = nothing
     if empty is not None and not opened:

@@ -17,6 +17,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.encoders.weights import network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+from selftaught.out_file import check_out
 from selftaught.tensor_file import write_tensors
 
 Format = Literal["torch", "safetensors", "onnx"]
@@ -25,6 +26,26 @@ FRAMES = 16
 """Length of the clips of a video encoder's ONNX file, where `meta` has no "frames"."""
 MELS, STEPS = 64, 100
 """Log-mel picture of a sound encoder's ONNX file, where `meta` has no "mels" and "steps": one second, hops of 10 ms."""
+
+
+FORMATS: dict[str, Format] = {
+    ".pt": "torch", ".pth": "torch", ".safetensors": "safetensors", ".onnx": "onnx"
+}  # fmt: skip
+"""By the ending of the file."""
+
+
+def resolve_format(out: str | Path, format: Format | None, *, overwrite: bool) -> tuple[Path, Format]:
+    """The file that may be written, and its format: as given, or as its ending says; both must not contradict."""
+    ending = Path(out).suffix.lower()
+    said = FORMATS.get(ending)
+    if format is None and said is None:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"--out {out} does not say the format; end it with one of {known}, or give --format")
+    if format is not None and said not in (None, format):
+        raise ValueError(f"--out {out} ends with {ending}, which is {said}, but --format is {format}; give one of them")
+    chosen = format or said
+    assert chosen is not None
+    return check_out(out, {}, overwrite=overwrite), chosen
 
 
 def export_encoder(

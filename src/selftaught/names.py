@@ -43,3 +43,8 @@ def one_line(text: str) -> str:
         char if char.isprintable() or char == " " else char.encode("unicode_escape").decode()
         for char in printable(text)
     )
+
+
+def text_cell(text: str) -> str:
+    """Text as a cell of a CSV file: what a spreadsheet would compute, such as =1+1, gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -135,6 +135,8 @@ def _without_none(hint: ast.expr) -> tuple[ast.expr, bool]:
             return hint.left, True
         if ast.unparse(hint.left) == "None":
             return hint.right, True
+    if isinstance(hint, ast.Subscript) and ast.unparse(hint.value).split(".")[-1] == "Optional":
+        return hint.slice, True  # as typing writes Literal["a", "b"] | None
     return hint, False
 
 

@@ -233,22 +233,33 @@ def embed(
     part: str = "encoder",
     checkpoint: Checkpoint = "last",
     download: bool = False,
+    overwrite: bool = False,
 ) -> Json:
-    """Write the vector of every sample, with its path and label, to a Parquet file.
+    """Write the vector of every sample, with its path and label, to a file.
 
     Args:
         run: run folder of a pretrain command.
         data: data to embed, in any form that pretrain reads.
-        out: Parquet file to write, with the columns id, path, label where there are labels, and vector.
+        out: file to write; its ending says the form: .parquet and .csv have the columns id, path, label and vector,
+            .npz the same arrays, .npy the vectors alone.
         split: part of the data to embed.
         part: encoder, or audio_encoder of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
         download: allow torchvision and Hugging Face data sets to be downloaded.
+        overwrite: replace a file of that name.
     """
     from selftaught.embed import embed_data
 
-    written = embed_data(str(run), str(data), out, split=split, part=part, checkpoint=checkpoint, download=download)
-    return {"out": str(written)}
+    return embed_data(
+        str(run),
+        str(data),
+        out,
+        split=split,
+        part=part,
+        checkpoint=checkpoint,
+        download=download,
+        overwrite=overwrite,
+    )
 
 
 def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
@@ -270,27 +281,31 @@ def export(
     run: File,
     *,
     out: File,
-    format: Literal["torch", "safetensors", "onnx"] = "torch",
+    format: Literal["torch", "safetensors", "onnx"] | None = None,
     part: str = "encoder",
     checkpoint: Checkpoint = "last",
     headless: bool = False,
+    overwrite: bool = False,
 ) -> Json:
     """Write the encoder for use elsewhere, under the weight names of torchvision or timm.
 
     Args:
         run: run folder of a pretrain command.
         out: file to write.
-        format: torch and safetensors hold a plain state dict, onnx the network itself.
+        format: torch and safetensors hold a plain state dict, onnx the network itself; unless given, the ending of out
+            says it: .pt or .pth, .safetensors, .onnx.
         part: encoder, or audio_encoder of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
         headless: leave out the fresh classifier that lets a torchvision model load the file with strict=True.
+        overwrite: replace a file of that name.
     """
-    from selftaught.export import export_encoder
+    from selftaught.export import export_encoder, resolve_format
     from selftaught.run import load_encoder, read_config
 
+    path, form = resolve_format(out, format, overwrite=overwrite)
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    written = export_encoder(encoder, Path(out), format=format, size=read_config(run).size, headless=headless)
-    return {"out": str(written), "format": format, "part": part, "encoder": encoder.name}
+    written = export_encoder(encoder, path, format=form, size=read_config(run).size, headless=headless)
+    return {"out": str(written), "format": form, "part": part, "encoder": encoder.name}
 
 
 def report(
