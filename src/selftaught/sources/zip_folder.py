@@ -8,6 +8,7 @@ import struct
 import weakref
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
@@ -58,7 +59,8 @@ class ZipTree(FileTree):
             named = [(key, m) for key, m in named if not key.startswith(tuple(own))]
             self.notes = [told_own([place.rstrip("/") for place in own])]
         hidden = [key for key, _ in named if _is_hidden(key)]
-        self._members = {key: m for key, m in named if not _is_hidden(key)}
+        kept_aside = set(hidden)
+        self._members = {key: m for key, m in named if key not in kept_aside}
         self._count_others(hidden, len(named) - len(hidden) - len(self._members))
         self.keys = sorted(self._members)
         self._file = os.open(path, os.O_RDONLY)
@@ -179,4 +181,10 @@ def _start(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _is_hidden(key: str) -> bool:
-    return any(is_hidden(step) for step in key.split("/"))
+    folder, _, name = key.rpartition("/")
+    return is_hidden(name) or _is_in_hidden(folder)
+
+
+@lru_cache(maxsize=4096)
+def _is_in_hidden(folder: str) -> bool:
+    return any(map(is_hidden, folder.split("/")))
