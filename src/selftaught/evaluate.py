@@ -40,7 +40,7 @@ FOLDED = ("linear", "knn", "mlp", "svm")
 """Probes that test small data in folds unless told otherwise: they read features that are computed once."""
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
-KEPT = 5
+KEPT = 6
 """Goes up when figures of random weights that are kept would be made otherwise now."""
 
 

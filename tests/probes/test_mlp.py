@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +88,24 @@ def test_settings_say_what_is_wrong() -> None:
         Mlp.Config(batch_size=0)
     with pytest.raises(ValueError, match=r"--probe.lr must be above 0, got 0"):
         Mlp.Config(lr=0)
+
+
+def test_a_handful_of_samples_is_trained_on_no_longer_than_it_takes_to_fit_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[int] = []
+    step = torch.optim.AdamW.step
+
+    def counted(self: torch.optim.AdamW, *args: Any) -> Any:
+        steps.append(1)
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    labels = np.arange(27) % 3
+    values = np.random.default_rng(0).normal(labels[:, None], 1.0, (27, 500)).astype(np.float16)
+    training = Training(hidden=64, lr=1e-3, weight_decay=0.01, batch_size=256, epochs=100, patience=10)
+    network = fit_hidden_layer(
+        values, labels, np.arange(27) % 5 == 0, 3, training, rng=generator("few"), device=torch.device("cpu")
+    )
+    assert len(steps) <= 60
+    assert (network.predict(torch.from_numpy(values).float()).numpy() == labels).mean() > 0.9

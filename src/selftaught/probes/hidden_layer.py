@@ -16,6 +16,8 @@ ROWS = 4096
 """Rows that are standardised or judged at once."""
 LEAST_STEPS = 20
 """Steps between two looks at the held-back samples, where an epoch has fewer."""
+FITTED = 0.01
+"""Cross entropy of samples that are one batch below which there is nothing left to learn from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,8 @@ def fit_hidden_layer(
 ) -> HiddenLayer:
     """The network of the epoch that tells the held-back samples best; of the last epoch where none are held back.
 
+    Samples that are a single batch are trained on no longer than it takes to fit them.
+
     Args:
         values: (N, d) features of the training samples.
         labels: (N,) class indices.
@@ -96,12 +100,15 @@ def fit_hidden_layer(
             rows, order = fitted[order[:batch_size].numpy()], order[batch_size:]
             optimizer.zero_grad(set_to_none=True)
             expected = torch.from_numpy(labels[rows]).to(device)
-            F.cross_entropy(network(torch.from_numpy(values[rows]).to(device).float()), expected).backward()
+            loss = F.cross_entropy(network(torch.from_numpy(values[rows]).to(device).float()), expected)
+            loss.backward()
             optimizer.step()
         accuracy = _accuracy(network, values, labels, judged, device) if len(judged) else float(epoch)
         if accuracy > best:
             best, kept, network.best_epoch = accuracy, copy.deepcopy(network.state_dict()), epoch
         elif epoch - network.best_epoch >= training.patience:
+            break
+        if batch_size == len(fitted) and float(loss.detach()) < FITTED:
             break
     network.load_state_dict(kept)
     return network.eval()
