@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from selftaught.export import resolve_format
 from selftaught.features_file import FORMS, write_features
 from selftaught.out_file import check_out
+from selftaught.run import write_json
 
 KEYS = ["a/1.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
 LABELS = ["a", None, "@sum"]
@@ -67,3 +69,10 @@ def test_the_format_of_weights_is_what_the_ending_says(tmp_path: Path) -> None:
         resolve_format(tmp_path / "a.onnx", "torch", overwrite=False)
     with pytest.raises(ValueError, match="does not say the format"):
         resolve_format(tmp_path / "a.bin", None, overwrite=False)
+
+
+def test_json_that_is_written_is_strict(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"spread": float("nan"), "pairs": [(1, float("inf"))], "name": "x"})
+    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {
+        "spread": None, "pairs": [[1, None]], "name": "x"
+    }  # fmt: skip

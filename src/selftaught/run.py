@@ -6,6 +6,7 @@ import csv
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -142,7 +143,16 @@ def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> No
 def write_json(path: Path, value: Any) -> None:
     """Atomically, so that a reader sees the old file or the new one."""
     with written_whole(record(path)) as draft:
-        draft.write_text(json.dumps(value, indent=2) + "\n")
+        draft.write_text(json.dumps(_strict(value), indent=2, allow_nan=False) + "\n")
+
+
+def _strict(value: Any) -> Any:
+    """With null for what is no finite number: NaN is no JSON, and other readers refuse it."""
+    if isinstance(value, dict):
+        return {key: _strict(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def describe_environment(asked: RunConfig) -> dict[str, Any]:
