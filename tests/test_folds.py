@@ -124,6 +124,12 @@ def test_shares_of_the_labels_are_drawn_in_every_fold(run: Path, shades: Path) -
     assert result["test_samples"] == 16
 
 
+def test_draws_that_are_the_same_samples_have_no_spread(run: Path, shades: Path) -> None:
+    result = evaluate_encoder(open_subject(run), str(shades), probe="knn", fractions=[0.99], draws=3)
+    assert result["few_labels"][0]["draws"] == 1
+    assert result["few_labels"][0]["encoder"]["spread"] is None
+
+
 def test_probes_that_train_the_encoder_are_folded_only_when_asked(run: Path, shades: Path) -> None:
     settings = {"steps": 1, "batch_size": 2, "lr": (0.01,)}
     once = evaluate_encoder(open_subject(run), str(shades), probe="finetune", settings=settings)

@@ -303,7 +303,8 @@ def _gain(own: Score, random: Score) -> dict[str, Any]:
 
 
 def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One share of the labels, drawn several times: means, and the standard deviation over the draws."""
+    """One share of the labels, drawn several times: means, and the standard deviation over the draws that differ."""
+    drawn = list({id(measured): measured for measured in drawn}.values())
     found: dict[str, Any] = {"fraction": fraction, "train_samples": drawn[0]["train_samples"], "draws": len(drawn)}
     for name in ("encoder", "random", "supervised"):
         scores = [d if name == "encoder" else d[name] for d in drawn]
