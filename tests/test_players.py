@@ -238,8 +238,12 @@ def make(name: str) -> tuple[PretextTask, Pictures | Pairs]:
 
 
 def share(example: Any, rank: int) -> Any:
-    """The half of a process; the first quarter of either half is in the first quarter of the whole, which is turned."""
-    mine = torch.tensor([[0, 2, 3, 4], [1, 5, 6, 7]][rank])
+    """The half of a process; the first quarter of either half is in the first quarter of the whole, which is turned.
+
+    BiGAN's pairs that do not match follow the order of the whole batch.
+    """
+    is_gan = hasattr(example, "mix")
+    mine = torch.tensor(([[0, 2, 3, 4], [1, 5, 6, 7]] if is_gan else [[0, 1, 2, 3], [4, 5, 6, 7]])[rank])
     return type(example)(**{name: value[mine] for name, value in vars(example).items()})
 
 

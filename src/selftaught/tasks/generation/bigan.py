@@ -15,6 +15,7 @@ from selftaught import heads
 from selftaught.adversarial import grids
 from selftaught.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.gather import first_row, gather_rows
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
@@ -59,9 +60,12 @@ class PairDiscriminator(nn.Module):
         self.pairs = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, kinds))
 
     def forward(self, pictures: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each picture with its code, and with the code of the picture before it."""
-        picture, code = self.pictures(pictures), self.codes(codes / CODE_STD)
-        return self.judge(picture, code), self.judge(picture, code.roll(1, 0))
+        """Logits of each picture with its code, and with the code before it in the batch of all processes."""
+        every, own = gather_rows(codes.detach()), torch.arange(len(codes), device=codes.device) + first_row(codes)
+        picture = self.pictures(pictures)
+        others = every[(own - 1) % len(every)]
+        matched, mismatched = (self.judge(picture, self.codes(c / CODE_STD)) for c in (codes, others))
+        return matched, mismatched
 
     def judge(self, picture: Tensor, code: Tensor) -> Tensor:
         """Hidden numbers (N, hidden) of both -> logits (N, K)."""
