@@ -21,6 +21,7 @@ from selftaught.errors import explain
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
 from selftaught.settings import Option, flag_of
+from selftaught.signals import Terminated
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -45,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     given: dict[str, str] = {}
     try:
         return _run(words, given)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         resumable = words[:1] and words[0] in RESUMABLE
         hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
         print(f"\nselftaught: interrupted{hint}", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stopped, Terminated) else 130
     except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

@@ -92,6 +92,8 @@ class RunConfig:
     """Steps between checkpoints (default: every look at held-out data)."""
     resume: bool = False
     """Go on from the last checkpoint in the run folder."""
+    changed_data: bool = False
+    """With --resume: go on although the data are not those the run began with."""
     overwrite: bool = False
     """Allow an existing run in the run folder to be replaced."""
     tensorboard: bool = False

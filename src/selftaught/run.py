@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -23,11 +24,25 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.names import printable
 from selftaught.own_folder import Locked, is_own, mark, record, remove_drafts, remove_own
+from selftaught.progress import say_once
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}
 """Further encoders a task may train beside the one that --encoder names."""
-_MAY_DIFFER = {"out", "resume", "overwrite", "workers", "cache_limit", "download", "tensorboard"}
+_WHEN = ("log_every", "checkpoint_every")
+"""What a resumed run may do at other times: nothing that is learnt depends on it."""
+_MAY_DIFFER = {
+    "out",
+    "resume",
+    "overwrite",
+    "workers",
+    "cache_limit",
+    "download",
+    "tensorboard",
+    "data",
+    "changed_data",
+    *_WHEN,
+}
 
 
 class RunFolder:
@@ -65,7 +80,7 @@ class RunFolder:
                 f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
             )
 
-    def prepare(self, asked: RunConfig) -> bool:
+    def prepare(self, asked: RunConfig, content: str) -> bool:
         """Make the folder of a run that was asked for; True where a checkpoint waits to be resumed."""
         self.check(asked)
         environment = self.path / "environment.json"
@@ -73,12 +88,36 @@ class RunFolder:
         self._lock = self._lock or Locked(self.path)
         self.check(asked)  # another process may have ended since
         if asked.resume and environment.exists():
+            self._check_data(asked, content)
             remove_drafts(self.path)
-            return self.last.exists() and (self.path / "config.json").exists()
+            if self.last.exists() and (self.path / "config.json").exists():
+                return True
+            say_once(f"{self.path} has no checkpoint yet: the run begins at its first step")
+            return False
         remove_own(self.path, spare=Path(asked.data).expanduser())
         self.last.parent.mkdir(parents=True, exist_ok=True)
-        write_json(environment, describe_environment(asked))
+        write_json(environment, describe_environment(asked) | {"content": content})
         return False
+
+    def _check_data(self, asked: RunConfig, content: str) -> None:
+        """The data must hold what they held, wherever they lie now; runs of older versions know only where."""
+        environment = json.loads((self.path / "environment.json").read_text())
+        began, known = environment["asked"]["data"], environment.get("content")
+        if known == content if known else _same_place(began, asked.data):
+            return
+        if not asked.changed_data:
+            what = "other samples than" if known else "another path than"
+            raise ValueError(
+                f"--resume: {asked.data} holds {what} the data the run in {self.path} began with ({began}); "
+                "bring those back, or go on with the others by --changed-data"
+            )
+        asked_then = environment["asked"] | {"data": asked.data}
+        write_json(self.path / "environment.json", environment | {"content": content, "asked": asked_then})
+
+    def config_for(self, asked: RunConfig) -> RunConfig:
+        """The settings the run goes on with."""
+        config = RunConfig.load(self.path / "config.json")
+        return dataclasses.replace(config, data=asked.data, **{name: getattr(asked, name) for name in _WHEN})
 
     def release(self) -> None:
         """Let other processes write to the folder."""
@@ -186,6 +225,10 @@ def _cpu_name() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
+
+
+def _same_place(one: str, other: str) -> bool:
+    return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def read_config(run: str | Path) -> RunConfig:

@@ -24,6 +24,7 @@ from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
 from selftaught.gather import mean_over_processes
 from selftaught.judge import draw_pictures, judge
+from selftaught.loggers import check_finite, loggers_of
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.own_folder import record
@@ -34,6 +35,8 @@ from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
 from selftaught.schedule import BUDGET, Schedule, repeats
+from selftaught.signals import SAVE_SECONDS, Stop, stopping
+from selftaught.sources.base import digest
 from selftaught.speed import Speed
 from selftaught.tasks.base import PretextTask
 from selftaught.timekeeping import Timekeeper
@@ -141,12 +144,13 @@ def train(asked: RunConfig, *, begin: float | None = None) -> Path:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
         folder = RunFolder(Path(asked.out))
         try:
-            return _train(asked, folder, begin)
+            with stopping() as stop:
+                return _train(asked, folder, begin, stop)
         finally:
             folder.release()
 
 
-def _train(asked: RunConfig, folder: RunFolder, begin: float) -> Path:
+def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Path:
     check_asked(asked)
     check_optimizer(asked)
     fabric = make_fabric(asked)
@@ -157,12 +161,14 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float) -> Path:
     try_own_task(asked, data)
     is_resumed = False
     if fabric.is_global_zero:
-        is_resumed = folder.prepare(asked)
+        is_resumed = folder.prepare(asked, digest([data.samples.fingerprint, data.held_out.fingerprint]))
         folder.write_skipped([*data.skipped, *data.left_out.files])
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
         folder.use_same_threads()
-    config = _same_task(RunConfig.load(folder.path / "config.json"), asked) if is_resumed else resolve(asked, data)
+    if is_resumed and (folder.path / "summary.json").exists():
+        return folder.path  # nothing is left to do, and its times stay
+    config = _same_task(folder.config_for(asked), asked) if is_resumed else resolve(asked, data)
     if is_resumed and (folder.path / BUDGET).exists():
         length = recorded_length(config, folder.path / BUDGET)
     elif config.steps is not None:
@@ -185,7 +191,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float) -> Path:
     fabric.barrier()
     training = _prepare(fabric, length, task, optimizer, data, begin)
     try:
-        return _loop(training, folder, start, begin)
+        return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
 
@@ -243,19 +249,23 @@ def _save(path: Path, training: Training, step: int, best: float | None) -> None
     save_checkpoint(record(path), tensors, meta)
 
 
-def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Path:
+def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop: Stop) -> Path:
     fabric, config, task, data = training.fabric, training.config, training.task, training.data
     per_epoch = data.loader.steps_per_epoch
     look_every, samples = training.schedule.look_every, training.schedule.look_samples
     save_every = config.checkpoint_every or look_every
     planned = dataclasses.replace(config, steps=training.schedule.first)
     refreshed_before = set(refresh_steps(task, data, training.schedule.first))
-    loggers = _loggers(config, folder, fabric)
+    loggers = loggers_of(config, folder, fabric)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed = Speed(config.batch_size)
     title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
     task.train()
+    saved, stop.is_patient = (
+        time.monotonic(),
+        fabric.world_size == 1,
+    )  # several processes would have to agree on the step
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
@@ -276,7 +286,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
             row = mean_over_processes(scalars, fabric) if is_logged or step == start else {}
             speed.add(waited, time.perf_counter() - started)
             if is_logged:
-                _check_finite(row, step, config)
+                check_finite(row, step, config)
                 _log(training, folder, loggers, done, row, speed)
             progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
@@ -289,9 +299,13 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float) -> Pa
                 best = looked[task.metric] if is_best else best
                 if is_best and fabric.is_global_zero:
                     _save(folder.best, training, done, best)
-            if (done % save_every == 0 or is_end) and fabric.is_global_zero:
+            is_old = time.monotonic() - saved > SAVE_SECONDS
+            if (done % save_every == 0 or is_end or is_old or stop.asked) and fabric.is_global_zero:
+                saved = time.monotonic()
                 with training.noted("save"):
                     _save(folder.last, training, done, best)
+            stop.end_unless(is_end)
+    stop.is_patient = False
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
     if fabric.is_global_zero:
@@ -344,24 +358,6 @@ def _report_refresh(scalars: dict[str, float], folder: RunFolder, fabric: Fabric
     """One row of refresh.csv: what the task says of the pseudo-labels that serve from the step of that number on."""
     if scalars and fabric.is_global_zero:
         folder.append("refresh.csv", {"step": step + 1, **scalars})
-
-
-def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
-    if row["loss"] != row["loss"] or abs(row["loss"]) == float("inf"):
-        raise ValueError(
-            f"the loss is {row['loss']} at step {step + 1}; lower --lr (it is {config.lr}) or set --clip 1"
-        )
-
-
-def _loggers(config: RunConfig, folder: RunFolder, fabric: Fabric) -> list[Any]:
-    if not config.tensorboard or not fabric.is_global_zero:
-        return []
-    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
-
-    try:
-        return [TensorBoardLogger(folder.path, name="tensorboard", version="")]
-    except ModuleNotFoundError:
-        raise ValueError("--tensorboard needs a package: pip install 'selftaught[tensorboard]'") from None
 
 
 def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds: float) -> dict[str, Any]:

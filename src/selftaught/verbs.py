@@ -56,6 +56,7 @@ class RunSettings(TypedDict, total=False):
     evaluate_every: float
     checkpoint_every: int | None
     resume: bool
+    changed_data: bool
     overwrite: bool
     tensorboard: bool
 

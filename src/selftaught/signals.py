@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM: the first one asks a run to stop at the next step, the second one ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+SAVE_SECONDS = 300.0
+"""A run's checkpoint is never older than this and a step."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, to be treated as Ctrl-C."""
+
+
+class Stop:
+    """Whether a signal asked to stop; until `is_patient` is set, a signal ends what is done at once."""
+
+    def __init__(self) -> None:
+        self.is_patient = False
+        self.asked: int | None = None
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Take a signal."""
+        if self.is_patient and self.asked is None:
+            self.asked = number
+            return
+        self.asked = number
+        self.end()
+
+    def end_unless(self, is_over: bool) -> None:
+        """Raise where a signal asked for it and there is something left to stop."""
+        if self.asked is not None and not is_over:
+            self.end()
+
+    def end(self) -> NoReturn:
+        """Raise what the signal stands for."""
+        raise Terminated if self.asked == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Both signals go to the `Stop`; only in the main thread, and not where they are ignored (nohup)."""
+    stop = Stop()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, stop.handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
