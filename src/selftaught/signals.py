@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +24,7 @@ class Stop:
     def __init__(self) -> None:
         self.is_patient = False
         self.asked: int | None = None
+        self._saved = time.monotonic()
 
     def handle(self, number: int, _: FrameType | None) -> None:
         """Take a signal."""
@@ -34,8 +36,18 @@ class Stop:
 
     def end_unless(self, is_over: bool) -> None:
         """Raise where a signal asked for it and there is something left to stop."""
-        if self.asked is not None and not is_over:
+        if is_over:
+            self.is_patient = False
+        elif self.asked is not None:
             self.end()
+
+    def is_save_due(self) -> bool:
+        """Whether a signal came, or the last save of this kind was long ago."""
+        now = time.monotonic()
+        if self.asked is None and now - self._saved < SAVE_SECONDS:
+            return False
+        self._saved = now
+        return True
 
     def end(self) -> NoReturn:
         """Raise what the signal stands for."""

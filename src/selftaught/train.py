@@ -35,7 +35,7 @@ from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
 from selftaught.schedule import BUDGET, Schedule, repeats
-from selftaught.signals import SAVE_SECONDS, Stop, stopping
+from selftaught.signals import Stop, stopping
 from selftaught.sources.base import digest
 from selftaught.speed import Speed
 from selftaught.tasks.base import PretextTask
@@ -191,6 +191,8 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     fabric.barrier()
     training = _prepare(fabric, length, task, optimizer, data, begin)
     try:
+        task.train()
+        stop.is_patient = fabric.world_size == 1  # several processes would have to agree on the step
         return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
@@ -261,8 +263,6 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     looked: dict[str, float] = {}
     speed = Speed(config.batch_size)
     title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
-    task.train()
-    saved, stop.is_patient = (
         time.monotonic(),
         fabric.world_size == 1,
     )  # several processes would have to agree on the step
@@ -299,13 +299,10 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
                 best = looked[task.metric] if is_best else best
                 if is_best and fabric.is_global_zero:
                     _save(folder.best, training, done, best)
-            is_old = time.monotonic() - saved > SAVE_SECONDS
-            if (done % save_every == 0 or is_end or is_old or stop.asked) and fabric.is_global_zero:
-                saved = time.monotonic()
+            if (done % save_every == 0 or is_end or stop.is_save_due()) and fabric.is_global_zero:
                 with training.noted("save"):
                     _save(folder.last, training, done, best)
             stop.end_unless(is_end)
-    stop.is_patient = False
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
     if fabric.is_global_zero:
