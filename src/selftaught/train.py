@@ -263,9 +263,6 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     looked: dict[str, float] = {}
     speed = Speed(config.batch_size)
     title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
-        time.monotonic(),
-        fabric.world_size == 1,
-    )  # several processes would have to agree on the step
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
