@@ -190,9 +190,11 @@ def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
     if needs != ("image",):
         return f"it needs {' and '.join(needs)}, and parts learn from pictures alone"
     assigned = {name: getattr(line, "value", None) for line in node.body for name in _assigned(line)}
-    if isinstance(assigned.get("players"), ast.Dict):
+    defined = {line.name for line in node.body if isinstance(line, ast.FunctionDef)}
+    # Where the settings decide who plays, the combination asks the task once they are known.
+    if isinstance(assigned.get("players"), ast.Dict) and "players_for" not in defined:
         return "its players take turns"
-    if any(isinstance(line, ast.FunctionDef) and line.name == "refresh_epochs" for line in node.body):
+    if "refresh_epochs" in defined:
         return "it makes pseudo-labels of all samples between epochs"
     seen = assigned.get("encoder_input")
     return "it splits the encoder" if isinstance(seen, ast.Constant) and seen.value == "split:" else ""

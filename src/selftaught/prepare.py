@@ -71,7 +71,9 @@ def make_fabric(config: RunConfig) -> Fabric:
     if several:
         # In one player's turn the parameters of the others have no gradient, nor has the pooling of some timm models in
         # tasks that read the map before it; DDP must be told to expect that.
-        is_partly_used = bool(load_task(config.task).players) or TIMM in config.encoder
+        task_class = load_task(config.task)
+        settings = settings_for(task_info(config.task), config.task_settings)
+        is_partly_used = bool(task_class.players_for(task_class.Config(**settings))) or TIMM in config.encoder
         strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
     return Fabric(
         accelerator=accelerator,

@@ -202,6 +202,21 @@ def test_wrong_settings_name_the_parts_flag(grey: str) -> None:
         build(f"rotation+{holder}")
 
 
+@pytest.mark.parametrize("name", ["inpainting", "super_resolution"])
+def test_a_task_that_takes_no_turns_under_its_settings_is_a_part(name: str) -> None:
+    task = build(f"{name}+rotation", {f"{name}.width": 32, f"{name}.adversarial": 0})
+    example = task.pseudo_label(batch(4), generator(0))
+    scalars = task.loss(task(example), example)
+    assert f"{name}_psnr_gain" in scalars
+    scalars["loss"].backward()
+    assert all(p.grad is not None for p in task._parts()[name].parameters())
+    with pytest.raises(
+        ValueError, match=f"^{name} cannot be combined .* its players take turns; .*{name}.adversarial 0 does$"
+    ):
+        build(f"{name}+rotation", {f"{name}.adversarial": 0.001})
+    build("inpainting+rotation")
+
+
 def norms(task: Combined, example: Example) -> list[float]:
     """Gradient norm of each part at the encoder's last layer, by a backward pass of its own."""
     found = []

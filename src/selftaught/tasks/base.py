@@ -130,6 +130,11 @@ class PretextTask(nn.Module, ABC):
         """The recipe under these settings; the task's own unless overridden."""
         return cls.recipe
 
+    @classmethod
+    def players_for(cls, config: Any) -> Mapping[str, tuple[str, ...]]:
+        """The players under these settings, none where nothing takes turns; the task's own unless overridden."""
+        return cls.players
+
     def turns(self, step: int) -> Sequence[str]:
         """The players that move in this step, in order; all of them once, unless overridden."""
         return tuple(self.players)

@@ -223,6 +223,12 @@ def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
             name, _, setting = key.partition(".")
             own[name][setting] = value
         made = {name: _named(name, lambda p=part, name=name: p.Config(**own[name])) for name, part in parts.items()}
+        for name, part in parts.items():
+            if part.players_for(made[name]):
+                raise ValueError(
+                    f"{name} cannot be combined with other tasks under these settings, as its players take turns; "
+                    f"switch off what makes it adversarial, as --task.{name}.adversarial 0 does"
+                )
         return Settings(weights=weights or (1.0,) * len(parts), balance=balance, parts=made)
 
     inputs = {part.encoder_input for part in parts.values()}

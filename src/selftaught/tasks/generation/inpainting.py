@@ -116,6 +116,11 @@ class Inpainting(PretextTask):
         """A game of two is played with the paper's optimiser alone."""
         return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
 
+    @classmethod
+    def players_for(cls, config: Config) -> Mapping[str, tuple[str, ...]]:
+        """None without a discriminator: one optimisation, no turns."""
+        return cls.players if config.adversarial else {}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -129,8 +134,7 @@ class Inpainting(PretextTask):
         )
         seen = size // 2 if config.mask == "centre" else size
         self.discriminator = Discriminator(seen) if config.adversarial else None
-        if self.discriminator is None:
-            self.players = {}  # type: ignore[misc]  # one optimisation, no turns
+        self.players = self.players_for(config)  # type: ignore[misc]  # those that there are under these settings
 
     def chance(self, batch_size: int) -> float:
         """The mean colour of what is visible."""

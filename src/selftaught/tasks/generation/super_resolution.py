@@ -140,6 +140,11 @@ empty takes the discriminator's features."""
         """A game of two is played with the paper's optimiser alone."""
         return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
 
+    @classmethod
+    def players_for(cls, config: Config) -> Mapping[str, tuple[str, ...]]:
+        """None without a discriminator: one optimisation, no turns."""
+        return cls.players if config.adversarial else {}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         if size < 4 * config.factor:
@@ -155,8 +160,7 @@ empty takes the discriminator's features."""
         self.content = ContentNetwork(encoder, Path(config.content), size) if config.content else None
         self.first_steps = FirstSteps(config.alone)
         self.is_alone = False
-        if self.discriminator is None:
-            self.players = {}  # type: ignore[misc]  # one optimisation, no turns
+        self.players = self.players_for(config)  # type: ignore[misc]  # those that there are under these settings
 
     def chance(self, batch_size: int) -> float:
         """Bicubic interpolation."""
