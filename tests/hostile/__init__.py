@@ -1,0 +1,1 @@
+"""Inputs that were made to harm, or were harmed."""
