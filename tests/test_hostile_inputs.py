@@ -27,7 +27,7 @@ ALL = [
     *containers.tars(SEED),
     *containers.parquets(SEED),
     *containers.label_files(),
-    *containers.annotations(),
+    *containers.annotation_files(),
     *containers.videos(SEED),
 ]
 FEW = ALL[::16]

@@ -239,7 +239,7 @@ ANNOTATIONS: dict[str, Any] = {
 }
 
 
-def annotations() -> Iterator[Hostile]:
+def annotation_files() -> Iterator[Hostile]:
     """COCO's JSON beside good pictures."""
     for title, value in ANNOTATIONS.items():
         content = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -27,7 +27,7 @@ def photo(seed: int, side: int = 64, mode: str = "RGB") -> Image.Image:
 
 def encoded(format: str, seed: int, side: int = 64, **options: object) -> bytes:
     buffer = io.BytesIO()
-    photo(seed, side).save(buffer, format, **options)  # type: ignore[arg-type]
+    photo(seed, side).save(buffer, format, **options)
     return buffer.getvalue()
 
 

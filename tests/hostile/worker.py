@@ -44,14 +44,15 @@ class Worker:
 
     def run(self, words: Sequence[str], *, seconds: float = 30.0) -> Outcome:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        answers = self._process.stdout
+        assert answers is not None
         self._process.stdin.write(json.dumps(list(words)) + "\n")
         self._process.stdin.flush()
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
+        if not select.select([answers], [], [], seconds)[0]:
             self.close()
             self._process = self._start()
             return Outcome(None, "", f"no answer in {seconds:.0f} s", 0.0)
-        line = self._process.stdout.readline()
+        line = answers.readline()
         if not line:
             status = self._process.wait()
             self._process = self._start()
