@@ -128,6 +128,7 @@ def _check_listed(hostile: Hostile, run: Path) -> None:
     """What a run could not use is listed with a reason."""
     if hostile.files is None:
         return
+    assert (run / "summary.json").exists(), f"{hostile.title}: the run was refused, though most of the data are good"
     summary = json.loads((run / "summary.json").read_text())
     with (run / "skipped.csv").open(newline="", encoding="utf-8") as file:
         skipped = list(csv.DictReader(file))

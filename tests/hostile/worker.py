@@ -61,7 +61,7 @@ class Worker:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 def _megabytes(name: str) -> float:
