@@ -91,6 +91,8 @@ def test_encodings() -> None:
     assert text_of("file".encode("utf-8-sig"), "labels.csv") == "file"
     with pytest.raises(ValueError, match=r"labels.csv is not UTF-8 text \(line 2\); save it as UTF-8"):
         text_of("file,label\n0.jpg,été".encode("latin-1"), "labels.csv")
+    with pytest.raises(ValueError, match=r"labels.csv is no text, for it holds zero bytes; save it as UTF-8"):
+        text_of(bytes(1000), "labels.csv")
 
 
 def test_a_table_below_the_top_is_not_read_and_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ def text_of(content: bytes, where: str) -> str:
     """A table's or list's text: UTF-8, or UTF-16 where its first bytes say so; one sentence for anything else."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
+        if "\0" in text:
+            raise ValueError(f"{where} is no text, for it holds zero bytes; save it as UTF-8")
+        return text
     except UnicodeDecodeError as wrong:
         line = content[: wrong.start].count(b"\n") + 1
         raise ValueError(f"{where} is not {wrong.encoding.upper()} text (line {line}); save it as UTF-8") from None
@@ -71,7 +75,7 @@ def read_table(keys: Sequence[str], text: str, where: str) -> Table:
     if many is None and not {"file", "label"} <= set(columns):
         raise ValueError(
             f"{name} must have the columns file and label (and perhaps split), or a column of 0 and 1 for each class, "
-            f"got {', '.join(columns) or 'an empty file'}"
+            f"got {textwrap.shorten(', '.join(columns), 200) or 'an empty file'}"
         )
     if not found:
         such = f" (such as {named[0][1]['file']})" if named else ""
