@@ -46,5 +46,9 @@ def one_line(text: str) -> str:
 
 
 def text_cell(text: str) -> str:
-    """Text as a cell of a CSV file: what a spreadsheet would compute, such as =1+1, gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Text as a cell of a CSV file: what a spreadsheet would compute, such as =1+1, gets an apostrophe before it.
+
+    A carriage return becomes the two characters `\\r`: the csv module writes it bare and then cannot read it.
+    """
+    cell = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return cell.replace("\r", "\\r")

@@ -22,7 +22,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
-from selftaught.names import printable
+from selftaught.names import printable, text_cell
 from selftaught.own_folder import Locked, is_own, mark, record, remove_drafts, remove_own
 from selftaught.progress import say_once
 
@@ -166,7 +166,9 @@ class RunFolder:
             writer.writerow([value if isinstance(value, int | str) else repr(float(value)) for value in values])
 
     def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
-        rows = [{"path": printable(path), "reason": printable(reason)} for path, reason in skipped]
+        rows = [
+            {"path": text_cell(printable(path)), "reason": text_cell(printable(reason))} for path, reason in skipped
+        ]
         write_rows(self.path / "skipped.csv", ["path", "reason"], rows)
 
 

@@ -7,17 +7,24 @@ import io
 import re
 from collections.abc import Sequence
 
+from selftaught.names import one_line, printable, text_cell
 from selftaught.report.cells import Cell, Table
 
 _LATEX = {
     **{"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{c: f"\\{c}" for c in "&%$#_"},
+    # After a row's end, LaTeX would take these two for its options.
+    **{"[": "{[}", "*": "{*}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"},
     **{"−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "°": r"$^\circ$", "α": r"$\alpha$", "ρ": r"$\rho$"},
     **{"τ": r"$\tau$", "≈": r"$\approx$", "≤": r"$\le$", "≥": r"$\ge$"},
 }
 
 
+_LINK = re.compile(r"(?<=http)s?:(?=//)|(?<=ftp):(?=//)|(?<=www)\.|@|&(?=#?\w+;)", re.IGNORECASE)
+"""What would make an address a link, or letters of `&lt;` another character, without any brackets."""
+_BLOCK = re.compile(r"^(#|>|[-+](?= |$|-)|=+$|\d+(?=[.)]( |$)))")
+"""What would begin a heading, quotation, list or rule at the start of a line."""
 _OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 """Those that would begin or end emphasis; frame_order stays as it is."""
 
@@ -39,8 +46,10 @@ def markdown(table: Table) -> str:
 
 def plain_markdown(text: object) -> str:
     """Text that Markdown shows as it is, in one line and inside a table."""
-    one_line = "".join(f"\\{c}" if c in "\\|*`<[]$" else c for c in " ".join(str(text).split()))
-    return _OUTER_UNDERSCORE.sub(r"\\_", one_line)
+    shown = "".join(f"\\{c}" if c in "\\|*`<[]$~" else c for c in _line(text))
+    shown = _LINK.sub(lambda m: m[0][:-1] + "\\" + m[0][-1], shown)
+    shown = _BLOCK.sub(lambda m: f"{m[0]}\\" if m[0].isdigit() else f"\\{m[0]}", shown)
+    return _OUTER_UNDERSCORE.sub(r"\\_", shown)
 
 
 def csv_text(table: Table) -> str:
@@ -48,7 +57,8 @@ def csv_text(table: Table) -> str:
     with_ends = [any(row[i].interval for row in table.rows) for i in range(len(table.head))]
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(_spread(list(table.head), with_ends, [[f"{n} low", f"{n} high"] for n in table.head]))
+    head = [text_cell(printable(name)) for name in table.head]
+    writer.writerow(_spread(head, with_ends, [[f"{n} low", f"{n} high"] for n in head]))
     for row in table.rows:
         ends = [[_digits(end) for end in cell.interval or (None, None)] for cell in row]
         writer.writerow(_spread([_csv_cell(cell) for cell in row], with_ends, ends))
@@ -90,7 +100,11 @@ def latex(table: Table, *, label: str = "") -> str:
 
 def latex_text(text: object) -> str:
     """Text that LaTeX prints as it is."""
-    return "".join(_LATEX.get(c, c) for c in " ".join(str(text).split()))
+    return "".join(_LATEX.get(c, c) for c in _line(text))
+
+
+def _line(text: object) -> str:
+    return one_line(" ".join(str(text).split()))
 
 
 def slug(text: str) -> str:
@@ -101,7 +115,7 @@ def slug(text: str) -> str:
 def _markdown_cell(cell: Cell) -> str:
     text = plain_markdown(cell.text)
     text = f"**{text}**" if cell.tone == "best" else text
-    return f"{text} ({cell.within})" if cell.within else text
+    return f"{text} ({plain_markdown(cell.within)})" if cell.within else text
 
 
 def _spread(own: list[str], with_ends: list[bool], ends: Sequence[Sequence[str]]) -> list[str]:
@@ -111,9 +125,7 @@ def _spread(own: list[str], with_ends: list[bool], ends: Sequence[Sequence[str]]
 def _csv_cell(cell: Cell) -> str:
     if cell.value is not None:
         return _digits(cell.value)
-    text = "" if cell.text == "–" else cell.text
-    # A spreadsheet takes what begins so for a formula to run.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return "" if cell.text == "–" else text_cell(printable(cell.text))
 
 
 def _digits(value: float | None) -> str:

@@ -313,7 +313,8 @@ def _axis(title: str) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     # Plotly reads a small HTML in its texts; entities make a class or stage named "<b>" stay text.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("var(--", "var&#40;--")  # script.js takes that for a colour of style.css
 
 
 def _trace(line: Line) -> dict[str, Any]:
@@ -326,7 +327,8 @@ def _trace(line: Line) -> dict[str, Any]:
         "mode": "lines+markers" if line.symbol else "lines",
         "line": stroke,
         "opacity": 0.55 if line.faint else 1,
-        "hovertemplate": "%{y:.4~g}<extra>" + _plain(line.name) + "</extra>",
+        # In a template %{x} stands for a value.
+        "hovertemplate": "%{y:.4~g}<extra>" + _plain(line.name).replace("%", "&#37;") + "</extra>",
     }
     if line.points_only:
         trace["mode"] = "markers"

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from importlib import resources
 
+from selftaught.names import printable
 from selftaught.report.cells import Table
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.markup import answer_html, esc, figures_html, table_html, warnings_html
@@ -24,12 +25,12 @@ POLICY = (
 def html_page(document: Document) -> str:
     """The whole page, with the largest pictures that it can hold."""
     for shrink in SHRINKS:
-        page = _page(document, Album(shrink))
+        page = printable(_page(document, Album(shrink)))
         if len(page.encode()) <= MOST_BYTES:
             return page
     told = "These are too many runs for the pictures of all in one page; the page of each run has its own."
     answer = replace(document.answer, cautions=(*document.answer.cautions, told))
-    return _page(replace(document, answer=answer), Album(None))
+    return printable(_page(replace(document, answer=answer), Album(None)))
 
 
 def _page(document: Document, album: Album) -> str:

@@ -68,7 +68,7 @@
     thumb.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - thumb.offsetWidth - 8))}px`;
     thumb.style.top = `${Math.max(4, Math.min(y + 14, innerHeight - thumb.offsetHeight - 8))}px`;
   };
-  const plainText = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+  const plainText = (text) => text.replace(/&#40;/g, "(").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
   const legend = (plot) => {
     const entries = plot.figure.legend;
     if (entries.length < 2 || plot.box.closest(".small")) return;
