@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ def show(verb: str, result: Any) -> None:
         from selftaught.report.terminal import print_comparison
 
         print_comparison(result, sys.stdout)
+        _verdict(result)
     elif verb == "agreement":
         for part, title in ((result, "best stage"), (result["last_stage"], "last stage, which the figures are of")):
             if part:
@@ -30,12 +32,41 @@ def show(verb: str, result: Any) -> None:
             show("evaluate", result[labels])
         print(f"{result['seconds']:.0f} seconds; the page of this run: {Path(result['report']).resolve()}")
     elif isinstance(result, list):
-        _table([_row(verb, entry) for entry in result], empty=_EMPTY.get(verb, "nothing found"))
+        _table([_row(verb, e) for e in result], empty=_EMPTY.get(verb, "nothing found"), spare=_SPARE.get(verb, ()))
     else:
         _fields(_row(verb, result))
+        if verb == "pretrain" and "run" in result:
+            _next(str(result["run"]))
 
 
 _EMPTY = {"cache": "the cache is empty"}
+_WHOLE = ("name", "kind", "key", "rank", "similarity")
+"""Columns whose words are never broken."""
+_SPARE = {"tasks": ("needs", "family", "paper"), "encoders": ("family",), "cache": ("kind", "side")}
+"""Columns that a narrow terminal leaves out; --json has them."""
+NARROW = 110
+"""Columns of text below which a terminal is narrow."""
+
+
+def _verdict(result: Mapping[str, Any]) -> None:
+    """The comparison in a sentence, as on its page, and where the page is."""
+    from selftaught.report.answer import answer_comparison
+    from selftaught.report.read import Comparison, read_folder
+
+    page = result.get("report")
+    if page is None:
+        return
+    found = read_folder(Path(page).parent)
+    if isinstance(found, Comparison):
+        print(answer_comparison(found).headline)
+    print(f"the page of this comparison: {Path(page).resolve()}")
+
+
+def _next(run: str) -> None:
+    """What to do with a run."""
+    run = shlex.quote(run)
+    print(f"measure it with labels: selftaught evaluate {run} LABELLED_DATA (without: --probe label_free and any data)")
+    print(f"write its page, {run}/report.html: selftaught report {run}")
 
 
 def _row(verb: str, entry: Mapping[str, Any]) -> dict[str, str]:
@@ -76,7 +107,7 @@ def _fields(row: Mapping[str, str]) -> None:
         print(f"{name:<{width}}  {text}")
 
 
-def _table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
+def _table(rows: Sequence[Mapping[str, str]], *, empty: str, spare: Sequence[str] = ()) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -85,10 +116,14 @@ def _table(rows: Sequence[Mapping[str, str]], *, empty: str) -> None:
     if not rows:
         print(empty)
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in rows[0]:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(text) for text in row.values()))
     # A pipe has no width of its own: whole rows there instead of lines cut at 80.
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    shown = [name for name in rows[0] if name not in spare or console.width >= NARROW]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in shown:
+        table.add_column(Text(name), overflow="fold", no_wrap=name in _WHOLE)
+    for row in rows:
+        table.add_row(*(Text(row[name]) for name in shown))
+    console.print(table)
+    if left_out := [name for name in spare if name not in shown]:
+        print(f"a wider terminal and --json also show: {', '.join(left_out)}")

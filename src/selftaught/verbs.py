@@ -66,7 +66,8 @@ def tasks() -> list[Json]:
     from selftaught.catalogue import list_tasks
 
     return [
-        {"name": t.name, "family": t.family, "kind": t.kind, "needs": list(t.needs), "paper": t.paper, "year": t.year}
+        {"name": t.name, "family": t.family, "kind": t.kind, "needs": list(t.needs), "summary": t.summary}
+        | {"paper": t.paper, "year": t.year}
         for t in list_tasks()
     ]
 

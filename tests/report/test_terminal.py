@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.printing import show
 from selftaught.report.terminal import print_comparison, print_evaluation
 from tests.report.made_evaluations import add_finetune, add_label_free, add_qualitative
 
@@ -41,6 +42,38 @@ def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: F
     assert "−5.2" in text
     assert "≈ −0.4" in text
     assert "≈ cannot be told from the first" in text
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_comparison_fits_a_terminal_of_80_columns(
+    tmp_path: Path, comparison_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 66.0})
+    file = Terminal()
+    print_comparison(json.loads((folder / "compare.json").read_text()), file)
+    lines = file.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    row = next(line.split() for line in lines if " simclr " in line)
+    assert row[:4] == ["1", "simclr", "66.4", "%"]
+    assert "+14.6" in row
+    assert "left out, as the terminal is narrow: uniformity, alignment" in " ".join(file.getvalue().split())
+
+
+def test_compare_ends_with_the_verdict_and_the_page(
+    tmp_path: Path, comparison_folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4})
+    table = json.loads((folder / "compare.json").read_text())
+    show("compare", table | {"report": str(folder / "report.html")})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("simclr suits these data best, 5.2 points")
+    assert lines[-1] == f"the page of this comparison: {(folder / 'report.html').resolve()}"
 
 
 def test_text_goes_to_stderr_unless_told_otherwise(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from selftaught.report.answer import ranked
 from selftaught.report.evaluations import Estimate, behind, estimate, gain, metric_words, protocol_words
@@ -13,6 +13,9 @@ from selftaught.report.read import finite
 from selftaught.report.savings import labels_table
 from selftaught.report.tables import stage_names, stage_rows
 from selftaught.report.wording import between, gained, interval_in, measured, metric_of, number, precise, pretext
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Row = tuple[str, Sequence[str | tuple[str, str]], bool]
 """First cell, the others as text or (text, style), and whether the row is a quiet reference."""
@@ -92,7 +95,9 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
         body.append(("", [*cells, *[""] * (len(head) - 1 - len(cells))], True))
     caption = "≈ cannot be told from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
     caption = caption if probed else "no labels given: ranked by the label-free figures; --labelled ranks by a probe"
-    _print(f"which pretext task suits {compare.get('data')}", head, body, caption, file)
+    spare = ["uniformity", "alignment", "images/s", "chance", *(["RankMe"] if probed else []), "pretext"]
+    spare += ["stage", "steps", "vs first", "95 %"]
+    _print(f"which pretext task suits {compare.get('data')}", head, body, caption, file, spare=spare)
 
 
 def _probe_cells(row: Mapping[str, Any], first: Mapping[str, Any]) -> list[str]:
@@ -123,9 +128,32 @@ def _print(
     rows: Sequence[Row],
     caption: str,
     file: TextIO | None,
+    *,
+    spare: Sequence[str] = (),
 ) -> None:
-    from rich import box
+    """Print a table whole; where the terminal is too narrow, without the first ones of `spare` that make it fit."""
     from rich.console import Console
+
+    target = file or sys.stderr
+    # A pipe or a log has no width of its own: print whole rows there instead of cutting at 80.
+    console = Console(file=target, width=None if target.isatty() else 160, highlight=False)
+    left_out: list[str] = []
+    table = _table(title, head, rows, caption)
+    for name in spare:
+        if console.measure(table, options=console.options.update(width=10_000)).maximum <= console.width:
+            break
+        if name in head:
+            at = head.index(name)
+            head = [*head[:at], *head[at + 1 :]]
+            rows = [(label, [*cells[: at - 1], *cells[at:]], quiet) for label, cells, quiet in rows]
+            left_out.append(name)
+            told = f"left out, as the terminal is narrow: {', '.join(left_out)}"
+            table = _table(title, head, rows, f"{caption}\n{told}".strip())
+    console.print(table)
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Row], caption: str) -> Table:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -135,10 +163,9 @@ def _print(
     )
     for index, name in enumerate(head):
         left = index == 0 or name in ("task", "stage")
-        table.add_column(Text(name), justify="left" if left else "right", no_wrap=True)
+        # Names of runs and combinations may be longer than a terminal is wide; figures stay whole.
+        table.add_column(Text(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for label, cells, quiet in rows:
         texts = [Text(c) if isinstance(c, str) else Text(c[0], style=c[1]) for c in cells]
         table.add_row(Text(label), *texts, style="dim" if quiet else None)
-    target = file or sys.stderr
-    # A pipe or a log has no width of its own: print whole rows there instead of cutting at 80.
-    Console(file=target, width=None if target.isatty() else 160, highlight=False).print(table)
+    return table
