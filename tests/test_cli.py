@@ -209,7 +209,7 @@ def test_tasks_fit_a_terminal_of_80_columns_and_say_what_they_do(monkeypatch: py
     assert lines[-1] == "a wider terminal and --json also show: needs, family, paper"
     firsts = [line.split()[0] for line in lines[:-1] if line.startswith("  ") and line[2:3].strip()]
     assert [task["name"] for task in tasks] == firsts[1:]
-    assert next(task["summary"] for task in tasks if task["name"] == "rotation").startswith("Recognise")
+    assert next(task["summary"] for task in tasks if task["name"] == "rotation").startswith("Predict by which multiple")
 
 
 def test_a_run_says_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:

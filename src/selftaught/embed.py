@@ -7,26 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
-from selftaught.batch import Batch
 from selftaught.config import RunConfig
-from selftaught.decode import USUAL, Decoding, Unreadable, decode_image
-from selftaught.encode import NEEDS, all_features, encode, probe_sampling
+from selftaught.encode import NEEDS, all_features, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.features_file import FORMS, write_features
 from selftaught.names import one_line, printable
-from selftaught.ops.crop import crop_resize
 from selftaught.out_file import check_out
 from selftaught.prepare import pack
 from selftaught.progress import say_once
+from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
 from selftaught.store import NothingReadable, Samples
-from selftaught.value_range import decoding_of, with_range
+from selftaught.value_range import with_range
 
 SPLITS = ("train", "held_out", "test")
 
@@ -75,16 +71,21 @@ def embed_data(
 def search_data(
     run: str | Path, data: str, query: str | Path, top: int = 10, *, split: str = "all", download: bool = False
 ) -> list[dict[str, Any]]:
-    """The `top` samples whose vectors have the largest cosine with the picture's: rank, path, similarity, label."""
+    """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
+
+    The query is a picture; or a video, of which a picture encoder sees the middle frame and a clip encoder the central
+    clip.
+    """
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    _picture(Path(query).expanduser(), USUAL)  # before the data are read
     config = read_config(run)
     encoder = load_encoder(run)
+    path = Path(query).expanduser()
+    check_query(path, encoder)  # before the data are read
     first = SPLITS[0] if split == "all" else split
     source = open_source(data, split=first, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
     config = with_range(config, source)
-    asked = encode(encoder, _query(Path(query).expanduser(), config), config.size, config.precision)
+    asked = query_vector(path, encoder, config)
     found = _features(encoder, config, data, split=split, download=download)
     keys, labels, vectors = found.keys, found.labels, found.vectors
     similarity = (F.normalize(asked, dim=1) @ F.normalize(vectors, dim=1).T)[0]
@@ -94,24 +95,6 @@ def search_data(
         | ({"label": labels[i]} if labels[i] else {})
         for rank, (i, value) in enumerate(zip(nearest.tolist(), values.tolist(), strict=True), 1)
     ]
-
-
-def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
-    try:
-        return decode_image(path.read_bytes(), decoding=decoding)
-    except (OSError, Unreadable) as error:
-        raise ValueError(f"--query {path} cannot be read: {error}") from None
-
-
-def _query(path: Path, config: RunConfig) -> Batch:
-    picture = _picture(path, decoding_of(config))
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-    height, width = pixels.shape[-2:]
-    side = min(height, width)
-    box = torch.tensor([[(height - side) / 2, (width - side) / 2, side, side]], dtype=torch.float32)
-    # Large photographs go through the same two-step reduction as stored ones.
-    square = crop_resize(pixels, box, min(side, 512)).mul(255).round().byte()
-    return Batch(index=torch.zeros(1, dtype=torch.int64), image=square)
 
 
 def _features(encoder: Encoder, config: RunConfig, data: str, *, split: str, download: bool) -> Features:

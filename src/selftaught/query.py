@@ -1,0 +1,87 @@
+"""The vector of one picture or video that the user gives, to look for the like of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selftaught.batch import Batch
+from selftaught.config import RunConfig
+from selftaught.decode import USUAL, Decoding, Unreadable, decode_image
+from selftaught.encode import all_features, encode, probe_sampling
+from selftaught.encoders.base import Encoder
+from selftaught.ops.crop import crop_resize
+from selftaught.prepare import store_side
+from selftaught.sources.base import Entry, digest
+from selftaught.sources.file_kinds import VIDEO_SUFFIXES
+from selftaught.sources.video_folder import VideoFolder
+from selftaught.store import NothingReadable
+from selftaught.value_range import decoding_of
+from selftaught.video_decode import read_header
+from selftaught.video_store import open_video_samples
+
+
+def check_query(path: Path, encoder: Encoder) -> None:
+    """Refuse a file that cannot be read, or that this encoder cannot take."""
+    if not _is_video(path):
+        _picture(path, USUAL)
+        if encoder.kind != "image":
+            raise ValueError(f"--query {path} is a picture, but {encoder.name} takes clips; give a video")
+        return
+    try:
+        path.stat()
+        read_header(str(path))
+    except (OSError, Unreadable) as error:
+        raise _unreadable(path, error) from None
+
+
+def query_vector(path: Path, encoder: Encoder, config: RunConfig) -> Tensor:
+    """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
+    if not _is_video(path):
+        return encode(encoder, _square(path, config), config.size, config.precision)
+    state = path.stat()
+    source = VideoFolder(
+        path.parent,
+        [Entry(key=path.name)],
+        classes=None,
+        fingerprint=digest(["query", str(path.resolve()), str(state.st_mtime_ns), str(state.st_size)]),
+    )
+    try:
+        # No room for a store: the few frames are decoded from the file itself.
+        samples = open_video_samples(
+            source, side=store_side(config.size), sampling=probe_sampling(encoder), cache_limit_gb=0.0, workers=1
+        )
+    except (NothingReadable, Unreadable) as error:
+        raise _unreadable(path, error) from None
+    device = next(encoder.parameters()).device
+    return all_features(encoder, samples, size=config.size, device=device, precision=config.precision, clips=1)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"--query {path} cannot be read: {error}")
+
+
+def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
+    try:
+        return decode_image(path.read_bytes(), decoding=decoding)
+    except (OSError, Unreadable) as error:
+        raise _unreadable(path, error) from None
+
+
+def _square(path: Path, config: RunConfig) -> Batch:
+    picture = _picture(path, decoding_of(config))
+    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    height, width = pixels.shape[-2:]
+    side = min(height, width)
+    box = torch.tensor([[(height - side) / 2, (width - side) / 2, side, side]], dtype=torch.float32)
+    # Large photographs go through the same two-step reduction as stored ones.
+    square = crop_resize(pixels, box, min(side, 512)).mul(255).round().byte()
+    return Batch(index=torch.zeros(1, dtype=torch.int64), image=square)

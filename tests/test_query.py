@@ -1,0 +1,62 @@
+"""A picture or a video to look for the like of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from selftaught.config import RunConfig
+from selftaught.encoders import build_encoder
+from selftaught.query import check_query, query_vector
+
+CONFIG = RunConfig(data="d", out="o", size=32)
+
+
+def clip() -> Any:
+    """Nine frames of 48 x 48, all black but the middle one, which has a bright half."""
+    frames = np.zeros((9, 48, 48, 3), dtype=np.uint8)
+    frames[4, :, 24:] = 230
+    return frames
+
+
+@torch.no_grad()
+def test_a_picture_encoder_sees_the_middle_frame_of_a_video(
+    tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    path = write_video(tmp_path / "a.mp4", clip(), gop=1)
+    for number in (0, 4):
+        Image.fromarray(clip()[number]).save(tmp_path / f"{number}.png")
+    encoder = build_encoder("resnet18", size=32).eval()
+    check_query(path, encoder)
+    asked, first, middle = (query_vector(p, encoder, CONFIG) for p in (path, tmp_path / "0.png", tmp_path / "4.png"))
+    assert asked.shape == (1, 512)
+    assert (asked - middle).norm() < 0.2 * (asked - first).norm()
+
+
+@torch.no_grad()
+def test_a_clip_encoder_sees_a_clip_and_refuses_a_picture(
+    tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    path = write_video(tmp_path / "a.mp4", np.repeat(clip(), 4, axis=0))
+    encoder = build_encoder("r3d_18", size=32).eval()
+    check_query(path, encoder)
+    assert query_vector(path, encoder, CONFIG).shape == (1, 512)
+    Image.fromarray(clip()[4]).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"--query .*a.png is a picture, but r3d_18 takes clips; give a video"):
+        check_query(tmp_path / "a.png", encoder)
+
+
+@pytest.mark.parametrize("name", ["broken.mp4", "broken.png"])
+def test_a_query_that_cannot_be_read_is_said_in_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=f"--query .*{name} cannot be read"):
+        check_query(tmp_path / name, build_encoder("resnet18", size=32))
+    with pytest.raises(ValueError, match=r"--query .*gone.mp4 cannot be read"):
+        check_query(tmp_path / "gone.mp4", build_encoder("resnet18", size=32))
