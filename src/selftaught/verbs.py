@@ -270,7 +270,7 @@ def search(run: File, data: File, *, query: File, top: int = 10, download: bool 
     Args:
         run: run folder of a pretrain command.
         data: data to search, in any form that pretrain reads.
-        query: picture to look for the like of; or a video, of which an encoder of pictures sees the middle frame.
+        query: picture to find similar ones to; or a video, of which an encoder of pictures sees the middle frame.
         top: how many to show.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """

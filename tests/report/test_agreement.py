@@ -45,15 +45,15 @@ def test_a_comparison_and_a_folder_of_runs_show_it(
     (tmp_path / "runs" / "label_free_agreement.json").write_text(json.dumps(made.agreement()))
     for path in (folder, tmp_path / "runs"):
         sections = {section.anchor: section for section in document_of(path).sections}
-        assert len(sections["agreement"].blocks) == 2, path
+        assert len(sections["agreement"].blocks) == 1, f"{path}: no plots of four runs"
 
 
 def test_the_last_stage_is_shown_where_an_earlier_one_was_best() -> None:
     last = made.agreement()
+    for row in last["rows"]:
+        row["runs"] = 6
     last["points"] = [{**point, "probe": 10.0} for point in last["points"]]
-    blocks = agreement_blocks(
-        {**made.agreement(), "last_stage": {key: last[key] for key in ("rows", "points", "note")}}
-    )
+    blocks = agreement_blocks({**last, "last_stage": {key: last[key] for key in ("rows", "points", "note")}})
     assert isinstance(blocks[2], Table)
     assert blocks[2].title == "Agreement with the linear probe, last stage, which the figures are of"
     assert isinstance(blocks[3], list)

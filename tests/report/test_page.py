@@ -86,10 +86,10 @@ def test_the_answer_comes_first_with_its_figures(tmp_path: Path, run_folder: Fol
     ("best", "intervals", "headline"),
     [
         (49.0, True, "are 2.8 points (1.8 to 3.8) worse than random weights in the linear probe."),
-        (52.5, True, "cannot be told from random weights in the linear probe (+0.7 points, −0.3 to 1.7)."),
+        (52.5, True, "cannot be told apart from random weights in the linear probe (+0.7 points, −0.3 to 1.7)."),
         (52.9, True, "are 1.1 points (0.1 to 2.1) better than random weights"),
-        (52.9, False, "cannot be told from random weights in the linear probe (+1.1 points, −1.1 to 3.3)."),
-        (51.0, False, "cannot be told from random weights in the linear probe (−0.8 points, −3.0 to 1.4)."),
+        (52.9, False, "cannot be told apart from random weights in the linear probe (+1.1 points, −1.1 to 3.3)."),
+        (51.0, False, "cannot be told apart from random weights in the linear probe (−0.8 points, −3.0 to 1.4)."),
     ],
 )
 def test_a_poor_result_is_called_so(
@@ -258,11 +258,11 @@ def test_a_comparison_answers_which_task_suits(tmp_path: Path, comparison_folder
     [
         (
             {"rotation": 66.0, "simclr": 66.4, "jigsaw": 65.9, "counting": 60.0},
-            "simclr comes first, but rotation and jigsaw cannot be told from it on these data.",
+            "simclr comes first, but rotation and jigsaw cannot be told apart from it on these data.",
         ),
         (
             {"a": 66.4, "b": 66.3, "c": 66.2, "d": 66.1, "e": 66.0},
-            "a comes first, but b, c and 2 others cannot be told from it on these data.",
+            "a comes first, but b, c and 2 others cannot be told apart from it on these data.",
         ),
         (
             {"rotation": 30.0, "simclr": 40.0},
@@ -285,13 +285,13 @@ def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_fo
     folder = comparison_folder(tmp_path, bests)
     page = Page(write_report(folder))
     assert page.headings[0] == "task_00 suits these data best, 2.0 points (1.0 to 3.0) ahead of task_01."
-    assert "9 of 12 tasks are better than random weights, 1 cannot be told from them, 2 are worse." in page.text
+    assert "9 of 12 tasks are better than random weights, 1 cannot be told apart from them, 2 are worse." in page.text
     ranks, stages = page.figures[:2]
     assert ranks["layout"]["yaxis"]["categoryarray"] == list(bests)
     assert ranks["layout"]["yaxis"]["autorange"] == "reversed", "the best on top"
     assert [(entry["name"], len(trace["y"])) for entry, trace in zip(ranks["legend"], ranks["data"], strict=True)] == [
         ("better than random weights", 9),
-        ("cannot be told from random weights", 1),
+        ("cannot be told apart from random weights", 1),
         ("worse than random weights", 2),
         ("random weights", 2),
         ("supervised", 2),

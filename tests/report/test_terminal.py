@@ -41,7 +41,7 @@ def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: F
     assert "+14.6" in text
     assert "−5.2" in text
     assert "≈ −0.4" in text
-    assert "≈ cannot be told from the first" in text
+    assert "≈ cannot be told apart from the first" in text
 
 
 class Terminal(io.StringIO):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from selftaught.report.figures import Figure, Line, colour_of
 from selftaught.report.read import finite
 from selftaught.report.wording import between, interval_in, metric_of, sentence
 
+LEVEL = 0.05
+"""The corrected p from which `selftaught agreement` gives a verdict."""
+
 
 def agreement_blocks(agreement: Any) -> list[Block]:
     """The table of correlations, and a plot of each figure against the probe: one point a run.
@@ -19,12 +23,21 @@ def agreement_blocks(agreement: Any) -> list[Block]:
     """
     if not isinstance(agreement, Mapping) or not agreement.get("rows"):
         return []
-    blocks: list[Block] = [agreement_table(agreement), agreement_figures(agreement)]
+    blocks: list[Block] = [agreement_table(agreement), *_plots(agreement)]
     last = agreement.get("last_stage")
     if isinstance(last, Mapping) and last.get("rows"):
         last = {**agreement, **last}
-        blocks += [agreement_table(last, of=", last stage, which the figures are of"), agreement_figures(last)]
+        blocks += [agreement_table(last, of=", last stage, which the figures are of"), *_plots(last)]
     return blocks
+
+
+def _plots(agreement: Mapping[str, Any]) -> list[Block]:
+    """None where the runs are too few for any verdict: a dozen plots would look like evidence."""
+    rows = agreement["rows"]
+    runs = min(int(max(finite(row.get("runs")) or 0 for row in rows)), 20)
+    # The smallest corrected p of so many runs: one order of all of them, and its reverse.
+    is_enough = 2 * len(rows) / math.factorial(max(runs, 0)) <= LEVEL
+    return [agreement_figures(agreement)] if is_enough else []
 
 
 def agreement_table(agreement: Mapping[str, Any], of: str = "") -> Table:

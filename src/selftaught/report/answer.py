@@ -106,7 +106,7 @@ def answer_comparison(comparison: Comparison) -> Answer:
             "which need not agree with a probe; --labelled ranks them by one."
         )
         near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
-        but = f", but {_few(near)} cannot be told from it" if near else ""
+        but = f", but {_few(near)} cannot be told apart from it" if near else ""
         return Answer(headline=f"{name} looks best without labels{but}.", facts=tuple(facts), cautions=(caution,))
     # Of the tasks only one carries the supervised encoder, which is that of all; and what was fine-tuned later lies in
     # the run's folder.
@@ -142,8 +142,9 @@ def answer_collection(
     gains = {name: found for name, e in tasks.items() if (found := gain(e))}
     name, found = max(gains.items(), key=lambda pair: pair[1].value)
     ends = f" ({between(found.interval)})" if found.interval else ""
+    most = _most(found.value, is_clear=found.is_distinct is not False)
     return Answer(
-        headline=f"{count}; {name} gains most over random weights: {gained('top1', found.value)} points{ends}.",
+        headline=f"{count}; {name} {most}: {gained('top1', found.value)} points{ends}.",
         facts=tuple(_worth_facts(tasks[name], first_saving(runs[name].evaluations), whose=name)),
         cautions=tuple(filter(None, [interval_words(tasks[name])])),
     )
@@ -154,7 +155,8 @@ def _over_seeds(count: str, gains: Mapping[str, Sequence[float]], evaluations: M
     task, values = max(tasks.items(), key=lambda pair: statistics.mean(pair[1]))
     ends = f" ({between((min(values), max(values)))} over {len(values)} runs)" if len(values) > 1 else ""
     mean = gained("top1", statistics.mean(values))
-    most = "gains most over random weights" if len(tasks) > 1 else "against random weights"
+    is_clear = len(values) < 2 or not min(values) <= 0 <= max(values)
+    most = _most(statistics.mean(values), is_clear=is_clear) if len(tasks) > 1 else "against random weights"
     first = evaluations[task][0]
     by = sentence(f"{protocol_words(first)}, {metric_words(first)}")
     facts = [_mean_fact(f"{by} of {task}", evaluations[task])]
@@ -165,6 +167,13 @@ def _over_seeds(count: str, gains: Mapping[str, Sequence[float]], evaluations: M
     if task != SUPERVISED and evaluations.get(SUPERVISED):
         facts += [_mean_fact("Supervised, same budget", evaluations[SUPERVISED], first)]
     return Answer(headline=f"{count}; {task} {most}: {mean} points{ends}.", facts=tuple(facts))
+
+
+def _most(gain: float, *, is_clear: bool) -> str:
+    """What the headline of a folder says of its best, no more than that run's own page does."""
+    if not is_clear:
+        return "comes first, but cannot be told apart from random weights"
+    return "gains most over random weights" if gain > 0 else "comes nearest to random weights, which none beats"
 
 
 def gains_of(evaluations: Sequence[Json]) -> list[float]:
@@ -201,7 +210,7 @@ def _suits(rows: Sequence[Json]) -> str:
     gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]
     near = [task for task, gap in gaps if gap.is_distinct is False]
     if near:
-        return f"{name} comes first, but {_few(near)} cannot be told from it on these data."
+        return f"{name} comes first, but {_few(near)} cannot be told apart from it on these data."
     if not gaps:
         return f"{name} suits these data best."
     second, gap = gaps[0]
@@ -221,7 +230,10 @@ def _beaten(rows: Sequence[Json]) -> str:
     better = sum(bool(found.is_distinct) and found.value > 0 for found in gains)
     worse = sum(bool(found.is_distinct) and found.value < 0 for found in gains)
     unsure = len(gains) - better - worse
-    rest = [f"{unsure} cannot be told from them" if unsure else "", f"{worse} {_are(worse)} worse" if worse else ""]
+    rest = [
+        f"{unsure} cannot be told apart from them" if unsure else "",
+        f"{worse} {_are(worse)} worse" if worse else "",
+    ]
     told = [f"{better} of {len(gains)} tasks {_are(better)} better than random weights", *filter(None, rest)]
     return f"{', '.join(told)}."
 
@@ -238,7 +250,7 @@ def _worth(task: str, evaluation: Json) -> str | None:
     if found.is_distinct is False:
         ends = f", {between(found.interval, evaluation.get('metric'))}" if found.interval else ""
         amount = f"{gained(evaluation.get('metric'), found.value)} {_unit(evaluation)}".strip()
-        return f"The features {task} learned cannot be told from random weights {where} ({amount}{ends})."
+        return f"The features {task} learned cannot be told apart from random weights {where} ({amount}{ends})."
     better = "worse" if found.value <= 0 else "better"
     return f"The features {task} learned are {_amount(evaluation, found)} {better} than random weights {where}."
 

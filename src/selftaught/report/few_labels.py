@@ -26,7 +26,7 @@ def few_labels_figure(evaluation: Json, *, name: str = "") -> Figure:
         x, y, bars = _curve(rows, key)
         if x:
             lines.append(Line(name=words, x=x, y=y, bars=bars, colour=colour, dash=dash, symbol=symbol))
-    notes = ["Where a height is reached further left, fewer labels are needed for it."]
+    notes = ["The further left a curve reaches a given value, the fewer labels it needs for it."]
     if any(bar for line in lines for bar in line.bars):
         notes.append("Bars: one standard deviation over the draws of the labels.")
     unit = ", %" if metric_of(evaluation.get("metric")).percent else ""

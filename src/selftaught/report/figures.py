@@ -117,7 +117,9 @@ class Figure:
             ticks = sorted({float(x) for line in self.lines for x in line.x})
             x |= {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.0f}" for tick in ticks]}
         y = _axis(self.y_title)
-        y["rangemode"] = "tozero" if self.from_zero else "normal"
+        # One value alone says nothing of a scale: Plotly would show 1 above and below it, whatever its size.
+        lonely = len({value for line in self.lines for value in line.y}) == 1
+        y["rangemode"] = "tozero" if self.from_zero or lonely else "normal"
         if self.across:
             y |= {"range": self._reach()}
             return {"xaxis": y, "yaxis": x | {"autorange": "reversed"}, "hovermode": "closest"}
@@ -280,7 +282,8 @@ def _refreshed(run: Run, name: str) -> Figure:
 def _reference(metric: str, chance: float | None, x: Sequence[float]) -> list[Line]:
     if chance is None or not x:
         return []
-    ends = [min(x), max(x)]
+    # Of a single look the line would have no length.
+    ends = [min(x) if min(x) < max(x) else min(0.0, x[0] - 1), max(x)]
     return [Line(name="chance", x=ends, y=_scaled(metric, [chance, chance]), colour="--quiet", dash="dash")]
 
 
@@ -324,7 +327,8 @@ def _trace(line: Line) -> dict[str, Any]:
         "name": _plain(line.name),
         "x": [_plain(x) if isinstance(x, str) else _short(x) for x in line.x],
         "y": [_short(y) for y in line.y],
-        "mode": "lines+markers" if line.symbol else "lines",
+        # A line of one point would not be seen.
+        "mode": "lines+markers" if line.symbol or len(line.x) == 1 else "lines",
         "line": stroke,
         "opacity": 0.55 if line.faint else 1,
         # In a template %{x} stands for a value.

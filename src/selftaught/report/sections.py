@@ -80,7 +80,7 @@ def skipped_blocks(run: Run) -> list[Block]:
         return []
     left = len(run.skipped) - MOST_SKIPPED
     rows = [(words(path), words(reason)) for path, reason in run.skipped[:MOST_SKIPPED]]
-    title = f"{len(run.skipped):,} files were skipped"
+    title = f"{len(run.skipped):,} files were skipped or left out"
     more = f"{left:,} more are in skipped.csv." if left > 0 else ""
     return [Table(title=title, head=["File", "Reason"], rows=rows, text=(0, 1), note=more, folded=True)]
 
@@ -106,9 +106,7 @@ def repeat_blocks(run: Run) -> list[Block]:
 
 def _agree(sample: Sample) -> bool:
     label, prediction = sample.pseudo_label, sample.prediction
-    if isinstance(label, Path) or isinstance(prediction, Path) or not label:
-        return False
-    return prediction == label or (prediction.startswith(label) and not prediction[len(label)].isalnum())
+    return isinstance(label, str) and bool(label) and prediction == label
 
 
 def _sample(album: Album, sample: Sample, *, marked: bool) -> str:

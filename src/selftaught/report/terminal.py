@@ -72,7 +72,7 @@ def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | N
 
 
 def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> None:
-    """Print the table of `compare`, best task first; what cannot be told from the best is marked ≈."""
+    """Print the table of `compare`, best task first; what cannot be told apart from the best is marked ≈."""
     rows = ranked(compare)
     probed = any(row.get("probe") for row in rows)
     head = ["", "task"] + (["probe", "95 %", "stage", "vs random", "vs first"] if probed else [])
@@ -93,7 +93,7 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
         ends = [measured(probe.get("metric"), best.value), between(best.interval)] if best else ["–", ""]
         cells = ["random weights", *ends, str(random.get("stage", "–"))]
         body.append(("", [*cells, *[""] * (len(head) - 1 - len(cells))], True))
-    caption = "≈ cannot be told from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
+    caption = "≈ cannot be told apart from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
     caption = caption if probed else "no labels given: ranked by the label-free figures; --labelled ranks by a probe"
     spare = ["uniformity", "alignment", "images/s", "chance", *(["RankMe"] if probed else []), "pretext"]
     spare += ["stage", "steps", "vs first", "95 %"]

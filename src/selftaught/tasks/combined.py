@@ -65,7 +65,7 @@ class Combined(PretextTask):
     Shortcut: inputs that differ from part to part let the encoder tell which part asks, and keep its features apart;
     batch normalisation, whose running statistics are those of all parts together, feels it most. Guard: a prefix on the
     encoder, as in `--encoder grey:resnet18`, shows every part the same kind of picture, the harmonised inputs of the
-    paper. Without it, a part that must not see colour sees the encoder's input in grey, and no other part does.
+    paper. Without it, a part that must not see colour sees the encoder's input in greyscale, and no other part does.
 
     Differences from the paper: all parts read the same pictures in one step and all reach the encoder's last stage;
     there is no lasso that chooses stages for each part. `--task.balance gradient` is not the paper's: parts weigh in
