@@ -47,6 +47,8 @@ def try_own_task(asked: RunConfig, data: Data) -> None:
     )
     with torch.random.fork_rng(devices=[]):
         task = build_task(_nearly_resolved(asked), data.num_classes).eval()
+        if task.refresh_epochs():
+            return  # it has no pseudo-labels before the loop has asked for all of them at once
         example = task.pseudo_label(next(iter(batches)), generator("try", device=device))
         turns = [_with_loss(task, scalars_of(task, task, example, player)) for player in tuple(task.players) or ("",)]
     scalars = scalars_of_turns(turns, task.players)
