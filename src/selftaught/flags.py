@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
-import difflib
 import functools
 import inspect
 import re
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from selftaught.config import RunConfig
+from selftaught.names import NEAR
 from selftaught.settings import Option, flag_of, make_option, read_options, typed
 
 GROUPS = {
@@ -27,10 +28,22 @@ GROUPS = {
     ),
     "the machine": ("precision", "accelerator", "devices", "num_nodes", "strategy"),
     "the run folder": (
-        "log_every", "evaluate_every", "checkpoint_every", "resume", "overwrite", "tensorboard"
+        "log_every", "evaluate_every", "checkpoint_every", "resume", "changed_data", "overwrite", "tensorboard",
     ),
 }  # fmt: skip
 """Headings of `pretrain --help`; a test holds that every field of RunConfig is under one."""
+
+
+SYNONYMS = {
+    "--method": ("--task", "--tasks"), "--pretext": ("--task", "--tasks"), "--task": ("--tasks",),
+    "--tasks": ("--task",), "--model": ("--encoder",), "--backbone": ("--encoder",), "--arch": ("--encoder",),
+    "--architecture": ("--encoder",), "--image-size": ("--size",), "--img-size": ("--size",),
+    "--resolution": ("--size",), "--output": ("--out",), "--output-dir": ("--out",), "--learning-rate": ("--lr",),
+    "--bs": ("--batch-size",), "--batch": ("--batch-size",), "--num-workers": ("--workers",),
+    "--wd": ("--weight-decay",),
+    "--device": ("--accelerator",), "--gpus": ("--devices",), "--force": ("--overwrite",),
+}  # fmt: skip
+"""Flags of other programs -> what they are called here, of which a verb has the first or the second."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,7 +164,14 @@ def reject(parser: Parser, extra: Sequence[str]) -> None:
     if flag is None:
         raise ValueError(f"{extra[0]!r} is one argument too many; see '{parser.prog} --help'")
     known = [name for name in parser._option_string_actions if name.startswith("--")]
-    near = difflib.get_close_matches(flag, known, n=3, cutoff=0.6)
+    if flag in ("--pretrained", "--weights", "--checkpoint-path", "--init"):
+        raise ValueError(
+            f"unknown flag {flag}; a run cannot start from given weights yet, but "
+            "'selftaught evaluate ENCODER:FILE DATA' measures them"
+        )
+    meant = [name for name in SYNONYMS.get(flag, ()) if name in known]
+    # Without the dashes, which all have in common.
+    near = meant[:1] or [f"--{n}" for n in get_close_matches(flag[2:], [k[2:] for k in known], n=3, cutoff=NEAR)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(f"unknown flag {flag}; {hint}see '{parser.prog} --help' for all of them")
 

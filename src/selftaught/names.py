@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+NEAR = 0.65
+"""How alike two names must be for one to be meant by the other, from 0 to 1: "predict" is not "pretrain"."""
+
 
 def unknown_name(what: str, got: str, known: Sequence[str]) -> str:
     """One sentence: `unknown task 'rotatoin'; did you mean rotation? Known: ...`."""
-    near = difflib.get_close_matches(got, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(got, known, n=3, cutoff=NEAR)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
     return f"unknown {what} {got!r}{hint} Known: {', '.join(known)}"
 

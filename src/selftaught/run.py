@@ -22,6 +22,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import names_weights
 from selftaught.names import printable, text_cell
 from selftaught.own_folder import Locked, is_own, mark, record, remove_drafts, remove_own
 from selftaught.progress import say_once
@@ -236,6 +237,11 @@ def _same_place(one: str, other: str) -> bool:
 def read_config(run: str | Path) -> RunConfig:
     """The resolved settings of a run."""
     path = Path(run) / "config.json"
+    if not path.is_file() and names_weights(str(run)):
+        raise ValueError(
+            f"{run}: only a run folder can be given here as yet; weights in a file can be measured with "
+            f"'selftaught evaluate {run} DATA'"
+        )
     if not path.is_file():
         raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from selftaught.encoders.names import PREFIXES, TIMM, EncoderInfo, encoder_names
+from selftaught.encoders.names import PREFIXES, TIMM, EncoderInfo, encoder_names, names_weights
 from selftaught.names import unknown_name
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "sm
     """
     if stem not in ("auto", "standard", "small"):
         raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
+    if names_weights(name):
+        raise ValueError(
+            f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
+            f"the weights with 'selftaught evaluate {name} DATA'"
+        )
     for prefix in PREFIXES:
         if name.startswith(prefix):
             return _build_prefixed(prefix, name, size=size, stem=stem)

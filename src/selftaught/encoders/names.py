@@ -18,6 +18,14 @@ PREFIXES = ("grey:", "sobel:", "split:")
 """How an encoder of pictures sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
 
 
+WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
+
+
+def names_weights(text: str) -> bool:
+    """Whether text is ENCODER:FILE, an encoder with weights from a file, such as resnet18:weights.safetensors."""
+    return ":" in text and text.lower().endswith(WEIGHT_SUFFIXES)
+
+
 @dataclass(frozen=True)
 class EncoderInfo:
     """One encoder: its name on the command line and the stages at which its features can be read.
