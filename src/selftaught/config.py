@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_type_hints
 
 from selftaught.names import unknown_name
+from selftaught.plain import at_home, plain
 
 Stem = Literal["auto", "standard", "small"]
 Optimizer = Literal["auto", "sgd", "adamw", "lars"]
@@ -100,6 +102,7 @@ class RunConfig:
     """Also write TensorBoard events (pip install 'selftaught[tensorboard]')."""
 
     def __post_init__(self) -> None:
+        self._make_plain()
         given = [name for name in ("epochs", "steps", "budget") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
@@ -133,6 +136,19 @@ class RunConfig:
                     f"--{name.replace('_', '-')} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
 
+    def _make_plain(self) -> None:
+        """Numbers of numpy become Python's and paths text, which JSON can hold; what is of another type is refused."""
+        for name, hint in get_type_hints(RunConfig).items():
+            value = plain(getattr(self, name))
+            if isinstance(value, str) and name == "out":
+                value = at_home(value)
+            allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+            kind, what = next((_KINDS[h] for h in allowed if h in _KINDS), (object, ""))
+            is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and bool not in allowed)
+            if what and is_wrong and not (value is None and type(None) in allowed):
+                raise ValueError(f"--{name.replace('_', '-')} must be {what}, got {value!r}")
+            object.__setattr__(self, name, value)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunConfig:
         """Build from plain values; an unknown name is an error that lists the near matches."""
@@ -153,6 +169,12 @@ class RunConfig:
         return cls.from_dict(json.loads(path.read_text()))
 
 
+_KINDS: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+    str: (str, "text"),
+}
 _AT_LEAST = {
     "size": 8, "steps": 1, "batch_size": 2, "accumulate": 1, "devices": 1, "num_nodes": 1,
     "log_every": 1, "checkpoint_every": 1, "seed": 0, "limit": 4, "workers": 1, "store_size": 8, "weight_decay": 0,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from selftaught import launch
 from selftaught.config import Accelerator, Optimizer, Precision, RunConfig, Stem
+from selftaught.plain import plain_arguments
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
@@ -79,6 +80,7 @@ def encoders() -> list[Json]:
     return [{"name": e.name, "kind": e.kind, "family": e.family, "stages": list(e.stages)} for e in encoder_names()]
 
 
+@plain_arguments
 def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[RunSettings]) -> Json:
     """Learn an encoder from unlabelled data by a pretext task.
 
@@ -99,6 +101,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
     return _summary(train(config, begin=begin))
 
 
+@plain_arguments
 def evaluate(
     encoder: File,
     data: File,
@@ -165,6 +168,7 @@ def probes() -> list[Json]:
     return [{"name": p.name, "needs": list(p.needs), "summary": p.summary} for p in list_probes()]
 
 
+@plain_arguments
 def agreement(folder: File, *, by: str = "linear") -> Json:
     """Tell whether the figures without labels rank runs as a probe does.
 
@@ -183,6 +187,7 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
     return found
 
 
+@plain_arguments
 def compare(
     data: File,
     *,
@@ -226,6 +231,7 @@ def compare(
     return result | {"report": str(write_report(Path(out)))}
 
 
+@plain_arguments
 def embed(
     run: File,
     data: File,
@@ -264,6 +270,7 @@ def embed(
     )
 
 
+@plain_arguments
 def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
     """Find the pictures most like a query picture.
 
@@ -279,6 +286,7 @@ def search(run: File, data: File, *, query: File, top: int = 10, download: bool 
     return search_data(str(run), str(data), query, top, download=download)
 
 
+@plain_arguments
 def export(
     run: File,
     *,
@@ -310,6 +318,7 @@ def export(
     return {"out": str(written), "format": form, "part": part, "encoder": encoder.name}
 
 
+@plain_arguments
 def report(
     folder: File, *, out: File | None = None, format: Literal["html", "markdown", "csv", "latex"] = "html"
 ) -> Json:
@@ -326,6 +335,7 @@ def report(
     return {"out": str(write_report(Path(folder), Path(out) if out else None, format=format))}
 
 
+@plain_arguments
 def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False) -> list[Json]:
     """List the packed stores in the cache folder with their size, last use and whether their data are as packed.
 
@@ -349,6 +359,7 @@ def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False)
     return [vars(store) | {"path": str(store.path), "removed": clear} for store in stores]
 
 
+@plain_arguments
 def demo(*, out: str = "selftaught-demo") -> Json:
     """Learn from the photographs that come with the package and compare with random weights; at most 5 minutes.
 
@@ -360,6 +371,7 @@ def demo(*, out: str = "selftaught-demo") -> Json:
     return run_demo(Path(out))
 
 
+@plain_arguments
 def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "last") -> Encoder:
     """The pretrained encoder of a run: a torch module on the CPU, in evaluation mode.
 

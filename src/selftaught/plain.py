@@ -1,0 +1,46 @@
+"""Arguments of a program as plain values: numbers of numpy, paths, and ~ for the home folder. Imports no torch."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PLACES = ("out", "run", "encoder", "folder", "query")
+"""Arguments that are places on disk and nothing else; data, which may be a name or a URL, are expanded where read."""
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy or torch -> numbers and lists of Python, paths -> text; all else as it is."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(plain(inner) for inner in value) if type(value) in (list, tuple) else value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "item") else value
+
+
+def at_home(path: str) -> str:
+    """The path with ~ expanded, where it begins with one."""
+    return os.path.expanduser(path)  # noqa: PTH111 - pathlib raises for the home of nobody
+
+
+def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
+    """A verb that takes its arguments as plain values, with ~ expanded in those that are places."""
+    signature = inspect.signature(verb)
+
+    @functools.wraps(verb)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        given = {name: plain(value) for name, value in bound.arguments.items()}
+        places = {name: at_home(given[name]) for name in PLACES if isinstance(given.get(name), str)}
+        bound.arguments.update(given | places)
+        return verb(*bound.args, **bound.kwargs)
+
+    return called
