@@ -14,7 +14,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     The temporary name is fixed, so what a killed process leaves behind is overwritten by the next one.
     """
-    draft = path.with_name(f".{path.name}.part")
+    draft = draft_of(path)
     try:
         yield draft
         _flush_to_disk(draft)
@@ -22,6 +22,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         _flush_to_disk(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def draft_of(path: Path) -> Path:
+    """The name of a file while it is written."""
+    return path.with_name(f".{path.name}.part")
 
 
 def _flush_to_disk(path: Path) -> None:

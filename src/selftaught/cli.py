@@ -21,7 +21,7 @@ from selftaught.errors import explain
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
 from selftaught.settings import Option, flag_of
-from selftaught.signals import Terminated
+from selftaught.signals import Terminated, terminating
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -45,12 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     given: dict[str, str] = {}
     try:
-        return _run(words, given)
+        with terminating():
+            return _run(words, given)
     except KeyboardInterrupt as stopped:
         resumable = words[:1] and words[0] in RESUMABLE
         hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
-        print(f"\nselftaught: interrupted{hint}", file=sys.stderr)
-        return 143 if isinstance(stopped, Terminated) else 130
+        is_terminated = isinstance(stopped, Terminated)
+        print(
+            f"{'' if is_terminated else chr(10)}selftaught: interrupted{hint}", file=sys.stderr
+        )  # after "^C" a new line
+        return 143 if is_terminated else 130
     except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

@@ -13,7 +13,7 @@ from selftaught.budget import stem_for_all
 from selftaught.catalogue import settings_for, task_info
 from selftaught.config import RunConfig, parse_seconds
 from selftaught.evaluate import evaluate_encoder
-from selftaught.own_folder import is_own, mark, record
+from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
 from selftaught.progress import clock, say
@@ -103,7 +103,7 @@ def _check_folder(out: Path, *, is_allowed: bool) -> None:
     """Refuse a folder that holds a comparison already, or files that selftaught did not write."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; give a folder")
-    others = [path.name for path in out.iterdir() if not is_own(path)] if out.exists() and not is_own(out) else []
+    others = [name for name in others_in(out) if not is_own(out / name)] if out.exists() and not is_own(out) else []
     if others or (out / "environment.json").exists():
         what = f"other files (such as {min(others)})" if others else "a run"
         raise ValueError(f"--out {out} holds {what}, which is no comparison; give a new or empty folder")

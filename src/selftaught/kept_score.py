@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from selftaught.atomic import written_whole
 from selftaught.own_folder import record
 from selftaught.probes.base import Score
 from selftaught.run import write_json
@@ -35,7 +36,8 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name, data in files.items():
         folder.mkdir(parents=True, exist_ok=True)
-        record(folder / name).write_bytes(data)
+        with written_whole(record(folder / name)) as draft:
+            draft.write_bytes(data)
 
 
 def keep_score(score: Score, folder: Path, key: str) -> None:
@@ -43,7 +45,8 @@ def keep_score(score: Score, folder: Path, key: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
         if (values := getattr(score, name)) is not None:
-            np.save(folder / f"{key}-{name}.npy", values)
+            with written_whole(folder / f"{key}-{name}.npy") as draft, draft.open("wb") as file:
+                np.save(file, values)
     write_files(score.files, folder / key)
     write_json(folder / f"{key}.json", figures(score))
 

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from selftaught.atomic import draft_of, written_whole
+
 LIST = ".selftaught"
 """The file that marks a folder as ours and lists the files in it that are."""
 _FIRST = "selftaught"
@@ -90,13 +92,19 @@ def mark(folder: Path, kind: str) -> bool:
         return is_own(folder)
     if is_own(folder):  # of a version without a list: what it wrote is known by name, and listed from now on
         lines = own_files(folder)
-    elif any(folder.iterdir()):
+    elif others_in(folder):
         return False
     else:
         lines = []
     text = "".join(f"{line}\n" for line in (f"{_FIRST} {kind}", *lines))
-    (folder / LIST).write_text(text, encoding="utf-8", errors="surrogateescape")
+    with written_whole(folder / LIST) as draft:
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
     return True
+
+
+def others_in(folder: Path) -> list[str]:
+    """Names of what a folder holds, but for a mark that a killed process had begun to write."""
+    return sorted(path.name for path in folder.iterdir() if path != draft_of(folder / LIST))
 
 
 def record(path: Path) -> Path:

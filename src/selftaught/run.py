@@ -24,7 +24,7 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import names_weights
 from selftaught.names import printable, text_cell
-from selftaught.own_folder import Locked, is_own, mark, record, remove_drafts, remove_own
+from selftaught.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
 from selftaught.progress import say_once
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
@@ -71,10 +71,10 @@ class RunFolder:
         if not self.path.is_dir():
             raise ValueError(f"--out {self.path} is a file; give a new or empty folder")
         is_run = is_own(self.path) and not (self.path / "compare.json").exists()
-        if not is_run and any(self.path.iterdir()):
+        if not is_run and (others := others_in(self.path)):
             raise ValueError(
                 f"--out {self.path} holds other files, which no run of selftaught wrote (such as "
-                f"{min(self.path.iterdir()).name}); give a new or empty folder"
+                f"{others[0]}); give a new or empty folder"
             )
         if is_run and self.is_begun and not asked.overwrite:
             raise ValueError(

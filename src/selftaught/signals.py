@@ -55,6 +55,23 @@ class Stop:
 
 
 @contextmanager
+def terminating() -> Iterator[None]:
+    """SIGTERM ends what is done as Ctrl-C does, with `Terminated`, so that nothing half-written stays."""
+
+    def end(*_: object) -> NoReturn:
+        raise Terminated
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    if is_ours := is_ours and signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, None):
+        before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def stopping() -> Iterator[Stop]:
     """Both signals go to the `Stop`; only in the main thread, and not where they are ignored (nohup)."""
     stop = Stop()

@@ -77,6 +77,8 @@ def find_store(key: str) -> tuple[Path, dict[str, Any]] | None:
     meta = _meta(folder)
     if meta is None:
         return None
+    with suppress(OSError):
+        _lock_of(folder).unlink()  # of a builder killed before it could; who waits for it finds the store
     _hold(folder)
     return folder, meta
 
@@ -119,7 +121,7 @@ def find_or_build(key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Pa
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Alone with the store that will be `folder`; the lock's file goes with the lock."""
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    lock = FileLock(_lock_of(folder))
     try:
         mark(cache_root(), "cache")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +147,13 @@ def clean_rests() -> None:
             for left in lock.parent.glob(f"{lock.stem}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             lock.unlink()
+    for left in stores_root().glob(".*.part"):
+        if left.suffixes[-2].removeprefix(".").isdigit():  # named by `_remove`, which was cut short
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def is_in_use(folder: Path) -> bool:

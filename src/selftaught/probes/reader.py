@@ -82,6 +82,7 @@ class Reader:
         if folder is not None and not folder.exists() and len(rows) > len(base) // 2:
             self._keep(base, kind, folder)
         if folder is not None and folder.exists():
+            _lock_of(folder).unlink(missing_ok=True)  # of a process killed before it could; who waits finds the folder
             yield from self._kept(folder, rows)
             return
         done = 0
@@ -107,16 +108,18 @@ class Reader:
     def _keep(self, base: Samples, kind: tuple[str, int], folder: Path) -> None:
         """Compute all features of `base` into `folder`, which gets its name when it is whole."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        with FileLock(_lock_of(folder)):
             if folder.exists():
                 return
+            for left in folder.parent.glob(f".{folder.name}.*.part"):
+                shutil.rmtree(left, ignore_errors=True)
             part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
             try:
                 if self._fill(base, kind, part):
                     part.replace(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-        Path(folder.with_name(f".{folder.name}.lock")).unlink(missing_ok=True)
+        _lock_of(folder).unlink(missing_ok=True)
 
     def _fill(self, base: Samples, kind: tuple[str, int], part: Path) -> bool:
         """False where it would take more than the limit."""
@@ -165,6 +168,10 @@ class Reader:
             else:
                 found = {name: pool_stage(value, kind[1]) for name, value in encoder.forward_stages(x).items()}
         return {name: value.unflatten(0, (len(batch), -1)).mean(1) for name, value in found.items()}
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def features_size(folder: Path) -> int:

@@ -9,8 +9,11 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
+from selftaught.atomic import written_whole
 from selftaught.sources.base import digest
 from selftaught.store_folder import cache_root
 
@@ -76,16 +79,12 @@ def _read(files: Sequence[File]) -> str:
         return digest(pool.map(_content, files, chunksize=64))
 
 
-def _keep(path: os.PathLike[str], text: str) -> None:
+def _keep(path: Path, text: str) -> None:
     """As well as may be: without it the files are read again."""
-    draft = f"{os.fspath(path)}.{os.getpid()}.part"
-    try:
-        os.makedirs(os.path.dirname(draft), exist_ok=True)  # noqa: PTH103, PTH120
-        with open(draft, "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(text)
-        os.replace(draft, path)  # noqa: PTH105
-    except OSError:
-        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as draft:
+            draft.write_text(text, "ascii")
 
 
 def _content(file: File) -> str:

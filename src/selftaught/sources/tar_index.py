@@ -16,6 +16,7 @@ from typing import IO, Any, get_origin, get_type_hints
 
 import fsspec
 
+from selftaught.atomic import written_whole
 from selftaught.decode import MAX_FILE_BYTES
 from selftaught.names import one_line
 from selftaught.sources.base import digest
@@ -83,12 +84,8 @@ def index_of(url: str, stamp: str) -> TarIndex:
         raise ValueError(f"{url} is not a tar archive ({found.cut})")
     with suppress(OSError):  # an index that cannot be kept is made again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}.part")
-        try:
-            part.write_text(json.dumps(asdict(found)))
-            part.replace(kept)
-        finally:
-            part.unlink(missing_ok=True)
+        with written_whole(kept) as draft:
+            draft.write_text(json.dumps(asdict(found)))
     return found
 
 

@@ -1,0 +1,110 @@
+"""SIGTERM and Ctrl-C on the command line: one line, the exit code of the signal, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import selftaught
+from selftaught import atomic
+from selftaught.checkpoint import load_checkpoint
+from selftaught.cli import main
+
+Told = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        (folder / "ab"[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8)).save(folder / "ab"[i % 2] / f"p{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    selftaught.pretrain(data, out=out, task="rotation", size=32, batch_size=4, steps=1, stem="standard")
+    return out
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+)
+def test_pretrain_saves_and_ends_with_the_code_of_the_signal(
+    data: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    words = (
+        "--task",
+        "rotation",
+        "--steps",
+        "100000",
+        "--size",
+        "32",
+        "--batch-size",
+        "4",
+        "--stem",
+        "standard",
+        "--log-every",
+        "1",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "selftaught", "pretrain", str(data), "--out", str(tmp_path / "run"), *words],
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:  # fmt: skip
+        while process.poll() is None and not (tmp_path / "run" / "speed.csv").exists():
+            time.sleep(0.01)
+        process.send_signal(number)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert told.splitlines()[-1] == (
+        "selftaught: interrupted; the same command with --resume goes on from the last checkpoint"
+    )
+    assert "Traceback" not in told
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")[1]["step"] >= 1
+    assert not list((tmp_path / "run").rglob(".*.part"))
+
+
+@pytest.mark.parametrize("verb", ["embed", "evaluate", "report"])
+def test_sigterm_ends_other_verbs_with_one_line(
+    verb: str,
+    run: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = {
+        "embed": ["embed", str(run), str(data), "--out", str(tmp_path / "vectors.npy")],
+        "evaluate": ["evaluate", str(run), str(data), "--probe", "knn", "--out", str(tmp_path / "figures")],
+        "report": ["report", str(run), "--out", str(tmp_path / "page")],
+    }[verb]
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:  # in the midst of writing a file
+        patch.setattr(atomic, "_flush_to_disk", lambda path: os.kill(os.getpid(), signal.SIGTERM))
+        assert main(words) == 143
+    assert capsys.readouterr().err.splitlines()[-1] == "selftaught: interrupted"
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in left if path.parent.parent.name != "features"]  # those are whole, and used again
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert main(words) == 0
+
+
+def test_an_ignored_sigterm_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert main(["--version"]) == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
