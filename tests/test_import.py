@@ -87,6 +87,18 @@ def test_public_names_outlive_the_modules_of_the_same_name() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_package_shows_what_is_public_and_help_tells_the_settings() -> None:
+    import selftaught
+    from selftaught.config import RunConfig
+
+    assert dir(selftaught) == sorted(selftaught.__all__)
+    for function in (selftaught.pretrain, selftaught.compare):
+        told = function.__doc__ or ""
+        for name in RunConfig.__dataclass_fields__.keys() - {"data", "out", "task", "task_settings"}:
+            assert told.count(f"\n    {name} = ") == 1, name
+    assert "    batch_size = 128: a whole number. Samples in one optimiser step" in (selftaught.pretrain.__doc__ or "")
+
+
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     import selftaught
 

@@ -71,3 +71,8 @@ def __getattr__(name: str) -> Any:
 
         return PretextTask
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is public, and not the modules that happen to be imported."""
+    return sorted(__all__)

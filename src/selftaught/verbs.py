@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from selftaught import launch
 from selftaught.config import Accelerator, Optimizer, Precision, RunConfig, Stem
 from selftaught.plain import plain_arguments
+from selftaught.settings_docs import with_settings
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
@@ -80,6 +81,7 @@ def encoders() -> list[Json]:
     return [{"name": e.name, "kind": e.kind, "family": e.family, "stages": list(e.stages)} for e in encoder_names()]
 
 
+@with_settings
 @plain_arguments
 def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[RunSettings]) -> Json:
     """Learn an encoder from unlabelled data by a pretext task.
@@ -187,6 +189,7 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
     return found
 
 
+@with_settings
 @plain_arguments
 def compare(
     data: File,
