@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +63,8 @@ def open_labelled(
 
     if not part and not as_run:
         sources[0] = open_source(labelled, split="train", needs=needs, download=download, seed=0, held_out=0.0)
-        return _drawn(sources[0], packed(sources[0]), labelled, test_share, folds)
+        drawn = _drawn(sources[0], packed(sources[0]), labelled, test_share, folds)
+        return replace(drawn, notes=(*drawn.notes, *_seen(config, labelled)))
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and value != 1:
             raise ValueError(
@@ -116,15 +119,61 @@ def _drawn(source: Source, whole: Samples, labelled: str, test_share: float | No
     return replace(data, test_is=words, notes=tuple(notes))
 
 
+def _seen(config: RunConfig, labelled: str) -> list[str]:
+    """What is to be said where the test samples are drawn from the data that the run learned from."""
+    if not _same_place(str(config.data), labelled):
+        return []
+    how = "with their labels" if "supervised" in config.task.split("+") else "without their labels"
+    note = f"{labelled} is the run's own data: the encoder saw test samples in training, {how}"
+    say_once(note)
+    return [note]
+
+
+def _same_place(first: str, second: str) -> bool:
+    if first == second:
+        return True
+    paths = Path(first).expanduser(), Path(second).expanduser()
+    try:
+        return all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+    except OSError:  # a name that is no path, such as a very long pattern
+        return False
+
+
 def _single(train: Samples, test: Samples, labelled: str, many: bool) -> Labelled:
     """Samples of one class each, with targets where they are asked for."""
-    if train.labels is None or test.labels is None or not train.classes:
+    if train.labels is None or not train.classes or not (train.labels >= 0).any():
         raise ValueError(_UNLABELLED.format(labelled))
+    if test.labels is None or not (test.labels >= 0).any():
+        raise ValueError(
+            f"{labelled}: only the training part has labels, the test part has none; give the training part alone "
+            "as --labelled, of which a part is then held out for the test"
+        )
     test = _with_classes(test, train.classes, labelled)
     assert test.labels is not None
     train, test = (Subset(half, np.flatnonzero(half.labels >= 0)) for half in (train, test) if half.labels is not None)
-    data = Labelled(train=train, test=test, classes=train.classes or ())
+    notes = _never_trained(train, test, labelled)
+    data = Labelled(train=train, test=test, classes=train.classes or (), notes=notes)
     return replace(data, train_targets=_one_hot(data, train), test_targets=_one_hot(data, test)) if many else data
+
+
+def _never_trained(train: Samples, test: Samples, labelled: str) -> tuple[str, ...]:
+    """What is to be said of test samples whose class no training sample has: none of them can be right."""
+    classes = train.classes or ()
+    assert train.labels is not None
+    assert test.labels is not None
+    known = set(np.unique(train.labels).tolist())
+    unseen = [i for i in np.unique(test.labels).tolist() if i not in known]
+    if not unseen:
+        return ()
+    names = [classes[i] for i in unseen]
+    count = int(np.isin(test.labels, unseen).sum())
+    near = _near(names, tuple(classes[i] for i in sorted(known)))
+    note = (
+        f"{labelled}: {count} test samples are of classes without a training sample, {', '.join(names[:5])}{near}; "
+        "they count as wrong"
+    )
+    say_once(note)
+    return (note,)
 
 
 def _one_hot(data: Labelled, half: Samples) -> NDArray[np.int8]:
@@ -213,7 +262,17 @@ def _with_classes(test: Samples, classes: tuple[str, ...], labelled: str) -> Sam
     if unseen:
         raise ValueError(
             f"{labelled}: classes {', '.join(unseen[:5])} are in the test split but not in the training split"
+            f"{_near(unseen, classes)}; name them alike, or leave them out of the test split"
         )
     numbers = np.array([classes.index(name) for name in test.classes])
     assert test.labels is not None
     return Subset(test, np.arange(len(test)), labels=np.where(test.labels < 0, -1, numbers[test.labels]))
+
+
+def _near(unseen: list[str], classes: tuple[str, ...]) -> str:
+    """The training class whose name is most like one that is not known: often a plural or another spelling."""
+    by_case = {name.casefold(): name for name in classes}
+    for name in unseen:
+        if near := difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.7):
+            return f" (did you mean {by_case[near[0]]} for {name}?)"
+    return ""

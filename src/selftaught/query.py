@@ -1,4 +1,4 @@
-"""The vector of one picture or video that the user gives, to look for the like of."""
+"""The vector of one picture or video that the user gives, to find similar ones to."""
 
 from __future__ import annotations
 

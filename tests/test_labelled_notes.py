@@ -1,0 +1,78 @@
+"""What labelled data are told of: classes that do not match, parts without labels, data the run learned from, sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selftaught.config import RunConfig
+from selftaught.encoders import build_encoder
+from selftaught.encoders.base import Encoder
+from selftaught.labelled import _near, open_labelled
+
+
+def pictures(folder: Path, count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+
+
+def config(data: Path | str, task: str = "rotation") -> RunConfig:
+    return RunConfig(data=str(data), out="", size=32, task=task)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return build_encoder("resnet18", size=32, stem="standard")
+
+
+def test_a_test_class_without_training_samples_is_told_with_the_near_one(tmp_path: Path, encoder: Encoder) -> None:
+    for i, place in enumerate(("train/cat", "train/dog", "test/Cats", "test/dog")):
+        pictures(tmp_path / place, 4, i)
+    data = open_labelled(config("elsewhere"), encoder, str(tmp_path))
+    assert data.notes == (
+        f"{tmp_path}: 4 test samples are of classes without a training sample, Cats (did you mean cat for Cats?); "
+        "they count as wrong",
+    )
+
+
+def test_the_near_class_is_found_whatever_its_case() -> None:
+    assert _near(["zebra", "CAT"], ("cat", "dog")) == " (did you mean cat for CAT?)"
+    assert _near(["zebra"], ("cat", "dog")) == ""
+
+
+def test_a_flat_test_part_is_said_to_lack_labels(tmp_path: Path, encoder: Encoder) -> None:
+    for i, place in enumerate(("train/cat", "train/dog", "test1")):
+        pictures(tmp_path / place, 4, i)
+    with pytest.raises(ValueError, match="only the training part has labels, the test part has none"):
+        open_labelled(config(tmp_path), encoder, str(tmp_path))
+
+
+def test_the_runs_own_data_are_told(tmp_path: Path, encoder: Encoder) -> None:
+    for i, place in enumerate(("own/cat", "own/dog")):
+        pictures(tmp_path / place, 8, i)
+    own = tmp_path / "own"
+    told = f"{own} is the run's own data: the encoder saw test samples in training, "
+    assert open_labelled(config(tmp_path / "own" / ".." / "own"), encoder, str(own)).notes == (
+        told + "without their labels",
+    )
+    assert open_labelled(config(own, "supervised"), encoder, str(own)).notes == (told + "with their labels",)
+    assert open_labelled(config("elsewhere"), encoder, str(own)).notes == ()
+
+
+def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path, write_video: Any) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (30, 32, 48, 3), dtype=np.uint8)
+    sound = np.sin(np.arange(48_000) / 20).astype(np.float32)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            write_video(tmp_path / name / f"{i}.mp4", np.roll(frames, i, 1), **({} if i == 3 else {"sound": sound}))
+    data = open_labelled(config("elsewhere"), build_encoder("audio_convnet", size=32), str(tmp_path), folds=1)
+    assert len(data.train) + len(data.test) == 6
+    assert sorted(Path(key).name for key, _ in {*data.train.skipped, *data.test.skipped}) == ["3.mp4", "3.mp4"]
+    assert all("sound" in reason for _, reason in data.train.skipped)
