@@ -167,6 +167,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     if is_resumed:
         folder.use_same_threads()
     if is_resumed and (folder.path / "summary.json").exists():
+        _same_task(folder.config_for(asked), asked)
         load_checkpoint(folder.last)  # says where it is damaged
         return folder.path  # nothing is left to do, and its times stay
     config = _same_task(folder.config_for(asked), asked) if is_resumed else resolve(asked, data)
