@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ from PIL import Image
 
 import selftaught
 from selftaught.checkpoint import load_checkpoint
+from selftaught.config import RunConfig
+from selftaught.run import RunFolder
 from selftaught.signals import Terminated
 
 SETTINGS: Any = {"task": "rotation", "size": 32, "batch_size": 4, "steps": 4, "precision": "32-true", "held_out": 0.3}
@@ -75,7 +78,32 @@ def test_changed_data_are_refused_unless_asked(data: Path, tmp_path: Path, monke
             selftaught.pretrain(data, out=tmp_path / "run", **SETTINGS)
     for i in range(4):
         Image.new("RGB", (40, 40), (i, 0, 0)).save(data / f"new{i}.png")
-    with pytest.raises(ValueError, match=r"holds other samples than the data the run in .* began with"):
+    with pytest.raises(ValueError, match=r"holds other samples or labels than the data the run in .* began with"):
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **SETTINGS)
     selftaught.pretrain(data, out=tmp_path / "run", resume=True, changed_data=True, **SETTINGS)
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("length", [{"steps": 8}, {"steps": None, "epochs": 9.0}])
+def test_another_length_is_refused_with_what_to_do(data: Path, tmp_path: Path, length: dict[str, Any]) -> None:
+    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), **SETTINGS)
+    folder = RunFolder(tmp_path / "run")
+    folder.prepare(asked, "content")
+    folder.release()
+    longer = dataclasses.replace(asked, resume=True, **length)
+    with pytest.raises(ValueError, match=r"began with \(--steps 4, now --(steps 8|epochs 9.0)\).* in another --out"):
+        folder.check(longer)
+
+
+def test_changed_labels_are_refused_where_the_task_learns_from_them(data: Path, tmp_path: Path) -> None:
+    def write(shift: int) -> None:
+        rows = "".join(f"p{i:02d}.png,{'ab'[(i + shift) % 2]}\n" for i in range(12))
+        (data / "labels.csv").write_text("file,label\n" + rows)
+
+    settings = SETTINGS | {"task": "supervised", "steps": 1}
+    write(0)
+    selftaught.pretrain(data, out=tmp_path / "run", **settings)
+    selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)
+    write(1)
+    with pytest.raises(ValueError, match="holds other samples or labels than the data"):
+        selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)

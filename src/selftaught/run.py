@@ -107,7 +107,7 @@ class RunFolder:
         if known == content if known else _same_place(began, asked.data):
             return
         if not asked.changed_data:
-            what = "other samples than" if known else "another path than"
+            what = "other samples or labels than" if known else "another path than"
             raise ValueError(
                 f"--resume: {asked.data} holds {what} the data the run in {self.path} began with ({began}); "
                 "bring those back, or go on with the others by --changed-data"
@@ -133,6 +133,13 @@ class RunFolder:
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
         now = json.loads(json.dumps(asked.to_dict()))  # as it was written: tuples are lists
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
+        if changed and set(changed) <= {"epochs", "steps", "budget"}:
+            then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
+            raise ValueError(
+                f"--resume keeps the length the run in {self.path} began with ({then or 'the default'}, now "
+                f"{asked_now or 'the default'}), as its learning rate is planned to reach 0 at that end; leave the "
+                "length as it was, or start a longer run in another --out"
+            )
         if changed:
             listed = ", ".join(f"{k} was {before[k]!r}, now {now[k]!r}" for k in changed)
             raise ValueError(f"--resume must be given the settings the run in {self.path} began with: {listed}")

@@ -161,7 +161,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     try_own_task(asked, data)
     is_resumed = False
     if fabric.is_global_zero:
-        is_resumed = folder.prepare(asked, digest([data.samples.fingerprint, data.held_out.fingerprint]))
+        is_resumed = folder.prepare(asked, content_of(asked, data))
         folder.write_skipped([*data.skipped, *data.left_out.files])
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
@@ -198,6 +198,15 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
         return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
+
+
+def content_of(asked: RunConfig, data: Data) -> str:
+    """Digest of the samples of both halves, with their labels where the task learns from them."""
+    halves = (data.samples, data.held_out)
+    known = [half.fingerprint for half in halves]
+    if "label" in task_info(asked.task).needs:
+        known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
+    return digest(known)
 
 
 def _same_task(resumed: RunConfig, asked: RunConfig) -> RunConfig:
