@@ -25,7 +25,7 @@ from selftaught.progress import StepProgress, say_once
 from selftaught.randomness import seed_from
 from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.sources.base import Source, digest
 from selftaught.sources.left_out import LeftOut
 from selftaught.store import Samples, notes_of, open_samples
 from selftaught.tasks.base import Pace, PretextTask, Recipe
@@ -201,6 +201,15 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         notes=tuple(dict.fromkeys(notes)),
         value_range=config.value_range,
     )
+
+
+def content_of(asked: RunConfig, data: Data) -> str:
+    """Digest of the samples of both halves, with their labels where the task learns from them."""
+    halves = (data.samples, data.held_out)
+    known = [half.fingerprint for half in halves]
+    if "label" in task_info(asked.task).needs:
+        known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
+    return digest(known)
 
 
 def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:

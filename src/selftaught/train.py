@@ -29,14 +29,23 @@ from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer, clip_gradient, learning_rate
 from selftaught.own_folder import record
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import Data, build_task, check_optimizer, launch, make_fabric, open_data, recipe_of, resolve
+from selftaught.prepare import (
+    Data,
+    build_task,
+    check_optimizer,
+    content_of,
+    launch,
+    make_fabric,
+    open_data,
+    recipe_of,
+    resolve,
+)
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.run import RunFolder, write_json
 from selftaught.schedule import BUDGET, Schedule, repeats
 from selftaught.signals import Stop, stopping
-from selftaught.sources.base import digest
 from selftaught.speed import Speed
 from selftaught.tasks.base import PretextTask
 from selftaught.timekeeping import Timekeeper
@@ -198,15 +207,6 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
         return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
-
-
-def content_of(asked: RunConfig, data: Data) -> str:
-    """Digest of the samples of both halves, with their labels where the task learns from them."""
-    halves = (data.samples, data.held_out)
-    known = [half.fingerprint for half in halves]
-    if "label" in task_info(asked.task).needs:
-        known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
-    return digest(known)
 
 
 def _same_task(resumed: RunConfig, asked: RunConfig) -> RunConfig:
