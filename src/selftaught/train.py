@@ -369,11 +369,10 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     config, task, data = training.config, training.task, training.data
     info = task_info(config.task)
     assert config.steps is not None
-    judged = len(data.held_out)
     warnings = [
         training.length.warning(config.steps, data.loader.steps_per_epoch),
         repeats(config.batch_size, data.loader.steps_per_epoch),
-        collapse_warning(looked, judged),
+        collapse_warning(looked, len(data.held_out)),
     ]
     return {
         "task": info.short,
@@ -387,13 +386,13 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric,
         "value": looked[task.metric],
-        "chance": task.chance(min(config.batch_size, judged * data.sampling.clips_per_video)),
+        "chance": task.chance(min(config.batch_size, len(data.held_out) * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],
         "uniformity": looked["uniformity"],
-        "feature_std": looked["feature_std"] if judged > 1 else None,
+        "feature_std": looked["feature_std"] if len(data.held_out) > 1 else None,
         "train_samples": data.loader.count,
-        "heldout_samples": judged,
+        "heldout_samples": len(data.held_out),
         "skipped": len(data.skipped),
         "left_out": dict(data.left_out.counts),
         "notes": list(data.notes),
