@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.budget import stem_for_all
-from selftaught.catalogue import settings_for, task_info
+from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import RunConfig, parse_seconds
-from selftaught.evaluate import evaluate_encoder
+from selftaught.encode import NEEDS
+from selftaught.evaluate import check_probe, evaluate_encoder
+from selftaught.first_checks import check_asked
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
+from selftaught.prepare import check_optimizer
 from selftaught.probe_catalogue import probe_info
 from selftaught.progress import clock, say
 from selftaught.rank_agreement import agreement
@@ -54,6 +57,10 @@ def compare_tasks(
     out = Path(config.out)
     shared = config.task_settings
     _check(config, tasks, shared)
+    for asked in _runs(config, tasks, is_said=False):
+        check_asked(asked)
+        check_optimizer(asked)
+    _check_ranking(config, tasks[0], labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.resume or config.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
@@ -84,7 +91,7 @@ def compare_tasks(
     return result
 
 
-def _runs(config: RunConfig, tasks: Sequence[str]) -> list[RunConfig]:
+def _runs(config: RunConfig, tasks: Sequence[str], *, is_said: bool = True) -> list[RunConfig]:
     """The run of each task, all with one stem; says how long they will take where they have a budget."""
     runs = []
     for task in tasks:
@@ -92,6 +99,8 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[RunConfig]:
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
         runs.append(dataclasses.replace(config, task=task, task_settings=own, out=str(Path(config.out) / info.short)))
+    if not is_said:
+        return runs
     if config.budget is not None:
         total = clock(len(runs) * parse_seconds(config.budget))
         say(f"{len(runs)} tasks of {config.budget} each: about {total}, and the evaluation of each")
@@ -130,6 +139,28 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
             raise ValueError(
                 f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
             )
+
+
+def _check_ranking(
+    config: RunConfig,
+    task: str,
+    labelled: str | None,
+    probe: str,
+    settings: dict[str, Any] | None,
+    fraction: float,
+    supervised: bool,
+) -> None:
+    """What the tasks shall be ranked by is refused now where it cannot be, not after the first training."""
+    check_probe(probe, settings, config.seed)
+    if not 0 < fraction <= 1:
+        raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
+    if labelled is None:
+        if supervised:
+            raise ValueError("--supervised learns from labels; give data with labels by --labelled")
+        return
+    wanted = frozenset(probe_info(probe).needs)
+    needs = NEEDS[load_task(task).encoder_kind] | wanted
+    open_source(labelled, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
 
 
 def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:

@@ -108,11 +108,15 @@ class RunConfig:
             raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
         for name, least in _AT_LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and not value >= least:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+        for name, most in _AT_MOST.items():
+            value = getattr(self, name)
+            if value is not None and not value <= most:
+                raise ValueError(f"--{name.replace('_', '-')} must be at most {most}, got {value}")
         for name in ("lr", "clip", "epochs", "cache_limit", "evaluate_every"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be above 0, got {value}")
         for name in ("warmup", "held_out"):
             if not 0 <= getattr(self, name) < 1:
@@ -182,6 +186,13 @@ _AT_LEAST = {
 }  # fmt: skip
 
 
+_AT_MOST = {
+    "size": 8192, "steps": 10**9, "epochs": 10**9, "batch_size": 10**6, "accumulate": 10**6, "devices": 1024,
+    "num_nodes": 10**5, "seed": 2**63 - 1, "workers": 1024, "store_size": 16384,
+}  # fmt: skip
+"""Far above what any machine bears, so that a slip of the finger is told as such."""
+
+
 def parse_seconds(text: str) -> float:
     """Seconds of "90s", "10m", "1.5h" or "600"."""
     unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
@@ -190,6 +201,6 @@ def parse_seconds(text: str) -> float:
         seconds = float(number) * (unit or 1.0)
     except ValueError:
         seconds = -1.0
-    if seconds <= 0:
+    if not 0 < seconds < float("inf"):
         raise ValueError(f"--budget must be a time such as 90s, 10m or 1.5h, got {text!r}")
     return seconds

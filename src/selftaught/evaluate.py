@@ -84,6 +84,7 @@ def evaluate_encoder(
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
     begin = time.monotonic()
+    check_probe(probe, settings, seed)
     _check(probe, fractions, draws, limit, supervised)
     _check_split(probe, test_share, folds)
     if folds is None and probe not in FOLDED:
@@ -194,6 +195,13 @@ def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None
         raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
     if supervised and {*needs} & {"box", "mask"}:
         raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
+
+
+def check_probe(probe: str, settings: dict[str, Any] | None, seed: int) -> None:
+    """Refuse a probe, a setting of it or a seed that cannot be, before data are read."""
+    if seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {seed}")
+    make_probe(probe, settings or {}, seed=seed)
 
 
 def _check_split(probe: str, test_share: float | None, folds: int | None) -> None:

@@ -24,6 +24,7 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import names_weights
 from selftaught.names import printable, text_cell
+from selftaught.out_file import check_out_folder
 from selftaught.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
 from selftaught.progress import say_once
 
@@ -66,10 +67,9 @@ class RunFolder:
         if asked.resume and environment.exists():
             self._check_same(json.loads(environment.read_text())["asked"], asked)
             return
+        check_out_folder(self.path)
         if not self.path.exists():
             return
-        if not self.path.is_dir():
-            raise ValueError(f"--out {self.path} is a file; give a new or empty folder")
         is_run = is_own(self.path) and not (self.path / "compare.json").exists()
         if not is_run and (others := others_in(self.path)):
             raise ValueError(

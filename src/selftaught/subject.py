@@ -11,6 +11,7 @@ from selftaught.config import RunConfig, Stem
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.weights import load_state_dict_into
+from selftaught.out_file import check_out_folder
 from selftaught.run import load_encoder, part_name, random_encoder, read_config
 
 USUAL_SIZE = 224
@@ -67,6 +68,8 @@ def open_subject(
         stem: first layers, for weights in a file.
         out: folder for figures and features; the run's, or one beside the file.
     """
+    if out is not None:
+        check_out_folder(out)
     name, _, file = str(what).rpartition(":")
     if name and not Path(what).exists() and Path(file).suffix:
         return _from_file(str(what), name, Path(file).expanduser(), size=size, stem=stem, out=out)

@@ -1,0 +1,101 @@
+"""What cannot be is refused before anything is packed or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selftaught.config import RunConfig
+from selftaught.first_checks import check_asked
+from selftaught.prepare import check_accelerator
+from selftaught.train import train
+
+OWN = '''
+from dataclasses import dataclass
+
+from torch import nn
+
+from selftaught.losses import classification
+from selftaught.ops.crop import centre_view
+from selftaught.tasks.base import PretextTask
+
+
+class Bright(PretextTask):
+    """Predict whether a picture is bright (Nobody, NOWHERE 2020)."""
+
+    needs = frozenset({"image"})
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        pass
+
+    def __init__(self, encoder, config, size):
+        super().__init__()
+        self.encoder, self.size = encoder, size
+        self.head = nn.Linear(encoder.num_features, 2)
+
+    def chance(self, batch_size):
+        return 0.5
+
+    def pseudo_label(self, batch, rng):
+        images = centre_view(batch.image, self.size)
+        return images, (images.mean((1, 2, 3)) > 0).long()
+
+    def forward(self, example):
+        return self.head(self.encoder(example[0]))
+
+    def loss(self, prediction, example):
+        scalars = classification(prediction, example[1])
+        return RETURNED
+
+    def show(self, example, prediction, count):
+        return []
+'''
+
+
+def asked(out: Path, **changes: object) -> RunConfig:
+    values: dict[str, object] = {
+        "data": "synthetic:N=24,side=32", "out": str(out), "task": "rotation", "encoder": "timm:test_resnet",
+        "size": 32, "batch_size": 8, "steps": 1, "accelerator": "cpu",
+    }  # fmt: skip
+    return RunConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("returned", "sentence"),
+    [
+        ("{'loss': scalars['loss']}", "its metric is 'accuracy', but the dict that loss returns holds loss"),
+        ("{'accuracy': scalars['accuracy']}", "must return a dict that holds 'loss', but what it returns holds accur"),
+        ("scalars['loss']", "must return a dict that holds 'loss', but what it returns is no dict"),
+    ],
+)
+def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path, returned: str, sentence: str) -> None:
+    file = tmp_path / "bright.py"
+    file.write_text(OWN.replace("RETURNED", returned))
+    with pytest.raises(ValueError, match=sentence):
+        train(asked(tmp_path / "run", task=str(file)))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"encoder": "nosuch"}, {"encoder": "r3d_18"}, {"encoder": "vit_b_16", "size": 50}, {"task_settings": {"a": 1}}],
+)
+def test_a_wrong_encoder_or_setting_packs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    config = asked(tmp_path / "run", **changes)
+    with pytest.raises(ValueError, match=r"nosuch|r3d_18|50|setting|angles"):
+        check_asked(config)
+    with pytest.raises(ValueError, match=r"nosuch|r3d_18|50|setting|angles"):
+        train(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_accelerator_that_is_not_there_names_those_that_are() -> None:
+    check_accelerator("auto")
+    check_accelerator("cpu")
+    with pytest.raises(ValueError, match=r"--accelerator tpu cannot be used on this machine; choose from auto, cpu"):
+        check_accelerator("tpu")
