@@ -57,9 +57,6 @@ def compare_tasks(
     out = Path(config.out)
     shared = config.task_settings
     _check(config, tasks, shared)
-    for asked in _runs(config, tasks, is_said=False):
-        check_asked(asked)
-        check_optimizer(asked)
     _check_ranking(config, tasks[0], labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.resume or config.overwrite)
     rows: list[dict[str, Any]] = []
@@ -134,6 +131,9 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
             seed=0,
             held_out=config.held_out,
         )
+    for asked in _runs(config, tasks, is_said=False):
+        check_asked(asked)
+        check_optimizer(asked)
     for name in shared:
         if name not in settings_known:
             raise ValueError(
