@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
@@ -29,9 +32,23 @@ class _Gather(torch.autograd.Function):
         return total[dist.get_rank() * size : (dist.get_rank() + 1) * size]
 
 
+_state = {"is_alone": False}
+
+
+@contextmanager
+def of_world(size: int) -> Iterator[None]:
+    """Within it, nothing is gathered where the run has one process: the group of an earlier run may still be there."""
+    before = _state["is_alone"]
+    _state["is_alone"] = size == 1
+    try:
+        yield
+    finally:
+        _state["is_alone"] = before
+
+
 def is_distributed() -> bool:
     """Whether several processes train together."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return not _state["is_alone"] and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def gather_rows(rows: Tensor) -> Tensor:

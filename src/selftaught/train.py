@@ -22,7 +22,7 @@ from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_op
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
-from selftaught.gather import mean_over_processes
+from selftaught.gather import mean_over_processes, of_world
 from selftaught.judge import draw_pictures, judge
 from selftaught.loggers import check_finite, loggers_of
 from selftaught.memory_format import channels_last, in_order
@@ -40,6 +40,7 @@ from selftaught.prepare import (
     recipe_of,
     resolve,
 )
+from selftaught.processes import check_data, check_processes, group_left_after_error
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
@@ -153,19 +154,21 @@ def train(asked: RunConfig, *, begin: float | None = None) -> Path:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
         folder = RunFolder(Path(asked.out))
         try:
-            with stopping() as stop:
+            with stopping() as stop, group_left_after_error(), of_world(asked.devices * asked.num_nodes):
                 return _train(asked, folder, begin, stop)
         finally:
             folder.release()
 
 
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Path:
+    check_processes(asked)
     check_asked(asked)
     check_optimizer(asked)
+    folder.check(asked)
+    if asked.devices * asked.num_nodes > 1:
+        check_data(asked)
     fabric = make_fabric(asked)
     launch(fabric)
-    if fabric.is_global_zero:
-        folder.check(asked)
     data = open_data(asked, fabric)
     try_own_task(asked, data)
     is_resumed = False
