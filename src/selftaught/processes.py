@@ -46,6 +46,8 @@ def check_processes(config: RunConfig) -> None:
 
 def check_data(config: RunConfig) -> None:
     """Open the data once before other processes are started, so that what is wrong with them is said by one alone."""
+    if config.devices * config.num_nodes == 1:
+        return
     needs = frozenset(task_info(config.task).needs)
     for split in ("train", "held_out"):
         open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)

@@ -165,8 +165,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     check_asked(asked)
     check_optimizer(asked)
     folder.check(asked)
-    if asked.devices * asked.num_nodes > 1:
-        check_data(asked)
+    check_data(asked)
     fabric = make_fabric(asked)
     launch(fabric)
     data = open_data(asked, fabric)
@@ -194,9 +193,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     task = build_task(config, data.num_classes)
     betas = recipe_of(config.task, config.task_settings).betas
     optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas)
-    start = 0
-    if is_resumed:
-        start = _restore(folder, task, optimizer, data)
+    start = _restore(folder, task, optimizer, data) if is_resumed else 0
     if fabric.is_global_zero:
         folder.keep_until(start)
         if length.schedule.budget is not None:
