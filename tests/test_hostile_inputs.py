@@ -108,8 +108,8 @@ def check(hostile: Hostile, room: Room) -> None:
     changed = [name for name in before if before[name][:2] != after[name][:2]]
     assert not changed, f"{hostile.title}: {changed} changed"
     _check_listed(hostile, room.out / "run")
-    for name in ("evil.jpg", "tmp/evil.jpg"):
-        assert not list(room.path.parent.glob(f"**/{name}"))
+    for folder in (room.path.parent, room.path.parent.parent, Path("/tmp")):  # where names with ../ would lead
+        assert not (folder / "evil.jpg").exists()
 
 
 def _check_outcome(outcome: Outcome, title: str) -> None:
