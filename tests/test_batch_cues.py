@@ -14,7 +14,7 @@ from selftaught.encoders import build_encoder
 from selftaught.randomness import generator
 from selftaught.tasks.base import Known, PretextTask
 
-COUNT, SIZE = 8, 64
+COUNT, SIZE = 24, 64
 GAMES = ("artifacts", "bigan", "gan", "super_resolution")
 """Their discriminators' batches are held by `test_adversarial_guard`."""
 TASKS = [task.name for task in list_tasks() if task.name not in GAMES]

@@ -166,7 +166,7 @@ def test_learns_to_keep_new_images_apart_in_seconds(tiny_encoder: Make) -> None:
 
     before = accuracy()
     optimizer = build_optimizer(model, "sgd", 0.2, 0.0)
-    for step in range(100):
+    for step in range(240):
         rows = torch.randperm(64, generator=generator("rows", step))[:32]
         example = model.pseudo_label(Batch(index=rows * 2, image=pictures[rows]), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
