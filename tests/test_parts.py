@@ -102,7 +102,8 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     described = open_unlabelled(read_config(tmp_path / "run"), load_encoder(tmp_path / "run"), str(folder))
     assert len(described.test) == result["heldout_samples"]
     assert not {*described.test.keys} & {*held}
-    selftaught.embed(tmp_path / "run", folder, out=tmp_path / "f.parquet")
+    embedded = selftaught.embed(tmp_path / "run", folder, out=tmp_path / "f.parquet")
+    assert embedded["skipped"] == len(held)
     assert pq.read_table(tmp_path / "f.parquet").num_rows == 20 - len(held)
 
 

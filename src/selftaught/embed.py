@@ -138,8 +138,10 @@ def _samples(
             opened.append((samples, source.notes))
         except NothingReadable as nothing:
             empty = nothing
-    if empty is not None and not opened:
-        raise empty
+    if empty is not None:
+        if not opened:
+            raise empty
+        opened[0][0].skipped += empty.skipped
     return opened
 
 
