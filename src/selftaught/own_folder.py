@@ -97,8 +97,12 @@ def mark(folder: Path, kind: str) -> bool:
     else:
         lines = []
     text = "".join(f"{line}\n" for line in (f"{_FIRST} {kind}", *lines))
-    with written_whole(folder / LIST) as draft:
-        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
+    try:
+        with written_whole(folder / LIST) as draft:
+            draft.write_text(text, encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        if not (folder / LIST).exists():  # else another process marked the folder at the same moment
+            raise
     return True
 
 
