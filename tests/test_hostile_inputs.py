@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import containers, images
-from tests.hostile.inputs import Hostile, good_images
+from tests.hostile.inputs import OUTSIDE, Hostile, good_images
 from tests.hostile.worker import Outcome, Worker
 
 SEED = 20
@@ -108,8 +108,9 @@ def check(hostile: Hostile, room: Room) -> None:
     changed = [name for name in before if before[name][:2] != after[name][:2]]
     assert not changed, f"{hostile.title}: {changed} changed"
     _check_listed(hostile, room.out / "run")
-    for folder in (room.path.parent, room.path.parent.parent, Path("/tmp")):  # where names with ../ would lead
-        assert not (folder / "evil.jpg").exists()
+    # Where absolute names and those with ../ would lead.
+    for file in (OUTSIDE, room.path.parent / "evil.jpg", room.path.parent.parent / "evil.jpg"):
+        assert not file.exists()
 
 
 def _check_outcome(outcome: Outcome, title: str) -> None:

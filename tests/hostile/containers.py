@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.hostile.images import damaged, encoded, photo
-from tests.hostile.inputs import Hostile, good_images
+from tests.hostile.inputs import OUTSIDE, Hostile, good_images
 
 HOWS = ("cut", "flips", "zeros", "garbage", "header")
 
@@ -29,6 +29,14 @@ def _file(name: str, content: bytes | Callable[[], bytes]) -> Callable[[Path], N
         (root / name).write_bytes(content() if callable(content) else content)
 
     return make
+
+
+def _damaged(kind: str, whole: bytes, seed: int) -> Iterator[Hostile]:
+    """A whole file of a kind, damaged in each way three times."""
+    rng = random.Random(seed)
+    for number, how in enumerate(HOWS * 3):
+        name = f"data.{kind}"
+        yield Hostile(f"{kind} {number} {how}", _file(name, damaged(whole, how, rng)), data=name)
 
 
 def good_zip(count: int = 8, **options: Any) -> bytes:
@@ -41,10 +49,8 @@ def good_zip(count: int = 8, **options: Any) -> bytes:
 
 def zips(seed: int) -> Iterator[Hostile]:
     """Whole ones damaged, then those written to harm."""
-    rng = random.Random(seed)
     whole = good_zip()
-    for number, how in enumerate(HOWS * 3):
-        yield Hostile(f"zip {number} {how}", _file("data.zip", damaged(whole, how, rng)), data="data.zip")
+    yield from _damaged("zip", whole, seed)
     for title, content in _hostile_zips(whole).items():
         yield Hostile(f"zip: {title}", _file("data.zip", content), data="data.zip")
 
@@ -71,7 +77,7 @@ def _hostile_zips(whole: bytes) -> dict[str, bytes | Callable[[], bytes]]:
     count = bytearray(whole)
     count[end + 8 : end + 12] = struct.pack("<HH", 65535, 65535)
     return {
-        "names that leave the folder": added(("../../evil.jpg", encoded("JPEG", 9)), ("/tmp/evil.jpg", b"x")),
+        "names that leave the folder": added(("../../evil.jpg", encoded("JPEG", 9)), (str(OUTSIDE), b"x")),
         "a name with a drive": added(("C:\\evil.jpg", encoded("JPEG", 9))),
         "300 MB of zeros": lambda: added(("bomb.jpg", bytes(300_000_000)), compression=zipfile.ZIP_DEFLATED),
         "300 MB of zeros called bmp": lambda: added(("bomb.bmp", bytes(300_000_000)), compression=zipfile.ZIP_DEFLATED),
@@ -108,10 +114,8 @@ def add_member(archive: tarfile.TarFile, name: str, content: bytes, **told: Any)
 
 def tars(seed: int) -> Iterator[Hostile]:
     """Whole ones damaged, then those written to harm."""
-    rng = random.Random(seed)
     whole = good_tar()
-    for number, how in enumerate(HOWS * 3):
-        yield Hostile(f"tar {number} {how}", _file("data.tar", damaged(whole, how, rng)), data="data.tar")
+    yield from _damaged("tar", whole, seed)
     for title, content in _hostile_tars(whole).items():
         yield Hostile(f"tar: {title}", _file("data.tar", content), data="data.tar")
 
@@ -135,7 +139,7 @@ def _hostile_tars(whole: bytes) -> dict[str, bytes | Callable[[], bytes]]:
         "a member of 2^62 bytes": claims(2**62),
         "a member of a terabyte": claims(2**40),
         "names that leave the folder": added("../../evil.jpg", encoded("JPEG", 9)),
-        "an absolute name": added("/tmp/evil.jpg", encoded("JPEG", 9)),
+        "an absolute name": added(str(OUTSIDE), encoded("JPEG", 9)),
         "a link to a file": added("link.jpg", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
         "a hard link": added("hard.jpg", b"", type=tarfile.LNKTYPE, linkname="000.jpg"),
         "a device": added("zero.jpg", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
@@ -159,13 +163,10 @@ def parquet(table: pa.Table, **options: Any) -> bytes:
 
 def parquets(seed: int) -> Iterator[Hostile]:
     """Whole ones damaged, then tables that are not as they should be."""
-    rng = random.Random(seed)
     images = [{"bytes": encoded("JPEG", i), "path": f"{i}.jpg"} for i in range(8)]
     labels = [i % 2 for i in range(8)]
     whole = parquet(pa.table({"image": images, "label": labels}))
-    for number, how in enumerate(HOWS * 3):
-        content = damaged(whole, how, rng)
-        yield Hostile(f"parquet {number} {how}", _file("data.parquet", content), data="data.parquet")
+    yield from _damaged("parquet", whole, seed)
     raw = [image["bytes"] for image in images]
     tables: dict[str, dict[str, Any]] = {
         "no column of images": {"text": ["a"] * 8, "label": labels},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+OUTSIDE = Path(tempfile.gettempdir()) / "evil.jpg"
+"""What the absolute names in hostile archives are; no verb may write it."""
 
 
 @dataclass(frozen=True)

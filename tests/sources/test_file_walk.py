@@ -14,17 +14,9 @@ from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.file_tree import FolderTree, open_tree
 from selftaught.sources.file_walk import find_files
-from tests.sources.trees import encoded, picture
+from tests.sources.trees import PNG, folder
 
-PNG = encoded(picture(0))
 IMAGES = frozenset({"image"})
-
-
-def folder(path: Path, *keys: str) -> Path:
-    for key in keys:
-        (path / key).parent.mkdir(parents=True, exist_ok=True)
-        (path / key).write_bytes(PNG)
-    return path
 
 
 def opened(path: Path, split: str = "train") -> Source:

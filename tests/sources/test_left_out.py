@@ -13,17 +13,9 @@ from selftaught.sources.base import Source
 from selftaught.sources.file_kinds import IMAGE_SUFFIXES, told_kinds
 from selftaught.sources.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.sources.masks_beside import masks_beside
-from tests.sources.trees import encoded, picture
+from tests.sources.trees import folder
 
-PNG = encoded(picture(0))
 IMAGES = frozenset({"image"})
-
-
-def folder(path: Path, *keys: str) -> Path:
-    for key in keys:
-        (path / key).parent.mkdir(parents=True, exist_ok=True)
-        (path / key).write_bytes(PNG)
-    return path
 
 
 def opened(path: Path, needs: frozenset[str] = IMAGES) -> Source:

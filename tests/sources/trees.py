@@ -81,3 +81,14 @@ def encoded(pixels: NDArray[Any], kind: str = "PNG", **settings: Any) -> bytes:
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, kind, **settings)
     return written.getvalue()
+
+
+PNG = encoded(picture(0))
+
+
+def folder(path: Path, *keys: str) -> Path:
+    """A folder that holds the same small picture under each of these relative paths."""
+    for key in keys:
+        (path / key).parent.mkdir(parents=True, exist_ok=True)
+        (path / key).write_bytes(PNG)
+    return path
