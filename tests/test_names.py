@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from selftaught.names import one_line, printable
+from selftaught.names import one_line, printable, short_task
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,19 @@ def test_surrogates_that_stand_for_no_byte_are_written_too() -> None:
 
 def test_a_message_stays_on_one_line() -> None:
     assert one_line("a\nb\x1b[31m\u2028c d\udcff") == "a\\nb\\x1b[31m\\u2028c d\\xff"
+
+
+@pytest.mark.parametrize(
+    ("task", "headline"),
+    [
+        ("rotation", "rotation"),
+        ("path/to/my_task.py", "my_task"),
+        ("C:\\tasks\\my_task.py", "my_task"),
+        ("my_package.my_task", "my_task"),
+        ("jigsaw+tasks/my_task.py", "jigsaw+my_task"),
+        ("<img src=x onerror=\"document.title='taken'\">", "<img src=x onerror=\"document.title='taken'\">"),
+        ("", ""),
+    ],
+)
+def test_a_headline_names_a_task_without_its_folders(task: str, headline: str) -> None:
+    assert short_task(task) == headline

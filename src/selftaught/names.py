@@ -23,8 +23,10 @@ def short_task(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return last.removesuffix(".py") if last.endswith(".py") or "/" in name else last.rpartition(".")[2]
+    # A name that is neither a file nor a dotted module, as a strange config.json may hold, is shown as it is.
+    if name.endswith(".py"):
+        return name.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    return name.rpartition(".")[2] if all(part.isidentifier() for part in name.split(".")) else name
 
 
 def printable(name: str) -> str:
