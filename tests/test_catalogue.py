@@ -14,7 +14,6 @@ from selftaught.catalogue import (
     named_tasks,
     read_task,
     settings_for,
-    task_flag,
     task_info,
 )
 
@@ -139,8 +138,6 @@ def test_a_users_file_can_be_a_part(tmp_path: Path) -> None:
     info = task_info(f"rotation+{tmp_path / 'own_halves.py'}")
     assert info.short == "rotation+own_halves"
     assert "own_halves.parts" in [option.name for option in info.options]
-    assert task_flag("own_halves.min_scale") == "--task.own_halves.min-scale"
-    assert task_flag("min_scale") == "--task.min-scale"
     (tmp_path / "c++.py").write_text(OWN)
     assert task_info(str(tmp_path / "c++.py")).parts == ()
 

@@ -136,11 +136,6 @@ def settings_of(whose: str, known: Sequence[Option], given: dict[str, Any], *, p
     return settings | {name: typed(options[name], value, flag=flag_of(prefix + name)) for name, value in given.items()}
 
 
-def task_flag(setting: str) -> str:
-    """The flag of a task's setting."""
-    return flag_of(f"task.{setting}")
-
-
 def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     """Read one task file."""
     try:

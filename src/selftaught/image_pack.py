@@ -29,12 +29,10 @@ PIXELS = "pixels.bin"
 _INDEX = "index.npy"
 _SKIPPED = "skipped.json"
 
-_CHUNK = 32
-_CHUNK_BYTES = 4 << 20
-_JOB_BYTES = 32 << 20
+_CHUNK, _CHUNK_BYTES, _JOB_BYTES = 32, 4 << 20, 32 << 20
+"""Pictures a thread takes at once: enough to make the hand-over cheap, few enough to keep memory small."""
 _HELD_BYTES = 512 << 20
 """Encoded bytes that wait to be decoded; few files are large, but one that claims to be may be one of thousands."""
-"""Pictures a thread takes at once: enough to make the hand-over cheap, few enough to keep memory small."""
 _PROBED = 500
 """Pictures whose size is looked at to choose the side and to estimate the size of the store."""
 

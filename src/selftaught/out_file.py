@@ -40,8 +40,3 @@ def _check_above(path: Path, out: str | Path) -> None:
         raise ValueError(f"--out {out}: {above} is no folder; give another place")
     if not os.access(above, os.W_OK | os.X_OK):
         raise ValueError(f"--out {out}: {above} cannot be written to; give another place, or change its permissions")
-
-
-def form_of(path: Path, forms: Mapping[str, str]) -> str:
-    """The form that the ending says."""
-    return forms[path.suffix.lower()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from selftaught.catalogue import first_sentence, nested_class, read_needs, settings_of
 from selftaught.names import unknown_name
-from selftaught.settings import Option, flag_of, read_options
+from selftaught.settings import Option, read_options
 
 if TYPE_CHECKING:
     from selftaught.probes.base import Probe
@@ -50,11 +50,6 @@ def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
     values = settings_of(f"probe {name!r}", info.options, settings, prefix="probe.")
     probe_class = cast("type[Probe]", getattr(importlib.import_module(f"selftaught.probes.{name}"), info.class_name))
     return probe_class(probe_class.Config(**values), seed)
-
-
-def probe_flag(setting: str) -> str:
-    """The flag of a probe's setting."""
-    return flag_of(f"probe.{setting}")
 
 
 def _read(path: Path) -> ProbeInfo | None:

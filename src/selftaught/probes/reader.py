@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -172,16 +171,3 @@ class Reader:
 
 def _lock_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
-
-
-def features_size(folder: Path) -> int:
-    """Bytes that kept features take in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*.npy")) if folder.is_dir() else 0
-
-
-def clear_features(folder: Path) -> None:
-    """Remove kept features; a probe that reads them goes on."""
-    if folder.is_dir():
-        gone = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        folder.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
