@@ -8,7 +8,7 @@ import pytest
 
 from selftaught.config import RunConfig
 from selftaught.first_checks import check_asked
-from selftaught.prepare import check_accelerator
+from selftaught.prepare import accelerator_of
 from selftaught.train import train
 
 OWN = '''
@@ -94,8 +94,11 @@ def test_a_wrong_encoder_or_setting_packs_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_accelerator_that_is_not_there_names_those_that_are() -> None:
-    check_accelerator("auto")
-    check_accelerator("cpu")
-    with pytest.raises(ValueError, match=r"--accelerator tpu cannot be used on this machine; choose from auto, cpu"):
-        check_accelerator("tpu")
+def test_an_accelerator_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = "--accelerator {} cannot be used on this machine; choose from auto, mps, cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert [accelerator_of(name) for name in ("auto", "mps", "cpu")] == ["mps", "mps", "cpu"]
+    for absent in ("tpu", "cuda"):
+        with pytest.raises(ValueError, match=machine.format(absent)):
+            accelerator_of(absent)

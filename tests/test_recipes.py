@@ -10,7 +10,8 @@ import pytest
 from selftaught import pretrain
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.config import RunConfig
-from selftaught.prepare import check_optimizer, pace_of, recipe_of
+from selftaught.first_checks import check_asked
+from selftaught.prepare import pace_of, recipe_of
 from selftaught.tasks.base import PACES, Recipe
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
@@ -53,7 +54,7 @@ def test_an_optimizer_without_a_rate_is_refused_before_anything_is_read(tmp_path
     with pytest.raises(ValueError, match=message):
         pretrain("nowhere", task="gan", optimizer="sgd", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    check_optimizer(RunConfig(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01))
+    check_asked(RunConfig(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01))
 
 
 def test_a_combination_takes_the_least_rate_of_its_parts() -> None:

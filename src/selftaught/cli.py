@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import logging
-import math
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TextIO
 
 from selftaught import launch, verbs
 from selftaught.errors import explain
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
+from selftaught.plain import PLACES, plain, strict
 from selftaught.settings import Option, flag_of
 from selftaught.signals import Terminated, terminating
 
@@ -30,7 +28,7 @@ VERBS = (
 
 COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
 RESUMABLE = ("pretrain", "compare")
-PATHS = ("data", "out", "run", "encoder", "folder", "labelled", "query")
+PATHS = ("data", "labelled", *PLACES)
 """Arguments that are paths, so that an error can say which of them it is about."""
 
 
@@ -97,7 +95,7 @@ def _run(words: list[str], given: dict[str, str]) -> int:
         return 0
     with _stdout_for_json() as stdout:
         result = verb.function(**arguments)
-        stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
+        stdout.write(json.dumps(strict(plain(result)), allow_nan=False) + "\n")
     return 0
 
 
@@ -187,21 +185,6 @@ def _stdout_for_json() -> Iterator[TextIO]:
         finally:
             sys.stderr.flush()
             os.dup2(kept, 1)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: no NaN, no paths, no numpy numbers."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show(name: str, result: Any) -> None:

@@ -17,7 +17,6 @@ from selftaught.evaluate import check_probe, evaluate_encoder
 from selftaught.first_checks import check_asked
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
-from selftaught.prepare import check_optimizer
 from selftaught.probe_catalogue import probe_info
 from selftaught.progress import clock, say
 from selftaught.rank_agreement import agreement
@@ -133,7 +132,6 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
         )
     for asked in _runs(config, tasks, is_said=False):
         check_asked(asked)
-        check_optimizer(asked)
     for name in shared:
         if name not in settings_known:
             raise ValueError(

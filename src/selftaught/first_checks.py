@@ -12,18 +12,19 @@ from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import RunConfig
 from selftaught.loader import ordered_batches
 from selftaught.players import scalars_of, scalars_of_turns
-from selftaught.prepare import Data, build_task, recipe_of, seen_as
+from selftaught.prepare import Data, build_task, pace_of, recipe_of, seen_as
 from selftaught.randomness import generator
 from selftaught.tasks.base import PretextTask
 
 
 def check_asked(asked: RunConfig) -> None:
-    """Make the task and its encoder once, so that a name, size, stem or setting that cannot be is refused now.
+    """Make the task and its encoder once, so that a name, size, stem, setting or optimiser that cannot be is refused.
 
     Shapes alone are made where that will do; the global random state stays as it was.
     """
     config = _nearly_resolved(asked)
-    recipe_of(config.task, config.task_settings)
+    recipe = recipe_of(config.task, config.task_settings)
+    pace_of(recipe, recipe.optimizer if config.optimizer == "auto" else config.optimizer, config)
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):

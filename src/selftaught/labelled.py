@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
 from selftaught.parts import open_halves
+from selftaught.plain import same_place
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
 from selftaught.progress import say_once
@@ -121,22 +121,12 @@ def _drawn(source: Source, whole: Samples, labelled: str, test_share: float | No
 
 def _seen(config: RunConfig, labelled: str) -> list[str]:
     """What is to be said where the test samples are drawn from the data that the run learned from."""
-    if not _same_place(str(config.data), labelled):
+    if not same_place(str(config.data), labelled):
         return []
     how = "with their labels" if "supervised" in config.task.split("+") else "without their labels"
     note = f"{labelled} is the run's own data: the encoder saw test samples in training, {how}"
     say_once(note)
     return [note]
-
-
-def _same_place(first: str, second: str) -> bool:
-    if first == second:
-        return True
-    paths = Path(first).expanduser(), Path(second).expanduser()
-    try:
-        return all(path.exists() for path in paths) and paths[0].samefile(paths[1])
-    except OSError:  # a name that is no path, such as a very long pattern
-        return False
 
 
 def _single(train: Samples, test: Samples, labelled: str, many: bool) -> Labelled:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -24,6 +27,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.tolist() if hasattr(value, "tolist") and hasattr(value, "item") else value
+
+
+def strict(value: Any) -> Any:
+    """With null for what is no finite number: NaN is no JSON, and other readers refuse it."""
+    if isinstance(value, Mapping):
+        return {key: strict(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two names of data are one, or lead to the same file or folder."""
+    with suppress(OSError, ValueError):  # a name that is no path, such as a very long pattern
+        return one == other or Path(at_home(one)).samefile(at_home(other))
+    return False
 
 
 def at_home(path: str) -> str:

@@ -57,10 +57,7 @@ class Data:
 def make_fabric(config: RunConfig) -> Fabric:
     """Lightning Fabric on the devices asked for."""
     remind_of_threads()
-    check_accelerator(config.accelerator)
-    accelerator = config.accelerator
-    if accelerator == "auto":
-        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    accelerator = accelerator_of(config.accelerator)
     precision = config.precision
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
@@ -104,18 +101,17 @@ def leave_group() -> None:
 
 def compute_device(accelerator: str) -> torch.device:
     """The one device that a verb computes on which does not train; no task is asked."""
-    check_accelerator(accelerator)
-    if accelerator == "auto":
-        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return torch.device(accelerator, 0) if accelerator == "cuda" else torch.device(accelerator)
+    name = accelerator_of(accelerator)
+    return torch.device(name, 0) if name == "cuda" else torch.device(name)
 
 
-def check_accelerator(name: str) -> None:
-    """Refuse an accelerator that this machine has not."""
-    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name not in there or not there[name]:
-        has = ", ".join(known for known, found in there.items() if found)
-        raise ValueError(f"--accelerator {name} cannot be used on this machine; choose from {has}")
+def accelerator_of(asked: str) -> str:
+    """The accelerator asked for, with auto resolved; one that this machine has not is refused."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    found = [name for name, is_there in there.items() if is_there]
+    if asked not in ("auto", *found):
+        raise ValueError(f"--accelerator {asked} cannot be used on this machine; choose from auto, {', '.join(found)}")
+    return found[0] if asked == "auto" else asked
 
 
 def precision_of(config: RunConfig, device: torch.device) -> Precision:
@@ -159,17 +155,22 @@ def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, i
     return samples
 
 
+def open_sources(config: RunConfig) -> list[Source]:
+    """The training part of the data and the one that is held out."""
+    needs = frozenset(task_info(config.task).needs)
+    return [
+        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
+        for split in ("train", "held_out")
+    ]
+
+
 def open_data(config: RunConfig, fabric: Fabric) -> Data:
     """Open or pack both halves of the data; the first process packs, the others wait."""
     info = task_info(config.task)
     settings = settings_for(info, config.task_settings)
     task_class = load_task(config.task)
     sampling = task_class.sampling(task_class.Config(**settings))
-    needs = frozenset(info.needs)
-    sources = [
-        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
-        for split in ("train", "held_out")
-    ]
+    sources = open_sources(config)
     is_shown = fabric.is_global_zero
     with fabric.rank_zero_first():
         config = with_range(config, sources[0])
@@ -188,7 +189,7 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
-        labels="label" in needs,
+        labels="label" in info.needs,
         limit=config.limit,
     )
     classes = halves.train.classes
@@ -269,12 +270,6 @@ def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
     decay = recipe.weight_decay if known is None else known.weight_decay
     assert lr is not None
     return Pace(lr=lr, weight_decay=decay if asked.weight_decay is None else asked.weight_decay)
-
-
-def check_optimizer(asked: RunConfig) -> None:
-    """Refuse an optimiser for which the task has no rate, before anything is read."""
-    recipe = recipe_of(asked.task, asked.task_settings)
-    pace_of(recipe, recipe.optimizer if asked.optimizer == "auto" else asked.optimizer, asked)
 
 
 def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:

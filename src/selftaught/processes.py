@@ -8,10 +8,8 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 
-from selftaught.catalogue import task_info
 from selftaught.config import RunConfig
-from selftaught.prepare import leave_group
-from selftaught.sources import open_source
+from selftaught.prepare import leave_group, open_sources
 
 _LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What Fabric leaves in the environment of a process that started others."""
@@ -46,8 +44,5 @@ def check_processes(config: RunConfig) -> None:
 
 def check_data(config: RunConfig) -> None:
     """Open the data once before other processes are started, so that what is wrong with them is said by one alone."""
-    if config.devices * config.num_nodes == 1:
-        return
-    needs = frozenset(task_info(config.task).needs)
-    for split in ("train", "held_out"):
-        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
+    if config.devices * config.num_nodes > 1:
+        open_sources(config)

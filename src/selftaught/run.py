@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import sys
@@ -26,6 +25,7 @@ from selftaught.encoders.names import names_weights
 from selftaught.names import printable, text_cell
 from selftaught.out_file import check_out_folder
 from selftaught.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
+from selftaught.plain import same_place, strict
 from selftaught.progress import say_once
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
@@ -104,7 +104,7 @@ class RunFolder:
         """The data must hold what they held, wherever they lie now; runs of older versions know only where."""
         environment = json.loads((self.path / "environment.json").read_text())
         began, known = environment["asked"]["data"], environment.get("content")
-        if known == content if known else _same_place(began, asked.data):
+        if known == content if known else same_place(began, asked.data):
             return
         if not asked.changed_data:
             what = "other samples or labels than" if known else "another path than"
@@ -192,16 +192,7 @@ def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> No
 def write_json(path: Path, value: Any) -> None:
     """Atomically, so that a reader sees the old file or the new one."""
     with written_whole(record(path)) as draft:
-        draft.write_text(json.dumps(_strict(value), indent=2, allow_nan=False) + "\n")
-
-
-def _strict(value: Any) -> Any:
-    """With null for what is no finite number: NaN is no JSON, and other readers refuse it."""
-    if isinstance(value, dict):
-        return {key: _strict(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        draft.write_text(json.dumps(strict(value), indent=2, allow_nan=False) + "\n")
 
 
 def describe_environment(asked: RunConfig) -> dict[str, Any]:
@@ -235,10 +226,6 @@ def _cpu_name() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
-
-
-def _same_place(one: str, other: str) -> bool:
-    return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def read_config(run: str | Path) -> RunConfig:

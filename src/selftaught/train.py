@@ -32,7 +32,6 @@ from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import (
     Data,
     build_task,
-    check_optimizer,
     content_of,
     launch,
     make_fabric,
@@ -163,7 +162,6 @@ def train(asked: RunConfig, *, begin: float | None = None) -> Path:
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Path:
     check_processes(asked)
     check_asked(asked)
-    check_optimizer(asked)
     folder.check(asked)
     check_data(asked)
     fabric = make_fabric(asked)
