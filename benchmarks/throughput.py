@@ -298,7 +298,8 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
 
     from selftaught.batch import Sampling
     from selftaught.sources import open_source
-    from selftaught.store import clear_stores, open_samples
+    from selftaught.store import open_samples
+    from selftaught.store_folder import clear_stores
 
     files = sorted(args.data.glob("*"))
     cores = os.cpu_count() or 1

@@ -18,7 +18,8 @@ from selftaught.high_depth import ValueRange, choose_range, read_range, to_uint8
 from selftaught.parts import SomeEntries, open_halves, open_some
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.store import NothingReadable, Samples, list_stores, open_samples
+from selftaught.store import NothingReadable, Samples, open_samples
+from selftaught.store_folder import list_stores
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ from selftaught.decode import decode_image
 from selftaught.image_store import LiveImages, PackedImages
 from selftaught.sources import open_source
 from selftaught.sources.base import Entry, Source
-from selftaught.store import Samples, clear_stores, list_stores, open_samples
-from selftaught.store_folder import find_or_build, stores_root
+from selftaught.store import Samples, open_samples
+from selftaught.store_folder import clear_stores, find_or_build, list_stores, stores_root
 
 MIDDLE = np.full((64, 3), 0.5)
 

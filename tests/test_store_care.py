@@ -18,9 +18,9 @@ import selftaught
 from selftaught.batch import Sampling
 from selftaught.sources import open_source
 from selftaught.sources.video_folder import open_video_folder
-from selftaught.store import Samples, list_stores, open_samples
+from selftaught.store import Samples, open_samples
 from selftaught.store_care import make_room, prune_stores, stale_at, state_of
-from selftaught.store_folder import clean_rests, find_or_build, is_in_use, stores_root
+from selftaught.store_folder import clean_rests, find_or_build, is_in_use, list_stores, stores_root
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 import weakref
@@ -18,11 +17,9 @@ from numpy.typing import NDArray
 from selftaught.decode import Decoding, Scratch
 from selftaught.image_fit import fit, window
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
-from selftaught.progress import say_once
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_care import make_room, note_origin, stale_at, stale_note
-from selftaught.store_folder import DAMAGE, drop_damaged, find_or_build, find_store
+from selftaught.store_care import build_kept, note_origin, open_kept
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
@@ -46,19 +43,15 @@ def open_image_samples(
     asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
     keys = {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
     limit = cache_limit_gb * 1e9
-    for kind in ("packed", "index"):
-        # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
-        found = find_store(keys[kind])
-        if found is None:
-            continue
-        try:
-            if (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-                return _open(source, *found, decoding=decoding, workers=workers)
-        except DAMAGE:
-            drop_damaged(found[0])
-    _refuse_empty(source)
-    found = _build(source, keys, side=side, limit=limit, workers=workers, progress=progress, decoding=decoding)
-    return _open(source, *found, decoding=decoding, workers=workers)
+
+    def opened(folder: Path, meta: dict[str, Any]) -> Samples:
+        return _open(source, folder, meta, decoding=decoding, workers=workers)
+
+    if (samples := open_kept(keys, limit, opened)) is not None:
+        return samples
+    if not len(source):
+        raise ValueError(f"{source.name} holds no pictures")
+    return opened(*_build(source, keys, side=side, limit=limit, workers=workers, progress=progress, decoding=decoding))
 
 
 def _build(
@@ -74,8 +67,6 @@ def _build(
     """Pack the source, or index it where it would exceed the limit of bytes."""
     packed_side, estimated_bytes = look_ahead(source, side=side)
     kind = "packed" if estimated_bytes <= limit else "index"
-    if kind == "packed":
-        make_room(estimated_bytes, limit, keep=keys[kind])
 
     def build(folder: Path) -> dict[str, Any]:
         index = pack(
@@ -104,23 +95,7 @@ def _build(
             **note_origin(source, folder),
         }
 
-    stale = stale_at(source)
-    if stale:
-        say_once(stale_note(stale))
-    try:
-        return find_or_build(keys[kind], build)
-    except OSError as refused:
-        if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ValueError(
-            f"the packed store of {source.name} needs about {estimated_bytes / 1e9:.1f} GB and the disk is full; "
-            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
-        ) from refused
-
-
-def _refuse_empty(source: Source) -> None:
-    if not len(source):
-        raise ValueError(f"{source.name} holds no pictures")
+    return build_kept(source, keys, build, size=estimated_bytes, limit=limit)
 
 
 def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decoding, workers: int | None) -> Samples:

@@ -10,23 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.decode import Decoding
-from selftaught.store_folder import StoreInfo, clear_stores, list_stores
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
     from selftaught.sources.base import Source
-
-__all__ = [
-    "HostBatch",
-    "NothingReadable",
-    "Progress",
-    "Samples",
-    "StoreInfo",
-    "clear_stores",
-    "list_stores",
-    "notes_of",
-    "open_samples",
-]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a store is packed."""

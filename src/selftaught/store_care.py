@@ -1,21 +1,72 @@
-"""Which packed stores are still of use, and room for new ones: the oldest unused go first, never one that is read."""
+"""Packed stores over time: opened where they are whole, built with room made for them, pruned when of no use."""
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from selftaught.store_folder import StoreInfo, is_in_use, list_stores, remove_store
+from selftaught.progress import say_once
+from selftaught.store_folder import (
+    DAMAGE,
+    StoreInfo,
+    drop_damaged,
+    find_or_build,
+    find_store,
+    is_in_use,
+    list_stores,
+    remove_store,
+)
 
 if TYPE_CHECKING:
     from selftaught.sources.base import Source
 
 _FILES = "files.json"
 GONE, CHANGED, PRESENT, UNKNOWN = "gone", "changed", "as packed", ""
+
+Opened = TypeVar("Opened")
+
+
+def open_kept(keys: Mapping[str, str], limit: float, opened: Callable[[Path, dict[str, Any]], Opened]) -> Opened | None:
+    """The "packed" store or the "index" of these keys as `opened` gives it; None where there is none for this limit.
+
+    Both keep the estimate they were chosen by, so that the choice is the same the next time. `opened` raises one of
+    `DAMAGE` where something is not there: the store is then removed.
+    """
+    for kind in ("packed", "index"):
+        found = find_store(keys[kind])
+        if found is None:
+            continue
+        try:
+            if (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
+                return opened(*found)
+        except DAMAGE:
+            drop_damaged(found[0])
+    return None
+
+
+def build_kept(
+    source: Source, keys: Mapping[str, str], build: Callable[[Path], dict[str, Any]], *, size: float, limit: float
+) -> tuple[Path, dict[str, Any]]:
+    """`find_or_build` of the packed store where its estimated `size` is within the `limit` of bytes, else the index."""
+    key = keys["packed" if size <= limit else "index"]
+    if size <= limit:
+        make_room(size, limit, keep=key)
+    if stale := stale_at(source):
+        say_once(_stale_note(stale))
+    try:
+        return find_or_build(key, build)
+    except OSError as refused:
+        if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(
+            f"the packed store of {source.name} needs about {size / 1e9:.1f} GB and the disk is full; "
+            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
+        ) from refused
 
 
 def note_origin(source: Source, folder: Path) -> dict[str, Any]:
@@ -56,16 +107,6 @@ def stale_at(source: Source) -> list[StoreInfo]:
     return [store for store in list_stores() if store.place == str(place) and state_of(store) == CHANGED]
 
 
-def stale_note(stores: Sequence[StoreInfo]) -> str:
-    """What is to be said of them."""
-    many = "1 packed store" if len(stores) == 1 else f"{len(stores)} packed stores"
-    size = sum(store.bytes for store in stores) / 1e6
-    return (
-        f"{many} ({size:.1f} MB) of {stores[0].data} as it was before it changed stay in the cache; "
-        "`selftaught cache --prune` removes what is no longer of use"
-    )
-
-
 def prune_stores() -> list[StoreInfo]:
     """Remove the stores whose data are gone or have changed and which nobody reads; those that were removed."""
     useless = [s for s in known_stores() if s.state in (GONE, CHANGED) and not is_in_use(s.path)]
@@ -87,6 +128,16 @@ def make_room(needed: float, limit: float, *, keep: str) -> None:
         if store.bytes and not is_in_use(store.path):
             remove_store(store)
             total -= store.bytes
+
+
+def _stale_note(stores: Sequence[StoreInfo]) -> str:
+    """What is to be said of them."""
+    many = "1 packed store" if len(stores) == 1 else f"{len(stores)} packed stores"
+    size = sum(store.bytes for store in stores) / 1e6
+    return (
+        f"{many} ({size:.1f} MB) of {stores[0].data} as it was before it changed stay in the cache; "
+        "`selftaught cache --prune` removes what is no longer of use"
+    )
 
 
 def _where(source: Source) -> tuple[Path | None, list[str]]:

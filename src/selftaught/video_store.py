@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,9 @@ from numpy.typing import NDArray
 
 from selftaught.decode import MIN_SIDE
 from selftaught.image_store import usable_cores
-from selftaught.progress import say_once
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_care import make_room, note_origin, stale_at, stale_note
-from selftaught.store_folder import DAMAGE, drop_damaged, find_or_build, find_store
+from selftaught.store_care import build_kept, note_origin, open_kept
 from selftaught.video_clips import Clip, ClipPlan, VideoIndex
 from selftaught.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
 from selftaught.video_read import LiveVideos, PackedVideos
@@ -175,18 +172,7 @@ def open_video_samples(
     """
     keys = {kind: digest(["videos", kind, _FORMAT, source.fingerprint, str(side)]) for kind in ("packed", "index")}
     limit = cache_limit_gb * 1e9
-    found = None
-    for kind in ("packed", "index"):
-        # Both kinds keep the estimate they were chosen by, so that the choice is the same the next time.
-        store = find_store(keys[kind])
-        if store is None:
-            continue
-        try:
-            if (store[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-                found = _whole(source, *store)
-                break
-        except DAMAGE:
-            drop_damaged(store[0])
+    found = open_kept(keys, limit, lambda folder, meta: _whole(source, folder, meta))
     if found is None:
         found = _whole(source, *_build(source, keys, side=side, limit=limit, workers=workers, progress=progress))
     folder, meta, index = found
@@ -234,11 +220,6 @@ def _build(
     packed_side = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
     size = estimated_bytes(headers.values(), packed_side)
     packed = size <= limit
-    if packed:
-        make_room(size, limit, keep=keys["packed"])
-    stale = stale_at(source)
-    if stale:
-        say_once(stale_note(stale))
 
     def build(folder: Path) -> dict[str, Any]:
         index, broken = pack_videos(
@@ -255,12 +236,4 @@ def _build(
             **note_origin(source, folder),
         }
 
-    try:
-        return find_or_build(keys["packed" if packed else "index"], build)
-    except OSError as refused:
-        if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ValueError(
-            f"the packed store of {source.name} needs about {size / 1e9:.1f} GB and the disk is full; "
-            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
-        ) from refused
+    return build_kept(source, keys, build, size=size, limit=limit)
