@@ -49,7 +49,10 @@ def gradient_lengths(score: Callable[[Tensor], Tensor], real: Tensor, made: Tens
     gradient of the sum is not that of each: batch normalisation has to take its `running_statistics`.
     """
     has_graph = torch.is_grad_enabled()
-    points = torch.lerp(made.detach(), real.detach(), mix.view(-1, 1, 1, 1).to(real.dtype)).requires_grad_()
+    # A loop in mixed precision hands over real pictures in fewer bits than the generator's.
+    dtype = torch.promote_types(torch.promote_types(made.dtype, real.dtype), torch.float32)
+    ends = (made.detach().to(dtype), real.detach().to(dtype))
+    points = torch.lerp(*ends, mix.view(-1, 1, 1, 1).to(dtype)).requires_grad_()
     # Only the plain kernel of attention can be differentiated twice.
     with torch.enable_grad(), torch.autocast(real.device.type, enabled=False), sdpa_kernel(SDPBackend.MATH):
         (gradient,) = torch.autograd.grad(score(points).sum(), points, create_graph=has_graph)
