@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selftaught import cli
+from selftaught import cli, verbs
 from selftaught.randomness import numpy_generator
 from selftaught.rank_agreement import BETTER, agreement, correlation, folder_agreement, rank_agreement
 
@@ -142,6 +142,29 @@ def test_a_folder_of_runs_is_read_in_the_way_most_runs_were_measured(tmp_path: P
     assert (found["labelled"], found["unlabelled"]) == ("data of linear-aaaaaaaa", "data of label_free-cccccccc")
     with pytest.raises(ValueError, match=r"no two runs .* by knn and by label_free"):
         folder_agreement(tmp_path, probe="knn")
+
+
+def test_what_cannot_rank_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unknown probe 'liner'; did you mean linear\? Known: .*svm"):
+        folder_agreement(tmp_path, probe="liner")
+    with pytest.raises(ValueError, match=r"--by label_free measures no use of the features"):
+        folder_agreement(tmp_path, probe="label_free")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "{}", '{"value": 1, "more": 3}'])
+def test_a_damaged_evaluation_is_one_sentence(tmp_path: Path, text: str) -> None:
+    for number in range(2):
+        write(tmp_path / f"run{number}", "linear-aaaaaaaa", 1.0)
+        write(tmp_path / f"run{number}", "label_free-cccccccc", 1.0, rankme=1.0)
+    (tmp_path / "run1" / "evaluations" / "label_free-cccccccc.json").write_text(text)
+    with pytest.raises(ValueError, match=r"(label_free-cccccccc.json|an evaluation in .*) is damaged"):
+        folder_agreement(tmp_path)
+
+
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "label_free_agreement.json").write_text('{"mine": 1}')
+    with pytest.raises(ValueError, match=r"label_free_agreement.json was not written by selftaught; move it elsewhere"):
+        verbs.agreement(tmp_path)
 
 
 def test_the_last_stage_is_asked_too_where_an_earlier_one_was_better() -> None:

@@ -57,7 +57,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(
     last = tmp_path / "cut" / "checkpoints" / "last.safetensors"
     assert load_checkpoint(last)[1]["step"] == 2
     moved = shutil.copytree(data, tmp_path / "moved")
-    selftaught.pretrain(f"{moved}/", out=tmp_path / "cut", resume=True, log_every=1, **SETTINGS)
+    selftaught.pretrain(f"{moved}/", out=tmp_path / "cut", resume=True, log_every=1, evaluate_every=0.3, **SETTINGS)
     whole, _ = load_checkpoint(tmp_path / "whole" / "checkpoints" / "last.safetensors")
     cut, _ = load_checkpoint(last)
     assert all(whole[name].equal(cut[name]) for name in whole)
@@ -82,6 +82,25 @@ def test_changed_data_are_refused_unless_asked(data: Path, tmp_path: Path, monke
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **SETTINGS)
     selftaught.pretrain(data, out=tmp_path / "run", resume=True, changed_data=True, **SETTINGS)
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_the_looks_of_a_budget_stay_as_planned(data: Path, tmp_path: Path) -> None:
+    settings = SETTINGS | {"steps": None, "budget": "1m"}
+    folder = RunFolder(tmp_path / "run")
+    folder.prepare(RunConfig(data=str(data), out=str(tmp_path / "run"), **settings), "content")
+    folder.release()
+    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, evaluate_every=0.5, **settings)
+    with pytest.raises(ValueError, match=r"began with: evaluate_every was 1.0, now 0.5"):
+        folder.check(asked)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", "{}", '{"asked": {"data": 3}}'])
+def test_a_damaged_environment_is_one_sentence(data: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text(text)
+    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS)
+    with pytest.raises(ValueError, match=r"environment.json (is damaged|holds a list)"):
+        RunFolder(tmp_path / "run").check(asked)
 
 
 @pytest.mark.parametrize("length", [{"steps": 8}, {"steps": None, "epochs": 9.0}])

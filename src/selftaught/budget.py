@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from selftaught.catalogue import load_task, task_info
 from selftaught.config import RunConfig, Stem, parse_seconds
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, seen_as
 from selftaught.progress import clock, say, working
+from selftaught.run import read_environment
 from selftaught.schedule import (
     HELD_OUT_SAMPLES,
     Schedule,
@@ -250,7 +250,7 @@ def stem_for_all(runs: Sequence[RunConfig]) -> Stem:
     for run in runs:
         before = Path(run.out) / "environment.json"
         if run.resume and before.is_file():
-            stem: Stem = json.loads(before.read_text())["asked"]["stem"]
+            stem: Stem = read_environment(before.parent)["asked"].get("stem", "auto")
             return stem
     with torch.random.fork_rng():
         return next((stem for run in runs if (stem := _stem_alone(run)) != "auto"), "auto")

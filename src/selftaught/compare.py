@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from selftaught.config import RunConfig, parse_seconds
 from selftaught.encode import NEEDS
 from selftaught.evaluate import check_probe, evaluate_encoder
 from selftaught.first_checks import check_asked
+from selftaught.json_file import read_object
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
@@ -179,7 +179,7 @@ def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None) -> dict[str, Any]:
     """One task; its figures without labels are those of the label_free probe, else of the run's last look."""
-    summary = json.loads((run / "summary.json").read_text())
+    summary = read_object(run / "summary.json")
     if label_free:
         summary |= {name: entry["value"] for name, entry in label_free["more"]["figures"].items()}
     return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_type_hints
 
+from selftaught.json_file import read_object
 from selftaught.names import unknown_name
 from selftaught.plain import at_home, plain
 
@@ -170,7 +171,7 @@ class RunConfig:
 
     @classmethod
     def load(cls, path: Path) -> RunConfig:
-        return cls.from_dict(json.loads(path.read_text()))
+        return cls.from_dict(read_object(path))
 
 
 _KINDS: dict[Any, tuple[Any, str]] = {

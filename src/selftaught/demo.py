@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from selftaught.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
 from selftaught.own_folder import LIST, is_own
 from selftaught.report import write_report
+from selftaught.run import read_environment
 from selftaught.subject import open_subject
 from selftaught.train import train
 
@@ -60,7 +60,7 @@ def _check(out: Path) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     environment = out / "environment.json"
-    held = json.loads(environment.read_text())["asked"]["data"] if is_own(out) and environment.exists() else None
+    held = read_environment(out)["asked"]["data"] if is_own(out) and environment.exists() else None
     if held is None and set(out.iterdir()) != {out / LIST}:
         raise ValueError(f"--out {out} holds other files, and no demo; give a new or empty folder")
     if held not in (None, "demo"):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from selftaught.atomic import written_whole
+from selftaught.json_file import read_object
 from selftaught.own_folder import record
 from selftaught.probes.base import Score
 from selftaught.run import write_json
@@ -56,7 +57,7 @@ def kept_score(folder: Path, key: str) -> Score | None:
     path, files = folder / f"{key}.json", folder / key
     if not path.is_file():
         return None
-    known = json.loads(path.read_text())
+    known = read_object(path)
     known["value"] = math.nan if known["value"] is None else known["value"]
     arrays = {name: folder / f"{key}-{name}.npy" for name in ARRAYS}
     return Score(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,13 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from selftaught.intervals import bootstrap_of
+from selftaught.json_file import read_object
+from selftaught.probe_catalogue import probe_info
 from selftaught.randomness import numpy_generator
 
 Json = dict[str, Any]
 Numbers = Sequence[float] | NDArray[np.float64] | NDArray[np.int64]
+KEPT = "label_free_agreement.json"
 Better = Literal["higher", "lower", "near 1"]
 
 BETTER: dict[str, Better] = {
@@ -45,6 +47,8 @@ def folder_agreement(folder: Path, *, probe: str = "linear") -> Json:
 
     Where runs were measured in several ways (other data, settings or seeds), the way that most of them share counts.
     """
+    if not probe_info(probe).needs:
+        raise ValueError(f"--by {probe} measures no use of the features; choose a probe that does, such as linear")
     runs = sorted(path.parent for path in folder.glob("*/config.json"))
     measured, described = _shared_way(runs, probe), _shared_way(runs, "label_free")
     if len(measured.keys() & described.keys()) < 2:
@@ -52,7 +56,20 @@ def folder_agreement(folder: Path, *, probe: str = "linear") -> Json:
             f"{folder} holds no two runs that were measured in one way by {probe} and by label_free; run 'selftaught "
             f"evaluate RUN LABELLED --probe {probe}' and 'selftaught evaluate RUN DATA --probe label_free' for each"
         )
-    return agreement(measured, described)
+    try:
+        return agreement(measured, described)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"an evaluation in {folder} is damaged ({type(error).__name__}: {error}); run 'selftaught evaluate' again"
+        ) from None
+
+
+def check_kept(folder: Path) -> Path:
+    """The file in `folder` that the agreement is kept in; one that holds something else is not replaced."""
+    path = folder / KEPT
+    if path.exists() and not {"rows", "points", "note"} <= read_object(path).keys():
+        raise ValueError(f"{path} was not written by selftaught; move it elsewhere")
+    return path
 
 
 def agreement(measured: Mapping[str, Json], described: Mapping[str, Json]) -> Json:
@@ -206,4 +223,4 @@ def _shared_way(runs: Sequence[Path], probe: str) -> dict[str, Json]:
     if not counts:
         return {}
     most = max(sorted(counts), key=lambda name: counts[name])
-    return {run.name: json.loads((run / "evaluations" / most).read_text()) for run in runs if most in files[run]}
+    return {run.name: read_object(run / "evaluations" / most) for run in runs if most in files[run]}

@@ -22,6 +22,7 @@ from selftaught.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import names_weights
+from selftaught.json_file import read_object
 from selftaught.names import printable, text_cell
 from selftaught.out_file import check_out_folder
 from selftaught.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
@@ -31,7 +32,7 @@ from selftaught.progress import say_once
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}
 """Further encoders a task may train beside the one that --encoder names."""
-_WHEN = ("log_every", "checkpoint_every")
+_WHEN = ("log_every", "checkpoint_every", "evaluate_every")
 """What a resumed run may do at other times: nothing that is learnt depends on it."""
 _MAY_DIFFER = {
     "out",
@@ -65,7 +66,7 @@ class RunFolder:
         """Refuse a folder that the run cannot be written to, before anything else is done."""
         environment = self.path / "environment.json"
         if asked.resume and environment.exists():
-            self._check_same(json.loads(environment.read_text())["asked"], asked)
+            self._check_same(read_environment(self.path)["asked"], asked)
             return
         check_out_folder(self.path)
         if not self.path.exists():
@@ -102,7 +103,7 @@ class RunFolder:
 
     def _check_data(self, asked: RunConfig, content: str) -> None:
         """The data must hold what they held, wherever they lie now; runs of older versions know only where."""
-        environment = json.loads((self.path / "environment.json").read_text())
+        environment = read_environment(self.path)
         began, known = environment["asked"]["data"], environment.get("content")
         if known == content if known else same_place(began, asked.data):
             return
@@ -128,11 +129,13 @@ class RunFolder:
 
     def use_same_threads(self) -> None:
         """Compute with the threads the run began with: sums over another number of threads round differently."""
-        torch.set_num_threads(json.loads((self.path / "environment.json").read_text())["machine"]["threads"])
+        torch.set_num_threads(read_environment(self.path)["machine"]["threads"])
 
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
         now = json.loads(json.dumps(asked.to_dict()))  # as it was written: tuples are lists
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
+        if asked.budget is not None and before.get("evaluate_every") != asked.evaluate_every:
+            changed.append("evaluate_every")  # the time that looks take was planned with the rest
         if changed and set(changed) <= {"epochs", "steps", "budget"}:
             then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
             raise ValueError(
@@ -228,6 +231,16 @@ def _cpu_name() -> str:
         return platform.processor()
 
 
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What `describe_environment` wrote to a run folder."""
+    path = folder / "environment.json"
+    found = read_object(path)
+    asked, machine = found.get("asked"), found.get("machine")
+    if not isinstance(asked, dict) or "data" not in asked or not isinstance(machine, dict) or "threads" not in machine:
+        raise ValueError(f"{path} is damaged: it does not hold what the run was asked for; give another --out")
+    return found
+
+
 def read_config(run: str | Path) -> RunConfig:
     """The resolved settings of a run."""
     path = Path(run) / "config.json"
@@ -240,7 +253,7 @@ def read_config(run: str | Path) -> RunConfig:
         raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
     try:
         return RunConfig.load(path)
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 

@@ -85,7 +85,7 @@ class Schedule:
                 look_samples=int(found["look_samples"]),
                 budget=found["budget"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged ({error}); start the run anew with --overwrite") from None
 
 

@@ -90,7 +90,7 @@ def state_of(store: StoreInfo) -> str:
         return PRESENT if _proof(place, keys) == store.proof else CHANGED
     except FileNotFoundError:
         return CHANGED
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return UNKNOWN
 
 

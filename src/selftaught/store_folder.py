@@ -256,6 +256,6 @@ def _remove(folder: Path) -> None:
 def _meta(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / META).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

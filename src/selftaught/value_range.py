@@ -57,7 +57,7 @@ def _range_of(source: Source) -> ValueRange | None:
     if "video" in source.provides or not len(source):
         return None
     kept = cache_root() / "ranges" / f"{digest(['range 1', source.fingerprint])}.json"
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         known = json.loads(kept.read_text())["range"]
         return None if known is None else ValueRange(*map(float, known))
     images = list(itertools.islice(_deep_images(source), _DECODED))

@@ -181,11 +181,12 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
     Returns:
         The correlations, which are also written to label_free_agreement.json in the folder.
     """
-    from selftaught.rank_agreement import folder_agreement
+    from selftaught.rank_agreement import check_kept, folder_agreement
     from selftaught.run import write_json
 
+    path = check_kept(Path(folder))
     found = folder_agreement(Path(folder), probe=by)
-    write_json(Path(folder) / "label_free_agreement.json", found)
+    write_json(path, found)
     return found
 
 
@@ -221,7 +222,9 @@ def compare(
     from selftaught.catalogue import named_tasks
     from selftaught.compare import compare_tasks
     from selftaught.report import write_report
+    from selftaught.report.place import check_page
 
+    check_page(Path(out))
     result = compare_tasks(
         config,
         named_tasks(tasks if isinstance(tasks, str) else ",".join(tasks)),
@@ -261,16 +264,8 @@ def embed(
     """
     from selftaught.embed import embed_data
 
-    return embed_data(
-        str(run),
-        str(data),
-        out,
-        split=split,
-        part=part,
-        checkpoint=checkpoint,
-        download=download,
-        overwrite=overwrite,
-    )
+    how: Json = {"split": split, "part": part, "checkpoint": checkpoint, "download": download}
+    return embed_data(str(run), str(data), out, overwrite=overwrite, **how)
 
 
 @plain_arguments
@@ -323,7 +318,11 @@ def export(
 
 @plain_arguments
 def report(
-    folder: File, *, out: File | None = None, format: Literal["html", "markdown", "csv", "latex"] = "html"
+    folder: File,
+    *,
+    out: File | None = None,
+    format: Literal["html", "markdown", "csv", "latex"] = "html",
+    overwrite: bool = False,
 ) -> Json:
     """Write the page of a run, of several runs in one folder, or of a comparison: one HTML file.
 
@@ -332,10 +331,12 @@ def report(
         out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless
             given.
         format: the page, or its tables alone: one file of Markdown or LaTeX, or a CSV file for each.
+        overwrite: replace files of that name that are no earlier report; an earlier report is replaced anyway.
     """
     from selftaught.report import write_report
 
-    return {"out": str(write_report(Path(folder), Path(out) if out else None, format=format))}
+    written = write_report(Path(folder), Path(out) if out else None, format=format, overwrite=overwrite)
+    return {"out": str(written)}
 
 
 @plain_arguments
@@ -389,7 +390,6 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
 
 
 def _summary(run: Path) -> Json:
-    import json
+    from selftaught.json_file import read_object
 
-    summary: Json = json.loads((run / "summary.json").read_text())
-    return summary | {"run": str(run)}
+    return read_object(run / "summary.json") | {"run": str(run)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from selftaught.report.cells import Table
 from selftaught.report.document import Document, tables_of
 from selftaught.report.export_tables import csv_text, latex, latex_text, markdown, plain_markdown, slug
+from selftaught.report.place import WRITTEN
 
 
 def markdown_text(document: Document) -> str:
@@ -22,12 +23,12 @@ def markdown_text(document: Document) -> str:
         shown = titles
         lines += [f"**{plain_markdown(table.title)}**", "", markdown(table)]
         lines += [f"{plain_markdown(table.note)}\n"] if table.note else []
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines).rstrip() + f"\n\n[//]: # ({WRITTEN})\n"
 
 
 def latex_text_of(document: Document) -> str:
     """Every table as an environment, to be taken into a paper with \\input; labels are unique."""
-    parts = [f"% {latex_text(document.answer.headline)}\n% \\usepackage{{booktabs}}\n"]
+    parts = [f"% {latex_text(document.answer.headline)}\n% \\usepackage{{booktabs}}\n% {WRITTEN}\n"]
     return "\n".join([*parts, *(latex(table, label=name) for name, table in _named(document).items())])
 
 

@@ -11,6 +11,7 @@ from selftaught.report.cells import Table
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.markup import answer_html, esc, figures_html, table_html, warnings_html
 from selftaught.report.pictures import SHRINKS, Album
+from selftaught.report.place import GENERATOR
 
 MOST_BYTES = 14_000_000
 """A page is written with smaller pictures, in the end with none, rather than above this size."""
@@ -47,7 +48,7 @@ def _page(document: Document, album: Album) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="generator" content="selftaught">
+{GENERATOR}
 <title>{esc(document.title)}</title>
 <link rel="icon" href="data:,">
 <style>{style}</style>

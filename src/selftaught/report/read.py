@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selftaught.json_file import read_object
 from selftaught.names import short_task
 
 Json = Mapping[str, Any]
@@ -170,17 +171,7 @@ def finite(value: object) -> float | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); remove it or run the command that wrote it again") from None
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"{path} holds a {type(value).__name__} where an object is expected; remove it or write it again"
-        )
-    return value
+    return read_object(path) if path.is_file() else {}
 
 
 def _rows(path: Path) -> list[dict[str, str | None]]:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from selftaught.report import write_report
+
+Folder = Callable[..., Path]
+
+
+@pytest.fixture
+def run(tmp_path: Path, run_folder: Folder) -> Path:
+    return run_folder(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("format", "name"), [("html", "a.html"), ("markdown", "a.md"), ("latex", "a.tex")])
+def test_only_an_earlier_report_is_replaced(
+    tmp_path: Path, run: Path, format: Literal["html", "markdown", "latex"], name: str
+) -> None:
+    target = tmp_path / name
+    target.write_text("my own notes")
+    with pytest.raises(ValueError, match=r"is there already; give another name, or --overwrite to replace it"):
+        write_report(run, target, format=format)
+    assert target.read_text() == "my own notes"
+    written = write_report(run, target, format=format, overwrite=True).read_text()
+    target.write_text(written.replace("points", "POINTS"))
+    assert write_report(run, target, format=format).read_text() == written
+
+
+def test_tables_replace_what_is_listed_alone(tmp_path: Path, run: Path) -> None:
+    target = tmp_path / "paper"
+    target.mkdir()
+    (target / "all-protocols.csv").write_text("mine")
+    with pytest.raises(ValueError, match=r"paper holds files that selftaught did not write \(such as all-protocols"):
+        write_report(run, target, format="csv")
+    assert [p.read_text() for p in target.iterdir()] == ["mine"]
+    write_report(run, target, format="csv", overwrite=True)
+    assert (target / "all-protocols.csv").read_text().startswith("Protocol")
+    for _ in range(2):
+        write_report(run, tmp_path / "tables", format="csv")
+        write_report(run, format="csv")
+
+
+def test_a_page_beside_runs_that_is_not_ours_stays(tmp_path: Path, run_folder: Folder) -> None:
+    run_folder(tmp_path / "runs" / "a")
+    page = tmp_path / "runs" / "report.html"
+    page.write_text("<html>by hand</html>")
+    with pytest.raises(ValueError, match="--overwrite"):
+        write_report(tmp_path / "runs")
+    page.unlink()
+    assert write_report(tmp_path / "runs") == write_report(tmp_path / "runs") == page
+
+
+def test_the_place_is_checked_before_the_report_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is no folder; give another place"):
+        write_report(tmp_path / "no-run", tmp_path / "file" / "page.html")
