@@ -17,8 +17,10 @@ from selftaught.config import RunConfig
 from selftaught.embed import embed_data, search_data
 from selftaught.evaluate import evaluate_encoder
 from selftaught.labelled import balanced_rows
+from selftaught.run import RunFolder, write_json
 from selftaught.sources.synthetic import draw
 from selftaught.subject import open_subject
+from selftaught.supervised import supervised_run
 from selftaught.train import train
 
 DATA = "synthetic:N=200,side=32"
@@ -102,6 +104,28 @@ def test_supervised_is_trained_at_the_same_budget(run: Path) -> None:
     assert 0 <= result["supervised"]["value"] <= 100
     summary = json.loads((run / "supervised" / "summary.json").read_text())
     assert (summary["task"], summary["steps"]) == ("supervised", 4)
+
+
+def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, int | None]] = []
+
+    def prepare_alone(config: RunConfig) -> Path:
+        folder = RunFolder(Path(config.out))
+        folder.prepare(config, f"content of {config.data}")
+        folder.release()
+        if not (folder.path / "summary.json").exists():
+            write_json(folder.path / "summary.json", {})
+            trained.append((config.data, config.steps))
+        return folder.path
+
+    monkeypatch.setattr("selftaught.train.train", prepare_alone)
+    subject = open_subject(run, out=tmp_path)
+    longer = dataclasses.replace(subject, config=dataclasses.replace(subject.config, steps=8))
+    for asked, data in ((subject, "a"), (subject, "a"), (longer, "a"), (longer, "b"), (longer, "b"), (subject, "b")):
+        assert supervised_run(asked, data) == tmp_path / "supervised"
+    assert trained == [("a", 4), ("a", 8), ("b", 8), ("b", 4)]
 
 
 def test_data_without_labels_are_refused(run: Path, tmp_path: Path) -> None:

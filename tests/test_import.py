@@ -59,7 +59,8 @@ def test_the_report_reads_run_folders_only() -> None:
     for path in (PACKAGE / "report").rglob("*.py"):
         assert {name.split(".")[0] for name in imports(path)} <= allowed, path
         inside = {name for name in imports(path) if name.startswith("selftaught.")}
-        below = ("selftaught.report", "selftaught.names", "selftaught.atomic", "selftaught.own_folder")
+        core = ("names", "atomic", "own_folder", "out_file", "json_file")
+        below = ("selftaught.report", *(f"selftaught.{name}" for name in core))
         assert all(name.startswith(below) for name in inside), path
 
 

@@ -99,6 +99,7 @@ def test_resuming_a_folder_loads_the_task_that_was_asked_for(
 ) -> None:
     run = downloaded("rotation")
     environment = json.loads((run / "environment.json").read_text())
+    del environment["content"]  # the place of the data is what is compared then
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"task": "dl/evil.py"}))
     asked: dict[str, Any] = environment["asked"]

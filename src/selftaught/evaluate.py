@@ -34,6 +34,7 @@ from selftaught.progress import say_once
 from selftaught.run import load_encoder, write_json
 from selftaught.store_folder import cache_root
 from selftaught.subject import Subject
+from selftaught.supervised import check_supervised, supervised_run
 from selftaught.unlabelled import open_unlabelled
 
 FOLDED = ("linear", "knn", "mlp", "svm")
@@ -87,6 +88,8 @@ def evaluate_encoder(
     check_probe(probe, settings, seed)
     _check(probe, fractions, draws, limit, supervised)
     _check_split(probe, test_share, folds)
+    if supervised:
+        check_supervised(subject)
     if folds is None and probe not in FOLDED:
         folds = 1
     split = {"test_share": test_share, "folds": folds, "as_run": supervised if as_run is None else as_run}
@@ -101,7 +104,7 @@ def evaluate_encoder(
     largest = max(fractions)
     asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
     work = PartsOfWork("measurement", len({*asked_for, (largest, 0)}))
-    teacher = _supervised(subject, labelled) if supervised else None
+    teacher = supervised_run(subject, labelled, download=download) if supervised else None
     measured: dict[str, dict[str, Any]] = {}
 
     def measure(fraction: float, draw: int) -> dict[str, Any]:
@@ -356,29 +359,3 @@ def _write(
         result = result | {"files": {who: f"{stem}/{who}" for who in files}}
     write_json(folder / f"{stem}.json", result)
     return result
-
-
-def _supervised(subject: Subject, labelled: str) -> Path:
-    """The same encoder trained on the labels for the same steps and batch size, in the folder supervised/."""
-    from selftaught.train import train
-
-    if subject.encoder.kind != "image":
-        raise ValueError(f"--supervised trains encoders for images, but this one takes {subject.encoder.kind}s")
-    if not subject.is_run:
-        raise ValueError(f"--supervised trains for as many steps as a run, and {subject.name} is none")
-    out = subject.folder / "supervised"
-    if not (out / "summary.json").exists():
-        asked = dataclasses.replace(
-            subject.config,
-            data=labelled,
-            out=str(out),
-            task="supervised",
-            task_settings={},
-            optimizer="auto",
-            lr=None,
-            weight_decay=None,
-            resume=True,
-        )
-        train(asked)
-        record(out)
-    return out

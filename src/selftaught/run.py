@@ -48,6 +48,10 @@ _MAY_DIFFER = {
 }
 
 
+class OtherRun(ValueError):  # noqa: N818 - reads as what is the case
+    """The run to be resumed began with other settings or data."""
+
+
 class RunFolder:
     """One run on disk; see docs/concepts.md for its files."""
 
@@ -109,7 +113,7 @@ class RunFolder:
             return
         if not asked.changed_data:
             what = "other samples or labels than" if known else "another path than"
-            raise ValueError(
+            raise OtherRun(
                 f"--resume: {asked.data} holds {what} the data the run in {self.path} began with ({began}); "
                 "bring those back, or go on with the others by --changed-data"
             )
@@ -138,14 +142,14 @@ class RunFolder:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest
         if changed and set(changed) <= {"epochs", "steps", "budget"}:
             then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
-            raise ValueError(
+            raise OtherRun(
                 f"--resume keeps the length the run in {self.path} began with ({then or 'the default'}, now "
                 f"{asked_now or 'the default'}), as its learning rate is planned to reach 0 at that end; leave the "
                 "length as it was, or start a longer run in another --out"
             )
         if changed:
             listed = ", ".join(f"{k} was {before[k]!r}, now {now[k]!r}" for k in changed)
-            raise ValueError(f"--resume must be given the settings the run in {self.path} began with: {listed}")
+            raise OtherRun(f"--resume must be given the settings the run in {self.path} began with: {listed}")
 
     def keep_until(self, step: int) -> None:
         """Drop the rows that were logged after `step`, the one resumed from."""

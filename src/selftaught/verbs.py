@@ -143,7 +143,7 @@ def evaluate(
         size: pixels, for weights in a file (default 224); a run's is its own.
         stem: first layers, for weights in a file.
         limit: use about this many training samples, the same share of every class and at least one of each.
-        seed: seed of the labels chosen, of what the probe draws and of the supervised encoder.
+        seed: seed of the labels chosen and of what the probe draws; the supervised encoder has the run's.
         out: folder for figures and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.

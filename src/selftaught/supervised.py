@@ -1,0 +1,49 @@
+"""The supervised encoder that stands beside a pretrained one: same network, steps and batch size, but with labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from selftaught.own_folder import record
+from selftaught.progress import say_once
+from selftaught.run import OtherRun
+from selftaught.subject import Subject
+
+FOLDER = "supervised"
+"""Within the folder of the run."""
+
+
+def check_supervised(subject: Subject) -> None:
+    """Refuse an encoder that has no supervised counterpart."""
+    if subject.encoder.kind != "image":
+        raise ValueError(f"--supervised trains encoders for images, but this one takes {subject.encoder.kind}s")
+    if not subject.is_run:
+        raise ValueError(f"--supervised trains for as many steps as a run, and {subject.name} is none")
+
+
+def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:
+    """The run folder of that encoder; trained again where the one that is there learned from other data or settings."""
+    from selftaught.train import train
+
+    check_supervised(subject)
+    out = subject.folder / FOLDER
+    asked = dataclasses.replace(
+        subject.config,
+        data=labelled,
+        out=str(out),
+        task="supervised",
+        task_settings={},
+        optimizer="auto",
+        lr=None,
+        weight_decay=None,
+        download=download,
+        resume=True,
+    )
+    try:
+        train(asked)
+    except OtherRun:
+        say_once(f"the supervised encoder in {out} learned from other data or settings; it is trained again")
+        train(dataclasses.replace(asked, resume=False, overwrite=True))
+    record(out)
+    return out
