@@ -113,10 +113,13 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
 
     def prepare_alone(config: RunConfig) -> Path:
         folder = RunFolder(Path(config.out))
-        folder.prepare(config, f"content of {config.data}")
-        folder.release()
+        try:
+            folder.prepare(config, f"content of {config.data}")
+        finally:
+            folder.release()
         if not (folder.path / "summary.json").exists():
-            write_json(folder.path / "summary.json", {})
+            for name in ("summary.json", "config.json", "checkpoints/last.safetensors"):
+                write_json(folder.path / name, {})
             trained.append((config.data, config.steps))
         return folder.path
 

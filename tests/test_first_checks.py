@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
+from selftaught.compare import compare_tasks
 from selftaught.config import RunConfig
-from selftaught.first_checks import check_asked
+from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.prepare import accelerator_of
 from selftaught.train import train
 
@@ -76,6 +78,45 @@ def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path,
     with pytest.raises(ValueError, match=sentence):
         train(asked(tmp_path / "run", task=str(file)))
     assert not (tmp_path / "run").exists()
+
+
+def test_compare_says_it_before_the_first_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bright.py"
+    file.write_text(OWN.replace("RETURNED", "{'loss': scalars['loss']}"))
+    monkeypatch.setattr(importlib.import_module("selftaught.compare"), "train", lambda config: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="its metric is 'accuracy', but the dict that loss returns holds loss"):
+        compare_tasks(asked(tmp_path / "compared"), ["rotation", str(file)])
+    assert not (tmp_path / "compared").exists()
+
+
+REFRESHING = """
+    def refresh_epochs(self):
+        return 1.0
+
+    def embed(self, images):
+        return self.encoder(centre_view(images, self.size))
+
+    def before_epoch(self, known, count, rng):
+        BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "returned", "sentence"),
+    [
+        ("return None", "scalars", "before_epoch must return Refreshed, got NoneType"),
+        ("raise ValueError(f'{len(known.index)} samples are too few')", "scalars", "^20 samples are too few"),
+        ("return Refreshed(scalars={})", "{'loss': scalars['loss']}", "its metric is 'accuracy'"),
+    ],
+)
+def test_a_task_that_labels_all_samples_at_once_is_tried_too(
+    tmp_path: Path, body: str, returned: str, sentence: str
+) -> None:
+    file = tmp_path / "bright.py"
+    own = OWN.replace("RETURNED", returned) + REFRESHING.replace("BODY", body)
+    file.write_text(own.replace("import PretextTask", "import PretextTask, Refreshed"))
+    with pytest.raises(ValueError, match=sentence):
+        try_own_task_early(asked(tmp_path / "run", task=str(file), limit=20))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import RunConfig, parse_seconds
 from selftaught.encode import NEEDS
 from selftaught.evaluate import check_probe, evaluate_encoder
-from selftaught.first_checks import check_asked
+from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.json_file import read_object
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
@@ -132,6 +132,7 @@ def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> N
         )
     for asked in _runs(config, tasks, is_said=False):
         check_asked(asked)
+        try_own_task_early(asked)
     for name in shared:
         if name not in settings_known:
             raise ValueError(

@@ -8,13 +8,22 @@ from typing import Any
 
 import torch
 
+from selftaught.batch import Batch, Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.config import RunConfig
 from selftaught.loader import ordered_batches
+from selftaught.parts import open_some
 from selftaught.players import scalars_of, scalars_of_turns
-from selftaught.prepare import Data, build_task, pace_of, recipe_of, seen_as
+from selftaught.prepare import Data, build_task, open_sources, pace_of, pack, recipe_of, seen_as
 from selftaught.randomness import generator
-from selftaught.tasks.base import PretextTask
+from selftaught.store import Samples
+from selftaught.tasks.base import Known, PretextTask, Refreshed
+from selftaught.value_range import with_range
+
+TRIED = 8
+"""Samples that a task of the user's own is tried with."""
+REFRESHED = 2048
+"""Samples that its `before_epoch` is tried with at most."""
 
 
 def check_asked(asked: RunConfig) -> None:
@@ -37,20 +46,38 @@ def check_asked(asked: RunConfig) -> None:
             build_task(config, 2)
 
 
-@torch.no_grad()
 def try_own_task(asked: RunConfig, data: Data) -> None:
     """Ask a task of the user's own for the loss of a few held-out samples, so that what it lacks is said at once."""
+    if _is_own(asked.task):
+        _try(asked, data.held_out, data.sampling, count=data.loader.count, classes=data.num_classes)
+
+
+def try_own_task_early(asked: RunConfig) -> None:
+    """As `try_own_task`, before the data are packed: a few of them are."""
     if not _is_own(asked.task):
         return
+    source = open_sources(asked)[0]
+    config = with_range(_nearly_resolved(asked), source)
+    task_class = load_task(asked.task)
+    sampling = task_class.sampling(task_class.Config(**settings_for(task_info(asked.task), asked.task_settings)))
+    few = open_some(source, TRIED, lambda some: pack(some, config, sampling, title="packing a few"), seed=0)
+    count = len(source) if asked.limit is None else min(len(source), asked.limit)
+    _try(asked, few, sampling, count=count, classes=len(few.classes or ()))
+
+
+@torch.no_grad()
+def _try(asked: RunConfig, samples: Samples, sampling: Sampling, *, count: int, classes: int) -> None:
+    """The loss of a few samples, after the pseudo-labels of all `count` training samples where the task makes those."""
     device = torch.device("cpu")
-    batches = ordered_batches(
-        data.held_out, sampling=data.sampling, batch_size=8, device=device, limit=8, labels=data.loader.labels
-    )
+    labels = "label" in task_info(asked.task).needs
+    batches = ordered_batches(samples, sampling=sampling, batch_size=TRIED, device=device, limit=TRIED, labels=labels)
+    batch = next(iter(batches))
+    batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
     with torch.random.fork_rng(devices=[]):
-        task = build_task(_nearly_resolved(asked), data.num_classes).eval()
-        if task.refresh_epochs():
-            return  # it has no pseudo-labels before the loop has asked for all of them at once
-        example = task.pseudo_label(next(iter(batches)), generator("try", device=device))
+        task = build_task(_nearly_resolved(asked), classes).eval()
+        if task.refresh_epochs() and not _refreshed(task, asked.task, batch, count):
+            return
+        example = task.pseudo_label(batch, generator("try", device=device))
         turns = [_with_loss(task, scalars_of(task, task, example, player)) for player in tuple(task.players) or ("",)]
     scalars = scalars_of_turns(turns, task.players)
     if task.metric not in scalars:
@@ -58,6 +85,27 @@ def try_own_task(asked: RunConfig, data: Data) -> None:
             f"--task {asked.task}: its metric is {task.metric!r}, but the dict that loss returns holds "
             f"{', '.join(scalars)}; add {task.metric!r} to it, or name another metric"
         )
+
+
+def _refreshed(task: PretextTask, name: str, batch: Batch, count: int) -> bool:
+    """Whether `before_epoch` takes samples, as many as there are up to `REFRESHED`, whose features are drawn.
+
+    False where it refuses so few; there may be enough of them when all are read.
+    """
+    assert batch.image is not None
+    features = task.embed(batch.image).float().cpu()
+    rows = min(count, REFRESHED)
+    rng = generator("try", device=torch.device("cpu"))
+    drawn = features.mean(0) + torch.randn(rows, features.shape[1], generator=rng) * (features.std() + 1e-3)
+    try:
+        made = task.before_epoch(Known(index=torch.arange(rows), features=drawn, labels=None), rows, rng)
+    except ValueError:
+        if rows == count:
+            raise
+        return False
+    if not isinstance(made, Refreshed):
+        raise ValueError(f"--task {name}: before_epoch must return Refreshed, got {type(made).__name__}")
+    return True
 
 
 def _nearly_resolved(asked: RunConfig) -> RunConfig:
