@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import csv
 import os
 import shutil
 import signal
@@ -16,10 +16,19 @@ from PIL import Image
 import selftaught
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
-from selftaught.run import RunFolder
+from selftaught.optim import learning_rate
+from selftaught.run import RunFolder, read_config
 from selftaught.signals import Terminated
 
-SETTINGS: Any = {"task": "rotation", "size": 32, "batch_size": 4, "steps": 4, "precision": "32-true", "held_out": 0.3}
+SETTINGS: Any = {
+    "task": "rotation",
+    "size": 32,
+    "stem": "standard",
+    "batch_size": 4,
+    "steps": 4,
+    "precision": "32-true",
+    "held_out": 0.3,
+}
 
 
 @pytest.fixture
@@ -103,15 +112,79 @@ def test_a_damaged_environment_is_one_sentence(data: Path, tmp_path: Path, text:
         RunFolder(tmp_path / "run").check(asked)
 
 
-@pytest.mark.parametrize("length", [{"steps": 8}, {"steps": None, "epochs": 9.0}])
-def test_another_length_is_refused_with_what_to_do(data: Path, tmp_path: Path, length: dict[str, Any]) -> None:
-    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), **SETTINGS)
+@pytest.mark.parametrize(
+    ("began", "length"),
+    [
+        ({}, {"steps": 3}),
+        ({}, {"steps": None}),
+        ({}, {"steps": None, "budget": "5m"}),
+        ({"steps": None, "budget": "1m"}, {"steps": 800}),
+        ({"steps": None, "epochs": 2.0}, {"steps": None, "epochs": 1.5}),
+    ],
+)
+def test_a_length_that_is_not_larger_is_refused(
+    data: Path, tmp_path: Path, began: dict[str, Any], length: dict[str, Any]
+) -> None:
+    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), **SETTINGS | began)
     folder = RunFolder(tmp_path / "run")
     folder.prepare(asked, "content")
     folder.release()
-    longer = dataclasses.replace(asked, resume=True, **length)
-    with pytest.raises(ValueError, match=r"began with \(--steps 4, now --(steps 8|epochs 9.0)\).* in another --out"):
-        folder.check(longer)
+    other = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS | length)
+    with pytest.raises(ValueError, match=r"or a larger one in --steps or --epochs .* in another --out"):
+        folder.check(other)
+
+
+def test_a_finished_run_is_made_longer(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    selftaught.pretrain(data, out=run, log_every=1, **SETTINGS)
+    longer = SETTINGS | {"steps": 8}
+    summary = selftaught.pretrain(data, out=run, resume=True, log_every=1, **longer)
+    assert summary["steps"] == 8
+    assert "planned for 4 steps and made longer at step 4" in summary["notes"][-1]
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    peak = read_config(run).lr
+    assert peak is not None
+    assert [float(row["lr"]) for row in rows[4:]] == pytest.approx(
+        [learning_rate(s, 8, peak, 0.05) for s in range(4, 8)]
+    )
+    last = run / "checkpoints" / "last.safetensors"
+    weights = last.read_bytes()
+    assert selftaught.pretrain(data, out=run, resume=True, log_every=1, **longer) == summary  # nothing is left to do
+    assert last.read_bytes() == weights
+    with pytest.raises(ValueError, match=r"--steps 8, now --steps 4"):
+        selftaught.pretrain(data, out=run, resume=True, **SETTINGS)
+    with pytest.raises(ValueError, match=r"longer, not shorter: the run in .* has 8 steps, now 2 are asked for"):
+        selftaught.pretrain(data, out=run, resume=True, **SETTINGS | {"steps": None, "epochs": 1})
+
+
+def test_a_longer_run_that_is_cut_goes_on_exactly(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = SETTINGS | {"steps": None, "epochs": 4.0}
+    selftaught.pretrain(data, out=tmp_path / "whole", **SETTINGS)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    selftaught.pretrain(data, out=tmp_path / "whole", resume=True, **longer)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5, signal.SIGTERM)
+        with pytest.raises(Terminated):
+            selftaught.pretrain(data, out=tmp_path / "cut", resume=True, **longer)
+    assert not (tmp_path / "cut" / "summary.json").exists()
+    selftaught.pretrain(data, out=tmp_path / "cut", resume=True, **longer)
+    whole, cut = (load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "cut"))
+    assert whole[1]["step"] == cut[1]["step"] == 9
+    assert all(whole[0][name].equal(cut[0][name]) for name in whole[0])
+
+
+def test_compare_resumed_with_other_settings_is_refused(data: Path, tmp_path: Path) -> None:
+    asked = SETTINGS | {"steps": 1}
+    del asked["task"]
+    selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", **asked)
+    again = selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", resume=True, **asked)
+    assert again["rows"][0]["task"] == "rotation"
+    with pytest.raises(ValueError, match="seed was 0, now 5"):
+        selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", resume=True, seed=5, **asked)
+    (data / "p00.png").unlink()
+    with pytest.raises(ValueError, match="holds other samples or labels"):
+        selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", resume=True, **asked)
 
 
 def test_changed_labels_are_refused_where_the_task_learns_from_them(data: Path, tmp_path: Path) -> None:

@@ -64,10 +64,9 @@ def compare_tasks(
         run = Path(asked.out)
         is_done = config.resume and (run / "summary.json").exists()
         work.begin(task, is_done=is_done)
-        if not is_done:
-            mark(out, "comparison")
-            train(asked)
-            record(run)
+        mark(out, "comparison")
+        train(asked)  # refuses a finished run of other settings or data, and leaves it as it is otherwise
+        record(run)
         evaluation = None
         if labelled is not None:
             evaluation = evaluate_encoder(

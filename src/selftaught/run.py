@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -141,15 +142,23 @@ class RunFolder:
         if asked.budget is not None and before.get("evaluate_every") != asked.evaluate_every:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest
         if changed and set(changed) <= {"epochs", "steps", "budget"}:
-            then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
-            raise OtherRun(
-                f"--resume keeps the length the run in {self.path} began with ({then or 'the default'}, now "
-                f"{asked_now or 'the default'}), as its learning rate is planned to reach 0 at that end; leave the "
-                "length as it was, or start a longer run in another --out"
-            )
+            self._check_length(before, now, changed)
+            return
         if changed:
             listed = ", ".join(f"{k} was {before[k]!r}, now {now[k]!r}" for k in changed)
             raise OtherRun(f"--resume must be given the settings the run in {self.path} began with: {listed}")
+
+    def _check_length(self, before: dict[str, Any], now: dict[str, Any], changed: list[str]) -> None:
+        """A longer run goes on, as far as can be told before the data are open; a time budget stays."""
+        then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
+        is_given = now["epochs"] is not None or now["steps"] is not None
+        if is_given and "budget" not in changed and not any((before[k] or 0) > (now[k] or math.inf) for k in changed):
+            return
+        raise OtherRun(
+            f"--resume goes on with the length the run in {self.path} began with, or a larger one in --steps or "
+            f"--epochs ({then or 'the default'}, now {asked_now or 'the default'}); give that, or start another run "
+            "in another --out"
+        )
 
     def keep_until(self, step: int) -> None:
         """Drop the rows that were logged after `step`, the one resumed from."""

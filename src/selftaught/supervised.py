@@ -24,6 +24,7 @@ def check_supervised(subject: Subject) -> None:
 
 def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:
     """The run folder of that encoder; trained again where the one that is there learned from other data or settings."""
+    from selftaught.resume import has_other_length
     from selftaught.train import train
 
     check_supervised(subject)
@@ -40,9 +41,13 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
         download=download,
         resume=True,
     )
-    try:
-        train(asked)
-    except OtherRun:
+    is_other = has_other_length(out, asked)  # a longer baseline would not be trained as one of its length
+    if not is_other:
+        try:
+            train(asked)
+        except OtherRun:
+            is_other = True
+    if is_other:
         say_once(f"the supervised encoder in {out} learned from other data or settings; it is trained again")
         train(dataclasses.replace(asked, resume=False, overwrite=True))
     record(out)

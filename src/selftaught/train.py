@@ -43,6 +43,7 @@ from selftaught.processes import check_data, check_processes, group_left_after_e
 from selftaught.progress import StepProgress
 from selftaught.randomness import generator, seed_from
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
+from selftaught.resume import is_finished, notes_of_length, resumed_config, write_settings
 from selftaught.run import RunFolder, write_json
 from selftaught.schedule import BUDGET, Schedule, repeats
 from selftaught.signals import Stop, stopping
@@ -175,11 +176,10 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
         folder.use_same_threads()
-    if is_resumed and (folder.path / "summary.json").exists():
-        _same_task(folder.config_for(asked), asked)
+    config = resumed_config(folder, asked, data) if is_resumed else resolve(asked, data)
+    if is_resumed and is_finished(folder, config):
         load_checkpoint(folder.last)  # says where it is damaged
         return folder.path  # nothing is left to do, and its times stay
-    config = _same_task(folder.config_for(asked), asked) if is_resumed else resolve(asked, data)
     if is_resumed and (folder.path / BUDGET).exists():
         length = recorded_length(config, folder.path / BUDGET)
     elif config.steps is not None:
@@ -196,7 +196,8 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
         folder.keep_until(start)
         if length.schedule.budget is not None:
             write_json(folder.path / BUDGET, length.schedule.to_dict())
-        write_json(folder.path / "config.json", config.to_dict())
+        write_settings(folder, asked, config, start)
+        data = dataclasses.replace(data, notes=(*data.notes, *notes_of_length(folder)))
     fabric.barrier()
     training = _prepare(fabric, length, task, optimizer, data, begin)
     try:
@@ -205,13 +206,6 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
         return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
-
-
-def _same_task(resumed: RunConfig, asked: RunConfig) -> RunConfig:
-    """A folder from somebody else must not choose the code that is run: only the task that was asked for is loaded."""
-    if resumed.task != asked.task:
-        raise ValueError(f"{asked.out} holds a run of task {resumed.task}, not {asked.task}; give another --out")
-    return resumed
 
 
 def _prepare(

@@ -1,0 +1,75 @@
+"""What a resumed run goes on with: the settings it began with, and more steps where more are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from selftaught.config import RunConfig
+from selftaught.prepare import Data, resolve
+from selftaught.progress import say_once
+from selftaught.run import OtherRun, RunFolder, read_environment, write_json
+
+
+def resumed_config(folder: RunFolder, asked: RunConfig, data: Data) -> RunConfig:
+    """The settings a run goes on with; `folder.check` has compared all but the length."""
+    began = read_environment(folder.path)["asked"]  # before the config, which is written first
+    config = folder.config_for(asked)
+    if config.task != asked.task:  # a folder from somebody else must not choose the code that is run
+        raise ValueError(f"{asked.out} holds a run of task {config.task}, not {asked.task}; give another --out")
+    if _is_same_length(began, asked):
+        return config
+    steps = resolve(asked, data).steps
+    assert steps is not None
+    assert config.steps is not None
+    if steps < config.steps:
+        raise OtherRun(
+            f"--resume can make a run longer, not shorter: the run in {folder.path} has {config.steps} steps, "
+            f"now {steps} are asked for; leave the length as it was, or start another run in another --out"
+        )
+    return dataclasses.replace(config, steps=steps)
+
+
+def is_finished(folder: RunFolder, config: RunConfig) -> bool:
+    """Whether the run has ended and no more steps are asked for."""
+    return (folder.path / "summary.json").exists() and folder.config_for(config).steps == config.steps
+
+
+def write_settings(folder: RunFolder, asked: RunConfig, config: RunConfig, start: int) -> None:
+    """Write the resolved settings, and note where the run was made longer: at its step `start`."""
+    path = folder.path / "config.json"
+    before = folder.config_for(config).steps if start and path.exists() else None
+    is_longer = before is not None and before != config.steps
+    if is_longer:
+        (folder.path / "summary.json").unlink(missing_ok=True)
+    write_json(path, config.to_dict())
+    if not is_longer:
+        return
+    found = read_environment(folder.path)
+    found["asked"] |= {"epochs": asked.epochs, "steps": asked.steps}
+    found["lengthened"] = [*found.get("lengthened", []), {"step": start, "before": before, "steps": config.steps}]
+    write_json(folder.path / "environment.json", found)
+
+
+def notes_of_length(folder: RunFolder) -> list[str]:
+    """One sentence for each time the run was made longer; they are said, too."""
+    changes = read_environment(folder.path).get("lengthened", [])
+    notes = [
+        f"the run was planned for {change['before']} steps and made longer at step {change['step']}: from there its "
+        f"learning rate follows the schedule of {change['steps']} steps, so it is not equal to a run that had these "
+        "from the start"
+        for change in changes
+    ]
+    for note in notes:
+        say_once(note)
+    return notes
+
+
+def has_other_length(folder: Path, asked: RunConfig) -> bool:
+    """Whether a run in the folder was asked for with another length."""
+    return (folder / "environment.json").exists() and not _is_same_length(read_environment(folder)["asked"], asked)
+
+
+def _is_same_length(before: dict[str, Any], asked: RunConfig) -> bool:
+    return (before.get("epochs"), before.get("steps")) == (asked.epochs, asked.steps)
