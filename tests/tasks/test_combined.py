@@ -218,13 +218,14 @@ def test_a_task_that_takes_no_turns_under_its_settings_is_a_part(name: str) -> N
 
 
 def norms(task: Combined, example: Example) -> list[float]:
-    """Gradient norm of each part at the encoder's last layer, by a backward pass of its own."""
+    """Gradient norm of each part at the encoder's last convolution, by a backward pass of its own."""
     found = []
     for name, part in task._parts().items():
         task.zero_grad()
         part.loss(part(example.of[name]), example.of[name])["loss"].backward()
-        last = list(task.encoder.parameters())[-2:]
-        found.append(sum(float(p.grad.double().square().sum()) for p in last if p.grad is not None) ** 0.5)
+        last = task.encoder.get_parameter("net.layer4.1.conv2.weight")
+        assert last.grad is not None
+        found.append(float(last.grad.double().norm()))
     return found
 
 

@@ -41,6 +41,11 @@ def clips(n: int, frames: int = 30, side: int = 20) -> Batch:
     return Batch(index=torch.arange(n), video=video)
 
 
+def alike(n: int, frames: int) -> Tensor:
+    """Pixels of clips all of whose frames look the same."""
+    return torch.zeros(n, frames, 1)
+
+
 def in_time(order: Tensor) -> Tensor:
     """a, b, c, d, e (N, 5) with reversed rows turned back."""
     forwards = order.clone()
@@ -51,7 +56,7 @@ def in_time(order: Tensor) -> Tensor:
 
 def test_five_frames_keep_the_papers_distances(task: Task) -> None:
     config = Config(frames=40, tau_max=20, tau_min=6)
-    order = task(frames=40, tau_max=20, tau_min=6).choose(torch.rand(4000, 39), rng())
+    order = task(frames=40, tau_max=20, tau_min=6).choose(torch.rand(4000, 39), alike(4000, 40), rng())
     spans = set()
     for a, b, c, d, e in in_time(order).tolist():
         assert 0 <= a <= b - config.tau_min
@@ -63,7 +68,7 @@ def test_five_frames_keep_the_papers_distances(task: Task) -> None:
 
 
 def test_half_of_the_tuples_run_backwards(task: Task) -> None:
-    order = task().choose(torch.ones(4000, 29), rng())
+    order = task().choose(torch.ones(4000, 29), alike(4000, 30), rng())
     assert 1850 < int((order[:, 1] > order[:, 3]).sum()) < 2150
 
 
@@ -71,7 +76,7 @@ def test_windows_are_drawn_in_proportion_to_motion(task: Task) -> None:
     """Against the plain loop: P(b | span) is the motion between b and d over that of all windows."""
     config = Config(frames=16, tau_max=4, tau_min=2)
     motion = torch.rand(15, generator=rng(3)).square()
-    order = in_time(task(frames=16, tau_max=4, tau_min=2).choose(motion.expand(40000, -1), rng()))
+    order = in_time(task(frames=16, tau_max=4, tau_min=2).choose(motion.expand(40000, -1), alike(40000, 16), rng()))
     starts = range(config.tau_min, 16 - 4 - config.tau_min)
     moved = [float(motion[b : b + 4].sum()) for b in starts]
     for b, expected in zip(starts, moved, strict=True):
@@ -80,8 +85,27 @@ def test_windows_are_drawn_in_proportion_to_motion(task: Task) -> None:
 
 
 def test_a_still_clip_has_windows_everywhere(task: Task) -> None:
-    order = in_time(task().choose(torch.zeros(3000, 29), rng()))
+    order = in_time(task().choose(torch.zeros(3000, 29), alike(3000, 30), rng()))
     assert len(order[:, 1].unique()) > 10
+
+
+def test_frames_that_look_like_c_do_not_take_its_place(task: Task) -> None:
+    """A movement that repeats itself every 10 frames, against the plain loop; without the guard many look like c."""
+    phase = torch.arange(30) * 2 * math.pi / 10
+    pixels = torch.stack([phase.sin(), phase.cos()], 1) + 0.01 * torch.arange(30)[:, None]
+    share_alike = []
+    for share in (0.0, 0.25):
+        order = in_time(task(alike=share).choose(torch.ones(400, 29), pixels.expand(400, -1, -1), rng())).tolist()
+        count = 0
+        for a, b, c, d, e in order:
+            difference = (pixels - pixels[c]).square().mean(1)
+            for chosen, frames in ((a, range(b - 4)), (e, range(d + 5, 30))):
+                unlike = [t for t in frames if difference[t] >= share * difference.mean()]
+                assert chosen in (unlike or [max(frames, key=lambda t: float(difference[t]))])
+                count += float(difference[chosen]) < 0.1
+        share_alike.append(count / 800)
+    assert share_alike[0] > 0.08
+    assert share_alike[1] < 0.4 * share_alike[0], share_alike
 
 
 def test_the_frames_are_those_of_the_order(task: Task) -> None:
@@ -157,6 +181,7 @@ def test_shown_samples_name_what_they_are(task: Task) -> None:
         ({"tau_max": 2}, r"--task\.tau-max must be at least 4"),
         ({"negatives": 1.0}, r"--task\.negatives must be in \(0, 1\)"),
         ({"jitter": 0.9}, r"--task\.jitter"),
+        ({"alike": 1.5}, r"--task\.alike must be in \[0, 1\], got 1\.5"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -20,8 +20,6 @@ from selftaught.tasks.base import PACES, PretextTask, Recipe, Shown
 
 _KEPT = 0.9
 """Of the running gradient norms, at every step."""
-_SHARED = 2
-"""Parameters of the encoder whose gradients are balanced, from its end: weights and biases of the last layer."""
 
 
 @dataclass
@@ -67,10 +65,12 @@ class Combined(PretextTask):
     encoder, as in `--encoder grey:resnet18`, shows every part the same kind of picture, the harmonised inputs of the
     paper. Without it, a part that must not see colour sees the encoder's input in greyscale, and no other part does.
 
-    Differences from the paper: all parts read the same pictures in one step and all reach the encoder's last stage;
-    there is no lasso that chooses stages for each part. `--task.balance gradient` is not the paper's: parts weigh in
-    inversely to the running norm of their gradient at the encoder's last layer, as GradNorm (Chen et al., ICML 2018)
-    wants in the long run, but at once.
+    Differences from the paper: all parts read the same pictures in one step, and the sum of their gradients makes one
+    update, where its workers train a task each on batches of its own; all parts reach the encoder's last stage, where
+    its heads join ResNet-101 after the third block; there is no lasso that chooses stages for each part; any image
+    tasks are combined, its motion segmentation not among them; the optimiser is the first part's (RMSProp there).
+    `--task.balance gradient` is not the paper's: parts weigh in inversely to the running norm of their gradient at the
+    last weight matrix of the encoder, as GradNorm (Chen et al., ICML 2018) wants in the long run, but at once.
     """
 
     needs = frozenset({"image"})
@@ -83,7 +83,7 @@ class Combined(PretextTask):
         weights: tuple[float, ...] | None = None
         """Weight of each part's loss, in order (default: 1 each)."""
         balance: Literal["given", "gradient"] = "given"
-        """gradient: weights are divided by the parts' gradient norms at the encoder's last layer, their sum kept."""
+        """gradient: weights are divided by the parts' gradient norms at the encoder's last weights, their sum kept."""
 
     parts: nn.ModuleDict
     weights: Tensor
@@ -174,12 +174,12 @@ class Combined(PretextTask):
     @torch.no_grad()
     def _measure(self, losses: list[Tensor]) -> None:
         """Update the running gradient norms; with several processes the gradient is that of the global batch."""
-        last = [p for p in self.encoder.parameters() if p.requires_grad][-_SHARED:]
+        # Of a convolution or a linear layer: scale and shift of a normalisation after it are not what GradNorm means.
+        last = [p for p in self.encoder.parameters() if p.requires_grad and p.ndim > 1][-1]
         rows = []
         for loss in losses:
-            found = torch.autograd.grad(loss, last, retain_graph=True, allow_unused=True)
-            pairs = zip(found, last, strict=True)
-            rows.append(torch.cat([(torch.zeros_like(p) if g is None else g).float().flatten() for g, p in pairs]))
+            (found,) = torch.autograd.grad(loss, last, retain_graph=True, allow_unused=True)
+            rows.append((torch.zeros_like(last) if found is None else found).float().flatten())
         gradients = torch.stack(rows)
         if is_distributed():
             dist.all_reduce(gradients)

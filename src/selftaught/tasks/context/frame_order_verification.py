@@ -44,7 +44,8 @@ class FrameOrderVerification(PretextTask):
     As b and d are the same in all three tuples, only the middle frame can tell: the network must see pose and motion.
     A window of the clip is drawn with probability proportional to its coarse optical flow, as frames without motion
     have no order. tau_max bounds |b - d| (more is harder to follow), tau_min is the least distance of a from b and of
-    e from d (less is harder to tell from c), both in frames.
+    e from d (less is harder to tell from c), both in frames. a and e are no frames that look like c, by the squared
+    difference of their pixels, as where a movement repeats itself: such a tuple would have both answers.
 
     Shortcut: the order must not be told by how a frame was cut, stored or numbered. Guard: all five frames have the
     same window, but each its own small random shift, which also breaks the grid of blocks a codec leaves; half of the
@@ -54,7 +55,11 @@ class FrameOrderVerification(PretextTask):
     Differences from the paper: all three tuples of every window are used, so that the five frames are encoded once, and
     weighted so that `negatives` of the loss is on those out of order (the paper draws 75 % negatives); accuracy is the
     mean of both classes', so that chance is 0.5 whatever that share is; one hidden layer, as a linear classifier on
-    concatenated features (`hidden` 0, the paper's) adds up what single frames say and cannot compare them.
+    concatenated features (`hidden` 0, the paper's) adds up what single frames say and cannot compare them; the
+    encoder's pooled features are joined, where the paper joins fc7 of its network; the distance of b and d is drawn
+    from tau_max / 2 on, and clips, with both taus, are shorter; flow is a coarse one on small frames; what looks alike
+    is relative to the clip (`alike`), as the paper names no threshold; the small shift of every frame is not the
+    paper's; AdamW with a cosine instead of SGD with one step.
     """
 
     needs = frozenset({"video"})
@@ -68,6 +73,9 @@ class FrameOrderVerification(PretextTask):
         """Most frames between the first and the last of a tuple; the paper's 60 need clips of about 90 frames."""
         tau_min: int = 5
         """Least frames between a tuple and the outside frame that is put into its middle; the paper's is 15."""
+        alike: float = 0.25
+        """Frames whose squared difference from c is below this share of the clip's mean do not take its place; 0 lets
+        all."""
         negatives: float = 0.75
         """Share of the loss on tuples that are out of order."""
         hidden: int = 512
@@ -88,6 +96,8 @@ class FrameOrderVerification(PretextTask):
                     f"--task.frames must be at least tau_max + 2 tau_min + 1 = {self.tau_max + 2 * self.tau_min + 1} "
                     f"to hold five frames, got {self.frames}; raise it or lower --task.tau-max"
                 )
+            if not 0 <= self.alike <= 1:
+                raise ValueError(f"--task.alike must be in [0, 1], got {self.alike}")
             if not 0 < self.negatives < 1:
                 raise ValueError(f"--task.negatives must be in (0, 1), got {self.negatives}")
             if not 0 <= self.jitter <= 0.5 or not 0 < self.min_scale <= 1 or self.hidden < 0:
@@ -116,37 +126,37 @@ class FrameOrderVerification(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Clip (N, T, 3, H, W) uint8 -> `Example` of five frames each."""
         assert batch.video is not None
-        order = self.choose(motion_magnitude(batch.video), rng)
+        order = self.choose(motion_magnitude(batch.video), _some_pixels(batch.video), rng)
         scale = (self.config.min_scale, 1.0)
         frames = jittered_crop(
             gather_frames(batch.video, order), self.size, rng, scale=scale, jitter=self.config.jitter
         )
         return Example(normalise(frames.flatten(0, 1)).view_as(frames), order)
 
-    def choose(self, motion: Tensor, rng: Generator) -> Tensor:
-        """Numbers (N, 5) of a, b, c, d, e from how much moves between frames, motion (N, T - 1).
+    def choose(self, motion: Tensor, pixels: Tensor, rng: Generator) -> Tensor:
+        """Numbers (N, 5) of a, b, c, d, e from how much moves between frames (N, T - 1) and pixels of each (N, T, P).
 
         The distance d - b is uniform in [tau_max / 2, tau_max]; b is drawn with probability proportional to the motion
-        from b to d; c, a and e are uniform over what the definitions leave.
+        from b to d; c is uniform between them, a and e over the frames outside that do not look like c.
         """
         n, steps = motion.shape
-        last, device = steps, motion.device
         tau_max, tau_min = self.config.tau_max, self.config.tau_min
-        span = _integer(
-            torch.full((n,), max(4, tau_max // 2), device=device), torch.full((n,), tau_max, device=device), rng
-        )
+        frames = torch.arange(steps + 1, device=motion.device)[None].expand(n, -1)
+        shortest = torch.full((n,), max(4, tau_max // 2), device=motion.device)
+        span = _integer(shortest, torch.full_like(shortest, tau_max), rng)
         total = F.pad(motion.cumsum(1), (1, 0))
-        starts = torch.arange(steps + 1, device=device)[None].expand(n, -1)
-        ends = (starts + span[:, None]).clamp(max=last)
-        moved = total.gather(1, ends) - total.gather(1, starts)
-        possible = (starts >= tau_min) & (starts + span[:, None] <= last - tau_min)
+        ends = (frames + span[:, None]).clamp(max=steps)
+        moved = total.gather(1, ends) - total.gather(1, frames)
+        possible = (frames >= tau_min) & (frames + span[:, None] <= steps - tau_min)
         # A clip in which nothing moves at all has all windows alike.
         weight = (moved.clamp(min=0) + 1e-6) * possible
         b = torch.multinomial(weight, 1, generator=rng)[:, 0]
         d = b + span
-        a = _integer(torch.zeros_like(b), b - tau_min, rng)
         c = _integer(b + 1, d - 1, rng)
-        e = _integer(d + tau_min, torch.full_like(d, last), rng)
+        difference = (pixels - pixels[torch.arange(n), c][:, None]).square().mean(2)
+        unlike = difference >= self.config.alike * difference.mean(1, keepdim=True)
+        a = _one_of(frames <= (b - tau_min)[:, None], unlike, difference, rng)
+        e = _one_of(frames >= (d + tau_min)[:, None], unlike, difference, rng)
         backwards = uniform((n,), 0, 1, rng) < 0.5
         return torch.stack([a, torch.where(backwards, d, b), c, torch.where(backwards, b, d), e], 1)
 
@@ -201,3 +211,16 @@ def _integer(low: Tensor, high: Tensor, rng: Generator) -> Tensor:
     """A whole number in [low, high] for each row: (N,) int64 bounds -> (N,) int64."""
     drawn = uniform((len(low),), 0, 1, rng) * (high - low + 1)
     return torch.minimum(low + drawn.long(), high)
+
+
+def _one_of(possible: Tensor, unlike: Tensor, difference: Tensor, rng: Generator) -> Tensor:
+    """One possible frame of each clip (N,) that is unlike c, all (N, T); the most different one where there is none."""
+    good = possible & unlike
+    most = F.one_hot(difference.masked_fill(~possible, -1).argmax(1), difference.shape[1]).bool()
+    return torch.multinomial(torch.where(good.any(1, keepdim=True), good, most).float(), 1, generator=rng)[:, 0]
+
+
+def _some_pixels(video: Tensor, side: int = 32) -> Tensor:
+    """Pixels of every frame, from a grid of about `side` x `side`: (N, T, 3, H, W) uint8 -> (N, T, P) in [0, 1]."""
+    every = max(1, min(video.shape[-2:]) // side)
+    return video[..., ::every, ::every].flatten(2).float() / 255

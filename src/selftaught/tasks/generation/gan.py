@@ -61,7 +61,9 @@ class GAN(PretextTask):
       (Goodfellow et al. 2014; Radford, Metz, Chintala, ICLR 2016).
     - `wgan_gp`: the critic's scores differ as much as its slope lets them, and the penalty 10 (|gradient| - 1)^2 at
       points between real and made pictures holds the slope (Gulrajani et al., NIPS 2017). The generator moves in every
-      fifth step, always on new pictures, and Adam's betas are (0, 0.9); a step here is one of the critic.
+      fifth step, always on new pictures, and Adam's betas are (0, 0.9). A step of `--steps` is one of the critic, which
+      is the encoder that is kept, so as many are needed as with any task; in 400 the generator moves 80 times, in fewer
+      than 5 never.
     - `hinge`: a margin on either side.
     - A quarter of the batch is turned by all four multiples of 90 degrees. The discriminator learns the angle of real
       pictures (weight 1), the generator to make pictures whose angle shows (weight 0.2). `--task.rotation 0
