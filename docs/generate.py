@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from selftaught.catalogue import TaskInfo, list_tasks, task_flag
-from selftaught.settings import describe
+from selftaught.catalogue import TaskInfo, list_tasks
+from selftaught.settings import describe, flag_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from evidence_page import REFERENCES, markdown, pretext, rows_of, spread
@@ -41,7 +41,9 @@ def _page(task: TaskInfo) -> str:
     lines = [f"# {task.name}", "", *facts, "", task.description, "", "## Run it", "", example, "", "## Settings", ""]
     if task.options:
         lines += ["| flag | value | default | |", "|---|---|---|---|"]
-        lines += [f"| `{task_flag(o.name)}` | {describe(o)} | `{_text(o.default)}` | {o.help} |" for o in task.options]
+        lines += [
+            f"| `{flag_of(f'task.{o.name}')}` | {describe(o)} | `{_text(o.default)}` | {o.help} |" for o in task.options
+        ]
     else:
         lines += ["None."]
     return "\n".join([*lines, *_evidence(task.name), ""])
