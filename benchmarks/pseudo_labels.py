@@ -29,6 +29,7 @@ import selftaught
 from selftaught import train as loop
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.refresh import refresh as made_anew
+from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,7 +69,7 @@ def measure(name: str, steps: int, size: int, batch_size: int) -> dict[str, floa
         def call(*args: Any) -> Any:
             begin = time.perf_counter()
             result = function(*args)
-            if isinstance(args[0], loop.Training) or args[0].training:
+            if isinstance(args[0], Training) or args[0].training:
                 into.append(time.perf_counter() - begin)
             return result
 
@@ -83,7 +84,7 @@ def measure(name: str, steps: int, size: int, batch_size: int) -> dict[str, floa
 
     with (
         patch.object(task, "pseudo_label", timed(task.pseudo_label, labels)),
-        patch.object(loop.Training, "step", timed(loop.Training.step, whole)),
+        patch.object(Training, "step", timed(Training.step, whole)),
         patch.object(loop, "refresh", refresh),
         tempfile.TemporaryDirectory() as folder,
     ):

@@ -23,6 +23,7 @@ from selftaught.config import RunConfig
 from selftaught.prepare import Data, open_data, resolve
 from selftaught.run import load_encoder, random_encoder, read_config
 from selftaught.schedule import Schedule, length_in_words, looks_between, needed, too_short, warning_of_length
+from selftaught.step import Training
 from selftaught.timekeeping import Costs, Timekeeper, longest, plan
 from selftaught.train import train
 from selftaught.trial import Trial
@@ -273,14 +274,14 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
     rates = [float(row["lr"]) for row in csv.DictReader((whole / "metrics.csv").read_text().splitlines())]
     assert len(rates) == 8
     assert rates[-1] < 0.2 * max(rates)
-    original = module.Training.step
+    original = Training.step
 
-    def stopping(self: module.Training, step: int, batch: Any) -> dict[str, torch.Tensor]:
+    def stopping(self: Training, step: int, batch: Any) -> dict[str, torch.Tensor]:
         if step == 6:
             raise Stop
         return original(self, step, batch)
 
-    monkeypatch.setattr(module.Training, "step", stopping)
+    monkeypatch.setattr(Training, "step", stopping)
     with pytest.raises(Stop):
         train(dataclasses.replace(asked, out=str(tmp_path / "stopped")))
     monkeypatch.undo()

@@ -30,12 +30,13 @@ from selftaught.prepare import open_data, recipe_of, resolve
 from selftaught.randomness import generator
 from selftaught.run import read_config
 from selftaught.schedule import Schedule
+from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
-from selftaught.train import Training, train
+from selftaught.train import train
 
 SMALL = RunConfig(
     data="synthetic:N=60,side=32",

@@ -147,7 +147,7 @@ def test_resuming_between_and_at_a_refresh_gives_the_run_that_never_stopped(
     finished: Path, tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
 ) -> None:
     """Killed in step 5 (counted from 0): resumed from 3, between two refreshes, or from 4, at one."""
-    from selftaught import train as module
+    from selftaught import step as module
 
     class Stop(Exception):  # noqa: N818
         pass

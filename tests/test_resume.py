@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> Path:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
     """Send this process a signal in the middle of that step."""
-    from selftaught.train import Training
+    from selftaught.step import Training
 
     real = Training.step
 

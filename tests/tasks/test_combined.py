@@ -22,8 +22,9 @@ from selftaught.ops.colour import normalise
 from selftaught.optim import build_optimizer
 from selftaught.prepare import recipe_of, seen_as
 from selftaught.randomness import generator
+from selftaught.step import Training
 from selftaught.tasks.combined import Combined, Example
-from selftaught.train import Training, train
+from selftaught.train import train
 
 GREY = '''
 """Grey."""

@@ -1,0 +1,120 @@
+"""One step of a run: what the batch is for the task, then forward, backward and update, each player in its turn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from selftaught.batch import Batch
+from selftaught.budget import Length
+from selftaught.config import RunConfig
+from selftaught.optim import clip_gradient, learning_rate
+from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.prepare import Data
+from selftaught.progress import StepProgress
+from selftaught.randomness import generator, seed_from
+from selftaught.run import RunFolder, write_json
+from selftaught.schedule import BUDGET, Schedule
+from selftaught.tasks.base import PretextTask
+from selftaught.timekeeping import Timekeeper
+
+
+@dataclass
+class Training:
+    """What a step needs: the task, its wrapped form for the forward pass, the optimiser and the data."""
+
+    fabric: Fabric
+    config: RunConfig
+    task: PretextTask
+    model: nn.Module
+    optimizer: Optimizer
+    data: Data
+    length: Length
+    timekeeper: Timekeeper = dataclasses.field(default_factory=Timekeeper)
+    schedule: Schedule = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schedule = self.length.schedule
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """Forward, backward and update for this process's share of the batch of `step`; returns the task's scalars."""
+        config, schedule = self.config, self.schedule
+        place = schedule.place(step)
+        assert config.lr is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(place, schedule.first, config.lr, config.warmup)
+        players = self.task.turns(step) or ("",)
+        examples: Iterable[Any] = self._examples(step, batch)
+        if len(players) > 1:
+            examples = list(examples)
+        turns = []
+        for number, player in enumerate(players):
+            with only_parameters_of(player, self.task):
+                turns.append(self._turn(step, number, player, examples))
+                clip_gradient(self.task.parameters(), config.clip)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+        self.task.after_step(int(place), schedule.first)
+        return scalars_of_turns(turns, self.task.players)
+
+    def noted(self, part: str) -> AbstractContextManager[None]:
+        """Note how long a part of the run takes that is no step."""
+        return self.timekeeper.noted(part, self.schedule)
+
+    def keep_to_budget(self, folder: RunFolder, done: int, progress: StepProgress) -> None:
+        """Give the run another length where it would end too late or too early; it is written down for `--resume`."""
+        if not self.timekeeper.is_due(done, self.schedule):
+            return
+        before = self.schedule.steps
+        steps = int(self.fabric.broadcast(self.timekeeper.steps(done, self.schedule)))
+        if steps != before:
+            self.schedule = self.schedule.changed(done, steps)
+            self.config = dataclasses.replace(self.config, steps=steps)
+            progress.lengthen(steps)
+            if self.fabric.is_global_zero:
+                write_json(folder.path / BUDGET, self.schedule.to_dict())
+                write_json(folder.path / "config.json", self.config.to_dict())
+        self.timekeeper.go_on(done, self.schedule)
+
+    def _examples(self, step: int, batch: Batch) -> Iterator[Any]:
+        """What each part of the batch is for the task, one after the other."""
+        config, fabric = self.config, self.fabric
+        for part, piece in enumerate(split(batch, config.accumulate)):
+            rng = generator(config.seed, "pretext", step, fabric.global_rank, part, device=fabric.device)
+            with torch.no_grad():
+                example = self.task.pseudo_label(piece, rng)
+            yield example
+
+    def _turn(self, step: int, number: int, player: str, examples: Iterable[Any]) -> dict[str, Tensor]:
+        """Gradients of one player, or of the whole task where there are none; the means of its scalars."""
+        config, fabric = self.config, self.fabric
+        means: dict[str, Tensor] = {}
+        for part, example in enumerate(examples):
+            # Layers such as dropout draw from the global generator: seeding it makes them a function of the step.
+            turn = (number,) if player else ()
+            torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part, *turn))
+            is_last = part == config.accumulate - 1
+            with nullcontext() if is_last else fabric.no_backward_sync(self.model):  # type: ignore[arg-type]
+                scalars = scalars_of(self.task, self.model, example, player)
+                fabric.backward(scalars["loss"] / config.accumulate)
+            for name, value in scalars.items():
+                value = value.detach() / config.accumulate
+                means[name] = means[name] + value if name in means else value
+        return means
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch in equal parts, in order."""
+    if parts == 1:
+        return [batch]
+    size = len(batch) // parts
+    tensors = {name: value for name, value in vars(batch).items() if value is not None}
+    return [Batch(**{n: v[i * size : (i + 1) * size] for n, v in tensors.items()}) for i in range(parts)]
