@@ -127,5 +127,4 @@ def test_a_run_of_an_own_task_is_read_without_its_file(
     assert cli.main(["report", str(run)]) == 0
     page = (run / "report.html").read_text()
     assert "quadrant_order: run" in page
-    assert "<h1>quadrant_order" in page or "quadrant_order" in page.partition("</header>")[2][:3000]
     assert "elsewhere" not in page.partition("<details")[0]
