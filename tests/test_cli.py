@@ -16,7 +16,7 @@ import pytest
 
 from selftaught import cli, flags, verbs
 from selftaught.catalogue import list_tasks
-from selftaught.config import RunConfig
+from selftaught.config import RunConfig, RunSettings
 from selftaught.printing import show
 
 
@@ -83,7 +83,7 @@ def test_the_flags_of_a_combination_name_the_part(capsys: pytest.CaptureFixture[
 
 def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
     hints = typing.get_type_hints(RunConfig)
-    assert typing.get_type_hints(verbs.RunSettings) == {
+    assert typing.get_type_hints(RunSettings) == {
         name: hint for name, hint in hints.items() if name not in {"data", "out", "task"}
     }
 
@@ -91,9 +91,7 @@ def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
 def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def pretrain(
-        data: str, *, out: str, task: str = "simclr", **settings: typing.Unpack[verbs.RunSettings]
-    ) -> verbs.Json:
+    def pretrain(data: str, *, out: str, task: str = "simclr", **settings: typing.Unpack[RunSettings]) -> verbs.Json:
         """Summary.
 
         Args:

@@ -14,6 +14,7 @@ import selftaught
 from selftaught import cli, flags, verbs
 from selftaught.batch import Batch
 from selftaught.catalogue import load_task, task_info
+from selftaught.config import RunSettings
 from selftaught.encoders import build_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ def test_calls_in_the_docs_fit_the_library(page: Path) -> None:
                 function = getattr(selftaught, ast.unparse(node.func).split(".")[1])
                 values = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
                 bound = inspect.signature(function).bind(*node.args, **values)
-                assert set(bound.arguments.get("settings", {})) <= set(verbs.RunSettings.__annotations__)
+                assert set(bound.arguments.get("settings", {})) <= set(RunSettings.__annotations__)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -82,19 +82,11 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
     """
     assert config.budget is not None
     seconds = parse_seconds(config.budget)
-    allowed = min(LONGEST_TRIAL, max(0.3, TRIAL_SHARE * seconds))
+    allowed = _allowed(seconds)
     per_epoch = data.loader.steps_per_epoch
 
     def fitting(costs: Costs, of: RunConfig) -> Schedule:
-        left = seconds - float(fabric.broadcast(monotonic() - begin))
-        return plan(
-            costs,
-            left,
-            per_epoch=per_epoch,
-            evaluate_every=of.evaluate_every,
-            held_out=len(data.held_out),
-            budget=str(config.budget),
-        )
+        return _plan(costs, of, data, seconds - float(fabric.broadcast(monotonic() - begin)))
 
     with working("measuring the speed of a step", is_shown=fabric.is_global_zero):
         config, costs = choose_stem(config, data, fabric, fitting, allowed=allowed)
@@ -110,6 +102,23 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
         costs=costs,
         better=tuple(better),
         broken=promise(costs, schedule, seconds, spent),
+    )
+
+
+def _allowed(seconds: float) -> float:
+    """How long a trial may take within a budget of so many seconds."""
+    return min(LONGEST_TRIAL, max(0.3, TRIAL_SHARE * seconds))
+
+
+def _plan(costs: Costs, config: RunConfig, data: Data, seconds: float) -> Schedule:
+    """The schedule that fits into the seconds that are left of the budget."""
+    return plan(
+        costs,
+        seconds,
+        per_epoch=data.loader.steps_per_epoch,
+        evaluate_every=config.evaluate_every,
+        held_out=len(data.held_out),
+        budget=str(config.budget),
     )
 
 
@@ -266,18 +275,12 @@ def _stem_alone(run: RunConfig) -> Stem:
     try:
 
         def fitting(costs: Costs, of: RunConfig) -> Schedule:
-            return plan(
-                costs,
-                seconds,
-                per_epoch=data.loader.steps_per_epoch,
-                evaluate_every=of.evaluate_every,
-                held_out=len(data.held_out),
-                budget=str(run.budget),
-            )
+            return _plan(costs, of, data, seconds)
 
         with working(f"measuring the speed of a step of {run.task}"):
-            allowed = min(LONGEST_TRIAL, max(0.3, TRIAL_SHARE * seconds))
             note = f"; so it is for all tasks, by the speed of {run.task}"
-            return choose_stem(resolve(alone, data), data, fabric, fitting, allowed=allowed, note=note)[0].stem
+            return choose_stem(resolve(alone, data), data, fabric, fitting, allowed=_allowed(seconds), note=note)[
+                0
+            ].stem
     finally:
         data.loader.close()

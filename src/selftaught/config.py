@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
 from selftaught.json_file import read_object
 from selftaught.names import unknown_name
@@ -172,6 +172,46 @@ class RunConfig:
     @classmethod
     def load(cls, path: Path) -> RunConfig:
         return cls.from_dict(read_object(path))
+
+
+class RunSettings(TypedDict, total=False):
+    """The settings that `pretrain` and `compare` take by name; `RunConfig` says what each does."""
+
+    task_settings: dict[str, Any]
+    encoder: str
+    size: int
+    stem: Stem
+    epochs: float | None
+    steps: int | None
+    budget: str | None
+    batch_size: int
+    optimizer: Optimizer
+    lr: float | None
+    weight_decay: float | None
+    warmup: float
+    accumulate: int
+    clip: float | None
+    precision: Precision
+    accelerator: Accelerator
+    devices: int
+    num_nodes: int
+    strategy: Strategy
+    seed: int
+    limit: int | None
+    held_out: float
+    value_range: str
+    max_image_pixels: int
+    store_size: int | None
+    cache_limit: float
+    workers: int | None
+    download: bool
+    log_every: int
+    evaluate_every: float
+    checkpoint_every: int | None
+    resume: bool
+    changed_data: bool
+    overwrite: bool
+    tensorboard: bool
 
 
 _KINDS: dict[Any, tuple[Any, str]] = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from selftaught import launch
-from selftaught.config import Accelerator, Optimizer, Precision, RunConfig, Stem
+from selftaught.config import Accelerator, RunConfig, RunSettings, Stem
 from selftaught.plain import plain_arguments
 from selftaught.settings_docs import with_settings
 
@@ -21,46 +21,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 File = str | Path
 Checkpoint = Literal["last", "best"]
-
-
-class RunSettings(TypedDict, total=False):
-    """The settings of `RunConfig` that `pretrain` and `compare` take by name; see there for what each does."""
-
-    task_settings: dict[str, Any]
-    encoder: str
-    size: int
-    stem: Stem
-    epochs: float | None
-    steps: int | None
-    budget: str | None
-    batch_size: int
-    optimizer: Optimizer
-    lr: float | None
-    weight_decay: float | None
-    warmup: float
-    accumulate: int
-    clip: float | None
-    precision: Precision
-    accelerator: Accelerator
-    devices: int
-    num_nodes: int
-    strategy: Literal["auto", "ddp"]
-    seed: int
-    limit: int | None
-    held_out: float
-    value_range: str
-    max_image_pixels: int
-    store_size: int | None
-    cache_limit: float
-    workers: int | None
-    download: bool
-    log_every: int
-    evaluate_every: float
-    checkpoint_every: int | None
-    resume: bool
-    changed_data: bool
-    overwrite: bool
-    tensorboard: bool
 
 
 def tasks() -> list[Json]:
