@@ -199,7 +199,7 @@ def test_tables_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path, m
     text = capsys.readouterr().out
     assert "Gidaris, Singh, Komodakis, ICLR 2018" in text
     assert cli.main(["cache"]) == 0
-    assert capsys.readouterr().out == "the cache is empty\n"
+    assert capsys.readouterr().out == "no packed store to list or remove\n"
 
 
 class Terminal(io.StringIO):

@@ -175,6 +175,17 @@ def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["one.png", "photo.jpg", "x.bmp", "a.png", "24.png"])
+def test_a_single_image_is_embedded_and_found(run: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    Image.new("RGB", (40, 40), (9, 80, 200)).save(tmp_path / "data" / name)
+    assert embed_data(run, str(tmp_path / "data"), tmp_path / "f.csv")["samples"] == 1
+    found = search_data(run, str(tmp_path / "data"), tmp_path / "data" / name)
+    assert [row["path"] for row in found] == [name]
+    with pytest.raises(ValueError, match="holds only one file, and none in the held-out part; add some"):
+        embed_data(run, str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
+
+
 def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
     table = pq.read_table(embed_data(run, DATA, tmp_path / "features.parquet")["out"])
     assert table.column_names == ["id", "path", "label", "vector"]

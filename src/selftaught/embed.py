@@ -21,6 +21,7 @@ from selftaught.progress import say_once
 from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
+from selftaught.sources.splits import EmptyPart
 from selftaught.store import NothingReadable, Samples
 from selftaught.value_range import with_range
 
@@ -114,7 +115,8 @@ def _features(encoder: Encoder, config: RunConfig, data: str, *, split: str, dow
         )
     if skipped:
         first = one_line(min(skipped))
-        say_once(f"{len(skipped)} files of {data} were skipped, as they could not be used; the first: {first}")
+        many = f"1 file of {data} was" if len(skipped) == 1 else f"{len(skipped)} files of {data} were"
+        say_once(f"{many} skipped, as not usable; the first: {first}")
     return Features(keys=keys, labels=labels, vectors=torch.cat(vectors), skipped=len(skipped), notes=tuple(notes))
 
 
@@ -128,7 +130,12 @@ def _samples(
     empty: NothingReadable | None = None
     seen: set[str] = set()
     for name in SPLITS if split == "all" else (split,):
-        source = open_source(data, split=name, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
+        try:
+            source = open_source(data, split=name, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
+        except EmptyPart:
+            if split != "all" or (not opened and name == SPLITS[-1]):
+                raise
+            continue
         if source.fingerprint in seen:
             continue
         seen.add(source.fingerprint)

@@ -39,7 +39,7 @@ def show(verb: str, result: Any) -> None:
             _next(str(result["run"]))
 
 
-_EMPTY = {"cache": "the cache is empty"}
+_EMPTY = {"cache": "no packed store to list or remove"}
 _WHOLE = ("name", "kind", "key", "rank", "similarity")
 """Columns whose words are never broken."""
 _SPARE = {"tasks": ("needs", "family", "paper"), "encoders": ("family",), "cache": ("kind", "side")}

@@ -12,7 +12,7 @@ from selftaught.sources.base import Entry
 from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
 from selftaught.sources.folder_names import read_folder_names
 from selftaught.sources.labels_file import LABELS_FILE, read_table, text_of
-from selftaught.sources.splits import choose_split, given_split, own_part
+from selftaught.sources.splits import EmptyPart, choose_split, given_split, own_part
 
 CLASSES_FILE = "classes.txt"
 
@@ -139,9 +139,7 @@ def choose_entries(
         raise ValueError(f"{where}: {layout.wrong}")
     chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
     if not chosen:
-        raise ValueError(
-            f"{where} holds {len(keys)} files, but none in its {split} part; add some or give another folder"
-        )
+        raise EmptyPart(where, len(keys), split, "file")
     number = {name: i for i, name in enumerate(layout.classes or ())}
     return [Entry(keys[i], number.get(layout.labels.get(keys[i], ""))) for i in chosen]
 

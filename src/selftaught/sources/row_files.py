@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.label_values import number_labels, number_lists
 from selftaught.sources.split_words import sibling_splits
-from selftaught.sources.splits import choose_split, own_part
+from selftaught.sources.splits import EmptyPart, choose_split, own_part
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def choose_rows(
         keys, given, split=split, seed=seed, held_out=held_out, labelled_only=bool(needs & {"label", "labels"})
     )
     if not chosen:
-        raise ValueError(f"{where} has {len(keys)} rows, but none in its {split} part; give data that do")
+        raise EmptyPart(where, len(keys), split, "row")
     found = Rows([Entry(keys[i]) for i in chosen], [places[i] for i in chosen], own_part(keys, given, split))
     found.notes = notes
     _label(found, files, keys, chosen, where)

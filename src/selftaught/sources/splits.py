@@ -20,6 +20,16 @@ _NAMES: dict[str, Given] = {
 _PREFERRED: dict[str, tuple[Given, ...]] = {"held_out": ("val", "test"), "test": ("test", "val")}
 
 
+class EmptyPart(ValueError):  # noqa: N818 - reads as what is the case
+    """No sample belongs to a part of the data."""
+
+    def __init__(self, where: str, count: int, split: str, noun: str) -> None:
+        many = f"only one {noun}" if count == 1 else f"{count} {noun}s"
+        super().__init__(
+            f"{where} holds {many}, and none in the {split.replace('_', '-')} part; add some or give other data"
+        )
+
+
 @lru_cache(maxsize=4096)  # a data set has few folder names and many files
 def given_split(name: str) -> Given | None:
     """The split a folder, file stem or column value names (`train2017`, `valid`, `test-00000-of-00001`), or None."""
@@ -90,10 +100,10 @@ def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int
         return pool
     draws = [uniform(seed, keys[i]) for i in pool]
     held = {i for i, draw in zip(pool, draws, strict=True) if draw < held_out}
-    # A dozen videos may all fall on one side; each side keeps at least one where there are two.
+    # A dozen videos may all fall on one side; each side keeps at least one where there are two, training a single one.
     if not held and len(pool) > 1:
         held = {pool[min(range(len(pool)), key=draws.__getitem__)]}
-    elif len(held) == len(pool) > 1:
+    elif pool and len(held) == len(pool):
         held.discard(pool[max(range(len(pool)), key=draws.__getitem__)])
     return [i for i in pool if (i in held) != (split == "train")]
 
