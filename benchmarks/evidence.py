@@ -35,6 +35,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
     row: dict[str, Any] = {
         "command": " ".join(["selftaught", *command]).replace(str(SHARED), "../shared/data"),
         "pretext": {k: summary[k] for k in ("metric", "value", "chance", "epochs")},
+        "measured": datetime.now(UTC).date().isoformat(),
         "rankme": summary["rankme"],
         "family": summary["family"],
         "hardware": torch.cuda.get_device_name() if ON_GPU else "one core of a CPU",

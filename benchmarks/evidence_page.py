@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from evidence_settings import SETTINGS
+from evidence_settings import CHANGES, FEW_LABELS, SETTINGS, Change
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 REFERENCES = ("supervised",)
@@ -68,7 +68,7 @@ def write_page() -> None:
         if name == "cifar10":
             draw(found, RESULTS / "evidence.svg")
             lines += ["![Best stage and k-NN of every task](evidence.svg)", ""]
-        lines += [*table(found), ""]
+        lines += [*table(found, name), "", *of_older_code(name, found)]
         for paragraph in setting.reading.split("\n\n"):
             lines += [*textwrap.wrap(" ".join(paragraph.split()), 120), ""] if paragraph else []
         lines += [*beside_table_iv(found), ""] if name == "cifar10" else []
@@ -77,19 +77,44 @@ def write_page() -> None:
     (RESULTS / "evidence.md").write_text("\n".join(lines))
 
 
-def table(found: Rows) -> list[str]:
-    """One line a task, the best first; random weights and supervised training stand where they belong."""
+def older(rows: list[dict[str, Any]], change: Change | None) -> bool:
+    """Whether some of the rows were measured before the change."""
+    return change is not None and any(row.get("measured", "") < change.date for row in rows)
+
+
+def note(task: str, change: Change) -> str:
+    """What a mark says."""
+    return f"{task}: measured at {change.measured}; changed since, and not measured again: {change.what}."
+
+
+def of_older_code(setting: str, found: Rows) -> list[str]:
+    """A line for each mark in the table."""
+    marked = [task for task, rows in found.items() if older(rows, CHANGES.get(f"{setting}/{task}"))]
+    lines = [f"- {note(task, CHANGES[f'{setting}/{task}'])}" for task in marked]
+    few = [row for rows in found.values() for row in rows if "linear 0.01" in row]
+    if older(few, FEW_LABELS):
+        lines.append(f"- {note('linear 0.01, in all rows', FEW_LABELS)}")
+    return ["Marked with \\* (rows and a column of older code):", "", *lines, ""] if lines else []
+
+
+def table(found: Rows, setting: str) -> list[str]:
+    """One line a task, the best first; random weights and supervised training stand where they belong.
+
+    What was measured before its method changed is marked.
+    """
     first = next(iter(found.values()))
     stages = list(first[0]["linear"]["stages"])
     probes: list[str] = [p for p in ("linear 0.01", "knn") if p in first[0]]
-    head = ["task", "seeds", "pretext", "baseline", *stages, "best stage", "gain", *probes, "images/s", "peak MB"]
+    starred = [p + " \\*" if p == "linear 0.01" and older(first, FEW_LABELS) else p for p in probes]
+    head = ["task", "seeds", "pretext", "baseline", *stages, "best stage", "gain", *starred, "images/s", "peak MB"]
     lines = {
         "random weights": ["random weights", str(len(first)), "", "", *random_cells(first, stages, probes), "", ""]
     }
     value = {"random weights": mean([row["linear"]["random"]["value"] for row in first])}
     for task, runs in found.items():
         value[task] = mean([row["linear"]["value"] for row in runs])
-        line = [task, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]
+        mark = " \\*" if older(runs, CHANGES.get(f"{setting}/{task}")) else ""
+        line = [task + mark, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]
         line += [spread([row["linear"]["stages"][stage] for row in runs]) for stage in stages]
         gains = [row["linear"]["value"] - row["linear"]["random"]["value"] for row in runs]
         line += [spread([row["linear"]["value"] for row in runs]), spread(gains)]

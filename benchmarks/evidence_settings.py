@@ -24,6 +24,51 @@ class Setting:
     """What can be concluded from the table, and what cannot; paragraphs with empty lines between."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """Why rows that were measured before `date` (ISO) are marked on the page: they are not of today's method."""
+
+    date: str
+    measured: str
+    """Commit and date of the marked rows, which do not hold their own."""
+    what: str
+
+
+_GAME = "ad11463 (2026-11-25)"
+_CLIPS = "6a76d2c (2026-11-24)"
+CHANGES = {
+    "cifar10/gan": Change(
+        "2026-11-29",
+        _GAME,
+        "turned copies pass the discriminator in a batch of their own, not beside the real images alone",
+    ),
+    "cifar10/bigan": Change(
+        "2026-11-29", _GAME, "the discriminator also names pairs that do not match, so that it looks at the code"
+    ),
+    "cifar10/graph_constraint": Change(
+        "2026-11-29", _GAME, "positive pairs begin with every image on a cycle (5,120 of 10,000), not with 490"
+    ),
+    "cifar10/deep_embedded_clustering": Change(
+        "2026-11-29",
+        "6a76d2c to 677ffb5 (2026-11-24 and 25)",
+        "clusters are made when the autoencoder has had its share of the steps, not at the next turn of an epoch",
+    ),
+    "weizmann4/frame_order_verification": Change(
+        "2026-11-29", _CLIPS, "frames that look like the middle one do not take its place"
+    ),
+    "asl_letters12/frame_order_verification": Change(
+        "2026-11-29", _CLIPS, "frames that look like the middle one do not take its place"
+    ),
+}
+"""By "setting/task"; rows measured before are marked until they are measured again."""
+
+FEW_LABELS = Change(
+    "2026-11-29",
+    "712cf76 or earlier (2026-11-24 to 28)",
+    "with up to 1,024 labelled samples the linear probe works in float64 and chooses its strength by leaving one out",
+)
+"""Of the linear probe with a share of the labels, in every row."""
+
 _CIFAR10: dict[str, tuple[str, ...]] = {
     "rotation": ("--lr", "0.1", "--task.min-scale", "0.5"),
     "simclr": ("--task.jitter", "0.5", "--task.blur", "0", "--task.min-scale", "0.2"),

@@ -22,12 +22,13 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evidence import SHARED, pretrain_words, selftaught
-from evidence_page import RESULTS, markdown
-from evidence_settings import SETTINGS
+from evidence_page import RESULTS, markdown, note, older
+from evidence_settings import FEW_LABELS, SETTINGS
 
 READING = """
 What can be concluded: the probes agree on the coarse order. Supervised is far above the others wherever the test asks
@@ -125,7 +126,8 @@ def measure(name: str, task: str, run: Path, core: int) -> None:
     found, _ = selftaught(core, "evaluate", str(run), str(SHARED / row.data), *words)
     rows = read()
     command = f"selftaught evaluate RUN ../shared/data/{row.data} {' '.join(words)}"
-    kept: dict[str, Any] = {"command": command} | {key: found[key] for key in KEPT}
+    kept: dict[str, Any] = {"command": command, "measured": datetime.now(UTC).date().isoformat()}
+    kept |= {key: found[key] for key in KEPT}
     kept["random"] = {key: found["random"][key] for key in ("value", "interval", "stage")}
     rows.setdefault(name, {})[task] = kept
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -147,7 +149,7 @@ def write_page() -> None:
         "",
     ]
     head = ["protocol", "data", "training samples", "figure", "random weights", *ENCODERS]
-    body = []
+    body, marked = [], False
     for name, row in ROWS.items():
         found = rows.get(name, {})
         if not found:
@@ -155,8 +157,21 @@ def write_page() -> None:
         first = next(iter(found.values()))
         cells = [cell(found[task], found[task]["gain"]) if task in found else "" for task in ENCODERS]
         samples = str(first["train_samples"] or "")
-        body.append([row.words, row.data, samples, first["metric"], cell(first["random"], None), *cells])
-    lines += [*markdown(head, body), READING, "Commands:", ""]
+        is_old = name in ("linear10", "linear1") and older(list(found.values()), FEW_LABELS)
+        marked |= is_old
+        body.append(
+            [
+                row.words + (" \\*" if is_old else ""),
+                row.data,
+                samples,
+                first["metric"],
+                cell(first["random"], None),
+                *cells,
+            ]
+        )
+    lines += [*markdown(head, body)]
+    lines += ["", f"\\* {note('few labels', FEW_LABELS)}"] if marked else []
+    lines += [READING, "Commands:", ""]
     lines += [
         f"- {row.words}, {row.data}: `{next(iter(rows[n].values()))['command']}`"
         for n, row in ROWS.items()

@@ -12,8 +12,8 @@ from selftaught.catalogue import TaskInfo, list_tasks
 from selftaught.settings import describe, flag_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from evidence_page import REFERENCES, markdown, pretext, rows_of, spread
-from evidence_settings import SETTINGS
+from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread
+from evidence_settings import CHANGES, FEW_LABELS, SETTINGS
 
 FOLDER = Path(__file__).parent / "tasks"
 
@@ -68,6 +68,10 @@ def _evidence(task: str) -> list[str]:
         seeds = f"{len(found[task])} seed{'s' if len(found[task]) > 1 else ''}"
         lines += ["", f"On {name} with `{setting.flags}`; top-1 in percent, {seeds}.", ""]
         lines += markdown(["", "held-out pretext metric", "baseline", *(heads[probe] for probe in probes)], body)
+        changes = [(task, CHANGES.get(f"{name}/{task}"))]
+        changes += [("1 % of the labels", FEW_LABELS)] if "linear 0.01" in probes else []
+        old = [f"- {note(words, change)}" for words, change in changes if change and older(found[task], change)]
+        lines += ["", *old] if old else []
     return ["", "## Evidence", *lines, "", "All tasks: [results/evidence.md](../results/evidence.md)."] if lines else []
 
 
