@@ -16,10 +16,10 @@ from selftaught.compare import compare_tasks
 from selftaught.config import RunConfig
 from selftaught.embed import embed_data, search_data
 from selftaught.evaluate import evaluate_encoder
-from selftaught.labelled import balanced_rows
 from selftaught.run import RunFolder, write_json
 from selftaught.sources.synthetic import draw
 from selftaught.subject import open_subject
+from selftaught.subset import balanced_rows
 from selftaught.supervised import supervised_run
 from selftaught.train import train
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from selftaught.folds import dealt, held_for_test
 from selftaught.labelled import open_labelled
 from selftaught.probes.base import Labelled
 from selftaught.randomness import numpy_generator
+from selftaught.store_folder import list_stores
 from selftaught.subject import open_subject
 from selftaught.train import train
 
@@ -94,6 +96,52 @@ def test_a_second_run_that_held_out_other_samples_is_tested_on_the_same(run: Pat
     assert again.test.keys == opened(run, shades, folds=1).test.keys
 
 
+def test_a_limit_packs_the_test_part_and_as_many_others(
+    run: Path, shades: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
+    whole = opened(run, shades, folds=1)
+    few = opened(run, shades, folds=1, limit=4)
+    assert (few.test.keys, few.test_is, few.notes) == (whole.test.keys, whole.test_is, whole.notes)
+    assert np.bincount(np.asarray(few.train.labels)).tolist() == [2, 2, 1, 1]
+    assert set(few.train.keys) < set(whole.train.keys)
+    assert sorted(store.samples for store in list_stores()) == [10, 17]
+    assert not opened(run, shades, folds=1, limit=40).is_limited
+
+
+def test_a_limit_of_data_with_a_test_part_is_kept_while_packing(
+    run: Path, shades: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    for part in ("train", "test"):
+        shutil.copytree(shades, tmp_path / "data" / part)
+    for number in range(6):
+        (tmp_path / "data" / "train" / "dark" / f"{number}.png").write_bytes(b"broken")
+    few = opened(run, tmp_path / "data", limit=4)
+    assert (len(few.test), few.is_limited) == (17, True)
+    assert 4 <= len(few.train) < 8
+    assert max(store.samples for store in list_stores()) == 17
+    result = evaluate_encoder(open_subject(run), str(tmp_path / "data"), probe="knn", limit=4)
+    assert (result["limit"], result["train_samples"]) == (4, len(few.train))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"folds": 1000}, "--folds must be at most the 17 labelled samples, got 1000"),
+        ({"folds": 2, "test_share": 0.5}, "--folds and --test-share both say what is tested; give one of them"),
+        ({"draws": 10**9}, r"--draws must be in \[1, 1000\], got 1000000000"),
+    ],
+)
+def test_limits_are_said_before_anything_is_packed(
+    run: Path, shades: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=sentence):
+        evaluate_encoder(open_subject(run), str(shades), probe="knn", **asked)
+    assert list_stores() == []
+
+
 @pytest.mark.parametrize("probe", ["linear", "knn", "mlp", "svm"])
 def test_few_labels_are_cross_validated_unless_told_otherwise(run: Path, shades: Path, probe: str) -> None:
     settings: dict[str, dict[str, Any]] = {
@@ -147,8 +195,6 @@ def test_the_supervised_encoder_is_tested_on_what_it_did_not_learn(run: Path, sh
 
 
 def test_what_cannot_be_split_is_said_in_a_sentence(run: Path, shades: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="give one of them"):
-        opened(run, shades, folds=3, test_share=0.2)
     with pytest.raises(ValueError, match="--folds must be at most the 17 labelled samples, got 40"):
         opened(run, shades, folds=40)
     for share in (0.0, 1.0, -1.0):

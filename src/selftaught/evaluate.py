@@ -39,6 +39,8 @@ from selftaught.unlabelled import open_unlabelled
 
 FOLDED = ("linear", "knn", "mlp", "svm")
 """Probes that test small data in folds unless told otherwise: they read features that are computed once."""
+MOST_DRAWS = 1000
+"""Of each share of the labels."""
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
 KEPT = 6
@@ -94,8 +96,10 @@ def evaluate_encoder(
         folds = 1
     split = {"test_share": test_share, "folds": folds, "as_run": supervised if as_run is None else as_run}
     needs = frozenset(probe_info(probe).needs)
+    split |= {"limit": limit, "seed": seed}
     whole = _open(subject, labelled, needs, split, download=download, skip_broken=skip_broken)
-    data = _few(whole, 1.0, limit=limit, seed=seed)
+    is_limited = isinstance(whole, Labelled) and whole.is_limited
+    data = whole if is_limited else _few(whole, 1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
         part = _few(data, fraction, seed=seed + draw)
@@ -114,7 +118,7 @@ def evaluate_encoder(
             measured[asked.identity] = _measure(subject, asked, teacher)
         return measured[asked.identity]
 
-    result = measure(largest, 0) | {"fraction": largest, "limit": None if data is whole else limit}
+    result = measure(largest, 0) | {"fraction": largest, "limit": limit if is_limited or data is not whole else None}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [
             _few_labels(fraction, [measure(fraction, draw) for draw in range(draws if fraction < 1 else 1)])
@@ -190,8 +194,8 @@ def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None
         raise ValueError("--fraction must name at least one share of the labels")
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be at least 1, got {limit}")
-    if draws < 1:
-        raise ValueError(f"--draws must be at least 1, got {draws}")
+    if not 1 <= draws <= MOST_DRAWS:
+        raise ValueError(f"--draws must be in [1, {MOST_DRAWS}], got {draws}")
     if not needs and (tuple(fractions) != (1.0,) or draws > 1):
         raise ValueError(f"--fraction and --draws are for probes that learn from labels; {probe} does not")
     if not needs and limit is not None:
@@ -212,6 +216,8 @@ def _check_split(probe: str, test_share: float | None, folds: int | None) -> Non
         raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
     if folds is not None and folds < 1:
         raise ValueError(f"--folds must be at least 1, got {folds}; 1 tests on one part")
+    if folds is not None and folds > 1 and test_share is not None:
+        raise ValueError("--folds and --test-share both say what is tested; give one of them")
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
             raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")

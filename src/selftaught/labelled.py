@@ -12,23 +12,21 @@ from numpy.typing import NDArray
 from selftaught.config import RunConfig
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
-from selftaught.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
-from selftaught.parts import open_halves
+from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
+from selftaught.parts import SomeEntries, open_halves
 from selftaught.plain import same_place
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
 from selftaught.progress import say_once
-from selftaught.randomness import numpy_generator
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.splits import told
 from selftaught.store import Samples
-from selftaught.subset import Subset
+from selftaught.subset import Subset, balanced_rows
 from selftaught.value_range import with_range
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
-_UNLABELLED = "{} has no labels; a probe needs sub-folders per class, a label column or labels.csv"
 
 
 def open_labelled(
@@ -41,6 +39,8 @@ def open_labelled(
     test_share: float | None = None,
     folds: int | None = None,
     as_run: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Labelled:
     """Both splits of labelled data as the encoder reads them; samples without a label are left out.
 
@@ -51,6 +51,9 @@ def open_labelled(
         many: samples may be of several classes.
         folds: parts of a cross-validation, 1 for none; unless given, 5 for few samples.
         as_run: split them as a run on them does, for an encoder that was trained on the labels of the rest.
+        limit: pack about so many training samples where the test part does not depend on the others, at least one of
+            each class.
+        seed: of the training samples that are chosen.
     """
     needs = NEEDS[encoder.kind] | {"labels" if many else "label"}
     sources = [_open(config, labelled, split, needs, download) for split in ("train", "test")]
@@ -58,12 +61,12 @@ def open_labelled(
     part = sources[1].part
 
     def packed(source: Source) -> Samples:
-        title = "packing train" if source is sources[0] else "packing test"
+        title = "packing test" if source is sources[1] else "packing train"
         return pack(source, config, probe_sampling(encoder), title=title)
 
     if not part and not as_run:
         sources[0] = open_source(labelled, split="train", needs=needs, download=download, seed=0, held_out=0.0)
-        drawn = _drawn(sources[0], packed(sources[0]), labelled, test_share, folds)
+        drawn = open_drawn(sources[0], packed, labelled, test_share=test_share, folds=folds, limit=limit, seed=seed)
         return replace(drawn, notes=(*drawn.notes, *_seen(config, labelled)))
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and value != 1:
@@ -71,6 +74,8 @@ def open_labelled(
                 f"--{flag} is for data without a test part of their own, but "
                 + (f"{labelled} has the part {part}; leave it out" if part else "--supervised trains on one split")
             )
+    if limit is not None:
+        sources[0] = open_limited(sources[0], packed, limit, seed=seed)
     halves = open_halves(sources[0], sources[1], packed, share=config.held_out or HELD_OUT)
     for note in halves.notes:
         say_once(note)
@@ -78,45 +83,7 @@ def open_labelled(
     train, test, sources = halves.train, halves.held_out, list(halves.sources)
     data = _several(sources, train, test) if sources[0].targets is not None else _single(train, test, labelled, many)
     test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
-    return replace(data, test_is=test_is)
-
-
-def _drawn(source: Source, whole: Samples, labelled: str, test_share: float | None, folds: int | None) -> Labelled:
-    """Samples without a test part of their own, split by class."""
-    if source.targets is not None:
-        targets = source.targets[whole.source_of]
-        rows = np.flatnonzero((targets >= 0).any(1))
-        classes = source.classes or ()
-        targets = targets[rows]
-    else:
-        classes = whole.classes or ()
-        if whole.labels is None or not classes:
-            raise ValueError(_UNLABELLED.format(labelled))
-        rows = np.flatnonzero(whole.labels >= 0)
-        targets = (whole.labels[rows][:, None] == np.arange(len(classes))).astype(np.int8)
-    count, whole = len(rows), Subset(whole, rows)
-    shown = (targets == 1).sum(0)
-    if (shown > 0).sum() < 2:
-        raise ValueError(f"{labelled}: a probe needs two classes with samples, got {int((shown > 0).sum())}")
-    if folds is None:
-        folds = FOLDS if count < FOLDED_BELOW and test_share is None else 1
-    elif folds > 1 and test_share is not None:
-        raise ValueError("--folds and --test-share both say what is tested; give one of them")
-    if folds > count:
-        raise ValueError(f"--folds must be at most the {count} labelled samples, got {folds}")
-    notes = []
-    if lonely := int((shown == 1).sum()):
-        notes.append(f"{labelled}: {lonely} of {len(classes)} classes have a single sample, which is never tested")
-    if folds > 1:
-        data = with_folds(whole, targets, folds, classes)
-    else:
-        data = parts_of(whole, targets, held_for_test(targets, test_share or usual_share(count)), classes)
-    words = f"{len(data.test)} of {count} samples, the same share of each class, drawn once"
-    if data.folds:
-        words = f"{len(data.folds)}-fold cross-validation of {count} labelled samples"
-    for note in notes:
-        say_once(note)
-    return replace(data, test_is=words, notes=tuple(notes))
+    return replace(data, test_is=test_is, is_limited=isinstance(sources[0], SomeEntries))
 
 
 def _seen(config: RunConfig, labelled: str) -> list[str]:
@@ -132,7 +99,7 @@ def _seen(config: RunConfig, labelled: str) -> list[str]:
 def _single(train: Samples, test: Samples, labelled: str, many: bool) -> Labelled:
     """Samples of one class each, with targets where they are asked for."""
     if train.labels is None or not train.classes or not (train.labels >= 0).any():
-        raise ValueError(_UNLABELLED.format(labelled))
+        raise ValueError(UNLABELLED.format(labelled))
     if test.labels is None or not (test.labels >= 0).any():
         raise ValueError(
             f"{labelled}: only the training part has labels, the test part has none; give the training part alone "
@@ -214,23 +181,6 @@ def few(data: Labelled, fraction: float, *, limit: int | None = None, seed: int 
         return data
     targets = None if data.train_targets is None else data.train_targets[rows]
     return replace(data, train=Subset(train.base, train.rows[rows]), train_targets=targets)
-
-
-def balanced_rows(labels: np.ndarray, fraction: float, limit: int | None, seed: int) -> np.ndarray:
-    """Rows of a class-balanced, seeded share of the samples that have a label, or of about `limit` of them.
-
-    At least one of every class.
-    """
-    rows = np.flatnonzero(labels >= 0)
-    share = fraction * min(1.0, 1.0 if limit is None else limit / len(rows))
-    if share >= 1:
-        return rows
-    rng = numpy_generator(seed, "fraction")
-    chosen = []
-    for label in np.unique(labels[rows]):
-        members = rng.permutation(rows[labels[rows] == label])
-        chosen.append(members[: max(1, round(share * len(members)))])
-    return np.sort(np.concatenate(chosen))
 
 
 def identity(data: Labelled) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
+from selftaught.randomness import numpy_generator
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, Samples, notes_of
 
@@ -52,3 +53,20 @@ class Subset:
     def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
         """As `base` does."""
         return self.base.eval_draws(count, clips)
+
+
+def balanced_rows(labels: NDArray[np.int64], fraction: float, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Rows of a class-balanced, seeded share of the samples that have a label, or of about `limit` of them.
+
+    At least one of every class.
+    """
+    rows = np.flatnonzero(labels >= 0)
+    share = fraction * min(1.0, 1.0 if limit is None else limit / len(rows))
+    if share >= 1:
+        return rows
+    rng = numpy_generator(seed, "fraction")
+    chosen = []
+    for label in np.unique(labels[rows]):
+        members = rng.permutation(rows[labels[rows] == label])
+        chosen.append(members[: max(1, round(share * len(members)))])
+    return np.sort(np.concatenate(chosen))

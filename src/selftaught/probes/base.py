@@ -33,6 +33,7 @@ class Labelled:
         folds: where each sample is tested once, the training and test samples of every fold; the fields above are
             then those of the first.
         notes: what is to be said of the split.
+        is_limited: whether training samples were left out, as asked, before any was read.
     """
 
     train: Samples
@@ -43,6 +44,7 @@ class Labelled:
     test_is: str = ""
     folds: tuple[Labelled, ...] = ()
     notes: tuple[str, ...] = ()
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
