@@ -94,12 +94,11 @@ def evaluate_encoder(
         check_supervised(subject)
     if folds is None and probe not in FOLDED:
         folds = 1
-    split = {"test_share": test_share, "folds": folds, "as_run": supervised if as_run is None else as_run}
+    as_run = supervised if as_run is None else as_run
+    split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
     needs = frozenset(probe_info(probe).needs)
-    split |= {"limit": limit, "seed": seed}
     whole = _open(subject, labelled, needs, split, download=download, skip_broken=skip_broken)
-    is_limited = isinstance(whole, Labelled) and whole.is_limited
-    data = whole if is_limited else _few(whole, 1.0, limit=limit, seed=seed)
+    data = _few(whole, 1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
         part = _few(data, fraction, seed=seed + draw)
@@ -118,7 +117,7 @@ def evaluate_encoder(
             measured[asked.identity] = _measure(subject, asked, teacher)
         return measured[asked.identity]
 
-    result = measure(largest, 0) | {"fraction": largest, "limit": limit if is_limited or data is not whole else None}
+    result = measure(largest, 0) | {"fraction": largest, "limit": limit if _is_limited(whole, data) else None}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [
             _few_labels(fraction, [measure(fraction, draw) for draw in range(draws if fraction < 1 else 1)])
@@ -181,8 +180,12 @@ def _few(
     data: Labelled | Dense | Unlabelled, fraction: float, *, limit: int | None = None, seed: int
 ) -> Labelled | Dense | Unlabelled:
     if isinstance(data, Labelled):
-        return few(data, fraction, limit=limit, seed=seed)
+        return few(data, fraction, limit=None if data.is_limited else limit, seed=seed)
     return few_dense(data, fraction, limit=limit, seed=seed) if isinstance(data, Dense) else data
+
+
+def _is_limited(whole: Labelled | Dense | Unlabelled, few: Labelled | Dense | Unlabelled) -> bool:
+    return whole is not few or (isinstance(whole, Labelled) and whole.is_limited)
 
 
 def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None, supervised: bool) -> None:
