@@ -89,11 +89,9 @@ def evaluate_encoder(
     begin = time.monotonic()
     check_probe(probe, settings, seed)
     _check(probe, fractions, draws, limit, supervised)
-    _check_split(probe, test_share, folds)
+    folds = _folds(probe, test_share, folds)
     if supervised:
         check_supervised(subject)
-    if folds is None and probe not in FOLDED:
-        folds = 1
     as_run = supervised if as_run is None else as_run
     split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
     needs = frozenset(probe_info(probe).needs)
@@ -214,7 +212,8 @@ def check_probe(probe: str, settings: dict[str, Any] | None, seed: int) -> None:
     make_probe(probe, settings or {}, seed=seed)
 
 
-def _check_split(probe: str, test_share: float | None, folds: int | None) -> None:
+def _folds(probe: str, test_share: float | None, folds: int | None) -> int | None:
+    """The folds asked for, 1 for probes that take long; refuses what cannot be."""
     if test_share is not None and not 0 < test_share < 1:
         raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
     if folds is not None and folds < 1:
@@ -224,6 +223,7 @@ def _check_split(probe: str, test_share: float | None, folds: int | None) -> Non
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
             raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")
+    return 1 if folds is None and probe not in FOLDED else folds
 
 
 def _protocol(
