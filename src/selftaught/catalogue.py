@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -69,7 +70,7 @@ class TaskInfo:
 def list_tasks() -> list[TaskInfo]:
     """All pretext tasks of the library, by family and name; supervised training is none."""
     paths = sorted(p for p in _TASKS.glob("*/*.py") if not p.name.startswith("_"))
-    return [read_task(path, name=path.stem, family=path.parent.name) for path in paths]
+    return [_library_task(path, path.stem, path.parent.name) for path in paths]
 
 
 def named_tasks(text: str) -> list[str]:
@@ -93,9 +94,9 @@ def task_info(name: str) -> TaskInfo:
         return read_task(_module_file(name), name=name, family="own")
     family = {path.stem: path.parent.name for path in _TASKS.glob("*/*.py") if not path.name.startswith("_")}
     if name in family:
-        return read_task(_TASKS / family[name] / f"{name}.py", name=name, family=family[name])
+        return _library_task(_TASKS / family[name] / f"{name}.py", name, family[name])
     if name == "supervised" and (_TASKS / "supervised.py").is_file():
-        return read_task(_TASKS / "supervised.py", name=name, family="")
+        return _library_task(_TASKS / "supervised.py", name, "")
     raise ValueError(unknown_name("task", name, sorted(family)))
 
 
@@ -164,6 +165,12 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     )
 
 
+@cache
+def _library_task(path: Path, name: str, family: str) -> TaskInfo:
+    """A task of the library, read once a process; a user's file may change in between."""
+    return read_task(path, name=name, family=family)
+
+
 def _combination(name: str) -> TaskInfo:
     """The tasks of `jigsaw+rotation` as one: the settings of each under its name, and those of the combination."""
     names = name.split("+")
@@ -175,7 +182,7 @@ def _combination(name: str) -> TaskInfo:
             raise ValueError(f"--task {name}: {part.name} cannot be combined with other tasks, as {part.alone}")
     if len({part.short for part in parts}) < len(parts):
         raise ValueError(f"--task {name} must name different tasks, got {', '.join(part.short for part in parts)}")
-    info = read_task(_TASKS / "combined.py", name=name, family="combined")
+    info = replace(_library_task(_TASKS / "combined.py", "combined", "combined"), name=name)
     options = [replace(o, name=f"{part.short}.{o.name}") for part in parts for o in part.options]
     return replace(info, options=(*options, *info.options), parts=parts)
 
