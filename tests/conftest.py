@@ -1,7 +1,8 @@
-"""Fixtures for all tests: real data where present, a cache of their own, one compute thread's worth of noise."""
+"""For all tests: how many processes run them, real data where present, a cache of their own."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+DEFAULT = "not slow"
+"""Selection of marks in pyproject.toml."""
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process per core for the default suite; none beside pytest for chosen files, and for slow tests.
+
+    Chosen files start sooner that way and print as they run. Slow tests measure times, or train on all cores.
+    """
+    if config.option.markexpr != DEFAULT or any(Path(name.split("::")[0]).is_file() for name in config.args):
+        return 0
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pytest_xdist_setupnodes() -> None:
+    """Workers, and what they start, compute with one thread each: they have one core each."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
