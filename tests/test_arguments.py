@@ -32,12 +32,18 @@ def test_every_verb_takes_paths_below_home_and_numbers_of_numpy(home: Path) -> N
     run = "~/runs/a"
     numbers: Any = {"size": np.int64(32), "batch_size": np.int32(8), "steps": np.int64(2), "seed": np.uint8(3)}
     summary = selftaught.pretrain(
-        DATA, out=run, task="rotation", held_out=float(np.float32(0.25)), precision="32-true", **numbers
+        DATA,
+        out=run,
+        task="rotation",
+        encoder="timm:test_resnet",
+        held_out=float(np.float32(0.25)),
+        precision="32-true",
+        **numbers,
     )
     assert summary["run"] == str(home / "runs" / "a")
     assert json.loads((home / "runs/a/environment.json").read_text())["asked"]["seed"] == 3
     embedded = selftaught.embed(run, DATA, out="~/vectors.npy")
-    assert np.load(home / "vectors.npy").shape == (32, 512)
+    assert np.load(home / "vectors.npy").shape == (32, 96)
     assert embedded["out"] == str(home / "vectors.npy")
     assert selftaught.export(run, out="~/net.pt")["out"] == str(home / "net.pt")
     few: Any = {"fraction": np.array([1.0]), "seed": np.int64(1), "folds": np.int64(1)}
@@ -45,7 +51,7 @@ def test_every_verb_takes_paths_below_home_and_numbers_of_numpy(home: Path) -> N
     assert list((home / "runs/a/evaluations").glob("knn-*.json"))
     assert selftaught.report("~/runs/a")["out"] == str(home / "runs/a/report.html")
     assert selftaught.report(run, out="~/page.html")["out"] == str(home / "page.html")
-    assert selftaught.load_encoder(run).name == "resnet18"
+    assert selftaught.load_encoder(run).name == "timm:test_resnet"
     with pytest.raises(ValueError, match="no two runs"):
         selftaught.agreement("~/runs")
     with pytest.raises(ValueError, match=str(home / "nothing.png")):

@@ -41,6 +41,8 @@ SMALL = RunConfig(
     precision="32-true",
 )
 
+QUICK = dataclasses.replace(SMALL, encoder="timm:test_resnet")
+
 
 class Clock:
     """Time that passes when it is told to."""
@@ -229,7 +231,7 @@ def test_a_stem_that_was_asked_for_stays(
 
 
 def test_a_run_of_few_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = train(dataclasses.replace(SMALL, out=str(tmp_path / "run"), steps=2))
+    run = train(dataclasses.replace(QUICK, out=str(tmp_path / "run"), steps=2))
     said = capsys.readouterr().err
     assert "2 steps of 8 images, 0.15 passes over 108 images" in said
     assert "warning: 2 steps (0.15 passes) are too few" in said
@@ -266,7 +268,7 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
     monkeypatch.setattr(module, "timekeeper_of", lambda *_: Changing())
     monkeypatch.setattr(budget, "plan", lambda *_, **__: Schedule(parts=((0, 12),), look_every=3, budget="60s"))
     monkeypatch.setattr(budget, "measure", lambda *_, **__: COSTS)
-    asked = dataclasses.replace(SMALL, out=str(tmp_path / "whole"), budget="60s", checkpoint_every=4)
+    asked = dataclasses.replace(QUICK, out=str(tmp_path / "whole"), budget="60s", checkpoint_every=4)
     whole = train(asked)
     assert read_config(whole).steps == 8
     assert json.loads((whole / "budget.json").read_text())["steps"] == [[0, 12], [5, 8]]

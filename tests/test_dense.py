@@ -29,8 +29,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
     torch.manual_seed(1)
-    config = RunConfig(data="", out=str(tmp_path), task="rotation", size=32, stem="standard", precision="32-true")
-    encoder = build_encoder("resnet18", size=32, stem="standard")
+    config = RunConfig(
+        data="", out=str(tmp_path), task="rotation", encoder="timm:test_resnet", size=32, precision="32-true"
+    )
+    encoder = build_encoder("timm:test_resnet", size=32)
     return Subject(
         name="x", encoder=encoder, config=config, part="encoder", checkpoint="last", folder=tmp_path, is_run=False
     )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
@@ -20,6 +18,7 @@ from selftaught.tasks.context.rotation import Example as Rotated
 from selftaught.tasks.context.rotation import Rotation
 from selftaught.tasks.joint_embedding.simclr import Example as Views
 from selftaught.tasks.joint_embedding.simclr import SimCLR
+from tests.two_processes import in_two_processes
 
 NAMES = ("simclr", "rotation")
 
@@ -27,7 +26,7 @@ NAMES = ("simclr", "rotation")
 def make(name: str) -> tuple[PretextTask, Views | Rotated]:
     """A task without batch normalisation, and its example for the global batch of 8 images."""
     torch.manual_seed(0)
-    encoder = build_encoder("alexnet", size=32, stem="small").double()
+    encoder = build_encoder("timm:test_vit", size=32).double()
     images = torch.randint(0, 256, (8, 3, 32, 32), generator=generator("images"), dtype=torch.uint8)
     batch = Batch(index=torch.arange(8), image=images)
     if name == "simclr":
@@ -68,11 +67,8 @@ def work(rank: int, port: int, out: str) -> None:
 @pytest.fixture(scope="module")
 def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What two processes found, for every task."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     out = tmp_path_factory.mktemp("two") / "two.pt"
-    start_processes(work, (port, str(out)), nprocs=2, start_method="spawn")
+    in_two_processes(work, str(out))
     found: dict[str, dict[str, Any]] = torch.load(out, weights_only=True)
     return found
 

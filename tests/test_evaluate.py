@@ -28,6 +28,7 @@ CONFIG = RunConfig(
     data=DATA,
     out="",
     task="rotation",
+    encoder="timm:test_resnet",
     stem="standard",
     size=32,
     batch_size=8,
@@ -48,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_linear_names_every_stage_beside_random_weights(run: Path) -> None:
     result = evaluate_run(run, DATA, settings={"dims": 200})
-    assert list(result["stages"]) == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    assert list(result["stages"]) == ["act1", "layer1", "layer2", "layer3", "layer4"]
     assert list(result["random"]["stages"]) == list(result["stages"])
     assert result["value"] == max(result["stages"].values()) == result["stages"][result["stage"]]
     assert result["stages"] != result["random"]["stages"]
@@ -191,7 +192,7 @@ def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
     assert table.column_names == ["id", "path", "label", "vector"]
     assert table.num_rows == 200
     assert len(set(table["path"].to_pylist())) == 200
-    assert len(table["vector"][0].as_py()) == 512
+    assert len(table["vector"][0].as_py()) == 96
     assert set(table["label"].to_pylist()) == {"disc", "square", "triangle", "cross", "bar"}
 
 

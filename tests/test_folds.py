@@ -55,8 +55,8 @@ def test_every_sample_is_in_one_fold_but_the_only_one_of_its_class() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     config = RunConfig(
-        data="synthetic:N=16", out=str(out), task="rotation", stem="standard", size=32, batch_size=8, steps=1,
-        precision="32-true", held_out=0.5,
+        data="synthetic:N=16", out=str(out), task="rotation", encoder="timm:test_resnet", size=32, batch_size=8,
+        steps=1, precision="32-true", held_out=0.5,
     )  # fmt: skip
     return train(config)
 

@@ -23,9 +23,10 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.cli import main
 
 RUN = (
-    *("--encoder", "resnet18", "--stem", "standard", "--size", "32", "--batch-size", "8", "--log-every", "1"),
+    *("--stem", "standard", "--size", "32", "--batch-size", "8", "--log-every", "1"),
     *("--checkpoint-every", "2", "--precision", "32-true", "--seed", "3"),
 )
+TINY = ("--encoder", "timm:test_resnet")
 SEED = 20
 
 
@@ -156,7 +157,7 @@ def killed_and_whole(
 
 def test_a_killed_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = photos(tmp_path / "data", 24, 40)
-    words = ("pretrain", str(data), "--task", "rotation", "--steps", "8", "--out", "OUT", *RUN)
+    words = ("pretrain", str(data), "--task", "rotation", "--steps", "8", "--out", "OUT", *RUN, *TINY)
     cut, whole = Trial(tmp_path / "cut", words), Trial(tmp_path / "whole", words)
     process = cut.begin()
     rows = cut.out / "metrics.csv"

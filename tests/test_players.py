@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
@@ -37,13 +35,14 @@ from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
 from selftaught.train import train
+from tests.two_processes import in_two_processes
 
 SMALL = RunConfig(
     data="synthetic:N=60,side=32",
     out="",
     task="gan",
     task_settings={"width": 16, "code": 8, "critic_steps": 2},
-    encoder="resnet18",
+    encoder="timm:test_resnet",
     stem="standard",
     size=32,
     batch_size=8,
@@ -195,17 +194,17 @@ def test_resuming_a_game_gives_the_run_that_never_stopped(
 
 
 def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
-    asked = config(tmp_path / "run", steps=None, budget="60s")
+    asked = config(tmp_path / "run", steps=None, budget="20s")
     fabric = Fabric(accelerator="cpu", devices=1)
     data = open_data(asked, fabric)
     resolved = resolve(asked, data)
     now = time.monotonic()
-    found, late = (length_within(resolved, data, fabric, begin=now - spent) for spent in (0.0, 60.0))
+    found, late = (length_within(resolved, data, fabric, begin=now - spent) for spent in (0.0, 20.0))
     data.loader.close()
     assert (found.config.steps or 0) > 1
     assert (found.config.budget, late.config.steps) == (None, 1)
     assert found.broken is None
-    assert "--budget 60s cannot be kept" in str(late.broken)
+    assert "--budget 20s cannot be kept" in str(late.broken)
 
 
 def test_a_game_ends_after_the_steps_its_budget_gave(tmp_path: Path) -> None:
@@ -224,7 +223,7 @@ def test_the_betas_of_the_settings_reach_the_optimiser(finished: Path) -> None:
 def make(name: str) -> tuple[PretextTask, Pictures | Pairs]:
     """A game without statistics of a batch, in double precision, and its example for a global batch of 8."""
     torch.manual_seed(0)
-    encoder = build_encoder("alexnet", size=32, stem="small")
+    encoder = build_encoder("timm:test_vit", size=32)
     task: PretextTask
     if name == "bigan":
         task = BiGAN(encoder, BiGAN.Config(code=8, width=16), 32)
@@ -280,11 +279,8 @@ def work(rank: int, port: int, out: str) -> None:
 @pytest.fixture(scope="module")
 def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What two processes found, for every game and player."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     out = tmp_path_factory.mktemp("two") / "two.pt"
-    start_processes(work, (port, str(out)), nprocs=2, start_method="spawn")
+    in_two_processes(work, str(out))
     found: dict[str, dict[str, Any]] = torch.load(out, weights_only=True)
     return found
 

@@ -22,8 +22,8 @@ from selftaught.signals import Terminated
 
 SETTINGS: Any = {
     "task": "rotation",
+    "encoder": "timm:test_resnet",
     "size": 32,
-    "stem": "standard",
     "batch_size": 4,
     "steps": 4,
     "precision": "32-true",

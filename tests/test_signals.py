@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    selftaught.pretrain(data, out=out, task="rotation", size=32, batch_size=4, steps=1, stem="standard")
+    selftaught.pretrain(data, out=out, task="rotation", size=32, batch_size=4, steps=1, encoder="timm:test_resnet")
     return out
 
 
@@ -54,8 +54,8 @@ def test_pretrain_saves_and_ends_with_the_code_of_the_signal(
         "32",
         "--batch-size",
         "4",
-        "--stem",
-        "standard",
+        "--encoder",
+        "timm:test_resnet",
         "--log-every",
         "1",
     )

@@ -27,7 +27,7 @@ SMALL = RunConfig(
     data="synthetic:N=120,side=32",
     out="",
     task="rotation",
-    encoder="resnet18",
+    encoder="timm:test_resnet",
     stem="standard",
     size=32,
     batch_size=8,
@@ -106,7 +106,7 @@ def test_resuming_gives_the_run_that_never_stopped(
 @pytest.mark.slow
 def test_kill_9_at_any_moment(finished: Path, tmp_path: Path) -> None:
     given = [
-        "pretrain", SMALL.data, "--task", "rotation", "--encoder", "resnet18", "--stem", "standard", "--size", "32",
+        "pretrain", SMALL.data, "--task", "rotation", "--encoder", SMALL.encoder, "--stem", "standard", "--size", "32",
         "--batch-size", "8", "--steps", "6", "--log-every", "1", "--checkpoint-every", "2",
         "--precision", "32-true", "--out", str(tmp_path / "run"),
     ]  # fmt: skip
@@ -167,7 +167,7 @@ def test_accumulation_covers_the_same_samples(tmp_path: Path) -> None:
 
 def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
     begin = time.monotonic()
-    run = train(config(tmp_path / "run", steps=None, budget="8s", log_every=1000))
+    run = train(config(tmp_path / "run", steps=None, budget="2s", log_every=1000))
     seconds = time.monotonic() - begin
     steps = read_config(run).steps
     assert steps is not None

@@ -44,7 +44,16 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "run"
     return train(
-        RunConfig(data=str(photos), out=str(out), task="rotation", size=32, steps=1, batch_size=8, accelerator="cpu")
+        RunConfig(
+            data=str(photos),
+            out=str(out),
+            task="rotation",
+            encoder="timm:test_resnet",
+            size=32,
+            steps=1,
+            batch_size=8,
+            accelerator="cpu",
+        )
     )
 
 
@@ -90,7 +99,7 @@ def test_no_verb_runs_what_a_run_folder_names(
     for words in calls:
         assert cli.main(words) == 0, (words, capsys.readouterr().err)
     assert cli.main(["agreement", "dl"]) == 2
-    assert selftaught.load_encoder(run).num_features == 512
+    assert selftaught.load_encoder(run).num_features == 96
     assert not Path("marker").exists()
 
 

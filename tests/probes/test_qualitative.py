@@ -110,6 +110,7 @@ def test_evaluate_writes_the_pictures_beside_its_figures(tmp_path: Path) -> None
             data="synthetic:N=120,side=32",
             out=str(tmp_path / "run"),
             task="rotation",
+            encoder="timm:test_resnet",
             stem="standard",
             size=32,
             batch_size=8,
@@ -126,7 +127,7 @@ def test_evaluate_writes_the_pictures_beside_its_figures(tmp_path: Path) -> None
         folder = written.parent / result["files"][who]
         index = json.loads((folder / "index.json").read_text())
         assert (folder / index["map"]["file"]).stat().st_size > 0
-        assert index["encoder"] == "resnet18"
+        assert index["encoder"] == "timm:test_resnet"
     first, random = ((written.parent / result["files"][who] / "kernels.png").read_bytes() for who in result["files"])
     assert first != random
 

@@ -3,14 +3,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
@@ -25,6 +23,7 @@ from selftaught.randomness import generator
 from selftaught.step import Training
 from selftaught.tasks.combined import Combined, Example
 from selftaught.train import train
+from tests.two_processes import in_two_processes
 
 GREY = '''
 """Grey."""
@@ -257,6 +256,7 @@ def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.Mo
         out=str(tmp_path / "whole"),
         task=f"rotation+{grey}",
         task_settings={"balance": "gradient", "rotation.angles": 2, "weights": (1.0, 0.5)},
+        encoder="timm:test_resnet",
         stem="standard",
         size=32,
         batch_size=4,
@@ -326,10 +326,7 @@ def share(example: Example, rank: int) -> Example:
 
 @pytest.mark.slow
 def test_two_processes_give_the_loss_the_balance_and_the_gradient_of_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start_processes(work, (port, str(tmp_path / "two")), nprocs=2, start_method="spawn")
+    in_two_processes(work, str(tmp_path / "two"))
     first, second = (torch.load(tmp_path / f"two{rank}", weights_only=True) for rank in (0, 1))
     task, example = double_task()
     loss = task.loss(task(example), example)["loss"]

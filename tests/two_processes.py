@@ -1,0 +1,22 @@
+"""Runs a function in two processes, as the two of a distributed run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from torch.multiprocessing.spawn import start_processes
+
+
+def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
+    """Call `work(rank, port, *arguments)` with ranks 0 and 1 and a free port; an exception in one is raised here.
+
+    Both are forked from a server that has imported torch, once for all tests of a process: an import takes seconds.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.set_forkserver_preload(["torch", "selftaught.train"])
+    start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")
