@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import os
 import sys
 import traceback
@@ -14,7 +13,8 @@ from itertools import pairwise
 from typing import Any, TextIO
 
 from selftaught import launch, verbs
-from selftaught.errors import explain
+from selftaught.child import quiet_fabric
+from selftaught.errors import explain, is_first_process, is_told_here
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
 from selftaught.plain import PLACES, plain, strict
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; 0, or 2 after an error that one line explains, 1 after one nobody foresaw, 130 when interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     # Lightning's notes on devices and precision would stand before the one line that an error is.
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    quiet_fabric()
     is_computing = bool({*words[:1]} & {*COMPUTING}) and "--help" not in words
     launch.prepare(is_computing=is_computing, is_program=argv is None)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -49,18 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         resumable = words[:1] and words[0] in RESUMABLE
         hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
         is_terminated = isinstance(stopped, Terminated)
-        print(
-            f"{'' if is_terminated else chr(10)}selftaught: interrupted{hint}", file=sys.stderr
-        )  # after "^C" a new line
+        if is_told_here(stopped):
+            start = "" if is_terminated else "\n"  # after "^C" a new line
+            print(f"{start}selftaught: interrupted{hint}", file=sys.stderr)
         return 143 if is_terminated else 130
     except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
-        if "--debug" in words or os.environ.get("SELFTAUGHT_DEBUG"):
+        is_shown = is_told_here(error)
+        if is_shown and ("--debug" in words or os.environ.get("SELFTAUGHT_DEBUG")):
             traceback.print_exception(error)
         text, code = explain(error, given=given, is_training=bool({*words[:1]} & {"pretrain", "compare"}))
-        print(f"selftaught: error: {text}", file=sys.stderr)
+        if is_shown:
+            print(f"selftaught: error: {text}", file=sys.stderr)
         return code
 
 
@@ -91,11 +93,14 @@ def _run(words: list[str], given: dict[str, str]) -> int:
         arguments[f"{whose}_settings"] = read_values(options, parsed, prefix=f"{whose}.")
     given.update(_paths(verb, arguments))
     if not parsed.json:
-        _show(name, verb.function(**arguments))
+        result = verb.function(**arguments)
+        if is_first_process():
+            _show(name, result)
         return 0
     with _stdout_for_json() as stdout:
         result = verb.function(**arguments)
-        stdout.write(json.dumps(strict(plain(result)), allow_nan=False) + "\n")
+        if is_first_process():
+            stdout.write(json.dumps(strict(plain(result)), allow_nan=False) + "\n")
     return 0
 
 

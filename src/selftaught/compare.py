@@ -18,6 +18,7 @@ from selftaught.json_file import read_object
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
+from selftaught.processes import check_alone
 from selftaught.progress import clock, say
 from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
@@ -44,6 +45,7 @@ def compare_tasks(
     well they would have ranked the tasks. What is done stays: with `config.resume` finished tasks are not trained
     again.
     """
+    check_alone("compare")
     if not tasks:
         raise ValueError("--tasks must name at least one task, such as rotation,simclr")
     if len(set(tasks)) != len(tasks):

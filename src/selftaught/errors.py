@@ -41,6 +41,33 @@ _NO_MEMORY = (
 _NOT_WRITTEN = ("PytorchStreamWriter failed", "file write failed", "iostream error", "unexpected pos ")
 
 
+class ProcessError(RuntimeError):
+    """Another process of the run failed: its line for people, and the exit code that stands for it."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def say_here(error: BaseException, is_told_here: bool) -> None:
+    """Note on an error that ended several processes whether this one is to say it."""
+    error.__dict__["is_told_here"] = is_told_here
+
+
+def is_first_process() -> bool:
+    """Whether this process shows results: the first one of those that torchrun started, or the only one."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
+def is_told_here(error: BaseException) -> bool:
+    """Whether this process says why the run ended; of those that torchrun started each has the error, and one says it.
+
+    Before they have met, that is the first one of each node.
+    """
+    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_RANK", "0") == "0"
+    return bool(error.__dict__.get("is_told_here", is_first))
+
+
 def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = False) -> tuple[str, int]:
     """One line about the error, and the exit code.
 
@@ -49,6 +76,8 @@ def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = F
         given: the paths of the command line by what they were given as, such as {"DATA": "photos", "--out": "run"}.
         is_training: whether the verb trains, so that memory depends on the batch.
     """
+    if isinstance(error, ProcessError):
+        return _text(error), error.code
     if _is_out_of_memory(error):
         spare = "lower --batch-size or --size, or raise --accumulate" if is_training else "lower --limit or --size"
         return f"the memory does not suffice ({_text(error)}); {spare}, or end other programs", EXPLAINED

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from lightning_fabric import Fabric
 
 from selftaught.batch import Sampling
@@ -79,24 +77,6 @@ def make_fabric(config: RunConfig) -> Fabric:
         precision=precision,
         strategy=strategy if config.strategy == "auto" else config.strategy,
     )
-
-
-def launch(fabric: Fabric) -> None:
-    """Start the other processes, and have this one leave their group before its interpreter goes.
-
-    gloo's threads outlive the last step, and abort the process where they let go of a tensor of an interpreter that is
-    being torn down. Fabric sees to that for NCCL alone.
-    """
-    was_there = dist.is_available() and dist.is_initialized()
-    fabric.launch()
-    if not was_there and fabric.world_size > 1:
-        atexit.register(leave_group)
-
-
-def leave_group() -> None:
-    """Leave the group of processes, where this one is in one."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def compute_device(accelerator: str) -> torch.device:

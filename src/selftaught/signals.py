@@ -19,11 +19,17 @@ class Terminated(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether a signal asked to stop; until `is_patient` is set, a signal ends what is done at once."""
+    """Whether a signal asked to stop; until `is_patient` is set, a signal ends what is done at once.
+
+    Attributes:
+        asked: the signal that came to this process.
+        due: the signal that the run stops for after this step, the same in all its processes.
+    """
 
     def __init__(self) -> None:
         self.is_patient = False
         self.asked: int | None = None
+        self.due: int | None = None
         self._saved = time.monotonic()
 
     def handle(self, number: int, _: FrameType | None) -> None:
@@ -34,17 +40,22 @@ class Stop:
         self.asked = number
         self.end()
 
+    def wait_for_end(self) -> None:
+        """From now on the run is ending: one more signal is only noted, the one after it ends what is done."""
+        self.is_patient, self.asked = True, None
+
     def end_unless(self, is_over: bool) -> None:
         """Raise where a signal asked for it and there is something left to stop."""
         if is_over:
             self.is_patient = False
-        elif self.asked is not None:
+        elif self.due is not None:
+            self.asked = self.due
             self.end()
 
     def is_save_due(self) -> bool:
         """Whether a signal came, or the last save of this kind was long ago."""
         now = time.monotonic()
-        if self.asked is None and now - self._saved < SAVE_SECONDS:
+        if self.due is None and now - self._saved < SAVE_SECONDS:
             return False
         self._saved = now
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_op
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
-from selftaught.gather import mean_over_processes, of_world
+from selftaught.gather import mean_over_processes
 from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer
@@ -28,13 +29,12 @@ from selftaught.prepare import (
     Data,
     build_task,
     content_of,
-    launch,
     make_fabric,
     open_data,
     recipe_of,
     resolve,
 )
-from selftaught.processes import check_data, check_processes, group_left_after_error
+from selftaught.processes import Group, StopTogether, check_processes, group_of
 from selftaught.progress import StepProgress
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.resume import is_finished, notes_of_length, resumed_config, write_settings
@@ -47,28 +47,28 @@ from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 
 
-def train(asked: RunConfig, *, begin: float | None = None) -> Path:
+def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[], None] | None = None) -> Path:
     """Pretrain as asked; returns the run folder. The global random state is left as it was.
 
-    A budget counts from `begin`, on the clock of `time.monotonic`; from now where it is not given.
+    A budget counts from `begin`, on the clock of `time.monotonic`, or from now. `on_ready` is given in a process that
+    another one started for the same run: called before they meet.
     """
     begin = time.monotonic() if begin is None else begin
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
         folder = RunFolder(Path(asked.out))
         try:
-            with stopping() as stop, group_left_after_error(), of_world(asked.devices * asked.num_nodes):
-                return _train(asked, folder, begin, stop)
+            with stopping() as stop, group_of(asked, stop, begin, on_ready) as group:
+                return _train(asked, folder, begin, stop, group)
         finally:
             folder.release()
 
 
-def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Path:
+def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked)
     check_asked(asked)
     folder.check(asked)
-    check_data(asked)
     fabric = make_fabric(asked)
-    launch(fabric)
+    group.launch(fabric)
     data = open_data(asked, fabric)
     try_own_task(asked, data)
     is_resumed = False
@@ -104,7 +104,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop) -> Pat
     training = _prepare(fabric, length, task, optimizer, data, begin)
     try:
         task.train()
-        stop.is_patient = fabric.world_size == 1  # several processes would have to agree on the step
+        stop.is_patient = True
         return _loop(training, folder, start, begin, stop)
     finally:
         data.loader.close()
@@ -165,7 +165,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     log = RunLog(config, folder, fabric, steps_per_epoch=data.loader.steps_per_epoch)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
-    speed = Speed(config.batch_size)
+    speed, together = Speed(config.batch_size), StopTogether(fabric.world_size)
     title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
@@ -199,10 +199,11 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
                 best = looked[task.metric] if is_best else best
                 if is_best and fabric.is_global_zero:
                     _save(folder.best, training, done, best)
+            together.after_step(stop, is_end=is_end)
             if (done % save_every == 0 or is_end or stop.is_save_due()) and fabric.is_global_zero:
                 with training.noted("save"):
                     _save(folder.last, training, done, best)
-            stop.end_unless(is_end)
+            together.end_unless(stop, is_end)
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
     if fabric.is_global_zero:

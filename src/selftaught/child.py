@@ -1,0 +1,83 @@
+"""What a further process of a run on several devices runs: `python -m selftaught.child`, by `selftaught.children`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from typing import Any, TextIO
+
+from selftaught import launch
+from selftaught.errors import UNEXPECTED, explain
+
+
+def main() -> int:
+    """Train as the line on stdin says; tells the first process on stdout when it is ready and how it ended."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the first process stops, and with it all
+    first = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a task prints is no message
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_first, daemon=True).start()
+    launch.prepare()
+    warnings.simplefilter("ignore")  # the first process says the same
+    quiet_fabric()
+    try:
+        _train(order, first)
+    except KeyboardInterrupt:
+        pass  # all stopped together, as the first process was asked to
+    except BaseException as error:
+        tell(first, **described(error, order["config"]))
+        return UNEXPECTED
+    tell(first, done=True)
+    return 0
+
+
+def quiet_fabric() -> None:
+    """Silence Lightning's notes on devices and processes: they would stand before the one line that an error is."""
+    for module in ("rank_zero", "distributed"):
+        logging.getLogger(f"lightning_fabric.utilities.{module}").setLevel(logging.WARNING)
+
+
+def described(error: BaseException, config: dict[str, Any]) -> dict[str, Any]:
+    """An error as JSON holds it: its line for people, exit code and traceback."""
+    given = {"DATA": config["data"], "--out": config["out"]}
+    text, code = f"{type(error).__name__}: {error}", UNEXPECTED
+    if isinstance(error, Exception):
+        text, code = explain(error, given=given, is_training=True)
+    trace = "".join(traceback.format_exception(error))
+    return {"text": text, "code": code, "is_value_error": isinstance(error, ValueError), "trace": trace}
+
+
+def tell(first: TextIO, **message: Any) -> None:
+    """Send a line to the first process; it may be gone."""
+    try:
+        print(json.dumps(message), file=first, flush=True)
+    except BrokenPipeError:
+        os._exit(UNEXPECTED)
+
+
+def _train(order: dict[str, Any], first: TextIO) -> None:
+    import torch
+
+    from selftaught.config import RunConfig
+    from selftaught.train import train
+
+    torch.set_num_threads(order["threads"])
+    config = RunConfig.from_dict(order["config"])
+    train(config, begin=order["begin"], on_ready=lambda: tell(first, ready=True))
+
+
+def _end_with_first() -> None:
+    """End where the first process is gone, even while this one waits for it."""
+    os.read(0, 1)
+    os._exit(UNEXPECTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
