@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from selftaught import cli
-from selftaught.errors import explain
+from selftaught import cli, verbs
+from selftaught.errors import explain, with_argument
+from selftaught.plain import paths_of
 
 GIVEN = {"DATA": "photos", "--out": "runs/a"}
 
@@ -63,6 +65,23 @@ def test_a_full_disk_without_a_name_is_told_by_the_flag_that_writes(tmp_path: Pa
     assert told(full)[0].startswith("--out runs/a or the cache folder (SELFTAUGHT_CACHE): No space left on device")
 
 
+def test_every_verb_with_a_path_names_it() -> None:
+    for name in cli.VERBS:
+        function = getattr(verbs, name)
+        signature = inspect.signature(function)
+        takes_paths = bool(paths_of(signature, dict.fromkeys(signature.parameters, "x")))
+        assert hasattr(function, "__wrapped__") >= takes_paths, name
+
+
+def test_what_is_no_error_of_the_system_stays_as_it_is() -> None:
+    assert with_argument(ValueError("x cannot be read: [Errno 13] Permission denied"), GIVEN) is None
+    assert with_argument(KeyError("x"), GIVEN) is None
+    full = with_argument(RuntimeError("PytorchStreamWriter failed writing file"), GIVEN)
+    assert "--out runs/a or the cache folder" in str(full)
+    assert with_argument(BrokenPipeError(errno.EPIPE, "Broken pipe"), {}).__class__ is BrokenPipeError
+    assert str(with_argument(OSError("no number"), GIVEN)).endswith("no number")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_what_torch_says_of_a_full_disk() -> None:
     with pytest.raises((RuntimeError, OSError)) as caught:
@@ -104,11 +123,12 @@ def test_the_users_own_code_is_named_as_such(tmp_path: Path) -> None:
 def test_what_nobody_foresaw_is_one_line_with_its_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from selftaught.report import read
+    from selftaught.report import page, read
 
     monkeypatch.setattr(read, "_json", lambda path: [].pop())
     monkeypatch.setattr(Path, "is_file", lambda self: True)
     monkeypatch.setattr(Path, "is_dir", lambda self: True)
+    monkeypatch.setattr(page, "check_file", lambda path, overwrite: None)
     assert cli.main(["report", "folder"]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1

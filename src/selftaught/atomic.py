@@ -20,6 +20,10 @@ def written_whole(path: Path) -> Iterator[Path]:
         _flush_to_disk(draft)
         draft.replace(path)
         _flush_to_disk(path.parent)
+    except OSError as error:
+        if error.filename is None:  # a full disk is noticed by calls that know no name
+            error.filename = os.fspath(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TextIO
 
@@ -17,8 +18,8 @@ from selftaught.child import quiet_fabric
 from selftaught.errors import explain, is_first_process, is_told_here
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.names import unknown_name
-from selftaught.plain import PLACES, plain, strict
-from selftaught.settings import Option, flag_of
+from selftaught.plain import paths_of, plain, strict
+from selftaught.settings import Option
 from selftaught.signals import Terminated, terminating
 
 VERBS = (
@@ -28,8 +29,6 @@ VERBS = (
 
 COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
 RESUMABLE = ("pretrain", "compare")
-PATHS = ("data", "labelled", *PLACES)
-"""Arguments that are paths, so that an error can say which of them it is about."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,7 +90,7 @@ def _run(words: list[str], given: dict[str, str]) -> int:
         arguments |= read_values(verb.settings, parsed)
     for whose, options in further.items():
         arguments[f"{whose}_settings"] = read_values(options, parsed, prefix=f"{whose}.")
-    given.update(_paths(verb, arguments))
+    given.update(paths_of(inspect.signature(verb.function), arguments))
     if not parsed.json:
         result = verb.function(**arguments)
         if is_first_process():
@@ -102,16 +101,6 @@ def _run(words: list[str], given: dict[str, str]) -> int:
         if is_first_process():
             stdout.write(json.dumps(strict(plain(result)), allow_nan=False) + "\n")
     return 0
-
-
-def _paths(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """The paths that were given, by how: DATA, --out ..."""
-    places = {option.name: option.name.upper() for option in verb.positional}
-    return {
-        places.get(name, flag_of(name)): str(arguments[name])
-        for name in PATHS
-        if arguments.get(name) is not None and name in {o.name for o in (*verb.positional, *verb.flags)}
-    }
 
 
 def _overview(words: list[str]) -> int:

@@ -38,6 +38,8 @@ _NO_MEMORY = (
     "bad_alloc",
     "size calculation overflowed",
 )
+_BEFORE = "before"
+"""Attribute of a system's error whose text names the argument: the error as it was."""
 _NOT_WRITTEN = ("PytorchStreamWriter failed", "file write failed", "iostream error", "unexpected pos ")
 
 
@@ -99,6 +101,26 @@ def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = F
     return f"{told}; this is a bug of selftaught: run again with --debug for the traceback", UNEXPECTED
 
 
+def with_argument(error: Exception, given: Mapping[str, str]) -> OSError | None:
+    """The error of the system that it is, of the same type, but with text that names the argument and what to do.
+
+    None where it is no error of the system. `given` is as in `explain`.
+    """
+    system = None if isinstance(error, ValueError) or _is_out_of_memory(error) else _as_system_error(error)
+    if system is None or system is not getattr(error, _BEFORE, system):
+        return None
+    text = _of_system(system, given)
+    if isinstance(system.filename, str):
+        text = text.replace(f"{one_line(system.filename)}: ", "", 1)  # Python adds it
+    before = OSError(system.errno, system.strerror or _text(system), system.filename)
+    setattr(system, _BEFORE, before)
+    if system.errno is None:
+        system.args = (text,)
+    else:
+        system.strerror = text
+    return system
+
+
 def place_of(error: BaseException) -> str:
     """file:line in this package, or in the user's own code, nearest to where the error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -147,7 +169,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _as_system_error(error: Exception) -> OSError | None:
     """The error of the operating system that it is, or that a library made a text of."""
     if isinstance(error, OSError):
-        return error
+        before: OSError = getattr(error, _BEFORE, error)
+        return before
     told = re.search(r"\(os error (\d+)\)|\[Errno (\d+)\]", str(error))
     if told:
         number = int(told[1] or told[2])

@@ -11,11 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from selftaught.errors import with_argument
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 PLACES = ("out", "run", "encoder", "folder", "query")
 """Arguments that are places on disk and nothing else; data, which may be a name or a URL, are expanded where read."""
+PATHS = ("data", "labelled", *PLACES)
+"""Arguments that are paths, so that an error can say which of them it is about."""
 
 
 def plain(value: Any) -> Any:
@@ -60,6 +64,19 @@ def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
         given = {name: plain(value) for name, value in bound.arguments.items()}
         places = {name: at_home(given[name]) for name in PLACES if isinstance(given.get(name), str)}
         bound.arguments.update(given | places)
-        return verb(*bound.args, **bound.kwargs)
+        try:
+            return verb(*bound.args, **bound.kwargs)
+        except Exception as error:
+            system = with_argument(error, paths_of(signature, bound.arguments))
+            if system is None:
+                raise
+            raise system from (None if system is error else error)
 
     return called
+
+
+def paths_of(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, str]:
+    """The paths that a verb was given, by how the command line takes them: DATA, --out ..."""
+    names = [name for name in PATHS if given.get(name) is not None]
+    by_place = {p.name for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY}
+    return {name.upper() if name in by_place else f"--{name}": str(given[name]) for name in names}

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from selftaught import verbs
+from selftaught.errors import explain
 from selftaught.report import write_report
 
 Folder = Callable[..., Path]
@@ -58,3 +62,24 @@ def test_the_place_is_checked_before_the_report_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is no folder; give another place"):
         write_report(tmp_path / "no-run", tmp_path / "file" / "page.html")
+
+
+def failing(number: int) -> Callable[[Path], None]:
+    def flush(path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return flush
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_in_python_a_failed_write_stays_an_oserror_that_names_path_and_argument(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("selftaught.atomic._flush_to_disk", failing(number))
+    target = tmp_path / "pages" / "page.html"
+    with pytest.raises(OSError, match=rf"--out: {os.strerror(number)}; .*: '{target}'$") as caught:
+        verbs.report(run, out=target)
+    assert type(caught.value) is type(OSError(number, ""))
+    assert (caught.value.errno, caught.value.filename) == (number, str(target))
+    text, code = explain(caught.value, given={"--out": str(target)})
+    assert (text.startswith(f"--out: {target}: {os.strerror(number)}; "), code) == (True, 2), text
