@@ -66,7 +66,7 @@ def follow(lines: dict[str, str], state_dict: dict[str, Tensor], x: Tensor) -> T
     ("name", "size"),
     [
         ("alexnet", 64),
-        ("alexnet", 32),
+        pytest.param("alexnet", 32, marks=slow),
         pytest.param("vgg11", 64, marks=slow),
         pytest.param("vgg11", 32, marks=slow),
         ("googlenet", 64),
@@ -138,8 +138,8 @@ def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
     [
         ("alexnet", 64),
         ("resnet18", 32),
-        ("vgg11", 32),
-        (VIT, 32),
+        pytest.param("vgg11", 32, marks=slow),
+        ("timm:test_vit", 32),
         ("audio_convnet", 64),
         pytest.param("densenet121", 64, marks=slow),
         pytest.param("googlenet", 64, marks=slow),

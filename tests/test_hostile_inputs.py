@@ -53,7 +53,7 @@ class Room:
 
     @staticmethod
     def pretrain(data: Path, task: str) -> list[str]:
-        small = ["--encoder", "resnet18", "--stem", "standard", "--size", "32", "--batch-size", "4", "--steps", "1"]
+        small = ["--encoder", "timm:test_resnet", "--size", "32", "--batch-size", "4", "--steps", "1"]
         return ["pretrain", str(data), "--task", task, *small]
 
     def verbs(self, hostile: Hostile, data: Path) -> list[list[str]]:

@@ -50,8 +50,8 @@ def spoil(folder: Path, keys: list[str]) -> None:
 
 
 QUICK: dict[str, Any] = {
-    "task": "rotation", "size": 32, "held_out": 0.2, "batch_size": 8, "steps": 1, "accelerator": "cpu",
-    "precision": "32-true",
+    "task": "rotation", "encoder": "timm:test_resnet", "size": 32, "held_out": 0.2, "batch_size": 8, "steps": 1,
+    "accelerator": "cpu", "precision": "32-true",
 }  # fmt: skip
 
 

@@ -16,7 +16,15 @@ from PIL import Image
 import selftaught
 from selftaught.own_folder import Locked, is_own, own_files
 
-SETTINGS: Any = {"task": "rotation", "size": 32, "batch_size": 4, "steps": 2, "precision": "32-true", "held_out": 0.3}
+SETTINGS: Any = {
+    "task": "rotation",
+    "encoder": "timm:test_resnet",
+    "size": 32,
+    "batch_size": 4,
+    "steps": 2,
+    "precision": "32-true",
+    "held_out": 0.3,
+}
 
 
 def photographs(folder: Path, count: int = 12) -> Path:

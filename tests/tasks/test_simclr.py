@@ -17,7 +17,7 @@ from selftaught.tasks.joint_embedding.simclr import SimCLR
 
 def task(**settings: float) -> SimCLR:
     torch.manual_seed(0)
-    encoder = build_encoder("resnet18", size=32, stem="standard")
+    encoder = build_encoder("timm:test_resnet", size=32)
     return SimCLR(encoder, SimCLR.Config(**settings), 32)  # type: ignore[arg-type]
 
 
@@ -76,8 +76,8 @@ def test_learns_to_find_the_partner_in_seconds() -> None:
         scalars["loss"].backward()
         optimizer.step()
     # Every step sees new views; embeddings that say nothing give log(63) = 4.14.
-    assert sum(losses[:3]) / 3 > 3.5, losses
-    assert sum(losses[-5:]) / 5 < 2.8, losses
+    assert sum(losses[:3]) / 3 > 3.2, losses
+    assert sum(losses[-5:]) / 5 < 2.2, losses
     assert model.chance(32) == 1 / 63
 
 
