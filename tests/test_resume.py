@@ -87,7 +87,9 @@ def test_changed_data_are_refused_unless_asked(data: Path, tmp_path: Path, monke
             selftaught.pretrain(data, out=tmp_path / "run", **SETTINGS)
     for i in range(4):
         Image.new("RGB", (40, 40), (i, 0, 0)).save(data / f"new{i}.png")
-    with pytest.raises(ValueError, match=r"holds other samples or labels than the data the run in .* began with"):
+    with pytest.raises(
+        ValueError, match=r"holds other samples, names or labels than the data the run in .* began with"
+    ):
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **SETTINGS)
     selftaught.pretrain(data, out=tmp_path / "run", resume=True, changed_data=True, **SETTINGS)
     assert (tmp_path / "run" / "summary.json").exists()
@@ -183,7 +185,7 @@ def test_compare_resumed_with_other_settings_is_refused(data: Path, tmp_path: Pa
     with pytest.raises(ValueError, match="seed was 0, now 5"):
         selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", resume=True, seed=5, **asked)
     (data / "p00.png").unlink()
-    with pytest.raises(ValueError, match="holds other samples or labels"):
+    with pytest.raises(ValueError, match="holds other samples, names or labels"):
         selftaught.compare(data, tasks="rotation", out=tmp_path / "runs", resume=True, **asked)
 
 
@@ -197,5 +199,5 @@ def test_changed_labels_are_refused_where_the_task_learns_from_them(data: Path, 
     selftaught.pretrain(data, out=tmp_path / "run", **settings)
     selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)
     write(1)
-    with pytest.raises(ValueError, match="holds other samples or labels than the data"):
+    with pytest.raises(ValueError, match="holds other samples, names or labels than the data"):
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)

@@ -113,7 +113,7 @@ class RunFolder:
         if known == content if known else same_place(began, asked.data):
             return
         if not asked.changed_data:
-            what = "other samples or labels than" if known else "another path than"
+            what = "other samples, names or labels than" if known else "another path than"
             raise OtherRun(
                 f"--resume: {asked.data} holds {what} the data the run in {self.path} began with ({began}); "
                 "bring those back, or go on with the others by --changed-data"

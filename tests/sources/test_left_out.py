@@ -67,7 +67,7 @@ def test_archives_and_videos_beside_pictures_are_told(tmp_path: Path) -> None:
     assert source.left_out.counts == {".zip": 1, ".parquet": 1, ".mp4": 1}
     assert [note.partition(":")[0] for note in source.notes] == [
         "2 archives beside the images were left out",
-        "1 videos beside the images were left out",
+        "1 video beside the images was left out",
     ]
 
 

@@ -66,10 +66,16 @@ def _told(counts: Mapping[str, int], what: str) -> Iterable[str]:
         name = name if name == "archives" or is_picture(suffix) or is_video(suffix) else ""
         groups.setdefault(name, {})[suffix] = count
     if other := groups.pop("", None):
-        line = f"{sum(other.values())} files of kinds that are not read were left out: {told_kinds(other)}"
+        count = sum(other.values())
+        files = (
+            "1 file of a kind that is not read was" if count == 1 else f"{count} files of kinds that are not read were"
+        )
+        line = f"{files} left out: {told_kinds(other)}"
         if HEIF_SUFFIXES & set(other):
             line += "; pip install 'selftaught[heif]' reads .heic and .heif"
         yield line
     for name, found in sorted(groups.items()):
-        line = f"{sum(found.values())} {name} beside the {what} were left out: {told_kinds(found)}"
+        count = sum(found.values())
+        files, were = (name.removesuffix("s"), "was") if count == 1 else (name, "were")
+        line = f"{count} {files} beside the {what} {were} left out: {told_kinds(found)}"
         yield line + ("; give the path of one to read it" if name == "archives" else "")
