@@ -87,9 +87,7 @@ def test_changed_data_are_refused_unless_asked(data: Path, tmp_path: Path, monke
             selftaught.pretrain(data, out=tmp_path / "run", **SETTINGS)
     for i in range(4):
         Image.new("RGB", (40, 40), (i, 0, 0)).save(data / f"new{i}.png")
-    with pytest.raises(
-        ValueError, match=r"holds other samples, names or labels than the data the run in .* began with"
-    ):
+    with pytest.raises(ValueError, match=r"holds other samples, names or labels than the data the run in .* began"):
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **SETTINGS)
     selftaught.pretrain(data, out=tmp_path / "run", resume=True, changed_data=True, **SETTINGS)
     assert (tmp_path / "run" / "summary.json").exists()

@@ -335,6 +335,12 @@ def test_a_comparison_marks_what_cannot_be_told_from_the_first(tmp_path: Path, c
 def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: Folder) -> None:
     page = Page(write_report(comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4}, labelled=False)))
     assert page.headings[0] == "simclr looks best without labels."
+    small = comparison_folder(tmp_path / "small", {"rotation": 61.2, "simclr": 66.4}, labelled=False)
+    found = json.loads((small / "compare.json").read_text())
+    found["rows"] = [row | {"label_free": None} for row in found["rows"]]
+    (small / "compare.json").write_text(json.dumps(found))
+    told = "The held-out part is too small to tell without labels which task suits the data."
+    assert Page(write_report(small)).headings[0] == told
     assert "ranked by label-free figures" in page.text
     assert "selftaught compare photos --labelled LABELLED" in page.text
     assert "Accuracy by stage" not in page.headings

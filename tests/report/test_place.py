@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import pytest
 
 from selftaught import verbs
 from selftaught.errors import explain
+from selftaught.own_folder import record
 from selftaught.report import write_report
 
 Folder = Callable[..., Path]
@@ -46,6 +48,22 @@ def test_tables_replace_what_is_listed_alone(tmp_path: Path, run: Path) -> None:
     for _ in range(2):
         write_report(run, tmp_path / "tables", format="csv")
         write_report(run, format="csv")
+
+
+def test_other_files_of_a_run_are_no_earlier_report(run: Path) -> None:
+    record(run / "summary.json")
+    before = (run / "summary.json").read_bytes()
+    with pytest.raises(ValueError, match=r"summary.json is there already"):
+        write_report(run, run / "summary.json", format="latex")
+    assert (run / "summary.json").read_bytes() == before
+
+
+def test_a_run_without_tables_says_so(run: Path) -> None:
+    shutil.rmtree(run / "evaluations")
+    (run / "skipped.csv").write_text("path,reason\n")
+    with pytest.raises(ValueError, match="run has no table to write yet"):
+        write_report(run, format="csv")
+    assert not (run / "report-csv").exists()
 
 
 def test_a_page_beside_runs_that_is_not_ours_stays(tmp_path: Path, run_folder: Folder) -> None:

@@ -107,7 +107,10 @@ def answer_comparison(comparison: Comparison) -> Answer:
         )
         near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
         but = f", but {_few(near)} cannot be told apart from it" if near else ""
-        return Answer(headline=f"{name} looks best without labels{but}.", facts=tuple(facts), cautions=(caution,))
+        headline = f"{name} looks best without labels{but}."
+        if all(row.get("label_free", "") is None for row in rows):  # measured on too few samples
+            headline = "The held-out part is too small to tell without labels which task suits the data."
+        return Answer(headline=headline, facts=tuple(facts), cautions=(caution,))
     # Of the tasks only one carries the supervised encoder, which is that of all; and what was fine-tuned later lies in
     # the run's folder.
     probe = {**probe, "supervised": probe.get("supervised") or comparison.table.get("supervised")}

@@ -43,6 +43,8 @@ def write_report(folder: Path, out: Path | None = None, *, format: Format = "htm
     if format == "csv":
         check_tables(target)
         files = csv_files(document_of(folder))
+        if not files:
+            raise ValueError(f"{folder} has no table to write yet; measure the run with 'selftaught evaluate' first")
         check_replaced(target, files, overwrite=overwrite)
         if out is not None or not is_own(folder):
             mark(target, "report")

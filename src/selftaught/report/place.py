@@ -14,6 +14,8 @@ WRITTEN = "Written by selftaught report."
 """Line of a Markdown or LaTeX report, in a comment, that tells it from other files."""
 GENERATOR = '<meta name="generator" content="selftaught">'
 """As `WRITTEN`, of a page."""
+_REPORTS = (".html", ".md", ".tex")
+"""Endings that no other file of a run folder has."""
 _LOOKED_AT = 2048
 """Bytes at either end of a file in which its mark is."""
 
@@ -52,7 +54,7 @@ def is_report(path: Path) -> bool:
     """Whether a file is a report that selftaught wrote before: by its mark, or by the list of the folder it is in."""
     if not path.is_file():
         return False
-    if path.name in _listed(path.parent):
+    if path.suffix in _REPORTS and path.name in _listed(path.parent):
         return True
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)

@@ -94,8 +94,8 @@ def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int
     if held_out <= 0:
         if split != "train":
             raise ValueError(
-                f"the data have no val or test split and --held-out is {held_out}, so there is no {split.replace('_', '-')} part; "
-                "set --held-out above 0"
+                f"the data have no val or test split and --held-out is {held_out}, so there is no "
+                f"{split.replace('_', '-')} part; set --held-out above 0"
             )
         return pool
     draws = [uniform(seed, keys[i]) for i in pool]
