@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.budget import stem_for_all
-from selftaught.catalogue import load_task, settings_for, task_info
+from selftaught.catalogue import load_task, task_info
 from selftaught.config import RunConfig, parse_seconds
 from selftaught.encode import NEEDS
-from selftaught.evaluate import check_probe, evaluate_encoder
+from selftaught.evaluate import evaluate_encoder
 from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.json_file import read_object
+from selftaught.measurement_checks import check_measurement
+from selftaught.out_file import check_out_folder
 from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
@@ -56,8 +58,7 @@ def compare_tasks(
     if not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
     out = Path(config.out)
-    shared = config.task_settings
-    _check(config, tasks, shared)
+    _check(config, tasks)
     _check_ranking(config, tasks[0], labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.resume or config.overwrite)
     rows: list[dict[str, Any]] = []
@@ -107,8 +108,7 @@ def _runs(config: RunConfig, tasks: Sequence[str], *, is_said: bool = True) -> l
 
 def _check_folder(out: Path, *, is_allowed: bool) -> None:
     """Refuse a folder that holds a comparison already, or files that selftaught did not write."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; give a folder")
+    check_out_folder(out)
     others = [name for name in others_in(out) if not is_own(out / name)] if out.exists() and not is_own(out) else []
     if others or (out / "environment.json").exists():
         what = f"other files (such as {min(others)})" if others else "a run"
@@ -117,28 +117,24 @@ def _check_folder(out: Path, *, is_allowed: bool) -> None:
         raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
 
 
-def _check(config: RunConfig, tasks: Sequence[str], shared: dict[str, Any]) -> None:
+def _check(config: RunConfig, tasks: Sequence[str]) -> None:
     """All that can be wrong with any task is said before the first one is trained."""
-    settings_known = {option.name for task in tasks for option in task_info(task).options}
-    for task in tasks:
-        info = task_info(task)
-        settings_for(info, {k: v for k, v in shared.items() if k in {o.name for o in info.options}})
-        open_source(
-            config.data,
-            split="train",
-            needs=frozenset(info.needs),
-            download=config.download,
-            seed=0,
-            held_out=config.held_out,
-        )
-    for asked in _runs(config, tasks, is_said=False):
-        check_asked(asked)
-        try_own_task_early(asked)
-    for name in shared:
-        if name not in settings_known:
+    known = {option.name for task in tasks for option in task_info(task).options}
+    for name in config.task_settings:
+        if name not in known:
             raise ValueError(
                 f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
             )
+    for needs in {frozenset(task_info(task).needs) for task in tasks}:
+        _open(config, config.data, needs)
+    for asked in _runs(config, tasks, is_said=False):
+        check_asked(asked)
+        try_own_task_early(asked)
+
+
+def _open(config: RunConfig, data: str, needs: frozenset[str]) -> None:
+    """Open the training part of the data, so that what it lacks is said."""
+    open_source(data, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
 
 
 def _check_ranking(
@@ -151,16 +147,12 @@ def _check_ranking(
     supervised: bool,
 ) -> None:
     """What the tasks shall be ranked by is refused now where it cannot be, not after the first training."""
-    check_probe(probe, settings, config.seed)
-    if not 0 < fraction <= 1:
-        raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
+    check_measurement(probe, settings, config.seed, [fraction], supervised=supervised)
     if labelled is None:
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
-    wanted = frozenset(probe_info(probe).needs)
-    needs = NEEDS[load_task(task).encoder_kind] | wanted
-    open_source(labelled, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
+    _open(config, labelled, NEEDS[load_task(task).encoder_kind] | frozenset(probe_info(probe).needs))
 
 
 def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from selftaught.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
+from selftaught.out_file import check_out_folder
 from selftaught.own_folder import LIST, is_own
 from selftaught.report import write_report
 from selftaught.run import read_environment
@@ -55,8 +56,7 @@ def run_demo(out: Path) -> dict[str, Any]:
 
 def _check(out: Path) -> None:
     """Only a demo is replaced, as nobody is asked."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; give a new or empty folder")
+    check_out_folder(out)
     if not out.exists() or not any(out.iterdir()):
         return
     environment = out / "environment.json"

@@ -24,6 +24,7 @@ from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
+from selftaught.measurement_checks import check_measurement, folds_of
 from selftaught.own_folder import mark, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.prepare import compute_device
@@ -37,10 +38,6 @@ from selftaught.subject import Subject
 from selftaught.supervised import check_supervised, supervised_run
 from selftaught.unlabelled import open_unlabelled
 
-FOLDED = ("linear", "knn", "mlp", "svm")
-"""Probes that test small data in folds unless told otherwise: they read features that are computed once."""
-MOST_DRAWS = 1000
-"""Of each share of the labels."""
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
 KEPT = 6
@@ -87,9 +84,8 @@ def evaluate_encoder(
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
     begin = time.monotonic()
-    check_probe(probe, settings, seed)
-    _check(probe, fractions, draws, limit, supervised)
-    folds = _folds(probe, test_share, folds)
+    check_measurement(probe, settings, seed, fractions, draws=draws, limit=limit, supervised=supervised)
+    folds = folds_of(probe, test_share, folds)
     if supervised:
         check_supervised(subject)
     as_run = supervised if as_run is None else as_run
@@ -138,7 +134,7 @@ def _about(subject: Subject, labelled: str, data: Labelled | Dense | Unlabelled)
         "run": subject.name,
         "folder": str(subject.folder),
         "test_is": "" if isinstance(data, Unlabelled) else data.test_is,
-        "notes": list(data.notes) if isinstance(data, Labelled) else [],
+        "notes": [] if isinstance(data, Unlabelled) else list(data.notes),
         "skipped": _skipped(data),
     }
 
@@ -184,46 +180,6 @@ def _few(
 
 def _is_limited(whole: Labelled | Dense | Unlabelled, few: Labelled | Dense | Unlabelled) -> bool:
     return whole is not few or (isinstance(whole, Labelled) and whole.is_limited)
-
-
-def _check(probe: str, fractions: Sequence[float], draws: int, limit: int | None, supervised: bool) -> None:
-    needs = probe_info(probe).needs
-    for fraction in fractions:
-        if not 0 < fraction <= 1:
-            raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
-    if not fractions:
-        raise ValueError("--fraction must name at least one share of the labels")
-    if limit is not None and limit < 1:
-        raise ValueError(f"--limit must be at least 1, got {limit}")
-    if not 1 <= draws <= MOST_DRAWS:
-        raise ValueError(f"--draws must be in [1, {MOST_DRAWS}], got {draws}")
-    if not needs and (tuple(fractions) != (1.0,) or draws > 1):
-        raise ValueError(f"--fraction and --draws are for probes that learn from labels; {probe} does not")
-    if not needs and limit is not None:
-        raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
-    if supervised and {*needs} & {"box", "mask"}:
-        raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
-
-
-def check_probe(probe: str, settings: dict[str, Any] | None, seed: int) -> None:
-    """Refuse a probe, a setting of it or a seed that cannot be, before data are read."""
-    if seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {seed}")
-    make_probe(probe, settings or {}, seed=seed)
-
-
-def _folds(probe: str, test_share: float | None, folds: int | None) -> int | None:
-    """The folds asked for, 1 for probes that take long; refuses what cannot be."""
-    if test_share is not None and not 0 < test_share < 1:
-        raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
-    if folds is not None and folds < 1:
-        raise ValueError(f"--folds must be at least 1, got {folds}; 1 tests on one part")
-    if folds is not None and folds > 1 and test_share is not None:
-        raise ValueError("--folds and --test-share both say what is tested; give one of them")
-    for flag, value in (("test-share", test_share), ("folds", folds)):
-        if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
-            raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")
-    return 1 if folds is None and probe not in FOLDED else folds
 
 
 def _protocol(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections import deque
@@ -232,17 +231,12 @@ def reason(broken: Exception) -> str:
 
 def _probe_sizes(source: Source) -> Iterator[tuple[int, int]]:
     """(height, width) of some readable pictures, the same ones each time."""
-    some: Iterator[tuple[int, Payload | Exception | None]]
-    if source.random_access:
-        chosen = np.random.default_rng(0).permutation(len(source))[:_PROBED]
-        some = ((int(i), None) for i in np.sort(chosen))
-    else:
-        some = itertools.islice(iter(source.iterate()), _PROBED)
-    for i, payload in some:
+    for payload in source.some(_PROBED):
+        if isinstance(payload, Exception):
+            continue
         try:
-            found = _payload(source, i, payload)
-            height, width = image_size(found) if isinstance(found, bytes) else np.shape(found)[:2]
-        except (OSError, ValueError):
+            height, width = image_size(payload) if isinstance(payload, bytes) else np.shape(payload)[:2]
+        except ValueError:
             continue
         if min(height, width) >= MIN_SIDE:
             yield height, width

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -72,27 +72,26 @@ def terminating() -> Iterator[None]:
     def end(*_: object) -> NoReturn:
         raise Terminated
 
-    is_ours = threading.current_thread() is threading.main_thread()
-    if is_ours := is_ours and signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, None):
-        before = signal.signal(signal.SIGTERM, end)
-    try:
+    with _handled(end, signal.SIGTERM):
         yield
-    finally:
-        if is_ours:
-            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Both signals go to the `Stop`; only in the main thread, and not where they are ignored (nohup)."""
+    """Both signals go to the `Stop`."""
     stop = Stop()
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, stop.handle)
-    try:
+    with _handled(stop.handle, signal.SIGINT, signal.SIGTERM):
         yield stop
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Handle these signals within; only in the main thread, and not where they are ignored (nohup)."""
+    is_main = threading.current_thread() is threading.main_thread()
+    heeded = [n for n in numbers if is_main and signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

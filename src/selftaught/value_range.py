@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.config import RunConfig
 from selftaught.decode import Decoding, decode_values
 from selftaught.high_depth import ValueRange, choose_range, read_range
 from selftaught.image_header import deep_header
-from selftaught.sources.base import Payload, Source, digest
+from selftaught.sources.base import Source, digest
 from selftaught.store_folder import cache_root
 
 _LOOKED_AT = 200
@@ -70,21 +69,8 @@ def _range_of(source: Source) -> ValueRange | None:
 
 def _deep_images(source: Source) -> Iterator[NDArray[Any]]:
     """Of some entries, the same ones each time."""
-    some: Iterator[Payload | Exception]
-    if source.random_access:
-        chosen = np.random.default_rng(0).permutation(len(source))[:_LOOKED_AT]
-        some = (_read(source, int(i)) for i in chosen)
-    else:
-        some = (payload for _, payload in itertools.islice(source.iterate(), _LOOKED_AT))
-    for payload in some:
+    for payload in source.some(_LOOKED_AT):
         if isinstance(payload, bytes) and deep_header(payload) is not None:
             values = decode_values(payload)
             if values is not None:
                 yield values
-
-
-def _read(source: Source, i: int) -> Payload | Exception:
-    try:
-        return source.read(i)
-    except (OSError, ValueError) as broken:
-        return broken

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from selftaught.sources.left_out import LeftOut
@@ -78,6 +79,19 @@ class Source(ABC):
                 yield i, self.read(i)
             except (OSError, ValueError) as broken:
                 yield i, broken
+
+    def some(self, count: int) -> Iterator[Payload | Exception]:
+        """At most `count` payloads, the same ones each time; an entry that cannot be read gives its exception."""
+        import numpy as np
+
+        if not self.random_access:
+            yield from (payload for _, payload in islice(self.iterate(), count))
+            return
+        for i in np.random.default_rng(0).permutation(len(self))[:count].tolist():
+            try:
+                yield self.read(i)
+            except (OSError, ValueError) as broken:
+                yield broken
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -1,0 +1,59 @@
+"""What is wrong with a measurement as it was asked for, said before data are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from selftaught.probe_catalogue import make_probe, probe_info
+
+FOLDED = ("linear", "knn", "mlp", "svm")
+"""Probes that test small data in folds unless told otherwise: they read features that are computed once."""
+MOST_DRAWS = 1000
+"""Of each share of the labels."""
+
+
+def check_measurement(
+    probe: str,
+    settings: dict[str, Any] | None,
+    seed: int,
+    fractions: Sequence[float],
+    *,
+    draws: int = 1,
+    limit: int | None = None,
+    supervised: bool = False,
+) -> None:
+    """Refuse what cannot be measured."""
+    if seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {seed}")
+    make_probe(probe, settings or {}, seed=seed)
+    needs = probe_info(probe).needs
+    for fraction in fractions:
+        if not 0 < fraction <= 1:
+            raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
+    if not fractions:
+        raise ValueError("--fraction must name at least one share of the labels")
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be at least 1, got {limit}")
+    if not 1 <= draws <= MOST_DRAWS:
+        raise ValueError(f"--draws must be in [1, {MOST_DRAWS}], got {draws}")
+    if not needs and (tuple(fractions) != (1.0,) or draws > 1):
+        raise ValueError(f"--fraction and --draws are for probes that learn from labels; {probe} does not")
+    if not needs and limit is not None:
+        raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
+    if supervised and {*needs} & {"box", "mask"}:
+        raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
+
+
+def folds_of(probe: str, test_share: float | None, folds: int | None) -> int | None:
+    """The folds asked for, 1 for probes that take long; refuses what cannot be."""
+    if test_share is not None and not 0 < test_share < 1:
+        raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
+    if folds is not None and folds < 1:
+        raise ValueError(f"--folds must be at least 1, got {folds}; 1 tests on one part")
+    if folds is not None and folds > 1 and test_share is not None:
+        raise ValueError("--folds and --test-share both say what is tested; give one of them")
+    for flag, value in (("test-share", test_share), ("folds", folds)):
+        if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
+            raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")
+    return 1 if folds is None and probe not in FOLDED else folds
