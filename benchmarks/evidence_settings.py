@@ -43,7 +43,9 @@ CHANGES = {
         "turned copies pass the discriminator in a batch of their own, not beside the real images alone",
     ),
     "cifar10/bigan": Change(
-        "2026-11-29", _GAME, "the discriminator also names pairs that do not match, so that it looks at the code"
+        "2026-11-29",
+        _GAME,
+        "the discriminator also names pairs that do not match, and judges each pair without the batch's statistics",
     ),
     "cifar10/graph_constraint": Change(
         "2026-11-29", _GAME, "positive pairs begin with every image on a cycle (5,120 of 10,000), not with 490"

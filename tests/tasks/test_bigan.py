@@ -159,6 +159,20 @@ def test_guard_one_kind_of_pairs_says_nothing_of_the_other(tiny_encoder: Callabl
     assert torch.equal(*memories)
 
 
+def test_guard_what_a_pair_is_does_not_depend_on_the_batch_it_is_judged_in(tiny_encoder: Callable[[], Encoder]) -> None:
+    """In training: with statistics of the batch, one that is all generated is told by them alone."""
+    model = task(tiny_encoder(), 32)
+    example = model.pseudo_label(batch(side=40), generator(0))
+    with torch.no_grad():
+        codes, made = model._encode(example.images), model.generator(example.codes)
+        judged = [model.discriminator(*pair)[0] for pair in ((example.images, codes), (made, example.codes))]
+        together = model.discriminator(torch.cat([example.images, made]), torch.cat([codes, example.codes]))[0]
+        model.eval()
+        at_rest = model.discriminator(made, example.codes)[0]
+    assert torch.allclose(together, torch.cat(judged), atol=1e-5)
+    assert torch.allclose(at_rest, judged[1], atol=1e-5)
+
+
 def test_every_parameter_learns_in_its_players_turn(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder())
     example = model.pseudo_label(batch(), generator(0))

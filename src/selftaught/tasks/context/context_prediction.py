@@ -77,7 +77,8 @@ class ContextPrediction(PretextTask):
     Differences from the paper: patches are a quarter of the stored picture's side (96 of about 550 pixels there), 16
     pixels at size 32, and the kept channel is three times as strong, as dropout does it, so that the first layer is fit
     for pictures with all their channels; each neighbourhood is a random square of the picture and half of them are
-    mirrored; every channel is standardised before colour is dropped; narrower hidden layers.
+    mirrored; every channel is standardised before colour is dropped; narrower hidden layers; AdamW with a cosine
+    instead of SGD.
     """
 
     needs = frozenset({"image"})

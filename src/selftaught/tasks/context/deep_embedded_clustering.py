@@ -52,7 +52,7 @@ class DeepEmbeddedClustering(PretextTask):
     epochs.
 
     Squaring makes sure assignments surer, division by f keeps large clusters from growing: the network learns from what
-    it is most certain of. The clustering starts with the first epoch after the autoencoder's share of the steps.
+    it is most certain of. The clustering starts when the autoencoder has had its share of the steps.
 
     On held-out data the target comes from the central square and the prediction from a random crop of at least half of
     the picture. The metric is Cohen's kappa of the two clusters: their agreement above what the clusters' sizes give by

@@ -69,7 +69,7 @@ class Exemplar(PretextTask):
     instead of in 150 views drawn once; the patch takes 0.4 to 0.7 of the picture's side instead of 32 of 96 pixels;
     factors and powers are as likely as their inverses; the hidden layer has batch normalisation, without which the
     features of all patches are too much alike at the start for thousands of classes to be told apart. With fewer than
-    K samples the rest of the classes stay empty.
+    K samples the rest of the classes stay empty. AdamW with a cosine instead of SGD with steps.
     """
 
     needs = frozenset({"image"})

@@ -72,7 +72,7 @@ class Jigsaw(PretextTask):
     code), 16 pixels at size 32; K = 100 by default; the smallest distance between permutations counts before the mean
     one when they are chosen; random squares of the picture, half of them mirrored; batch normalisation in the head, and
     narrower layers; embeddings are replaced instead of pixels for `occluded`, which is the same without context; no
-    second stage of clustering as in Jigsaw++.
+    second stage of clustering as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
     """
 
     needs = frozenset({"image"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +13,7 @@ from torch import Generator, Tensor, nn
 from selftaught import heads
 from selftaught.adversarial import grids
 from selftaught.batch import Batch
+from selftaught.discriminators import strided_convolutions
 from selftaught.encoders.base import Encoder
 from selftaught.gather import first_row, gather_rows
 from selftaught.ops.colour import denormalise, normalise
@@ -40,21 +40,17 @@ class Example:
 class PairDiscriminator(nn.Module):
     """Pictures (N, 3, S, S) with codes (N, Z) -> logits (N, K): picture came first, code came first, they do not match.
 
-    4 x 4 convolutions of stride 2 as in DCGAN (leaky ReLU of slope 0.2, batch normalisation but for the first) bring
-    the picture to a 4 x 4 map; it and the code, at variance 1, become `hidden` numbers each, and two layers judge both
-    and their products, by which one can be compared with the other.
+    `strided_convolutions` with layer normalisation bring the picture to a 4 x 4 map; it and the code, at variance 1,
+    become `hidden` numbers each, and two layers judge both and their products, by which one can be compared with the
+    other. No pair's logits depend on the other pairs'.
     """
 
     def __init__(self, code: int, *, side: int, width: int, hidden: int, kinds: int) -> None:
         super().__init__()
-        widths = [3, *(min(width << i, 8 * width) for i in range(max(1, (side // 4).bit_length() - 1)))]
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=before == 3))
-            layers += [nn.BatchNorm2d(after)] if before != 3 else []
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        # Layer normalisation: with that of the batch, one that is all generated would be told by its statistics.
+        layers, last = strided_convolutions(side, width=width, norm=lambda channels: nn.GroupNorm(1, channels))
         self.pictures = nn.Sequential(
-            *layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * widths[-1], hidden), nn.LeakyReLU(0.2)
+            *layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * last, hidden), nn.LeakyReLU(0.2)
         )
         self.codes = nn.Sequential(nn.Linear(code, hidden), nn.LeakyReLU(0.2))
         self.pairs = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, kinds))
@@ -91,9 +87,9 @@ class BiGAN(PretextTask):
     nothing. Therefore it has to name a third kind (`--task.mismatched`, weight 1): pictures, real or generated, with
     the code of another of the batch, as in Reed et al., ICML 2016. Encoder and generator are not asked to make such
     pairs, but are paid to have their pairs taken for the other player's, which are matched. With it the same
-    discriminator gives 71 % to (x, E(x)), 47 % to another picture's code and 48 % to a random one. Noise on the
-    pictures, the authors' latent regression, codes of variance 1 and products of both halves did not do this by
-    themselves.
+    discriminator, then with batch normalisation, gave 71 % to (x, E(x)), 47 % to another picture's code and 48 % to a
+    random one. Noise on the pictures, the authors' latent regression, codes of variance 1 and products of both halves
+    did not do this by themselves.
 
     Where neither side can gain, E inverts G (the paper's theorem 2): the encoder has to find what the generator was
     told, and a generator that can make everything must be told what is in the picture. No loss compares pixels.
@@ -107,17 +103,23 @@ class BiGAN(PretextTask):
 
     Shortcut: pixel values that no real picture has, or statistics of a batch that is all generated, would tell the
     pairs apart from one half alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated
-    pictures in the range of real ones, and both kinds of pairs pass the discriminator in batches of their own, so batch
-    normalisation takes their means away from both. The encoder sees only real pictures in training. What the batches
-    still tell is logged: "told_apart" is far higher in training than held out, where running statistics serve both.
+    pictures in the range of real ones, and the discriminator has layer normalisation, so it judges each pair by itself.
+    With DCGAN's batch normalisation it lived by the batch: of held-out pairs, each kind in a batch of its own, it told
+    99 % after 100 steps on CIFAR-10 (ResNet-18), but 55 % where both were in one batch; 98 and 79 % after 400 steps.
+    With a smaller encoder and generator the same: 100 and 50 % after 200 steps, with layer normalisation 99 and 99 %.
+    There it also looks at the code at least as well: "matched_score" was above "mismatched_score" by 0.11, 0.27, 0.32
+    and 0.34 after each 100 steps, with batch normalisation by 0.09 and 0.25 after the first two. Instance normalisation
+    (ResNet-18: 0.06 and 0.07, with that of the batch 0.07 and 0.09) and none (0.18 and 0.08) hold the guard, too. The
+    encoder sees only real pictures in training.
 
     Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
     ones); features are normalised over the batch before the last layer, whatever the encoder, where the paper's encoder
     has batch normalisation itself: without any, the codes of all pictures grow along one direction faster than the
     discriminator can follow; the code is joined to the picture after its convolutions, as hidden units, and by their
-    products; mismatched pairs (0 leaves the paper's game of two kinds); no latent regression; no weight decay
-    (2.5e-5 there); crops cover at least half of a picture instead of nearly all; the generator has half the channels;
-    the learning rate falls by a cosine from the first step, not exponentially in the second half.
+    products; layer instead of batch normalisation in the discriminator; mismatched pairs (0 leaves the paper's game of
+    two kinds); no latent regression; no weight decay (2.5e-5 there); crops cover at least half of a picture instead of
+    nearly all; the generator has half the channels; the learning rate falls by a cosine from the first step, not
+    exponentially in the second half.
     """
 
     needs = frozenset({"image"})

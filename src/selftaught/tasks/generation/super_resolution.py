@@ -89,8 +89,8 @@ class SuperResolution(PretextTask):
     picture enlarged to S pixels, blurred but without block edges, so that it is an encoder for pictures of that side.
     `--task.stages last` lets only the deepest map through. The squared error of pixels stays beside that of content,
     which replaces it in the paper. The discriminator is DCGAN's with 4 x 4 convolutions. Both players have the same
-    learning rate. PSNR and SSIM are of RGB instead
-    of luma, a picture counts with at most 50 dB; SSIM is of held-out data.
+    learning rate. PSNR and SSIM are of RGB instead of luma, a picture counts with at most 50 dB; SSIM is of held-out
+    data.
     """
 
     needs = frozenset({"image"})
