@@ -14,6 +14,7 @@ import pytest
 from selftaught.child import described
 from selftaught.children import Children
 from selftaught.errors import ProcessError
+from selftaught.signals import Terminated, stopping
 
 Start = Callable[[str], Children]
 
@@ -78,6 +79,17 @@ echo '{"text": "--size is too small", "code": 2, "is_value_error": true, "trace"
     assert type(found) is ValueError
     assert str(found) == "--size is too small"
     assert "of the other" in str(found.__cause__)
+
+
+def test_the_kill_of_a_process_ends_what_the_first_one_does_alone(start: Start) -> None:
+    """Such as packing, while the other one waits."""
+    begin = time.monotonic()
+    with stopping():
+        children = start("echo '{\"ready\": true}'; kill -9 $$")
+        with pytest.raises(Terminated):
+            time.sleep(60)
+    assert time.monotonic() - begin < 20
+    assert "was killed by SIGKILL" in str(children.error())
 
 
 def test_no_process_goes_on_after_the_end(start: Start) -> None:

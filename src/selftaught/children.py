@@ -6,7 +6,6 @@ is with Fabric's own launcher. That one also kills the first process where anoth
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import signal
@@ -150,8 +149,9 @@ class Children:
         child.listen()
         if self._is_closing.is_set() or not child.has_failed:
             return
-        if self._is_main:
-            _thread.interrupt_main(signal.SIGTERM)  # where it computes on its own, and waits for nobody
+        if self._is_main and callable(signal.getsignal(signal.SIGTERM)):
+            # Where it computes on its own, it would not notice. `_thread.interrupt_main` does not end a wait.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if not self._is_closing.wait(GRACE):  # it waits for the other one, as with NCCL, and would for ever
             _give_up(child.error())
 
