@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,9 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     embedded = selftaught.embed(tmp_path / "run", folder, out=tmp_path / "f.parquet")
     assert embedded["skipped"] == len(held)
     assert pq.read_table(tmp_path / "f.parquet").num_rows == 20 - len(held)
+    selftaught.embed(tmp_path / "run", folder, out=tmp_path / "held.csv", split="held_out")
+    with (tmp_path / "held.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == list(described.test.keys)
 
 
 def test_a_limit_packs_no_more_than_it_uses(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from selftaught.encoders.base import Encoder
 from selftaught.features_file import FORMS, write_features
 from selftaught.names import one_line, printable
 from selftaught.out_file import check_out
+from selftaught.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.prepare import pack
 from selftaught.progress import say_once
 from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
+from selftaught.sources.base import Source
 from selftaught.sources.splits import EmptyPart
 from selftaught.store import NothingReadable, Samples
 from selftaught.value_range import with_range
@@ -126,12 +128,21 @@ def _samples(
     """The split asked for, or every sample of the data once; each with the notes on how it was read."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
+    share = config.held_out or LEAST_SHARE
+
+    def source_of(name: str) -> Source:
+        needs = NEEDS[encoder.kind]
+        return open_source(data, split=name, needs=needs, download=download, seed=0, held_out=share)
+
+    def packed(source: Source) -> Samples:
+        return pack(source, with_range(config, source), probe_sampling(encoder), title="packing")
+
     opened: list[tuple[Samples, Sequence[str]]] = []
     empty: NothingReadable | None = None
     seen: set[str] = set()
     for name in SPLITS if split == "all" else (split,):
         try:
-            source = open_source(data, split=name, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
+            source = source_of(name)
         except EmptyPart:
             if split != "all" or (not opened and name == SPLITS[-1]):
                 raise
@@ -139,17 +150,29 @@ def _samples(
         if source.fingerprint in seen:
             continue
         seen.add(source.fingerprint)
-        config = with_range(config, source)
         try:
-            samples = pack(source, config, probe_sampling(encoder), title=f"packing {name}")
-            opened.append((samples, source.notes))
+            opened.append((packed(source), source.notes))
         except NothingReadable as nothing:
+            if split != "all":
+                return [_instead(split, source, source_of, packed, share)]
             empty = nothing
     if empty is not None:
         if not opened:
             raise empty
         opened[0][0].skipped += empty.skipped
     return opened
+
+
+def _instead(
+    split: str, source: Source, source_of: Callable[[str], Source], packed: OpenPart, share: float
+) -> tuple[Samples, Sequence[str]]:
+    """The samples that a run takes in place of a part of which nothing can be read."""
+    other = source_of("held_out" if split == "train" else "train")
+    pair = (source, other) if split == "train" else (other, source)
+    halves = open_halves(*pair, packed, share=share)
+    for note in halves.notes:
+        say_once(note)
+    return halves.train if split == "train" else halves.held_out, (*source.notes, *halves.notes)
 
 
 def _label_names(samples: Samples) -> list[str | None]:

@@ -92,8 +92,12 @@ def test_missing_pictures_and_wrong_sizes(tmp_path: Path) -> None:
     text(tmp_path / "annotations" / "instances_train.json", json.dumps(content))
     with pytest.raises(ValueError, match=r"instances_train.json names the picture gone.png, which is missing"):
         open_dense(str(tmp_path), needs=BOXES)
-    with pytest.raises(ValueError, match=r"no usable picture with annotations in its train part"):
+    drawn = open_dense(str(tmp_path), needs=BOXES, skip_broken=True)
+    assert drawn.notes[0] == "no image of the train part can be used; 1 of the others are held out instead"
+    text(tmp_path / "annotations" / "instances_val.json", json.dumps(content))
+    with pytest.raises(ValueError, match=r"no usable image with annotations in its train part"):
         open_dense(str(tmp_path), needs=BOXES, skip_broken=True)
+    coco(tmp_path, "val", [])
     content["images"].pop()
     text(tmp_path / "annotations" / "instances_train.json", json.dumps(content))
     with pytest.raises(ValueError, match=r"says that images/train/000.png is 41 x 30 pixels, not 40 x 30"):

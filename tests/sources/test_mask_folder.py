@@ -72,6 +72,21 @@ def test_a_few_absent_masks_do_not_hide_the_others(tmp_path: Path) -> None:
     assert data.train.skipped == [("images/train/1.jpg", "images/train/1.jpg has no mask in masks/")]
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_part_that_cannot_be_used_is_drawn_from_the_other(tmp_path: Path, part: str) -> None:
+    root = tree(tmp_path)
+    for n in range(3):
+        (root / "images" / part / f"{n}.jpg").write_bytes(b"broken")
+    data = open_dense(str(root), needs=MASKS, skip_broken=True)
+    assert (len(data.train), len(data.test)) == (2, 1)
+    other = "val" if part == "train" else "train"
+    assert {*data.train.keys, *data.test.keys} == {f"images/{other}/{n}.jpg" for n in range(3)}
+    assert len(data.train.skipped) + len(data.test.skipped) == 3
+    name = "train" if part == "train" else "test"
+    assert data.notes == (f"no image of the {name} part can be used; 1 of the others are held out instead",)
+    assert "own val part" not in data.test_is
+
+
 def test_unknown_classes_are_named(tmp_path: Path) -> None:
     root = tree(tmp_path)
     write(root / "masks/train/2.png", np.full((30, 40), 4, np.uint8))

@@ -20,7 +20,7 @@ from selftaught.dense import Dense, DenseSample
 from selftaught.high_depth import read_range
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.file_tree import FileTree, open_tree
-from selftaught.sources.splits import choose_split, own_part, told
+from selftaught.sources.splits import choose_split, own_part, told, uniform
 from selftaught.sources.torchvision_names import VOC_NAMES
 from selftaught.value_range import range_for
 
@@ -175,19 +175,32 @@ def open_annotated(
             found = read_range(range_for(value_range, _Pictures(tree, known)))
             annotations.decoding = Decoding(found, max_image_pixels)
         halves[split] = _without_broken(annotations, keys) if skip_broken else _all(annotations, keys)
-        if not len(halves[split]):
-            raise ValueError(
-                f"{tree.where} has no usable picture with annotations in its {split} part; give other data"
-            )
+    drawn = _drawn_instead(annotations, halves, held_out)
+    for split, half in halves.items():
+        if not len(half):
+            raise ValueError(f"{tree.where} has no usable image with annotations in its {split} part; give other data")
     halves["train"].skipped += [(why.partition(":")[0], why.partition(": ")[2]) for why in annotations.stray]
-    part = own_part(annotations.keys, annotations.splits, "test")
+    part = "" if drawn else own_part(annotations.keys, annotations.splits, "test")
     return Dense(
         train=halves["train"],
         test=halves["test"],
         classes=annotations.classes,
         test_is=told(part, seed=seed, test=len(halves["test"]), train=len(halves["train"])),
-        notes=_notes(annotations),
+        notes=(*drawn, *_notes(annotations)),
     )
+
+
+def _drawn_instead(annotations: Annotations, halves: dict[str, AnnotatedSamples], share: float) -> tuple[str, ...]:
+    """Where every image of one part was left out, a share of the other takes its place; what is to be said of it."""
+    empty = [split for split, half in halves.items() if not len(half) and half.skipped]
+    whole = next((half.keys for half in halves.values() if len(half) > 1), None)
+    if not empty or whole is None:
+        return ()
+    first = sorted(whole, key=lambda key: uniform(0, key))[: min(len(whole) - 1, max(1, round(share * len(whole))))]
+    chosen = {"test": first, "train": [key for key in whole if key not in set(first)]}
+    for split, half in halves.items():
+        halves[split] = AnnotatedSamples(annotations, [key for key in whole if key in set(chosen[split])], half.skipped)
+    return (f"no image of the {empty[0]} part can be used; {len(first)} of the others are held out instead",)
 
 
 def _notes(annotations: Annotations) -> tuple[str, ...]:
