@@ -136,7 +136,7 @@ def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("alexnet", 64),
+        pytest.param("alexnet", 64, marks=slow),
         ("resnet18", 32),
         pytest.param("vgg11", 32, marks=slow),
         ("timm:test_vit", 32),

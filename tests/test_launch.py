@@ -70,9 +70,15 @@ def test_idle_cores_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert launch.idle_cores() == float("inf")
 
 
-def test_a_verb_that_computes_leaves_busy_cores_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable is set, and none that is set from here on stays after the test."""
     for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+def test_a_verb_that_computes_leaves_busy_cores_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(launch, "available_cores", lambda: 4)
     for idle, threads in ((4.0, "4"), (2.8, "3"), (2.5, "2"), (0.1, "1"), (60.0, "4")):
@@ -106,8 +112,7 @@ def test_too_late_for_how_threads_wait_but_not_for_their_number() -> None:
 def test_a_program_is_reminded_once_on_a_busy_machine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+    forget(monkeypatch)
     monkeypatch.setattr(launch, "available_cores", lambda: 4)
     for idle, count in ((1.0, 1), (4.0, 0)):
         monkeypatch.setitem(launch._state, "is_prepared", False)

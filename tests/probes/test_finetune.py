@@ -194,7 +194,7 @@ def test_the_budget_is_the_same_for_every_number_of_labels(monkeypatch: pytest.M
 
 
 def test_the_rate_is_chosen_on_held_back_training_samples_alone() -> None:
-    asked = probe(steps=40, batch_size=24, lr=(1e-6, 0.05))
+    asked = probe(steps=25, batch_size=24, lr=(1e-6, 0.05))
     honest = asked.score(reader(), data())
     rows = honest.more["tried"]
     assert [row["lr"] for row in rows] == [1e-6, 0.05]

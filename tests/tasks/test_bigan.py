@@ -191,14 +191,14 @@ def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable
     optimizer = build_optimizer(model, "adamw", 2e-3, 0.0, (0.5, 0.999))
     test = model.pseudo_label(flat(256, "test"), generator("test"))
     correlations = []
-    for step in range(400):
+    for step in range(200):
         example = model.pseudo_label(flat(32, f"batch {step}"), generator("train", step))
         for player in model.turns(step):
             with only_parameters_of(player, model):
                 scalars_of(model, model, example, player)["loss"].backward()
                 optimizer.step()
                 optimizer.zero_grad()
-        if step % 50 == 49:
+        if step % 25 == 24:
             model.eval()
             with torch.no_grad():
                 correlations.append(float(model.loss(model(test), test)["code_correlation"]))
