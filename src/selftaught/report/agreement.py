@@ -34,9 +34,9 @@ def agreement_blocks(agreement: Any) -> list[Block]:
 def _plots(agreement: Mapping[str, Any]) -> list[Block]:
     """None where the runs are too few for any verdict: a dozen plots would look like evidence."""
     rows = agreement["rows"]
-    runs = min(int(max(finite(row.get("runs")) or 0 for row in rows)), 20)
+    runs = int(max(finite(row.get("runs")) or 0 for row in rows))
     # The smallest corrected p of so many runs: one order of all of them, and its reverse.
-    is_enough = 2 * len(rows) / math.factorial(max(runs, 0)) <= LEVEL
+    is_enough = 2 * len(rows) / math.factorial(min(runs, 20)) <= LEVEL
     return [agreement_figures(agreement)] if is_enough else []
 
 

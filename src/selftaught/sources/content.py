@@ -57,17 +57,14 @@ def fingerprint_of(files: Sequence[File]) -> str:
     stamp = digest(f"{os.path.abspath(f.path)}:{f.key}:{f.size}:{f.modified}" for f in files)  # noqa: PTH100
     if stamp in _known:
         return _known[stamp]
-    kept = cache_root() / "contents" / stamp
-    found = None
-    if len(files) >= _MANY:
-        try:
-            found = kept.read_text("ascii")
-        except (OSError, ValueError):
-            found = None
-    if not found or len(found) != 32:
+    if len(files) < _MANY:
         found = _read(files)
-        if len(files) >= _MANY:
-            _keep(kept, found)
+    else:
+        place = cache_root() / "contents" / stamp
+        found = _kept(place)
+        if not found:
+            found = _read(files)
+            _keep(place, found)
     _known[stamp] = found
     return found
 
@@ -77,6 +74,15 @@ def _read(files: Sequence[File]) -> str:
         return digest(map(_content, files))
     with ThreadPoolExecutor(_THREADS) as pool:
         return digest(pool.map(_content, files, chunksize=64))
+
+
+def _kept(path: Path) -> str:
+    """A fingerprint that was kept; "" where there is none, or a damaged one."""
+    try:
+        text = path.read_text("ascii")
+    except (OSError, ValueError):
+        return ""
+    return text if len(text) == 32 else ""
 
 
 def _keep(path: Path, text: str) -> None:

@@ -44,7 +44,6 @@ _HELPER_FOLDERS = frozenset(
 _STARTS = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n\x87\n",
 )  # fmt: skip
-LONGEST_START = 16
 
 
 def suffix_of(key: str) -> str:

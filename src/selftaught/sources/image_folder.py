@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import final
 
-import numpy as np
-
 from selftaught.names import one_line
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
 from selftaught.sources.file_tree import FileTree
 from selftaught.sources.frame_folders import frame_folders
 from selftaught.sources.labels_file import LABELS_FILE
-from selftaught.sources.layout import Layout, choose_entries, in_no_part, notes_of, own_part_of, tree_layout
+from selftaught.sources.layout import Layout, choose_entries, in_no_part, notes_of, tree_layout
 from selftaught.sources.left_out import LeftOut, left_out_as, other_kinds
+from selftaught.sources.splits import own_part
 
 
 @final
@@ -31,17 +30,10 @@ class ImageFolder(Source):
     def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
         self.name = tree.where
         self.entries = entries
-        self.classes = layout.classes
         self.provides = frozenset({"image"})
-        self._tree = tree
         self.fingerprint = tree.fingerprint([entry.key for entry in entries])
-        if layout.many:
-            self.provides |= {"labels"}
-        elif layout.classes:
-            self.provides |= {"label"}
-        if layout.targets is not None:
-            none = np.full(len(layout.classes or ()), -1, np.int8)
-            self.targets = np.stack([layout.targets.get(entry.key, none) for entry in entries])
+        self._tree = tree
+        layout.tell(self)
 
     def read(self, i: int) -> bytes:
         return self._tree.read(self.entries[i].key)
@@ -61,7 +53,7 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
         raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} pictures; add the pictures")
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     source = ImageFolder(tree, entries, layout)
-    source.part = own_part_of(keys, layout, split)
+    source.part = own_part(keys, layout.splits, split)
     source.left_out, notes = _left_out(tree, pictures, keys)
     source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
     source.frame_folders = frame_folders(keys, dict(layout.labels))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.sources.base import Entry
+from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
 from selftaught.sources.folder_names import read_folder_names
 from selftaught.sources.labels_file import LABELS_FILE, read_table, text_of
-from selftaught.sources.splits import EmptyPart, choose_split, given_split, own_part
+from selftaught.sources.splits import EmptyPart, choose_split, given_split
 
 CLASSES_FILE = "classes.txt"
 
@@ -37,6 +37,14 @@ class Layout:
     notes: tuple[str, ...] = ()
     class_notes: tuple[str, ...] = ()
     wrong: str = ""
+
+    def tell(self, source: Source) -> None:
+        """Set what a source says of the labels of its entries."""
+        source.classes = self.classes
+        source.provides |= {"labels"} if self.many else {"label"} if self.classes else set()
+        if self.targets is not None:
+            none = np.full(len(self.classes or ()), -1, np.int8)
+            source.targets = np.stack([self.targets.get(entry.key, none) for entry in source.entries])
 
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
@@ -142,11 +150,6 @@ def choose_entries(
         raise EmptyPart(where, len(keys), split, "file")
     number = {name: i for i, name in enumerate(layout.classes or ())}
     return [Entry(keys[i], number.get(layout.labels.get(keys[i], ""))) for i in chosen]
-
-
-def own_part_of(keys: Sequence[str], layout: Layout, split: str) -> str:
-    """The data's own name of the split, "" where it was drawn."""
-    return own_part(keys, layout.splits, split)
 
 
 def in_no_part(keys: Sequence[str], layout: Layout) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -67,7 +68,7 @@ def look_at(path: Path, name: str) -> ParquetPart:
     with arrow_reasons(), pq.ParquetFile(path) as reader:
         schema = reader.schema_arrow
         columns = find_columns(schema)
-    first_rows = [sum(counts[:g]) for g in range(len(counts))]
+    first_rows = [0, *accumulate(counts)][:-1]
     return ParquetPart(path, name, rows, first_rows, schema, columns)
 
 

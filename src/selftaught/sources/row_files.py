@@ -131,7 +131,7 @@ def _agreed(files: Sequence[RowFile], where: str) -> tuple[str, ...] | None:
         flat = (one for value in file.labels or () for one in (value if isinstance(value, list) else (value,)))
         for kind in {type(value) for value in flat if value is not None}:
             kinds.setdefault(kind, file.name)
-    if len({kinds[kind] for kind in kinds}) > 1:
+    if len(set(kinds.values())) > 1:
         told = " but ".join(f"{'numbers' if kind is int else 'texts'} in {name}" for kind, name in kinds.items())
         raise ValueError(f"labels of {where} are {told}; give all files labels of one kind")
     named = {file.classes: file.name for file in files if file.classes}

@@ -32,7 +32,7 @@ _LONGEST_NAME = 4096
 _LARGEST_HEADER = 1 << 20
 _LARGEST_LABEL = 1 << 20
 _LARGEST_TABLE = 64 << 20
-_MOST_LISTED = 1000
+_MOST_SKIPPED = 1000
 _PADDING = 1 << 20
 """Zeros that may follow the end of a tar: programs fill up their last record."""
 _FAULTS = (tarfile.TarError, ValueError, OverflowError, LookupError, RecursionError, MemoryError, EOFError)
@@ -64,7 +64,7 @@ class TarIndex:
 
     def skip(self, member: str, reason: str) -> None:
         """List a member that cannot be used; of very many the first ones."""
-        if len(self.skipped) < _MOST_LISTED:
+        if len(self.skipped) < _MOST_SKIPPED:
             self.skipped.append([one_line(member[:200]), reason])
 
 

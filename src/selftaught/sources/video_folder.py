@@ -21,11 +21,11 @@ from selftaught.sources.layout import (
     choose_entries,
     in_no_part,
     notes_of,
-    own_part_of,
     read_layout,
     text_in,
 )
 from selftaught.sources.left_out import left_out_as, other_kinds
+from selftaught.sources.splits import own_part
 
 _LIST = re.compile(r"(train|test|val)[^/]*list[^/]*\.txt$|(train|test|val)_?(split|list)?_?\d*\.txt$", re.IGNORECASE)
 
@@ -103,7 +103,7 @@ def open_video_folder(
         fingerprint=tree.fingerprint([entry.key for entry in entries]),
         skipped=skipped,
     )
-    source.part = own_part_of(heard, layout, split)
+    source.part = own_part(heard, layout.splits, split)
     chosen = set(keys)
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
     none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")

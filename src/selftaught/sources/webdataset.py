@@ -18,9 +18,10 @@ from fsspec.core import url_to_fs
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
 from selftaught.sources.content import fingerprint_of, stat_file
-from selftaught.sources.layout import Layout, choose_entries, own_part_of
+from selftaught.sources.layout import choose_entries
 from selftaught.sources.left_out import left_out_as, other_kinds
 from selftaught.sources.shard_names import shard_splits, short_names
+from selftaught.sources.splits import own_part
 from selftaught.sources.tar_index import TarIndex, check_bytes, index_of
 from selftaught.sources.tar_samples import member_layout, one_picture_each
 
@@ -43,14 +44,6 @@ class WebDataset(Source):
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
-
-    def take_labels(self, layout: Layout) -> None:
-        """Classes, and for several of a picture the targets, as a layout of the entries' keys gives them."""
-        self.classes = layout.classes
-        self.provides |= {"labels"} if layout.many else {"label"} if layout.classes else set()
-        if layout.targets is not None:
-            none = np.full(len(layout.classes or ()), -1, np.int8)
-            self.targets = np.stack([layout.targets.get(entry.key, none) for entry in self.entries])
 
     def read(self, i: int) -> bytes:
         number, at = self._places[i]
@@ -138,7 +131,7 @@ def open_webdataset(
         layout = replace(layout, splits={key: by_shard[place_of[key][0]] for key in pictures})
     entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
     source = WebDataset(urls, indexes, entries, [place_of[entry.key] for entry in entries], digest(stamps))
-    source.part = own_part_of(pictures, layout, split)
+    source.part = own_part(pictures, layout.splits, split)
     is_taken = set(pictures)
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
     more = (f"{name}/{member}" for name, index in zip(names, indexes, strict=True) for member in index.others)
@@ -147,7 +140,7 @@ def open_webdataset(
     source.notes = [*_notes(maps, skipped), *told]
     if split == "train":
         source.skipped = skipped
-    source.take_labels(layout)
+    layout.tell(source)
     return source
 
 
