@@ -3,7 +3,7 @@
 Command:   python benchmarks/equality.py --out before.json
            python benchmarks/equality.py --out after.json --compare before.json      # on the same machine
 Needs:     the data that come with the package, nothing else; safetensors and numpy
-Time:      about 4 minutes on 2 cores; stop it at any time and run it again to go on. Parts that are done are kept in
+Time:      about 2 minutes on 2 cores; stop it at any time and run it again to go on. Parts that are done are kept in
            --work, in a folder named after the source code, so what other code computed is never taken up. Give
            another --work to compute the same again, and leave the code as it is while this runs
 Machine:   any CPU; one thread and 32-bit floats, so that sums are taken in one order. Other processors, or other
