@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.config import RunConfig
+from selftaught.duplicates import note_of_duplicates
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
@@ -67,7 +68,7 @@ def open_labelled(
     if not part and not as_run:
         sources[0] = open_source(labelled, split="train", needs=needs, download=download, seed=0, held_out=0.0)
         drawn = open_drawn(sources[0], packed, labelled, test_share=test_share, folds=folds, limit=limit, seed=seed)
-        return replace(drawn, notes=(*drawn.notes, *_seen(config, labelled)))
+        return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(config, labelled))), labelled)
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and value != 1:
             raise ValueError(
@@ -83,7 +84,17 @@ def open_labelled(
     train, test, sources = halves.train, halves.held_out, list(halves.sources)
     data = _several(sources, train, test) if sources[0].targets is not None else _single(train, test, labelled, many)
     test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
-    return replace(data, test_is=test_is, is_limited=isinstance(sources[0], SomeEntries))
+    data = replace(data, test_is=test_is, is_limited=isinstance(sources[0], SomeEntries))
+    return _with_duplicates(data, labelled)
+
+
+def _with_duplicates(data: Labelled, labelled: str) -> Labelled:
+    """With the note on images that are in both parts, where there are some."""
+    note = note_of_duplicates(data, labelled)
+    if not note:
+        return data
+    say_once(note)
+    return replace(data, notes=(*data.notes, note))
 
 
 def _seen(config: RunConfig, labelled: str) -> list[str]:
