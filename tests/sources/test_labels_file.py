@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,28 @@ def test_encodings() -> None:
 
 def test_a_table_below_the_top_is_not_read_and_told(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for name in ("a.png", "b.png", "labels.csv"):
-        (tmp_path / "in" / name).write_bytes(b"")
+    for name in ("in/a.png", "b.png", "c.png", "in/labels.csv"):
+        (tmp_path / name).write_bytes(b"")
     source = open_source(str(tmp_path), split="train", needs=frozenset({"image"}))
     assert list(source.notes) == [
         "in/labels.csv is not read, as it does not lie at the top of the data; give its folder to use it"
     ]
+
+
+@pytest.mark.parametrize("suffix", ["", ".zip"])
+def test_a_table_in_the_folder_that_holds_all_images_is_read(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "data" / "photos"
+    (folder / "im").mkdir(parents=True)
+    for i in range(4):
+        (folder / "im" / f"{i}.png").write_bytes(b"image")
+    rows = "".join(f"im/{i}.png,{'ab'[i % 2]},{'train' if i < 2 else 'test'}\n" for i in range(4))
+    (folder / "labels.csv").write_text("file,label,split\n" + rows)
+    if suffix:
+        shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path / "data")
+    data = f"{tmp_path / 'data'}{suffix}"
+    for split, first in (("train", 0), ("test", 2)):
+        source = open_source(data, split=split, needs=frozenset({"label"}))
+        assert source.classes == ("a", "b")
+        told = [(entry.key, entry.label) for entry in source.entries]
+        assert told == [(f"photos/im/{first}.png", 0), (f"photos/im/{first + 1}.png", 1)]
+        assert not source.notes

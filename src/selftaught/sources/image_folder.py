@@ -12,7 +12,7 @@ from selftaught.sources.file_kinds import heif_advice, is_picture, starts_like_p
 from selftaught.sources.file_tree import FileTree
 from selftaught.sources.frame_folders import frame_folders
 from selftaught.sources.labels_file import LABELS_FILE
-from selftaught.sources.layout import Layout, choose_entries, in_no_part, notes_of, tree_layout
+from selftaught.sources.layout import Layout, choose_entries, in_no_part, notes_of, table_folder, tree_layout
 from selftaught.sources.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.sources.splits import own_part
 
@@ -81,7 +81,7 @@ def _left_out(tree: FileTree, pictures: list[str], keys: list[str]) -> tuple[Lef
     chosen, kept = set(pictures), set(keys)
     masks = [key for key in pictures if key not in kept]
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "images")
-    if LABELS_FILE not in tree and (deeper := [key for key in tree.keys if key.endswith(f"/{LABELS_FILE}")]):
+    if table_folder(tree, keys) is None and (deeper := [key for key in tree.keys if key.endswith(f"/{LABELS_FILE}")]):
         notes.append(f"{deeper[0]} is not read, as it does not lie at the top of the data; give its folder to use it")
     if masks:
         notes.append(f"{len(masks)} pictures are masks of others and were left out (such as {masks[0]})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,9 +58,8 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
     masks = find_masks(pictures)
     beside = masks_beside(pictures)
     keys = [key for key in pictures if not masks.holds(key) and key not in beside]
-    table = text_in(tree, LABELS_FILE)
-    if table is not None:
-        return keys, read_layout(keys, table=table, names=None, where=tree.where)
+    if (folder := table_folder(tree, keys)) is not None:
+        return keys, _by_table(tree, keys, folder)
     voc = VocTree.find(tree)
     if voc is not None:
         parts = voc.parts("Main") or voc.parts("Segmentation")
@@ -76,6 +76,26 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
             splits, classes, targets = coco_targets(tree)
             layout = Layout({}, splits, classes, True, targets)
     return keys, layout
+
+
+def table_folder(tree: FileTree, keys: Sequence[str]) -> str | None:
+    """Where `labels.csv` is: "" at the top, else "folder/" that all files share, as a zip of a folder has; or None."""
+    shared = posixpath.commonpath([posixpath.dirname(key) for key in keys]) if keys else ""
+    parts = shared.split("/") if shared else []
+    folders = ("".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1))
+    return next((folder for folder in folders if f"{folder}{LABELS_FILE}" in tree), None)
+
+
+def _by_table(tree: FileTree, keys: Sequence[str], folder: str) -> Layout:
+    """The layout that the table in `folder` tells; its paths are relative to it."""
+    inside = [key.removeprefix(folder) for key in keys]
+    found = read_layout(inside, table=text_in(tree, f"{folder}{LABELS_FILE}"), names=None, where=tree.where)
+    return replace(
+        found,
+        labels={f"{folder}{key}": label for key, label in found.labels.items()},
+        splits={f"{folder}{key}": part for key, part in found.splits.items()},
+        targets=found.targets and {f"{folder}{key}": target for key, target in found.targets.items()},
+    )
 
 
 def text_in(tree: FileTree, key: str) -> str | None:
