@@ -164,7 +164,7 @@ def _open(
             say_once(f"{labelled}: {note}")
         return dense
     if skip_broken:
-        raise ValueError("--skip-broken is for data with boxes or masks; other pictures are skipped without asking")
+        raise ValueError("--skip-broken is for data with boxes or masks; other images are skipped without asking")
     if not needs:
         return open_unlabelled(subject.config, subject.encoder, labelled, download=download)
     return open_labelled(subject.config, subject.encoder, labelled, many="labels" in needs, download=download, **split)

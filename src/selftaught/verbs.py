@@ -107,7 +107,7 @@ def evaluate(
         out: folder for figures and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
-        skip_broken: leave out and count pictures whose boxes or masks are missing or wrong, instead of stopping.
+        skip_broken: leave out and count images whose boxes or masks are missing or wrong, instead of stopping.
         test_share: share of each class that is the test part of data without one (default 0.2 below 2,000 labels, else
             0.1).
         folds: parts of data without a test part, each tested once by a probe that learned from the others (default 5
@@ -230,12 +230,12 @@ def embed(
 
 @plain_arguments
 def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
-    """Find the pictures most like a query picture.
+    """Find the images most like a query image.
 
     Args:
         run: run folder of a pretrain command.
         data: data to search, in any form that pretrain reads.
-        query: picture to find similar ones to; or a video, of which an encoder of pictures sees the middle frame.
+        query: image to find similar ones to; or a video, of which an encoder of images sees the middle frame.
         top: how many to show.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """
