@@ -40,7 +40,7 @@ CHANGES = {
     "cifar10/gan": Change(
         "2026-11-29",
         _GAME,
-        "turned copies pass the discriminator in a batch of their own, not beside the real images alone",
+        "real and generated images are judged in one batch, turned copies in another",
     ),
     "cifar10/bigan": Change(
         "2026-11-29",

@@ -93,22 +93,33 @@ def test_guard_made_pictures_have_no_colour_that_real_ones_lack() -> None:
         assert 0.9 < float(pixels.max()) <= 1 + 1e-5
 
 
-def test_guard_batch_statistics_do_not_tell_real_from_made(tiny_encoder: Callable[[], Encoder]) -> None:
-    """Neither the score of a real picture nor what batch normalisation remembers depends on the made ones."""
+def test_guard_batch_normalisation_remembers_real_pictures_alone(tiny_encoder: Callable[[], Encoder]) -> None:
+    """What is kept, and judges held-out pictures, does not depend on the made ones, nor on the generator's turns."""
     example = task(tiny_encoder()).pseudo_label(batch(), generator(0))
     found = []
     for shift in (0.0, 3.0):
         model = task(tiny_encoder(), objective="wgan_gp")
         example.codes, example.other_codes = example.codes + shift, example.other_codes + shift
-        found.append(model(example)["real"].detach())
+        model(example)
         with only_parameters_of("generator", model):
             model(example, "generator")
         found.append(torch.cat([b.flatten().float() for b in model.encoder.buffers()]))
-    assert torch.equal(found[0], found[2])
-    assert torch.equal(found[1], found[3])
     real_only = task(tiny_encoder())
     real_only.encoder(example.images)
-    assert torch.equal(found[1], torch.cat([b.flatten().float() for b in real_only.encoder.buffers()]))
+    found.append(torch.cat([b.flatten().float() for b in real_only.encoder.buffers()]))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_guard_real_and_made_pictures_are_judged_in_one_batch(tiny_encoder: Callable[[], Encoder]) -> None:
+    """In the turns of both players, and scored as that batch is: no statistics belong to one kind alone."""
+    for player in ("discriminator", "generator"):
+        model = task(tiny_encoder())
+        example = model.pseudo_label(batch(), generator(0))
+        found = model(example, player)
+        made = model.generator(example.codes if player == "discriminator" else example.other_codes)
+        both = model.head(model.encoder(torch.cat([example.images, made])))[:, 0]
+        assert torch.allclose(torch.cat([found["real"], found["made"]]), both, atol=1e-5), player
 
 
 def test_guard_rotated_pictures_are_the_same_pixels(
