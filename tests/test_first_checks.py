@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from selftaught.compare import compare_tasks
 from selftaught.config import RunConfig
 from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.prepare import accelerator_of
+from selftaught.tasks import supervised
 from selftaught.train import train
 
 OWN = '''
@@ -143,3 +146,13 @@ def test_an_accelerator_that_is_not_there_names_those_that_are(monkeypatch: pyte
     for absent in ("tpu", "cuda"):
         with pytest.raises(ValueError, match=machine.format(absent)):
             accelerator_of(absent)
+
+
+def test_an_own_task_that_learns_from_labels_is_tried_with_all_classes_of_the_data(tmp_path: Path) -> None:
+    for number, name in enumerate(("ant", "bee", "cat")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(6):
+            Image.new("RGB", (32, 32), (80 * number, 9 * i, 0)).save(tmp_path / "data" / name / f"{i}.png")
+    shutil.copy(str(supervised.__file__), tmp_path / "named.py")
+    run = train(asked(tmp_path / "run", data=str(tmp_path / "data"), task=str(tmp_path / "named.py")))
+    assert RunConfig.load(run / "config.json").task_settings["classes"] == 3

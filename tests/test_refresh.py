@@ -127,7 +127,7 @@ def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Da
     fabric = make_fabric(asked)
     data = open_data(asked, fabric)
     resolved = resolve(asked, data)
-    return resolved, fabric, data, build_task(resolved, data.num_classes)
+    return resolved, fabric, data, build_task(resolved)
 
 
 @pytest.fixture(scope="module")

@@ -137,8 +137,8 @@ def choose_stem(
     no time to lose.
     """
     per_epoch = data.loader.steps_per_epoch
-    task = build_task(config, data.num_classes)
-    other = _built(dataclasses.replace(config, stem="standard"), data) if _auto_took_small(config, task) else None
+    task = build_task(config)
+    other = _built(dataclasses.replace(config, stem="standard")) if _auto_took_small(config, task) else None
     if other is None:
         return config, measure(config, task, data, fabric, allowed=allowed)
     fast = measure(*other, data, fabric, allowed=allowed)
@@ -212,15 +212,15 @@ def _auto_took_small(config: RunConfig, task: PretextTask) -> bool:
     return config.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
 
 
-def _built(config: RunConfig, data: Data) -> tuple[RunConfig, PretextTask] | None:
+def _built(config: RunConfig) -> tuple[RunConfig, PretextTask] | None:
     """The task of other settings, None where it cannot be had with them."""
     try:
-        return config, build_task(config, data.num_classes)
+        return config, build_task(config)
     except ValueError:
         return None
 
 
-def _others(config: RunConfig, data: Data) -> Iterator[tuple[str, RunConfig]]:
+def _others(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
     """Settings that may be faster, by the flags that ask for them."""
     if config.stem == "small":
         yield "--stem standard", dataclasses.replace(config, stem="standard")
@@ -238,10 +238,10 @@ def _better(config: RunConfig, costs: Costs, data: Data, fabric: Fabric, *, allo
     """Flags that make more steps in the same time, with how many times as many, by a short measurement."""
     begin = monotonic()
     found: list[tuple[float, str]] = []
-    for flags, other in _others(config, data):
+    for flags, other in _others(config):
         if not fabric.broadcast(monotonic() - begin < allowed):
             break
-        if (built := _built(other, data)) is None:
+        if (built := _built(other)) is None:
             continue
         times = costs.step / measure(*built, data, fabric, allowed=min(1.0, allowed / 4)).step
         if times > FASTER:

@@ -37,13 +37,13 @@ def check_asked(asked: RunConfig) -> None:
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                build_task(config, 2)
+                build_task(config)
         except ValueError:
             raise
         except Exception as error:
             # A task may compute with numbers while it is made.
             logging.getLogger(__name__).debug("made with numbers, as without: %s", error)
-            build_task(config, 2)
+            build_task(config)
 
 
 def try_own_task(asked: RunConfig, data: Data) -> None:
@@ -74,7 +74,7 @@ def _try(asked: RunConfig, samples: Samples, sampling: Sampling, *, count: int, 
     batch = next(iter(batches))
     batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
     with torch.random.fork_rng(devices=[]):
-        task = build_task(_nearly_resolved(asked), classes).eval()
+        task = build_task(_nearly_resolved(asked, classes)).eval()
         if task.refresh_epochs() and not _refreshed(task, asked.task, batch, count):
             return
         example = task.pseudo_label(batch, generator("try", device=device))
@@ -108,12 +108,12 @@ def _refreshed(task: PretextTask, name: str, batch: Batch, count: int) -> bool:
     return True
 
 
-def _nearly_resolved(asked: RunConfig) -> RunConfig:
+def _nearly_resolved(asked: RunConfig, classes: int = 2) -> RunConfig:
     """The settings of which the task is made, as far as they are known before the data are read."""
     info = task_info(asked.task)
     settings = settings_for(info, asked.task_settings)
     if "label" in info.needs:
-        settings["classes"] = 2
+        settings["classes"] = classes
     return dataclasses.replace(asked, encoder=seen_as(load_task(asked.task), asked.encoder), task_settings=settings)
 
 

@@ -263,7 +263,7 @@ def seen_as(task_class: type[PretextTask], encoder: str) -> str:
     return encoder if encoder.startswith(PREFIXES) else task_class.encoder_input + encoder
 
 
-def build_task(config: RunConfig, num_classes: int) -> PretextTask:
+def build_task(config: RunConfig) -> PretextTask:
     """The task with a fresh encoder, weights from the run's seed."""
     task_class = load_task(config.task)
     settings = settings_for(task_info(config.task), config.task_settings)

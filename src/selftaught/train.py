@@ -90,7 +90,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         length = length_within(config, data, fabric, begin=begin)
     config = length.config
     say_length(length, data, is_shown=fabric.is_global_zero)
-    task = build_task(config, data.num_classes)
+    task = build_task(config)
     betas = recipe_of(config.task, config.task_settings).betas
     optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas)
     start = _restore(folder, task, optimizer, data) if is_resumed else 0
