@@ -297,8 +297,8 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
 
 
 def test_evaluation_uses_the_stem_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=20.0, row=1e-4))
-    run = train(dataclasses.replace(SMALL, out=str(tmp_path / "run"), stem="auto", budget="10s"))
+    monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1200.0, row=1e-4))
+    run = train(dataclasses.replace(SMALL, out=str(tmp_path / "run"), stem="auto", budget="10m"))
     config = read_config(run)
     assert config.stem == "standard"
     assert random_encoder(config).stem == load_encoder(run).stem == "standard"
