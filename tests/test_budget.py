@@ -21,7 +21,7 @@ from selftaught.budget import given_length, length_within, promise
 from selftaught.checkpoint import load_checkpoint
 from selftaught.config import RunConfig
 from selftaught.prepare import Data, open_data, resolve
-from selftaught.run import load_encoder, random_encoder, read_config
+from selftaught.run import describe_environment, load_encoder, random_encoder, read_config
 from selftaught.schedule import Schedule, length_in_words, looks_between, needed, too_short, warning_of_length
 from selftaught.step import Training
 from selftaught.timekeeping import Costs, Timekeeper, longest, plan
@@ -321,7 +321,8 @@ def test_a_comparison_has_one_stem(
     assert budget.stem_for_all([dataclasses.replace(run, budget=None, steps=5) for run in runs]) == "auto"
     assert budget.stem_for_all([dataclasses.replace(run, stem="small") for run in runs]) == "small"
     (tmp_path / "rotation").mkdir()
-    (tmp_path / "rotation" / "environment.json").write_text(json.dumps({"asked": {"stem": "small"}}))
+    began = describe_environment(dataclasses.replace(runs[0], stem="small"))
+    (tmp_path / "rotation" / "environment.json").write_text(json.dumps(began))
     assert budget.stem_for_all([dataclasses.replace(run, resume=True) for run in runs]) == "small"
 
 
