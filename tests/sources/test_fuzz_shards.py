@@ -97,6 +97,7 @@ def test_damaged_shards(
     tmp_path: Path, photos: list[bytes], suffix: str, make: Callable[[list[bytes], random.Random], bytes]
 ) -> None:
     small = [photo[:400] for photo in photos]
+    opened = 0
     for seed in range(COUNT):
         draw = random.Random(seed)
         path = tmp_path / f"{seed}{suffix}"
@@ -110,6 +111,7 @@ def test_damaged_shards(
                 assert "\n" not in told, (seed, told)
                 assert len(told) < 600, (seed, told)
                 continue
+            opened += 1
             found = list(source.iterate())
             assert [i for i, _ in sorted(found, key=lambda pair: pair[0])] == list(range(len(source))), seed
             assert all(isinstance(payload, bytes | Unreadable | OSError) for _, payload in found), seed
@@ -118,6 +120,7 @@ def test_damaged_shards(
                 _read(source.read, i)
         assert time.monotonic() - begin < 5, seed
         path.unlink()
+    assert opened >= COUNT // 5, "of twice as many openings"
 
 
 def _read(read: Callable[[int], Any], i: int) -> None:
