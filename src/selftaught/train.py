@@ -20,7 +20,7 @@ from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_op
 from selftaught.config import RunConfig
 from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
-from selftaught.gather import mean_over_processes
+from selftaught.gather import mean_over_processes, of_world
 from selftaught.judge import draw_pictures, judge
 from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer
@@ -207,7 +207,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
     if fabric.is_global_zero:
-        draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
+        with of_world(1):  # the others wait below: a task that gathers rows would wait for them
+            draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
         summary = _summary(training, looked, speed, time.monotonic() - begin)
         write_json(folder.path / "summary.json", summary)
     fabric.barrier()
