@@ -21,7 +21,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         draft.replace(path)
         _flush_to_disk(path.parent)
     except OSError as error:
-        if error.filename is None:  # a full disk is noticed by calls that know no name
+        # A full disk is noticed by calls that know no name. Without a number, Python would show the name alone.
+        if error.filename is None and error.errno is not None:
             error.filename = os.fspath(path)
         raise
     finally:

@@ -136,7 +136,7 @@ def test_pictures_beside_videos_are_told(tmp_path: Path) -> None:
     source = open_source(str(tmp_path), split="train", needs=frozenset({"video"}))
     assert source.left_out.counts == {".jpg": 1, ".png": 1, ".zip": 1}
     assert list(source.notes) == [
-        "1 archives beside the videos were left out: 1 .zip; give the path of one to read it",
+        "1 archive beside the videos was left out: 1 .zip; give the path of one to read it",
         "2 pictures beside the videos were left out: 1 .jpg, 1 .png",
     ]
 
