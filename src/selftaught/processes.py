@@ -20,8 +20,8 @@ from selftaught.gather import of_world
 from selftaught.prepare import open_sources
 from selftaught.signals import Stop
 
-_LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What the environment says about the processes of a run."""
+_LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
+"""What the environment says about the processes of a run; Fabric sets the last one for several of them."""
 _TOLD = "selftaught/told"
 """Key of the processes' common store: that one of them says why the run ended."""
 
