@@ -49,8 +49,8 @@ def test_every_verb_takes_paths_below_home_and_numbers_of_numpy(home: Path) -> N
     few: Any = {"fraction": np.array([1.0]), "seed": np.int64(1), "folds": np.int64(1)}
     selftaught.evaluate(run, DATA, probe="knn", **few)
     assert list((home / "runs/a/evaluations").glob("knn-*.json"))
-    assert selftaught.report("~/runs/a")["out"] == str(home / "runs/a/report.html")
-    assert selftaught.report(run, out="~/page.html")["out"] == str(home / "page.html")
+    assert selftaught.write_report("~/runs/a")["out"] == str(home / "runs/a/report.html")
+    assert selftaught.write_report(run, out="~/page.html")["out"] == str(home / "page.html")
     assert selftaught.load_encoder(run).name == "timm:test_resnet"
     with pytest.raises(ValueError, match="no two runs"):
         selftaught.agreement("~/runs")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import io
 import json
 import os
@@ -37,14 +36,14 @@ def test_help_names_every_verb_with_its_summary(capsys: pytest.CaptureFixture[st
     assert cli.main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for name in cli.VERBS:
-        assert f"{name} {inspect.getdoc(getattr(verbs, name)).splitlines()[0]}" in text  # type: ignore[union-attr]
+        assert f"{name} {cli.verb_of(name).summary}" in text
 
 
 @pytest.mark.parametrize("name", cli.VERBS)
 def test_every_argument_of_a_verb_is_a_flag_with_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name, "--help"]) == 0
     text = capsys.readouterr().out
-    verb = flags.read_verb(getattr(verbs, name))
+    verb = cli.verb_of(name)
     for option in verb.positional:
         assert option.name.upper() in text
     for option in verb.flags:
@@ -175,7 +174,7 @@ def test_json_is_alone_on_stdout_whatever_is_printed() -> None:
         "    'Summary.'\n"
         "    print('print'); os.write(1, b'raw'); warnings.warn('warning'); subprocess.run(['echo', 'child'])\n"
         "    return [{'value': float('nan'), 'path': __import__('pathlib').Path('a'), 'pair': (1, 2)}]\n"
-        "verbs.tasks = tasks\n"
+        "verbs.list_tasks = tasks\n"
         "sys.exit(cli.main(['tasks', '--json']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -212,7 +211,7 @@ def test_tasks_fit_a_terminal_of_80_columns_and_say_what_they_do(monkeypatch: py
     monkeypatch.setenv("COLUMNS", "80")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    tasks = verbs.tasks()
+    tasks = verbs.list_tasks()
     show("tasks", tasks)
     lines = terminal.getvalue().splitlines()
     assert max(map(len, lines)) <= 80

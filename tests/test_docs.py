@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import selftaught
-from selftaught import cli, flags, verbs
+from selftaught import cli, flags
 from selftaught.batch import Batch
 from selftaught.catalogue import load_task, task_info
 from selftaught.config import RunSettings
@@ -41,7 +41,7 @@ def test_commands_in_the_docs_are_commands(page: Path) -> None:
     for words in commands(page):
         if "./upside_down.py" in words:
             words[words.index("./upside_down.py")] = "rotation"
-        verb = flags.read_verb(getattr(verbs, words[0]))
+        verb = cli.verb_of(words[0])
         parser = flags.make_parser(verb, cli.further_options(verb, words), note="")
         parsed, extra = parser.parse_known_args(words[1:])
         assert not extra, words

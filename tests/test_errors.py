@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from selftaught import cli, verbs
+from selftaught import cli
 from selftaught.errors import explain, with_argument
 from selftaught.plain import paths_of
 
@@ -67,7 +67,7 @@ def test_a_full_disk_without_a_name_is_told_by_the_flag_that_writes(tmp_path: Pa
 
 def test_every_verb_with_a_path_names_it() -> None:
     for name in cli.VERBS:
-        function = getattr(verbs, name)
+        function = cli.verb_of(name).function
         signature = inspect.signature(function)
         takes_paths = bool(paths_of(signature, dict.fromkeys(signature.parameters, "x")))
         assert hasattr(function, "__wrapped__") >= takes_paths, name

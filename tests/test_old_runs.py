@@ -55,6 +55,6 @@ def test_it_is_resumed_to_the_end_it_would_have_had_and_reported(run: Path) -> N
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [float(row["loss"]) for row in rows] == pytest.approx(LOSSES, abs=1e-4)
     assert (summary["steps"], summary["metric"], summary["train_samples"]) == (6, "accuracy", 48)
-    page = Path(selftaught.report(run)["out"]).read_text()
+    page = Path(selftaught.write_report(run)["out"]).read_text()
     assert "rotation" in page
     assert "test_efficientnet" in page

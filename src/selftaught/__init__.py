@@ -14,15 +14,15 @@ from selftaught.verbs import (
     compare,
     demo,
     embed,
-    encoders,
     evaluate,
     export,
+    list_encoders,
+    list_probes,
+    list_tasks,
     load_encoder,
     pretrain,
-    probes,
-    report,
     search,
-    tasks,
+    write_report,
 )
 
 if TYPE_CHECKING:
@@ -36,24 +36,24 @@ __all__ = [
     "compare",
     "demo",
     "embed",
-    "encoders",
     "evaluate",
     "export",
+    "list_encoders",
+    "list_probes",
+    "list_tasks",
     "load_encoder",
     "pretrain",
-    "probes",
-    "report",
     "search",
-    "tasks",
     "use_threads",
+    "write_report",
 ]
 
 
 class _Package(ModuleType):
     """Keeps the public functions in view.
 
-    Python binds a module to its name in the package when it is first imported, so importing `selftaught.tasks.base`
-    would hide the function `selftaught.tasks`. `from selftaught.tasks.base import ...` is not touched by this.
+    Python binds a module to its name in the package when it is first imported, so importing the module
+    `selftaught.evaluate` would hide the function of that name.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""The command line: each verb calls the public function of that name in `verbs`. Imports no torch."""
+"""The command line: each verb calls its public function in `verbs`. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
     *("embed", "search", "export", "report", "cache", "demo"),
 )
+_FUNCTIONS = {"tasks": "list_tasks", "encoders": "list_encoders", "probes": "list_probes", "report": "write_report"}
+"""Public functions that are not called as their verb is, as a folder of the package has that name."""
 
 COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "demo")
 RESUMABLE = ("pretrain", "compare")
@@ -65,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+def verb_of(name: str) -> Verb:
+    """The verb of that name, as its public function says it."""
+    return read_verb(getattr(verbs, _FUNCTIONS.get(name, name)), name=name)
+
+
 def _run(words: list[str], given: dict[str, str]) -> int:
     """Run the verb; what it was given as paths is put into `given`, for whoever tells an error."""
     name = words[0] if words else "--help"
@@ -77,7 +84,7 @@ def _run(words: list[str], given: dict[str, str]) -> int:
         return _overview(words)
     if name not in VERBS:
         raise ValueError(unknown_name("verb", name, VERBS))
-    verb = read_verb(getattr(verbs, name))
+    verb = verb_of(name)
     further = further_options(verb, words[1:])
     parser = make_parser(verb, further, note=_note(verb))
     try:
@@ -113,7 +120,7 @@ def _overview(words: list[str]) -> int:
     parser.add_argument("--version", "-V", action="store_true", help="print the version")
     group = parser.add_subparsers(title="verbs", metavar="VERB")
     for name in VERBS:
-        group.add_parser(name, help=read_verb(getattr(verbs, name)).summary, add_help=False)
+        group.add_parser(name, help=verb_of(name).summary, add_help=False)
     try:
         _, extra = parser.parse_known_args(words or ["--help"])
     except SystemExit:

@@ -66,8 +66,8 @@ class Verb:
     settings: tuple[Option, ...]
 
 
-def read_verb(function: Callable[..., Any]) -> Verb:
-    """From the signature, the type hints and the docstring."""
+def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
+    """From the signature, the type hints and the docstring; its name is the function's unless given."""
     parameters = inspect.signature(function).parameters
     docstring = inspect.getdoc(function) or ""
     helps = _argument_helps(docstring)
@@ -78,7 +78,7 @@ def read_verb(function: Callable[..., Any]) -> Verb:
     own = {"data", "task", *options}
     takes_settings = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return Verb(
-        name=function.__name__,
+        name=name or function.__name__,
         function=function,
         summary=docstring.split("\n", 1)[0],
         positional=tuple(options[p.name] for p in named if p.kind is not p.KEYWORD_ONLY),

@@ -1,4 +1,7 @@
-"""The public functions, which are also the verbs of the command line: same names, same arguments, same defaults.
+"""The public functions, which are also the verbs of the command line: same arguments, same defaults.
+
+Names are the same too, but for those that a folder of the package has: `list_tasks`, `list_encoders`, `list_probes`
+and `write_report` are the verbs tasks, encoders, probes and report.
 
 The first line of a docstring is the verb's help, each line under Args the help of its flag. Everything heavy is
 imported inside the functions, so that importing this module does not import torch.
@@ -23,7 +26,7 @@ File = str | Path
 Checkpoint = Literal["last", "best"]
 
 
-def tasks() -> list[Json]:
+def list_tasks() -> list[Json]:
     """List the pretext tasks."""
     from selftaught.catalogue import list_tasks
 
@@ -34,7 +37,7 @@ def tasks() -> list[Json]:
     ]
 
 
-def encoders() -> list[Json]:
+def list_encoders() -> list[Json]:
     """List the encoders; timm:MODEL gives any model of timm."""
     from selftaught.encoders.names import encoder_names
 
@@ -123,7 +126,7 @@ def evaluate(
     return evaluate_encoder(subject, str(data), probe=probe, settings=probe_settings, seed=seed, **split, **how)
 
 
-def probes() -> list[Json]:
+def list_probes() -> list[Json]:
     """List the protocols that measure what an encoder is worth."""
     from selftaught.probe_catalogue import list_probes
 
@@ -277,7 +280,7 @@ def export(
 
 
 @plain_arguments
-def report(
+def write_report(
     folder: File,
     *,
     out: File | None = None,

@@ -59,9 +59,9 @@ def test_a_comparison_has_its_ranking_in_every_format(tmp_path: Path, comparison
 
 def test_the_verb_takes_the_format(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
-    assert verbs.report(run, format="latex") == {"out": str(run / "report.tex")}
+    assert verbs.write_report(run, format="latex") == {"out": str(run / "report.tex")}
     with pytest.raises(ValueError, match="--format must be one of html, markdown, csv, latex, got 'pdf'"):
-        verbs.report(run, format="pdf")  # type: ignore[arg-type]
+        verbs.write_report(run, format="pdf")  # type: ignore[arg-type]
     (tmp_path / "file.csv").write_text("")
     with pytest.raises(ValueError, match=r"csv writes a file for each table, give a folder"):
-        verbs.report(run, out=tmp_path / "file.csv", format="csv")
+        verbs.write_report(run, out=tmp_path / "file.csv", format="csv")
