@@ -44,7 +44,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.encode import autocast, encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
 from selftaught.labelled import few, open_labelled

@@ -265,9 +265,9 @@ def augment(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from selftaught.batch import Sampling
+    from selftaught.core.randomness import generator
     from selftaught.encoders import build_encoder
     from selftaught.loader import Loader
-    from selftaught.randomness import generator
     from selftaught.sources import open_source
     from selftaught.store import open_samples
     from selftaught.tasks.joint_embedding.simclr import SimCLR
@@ -357,7 +357,7 @@ def busy(args: argparse.Namespace) -> dict[str, float]:
 
 def set_threads() -> None:
     """The command line's own thread settings, so that rows a and d differ in nothing but the work."""
-    from selftaught.launch import prepare
+    from selftaught.core.threads import prepare
 
     prepare()
 

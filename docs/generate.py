@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from selftaught.catalogue import TaskInfo, list_tasks
-from selftaught.settings import describe, flag_of
+from selftaught.core.options import describe, flag_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread

@@ -16,7 +16,7 @@ from selftaught.adversarial import (
     own_statistics,
     running_statistics,
 )
-from selftaught.randomness import generator
+from selftaught.core.randomness import generator
 
 
 def scores(name: str, n: int = 5) -> Tensor:

@@ -14,9 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, load_task
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.players import only_parameters_of, scalars_of
-from selftaught.randomness import generator
 from selftaught.tasks.base import PretextTask
 
 SIZE, COUNT = 32, 8

@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, load_task
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
-from selftaught.randomness import generator
 from selftaught.tasks.base import Known, PretextTask
 
 COUNT, SIZE = 24, 64

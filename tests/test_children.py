@@ -13,8 +13,8 @@ import pytest
 
 from selftaught.child import described
 from selftaught.children import Children
-from selftaught.errors import ProcessError
-from selftaught.signals import Terminated, stopping
+from selftaught.core.errors import ProcessError
+from selftaught.core.signals import Terminated, stopping
 
 Start = Callable[[str], Children]
 

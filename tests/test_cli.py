@@ -15,7 +15,7 @@ import pytest
 
 from selftaught import cli, flags, verbs
 from selftaught.catalogue import list_tasks
-from selftaught.config import RunConfig, RunSettings
+from selftaught.core.config import RunConfig, RunSettings
 from selftaught.printing import show
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.dense import few_dense, identity_of, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.evaluate import evaluate_encoder

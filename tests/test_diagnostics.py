@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.diagnostics import (
     alignment,
     alpha_req,
@@ -19,7 +20,6 @@ from selftaught.diagnostics import (
     share_of_longest,
     uniformity,
 )
-from selftaught.randomness import generator
 
 
 def features(n: int = 64, d: int = 16) -> torch.Tensor:

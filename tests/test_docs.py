@@ -14,7 +14,7 @@ import selftaught
 from selftaught import cli, flags
 from selftaught.batch import Batch
 from selftaught.catalogue import load_task, task_info
-from selftaught.config import RunSettings
+from selftaught.core.config import RunSettings
 from selftaught.encoders import build_encoder
 
 ROOT = Path(__file__).resolve().parents[1]

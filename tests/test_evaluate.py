@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from selftaught.compare import compare_tasks
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.embed import embed_data, search_data
 from selftaught.evaluate import evaluate_encoder
 from selftaught.run import RunFolder, write_json

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from selftaught.compare import compare_tasks
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.prepare import accelerator_of
 from selftaught.tasks import supervised

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import numpy_generator
 from selftaught.evaluate import evaluate_encoder
 from selftaught.folds import dealt, held_for_test
 from selftaught.labelled import open_labelled
 from selftaught.probes.base import Labelled
-from selftaught.randomness import numpy_generator
 from selftaught.store_folder import list_stores
 from selftaught.subject import open_subject
 from selftaught.train import train

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
-from selftaught.randomness import generator
 
 
 def test_neighbours_are_the_nearest_others() -> None:

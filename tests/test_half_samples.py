@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from selftaught.core.randomness import generator, numpy_generator
 from selftaught.diagnostics import rankme
 from selftaught.half_samples import with_intervals
-from selftaught.randomness import generator, numpy_generator
 
 
 def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:

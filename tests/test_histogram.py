@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from selftaught.core.randomness import generator
 from selftaught.histogram import RunningHistogram
-from selftaught.randomness import generator
 
 CLASSES = 7
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.evaluate import _gain
 from selftaught.intervals import bootstrap, bootstrap_of, difference, interval_of, resample
 from selftaught.kept_score import keep_score, kept_score
 from selftaught.probes.base import Score
-from selftaught.randomness import numpy_generator
 
 
 def test_the_interval_of_a_share_is_about_the_normal_one() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.kmeans import (
     fit_whitening,
     kmeans,
@@ -13,7 +14,6 @@ from selftaught.kmeans import (
     split_for_empty,
     whiten,
 )
-from selftaught.randomness import generator
 
 
 def blobs(each: int = 20, spread: float = 0.05) -> tuple[torch.Tensor, torch.Tensor]:

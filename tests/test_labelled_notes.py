@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.labelled import _near, open_labelled

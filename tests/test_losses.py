@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.losses import classification, nt_xent, passing_as_real, telling_apart
-from selftaught.randomness import generator
 
 
 def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:

@@ -150,7 +150,7 @@ def deep_folder(folder: Path, low: int, high: int, ending: str = ".png") -> Path
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
 @pytest.mark.parametrize(("low", "high", "text"), [(0, 4095, "0,4095"), (0, 65535, "0,65535"), (200, 1200, "200,1198")])
 def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: str, ending: str) -> None:
-    from selftaught.config import RunConfig
+    from selftaught.core.config import RunConfig
     from selftaught.value_range import decoding_of, with_range
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)

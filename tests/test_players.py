@@ -20,12 +20,12 @@ from torch.nn.parallel import DistributedDataParallel
 from selftaught.batch import Batch
 from selftaught.budget import Length, length_within
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import open_data, recipe_of, resolve
-from selftaught.randomness import generator
 from selftaught.run import read_config
 from selftaught.schedule import Schedule
 from selftaught.step import Training

@@ -16,10 +16,10 @@ import torch.distributed as dist
 from selftaught.checkpoint import load_checkpoint
 from selftaught.cli import main
 from selftaught.compare import compare_tasks
-from selftaught.config import RunConfig
-from selftaught.gather import is_distributed, of_world
+from selftaught.core.config import RunConfig
+from selftaught.core.distributed import is_distributed, of_world
+from selftaught.core.signals import Stop
 from selftaught.processes import StopTogether, is_of_connection
-from selftaught.signals import Stop
 from selftaught.train import train
 
 DATA = "synthetic:N=48,side=32"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.query import check_query, query_vector
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from selftaught import cli, verbs
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 from selftaught.rank_agreement import BETTER, agreement, correlation, folder_agreement, rank_agreement
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from selftaught import pretrain
 from selftaught.catalogue import list_tasks, load_task
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.first_checks import check_asked
 from selftaught.prepare import pace_of, recipe_of
 from selftaught.tasks.base import PACES, Recipe

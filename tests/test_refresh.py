@@ -17,11 +17,11 @@ from torch.multiprocessing.spawn import start_processes
 
 from selftaught.batch import Sampling
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import generator
 from selftaught.loader import Loader
 from selftaught.optim import build_optimizer
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve
-from selftaught.randomness import generator
 from selftaught.refresh import fit_buffers, refresh, refresh_steps, steps_between
 from selftaught.sources import open_source
 from selftaught.store import open_samples
@@ -288,7 +288,7 @@ def work(rank: int, port: int, out: str, task: str) -> None:
     torch.set_num_threads(1)
     atexit.register(note_group, Path(out) / f"{rank}.left")  # called last: it was registered first
     from selftaught import train as module
-    from selftaught.gather import gather_strided
+    from selftaught.core.distributed import gather_strided
 
     seen: dict[str, Any] = {}
     original = refresh

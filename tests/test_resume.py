@@ -15,10 +15,10 @@ from PIL import Image
 
 import selftaught
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.signals import Terminated
 from selftaught.optim import learning_rate
 from selftaught.run import RunFolder, read_config
-from selftaught.signals import Terminated
 
 SETTINGS: Any = {
     "task": "rotation",

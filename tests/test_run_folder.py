@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.own_folder import Locked, is_own, own_files
+from selftaught.core.own_folder import Locked, is_own, own_files
 
 SETTINGS: Any = {
     "task": "rotation",
@@ -112,7 +112,7 @@ def test_an_early_kill_leaves_a_folder_that_can_be_written_to(tmp_path: Path) ->
 
 
 def test_a_folder_that_another_process_writes_to_is_refused(run: Path) -> None:
-    command = "import sys; from pathlib import Path; from selftaught.own_folder import Locked\n"
+    command = "import sys; from pathlib import Path; from selftaught.core.own_folder import Locked\n"
     command += "lock = Locked(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", command, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.run import load_encoder, random_encoder, read_config
 from selftaught.step import split
 from selftaught.train import train

@@ -15,7 +15,7 @@ import pytest
 
 import selftaught
 from selftaught import cli
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.run import RunFolder
 from selftaught.train import train
 

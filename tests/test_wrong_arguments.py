@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from selftaught import cli
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.train import train
 
 PRETRAIN = "pretrain photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"

@@ -6,8 +6,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from selftaught.config import RunConfig
-from selftaught.launch import use_threads
+from selftaught.core.config import RunConfig
+from selftaught.core.threads import use_threads
 from selftaught.verbs import (
     agreement,
     cache,

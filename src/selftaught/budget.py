@@ -13,9 +13,9 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.catalogue import load_task, task_info
-from selftaught.config import RunConfig, Stem, parse_seconds
+from selftaught.core.config import RunConfig, Stem, parse_seconds
+from selftaught.core.progress import clock, say, working
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, seen_as
-from selftaught.progress import clock, say, working
 from selftaught.run import read_environment
 from selftaught.schedule import (
     HELD_OUT_SAMPLES,

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from selftaught.names import unknown_name
-from selftaught.settings import Option, flag_of, read_options, typed
+from selftaught.core.names import unknown_name
+from selftaught.core.options import Option, flag_of, read_options, typed
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -17,8 +17,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from selftaught.atomic import written_whole
-from selftaught.tensor_file import write_tensors
+from selftaught.core.files import written_whole
+from selftaught.core.tensor_file import write_tensors
 
 VERSION = 1
 ENTRY = "selftaught_checkpoint"

@@ -12,8 +12,8 @@ import traceback
 import warnings
 from typing import Any, TextIO
 
-from selftaught import launch
-from selftaught.errors import UNEXPECTED, explain
+from selftaught.core import threads
+from selftaught.core.errors import UNEXPECTED, explain
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     os.dup2(2, 1)  # what a task prints is no message
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_first, daemon=True).start()
-    launch.prepare()
+    threads.prepare()
     warnings.simplefilter("ignore")  # the first process says the same
     quiet_fabric()
     try:
@@ -65,7 +65,7 @@ def tell(first: TextIO, **message: Any) -> None:
 def _train(order: dict[str, Any], first: TextIO) -> None:
     import torch
 
-    from selftaught.config import RunConfig
+    from selftaught.core.config import RunConfig
     from selftaught.train import train
 
     torch.set_num_threads(order["threads"])

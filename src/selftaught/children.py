@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from selftaught.errors import EXPLAINED, ProcessError
+from selftaught.core.errors import EXPLAINED, ProcessError
 
 GRACE = 10.0
 """Seconds in which this process must have noticed that another one ended; then it is ended from outside."""

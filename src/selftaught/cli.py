@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TextIO
 
-from selftaught import launch, verbs
+from selftaught import verbs
 from selftaught.child import quiet_fabric
-from selftaught.errors import explain, is_first_process, is_told_here
+from selftaught.core import threads
+from selftaught.core.errors import explain, is_first_process, is_told_here
+from selftaught.core.names import unknown_name
+from selftaught.core.options import Option
+from selftaught.core.plain import paths_of, plain, strict
+from selftaught.core.signals import Terminated, terminating
 from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
-from selftaught.names import unknown_name
-from selftaught.plain import paths_of, plain, strict
-from selftaught.settings import Option
-from selftaught.signals import Terminated, terminating
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Lightning's notes on devices and precision would stand before the one line that an error is.
     quiet_fabric()
     is_computing = bool({*words[:1]} & {*COMPUTING}) and "--help" not in words
-    launch.prepare(is_computing=is_computing, is_program=argv is None)
+    threads.prepare(is_computing=is_computing, is_program=argv is None)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     given: dict[str, str] = {}

@@ -10,18 +10,18 @@ from typing import Any
 
 from selftaught.budget import stem_for_all
 from selftaught.catalogue import load_task, task_info
-from selftaught.config import RunConfig, parse_seconds
+from selftaught.core.config import RunConfig, parse_seconds
+from selftaught.core.json_file import read_object
+from selftaught.core.out_file import check_out_folder
+from selftaught.core.own_folder import is_own, mark, others_in, record
+from selftaught.core.progress import clock, say
 from selftaught.encode import NEEDS
 from selftaught.evaluate import evaluate_encoder
 from selftaught.first_checks import check_asked, try_own_task_early
-from selftaught.json_file import read_object
 from selftaught.measurement_checks import check_measurement
-from selftaught.out_file import check_out_folder
-from selftaught.own_folder import is_own, mark, others_in, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
 from selftaught.processes import check_alone
-from selftaught.progress import clock, say
 from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
 from selftaught.sources import open_source

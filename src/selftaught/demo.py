@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.out_file import check_out_folder
+from selftaught.core.own_folder import LIST, is_own
 from selftaught.evaluate import evaluate_encoder
-from selftaught.out_file import check_out_folder
-from selftaught.own_folder import LIST, is_own
 from selftaught.report import write_report
 from selftaught.run import read_environment
 from selftaught.subject import open_subject

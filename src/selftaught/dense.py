@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 IGNORE = 255
 """Of a pixel whose class is not told: neither trained on nor judged."""

@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
+from selftaught.core.names import one_line
 from selftaught.image_store import PackedImages
-from selftaught.names import one_line
 from selftaught.probes.base import Labelled
 from selftaught.store import Samples
 from selftaught.subset import Subset

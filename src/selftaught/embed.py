@@ -10,15 +10,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.names import one_line, printable
+from selftaught.core.out_file import check_out
+from selftaught.core.progress import say_once
 from selftaught.encode import NEEDS, all_features, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.features_file import FORMS, write_features
-from selftaught.names import one_line, printable
-from selftaught.out_file import check_out
 from selftaught.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.prepare import pack
-from selftaught.progress import say_once
 from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from selftaught.atomic import written_whole
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.files import written_whole
+from selftaught.core.own_folder import mark, record
+from selftaught.core.progress import say_once
 from selftaught.dense import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.folds import score_folds
@@ -25,13 +27,11 @@ from selftaught.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
 from selftaught.measurement_checks import check_measurement, folds_of
-from selftaught.own_folder import mark, record
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.prepare import compute_device
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.probes.reader import Reader
-from selftaught.progress import say_once
 from selftaught.run import load_encoder, write_json
 from selftaught.store_folder import cache_root
 from selftaught.subject import Subject

@@ -12,13 +12,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from selftaught.atomic import written_whole
+from selftaught.core.files import written_whole
+from selftaught.core.out_file import check_out
+from selftaught.core.tensor_file import write_tensors
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.encoders.weights import network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
-from selftaught.out_file import check_out
-from selftaught.tensor_file import write_tensors
 
 Format = Literal["torch", "safetensors", "onnx"]
 

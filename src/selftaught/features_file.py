@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from selftaught.atomic import written_whole
-from selftaught.names import printable, text_cell
+from selftaught.core.files import written_whole
+from selftaught.core.names import printable, text_cell
 
 FORMS = {".parquet": "parquet", ".csv": "csv", ".npy": "npy", ".npz": "npz"}
 """By the ending of the file."""

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from selftaught.config import RunConfig
-from selftaught.names import NEAR
-from selftaught.settings import Option, flag_of, make_option, read_options, typed
+from selftaught.core.config import RunConfig
+from selftaught.core.names import NEAR
+from selftaught.core.options import Option, flag_of, make_option, read_options, typed
 
 GROUPS = {
     "what learns": ("task", "encoder", "size", "stem"),

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.intervals import interval_of
 from selftaught.probes.base import Labelled, Score
 from selftaught.probes.scores import best_stage
 from selftaught.probes.targets import Targets, deal_folds
-from selftaught.randomness import numpy_generator
 from selftaught.store import Samples
 from selftaught.subset import Subset
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 Figures = Mapping[str, float]
 

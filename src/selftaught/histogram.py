@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from selftaught.gather import gather_rows
+from selftaught.core.distributed import gather_rows
 
 
 class RunningHistogram(nn.Module):

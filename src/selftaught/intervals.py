@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 DRAWS = 1000
 """Resamplings of a bootstrap."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from selftaught.atomic import written_whole
-from selftaught.json_file import read_object
-from selftaught.own_folder import record
+from selftaught.core.files import written_whole
+from selftaught.core.json_file import read_object
+from selftaught.core.own_folder import record
 from selftaught.probes.base import Score
 from selftaught.run import write_json
 

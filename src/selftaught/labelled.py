@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.plain import same_place
+from selftaught.core.progress import say_once
 from selftaught.duplicates import note_of_duplicates
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.parts import SomeEntries, open_halves
-from selftaught.plain import same_place
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
-from selftaught.progress import say_once
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.splits import told

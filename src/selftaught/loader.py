@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from selftaught.batch import Batch, Sampling
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 from selftaught.store import HostBatch, Samples
 
 

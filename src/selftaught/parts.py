@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 from selftaught.sources.base import Payload, Source, digest
 from selftaught.sources.splits import uniform
 from selftaught.store import NothingReadable, Samples

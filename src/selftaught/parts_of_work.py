@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from selftaught.progress import clock, say
+from selftaught.core.progress import clock, say
 
 QUICK = 2.0
 """Seconds below which the parts so far were too quick to be named one by one."""

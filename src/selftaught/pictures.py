@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
-from selftaught.atomic import written_whole
 from selftaught.batch import Batch
+from selftaught.core.files import written_whole
+from selftaught.core.own_folder import record
 from selftaught.encode import encode
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
-from selftaught.own_folder import record
 from selftaught.run import write_json
 from selftaught.tasks.base import PretextTask
 from selftaught.visualise.kernels import first_kernels, kernel_columns

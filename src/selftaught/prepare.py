@@ -12,15 +12,15 @@ from lightning_fabric import Fabric
 
 from selftaught.batch import Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
-from selftaught.config import Optimizer, Precision, RunConfig
+from selftaught.core.config import Optimizer, Precision, RunConfig
+from selftaught.core.progress import StepProgress, say_once
+from selftaught.core.randomness import seed_from
+from selftaught.core.threads import remind_of_threads
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
-from selftaught.launch import remind_of_threads
 from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
 from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
-from selftaught.progress import StepProgress, say_once
-from selftaught.randomness import seed_from
 from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source, digest

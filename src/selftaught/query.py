@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.batch import Batch
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.decode import USUAL, Decoding, Unreadable, decode_image
 from selftaught.encode import all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder

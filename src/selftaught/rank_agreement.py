@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from selftaught.core.json_file import read_object
+from selftaught.core.randomness import numpy_generator
 from selftaught.intervals import bootstrap_of
-from selftaught.json_file import read_object
 from selftaught.probe_catalogue import probe_info
-from selftaught.randomness import numpy_generator
 
 Json = dict[str, Any]
 Numbers = Sequence[float] | NDArray[np.float64] | NDArray[np.int64]

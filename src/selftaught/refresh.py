@@ -12,11 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.distributed import gather_strided
+from selftaught.core.randomness import generator
 from selftaught.encode import autocast
-from selftaught.gather import gather_strided
 from selftaught.loader import ordered_batches
-from selftaught.randomness import generator
 from selftaught.subset import Subset
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.progress import say_once
 from selftaught.prepare import Data, resolve
-from selftaught.progress import say_once
 from selftaught.run import OtherRun, RunFolder, read_environment, write_json
 
 

@@ -17,18 +17,18 @@ from typing import Any
 
 import torch
 
-from selftaught.atomic import written_whole
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.files import written_whole
+from selftaught.core.json_file import read_object
+from selftaught.core.names import printable, text_cell
+from selftaught.core.out_file import check_out_folder
+from selftaught.core.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
+from selftaught.core.plain import same_place, strict
+from selftaught.core.progress import say_once
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import names_weights
-from selftaught.json_file import read_object
-from selftaught.names import printable, text_cell
-from selftaught.out_file import check_out_folder
-from selftaught.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
-from selftaught.plain import same_place, strict
-from selftaught.progress import say_once
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}
@@ -304,7 +304,7 @@ def part_name(config: RunConfig, part: str) -> str:
 
 def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None = None) -> Encoder:
     """The same encoder with random weights: what every probe compares with."""
-    from selftaught.randomness import seed_from
+    from selftaught.core.randomness import seed_from
 
     name = part_name(config, part)
     with torch.random.fork_rng(devices=[]):

@@ -7,9 +7,9 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.progress import StepProgress
 from selftaught.diagnostics import collapse_warning
-from selftaught.progress import StepProgress
 from selftaught.run import RunFolder
 from selftaught.speed import Speed
 

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Callable
 from typing import TypeVar
 
+from selftaught.core.options import describe
 from selftaught.flags import run_options
-from selftaught.settings import describe
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -15,12 +15,12 @@ from torch.optim import Optimizer
 
 from selftaught.batch import Batch
 from selftaught.budget import Length
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.progress import StepProgress
+from selftaught.core.randomness import generator, seed_from
 from selftaught.optim import clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import Data
-from selftaught.progress import StepProgress
-from selftaught.randomness import generator, seed_from
 from selftaught.run import RunFolder, write_json
 from selftaught.schedule import BUDGET, Schedule
 from selftaught.tasks.base import PretextTask

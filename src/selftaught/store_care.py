@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from selftaught.progress import say_once
+from selftaught.core.progress import say_once
 from selftaught.store_folder import (
     DAMAGE,
     StoreInfo,

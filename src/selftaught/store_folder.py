@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from selftaught.own_folder import mark
+from selftaught.core.own_folder import mark
 
 try:
     fcntl: Any = importlib.import_module("fcntl")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, Samples, notes_of
 

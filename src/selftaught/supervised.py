@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from selftaught.own_folder import record
-from selftaught.progress import say_once
+from selftaught.core.own_folder import record
+from selftaught.core.progress import say_once
 from selftaught.run import OtherRun
 from selftaught.subject import Subject
 

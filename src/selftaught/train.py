@@ -17,14 +17,16 @@ from torch.optim import Optimizer
 from selftaught.budget import Length, given_length, length_within, recorded_length, say_length, timekeeper_of
 from selftaught.catalogue import task_info
 from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.distributed import mean_over_processes, of_world
+from selftaught.core.own_folder import record
+from selftaught.core.precision import channels_last, in_order
+from selftaught.core.progress import StepProgress
+from selftaught.core.signals import Stop, stopping
 from selftaught.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
-from selftaught.gather import mean_over_processes, of_world
 from selftaught.judge import draw_pictures, judge
-from selftaught.memory_format import channels_last, in_order
 from selftaught.optim import build_optimizer
-from selftaught.own_folder import record
 from selftaught.prepare import (
     Data,
     build_task,
@@ -35,13 +37,11 @@ from selftaught.prepare import (
     resolve,
 )
 from selftaught.processes import Group, StopTogether, check_processes, group_of
-from selftaught.progress import StepProgress
 from selftaught.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.resume import is_finished, notes_of_length, resumed_config, write_settings
 from selftaught.run import RunFolder, write_json
 from selftaught.run_log import RunLog
 from selftaught.schedule import BUDGET, repeats
-from selftaught.signals import Stop, stopping
 from selftaught.speed import Speed
 from selftaught.step import Training
 from selftaught.tasks.base import PretextTask

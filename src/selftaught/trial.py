@@ -11,14 +11,14 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.batch import Batch
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.precision import channels_last
+from selftaught.core.randomness import generator
 from selftaught.encode import autocast_forward
 from selftaught.loader import Loader
-from selftaught.memory_format import channels_last
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.prepare import Data
-from selftaught.randomness import generator
 from selftaught.refresh import refresh, steps_between
 from selftaught.tasks.base import PretextTask
 from selftaught.timekeeping import Costs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.labelled import HELD_OUT

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.decode import Decoding, decode_values
 from selftaught.high_depth import ValueRange, choose_range, read_range
 from selftaught.image_header import deep_header

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from selftaught import launch
-from selftaught.config import Accelerator, RunConfig, RunSettings, Stem
-from selftaught.plain import plain_arguments
+from selftaught.core import threads
+from selftaught.core.config import Accelerator, RunConfig, RunSettings, Stem
+from selftaught.core.plain import plain_arguments
 from selftaught.settings_docs import with_settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
     Returns:
         The run's summary.json, and its folder under "run".
     """
-    begin = launch.began()
+    begin = threads.began()
     config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
     from selftaught.train import train
 
@@ -353,6 +353,6 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
 
 
 def _summary(run: Path) -> Json:
-    from selftaught.json_file import read_object
+    from selftaught.core.json_file import read_object
 
     return read_object(run / "summary.json") | {"run": str(run)}

@@ -7,12 +7,12 @@ import torch
 import torchvision
 from torch import Tensor
 
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.inputs import see_grey, see_sobel
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise, to_grey
 from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
-from selftaught.randomness import generator
 
 
 def pictures(n: int = 2, side: int = 32) -> Tensor:

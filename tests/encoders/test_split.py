@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
-from selftaught.randomness import generator
 
 NAMES = ("alexnet", "vgg11", "vgg11_bn", "googlenet", "resnet18", "resnet50", "resnext50_32x4d", "densenet121")
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.ops.ab_bins import (
     NUM_BINS,
     bin_centres,
@@ -14,7 +15,6 @@ from selftaught.ops.ab_bins import (
     soft_cross_entropy,
 )
 from selftaught.ops.lab import rgb_to_lab
-from selftaught.randomness import generator
 
 COLUMNS = {
     -90: (50, 90),

@@ -5,8 +5,8 @@ import colorsys
 import torch
 from torchvision.transforms.v2 import functional as tv
 
+from selftaught.core.randomness import generator
 from selftaught.ops import colour
-from selftaught.randomness import generator
 
 
 def pictures(n: int = 3) -> torch.Tensor:

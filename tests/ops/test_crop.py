@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from selftaught.core.randomness import generator
 from selftaught.ops import crop
 from selftaught.ops.colour import denormalise
-from selftaught.randomness import generator
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])

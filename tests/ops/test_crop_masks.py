@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.core.randomness import generator
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop_masks import crop_with_masks, scaled_boxes
-from selftaught.randomness import generator
 
 FILL = 255
 

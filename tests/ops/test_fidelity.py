@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.ops.fidelity import psnr, ssim
-from selftaught.randomness import generator
 
 
 def pair(n: int = 2, side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,8 +4,8 @@ import math
 
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.ops.gradients import gradient_histograms
-from selftaught.randomness import generator
 
 
 def test_a_histogram_is_the_formula_in_loops() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.ops.colour import to_grey
 from selftaught.ops.lab import equal_lightness_grey, from_linear, lab_to_rgb, rgb_to_lab, to_linear
-from selftaught.randomness import generator
 
 
 def pixel(*values: float) -> torch.Tensor:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.ops.masks import centre_square, mean_outside, random_blocks, random_regions, without_border
-from selftaught.randomness import generator
 
 
 def test_the_central_square_has_half_the_side() -> None:

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from selftaught.core.randomness import generator, numpy_generator
 from selftaught.dense import Dense, DenseSample
 from selftaught.encoders.base import Encoder
-from selftaught.randomness import generator, numpy_generator
 from tests.sources.trees import Object, text, write, xml
 
 CLASSES = ("blue", "red")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from selftaught.batch import Sampling
+from selftaught.core.randomness import generator, numpy_generator
 from selftaught.encoders.base import Encoder
 from selftaught.probes.base import Labelled
 from selftaught.probes.reader import Reader
-from selftaught.randomness import generator, numpy_generator
 from selftaught.store import HostBatch
 
 CLASSES = ("dark", "light", "left", "top")

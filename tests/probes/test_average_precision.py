@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.probes.average_precision import Rankings
-from selftaught.randomness import numpy_generator
 
 
 def ranked(count: int = 60, *, ties: bool) -> tuple[np.ndarray, np.ndarray]:

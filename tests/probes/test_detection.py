@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.dense import Dense, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.probes.detection_matches import Found, Matches, Truth, overlaps
-from selftaught.randomness import numpy_generator
 
 K = 3
 

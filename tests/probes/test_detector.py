@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
+from selftaught.core.randomness import generator
 from selftaught.dense import DenseSample
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
@@ -38,7 +39,6 @@ from selftaught.probes.detector_maps import (
 )
 from selftaught.probes.detector_maps import _as_map as as_map
 from selftaught.probes.detector_necks import Pyramid, c4_stages, pyramid_stages
-from selftaught.randomness import generator
 from tests.probes.drawn_boxes import COLOURS, Squares, TinyEncoder
 
 IMAGES = ImageList(torch.zeros(2, 3, 64, 96), [(64, 96), (60, 90)])

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import numpy_generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.evaluate import evaluate_encoder
@@ -23,7 +24,6 @@ from selftaught.probes.base import Labelled, Score
 from selftaught.probes.classifier import Classifier, Recipe, fit, parameter_groups, predict
 from selftaught.probes.finetune import FineTune, held_back_by_class
 from selftaught.probes.reader import Reader
-from selftaught.randomness import numpy_generator
 from selftaught.small_maps import TrimmedConv2d
 from selftaught.store import HostBatch
 from selftaught.subject import open_subject

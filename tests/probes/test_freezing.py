@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.probes.freezing import freeze_before, parameters_before, train_unfrozen
-from selftaught.randomness import generator
 
 
 def names_before(encoder_name: str, stage: str) -> tuple[set[str], set[str]]:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.probes.knn import KNearest, vote
-from selftaught.randomness import generator
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes import stage_features

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.evaluate import evaluate_encoder

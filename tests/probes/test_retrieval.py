@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.probes import class_search, nearest
 from selftaught.probes.class_search import Search, count_alike, search_classes
 from selftaught.probes.nearest import Neighbours
 from selftaught.probes.retrieval import Retrieval
-from selftaught.randomness import numpy_generator
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 

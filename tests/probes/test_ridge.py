@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from selftaught.core.randomness import generator
 from selftaught.probes.ridge import STRENGTHS, RidgeProbe
-from selftaught.randomness import generator
 
 
 def blobs(n: int, d: int, spread: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:

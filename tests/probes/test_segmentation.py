@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.dense import IGNORE, Dense, DenseSample, few_dense, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
@@ -20,7 +21,6 @@ from selftaught.probes.mask_drawings import palette
 from selftaught.probes.reader import Reader
 from selftaught.probes.segmentation import Segmentation, learning_rate, pixel_loss
 from selftaught.probes.segmentation_batches import augment, join, shrink, shuffled, stack, training_batches, windows_of
-from selftaught.randomness import numpy_generator
 
 CPU = torch.device("cpu")
 

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
+from selftaught.core.randomness import numpy_generator
 from selftaught.encode import probe_sampling
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled, Unlabelled
 from selftaught.probes.reader import Reader
-from selftaught.randomness import numpy_generator
 from selftaught.store import HostBatch
 
 SIDE = 16

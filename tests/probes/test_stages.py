@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.probes.stages import pool_stage
-from selftaught.randomness import generator
 
 
 def test_pooled_sizes_are_the_fields() -> None:

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import numpy_generator
 from selftaught.intervals import interval_of
 from selftaught.labelled import open_labelled
 from selftaught.probes import squared_hinge
@@ -20,7 +21,6 @@ from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.stage_features import read_stages
 from selftaught.probes.svm import Svm
 from selftaught.probes.targets import deal_folds
-from selftaught.randomness import numpy_generator
 from selftaught.run import random_encoder
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 

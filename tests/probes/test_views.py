@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.probes import views
 from selftaught.probes.views import light_view
-from selftaught.randomness import generator
 
 
 def pictures(n: int, t: int = 0, side: int = 40) -> torch.Tensor:

@@ -10,8 +10,8 @@ from typing import Literal
 import pytest
 
 from selftaught import verbs
-from selftaught.errors import explain
-from selftaught.own_folder import record
+from selftaught.core.errors import explain
+from selftaught.core.own_folder import record
 from selftaught.report import write_report
 
 Folder = Callable[..., Path]
@@ -93,7 +93,7 @@ def failing(number: int) -> Callable[[Path], None]:
 def test_in_python_a_failed_write_stays_an_oserror_that_names_path_and_argument(
     tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("selftaught.atomic._flush_to_disk", failing(number))
+    monkeypatch.setattr("selftaught.core.files._flush_to_disk", failing(number))
     target = tmp_path / "pages" / "page.html"
     with pytest.raises(OSError, match=rf"--out: {os.strerror(number)}; .*: '{target}'$") as caught:
         verbs.write_report(run, out=target)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.generation.autoencoder import Autoencoder, start_side
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.fidelity import psnr
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
-from selftaught.randomness import generator
 from selftaught.tasks.generation.bigan import BiGAN, Example
 
 

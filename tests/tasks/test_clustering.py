@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context.clustering import Clustering, balanced_order
 

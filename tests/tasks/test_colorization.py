@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.ab_bins import NUM_BINS, bin_centres, rebalancing_weights
 from selftaught.ops.colour import denormalise
 from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.generation.colorization import Colorization
 
 

@@ -14,12 +14,12 @@ from torch.nn.parallel import DistributedDataParallel
 from selftaught.batch import Batch
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.checkpoint import load_checkpoint
-from selftaught.config import RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.ops.colour import normalise
 from selftaught.optim import build_optimizer
 from selftaught.prepare import recipe_of, seen_as
-from selftaught.randomness import generator
 from selftaught.step import Training
 from selftaught.tasks.combined import Combined, Example
 from selftaught.train import train

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.tiles import random_tiles
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.context.context_prediction import (
     NAMES,
     OFFSETS,

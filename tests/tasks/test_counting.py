@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.downsample import halve_pictures
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.context.counting import Counting, Example, nearer_to_own, quarters
 
 Make = Callable[[], Encoder]

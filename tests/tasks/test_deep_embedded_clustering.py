@@ -11,9 +11,9 @@ import torch
 
 from selftaught import pretrain
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context.deep_embedded_clustering import (
     DeepEmbeddedClustering,

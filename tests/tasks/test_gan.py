@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.heads import Generator
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD, denormalise
 from selftaught.optim import build_optimizer, learning_rate
 from selftaught.players import only_parameters_of, scalars_of
-from selftaught.randomness import generator
 from selftaught.tasks.generation.gan import GAN
 
 

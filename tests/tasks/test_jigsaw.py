@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.ops.permutations import hamming_distances
 from selftaught.ops.tiles import as_pictures, mosaic, random_tiles
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.context.jigsaw import Jigsaw, puzzle_grid
 
 Make = Callable[[], Encoder]

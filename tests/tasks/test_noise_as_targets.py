@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.noise_as_targets import Example, NoiseAsTargets, best_assignment
 

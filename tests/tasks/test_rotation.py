@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from selftaught.batch import Batch, Sampling
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.context.rotation import Rotation

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
@@ -17,7 +18,6 @@ from selftaught.ops.ab_bins import NUM_BINS, bin_centres
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
 from selftaught.optim import build_optimizer
-from selftaught.randomness import generator
 from selftaught.tasks.generation.split_brain import LIGHTNESS_BINS, Example, Prediction, SplitBrain
 
 

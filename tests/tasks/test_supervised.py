@@ -4,8 +4,8 @@ import torch
 
 from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, task_info
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
-from selftaught.randomness import generator
 from selftaught.tasks.supervised import Supervised
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.randomness import generator
+from selftaught.core.randomness import generator
 from selftaught.visualise.attention import attention, overlay
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.randomness import generator
+from selftaught.core.randomness import generator
 from selftaught.visualise.data_map import data_map, neighbours_kept
 
 CENTRES = 3

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
+from selftaught.core.randomness import generator
 from selftaught.ops.colour import normalise
-from selftaught.randomness import generator
 from selftaught.visualise.filters import Ascent, ascend
 from tests.visualise.made import SmallEncoder, random_pictures
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from selftaught.randomness import generator
+from selftaught.core.randomness import generator
 from selftaught.visualise.kernels import first_kernels
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from selftaught.core.randomness import generator
 from selftaught.ops.crop import centre_view
-from selftaught.randomness import generator
 from selftaught.visualise.patches import choose_channels, cut, find_peaks, peaks_of, strongest
 from selftaught.visualise.receptive_field import receptive_fields
 from tests.visualise.made import SmallEncoder, random_pictures

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
-from selftaught.randomness import generator
 from selftaught.visualise.read_stage import read_stage
 from tests.visualise.made import SmallEncoder
 

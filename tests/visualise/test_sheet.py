@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from selftaught.randomness import generator
+from selftaught.core.randomness import generator
 from selftaught.visualise.sheet import encode_picture, fit, lay_out
 
 

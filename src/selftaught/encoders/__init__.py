@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from selftaught.core.names import unknown_name
 from selftaught.encoders.names import PREFIXES, TIMM, EncoderInfo, encoder_names, names_weights
-from selftaught.names import unknown_name
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder

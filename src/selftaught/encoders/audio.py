@@ -6,9 +6,9 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
+from selftaught.core.names import unknown_name
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import encoder_names
-from selftaught.names import unknown_name
 
 WIDTHS = (64, 128, 256, 512)
 """Channels of the four blocks, as in the paper."""

@@ -10,9 +10,9 @@ import timm
 import torch
 from torch import Tensor
 
+from selftaught.core.names import unknown_name
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
-from selftaught.names import unknown_name
 
 LEAST_TOKENS_A_SIDE = 8
 """Of a transformer with the small stem: 64 tokens are about what an 8 x 8 last map offers."""

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from selftaught.randomness import uniform
+from selftaught.core.randomness import uniform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -15,8 +15,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from selftaught.core.randomness import uniform
 from selftaught.ops.colour import normalise
-from selftaught.randomness import uniform
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from selftaught.core.randomness import uniform
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize
-from selftaught.randomness import uniform
 
 
 def scaled_boxes(

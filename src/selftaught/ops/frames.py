@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from selftaught.core.randomness import uniform
 from selftaught.ops.crop import crop_resize, random_boxes
-from selftaught.randomness import uniform
 
 
 def gather_frames(video: Tensor, index: Tensor) -> Tensor:

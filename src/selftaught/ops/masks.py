@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selftaught.randomness import uniform
+from selftaught.core.randomness import uniform
 
 
 def centre_square(n: int, size: int, device: torch.device | str = "cpu") -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 
 @cache

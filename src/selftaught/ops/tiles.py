@@ -15,8 +15,8 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor, nn
 
+from selftaught.core.randomness import uniform
 from selftaught.ops.crop import axis_weights, random_boxes, resample
-from selftaught.randomness import uniform
 
 CELLS = 3
 """Cells along each side of a grid."""

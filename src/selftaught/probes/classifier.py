@@ -11,6 +11,8 @@ from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
 from selftaught.batch import Batch
+from selftaught.core.progress import StepProgress
+from selftaught.core.randomness import generator, seed_from
 from selftaught.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
 from selftaught.loader import Loader
@@ -20,8 +22,6 @@ from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
 from selftaught.probes.reader import Reader
-from selftaught.progress import StepProgress
-from selftaught.randomness import generator, seed_from
 from selftaught.store import Samples
 
 WARMUP = 0.05

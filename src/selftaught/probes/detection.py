@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from selftaught.core.precision import channels_last
+from selftaught.core.progress import StepProgress
 from selftaught.dense import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
-from selftaught.memory_format import channels_last
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.class_mean import class_mean
 from selftaught.probes.detection_matches import Found, Matches, Truth
@@ -31,7 +32,6 @@ from selftaught.probes.detector_batches import (
 from selftaught.probes.detector_drawings import draw_boxes
 from selftaught.probes.detector_maps import Reading, centre_kernels, read_stages, settle_norms
 from selftaught.probes.reader import Reader
-from selftaught.progress import StepProgress
 
 MOMENTUM, DECAY = 0.9, 1e-4
 WARMUP = 100

@@ -11,6 +11,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
+from selftaught.core.randomness import generator, seed_from
 from selftaught.encoders.base import Encoder
 from selftaught.probes.detector_heads import (
     SHAPES,
@@ -25,7 +26,6 @@ from selftaught.probes.detector_heads import (
 )
 from selftaught.probes.detector_maps import Reading, StageMaps, freeze_norms, layers_after
 from selftaught.probes.detector_necks import OneMap, Pyramid, c4_stages, pyramid_stages
-from selftaught.randomness import generator, seed_from
 from selftaught.small_maps import trim_kernels
 
 

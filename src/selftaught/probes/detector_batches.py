@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.dense import DenseSample, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import normalise
@@ -18,7 +19,6 @@ from selftaught.probes.detection_matches import Truth
 from selftaught.probes.detector_heads import Target
 from selftaught.probes.detector_maps import Reading
 from selftaught.probes.read_ahead import read_ahead
-from selftaught.randomness import numpy_generator
 
 LONGEST = 1333 / 800
 """Of a picture's long side to the short side asked for; longer pictures are made smaller (Lin et al., CVPR 2017)."""

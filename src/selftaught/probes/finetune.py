@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from selftaught.core.precision import channels_last
+from selftaught.core.randomness import numpy_generator
 from selftaught.encoders.base import Encoder
-from selftaught.memory_format import channels_last
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.probes.freezing import freeze_before
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.scores import best_stage
-from selftaught.randomness import numpy_generator
 from selftaught.small_maps import trim_kernels
 from selftaught.store import Samples
 from selftaught.subset import Subset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 
 def held_back(count: int, seed: int) -> NDArray[np.bool_]:

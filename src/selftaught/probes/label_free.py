@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.diagnostics import (
     alignment,
     alpha_req,
@@ -22,7 +23,6 @@ from selftaught.half_samples import with_intervals
 from selftaught.probes.base import Probe, Score, Unlabelled
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.views import view_features
-from selftaught.randomness import numpy_generator
 from selftaught.subset import Subset
 
 FEWEST = 8

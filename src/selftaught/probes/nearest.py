@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import seed_from
+from selftaught.core.randomness import seed_from
 
 IndexKind = Literal["auto", "exact", "ivf"]
 EXACT_UP_TO = 100_000

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from selftaught.core.randomness import generator, numpy_generator
 from selftaught.probes.base import Probe, Score, Unlabelled
 from selftaught.probes.reader import Reader
-from selftaught.randomness import generator, numpy_generator
 from selftaught.subset import Subset
 from selftaught.visualise.attention import draw_attention
 from selftaught.visualise.data_map import LEAST, draw_map

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.precision import channels_last
 from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
-from selftaught.memory_format import channels_last
 from selftaught.probes.stages import pool_stage
 from selftaught.store import Samples
 from selftaught.subset import Subset

@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from selftaught.core.precision import channels_last
+from selftaught.core.progress import StepProgress
+from selftaught.core.randomness import seed_from
 from selftaught.dense import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
-from selftaught.memory_format import channels_last
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.class_mean import resampled_class_means
 from selftaught.probes.detector_batches import calibration_rows
@@ -27,8 +29,6 @@ from selftaught.probes.mask_drawings import draw_masks, palette
 from selftaught.probes.reader import Reader
 from selftaught.probes.segmentation_batches import Windows, all_windows, augment, join, training_batches
 from selftaught.probes.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
-from selftaught.progress import StepProgress
-from selftaught.randomness import seed_from
 
 MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
 CLIP = 10.0

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.core.randomness import generator, numpy_generator
 from selftaught.dense import IGNORE, DenseSample, DenseSamples
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop_masks import crop_with_masks, scaled_boxes
 from selftaught.probes.read_ahead import read_ahead
-from selftaught.randomness import generator, numpy_generator
 
 SCALE = (0.5, 2.0)
 """Of training pictures, times the scale they are tested at."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.core.names import unknown_name
 from selftaught.encoders.base import Encoder
-from selftaught.names import unknown_name
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.store import Samples
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.core.randomness import numpy_generator
 from selftaught.intervals import bootstrap, interval_of
 from selftaught.probes.average_precision import Rankings
 from selftaught.probes.base import Labelled, Probe, Score
@@ -18,7 +19,6 @@ from selftaught.probes.reader import Reader
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.stage_features import read_stages
 from selftaught.probes.targets import Targets, deal_folds
-from selftaught.randomness import numpy_generator
 
 ELEMENTS = 50_000_000
 """Samples x machines that are fitted at once."""

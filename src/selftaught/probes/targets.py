@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.randomness import numpy_generator
+from selftaught.core.randomness import numpy_generator
 
 Targets = NDArray[np.int8]
 """(N, K): 1 where the sample shows the class, 0 where not, -1 where it counts neither for nor against it."""

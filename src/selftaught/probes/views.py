@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.core.precision import channels_last
+from selftaught.core.randomness import generator
 from selftaught.encode import encode, sample_batches, samples_at_once
-from selftaught.memory_format import channels_last
 from selftaught.ops.colour import colour_jitter
 from selftaught.ops.crop import crop_resize, random_boxes
 from selftaught.probes.reader import Reader
-from selftaught.randomness import generator
 from selftaught.store import Samples
 
 AREA = (0.5, 1.0)

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 
-from selftaught.names import one_line, printable, text_cell
+from selftaught.core.names import one_line, printable, text_cell
 from selftaught.report.cells import Cell, Table
 
 _LATEX = {

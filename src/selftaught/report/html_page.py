@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from importlib import resources
 
-from selftaught.names import printable
+from selftaught.core.names import printable
 from selftaught.report.cells import Table
 from selftaught.report.document import Block, Document, Section
 from selftaught.report.markup import answer_html, esc, figures_html, table_html, warnings_html

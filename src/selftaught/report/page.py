@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from selftaught.atomic import written_whole
-from selftaught.own_folder import is_own, mark, record
+from selftaught.core.files import written_whole
+from selftaught.core.own_folder import is_own, mark, record
 from selftaught.report.collection_page import collection_document
 from selftaught.report.comparison_page import comparison_document
 from selftaught.report.document import Document

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from selftaught.out_file import check_out, check_out_folder
-from selftaught.own_folder import own_files
+from selftaught.core.out_file import check_out, check_out_folder
+from selftaught.core.own_folder import own_files
 
 PAGE = "report.html"
 WRITTEN = "Written by selftaught report."

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selftaught.json_file import read_object
-from selftaught.names import short_task
+from selftaught.core.json_file import read_object
+from selftaught.core.names import short_task
 
 Json = Mapping[str, Any]
 Columns = Mapping[str, tuple[float, ...]]

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selftaught.names import unknown_name
+from selftaught.core.names import unknown_name
 from selftaught.sources.file_kinds import suffix_of
 from selftaught.sources.left_out import other_kinds
 from selftaught.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from selftaught.atomic import written_whole
+from selftaught.core.files import written_whole
 from selftaught.sources.base import digest
 from selftaught.store_folder import cache_root
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
+from selftaught.core.names import one_line
 from selftaught.decode import MAX_FILE_BYTES, Unreadable
-from selftaught.names import one_line
 from selftaught.sources.base import digest
 from selftaught.sources.content import File, fingerprint_of
 from selftaught.sources.file_walk import FoundFiles, find_files

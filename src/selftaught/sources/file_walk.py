@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from selftaught.names import one_line
-from selftaught.own_folder import has_mark, own_files, start_of, told_own
+from selftaught.core.names import one_line
+from selftaught.core.own_folder import has_mark, own_files, start_of, told_own
 from selftaught.sources.file_kinds import is_hidden, is_picture, is_video
 from selftaught.sources.left_out import MOST_LISTED, LeftOut, left_out_as
 

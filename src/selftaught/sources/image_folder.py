@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import final
 
-from selftaught.names import one_line
+from selftaught.core.names import one_line
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
 from selftaught.sources.file_tree import FileTree

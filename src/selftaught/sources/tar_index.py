@@ -16,9 +16,9 @@ from typing import IO, Any, get_origin, get_type_hints
 
 import fsspec
 
-from selftaught.atomic import written_whole
+from selftaught.core.files import written_whole
+from selftaught.core.names import one_line
 from selftaught.decode import MAX_FILE_BYTES
-from selftaught.names import one_line
 from selftaught.sources.base import digest
 from selftaught.sources.file_kinds import is_companion, is_picture
 from selftaught.sources.label_values import LONGEST_LABEL

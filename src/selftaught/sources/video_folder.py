@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import final
 
+from selftaught.core.names import one_line
 from selftaught.decode import Unreadable
-from selftaught.names import one_line
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.file_kinds import VIDEO_SUFFIXES, starts_like_stream
 from selftaught.sources.file_tree import FileTree, FolderTree

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import final
 
+from selftaught.core.own_folder import own_prefixes, told_own
 from selftaught.decode import MAX_FILE_BYTES, Unreadable
-from selftaught.own_folder import own_prefixes, told_own
 from selftaught.sources.file_kinds import is_hidden, is_picture, is_video
 from selftaught.sources.file_tree import START_BYTES, FileTree, too_large
 from selftaught.sources.left_out import LeftOut, left_out_as

@@ -13,9 +13,9 @@ import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.distributed import is_distributed
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.gather import is_distributed
 from selftaught.tasks.base import PACES, PretextTask, Recipe, Shown
 
 _KEPT = 0.9

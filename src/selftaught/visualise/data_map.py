@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.core.randomness import seed_from
 from selftaught.ops.colour import denormalise
-from selftaught.randomness import seed_from
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.sheet import fit
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.heads import feature_map
-from selftaught.randomness import generator
 from selftaught.visualise.read_stage import read_stage
 
 Box = tuple[int, int, int, int]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import affine_colour
@@ -24,7 +25,6 @@ from selftaught.ops.tiles import (
     random_tiles,
     standardise_tiles,
 )
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 NAMES = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")

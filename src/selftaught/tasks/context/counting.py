@@ -9,13 +9,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.distributed import first_row, gather_rows
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
-from selftaught.gather import first_row, gather_rows
 from selftaught.ops.colour import denormalise, normalise, to_grey
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.downsample import FILTERS, halve_pictures
 from selftaught.ops.tiles import fit_tile, mosaic
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 

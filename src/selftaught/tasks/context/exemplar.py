@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.losses import nt_xent
 from selftaught.ops.colour import affine_colour, denormalise, normalise, to_grey
 from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
 from selftaught.ops.warp import affine, shrink, warp
-from selftaught.randomness import uniform
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 
 _CELLS = 7

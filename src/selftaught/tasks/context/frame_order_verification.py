@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch, Sampling
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.flow import motion_magnitude
 from selftaught.ops.frames import gather_frames, jittered_crop
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import to_grey
@@ -24,7 +25,6 @@ from selftaught.ops.tiles import (
     random_tiles,
     standardise_tiles,
 )
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 TILES = CELLS * CELLS

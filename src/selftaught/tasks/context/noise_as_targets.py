@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.distributed import first_row, gather_rows
 from selftaught.encoders.base import Encoder
-from selftaught.gather import first_row, gather_rows
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator, uniform
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights, resample
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
-from selftaught.randomness import generator, uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 CLASSES = (

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch, Sampling
+from selftaught.core.randomness import uniform
 from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.spectrogram import log_mel, rms
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 SECONDS = 1.0

@@ -10,11 +10,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.heads import Decoder, feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 WIDTH = 256

@@ -13,13 +13,13 @@ from torch import Generator, Tensor, nn
 from selftaught import heads
 from selftaught.adversarial import grids
 from selftaught.batch import Batch
+from selftaught.core.distributed import first_row, gather_rows
+from selftaught.core.randomness import uniform
 from selftaught.discriminators import strided_convolutions
 from selftaught.encoders.base import Encoder
-from selftaught.gather import first_row, gather_rows
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 CODE_STD = 3**-0.5

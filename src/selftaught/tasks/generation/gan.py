@@ -21,11 +21,11 @@ from selftaught.adversarial import (
     running_statistics,
 )
 from selftaught.batch import Batch
+from selftaught.core.randomness import uniform
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.rotate import all_rotations
-from selftaught.randomness import uniform
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 

@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 
 from selftaught import cli
-from selftaught.errors import explain, with_argument
-from selftaught.plain import paths_of
+from selftaught.core.errors import explain, with_argument
+from selftaught.core.plain import paths_of
 
 GIVEN = {"DATA": "photos", "--out": "runs/a"}
 
@@ -146,7 +146,7 @@ def test_a_bug_of_ours_is_called_one() -> None:
     with pytest.raises(AttributeError) as caught:
         explain(None, given=None)  # type: ignore[arg-type]
     text, code = told(caught.value)
-    assert "selftaught/errors.py:" in text
+    assert "selftaught/core/errors.py:" in text
     assert "this is a bug of selftaught" in text
     assert code == 1
 

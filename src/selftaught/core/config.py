@@ -8,9 +8,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
-from selftaught.json_file import read_object
-from selftaught.names import unknown_name
-from selftaught.plain import at_home, plain
+from selftaught.core.json_file import read_object
+from selftaught.core.names import unknown_name
+from selftaught.core.plain import at_home, plain
 
 Stem = Literal["auto", "standard", "small"]
 Optimizer = Literal["auto", "sgd", "adamw", "lars"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.own_folder import is_own, mark, own_files, record, remove_drafts, remove_own
+from selftaught.core.own_folder import is_own, mark, own_files, record, remove_drafts, remove_own
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.file_walk import find_files

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import selftaught
-from selftaught.config import RunConfig
-from selftaught.plain import plain
+from selftaught.core.config import RunConfig
+from selftaught.core.plain import plain
 
 DATA = "synthetic:N=32,side=32"
 

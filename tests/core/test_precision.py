@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from selftaught.memory_format import channels_last, in_order
+from selftaught.core.precision import channels_last, in_order
 
 
 def test_weights_of_convolutions_over_height_and_width_change_their_order() -> None:

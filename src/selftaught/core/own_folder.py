@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from selftaught.atomic import draft_of, written_whole
+from selftaught.core.files import draft_of, written_whole
 
 LIST = ".selftaught"
 """The file that marks a folder as ours and lists the files in it that are."""

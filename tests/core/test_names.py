@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from selftaught.names import one_line, printable, short_task
+from selftaught.core.names import one_line, printable, short_task
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from selftaught.errors import with_argument
+from selftaught.core.errors import with_argument
 
 P = ParamSpec("P")
 R = TypeVar("R")

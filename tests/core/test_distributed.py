@@ -11,8 +11,8 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.batch import Batch
+from selftaught.core.randomness import generator
 from selftaught.encoders import build_encoder
-from selftaught.randomness import generator
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.context.rotation import Example as Rotated
 from selftaught.tasks.context.rotation import Rotation

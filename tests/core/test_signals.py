@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught import atomic
 from selftaught.checkpoint import load_checkpoint
 from selftaught.cli import main
+from selftaught.core import files
 
 Told = pytest.CaptureFixture[str]
 
@@ -92,7 +92,7 @@ def test_sigterm_ends_other_verbs_with_one_line(
     }[verb]
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:  # in the midst of writing a file
-        patch.setattr(atomic, "_flush_to_disk", lambda path: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(files, "_flush_to_disk", lambda path: os.kill(os.getpid(), signal.SIGTERM))
         assert main(words) == 143
     assert capsys.readouterr().err.splitlines()[-1] == "selftaught: interrupted"
     left = [path for path in tmp_path.rglob("*") if path.is_file()]

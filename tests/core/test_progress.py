@@ -8,8 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from selftaught import progress as module
-from selftaught.progress import StepProgress, clock, fit, say, working
+from selftaught.core import progress as module
+from selftaught.core.progress import StepProgress, clock, fit, say, working
 
 TITLE = "graph_constraint timm:vit_small_patch16_224 96 px"
 FIGURES = ["loss 5.43", "accuracy 0.0391", "images/s 510"]

@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from selftaught.names import one_line
+from selftaught.core.names import one_line
 
 EXPLAINED, UNEXPECTED = 2, 1
 """Exit codes: of what the user can set right, and of what nobody foresaw."""
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _REMEDIES = {
     errno.ENOSPC: "free some space there, or give another place",
     errno.EDQUOT: "free some space there, or give another place",

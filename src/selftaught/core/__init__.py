@@ -1,0 +1,1 @@
+"""What every part stands on: settings, randomness, precision, devices, processes, files, progress."""
