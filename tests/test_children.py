@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.child import described
 from selftaught.children import Children
+from selftaught.cli.child import described
 from selftaught.core.errors import ProcessError
 from selftaught.core.signals import Terminated, stopping
 
@@ -104,7 +104,11 @@ def test_no_process_goes_on_after_the_end(start: Start) -> None:
 def test_a_process_ends_where_the_first_one_is_gone() -> None:
     held, closed = os.pipe()
     waiting = subprocess.Popen(
-        [sys.executable, "-c", "import time; from selftaught import child; child._end_with_first(); time.sleep(60)"],
+        [
+            sys.executable,
+            "-c",
+            "import time; from selftaught.cli import child; child._end_with_first(); time.sleep(60)",
+        ],
         stdin=held,
     )
     os.close(held)

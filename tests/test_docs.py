@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import selftaught
-from selftaught import cli, flags
 from selftaught.batch import Batch
 from selftaught.catalogue import load_task, task_info
+from selftaught.cli import flags
+from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
 from selftaught.encoders import build_encoder
 

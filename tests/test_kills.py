@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from selftaught.checkpoint import load_checkpoint
-from selftaught.cli import main
+from selftaught.cli.main import main
 
 RUN = (
     *("--stem", "standard", "--size", "32", "--batch-size", "8", "--log-every", "1"),

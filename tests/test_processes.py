@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from selftaught.checkpoint import load_checkpoint
-from selftaught.cli import main
+from selftaught.cli.main import main
 from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import is_distributed, of_world

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selftaught import cli, verbs
+from selftaught import api
+from selftaught.cli import main as cli
 from selftaught.core.randomness import numpy_generator
 from selftaught.rank_agreement import BETTER, agreement, correlation, folder_agreement, rank_agreement
 
@@ -164,7 +165,7 @@ def test_a_damaged_evaluation_is_one_sentence(tmp_path: Path, text: str) -> None
 def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "label_free_agreement.json").write_text('{"mine": 1}')
     with pytest.raises(ValueError, match=r"label_free_agreement.json was not written by selftaught; move it elsewhere"):
-        verbs.agreement(tmp_path)
+        api.agreement(tmp_path)
 
 
 def test_the_last_stage_is_asked_too_where_an_earlier_one_was_better() -> None:

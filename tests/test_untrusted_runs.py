@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import selftaught
-from selftaught import cli
+from selftaught.cli import main as cli
 from selftaught.core.config import RunConfig
 from selftaught.run import RunFolder
 from selftaught.train import train

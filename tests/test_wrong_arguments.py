@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught import cli
+from selftaught.cli import main as cli
 from selftaught.core.config import RunConfig
 from selftaught.train import train
 

@@ -6,9 +6,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from selftaught.core.config import RunConfig
-from selftaught.core.threads import use_threads
-from selftaught.verbs import (
+from selftaught.api import (
     agreement,
     cache,
     compare,
@@ -24,6 +22,8 @@ from selftaught.verbs import (
     search,
     write_report,
 )
+from selftaught.core.config import RunConfig
+from selftaught.core.threads import use_threads
 
 if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask

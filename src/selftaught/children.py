@@ -1,6 +1,6 @@
 """The processes that a run on several devices starts beside its own: how they are started, heard and ended.
 
-They run `selftaught.child` and nothing else, so a script that calls the library is not run again by each of them, as it
+They run `selftaught.cli.child` and nothing else, so a script that calls the library is not run again by each of them, as it
 is with Fabric's own launcher. That one also kills the first process where another one fails, before it could say why.
 """
 
@@ -40,7 +40,7 @@ class Child:
         self.report: dict[str, Any] | None = None
         self.is_ready, self.is_done = threading.Event(), threading.Event()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "selftaught.child"],
+            [sys.executable, "-P", "-m", "selftaught.cli.child"],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,  # Ctrl-C in a terminal is for the first process, which asks the others to stop
         )  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from selftaught import cli
+from selftaught.cli import main as cli
 from selftaught.core.errors import explain, with_argument
 from selftaught.core.plain import paths_of
 

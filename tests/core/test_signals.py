@@ -15,7 +15,7 @@ from PIL import Image
 
 import selftaught
 from selftaught.checkpoint import load_checkpoint
-from selftaught.cli import main
+from selftaught.cli.main import main
 from selftaught.core import files
 
 Told = pytest.CaptureFixture[str]

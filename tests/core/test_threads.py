@@ -24,12 +24,12 @@ def child(code: str, **environment: str) -> str:
 
 def test_the_command_line_sets_them_before_torch_is_loaded() -> None:
     cores = str(threads.available_cores())
-    code = f"from selftaught.cli import main; main(['tasks', '--json']); {SHOW}"
+    code = f"from selftaught.cli.main import main; main(['tasks', '--json']); {SHOW}"
     assert child(code).splitlines()[-1] == f"['PASSIVE', '0', '{cores}'] False"
 
 
 def test_the_library_sets_nothing() -> None:
-    assert child(f"import selftaught, selftaught.verbs; {SHOW}") == "[None, None, None] False"
+    assert child(f"import selftaught, selftaught.api; {SHOW}") == "[None, None, None] False"
 
 
 def test_what_the_user_set_stays() -> None:

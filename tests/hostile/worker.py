@@ -72,7 +72,7 @@ def _megabytes(name: str) -> float:
 def _serve() -> None:
     """Answer each line of words with a line of JSON; what the verb prints is caught by its file descriptors."""
     answers = os.fdopen(os.dup(1), "w")
-    from selftaught.cli import main
+    from selftaught.cli.main import main
 
     for line in sys.stdin:
         with tempfile.TemporaryFile("w+b") as out, tempfile.TemporaryFile("w+b") as err:

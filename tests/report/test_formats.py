@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught import verbs
+from selftaught import api
 from selftaught.report import write_report
 from tests.report import made_evaluations as made
 
@@ -59,9 +59,9 @@ def test_a_comparison_has_its_ranking_in_every_format(tmp_path: Path, comparison
 
 def test_the_verb_takes_the_format(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
-    assert verbs.write_report(run, format="latex") == {"out": str(run / "report.tex")}
+    assert api.write_report(run, format="latex") == {"out": str(run / "report.tex")}
     with pytest.raises(ValueError, match="--format must be one of html, markdown, csv, latex, got 'pdf'"):
-        verbs.write_report(run, format="pdf")  # type: ignore[arg-type]
+        api.write_report(run, format="pdf")  # type: ignore[arg-type]
     (tmp_path / "file.csv").write_text("")
     with pytest.raises(ValueError, match=r"csv writes a file for each table, give a folder"):
-        verbs.write_report(run, out=tmp_path / "file.csv", format="csv")
+        api.write_report(run, out=tmp_path / "file.csv", format="csv")

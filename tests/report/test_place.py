@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from selftaught import verbs
+from selftaught import api
 from selftaught.core.errors import explain
 from selftaught.core.own_folder import record
 from selftaught.report import write_report
@@ -96,7 +96,7 @@ def test_in_python_a_failed_write_stays_an_oserror_that_names_path_and_argument(
     monkeypatch.setattr("selftaught.core.files._flush_to_disk", failing(number))
     target = tmp_path / "pages" / "page.html"
     with pytest.raises(OSError, match=rf"--out: {os.strerror(number)}; .*: '{target}'$") as caught:
-        verbs.write_report(run, out=target)
+        api.write_report(run, out=target)
     assert type(caught.value) is type(OSError(number, ""))
     assert (caught.value.errno, caught.value.filename) == (number, str(target))
     text, code = explain(caught.value, given={"--out": str(target)})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.printing import show
+from selftaught.cli.printing import show
 from selftaught.report.terminal import print_comparison, print_evaluation
 from tests.report.made_evaluations import add_finetune, add_label_free, add_qualitative
 

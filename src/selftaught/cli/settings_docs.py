@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Callable
 from typing import TypeVar
 
+from selftaught.cli.flags import run_options
 from selftaught.core.options import describe
-from selftaught.flags import run_options
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -1,4 +1,4 @@
-"""What a further process of a run on several devices runs: `python -m selftaught.child`, by `selftaught.children`."""
+"""What a further process of a run on several devices runs: `python -m selftaught.cli.child`."""
 
 from __future__ import annotations
 

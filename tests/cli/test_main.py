@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from selftaught import cli, flags, verbs
+from selftaught import api
 from selftaught.catalogue import list_tasks
+from selftaught.cli import flags
+from selftaught.cli import main as cli
+from selftaught.cli.printing import show
 from selftaught.core.config import RunConfig, RunSettings
-from selftaught.printing import show
 
 
 def selftaught(*words: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +92,7 @@ def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
 def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def pretrain(data: str, *, out: str, task: str = "simclr", **settings: typing.Unpack[RunSettings]) -> verbs.Json:
+    def pretrain(data: str, *, out: str, task: str = "simclr", **settings: typing.Unpack[RunSettings]) -> api.Json:
         """Summary.
 
         Args:
@@ -101,7 +103,7 @@ def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.update(settings, data=data, out=out, task=task)
         return {}
 
-    monkeypatch.setattr(verbs, "pretrain", pretrain)
+    monkeypatch.setattr(api, "pretrain", pretrain)
     words = "pretrain photos --out run --task rotation --task.angles 2 --size 64 --epochs 0.5 --lr 1e-3 --resume"
     assert cli.main(words.split()) == 0
     settings = {"angles": 2}
@@ -112,13 +114,13 @@ def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compare_takes_a_combination_beside_its_parts() -> None:
-    options = cli.further_options(flags.read_verb(verbs.compare), ["--tasks", "rotation,simclr+rotation"])["task"]
+    options = cli.further_options(flags.read_verb(api.compare), ["--tasks", "rotation,simclr+rotation"])["task"]
     assert {"angles", "rotation.angles", "simclr.temperature", "weights"} <= {option.name for option in options}
 
 
 def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--tasks", "simclr,rotation", "--task.angles=2"]
-    verb = flags.read_verb(verbs.compare)
+    verb = flags.read_verb(api.compare)
     options = cli.further_options(verb, words)["task"]
     assert {"angles", "temperature"} <= {option.name for option in options}
 
@@ -169,12 +171,12 @@ def test_errors_are_one_line_with_the_near_matches(
 def test_json_is_alone_on_stdout_whatever_is_printed() -> None:
     code = (
         "import os, sys, subprocess, warnings\n"
-        "from selftaught import cli, verbs\n"
+        "from selftaught.cli import main as cli; from selftaught import api\n"
         "def tasks():\n"
         "    'Summary.'\n"
         "    print('print'); os.write(1, b'raw'); warnings.warn('warning'); subprocess.run(['echo', 'child'])\n"
         "    return [{'value': float('nan'), 'path': __import__('pathlib').Path('a'), 'pair': (1, 2)}]\n"
-        "verbs.list_tasks = tasks\n"
+        "api.list_tasks = tasks\n"
         "sys.exit(cli.main(['tasks', '--json']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -211,7 +213,7 @@ def test_tasks_fit_a_terminal_of_80_columns_and_say_what_they_do(monkeypatch: py
     monkeypatch.setenv("COLUMNS", "80")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    tasks = verbs.list_tasks()
+    tasks = api.list_tasks()
     show("tasks", tasks)
     lines = terminal.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
@@ -258,7 +260,7 @@ def test_tasks_and_encoders_as_json() -> None:
 )
 def test_answers_without_torch(words: str) -> None:
     code = (
-        "import sys; from selftaught.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from selftaught.cli.main import main; code = main(sys.argv[1:]);"
         "heavy = {'torch', 'numpy', 'cv2', 'plotly'} & set(sys.modules); sys.exit(code or ' '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=False)

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TextIO
 
-from selftaught import verbs
-from selftaught.child import quiet_fabric
+from selftaught import api
+from selftaught.cli.child import quiet_fabric
+from selftaught.cli.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 from selftaught.core import threads
 from selftaught.core.errors import explain, is_first_process, is_told_here
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option
 from selftaught.core.plain import paths_of, plain, strict
 from selftaught.core.signals import Terminated, terminating
-from selftaught.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verb_of(name: str) -> Verb:
     """The verb of that name, as its public function says it."""
-    return read_verb(getattr(verbs, _FUNCTIONS.get(name, name)), name=name)
+    return read_verb(getattr(api, _FUNCTIONS.get(name, name)), name=name)
 
 
 def _run(words: list[str], given: dict[str, str]) -> int:
@@ -190,6 +190,6 @@ def _stdout_for_json() -> Iterator[TextIO]:
 
 
 def _show(name: str, result: Any) -> None:
-    from selftaught.printing import show
+    from selftaught.cli.printing import show
 
     show(name, result)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from selftaught.cli.settings_docs import with_settings
 from selftaught.core import threads
 from selftaught.core.config import Accelerator, RunConfig, RunSettings, Stem
 from selftaught.core.plain import plain_arguments
-from selftaught.settings_docs import with_settings
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
