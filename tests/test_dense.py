@@ -16,7 +16,7 @@ from selftaught.encoders import build_encoder
 from selftaught.evaluate import evaluate_encoder
 from selftaught.labelled import few, identity, open_labelled
 from selftaught.subject import Subject
-from tests.sources.trees import DOG, HARD, voc
+from tests.data.trees import DOG, HARD, voc
 
 TEN = {f"{i:03d}": [DOG] for i in range(12)}
 

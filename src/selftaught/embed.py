@@ -14,6 +14,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.names import one_line, printable
 from selftaught.core.out_file import check_out
 from selftaught.core.progress import say_once
+from selftaught.data.files.splits import EmptyPart
 from selftaught.encode import NEEDS, all_features, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.features_file import FORMS, write_features
@@ -23,7 +24,6 @@ from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.sources.splits import EmptyPart
 from selftaught.store import NothingReadable, Samples
 from selftaught.value_range import with_range
 

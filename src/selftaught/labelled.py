@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
+from selftaught.data.files.splits import told
 from selftaught.duplicates import note_of_duplicates
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
@@ -21,7 +22,6 @@ from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.sources.splits import told
 from selftaught.store import Samples
 from selftaught.subset import Subset, balanced_rows
 from selftaught.value_range import with_range

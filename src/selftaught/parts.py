@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.files.splits import uniform
 from selftaught.sources.base import Payload, Source, digest
-from selftaught.sources.splits import uniform
 from selftaught.store import NothingReadable, Samples
 from selftaught.subset import Subset
 

@@ -16,6 +16,7 @@ from selftaught.core.config import Optimizer, Precision, RunConfig
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
 from selftaught.core.threads import remind_of_threads
+from selftaught.data.files.left_out import LeftOut
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.loader import Loader
@@ -24,7 +25,6 @@ from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, o
 from selftaught.small_maps import trim_kernels
 from selftaught.sources import open_source
 from selftaught.sources.base import Source, digest
-from selftaught.sources.left_out import LeftOut
 from selftaught.store import Samples, notes_of, open_samples
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 from selftaught.value_range import decoding_of, range_note, with_range

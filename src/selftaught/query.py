@@ -11,13 +11,13 @@ from torch import Tensor
 
 from selftaught.batch import Batch
 from selftaught.core.config import RunConfig
+from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
 from selftaught.decode import USUAL, Decoding, Unreadable, decode_image
 from selftaught.encode import all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.crop import crop_resize
 from selftaught.prepare import store_side
 from selftaught.sources.base import Entry, digest
-from selftaught.sources.file_kinds import VIDEO_SUFFIXES
 from selftaught.sources.video_folder import VideoFolder
 from selftaught.store import NothingReadable
 from selftaught.value_range import decoding_of

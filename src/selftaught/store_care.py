@@ -156,7 +156,7 @@ def _where(source: Source) -> tuple[Path | None, list[str]]:
 
 
 def _proof(place: Path, keys: Sequence[str]) -> str:
-    from selftaught.sources.content import fingerprint_of, stat_file
+    from selftaught.data.files.content import fingerprint_of, stat_file
 
     if not keys:
         return fingerprint_of([stat_file(str(place), place.name)])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.dense import Dense, DenseSample
 from selftaught.encoders.base import Encoder
-from tests.sources.trees import Object, text, write, xml
+from tests.data.trees import Object, text, write, xml
 
 CLASSES = ("blue", "red")
 COLOURS = torch.tensor([[20, 30, 230], [230, 30, 20]], dtype=torch.uint8)

@@ -12,7 +12,7 @@ import pytest
 
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
-from tests.sources.trees import coco, encoded, picture, text, write
+from tests.data.trees import coco, encoded, picture, text, write
 
 BOXES, MASKS = frozenset({"box"}), frozenset({"mask"})
 SQUARE = [[10, 10, 20, 10, 20, 20, 10, 20]]

@@ -23,7 +23,7 @@ import pytest
 from selftaught.decode import Unreadable
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
-from tests.sources.trees import DOG, coco, text, voc, xml
+from tests.data.trees import DOG, coco, text, voc, xml
 
 COUNT = int(os.environ.get("SELFTAUGHT_FUZZ", "25"))
 

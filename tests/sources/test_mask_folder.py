@@ -11,7 +11,7 @@ import pytest
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from selftaught.sources.mask_folder import find_masks, parse_classes
-from tests.sources.trees import picture, text, write
+from tests.data.trees import picture, text, write
 
 MASKS, IMAGES = frozenset({"mask"}), frozenset({"image"})
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from selftaught.batch import Sampling
+from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
 from selftaught.sources import open_source
-from selftaught.sources.file_kinds import VIDEO_SUFFIXES
 from selftaught.sources.video_folder import VideoFolder, open_video_folder
 from selftaught.store import open_samples
 

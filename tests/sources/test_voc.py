@@ -11,7 +11,7 @@ import pytest
 
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
-from tests.sources.trees import DOG, Object, picture, text, voc, write, xml
+from tests.data.trees import DOG, Object, picture, text, voc, write, xml
 
 BOXES, MASKS = frozenset({"box"}), frozenset({"mask"})
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selftaught.core.names import unknown_name
-from selftaught.sources.file_kinds import suffix_of
-from selftaught.sources.left_out import other_kinds
+from selftaught.data.files.file_kinds import suffix_of
+from selftaught.data.files.left_out import other_kinds
 from selftaught.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def _by_name(
 def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
     path = _expanded(data)
     if any(p.suffix.lower() == ".zip" for p in (path, *path.parents)):
+        from selftaught.data.files.zip_tree import ZipTree, archive_of
         from selftaught.sources.image_folder import open_image_folder
-        from selftaught.sources.zip_folder import ZipTree, archive_of
 
         archive = archive_of(path)
         if archive is not None:
@@ -114,9 +114,9 @@ def _expanded(data: str) -> Path:
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
     """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
-    from selftaught.sources.file_kinds import heif_advice, is_picture, told_kinds
-    from selftaught.sources.file_tree import FolderTree
-    from selftaught.sources.file_walk import find_files
+    from selftaught.data.files.file_kinds import heif_advice, is_picture, told_kinds
+    from selftaught.data.files.file_tree import FolderTree
+    from selftaught.data.files.file_walk import find_files
     from selftaught.sources.image_folder import open_image_folder, pictures_of
     from selftaught.sources.video_folder import open_video_folder, videos_of
 

@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.data.files.file_tree import FileTree, open_tree
+from selftaught.data.files.splits import choose_split, own_part, told, uniform
 from selftaught.decode import USUAL, Decoding, decode_image
 from selftaught.dense import Dense, DenseSample
 from selftaught.high_depth import read_range
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.file_tree import FileTree, open_tree
-from selftaught.sources.splits import choose_split, own_part, told, uniform
 from selftaught.sources.torchvision_names import VOC_NAMES
 from selftaught.value_range import range_for
 
@@ -236,7 +236,7 @@ def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
 
 def _other_form(keys: Sequence[str]) -> str:
     """What to do with the annotations of other tools that lie there, or ""."""
-    from selftaught.sources.file_kinds import is_picture
+    from selftaught.data.files.file_kinds import is_picture
 
     pictures = {key.rpartition(".")[0] for key in keys if is_picture(key)}
     stems = pictures | {re.sub(r"(^|/)images/", r"\1labels/", stem) for stem in pictures}

@@ -14,13 +14,13 @@ from typing import Any, final
 
 import pyarrow as pa
 
+from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.label_values import class_names, cleaned
 from selftaught.sources.row_columns import Columns, NoPictures, arrow_reasons, encoded, find_columns, label_advice
 from selftaught.sources.row_files import RowFile, choose_rows
-from selftaught.sources.shard_names import shard_splits, short_names
 
 _LEAST_BYTES = 8
 """Of a row, to tell a file that claims rows without end."""

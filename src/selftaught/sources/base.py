@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from selftaught.sources.left_out import LeftOut
+from selftaught.data.files.left_out import LeftOut
 
 if TYPE_CHECKING:
     import numpy as np

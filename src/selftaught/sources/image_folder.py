@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import final
 
 from selftaught.core.names import one_line
+from selftaught.data.files.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
+from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.frame_folders import frame_folders
+from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
+from selftaught.data.files.splits import own_part
 from selftaught.sources.base import Entry, Source
-from selftaught.sources.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
-from selftaught.sources.file_tree import FileTree
-from selftaught.sources.frame_folders import frame_folders
-from selftaught.sources.labels_file import LABELS_FILE
 from selftaught.sources.layout import Layout, choose_entries, in_no_part, notes_of, table_folder, tree_layout
-from selftaught.sources.left_out import LeftOut, left_out_as, other_kinds
-from selftaught.sources.splits import own_part
 
 
 @final

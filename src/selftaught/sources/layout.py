@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
+from selftaught.data.files.folder_names import read_folder_names
+from selftaught.data.files.labels_file import LABELS_FILE, read_table, text_of
+from selftaught.data.files.splits import EmptyPart, choose_split, given_split
 from selftaught.sources.base import Entry, Source
-from selftaught.sources.file_tree import LARGEST_TEXT, FileTree
-from selftaught.sources.folder_names import read_folder_names
-from selftaught.sources.labels_file import LABELS_FILE, read_table, text_of
-from selftaught.sources.splits import EmptyPart, choose_split, given_split
 
 CLASSES_FILE = "classes.txt"
 
@@ -50,9 +50,9 @@ class Layout:
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
     """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
+    from selftaught.data.files.masks_beside import masks_beside
     from selftaught.sources.coco import coco_targets, find_coco
     from selftaught.sources.mask_folder import find_masks
-    from selftaught.sources.masks_beside import masks_beside
     from selftaught.sources.voc import VocTree
 
     masks = find_masks(pictures)

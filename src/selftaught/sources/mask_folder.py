@@ -17,11 +17,11 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.folder_names import read_folder_names
 from selftaught.decode import decode_indices
 from selftaught.dense import IGNORE, DenseSample
 from selftaught.sources.annotated import Annotations, with_mask
-from selftaught.sources.file_tree import FileTree
-from selftaught.sources.folder_names import read_folder_names
 
 _PICTURES = frozenset(
     ("images", "image", "imgs", "img", "jpegimages", "frames", "photos", "pictures", "rgb", "input", "inputs", "raw")
@@ -159,7 +159,7 @@ def translate(
 
 def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     """The masks of a folder; None where there are none, or boxes were asked for."""
-    from selftaught.sources.file_kinds import is_picture
+    from selftaught.data.files.file_kinds import is_picture
 
     found = find_masks([key for key in tree.keys if is_picture(key)])
     if not masks or not found.pairs:

@@ -14,13 +14,13 @@ from typing import Any, final
 
 import pyarrow as pa
 
+from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
-from selftaught.sources.content import fingerprint_of, stat_file
 from selftaught.sources.parquet_file import ParquetPart, look_at, opened, values_of
 from selftaught.sources.row_columns import NoPictures, arrow_reasons, encoded, label_advice
 from selftaught.sources.row_files import RowFile, choose_rows
-from selftaught.sources.shard_names import shard_splits, short_names
 
 _GROUPS_KEPT = 2
 _LARGEST_KEPT = 512 << 20

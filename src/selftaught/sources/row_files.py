@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.split_words import sibling_splits
+from selftaught.data.files.splits import EmptyPart, choose_split, own_part
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.label_values import number_labels, number_lists
-from selftaught.sources.split_words import sibling_splits
-from selftaught.sources.splits import EmptyPart, choose_split, own_part
 
 
 @dataclass(frozen=True)

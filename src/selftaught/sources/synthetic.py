@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.splits import choose_split
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.splits import choose_split
 
 SHAPES = ("disc", "square", "triangle", "cross", "bar")
 _SMOOTH = 8

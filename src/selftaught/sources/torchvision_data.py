@@ -14,10 +14,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.content import File, fingerprint_of, stat_file
+from selftaught.data.files.file_tree import FileTree, FolderTree
+from selftaught.data.files.splits import choose_split, own_part
 from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.content import File, fingerprint_of, stat_file
-from selftaught.sources.file_tree import FileTree, FolderTree
-from selftaught.sources.splits import choose_split, own_part
 from selftaught.store_folder import cache_root
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.names import one_line
+from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, starts_like_stream
+from selftaught.data.files.file_tree import FileTree, FolderTree
+from selftaught.data.files.file_walk import FoundFiles
+from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.left_out import left_out_as, other_kinds
+from selftaught.data.files.splits import own_part
 from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source
-from selftaught.sources.file_kinds import VIDEO_SUFFIXES, starts_like_stream
-from selftaught.sources.file_tree import FileTree, FolderTree
-from selftaught.sources.file_walk import FoundFiles
-from selftaught.sources.labels_file import LABELS_FILE
 from selftaught.sources.layout import (
     CLASSES_FILE,
     Layout,
@@ -24,8 +26,6 @@ from selftaught.sources.layout import (
     read_layout,
     text_in,
 )
-from selftaught.sources.left_out import left_out_as, other_kinds
-from selftaught.sources.splits import own_part
 
 _LIST = re.compile(r"(train|test|val)[^/]*list[^/]*\.txt$|(train|test|val)_?(split|list)?_?\d*\.txt$", re.IGNORECASE)
 

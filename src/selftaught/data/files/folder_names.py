@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from selftaught.sources.split_words import have_split_words, must_be_splits, sibling_splits, split_in, told_splits
-from selftaught.sources.splits import Given, given_split
+from selftaught.data.files.split_words import have_split_words, must_be_splits, sibling_splits, split_in, told_splits
+from selftaught.data.files.splits import Given, given_split
 
 _DEEPEST_SPLIT = 3
 _DEEPEST_CLASS = 8

@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.sources.multi_label import natural, read_many
-from selftaught.sources.split_words import split_in
-from selftaught.sources.splits import Given
+from selftaught.data.files.label_table import natural, read_many
+from selftaught.data.files.split_words import split_in
+from selftaught.data.files.splits import Given
 
 LABELS_FILE = "labels.csv"
 _COLUMNS = frozenset(("file", "label", "labels", "split"))

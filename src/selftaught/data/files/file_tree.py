@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.names import one_line
+from selftaught.data.files.content import File, fingerprint_of
+from selftaught.data.files.file_walk import FoundFiles, find_files
+from selftaught.data.files.left_out import LeftOut
 from selftaught.decode import MAX_FILE_BYTES, Unreadable
 from selftaught.sources.base import digest
-from selftaught.sources.content import File, fingerprint_of
-from selftaught.sources.file_walk import FoundFiles, find_files
-from selftaught.sources.left_out import LeftOut
 
 START_BYTES = 512
 LARGEST_TEXT = 1 << 30
@@ -128,7 +128,7 @@ class FolderTree(FileTree):
 
 def open_tree(data: str) -> FileTree:
     """The files of a folder, of a zip, of a folder in a zip, or of the one zip that a folder holds."""
-    from selftaught.sources.zip_folder import ZipTree, archive_of
+    from selftaught.data.files.zip_tree import ZipTree, archive_of
 
     path = Path(data).expanduser()
     archive = archive_of(path)

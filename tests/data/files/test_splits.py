@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftaught.sources.splits import choose_split, given_split
+from selftaught.data.files.splits import choose_split, given_split
 
 KEYS = [f"picture{i}.jpg" for i in range(2000)]
 

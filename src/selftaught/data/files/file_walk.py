@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from selftaught.core.names import one_line
 from selftaught.core.own_folder import has_mark, own_files, start_of, told_own
-from selftaught.sources.file_kinds import is_hidden, is_picture, is_video
-from selftaught.sources.left_out import MOST_LISTED, LeftOut, left_out_as
+from selftaught.data.files.file_kinds import is_hidden, is_picture, is_video
+from selftaught.data.files.left_out import MOST_LISTED, LeftOut, left_out_as
 
 
 class FoundFile(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selftaught.sources.folder_names import read_folder_names
-from selftaught.sources.split_words import sibling_splits
+from selftaught.data.files.folder_names import read_folder_names
+from selftaught.data.files.split_words import sibling_splits
 
 
 def short_names(shards: Sequence[str]) -> list[str]:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selftaught.data.files.file_kinds import is_companion, is_hidden
+from selftaught.data.files.file_tree import open_tree
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.sources.file_kinds import is_companion, is_hidden
-from selftaught.sources.file_tree import open_tree
-from tests.sources.trees import encoded, picture
+from tests.data.trees import encoded, picture
 
 PNG = encoded(picture(0, 8, 8))
 NAMES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftaught.sources.split_words import have_split_words, must_be_splits, sibling_splits, told_splits
+from selftaught.data.files.split_words import have_split_words, must_be_splits, sibling_splits, told_splits
 
 
 @pytest.mark.parametrize(

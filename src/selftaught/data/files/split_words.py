@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import combinations
 
-from selftaught.sources.splits import Given, given_split
+from selftaught.data.files.splits import Given, given_split
 
 _WORDS: dict[str, Given] = {
     "train": "train", "training": "train", "trainval": "train",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.data.files.folder_names import read_folder_names
 from selftaught.sources import open_source
-from selftaught.sources.folder_names import read_folder_names
 
 CLASSES = ("church", "tench")
 

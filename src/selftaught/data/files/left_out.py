@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selftaught.sources.file_kinds import HEIF_SUFFIXES, is_companion, is_picture, is_video, suffix_of, told_kinds
+from selftaught.data.files.file_kinds import HEIF_SUFFIXES, is_companion, is_picture, is_video, suffix_of, told_kinds
 
 MOST_LISTED = 10_000
 _ARCHIVES = frozenset((".zip", ".tar", ".parquet", ".pq", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"))

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.data.files.zip_tree import ZipTree
 from selftaught.decode import MAX_FILE_BYTES, Unreadable
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.sources.zip_folder import ZipTree
-from tests.sources.trees import encoded, picture
+from tests.data.trees import encoded, picture
 
 LABELLED = frozenset({"image", "label"})
 PNG = encoded(picture(0))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from selftaught.data.files.content import File, fingerprint_of, stat_file
 from selftaught.sources import open_source
-from selftaught.sources.content import File, fingerprint_of, stat_file
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_one_changed_place_of_an_uncompressed_image_is_seen(tmp_path: Path) -> N
 
 
 def test_many_files_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from selftaught.sources import content
+    from selftaught.data.files import content
 
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "a.jpg"

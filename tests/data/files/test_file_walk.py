@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.data.files.file_tree import FolderTree, open_tree
+from selftaught.data.files.file_walk import find_files
 from selftaught.decode import Unreadable
 from selftaught.run import RunFolder
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
-from selftaught.sources.file_tree import FolderTree, open_tree
-from selftaught.sources.file_walk import find_files
-from tests.sources.trees import PNG, folder
+from tests.data.trees import PNG, folder
 
 IMAGES = frozenset({"image"})
 

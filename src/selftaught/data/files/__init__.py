@@ -1,0 +1,1 @@
+"""Folders and zips, and what the names in them say."""
