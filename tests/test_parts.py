@@ -14,8 +14,8 @@ from PIL import Image
 
 import selftaught
 from selftaught.batch import Sampling
-from selftaught.decode import Decoding
-from selftaught.high_depth import ValueRange, choose_range, read_range, to_uint8
+from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range, to_uint8
+from selftaught.data.decode.image import Decoding
 from selftaught.parts import SomeEntries, open_halves, open_some
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
@@ -221,7 +221,7 @@ def test_values_become_levels_and_transparency_white() -> None:
 
 
 def test_eight_bits_are_never_changed() -> None:
-    from selftaught.decode import decode_image
+    from selftaught.data.decode.image import decode_image
 
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     data = cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from selftaught.batch import Sampling
-from selftaught.decode import decode_image
+from selftaught.data.decode.image import decode_image
 from selftaught.image_store import LiveImages, PackedImages
 from selftaught.sources import open_source
 from selftaught.sources.base import Entry, Source

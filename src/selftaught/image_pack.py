@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import MIN_SIDE, Decoding, Scratch, image_size
-from selftaught.image_fit import MAX_ASPECT, fit
-from selftaught.image_header import has_more_pages
+from selftaught.data.decode.fit import MAX_ASPECT, fit
+from selftaught.data.decode.image import MIN_SIDE, Decoding, Scratch, image_size
+from selftaught.data.decode.image_header import has_more_pages
 
 if TYPE_CHECKING:
     from selftaught.sources.base import Payload, Source

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Decoding, Scratch
-from selftaught.image_fit import fit, window
+from selftaught.data.decode.fit import fit, window
+from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Decoding
+from selftaught.data.decode.image import Decoding
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling

@@ -12,9 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
-from selftaught.decode import Decoding, decode_values
-from selftaught.high_depth import ValueRange, choose_range, read_range
-from selftaught.image_header import deep_header
+from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range
+from selftaught.data.decode.image import Decoding, decode_values
+from selftaught.data.decode.image_header import deep_header
 from selftaught.sources.base import Source, digest
 from selftaught.store_folder import cache_root
 

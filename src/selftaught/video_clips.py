@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
-from selftaught.video_decode import SOUND_RATE
+from selftaught.data.decode.video import SOUND_RATE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Unreadable
-from selftaught.image_fit import MAX_ASPECT
+from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.image import Unreadable
+from selftaught.data.decode.video import SOUND_RATE, Header, decode_frames, decode_sound, read_header
 from selftaught.video_clips import VideoIndex
-from selftaught.video_decode import SOUND_RATE, Header, decode_frames, decode_sound, read_header
 
 if TYPE_CHECKING:
     from selftaught.store import Progress

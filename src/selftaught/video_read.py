@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Unreadable
-from selftaught.image_fit import window
+from selftaught.data.decode.fit import window
+from selftaught.data.decode.image import Unreadable
+from selftaught.data.decode.video import Shrink, clean_frames, decode_sound, first_video_stream, opened
 from selftaught.image_store import give_way
 from selftaught.video_clips import Clip, VideoIndex, nearest
-from selftaught.video_decode import Shrink, clean_frames, decode_sound, first_video_stream, opened
 from selftaught.video_pack import FRAMES, SOUND
 
 _REORDER = 4

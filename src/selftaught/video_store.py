@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import MIN_SIDE
+from selftaught.data.decode.image import MIN_SIDE
 from selftaught.image_store import usable_cores
 from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable

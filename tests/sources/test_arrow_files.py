@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 

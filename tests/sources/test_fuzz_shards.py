@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from tests.data.trees import DOG, coco, text, voc, xml

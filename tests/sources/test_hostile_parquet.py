@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.sources import open_source, parquet_pages
 from selftaught.sources.base import Source
 

@@ -13,7 +13,7 @@ import pytest
 
 from selftaught import image_pack
 from selftaught.batch import Sampling
-from selftaught.decode import Unreadable, decode_image
+from selftaught.data.decode.image import Unreadable, decode_image
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.store import open_samples

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.store_folder import cache_root

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.decode import decode_image
+from selftaught.data.decode.image import decode_image
 from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from selftaught.sources.base import Source

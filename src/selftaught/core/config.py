@@ -129,7 +129,7 @@ class RunConfig:
                 f"({self.accumulate} accumulated x {self.devices * self.num_nodes} devices)"
             )
         if self.value_range != "auto":
-            from selftaught.high_depth import read_range
+            from selftaught.data.decode.high_depth import read_range
 
             read_range(self.value_range)
         if self.budget is not None:

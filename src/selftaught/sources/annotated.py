@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.data.decode.high_depth import read_range
+from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.files.file_tree import FileTree, open_tree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
-from selftaught.decode import USUAL, Decoding, decode_image
 from selftaught.dense import Dense, DenseSample
-from selftaught.high_depth import read_range
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.torchvision_names import VOC_NAMES
 from selftaught.value_range import range_for

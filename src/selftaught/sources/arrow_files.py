@@ -14,9 +14,9 @@ from typing import Any, final
 
 import pyarrow as pa
 
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.shard_names import shard_splits, short_names
-from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.label_values import class_names, cleaned
 from selftaught.sources.row_columns import Columns, NoPictures, arrow_reasons, encoded, find_columns, label_advice

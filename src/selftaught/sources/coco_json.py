@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from selftaught.data.decode.image import image_size
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
 from selftaught.data.files.splits import given_split
-from selftaught.decode import image_size
 from selftaught.sources.annotated import FAR, inside
 from selftaught.sources.regions import Region, parse_region
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import decode_image
+from selftaught.data.decode.image import decode_image
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.video_folder import open_video_folder
 

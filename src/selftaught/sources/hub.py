@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.splits import given_split
-from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.label_values import LABEL_COLUMNS, cleaned
 from selftaught.sources.row_files import RowFile, choose_rows

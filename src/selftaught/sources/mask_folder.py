@@ -17,9 +17,9 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.decode.image import decode_indices
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
-from selftaught.decode import decode_indices
 from selftaught.dense import IGNORE, DenseSample
 from selftaught.sources.annotated import Annotations, with_mask
 

@@ -14,9 +14,9 @@ from typing import Any, final
 
 import pyarrow as pa
 
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.shard_names import shard_splits, short_names
-from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
 from selftaught.sources.parquet_file import ParquetPart, look_at, opened, values_of
 from selftaught.sources.row_columns import NoPictures, arrow_reasons, encoded, label_advice

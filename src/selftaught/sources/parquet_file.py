@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.sources.label_values import class_names, cleaned
 from selftaught.sources.parquet_pages import check_group, read_footer
 from selftaught.sources.row_columns import Columns, arrow_reasons, find_columns

@@ -18,10 +18,10 @@ import fsspec
 
 from selftaught.core.files import written_whole
 from selftaught.core.names import one_line
+from selftaught.data.decode.image import MAX_FILE_BYTES
 from selftaught.data.files.file_kinds import is_companion, is_picture
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import MOST_LISTED
-from selftaught.decode import MAX_FILE_BYTES
 from selftaught.sources.base import digest
 from selftaught.sources.label_values import LONGEST_LABEL
 from selftaught.sources.layout import CLASSES_FILE

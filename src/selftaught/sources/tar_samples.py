@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
+from selftaught.data.decode.image import MAX_FILE_BYTES
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.shard_names import short_names
-from selftaught.decode import MAX_FILE_BYTES
 from selftaught.sources.label_values import number_labels
 from selftaught.sources.layout import Layout, tree_layout
 from selftaught.sources.tar_index import TarIndex, sample_name

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.names import one_line
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, starts_like_stream
 from selftaught.data.files.file_tree import FileTree, FolderTree
 from selftaught.data.files.file_walk import FoundFiles
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
-from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Source
 from selftaught.sources.layout import (
     CLASSES_FILE,
@@ -158,7 +158,7 @@ def _with_sound(folder: Path, keys: list[str]) -> tuple[list[str], list[tuple[st
 
 @lru_cache(maxsize=1 << 16)  # each part of the data asks
 def _why_silent(path: str, modified: int) -> str | None:
-    from selftaught.video_decode import has_sound
+    from selftaught.data.decode.video import has_sound
 
     try:
         return None if has_sound(path) else "no sound track"

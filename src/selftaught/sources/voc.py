@@ -15,8 +15,8 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.decode.image import decode_indices
 from selftaught.data.files.file_tree import FileTree
-from selftaught.decode import decode_indices
 from selftaught.dense import IGNORE, DenseSample
 from selftaught.sources.annotated import FAR, Annotations, Boxes, inside, with_boxes, with_mask
 from selftaught.sources.mask_folder import translate

@@ -15,11 +15,11 @@ import fsspec
 import numpy as np
 from fsspec.core import url_to_fs
 
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.files.splits import own_part
-from selftaught.decode import Unreadable
 from selftaught.sources.base import Entry, Payload, Source, digest
 from selftaught.sources.layout import choose_entries
 from selftaught.sources.tar_index import TarIndex, check_bytes, index_of

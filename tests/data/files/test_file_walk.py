@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.file_tree import FolderTree, open_tree
 from selftaught.data.files.file_walk import find_files
-from selftaught.decode import Unreadable
 from selftaught.run import RunFolder
 from selftaught.sources import open_source
 from selftaught.sources.base import Source

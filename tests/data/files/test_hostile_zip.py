@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.zip_tree import ZipTree
-from selftaught.decode import MAX_FILE_BYTES, Unreadable
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from tests.data.trees import encoded, picture

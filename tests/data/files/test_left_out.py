@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from selftaught.data.decode.image import decode_image
 from selftaught.data.files.file_kinds import IMAGE_SUFFIXES, told_kinds
 from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.data.files.masks_beside import masks_beside
-from selftaught.decode import decode_image
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from tests.data.trees import folder

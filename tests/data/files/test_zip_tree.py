@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.decode import Unreadable
+from selftaught.data.decode.image import Unreadable
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.own_folder import own_prefixes, told_own
+from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.file_kinds import is_hidden, is_picture, is_video
 from selftaught.data.files.file_tree import START_BYTES, FileTree, too_large
 from selftaught.data.files.left_out import LeftOut, left_out_as
-from selftaught.decode import MAX_FILE_BYTES, Unreadable
 
 _LOCAL_HEADER = 30
 _LARGEST_DIRECTORY = 256 << 20

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.decode import Decoding, Scratch, decode_image
+from selftaught.data.decode.image import Decoding, Scratch, decode_image
 from selftaught.sources.base import Payload
 
 MAX_ASPECT = 3

@@ -18,9 +18,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from selftaught.decode import Unreadable, decode_image, decode_indices, decode_values, image_size
-from selftaught.image_header import has_more_pages
-from selftaught.video_decode import decode_frames, decode_sound, read_header
+from selftaught.data.decode.image import Unreadable, decode_image, decode_indices, decode_values, image_size
+from selftaught.data.decode.image_header import has_more_pages
+from selftaught.data.decode.video import decode_frames, decode_sound, read_header
 
 SECONDS = 10.0
 """That one file may take, however busy the machine is."""
@@ -135,8 +135,8 @@ def test_damaged_videos(tmp_path: Path, write_video: Any, ending: str, count: in
 
 def test_no_image_waits_for_the_room_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image is taken for one that fills all memory: the decoder that comes second still gets room."""
-    monkeypatch.setattr("selftaught.decode_memory._SMALL", 0)
-    monkeypatch.setattr("selftaught.decode_memory._TOTAL", 1)
+    monkeypatch.setattr("selftaught.data.decode.memory._SMALL", 0)
+    monkeypatch.setattr("selftaught.data.decode.memory._TOTAL", 1)
     outcomes: list[str] = []
 
     def work() -> None:

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from selftaught.decode import Unreadable, decode_image, image_size
-from selftaught.image_header import bare, has_more_pages, orientation_of
+from selftaught.data.decode.image import Unreadable, decode_image, image_size
+from selftaught.data.decode.image_header import bare, has_more_pages, orientation_of
 
 # Where (row, column) of the upright image stands in the stored one of H x W, by EXIF orientation.
 STORED = {
@@ -182,7 +182,7 @@ def test_a_jpeg_of_many_scans_is_refused_at_once() -> None:
 
 
 def test_the_depth_of_every_format_is_seen() -> None:
-    from selftaught.image_header import deep_header
+    from selftaught.data.decode.image_header import deep_header
 
     deep = np.arange(48 * 80, dtype=np.uint16).reshape(48, 80) * 16
     colour = np.repeat(deep[:, :, None], 3, 2)

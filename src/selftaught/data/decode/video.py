@@ -15,8 +15,8 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from selftaught.decode import Unreadable
-from selftaught.image_fit import MAX_ASPECT
+from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.image import Unreadable
 
 SOUND_RATE = 16_000
 """Samples a second of decoded sound."""

@@ -20,9 +20,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from selftaught.decode_memory import needed, room_for
-from selftaught.high_depth import ValueRange, decode_deep, to_uint8
-from selftaught.image_header import (
+from selftaught.data.decode.high_depth import ValueRange, decode_deep, to_uint8
+from selftaught.data.decode.image_header import (
     ORIENTATION_TAG,
     DeepHeader,
     JpegHeader,
@@ -31,6 +30,7 @@ from selftaught.image_header import (
     jpeg_header,
     orientation_of,
 )
+from selftaught.data.decode.memory import needed, room_for
 
 MAX_PIXELS = 64_000_000
 """An image that claims more in its header is refused before it is decoded, unless `Decoding` says otherwise."""

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from selftaught.decode import Unreadable, decode_image, image_size
+from selftaught.data.decode.image import Unreadable, decode_image, image_size
 
 Photo = NDArray[np.uint8]
 
