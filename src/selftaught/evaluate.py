@@ -19,7 +19,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.files import written_whole
 from selftaught.core.own_folder import mark, record
 from selftaught.core.progress import say_once
-from selftaught.dense import Dense, few_dense, identity_of, open_dense
+from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.folds import score_folds
 from selftaught.intervals import difference, interval_of

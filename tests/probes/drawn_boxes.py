@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from selftaught.core.randomness import generator, numpy_generator
-from selftaught.dense import Dense, DenseSample
+from selftaught.data.annotations.dense_sample import Dense, DenseSample
 from selftaught.encoders.base import Encoder
 from tests.data.trees import Object, text, write, xml
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.dense import Dense, open_dense
+from selftaught.data.annotations.dense_sample import Dense, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.evaluate import evaluate_encoder

@@ -13,7 +13,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
 from selftaught.core.randomness import generator
-from selftaught.dense import DenseSample
+from selftaught.data.annotations.dense_sample import DenseSample
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.probes.detector import Detector, build_detector

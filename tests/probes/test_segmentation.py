@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.dense import IGNORE, Dense, DenseSample, few_dense, open_dense
+from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense, open_dense
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.probes.base import Score

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.decode.image import Unreadable
-from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from tests.data.trees import DOG, coco, text, voc, xml
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.decode.image import decode_image
-from selftaught.dense import open_dense
 from selftaught.sources import open_source
 from selftaught.sources.base import Source
 from selftaught.sources.torchvision_data import _RECIPES

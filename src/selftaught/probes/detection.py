@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
-from selftaught.dense import Dense, DenseSamples
+from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score

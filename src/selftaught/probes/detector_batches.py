@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.dense import DenseSample, DenseSamples
+from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import normalise
 from selftaught.probes.detection_matches import Truth

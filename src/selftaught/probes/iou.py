@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.dense import IGNORE
+from selftaught.data.annotations.dense_sample import IGNORE
 from selftaught.probes.class_mean import class_mean
 
 Counts = NDArray[np.int64]

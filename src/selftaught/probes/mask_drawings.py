@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from selftaught.dense import IGNORE
+from selftaught.data.annotations.dense_sample import IGNORE
 
 SIDE = 220
 """Pixels of the long side of one picture."""

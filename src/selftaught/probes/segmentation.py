@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import seed_from
-from selftaught.dense import IGNORE, Dense, DenseSamples
+from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator, numpy_generator
-from selftaught.dense import IGNORE, DenseSample, DenseSamples
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSample, DenseSamples
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop_masks import crop_with_masks, scaled_boxes
 from selftaught.probes.read_ahead import read_ahead

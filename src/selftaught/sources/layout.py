@@ -50,10 +50,10 @@ class Layout:
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
     """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
+    from selftaught.data.annotations.coco import coco_targets, find_coco
+    from selftaught.data.annotations.mask_folder import find_masks
+    from selftaught.data.annotations.voc import VocTree
     from selftaught.data.files.masks_beside import masks_beside
-    from selftaught.sources.coco import coco_targets, find_coco
-    from selftaught.sources.mask_folder import find_masks
-    from selftaught.sources.voc import VocTree
 
     masks = find_masks(pictures)
     beside = masks_beside(pictures)

@@ -17,11 +17,11 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.annotations.base import Annotations, with_mask
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.data.decode.image import decode_indices
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
-from selftaught.dense import IGNORE, DenseSample
-from selftaught.sources.annotated import Annotations, with_mask
 
 _PICTURES = frozenset(
     ("images", "image", "imgs", "img", "jpegimages", "frames", "photos", "pictures", "rgb", "input", "inputs", "raw")

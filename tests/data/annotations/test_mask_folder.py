@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.dense import open_dense
+from selftaught.data.annotations.dense_sample import open_dense
+from selftaught.data.annotations.mask_folder import find_masks, parse_classes
 from selftaught.sources import open_source
-from selftaught.sources.mask_folder import find_masks, parse_classes
 from tests.data.trees import picture, text, write
 
 MASKS, IMAGES = frozenset({"mask"}), frozenset({"image"})

@@ -15,11 +15,11 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.annotations.base import FAR, Annotations, Boxes, inside, with_boxes, with_mask
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
+from selftaught.data.annotations.mask_folder import translate
 from selftaught.data.decode.image import decode_indices
 from selftaught.data.files.file_tree import FileTree
-from selftaught.dense import IGNORE, DenseSample
-from selftaught.sources.annotated import FAR, Annotations, Boxes, inside, with_boxes, with_mask
-from selftaught.sources.mask_folder import translate
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",

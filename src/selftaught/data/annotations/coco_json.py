@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from selftaught.data.annotations.base import FAR, inside
+from selftaught.data.annotations.coco_regions import Region, parse_region
 from selftaught.data.decode.image import image_size
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
 from selftaught.data.files.splits import given_split
-from selftaught.sources.annotated import FAR, inside
-from selftaught.sources.regions import Region, parse_region
 
 _LISTS = ("images", "annotations", "categories")
 

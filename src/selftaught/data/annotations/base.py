@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.data.annotations.dense_sample import Dense, DenseSample
 from selftaught.data.decode.high_depth import read_range
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.files.file_tree import FileTree, open_tree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
-from selftaught.dense import Dense, DenseSample
 from selftaught.sources.base import Entry, Source, digest
 from selftaught.sources.torchvision_names import VOC_NAMES
 from selftaught.value_range import range_for
@@ -161,7 +161,7 @@ def open_annotated(
     value_range: str,
     max_image_pixels: int,
 ) -> Dense:
-    """See `selftaught.dense.open_dense`."""
+    """See `selftaught.data.annotations.dense_sample.open_dense`."""
     tree = _tree(data, download=download)
     annotations = _find(tree, needs)
     halves: dict[str, AnnotatedSamples] = {}
@@ -219,9 +219,9 @@ def _tree(data: str, *, download: bool) -> FileTree:
 
 def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
     """The annotations of the kind that is needed, in the first format that has them."""
-    from selftaught.sources.coco import open_coco
-    from selftaught.sources.mask_folder import open_mask_folder
-    from selftaught.sources.voc import open_voc
+    from selftaught.data.annotations.coco import open_coco
+    from selftaught.data.annotations.mask_folder import open_mask_folder
+    from selftaught.data.annotations.voc import open_voc
 
     for opened in (open_voc, open_coco, open_mask_folder):
         found: Annotations | None = opened(tree, masks="mask" in needs)

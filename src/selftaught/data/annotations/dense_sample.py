@@ -130,7 +130,7 @@ def open_dense(
         value_range: LOW,HIGH that images of more than 8 bits are shown by; auto chooses it from the training part.
         max_image_pixels: larger images cannot be read.
     """
-    from selftaught.sources.annotated import open_annotated
+    from selftaught.data.annotations.base import open_annotated
 
     return open_annotated(
         data,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.sources.regions import polygon_pixels, region_pixels, runs_of
+from selftaught.data.annotations.coco_regions import polygon_pixels, region_pixels, runs_of
 
 
 def inside(polygon: np.ndarray, x: float, y: float) -> bool:

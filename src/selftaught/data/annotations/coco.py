@@ -14,12 +14,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.annotations.base import NO_BOXES, Annotations, Boxes, with_boxes, with_mask
+from selftaught.data.annotations.coco_json import Coco, CocoPicture, read_coco
+from selftaught.data.annotations.coco_regions import region_pixels
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
 from selftaught.data.files.splits import given_split
-from selftaught.dense import IGNORE, DenseSample
-from selftaught.sources.annotated import NO_BOXES, Annotations, Boxes, with_boxes, with_mask
-from selftaught.sources.coco_json import Coco, CocoPicture, read_coco
-from selftaught.sources.regions import region_pixels
 
 _MOST_FILES = 100
 """A folder with more JSON files has one for each picture, and is none of COCO's."""
