@@ -48,7 +48,7 @@ def peak(count: int) -> dict[str, float]:
     import numpy as np
 
     from selftaught.batch import Sampling
-    from selftaught.sources import open_source
+    from selftaught.data.sources.open import open_source
     from selftaught.store import open_samples
 
     source = open_source(f"synthetic:N={count},side=64", split="train", needs=frozenset({"image"}), held_out=0.0)

@@ -266,9 +266,9 @@ def augment(args: argparse.Namespace) -> dict[str, Any]:
 
     from selftaught.batch import Sampling
     from selftaught.core.randomness import generator
+    from selftaught.data.sources.open import open_source
     from selftaught.encoders import build_encoder
     from selftaught.loader import Loader
-    from selftaught.sources import open_source
     from selftaught.store import open_samples
     from selftaught.tasks.joint_embedding.simclr import SimCLR
 
@@ -297,7 +297,7 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
     import simplejpeg
 
     from selftaught.batch import Sampling
-    from selftaught.sources import open_source
+    from selftaught.data.sources.open import open_source
     from selftaught.store import open_samples
     from selftaught.store_folder import clear_stores
 
@@ -322,7 +322,7 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
 def open_store(args: argparse.Namespace) -> dict[str, Any]:
     """Opening a packed store of 100,000 pictures that is already built."""
     from selftaught.batch import Sampling
-    from selftaught.sources import open_source
+    from selftaught.data.sources.open import open_source
     from selftaught.store import open_samples
 
     source = open_source("synthetic:N=100000,side=8", split="train", needs=frozenset({"image"}), held_out=0.0)

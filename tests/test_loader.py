@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from selftaught.batch import Sampling
+from selftaught.data.sources.open import open_source
 from selftaught.loader import Loader, ordered_batches
-from selftaught.sources import open_source
 from selftaught.store import Samples, open_samples
 from selftaught.subset import Subset
 

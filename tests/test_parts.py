@@ -16,9 +16,9 @@ import selftaught
 from selftaught.batch import Sampling
 from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range, to_uint8
 from selftaught.data.decode.image import Decoding
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 from selftaught.parts import SomeEntries, open_halves, open_some
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
 from selftaught.store import NothingReadable, Samples, open_samples
 from selftaught.store_folder import list_stores
 
@@ -151,7 +151,7 @@ def deep_folder(folder: Path, low: int, high: int, ending: str = ".png") -> Path
 @pytest.mark.parametrize(("low", "high", "text"), [(0, 4095, "0,4095"), (0, 65535, "0,65535"), (200, 1200, "200,1198")])
 def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: str, ending: str) -> None:
     from selftaught.core.config import RunConfig
-    from selftaught.value_range import decoding_of, with_range
+    from selftaught.data.sources.value_range import decoding_of, with_range
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)
     config = with_range(RunConfig(data=str(folder), out="out"), source_of(folder, "train", 0.0))

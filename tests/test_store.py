@@ -17,9 +17,9 @@ from PIL import Image
 
 from selftaught.batch import Sampling
 from selftaught.data.decode.image import decode_image
+from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.open import open_source
 from selftaught.image_store import LiveImages, PackedImages
-from selftaught.sources import open_source
-from selftaught.sources.base import Entry, Source
 from selftaught.store import Samples, open_samples
 from selftaught.store_folder import clear_stores, find_or_build, list_stores, stores_root
 
@@ -235,7 +235,7 @@ def test_a_crash_leaves_no_half_store(folder: Path) -> None:
 _BUILD = """
 import sys, time
 from selftaught.batch import Sampling
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 from selftaught.store import open_samples
 def slow(done, total):
     print("packed", done, flush=True)
@@ -288,7 +288,7 @@ _MEMORY = """
 import sys
 import numpy as np
 from selftaught.batch import Sampling
-from selftaught.sources.base import Entry, Source
+from selftaught.data.sources.base import Entry, Source
 from selftaught.store import open_samples
 class Blank(Source):
     def __init__(self, count):

@@ -16,8 +16,8 @@ from PIL import Image
 
 import selftaught
 from selftaught.batch import Sampling
-from selftaught.sources import open_source
-from selftaught.sources.video_folder import open_video_folder
+from selftaught.data.sources.open import open_source
+from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.store import Samples, open_samples
 from selftaught.store_care import make_room, prune_stores, stale_at, state_of
 from selftaught.store_folder import clean_rests, find_or_build, is_in_use, list_stores, stores_root
@@ -81,7 +81,7 @@ def test_a_store_of_changed_data_is_told_and_pruned(folder: Path, capsys: pytest
 
 def test_prune_removes_what_nobody_reads(folder: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from selftaught.batch import Sampling; from selftaught.sources import open_source\n"
+        "import sys; from selftaught.batch import Sampling; from selftaught.data.sources.open import open_source\n"
         "from selftaught.store import open_samples\n"
         "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
         "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"

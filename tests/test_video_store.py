@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
 from selftaught.data.decode.video import geometry, read_header, upright
-from selftaught.sources.video_folder import open_video_folder
+from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.store import HostBatch, open_samples
 from selftaught.store_folder import list_stores
 from selftaught.video_store import VideoSamples

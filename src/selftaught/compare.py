@@ -15,6 +15,7 @@ from selftaught.core.json_file import read_object
 from selftaught.core.out_file import check_out_folder
 from selftaught.core.own_folder import is_own, mark, others_in, record
 from selftaught.core.progress import clock, say
+from selftaught.data.sources.open import open_source
 from selftaught.encode import NEEDS
 from selftaught.evaluate import evaluate_encoder
 from selftaught.first_checks import check_asked, try_own_task_early
@@ -24,7 +25,6 @@ from selftaught.probe_catalogue import probe_info
 from selftaught.processes import check_alone
 from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
-from selftaught.sources import open_source
 from selftaught.standing import with_standings
 from selftaught.subject import open_subject
 from selftaught.train import train

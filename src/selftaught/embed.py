@@ -15,6 +15,9 @@ from selftaught.core.names import one_line, printable
 from selftaught.core.out_file import check_out
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import EmptyPart
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
+from selftaught.data.sources.value_range import with_range
 from selftaught.encode import NEEDS, all_features, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.features_file import FORMS, write_features
@@ -22,10 +25,7 @@ from selftaught.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.prepare import pack
 from selftaught.query import check_query, query_vector
 from selftaught.run import load_encoder, read_config
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
 from selftaught.store import NothingReadable, Samples
-from selftaught.value_range import with_range
 
 SPLITS = ("train", "held_out", "test")
 

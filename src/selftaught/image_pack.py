@@ -21,7 +21,7 @@ from selftaught.data.decode.image import MIN_SIDE, Decoding, Scratch, image_size
 from selftaught.data.decode.image_header import has_more_pages
 
 if TYPE_CHECKING:
-    from selftaught.sources.base import Payload, Source
+    from selftaught.data.sources.base import Payload, Source
     from selftaught.store import Progress
 
 PIXELS = "pixels.bin"

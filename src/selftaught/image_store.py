@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
+from selftaught.data.sources.base import digest
 from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
-from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
 from selftaught.store_care import build_kept, note_origin, open_kept
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
-    from selftaught.sources.base import Source
+    from selftaught.data.sources.base import Source
     from selftaught.store import Progress, Samples
 
 _FORMAT = "2"

@@ -13,6 +13,9 @@ from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import told
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
+from selftaught.data.sources.value_range import with_range
 from selftaught.duplicates import note_of_duplicates
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
@@ -20,11 +23,8 @@ from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.parts import SomeEntries, open_halves
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
 from selftaught.store import Samples
 from selftaught.subset import Subset, balanced_rows
-from selftaught.value_range import with_range
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""

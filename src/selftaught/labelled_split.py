@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.progress import say_once
+from selftaught.data.sources.base import Source
 from selftaught.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
 from selftaught.parts import OpenPart, SomeEntries
 from selftaught.probes.base import Labelled
 from selftaught.probes.targets import Targets
-from selftaught.sources.base import Source
 from selftaught.store import NothingReadable, Samples
 from selftaught.subset import Subset, balanced_rows
 

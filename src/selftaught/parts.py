@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.files.splits import uniform
-from selftaught.sources.base import Payload, Source, digest
+from selftaught.data.sources.base import Payload, Source, digest
 from selftaught.store import NothingReadable, Samples
 from selftaught.subset import Subset
 

@@ -14,14 +14,14 @@ from selftaught.core.config import RunConfig
 from selftaught.data.decode.image import USUAL, Decoding, Unreadable, decode_image
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
+from selftaught.data.sources.base import Entry, digest
+from selftaught.data.sources.value_range import decoding_of
+from selftaught.data.sources.video_folder import VideoFolder
 from selftaught.encode import all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.crop import crop_resize
 from selftaught.prepare import store_side
-from selftaught.sources.base import Entry, digest
-from selftaught.sources.video_folder import VideoFolder
 from selftaught.store import NothingReadable
-from selftaught.value_range import decoding_of
 from selftaught.video_store import open_video_samples
 
 

@@ -13,7 +13,7 @@ from selftaught.data.decode.image import Decoding
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
-    from selftaught.sources.base import Source
+    from selftaught.data.sources.base import Source
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a store is packed."""

@@ -23,7 +23,7 @@ from selftaught.store_folder import (
 )
 
 if TYPE_CHECKING:
-    from selftaught.sources.base import Source
+    from selftaught.data.sources.base import Source
 
 _FILES = "files.json"
 GONE, CHANGED, PRESENT, UNKNOWN = "gone", "changed", "as packed", ""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
 from selftaught.core.randomness import numpy_generator
-from selftaught.sources.base import digest
+from selftaught.data.sources.base import digest
 from selftaught.store import HostBatch, Samples, notes_of
 
 

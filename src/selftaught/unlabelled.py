@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from selftaught.core.config import RunConfig
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
+from selftaught.data.sources.value_range import with_range
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.labelled import HELD_OUT
 from selftaught.parts import draw
 from selftaught.prepare import pack
 from selftaught.probes.base import Unlabelled
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
 from selftaught.store import NothingReadable, Samples
-from selftaught.value_range import with_range
 
 
 def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:

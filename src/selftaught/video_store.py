@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.image import MIN_SIDE
+from selftaught.data.sources.base import digest
 from selftaught.image_store import usable_cores
-from selftaught.sources.base import digest
 from selftaught.store import HostBatch, NothingReadable
 from selftaught.store_care import build_kept, note_origin, open_kept
 from selftaught.video_clips import Clip, ClipPlan, VideoIndex
@@ -20,7 +20,7 @@ from selftaught.video_read import LiveVideos, PackedVideos
 
 if TYPE_CHECKING:
     from selftaught.batch import Sampling
-    from selftaught.sources.base import Source
+    from selftaught.data.sources.base import Source
     from selftaught.store import Progress
 
 _FORMAT = "2"

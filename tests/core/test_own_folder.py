@@ -12,8 +12,8 @@ from PIL import Image
 
 from selftaught.core.own_folder import is_own, mark, own_files, record, remove_drafts, remove_own
 from selftaught.data.files.file_walk import find_files
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 
 OLD = {"asked": {"data": "photos", "out": "run", "task": "rotation"}, "versions": {"selftaught": "0.1.0"}}
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from selftaught.batch import Batch
+from selftaught.data.sources.open import open_source
 from selftaught.encoders.base import Encoder
 from selftaught.loader import Loader
-from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.context.frame_order_verification import Example, FrameOrderVerification
 

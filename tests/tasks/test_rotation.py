@@ -7,10 +7,10 @@ import torch
 
 from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.sources.open import open_source
 from selftaught.encoders import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.context.rotation import Rotation
 

@@ -6,11 +6,11 @@ import torch
 
 from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.sources.open import open_source
 from selftaught.encoders import build_encoder
 from selftaught.losses import nt_xent
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.joint_embedding.simclr import SimCLR
 

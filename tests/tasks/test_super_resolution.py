@@ -11,11 +11,11 @@ import torch
 
 from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.sources.open import open_source
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of
-from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.generation.super_resolution import ContentNetwork, PixelShuffleDecoder, SuperResolution
 

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 
 from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator, uniform
+from selftaught.data.sources.open import open_source
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
 from selftaught.optim import build_optimizer
-from selftaught.sources import open_source
 from selftaught.store import open_samples
 from selftaught.tasks.context.transformation import CLASSES, Transformation
 

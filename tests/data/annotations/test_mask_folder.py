@@ -10,7 +10,7 @@ import pytest
 
 from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.annotations.mask_folder import find_masks, parse_classes
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 from tests.data.trees import picture, text, write
 
 MASKS, IMAGES = frozenset({"mask"}), frozenset({"image"})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from selftaught.data.annotations.dense_sample import open_dense
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 from tests.data.trees import DOG, Object, picture, text, voc, write, xml
 
 BOXES, MASKS = frozenset({"box"}), frozenset({"mask"})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from selftaught.batch import Sampling
 from selftaught.data.decode.video import decode_frames
-from selftaught.sources.video_folder import open_video_folder
+from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.store import open_samples
 
 # (a, b, c, d): a pixel at (x, y) is shown at (a x + c y, b x + d y).

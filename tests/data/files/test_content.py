@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from selftaught.data.files.content import File, fingerprint_of, stat_file
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 
 
 @pytest.fixture

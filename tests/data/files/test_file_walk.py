@@ -11,9 +11,9 @@ import pytest
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.file_tree import FolderTree, open_tree
 from selftaught.data.files.file_walk import find_files
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 from selftaught.run import RunFolder
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
 from tests.data.trees import PNG, folder
 
 IMAGES = frozenset({"image"})

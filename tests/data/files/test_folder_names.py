@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.data.files.folder_names import read_folder_names
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 
 CLASSES = ("church", "tench")
 

@@ -14,8 +14,8 @@ import pytest
 
 from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.zip_tree import ZipTree
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 from tests.data.trees import encoded, picture
 
 LABELLED = frozenset({"image", "label"})

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 
 Tree = Callable[[Path, dict[str, bytes]], Path]
 LABELS, LABEL = frozenset({"image", "labels"}), frozenset({"image", "label"})

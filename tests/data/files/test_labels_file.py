@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.data.files.labels_file import Table, read_table, text_of
-from selftaught.sources import open_source
+from selftaught.data.sources.open import open_source
 
 KEYS = [f"{i}.jpg" for i in range(8)]
 

@@ -11,8 +11,8 @@ from selftaught.data.decode.image import decode_image
 from selftaught.data.files.file_kinds import IMAGE_SUFFIXES, told_kinds
 from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.data.files.masks_beside import masks_beside
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 from tests.data.trees import folder
 
 IMAGES = frozenset({"image"})

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from selftaught.data.files.file_kinds import is_companion, is_hidden
 from selftaught.data.files.file_tree import open_tree
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 from tests.data.trees import encoded, picture
 
 PNG = encoded(picture(0, 8, 8))

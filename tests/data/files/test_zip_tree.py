@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from selftaught.data.decode.image import Unreadable
-from selftaught.sources import open_source
-from selftaught.sources.base import Source
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
 
 IMAGES = frozenset({"image"})
 

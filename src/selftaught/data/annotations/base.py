@@ -20,9 +20,9 @@ from selftaught.data.decode.high_depth import read_range
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.files.file_tree import FileTree, open_tree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
-from selftaught.sources.base import Entry, Source, digest
-from selftaught.sources.torchvision_names import VOC_NAMES
-from selftaught.value_range import range_for
+from selftaught.data.sources.base import Entry, Source, digest
+from selftaught.data.sources.torchvision_names import VOC_NAMES
+from selftaught.data.sources.value_range import range_for
 
 SLACK = 1.0
 """Pixels that a box may lie outside its picture, and is cut by: annotations round."""
@@ -211,7 +211,7 @@ def _notes(annotations: Annotations) -> tuple[str, ...]:
 
 def _tree(data: str, *, download: bool) -> FileTree:
     if data.lower() in VOC_NAMES:
-        from selftaught.sources.torchvision_data import torchvision_voc
+        from selftaught.data.sources.torchvision_data import torchvision_voc
 
         return torchvision_voc(data.lower(), download=download)
     return open_tree(data)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from selftaught.core.files import written_whole
-from selftaught.sources.base import digest
+from selftaught.data.sources.base import digest
 from selftaught.store_folder import cache_root
 
 BLOCK = 1 << 14

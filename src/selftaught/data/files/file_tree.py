@@ -14,7 +14,7 @@ from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.content import File, fingerprint_of
 from selftaught.data.files.file_walk import FoundFiles, find_files
 from selftaught.data.files.left_out import LeftOut
-from selftaught.sources.base import digest
+from selftaught.data.sources.base import digest
 
 START_BYTES = 512
 LARGEST_TEXT = 1 << 30

@@ -1,0 +1,88 @@
+"""A folder of pictures, at any depth; classes and splits are its sub-folders, its `labels.csv` or its annotations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import final
+
+from selftaught.core.names import one_line
+from selftaught.data.files.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
+from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.frame_folders import frame_folders
+from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
+from selftaught.data.files.splits import own_part
+from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, table_folder, tree_layout
+
+
+@final
+class ImageFolder(Source):
+    """One split of the pictures in a folder or zip; `read` gives the bytes of the file.
+
+    Attributes:
+        frame_folders: folders whose pictures look like the frames of a video.
+    """
+
+    frame_folders: Sequence[str] = ()
+
+    def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
+        self.name = tree.where
+        self.entries = entries
+        self.provides = frozenset({"image"})
+        self.fingerprint = tree.fingerprint([entry.key for entry in entries])
+        self._tree = tree
+        layout.tell(self)
+
+    def read(self, i: int) -> bytes:
+        return self._tree.read(self.entries[i].key)
+
+
+def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ImageFolder:
+    """One split of the pictures of a folder or zip; masks of pictures are none."""
+    pictures = pictures_of(tree)
+    if not pictures:
+        found = told_kinds(Counter(suffix_of(key) for key in tree.keys)) or "no files at all"
+        raise ValueError(
+            f"{tree.where} holds no pictures among its {len(tree.keys)} files ({found}); give files such as .jpg or "
+            f".png (videos must lie in a folder, not in a zip){heif_advice(tree.keys)}"
+        )
+    keys, layout = tree_layout(tree, pictures, needs)
+    if not keys:
+        raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} pictures; add the pictures")
+    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
+    source = ImageFolder(tree, entries, layout)
+    source.part = own_part(keys, layout.splits, split)
+    source.left_out, notes = _left_out(tree, pictures, keys)
+    source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
+    source.frame_folders = frame_folders(keys, dict(layout.labels))
+    if source.frame_folders and not source.part:
+        notes.append(
+            f"the pictures of {len(source.frame_folders)} folders (such as {source.frame_folders[0]}) are numbered as "
+            "frames of a video; the held-out part is drawn by picture, so frames of one video fall on both sides"
+        )
+    source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
+    if split == "train":
+        source.skipped = tree.unusable
+    return source
+
+
+def pictures_of(tree: FileTree) -> list[str]:
+    """The pictures by the ends of their names; where there are none, the files without an end that begin like one."""
+    pictures = [key for key in tree.keys if is_picture(key)]
+    if pictures:
+        return pictures
+    return [key for key in tree.keys if not suffix_of(key) and starts_like_picture(tree.start(key))]
+
+
+def _left_out(tree: FileTree, pictures: list[str], keys: list[str]) -> tuple[LeftOut, list[str]]:
+    """What of a tree is no sample, and sentences on it."""
+    chosen, kept = set(pictures), set(keys)
+    masks = [key for key in pictures if key not in kept]
+    others, notes = other_kinds((key for key in tree.keys if key not in chosen), "images")
+    if table_folder(tree, keys) is None and (deeper := [key for key in tree.keys if key.endswith(f"/{LABELS_FILE}")]):
+        notes.append(f"{deeper[0]} is not read, as it does not lie at the top of the data; give its folder to use it")
+    if masks:
+        notes.append(f"{len(masks)} pictures are masks of others and were left out (such as {masks[0]})")
+    return tree.left_out + others + left_out_as("masks", masks, "a mask of another picture"), notes

@@ -1,0 +1,188 @@
+"""Labels and splits of files, from `labels.csv`, from annotations, or from the folders they lie in."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
+from selftaught.data.files.folder_names import read_folder_names
+from selftaught.data.files.labels_file import LABELS_FILE, read_table, text_of
+from selftaught.data.files.splits import EmptyPart, choose_split, given_split
+from selftaught.data.sources.base import Entry, Source
+
+CLASSES_FILE = "classes.txt"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Labels and splits of some keys; a key that is absent has none.
+
+    Attributes:
+        many: a picture may be of several classes; then `labels` is empty.
+        targets: for them, (K,) int8 of a key: 1 of the class, 0 not, -1 not said; None where they were not asked for.
+        notes: sentences for people on how the files were read.
+        class_notes: such sentences for those who use the classes.
+        wrong: why the classes surely are none, or "".
+    """
+
+    labels: Mapping[str, str]
+    splits: Mapping[str, str]
+    classes: tuple[str, ...] | None
+    many: bool = False
+    targets: Mapping[str, NDArray[np.int8]] | None = None
+    notes: tuple[str, ...] = ()
+    class_notes: tuple[str, ...] = ()
+    wrong: str = ""
+
+    def tell(self, source: Source) -> None:
+        """Set what a source says of the labels of its entries."""
+        source.classes = self.classes
+        source.provides |= {"labels"} if self.many else {"label"} if self.classes else set()
+        if self.targets is not None:
+            none = np.full(len(self.classes or ()), -1, np.int8)
+            source.targets = np.stack([self.targets.get(entry.key, none) for entry in source.entries])
+
+
+def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
+    """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
+    from selftaught.data.annotations.coco import coco_targets, find_coco
+    from selftaught.data.annotations.mask_folder import find_masks
+    from selftaught.data.annotations.voc import VocTree
+    from selftaught.data.files.masks_beside import masks_beside
+
+    masks = find_masks(pictures)
+    beside = masks_beside(pictures)
+    keys = [key for key in pictures if not masks.holds(key) and key not in beside]
+    if (folder := table_folder(tree, keys)) is not None:
+        return keys, _by_table(tree, keys, folder)
+    voc = VocTree.find(tree)
+    if voc is not None:
+        parts = voc.parts("Main") or voc.parts("Segmentation")
+        splits = {key: parts.get(key, "unlabelled") for key in keys}
+        if voc.is_annotated and "labels" in needs:
+            return keys, Layout({}, splits, voc.classes, True, voc.targets())
+        return keys, Layout({}, splits, None, voc.is_annotated)
+    layout = read_layout(keys, table=None, names=text_in(tree, CLASSES_FILE), where=tree.where)
+    if masks.pairs:  # folders of pictures with masks are no classes
+        layout = Layout({}, layout.splits, None, notes=layout.notes)
+    if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
+        layout = replace(layout, many=True)
+        if "labels" in needs:
+            splits, classes, targets = coco_targets(tree)
+            layout = Layout({}, splits, classes, True, targets)
+    return keys, layout
+
+
+def table_folder(tree: FileTree, keys: Sequence[str]) -> str | None:
+    """Where `labels.csv` is: "" at the top, else "folder/" that all files share, as a zip of a folder has; or None."""
+    shared = posixpath.commonpath([posixpath.dirname(key) for key in keys]) if keys else ""
+    parts = shared.split("/") if shared else []
+    folders = ("".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1))
+    return next((folder for folder in folders if f"{folder}{LABELS_FILE}" in tree), None)
+
+
+def _by_table(tree: FileTree, keys: Sequence[str], folder: str) -> Layout:
+    """The layout that the table in `folder` tells; its paths are relative to it."""
+    inside = [key.removeprefix(folder) for key in keys]
+    found = read_layout(inside, table=text_in(tree, f"{folder}{LABELS_FILE}"), names=None, where=tree.where)
+    return replace(
+        found,
+        labels={f"{folder}{key}": label for key, label in found.labels.items()},
+        splits={f"{folder}{key}": part for key, part in found.splits.items()},
+        targets=found.targets and {f"{folder}{key}": target for key, target in found.targets.items()},
+    )
+
+
+def text_in(tree: FileTree, key: str) -> str | None:
+    """The text of a table or list, None where it is absent; one sentence where it is no text."""
+    if key not in tree:
+        return None
+    try:
+        content = tree.read(key, most=LARGEST_TEXT)
+    except (OSError, ValueError) as broken:
+        raise ValueError(f"{key} of {tree.where} cannot be read ({broken}); mend or remove it") from None
+    return text_of(content, f"{key} of {tree.where}")
+
+
+def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, where: str) -> Layout:
+    """The layout of files.
+
+    Args:
+        keys: relative paths with "/".
+        table: text of `labels.csv` (columns file, label and perhaps split), which goes before the folders; see
+            `multi_label` for several classes of a file.
+        names: text of `classes.txt`, lines of a folder's name, a tab and what to call the class.
+        where: the folder or archive, for messages.
+    """
+    if table is not None:
+        read = read_table(keys, table, where)
+        return Layout(read.labels, read.splits, read.classes, read.targets is not None, read.targets, notes=read.notes)
+    found = read_folder_names(keys)
+    # Classes keep the order of their folders, as torchvision's ImageFolder numbers them.
+    folders = sorted(set(found.labels.values()))
+    nice, notes = _called(folders, names or "", where)
+    return Layout(
+        {key: nice[label] for key, label in found.labels.items()},
+        found.splits,
+        tuple(nice.values()) or None,
+        notes=found.notes,
+        class_notes=(*found.class_notes, *notes),
+        wrong=found.wrong,
+    )
+
+
+def _called(folders: Sequence[str], names: str, where: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What to call the class of each folder, and what is wrong with the list that says so."""
+    called: dict[str, str] = {}
+    for line in names.splitlines():
+        folder, tab, name = line.partition("\t")
+        if tab and folder.strip() and name.strip() and called.setdefault(folder.strip(), name.strip()) != name.strip():
+            raise ValueError(f"{CLASSES_FILE} of {where} names the folder {folder.strip()} twice; leave one line")
+    if not called or not folders:
+        return {folder: folder for folder in folders}, ()
+    nice = {folder: called.get(folder, folder) for folder in folders}
+    if len(set(nice.values())) < len(folders):
+        return {folder: folder for folder in folders}, (
+            f"{CLASSES_FILE} gives one name to two folders and is not used",
+        )
+    absent = [folder for folder in folders if folder not in called]
+    if absent:
+        return nice, (
+            f"{CLASSES_FILE} names no class for {len(absent)} of {len(folders)} folders (such as {absent[0]})",
+        )
+    return nice, ()
+
+
+def choose_entries(
+    keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
+) -> list[Entry]:
+    """The labelled entries of one split, in the order of `keys`; refuses classes that surely are none."""
+    is_labelled = bool(needs & {"label", "labels"})
+    if is_labelled and layout.wrong:
+        raise ValueError(f"{where}: {layout.wrong}")
+    chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
+    if not chosen:
+        raise EmptyPart(where, len(keys), split, "file")
+    number = {name: i for i, name in enumerate(layout.classes or ())}
+    return [Entry(keys[i], number.get(layout.labels.get(keys[i], ""))) for i in chosen]
+
+
+def in_no_part(keys: Sequence[str], layout: Layout) -> list[str]:
+    """The files that belong to no part of the data, where these have a part to learn from."""
+    if not {"train", "unlabelled"} & {given_split(part) for part in set(layout.splits.values())}:
+        return []
+    return [key for key in keys if given_split(layout.splits.get(key, "")) is None]
+
+
+def notes_of(keys: Sequence[str], layout: Layout, needs: frozenset[str]) -> list[str]:
+    """How the files were read, for those who ask for `needs`."""
+    notes = [*layout.notes, *(layout.class_notes if needs & {"label", "labels"} else ())]
+    none = in_no_part(keys, layout)
+    if none:
+        notes.append(f"{len(none)} of {len(keys)} files belong to no part of the data (such as {none[0]})")
+    return notes

@@ -1,0 +1,219 @@
+"""Where samples come from: a path or a name says which source it is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selftaught.core.names import unknown_name
+from selftaught.data.files.file_kinds import suffix_of
+from selftaught.data.files.left_out import other_kinds
+from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
+
+if TYPE_CHECKING:
+    from selftaught.data.sources.base import Source
+
+_TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
+_MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels", "labels": "labels"}
+
+
+def open_source(
+    data: str, *, split: str, needs: frozenset[str], download: bool = False, seed: int = 0, held_out: float = 0.1
+) -> Source:
+    """Open one split of the data; no picture and no frame is decoded.
+
+    A data set's own name (`cifar10`, `demo`, `synthetic`) goes before a folder of the same name; write ./cifar10 for
+    the folder.
+
+    Args:
+        data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
+            data set name, hf:OWNER/NAME, folder of videos, demo, or synthetic.
+        split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
+        needs: of "image", "video", "audio", "label", "labels": what the task or probe asks for.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+        seed: of the share that is held out where the data have no splits.
+        held_out: that share, in [0, 1).
+    """
+    source = _by_name(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if source is None:
+        source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out)
+    source.name = data
+    _refuse_lack(source, needs)
+    return source
+
+
+def _by_name(
+    data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float
+) -> Source | None:
+    if data == "demo":
+        from selftaught.data.sources.demo import open_demo
+
+        return open_demo(split, needs, seed, held_out)
+    if data == "synthetic" or data.startswith("synthetic:"):
+        from selftaught.data.sources.synthetic import open_synthetic
+
+        return open_synthetic(data, split=split, seed=seed, held_out=held_out)
+    if data.startswith("hf:"):
+        from selftaught.data.sources.hub import open_hub
+
+        return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if data.lower() in VOC_NAMES and needs & {"label", "labels"}:
+        from selftaught.data.sources.image_folder import open_image_folder
+        from selftaught.data.sources.torchvision_data import torchvision_voc
+
+        tree = torchvision_voc(data.lower(), download=download)
+        return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    if data.lower() in TORCHVISION_NAMES:
+        from selftaught.data.sources.torchvision_data import open_torchvision
+
+        return open_torchvision(data.lower(), split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    if "://" in data or (_TAR.search(data) and not Path(data).expanduser().is_dir()):
+        from selftaught.data.sources.webdataset import open_webdataset
+
+        return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
+    return None
+
+
+def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+    path = _expanded(data)
+    if any(p.suffix.lower() == ".zip" for p in (path, *path.parents)):
+        from selftaught.data.files.zip_tree import ZipTree, archive_of
+        from selftaught.data.sources.image_folder import open_image_folder
+
+        archive = archive_of(path)
+        if archive is not None:
+            tree = ZipTree(archive, path.relative_to(archive).as_posix().removeprefix("."))
+            return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    if path.is_dir():
+        return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
+    if path.is_file():
+        if path.suffix.lower() in (".parquet", ".pq"):
+            from selftaught.data.sources.parquet import open_parquet
+
+            return open_parquet([path], split=split, needs=needs, seed=seed, held_out=held_out)
+        if path.suffix.lower() == ".arrow":
+            from selftaught.data.sources.arrow_files import open_arrow
+
+            return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
+        raise ValueError(
+            f"{data} is a single file of kind {path.suffix or '(none)'}; "
+            "give the folder it lies in, or a .zip, .parquet or .tar file"
+        )
+    known = ["demo", "synthetic", *TORCHVISION_NAMES]
+    raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
+
+
+def _expanded(data: str) -> Path:
+    try:
+        return Path(data).expanduser()
+    except RuntimeError:  # ~name of nobody
+        return Path(data)
+
+
+def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+    """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
+    from selftaught.data.files.file_kinds import heif_advice, is_picture, told_kinds
+    from selftaught.data.files.file_tree import FolderTree
+    from selftaught.data.files.file_walk import find_files
+    from selftaught.data.sources.image_folder import open_image_folder, pictures_of
+    from selftaught.data.sources.video_folder import open_video_folder, videos_of
+
+    files = find_files(path)
+    tree = FolderTree(path, files)
+    suffixes = Counter(suffix_of(key) for key in tree.keys)
+    pictures = any(is_picture(suffix) for suffix in suffixes)
+    videos = bool(videos_of(tree, needs)) if needs & {"video", "audio"} or not pictures else False
+    if videos:
+        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
+    if not pictures:
+        source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out)
+        if source is not None:
+            return source
+    if pictures or pictures_of(tree):
+        return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    unusable = f" ({len(tree.unusable)} more cannot be opened, such as {tree.unusable[0][0]})" if tree.unusable else ""
+    kinds = f" ({told_kinds(suffixes)})" if suffixes else ""
+    packed = next((key for key in tree.keys if _TAR.search(key)), "")
+    advice = (
+        f"; unpack {packed} to a plain .tar first, as a compressed one cannot be read at any place" if packed else ""
+    )
+    raise ValueError(
+        f"{path} holds no pictures, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
+        f"{kinds}{unusable}; give the folder that does{advice}{heif_advice(tree.keys)}"
+    )
+
+
+def _shards(
+    path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float
+) -> Source | None:
+    """The Parquet files, else the Arrow files, the tars, the one zip of a folder without pictures and videos."""
+    by_suffix = {
+        suffix: [path / key for key in keys if key.lower().endswith(suffix)]
+        for suffix in (".parquet", ".arrow", ".tar", ".zip")
+    }
+    source: Source | None = None
+    if files := by_suffix[".parquet"]:
+        from selftaught.data.sources.parquet import open_parquet
+
+        source = open_parquet(files, split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files := [file for file in by_suffix[".arrow"] if not file.name.startswith(("cache-", "indices"))]:
+        from selftaught.data.sources.arrow_files import open_arrow
+
+        source = open_arrow(files, split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files := by_suffix[".tar"]:
+        from selftaught.data.sources.webdataset import open_webdataset
+
+        shards = [str(file) for file in files]
+        source = open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
+    elif len(files := by_suffix[".zip"]) == 1:
+        source = _by_path(str(files[0]), split=split, needs=needs, seed=seed, held_out=held_out)
+    elif files:
+        names = ", ".join(file.name for file in files[:5])
+        raise ValueError(f"{path} holds {len(files)} zip archives ({names}); give one of them")
+    if source is not None:
+        read = set(files)
+        left, notes = other_kinds((key for key in keys if path / key not in read), "archives")
+        source.left_out, source.notes = source.left_out + left, [*source.notes, *notes]
+    return source
+
+
+def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
+    # A frame of a video is a picture, so videos serve whoever needs pictures.
+    has = source.provides | ({"image"} if "video" in source.provides else set())
+    if "label" in has:  # one class is a case of several
+        has = has | {"labels"}
+    lacks = sorted(needs - has, key=list(_MODALITIES).index)
+    if not lacks:
+        return
+    if lacks == ["label"] and "labels" in has:
+        raise ValueError(
+            f"one class for each sample is needed, but those of {source.name} may be of several; "
+            "measure it by a probe for several classes, such as --probe svm"
+        )
+    held = " and ".join(_MODALITIES[kind] for kind in _MODALITIES if kind in source.provides)
+    first = source.entries[0].key if len(source) else "nothing"
+    do = {
+        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)" + _frames_advice(source),
+        "audio": "give a folder of videos that have a sound track",
+        "label": source.label_advice,
+    }
+    do["labels"] = do["label"]
+    raise ValueError(
+        f"{_MODALITIES[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
+        if lacks[0] != "audio"
+        else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
+    )
+
+
+def _frames_advice(source: Source) -> str:
+    """How numbered pictures become a video, where a folder of them looks like one."""
+    from selftaught.data.sources.image_folder import ImageFolder
+
+    first = source.entries[0].key if len(source) else ""
+    if not isinstance(source, ImageFolder) or not source.frame_folders:
+        return ""
+    folder, _, name = first.rpartition("/")
+    pattern = re.sub(r"\d+(?=\.\w+$)", lambda number: f"%0{len(number[0])}d", name)
+    return f"; numbered frames of a folder become one by: ffmpeg -i {folder}/{pattern} {folder}.mp4"

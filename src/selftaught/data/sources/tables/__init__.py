@@ -1,0 +1,1 @@
+"""What sources of rows share: Parquet, Arrow and the Hugging Face hub."""

@@ -1,0 +1,251 @@
+"""WebDataset tars and tars of a folder: local ones are read by offset, remote ones (any fsspec URL) streamed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+import fsspec
+import numpy as np
+from fsspec.core import url_to_fs
+
+from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.left_out import left_out_as, other_kinds
+from selftaught.data.files.shard_names import shard_splits, short_names
+from selftaught.data.files.splits import own_part
+from selftaught.data.sources.base import Entry, Payload, Source, digest
+from selftaught.data.sources.layout import choose_entries
+from selftaught.data.sources.tars.tar_index import TarIndex, check_bytes, index_of
+from selftaught.data.sources.tars.tar_samples import member_layout, one_picture_each
+
+_MOST_SHARDS = 1_000_000
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".tbz", ".xz", ".txz", ".zst", ".zstd", ".lz4")
+
+
+@final
+class WebDataset(Source):
+    """One split of some shards; a sample is the members that share a name up to the first dot."""
+
+    def __init__(
+        self, urls: list[str], indexes: list[TarIndex], entries: list[Entry], places: list[tuple[int, int]], stamp: str
+    ) -> None:
+        self.entries = entries
+        self.classes = None
+        self.provides = frozenset({"image"})
+        self.label_advice = "give each sample a .cls or .json member, or put the pictures of each class into a folder"
+        self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
+        self.random_access = all(map(_is_local, urls))
+        self._urls, self._indexes, self._places = urls, indexes, places
+        self._open: dict[int, int] = {}
+
+    def read(self, i: int) -> bytes:
+        number, at = self._places[i]
+        url, start, size = self._urls[number], self._indexes[number].offsets[at], self._size(number, at)
+        if _is_local(url):
+            data = os.pread(self._descriptor(number), size, start)
+        else:
+            data = url_to_fs(url)[0].cat_file(url_to_fs(url)[1], start, start + size)
+        return self._whole(data, number, size)
+
+    def iterate(self) -> Iterator[tuple[int, Payload | Exception]]:
+        wanted = {place: i for i, place in enumerate(self._places)}
+        for number, (url, index) in enumerate(zip(self._urls, self._indexes, strict=True)):
+            order = np.argsort(index.offsets, kind="stable").tolist()
+            rows = [(at, wanted[number, at]) for at in order if (number, at) in wanted]
+            try:
+                stream = fsspec.open(url, "rb").open()
+            except OSError as gone:
+                yield from ((i, gone) for _, i in rows)
+                continue
+            with stream:
+                for at, i in rows:
+                    try:
+                        size = self._size(number, at)
+                        stream.seek(index.offsets[at])
+                        yield i, self._whole(stream.read(size), number, size)
+                    except (OSError, ValueError) as broken:
+                        yield i, broken
+
+    def _size(self, number: int, at: int) -> int:
+        size = self._indexes[number].sizes[at]
+        if too_large := check_bytes(size):
+            raise Unreadable(too_large)
+        return size
+
+    def _whole(self, data: bytes, number: int, size: int) -> bytes:
+        if len(data) < size:
+            raise Unreadable(f"cut off in {Path(self._urls[number]).name}")
+        return bytes(data)
+
+    def _descriptor(self, number: int) -> int:
+        # Two threads may open the same shard at once; the second descriptor lives as long and does no harm.
+        if number not in self._open:
+            self._open[number] = os.open(self._urls[number], os.O_RDONLY)
+            weakref.finalize(self, os.close, self._open[number])
+        return self._open[number]
+
+
+def open_webdataset(
+    data: str,
+    *,
+    split: str,
+    needs: frozenset[str],
+    seed: int,
+    held_out: float,
+    shards: Sequence[str] | None = None,
+) -> WebDataset:
+    """One split of the shards that `data` names; folders and files named train*, val* or test* are that split.
+
+    A shard that is no tar is left out and listed, where others are whole.
+
+    Args:
+        data: path, glob or URL, where {000..005} stands for the numbers from 000 to 005; a path that exists is itself.
+        split: "train", "held_out" or "test".
+        needs: what the task or probe asks for.
+        seed: of the share that is held out where the data have no splits.
+        held_out: that share.
+        shards: the tars, where they are known already.
+    """
+    urls = list(shards) if shards is not None else _expand(data)
+    urls, indexes, stamps, skipped = _whole_shards(urls)
+    names = short_names(urls)
+    places = [(number, at) for number, index in enumerate(indexes) for at in range(len(index.keys))]
+    members = [indexes[number].keys[at] for number, at in places]
+    taken, others = one_picture_each(members, [number for number, _ in places])
+    keys = [f"{names[number]}/{members[i]}" for i, (number, _) in enumerate(places)]
+    if not taken:
+        raise ValueError(f"{data} holds no pictures in its {len(urls)} tar files")
+    place_of = {keys[i]: places[i] for i in taken}
+    pictures, layout = member_layout(
+        list(place_of), [members[i] for i in taken], [places[i][0] for i in taken], indexes, needs=needs, where=data
+    )
+    by_shard = shard_splits(names)
+    if any(by_shard):
+        layout = replace(layout, splits={key: by_shard[place_of[key][0]] for key in pictures})
+    entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
+    source = WebDataset(urls, indexes, entries, [place_of[entry.key] for entry in entries], digest(stamps))
+    source.part = own_part(pictures, layout.splits, split)
+    is_taken = set(pictures)
+    maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
+    more = (f"{name}/{member}" for name, index in zip(names, indexes, strict=True) for member in index.others)
+    left, told = other_kinds(more, "images")
+    source.left_out = left_out_as("masks", maps, "belongs to another picture of its sample") + left
+    source.notes = [*_notes(maps, skipped), *told]
+    if split == "train":
+        source.skipped = skipped
+    layout.tell(source)
+    return source
+
+
+def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:
+    """The shards that can be read, their indexes and stamps, and what of all shards cannot be used."""
+    found: list[tuple[str, TarIndex, str]] = []
+    skipped: list[tuple[str, str]] = []
+    first: ValueError | None = None
+    for url, name in zip(urls, short_names(urls), strict=True):
+        try:
+            stamp = _stamp(url)
+            index = index_of(url, _change(url) or stamp)
+        except OSError as refused:
+            if not _is_local(url):
+                raise ValueError(f"{url} cannot be read: {refused or type(refused).__name__}") from None
+            skipped.append((name, refused.strerror or str(refused)))
+            first = first or ValueError(f"{url} cannot be read: {refused.strerror or refused}")
+        except ValueError as broken:
+            if not _is_local(url):  # a server that does not answer is no damaged file
+                raise
+            skipped.append((name, str(broken).removeprefix(f"{url} ")))
+            first = first or broken
+        else:
+            found.append((url, index, stamp))
+            skipped += [(f"{name}/{member}", reason) for member, reason in index.skipped]
+            skipped += [(name, index.cut)] if index.cut else []
+    if not found and first is not None:
+        raise first
+    return [url for url, _, _ in found], [index for _, index, _ in found], [stamp for *_, stamp in found], skipped
+
+
+def _notes(maps: Sequence[str], skipped: Sequence[tuple[str, str]]) -> list[str]:
+    notes = []
+    if maps:
+        notes.append(f"{len(maps)} masks or maps of other pictures in tars were left out, such as {maps[0]}")
+    if skipped:
+        name, reason = skipped[0]
+        notes.append(f"{len(skipped)} shards or members of them cannot be used in whole, such as {name} ({reason})")
+    return notes
+
+
+def _expand(data: str) -> list[str]:
+    """The shards that a path, glob or URL with {000..005} names."""
+    if data.lower().endswith(_COMPRESSED):
+        raise ValueError(f"{data} is a compressed tar, which cannot be read at any place; unpack it to a plain .tar")
+    found = [shard for url in _numbered(data) for shard in (_matches(url) if _is_local(url) else [url])]
+    absent = [url for url in found if _is_local(url) and not Path(url).is_file()]
+    if absent or not found:
+        raise ValueError(f"no tar file {(absent or [data])[0]}; give paths, {{000..005}} ranges or URLs of .tar files")
+    return list(dict.fromkeys(found))
+
+
+def _numbered(data: str) -> list[str]:
+    """Each {000..005} written out; as far as there is such a folder, its signs are no pattern."""
+    folder = ""
+    if _is_local(data):
+        folder, data = _literal(os.path.expanduser(data))  # noqa: PTH111 - a URL is no path
+    urls = [data]
+    while match := re.search(r"\{(\d+)\.\.(\d+)\}", urls[0]):
+        first, last, width = int(match[1]), int(match[2]), len(match[1])
+        if not 0 < (last - first + 1) * len(urls) <= _MOST_SHARDS:
+            raise ValueError(
+                f"{match[0]} of {data} stands for {max(0, last - first + 1)} shards, of at most {_MOST_SHARDS}; "
+                "give a range such as {000..005}"
+            )
+        urls = [url.replace(match[0], f"{n:0{width}d}", 1) for url in urls for n in range(first, last + 1)]
+    return [folder + url for url in urls]
+
+
+def _literal(path: str) -> tuple[str, str]:
+    """A path as the beginning that exists, and the rest."""
+    rest = len(path)
+    while rest > 0 and not os.path.exists(path[:rest]):  # noqa: PTH110 - False for a name too long, too
+        rest = path.rfind("/", 0, rest)
+    return path[: max(0, rest)], path[max(0, rest) :]
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a path or glob names."""
+    folder, rest = _literal(pattern)
+    return sorted(glob.glob(glob.escape(folder) + rest)) if glob.has_magic(rest) else [pattern]  # noqa: PTH207
+
+
+def _is_local(url: str) -> bool:
+    return "://" not in url
+
+
+def _change(url: str) -> str:
+    """What changes whenever a local shard is written; "" for others. A kept index must be right to the byte."""
+    if not _is_local(url):
+        return ""
+    stat = Path(url).stat()
+    return f"{Path(url).resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _stamp(url: str) -> str:
+    """What changes when a shard does."""
+    if _is_local(url):
+        return fingerprint_of([stat_file(url, Path(url).name)])
+    try:
+        files, path = url_to_fs(url)
+        info = files.info(path)
+    except ImportError as absent:
+        raise ValueError(f"{url}: {absent}; install the fsspec package for this kind of URL") from None
+    except (OSError, ValueError) as refused:
+        raise ValueError(f"{url} cannot be opened: {refused or type(refused).__name__}") from None
+    versions = [str(info.get(name)) for name in ("size", "ETag", "etag", "LastModified", "mtime", "created")]
+    return ":".join([url, *versions])
