@@ -264,12 +264,12 @@ def augment(args: argparse.Namespace) -> dict[str, Any]:
     set_threads()
     import torch
 
-    from selftaught.batch import Sampling
     from selftaught.core.randomness import generator
+    from selftaught.data.batch import Sampling
+    from selftaught.data.loader import Loader
     from selftaught.data.sources.open import open_source
+    from selftaught.data.store.samples import open_samples
     from selftaught.encoders import build_encoder
-    from selftaught.loader import Loader
-    from selftaught.store import open_samples
     from selftaught.tasks.joint_embedding.simclr import SimCLR
 
     result = {}
@@ -296,10 +296,10 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
 
     import simplejpeg
 
-    from selftaught.batch import Sampling
+    from selftaught.data.batch import Sampling
     from selftaught.data.sources.open import open_source
-    from selftaught.store import open_samples
-    from selftaught.store_folder import clear_stores
+    from selftaught.data.store.cache import clear_stores
+    from selftaught.data.store.samples import open_samples
 
     files = sorted(args.data.glob("*"))
     cores = os.cpu_count() or 1
@@ -321,9 +321,9 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
 
 def open_store(args: argparse.Namespace) -> dict[str, Any]:
     """Opening a packed store of 100,000 pictures that is already built."""
-    from selftaught.batch import Sampling
+    from selftaught.data.batch import Sampling
     from selftaught.data.sources.open import open_source
-    from selftaught.store import open_samples
+    from selftaught.data.store.samples import open_samples
 
     source = open_source("synthetic:N=100000,side=8", split="train", needs=frozenset({"image"}), held_out=0.0)
     settings: dict[str, Any] = {"side": 8, "sampling": Sampling(), "cache_limit_gb": 10.0, "workers": None}

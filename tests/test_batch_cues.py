@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 

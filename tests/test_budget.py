@@ -16,10 +16,10 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught import budget
-from selftaught.batch import Sampling
 from selftaught.budget import given_length, length_within, promise
 from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
+from selftaught.data.batch import Sampling
 from selftaught.prepare import Data, open_data, resolve
 from selftaught.run import describe_environment, load_encoder, random_encoder, read_config
 from selftaught.schedule import Schedule, length_in_words, looks_between, needed, too_short, warning_of_length

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import selftaught
-from selftaught.batch import Batch
 from selftaught.catalogue import load_task, task_info
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 
 ROOT = Path(__file__).resolve().parents[1]

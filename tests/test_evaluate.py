@@ -15,11 +15,11 @@ from PIL import Image
 from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
 from selftaught.data.sources.synthetic import draw
+from selftaught.data.store.subset import balanced_rows
 from selftaught.embed import embed_data, search_data
 from selftaught.evaluate import evaluate_encoder
 from selftaught.run import RunFolder, write_json
 from selftaught.subject import open_subject
-from selftaught.subset import balanced_rows
 from selftaught.supervised import supervised_run
 from selftaught.train import train
 

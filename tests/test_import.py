@@ -16,7 +16,7 @@ SOURCES = [path for path in FILES if PACKAGE in path.parents]
 TASKS = [path for path in sorted((PACKAGE / "tasks").rglob("*.py")) if path.name not in ("__init__.py", "base.py")]
 HEAVY = {"torch", "torchvision", "timm", "lightning_fabric", "numpy", "cv2", "av", "plotly", "pyarrow", "rich"}
 TORCHLESS = (
-    *("__init__", "__main__", "batch", "catalogue", "cli/main", "core/config", "cli/flags"),
+    *("__init__", "__main__", "data/batch", "catalogue", "cli/main", "core/config", "cli/flags"),
     *("core/threads", "core/names", "cli/printing", "probe_catalogue", "core/options", "api"),
 )
 

@@ -17,11 +17,11 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.batch import Batch
 from selftaught.budget import Length, length_within
 from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns

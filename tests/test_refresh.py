@@ -15,16 +15,16 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import start_processes
 
-from selftaught.batch import Sampling
 from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Sampling
+from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
-from selftaught.loader import Loader
+from selftaught.data.store.samples import open_samples
 from selftaught.optim import build_optimizer
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve
 from selftaught.refresh import fit_buffers, refresh, refresh_steps, steps_between
-from selftaught.store import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 from selftaught.train import train
 from selftaught.trial import measure

@@ -205,7 +205,7 @@ def test_an_encoder_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_split_cuts_a_batch_in_order() -> None:
-    from selftaught.batch import Batch
+    from selftaught.data.batch import Batch
 
     parts = split(Batch(index=torch.arange(6)), 3)
     assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]

@@ -311,8 +311,8 @@ def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False)
         clear: remove them.
         prune: remove those whose data are gone or have changed, and what killed processes left.
     """
-    from selftaught.store_care import known_stores, prune_stores
-    from selftaught.store_folder import clean_rests, clear_stores
+    from selftaught.data.store.cache import clean_rests, clear_stores
+    from selftaught.data.store.store_care import known_stores, prune_stores
 
     chosen = keys.split(",") if isinstance(keys, str) else list(keys)
     if prune:

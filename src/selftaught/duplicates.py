@@ -7,10 +7,10 @@ import hashlib
 import numpy as np
 
 from selftaught.core.names import one_line
-from selftaught.image_store import PackedImages
+from selftaught.data.store.image_samples import PackedImages
+from selftaught.data.store.samples import Samples
+from selftaught.data.store.subset import Subset
 from selftaught.probes.base import Labelled
-from selftaught.store import Samples
-from selftaught.subset import Subset
 
 MOST = 100_000
 """Samples up to which their pixels are compared; of more, reading them all would take too long."""

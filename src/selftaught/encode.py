@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selftaught.batch import Batch, Sampling
+from selftaught.data.batch import Batch, Sampling
+from selftaught.data.loader import to_device
+from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder, Kind
-from selftaught.loader import to_device
 from selftaught.ops.crop import centre_view, fast_bf16
-from selftaught.store import Samples
 
 NEEDS: dict[Kind, frozenset[str]] = {
     "image": frozenset({"image"}),

@@ -20,6 +20,7 @@ from selftaught.core.files import written_whole
 from selftaught.core.own_folder import mark, record
 from selftaught.core.progress import say_once
 from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
+from selftaught.data.store.cache import cache_root
 from selftaught.encoders.base import Encoder
 from selftaught.folds import score_folds
 from selftaught.intervals import difference, interval_of
@@ -33,7 +34,6 @@ from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.probes.reader import Reader
 from selftaught.run import load_encoder, write_json
-from selftaught.store_folder import cache_root
 from selftaught.subject import Subject
 from selftaught.supervised import check_supervised, supervised_run
 from selftaught.unlabelled import open_unlabelled

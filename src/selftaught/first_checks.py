@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
+from selftaught.data.loader import ordered_batches
 from selftaught.data.sources.value_range import with_range
-from selftaught.loader import ordered_batches
-from selftaught.parts import open_some
+from selftaught.data.store.parts import open_some
+from selftaught.data.store.samples import Samples
 from selftaught.players import scalars_of, scalars_of_turns
 from selftaught.prepare import Data, build_task, open_sources, pace_of, pack, recipe_of, seen_as
-from selftaught.store import Samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 TRIED = 8

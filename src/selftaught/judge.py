@@ -9,13 +9,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from selftaught.batch import Batch
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import gather_rows
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
+from selftaught.data.loader import ordered_batches
 from selftaught.diagnostics import describe_features, frechet_distance
 from selftaught.encode import autocast, autocast_forward, encode
-from selftaught.loader import ordered_batches
 from selftaught.ops.crop import random_resized_crop
 from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
 from selftaught.players import scalars_of, scalars_of_turns

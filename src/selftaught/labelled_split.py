@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from selftaught.core.progress import say_once
 from selftaught.data.sources.base import Source
+from selftaught.data.store.parts import OpenPart, SomeEntries
+from selftaught.data.store.samples import NothingReadable, Samples
+from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
-from selftaught.parts import OpenPart, SomeEntries
 from selftaught.probes.base import Labelled
 from selftaught.probes.targets import Targets
-from selftaught.store import NothingReadable, Samples
-from selftaught.subset import Subset, balanced_rows
 
 UNLABELLED = "{} has no labels; a probe needs sub-folders per class, a label column or labels.csv"
 

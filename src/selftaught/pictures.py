@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
-from selftaught.batch import Batch
 from selftaught.core.files import written_whole
 from selftaught.core.own_folder import record
+from selftaught.data.batch import Batch
 from selftaught.encode import encode
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise

@@ -10,23 +10,23 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.batch import Sampling
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.core.config import Optimizer, Precision, RunConfig
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
 from selftaught.core.threads import remind_of_threads
+from selftaught.data.batch import Sampling
 from selftaught.data.files.left_out import LeftOut
+from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source, digest
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import decoding_of, range_note, with_range
+from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
+from selftaught.data.store.samples import Samples, notes_of, open_samples
 from selftaught.encoders import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
-from selftaught.loader import Loader
 from selftaught.ops.crop import fast_bf16
-from selftaught.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.small_maps import trim_kernels
-from selftaught.store import Samples, notes_of, open_samples
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 
 

@@ -9,20 +9,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.batch import Batch
 from selftaught.core.config import RunConfig
+from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, Unreadable, decode_image
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
 from selftaught.data.sources.base import Entry, digest
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
+from selftaught.data.store.samples import NothingReadable
+from selftaught.data.store.video_samples import open_video_samples
 from selftaught.encode import all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.crop import crop_resize
 from selftaught.prepare import store_side
-from selftaught.store import NothingReadable
-from selftaught.video_store import open_video_samples
 
 
 def check_query(path: Path, encoder: Encoder) -> None:

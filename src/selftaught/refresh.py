@@ -15,9 +15,9 @@ from torch.optim import Optimizer
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import gather_strided
 from selftaught.core.randomness import generator
+from selftaught.data.loader import ordered_batches
+from selftaught.data.store.subset import Subset
 from selftaught.encode import autocast
-from selftaught.loader import ordered_batches
-from selftaught.subset import Subset
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 if TYPE_CHECKING:

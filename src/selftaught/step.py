@@ -13,11 +13,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from selftaught.batch import Batch
 from selftaught.budget import Length
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
+from selftaught.data.batch import Batch
 from selftaught.optim import clip_gradient, learning_rate
 from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import Data

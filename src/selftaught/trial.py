@@ -10,12 +10,12 @@ from time import monotonic
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.batch import Batch
 from selftaught.core.config import RunConfig
 from selftaught.core.precision import channels_last
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
+from selftaught.data.loader import Loader
 from selftaught.encode import autocast_forward
-from selftaught.loader import Loader
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.prepare import Data

@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.context.rotation import Example as Rotated

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from selftaught.batch import Sampling
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.data.batch import Sampling
+from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.probes.base import Labelled
 from selftaught.probes.reader import Reader
-from selftaught.store import HostBatch
 
 CLASSES = ("dark", "light", "left", "top")
 SIDE = 8

@@ -12,10 +12,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from selftaught.batch import Sampling
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.synthetic import draw
+from selftaught.data.store.samples import Samples, open_samples
 from selftaught.diagnostics import alignment, alpha_req, feature_std, lidar, rankme, uniformity
 from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder, Kind
@@ -25,7 +26,6 @@ from selftaught.probes.base import Unlabelled
 from selftaught.probes.label_free import LabelFree
 from selftaught.probes.reader import Reader
 from selftaught.probes.views import view_features
-from selftaught.store import Samples, open_samples
 from selftaught.subject import open_subject
 
 FIGURES = ("rankme", "alpha_req", "uniformity", "feature_std", "lidar", "alignment")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.probes import views
 from selftaught.probes.views import light_view
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of
-from selftaught.store import open_samples
 from selftaught.tasks.generation.artifacts import Artifacts, SpottingHead, drop
 
 Make = Callable[[], Encoder]

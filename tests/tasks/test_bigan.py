@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.fidelity import psnr

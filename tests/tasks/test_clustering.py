@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known, Refreshed

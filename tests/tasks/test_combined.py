@@ -11,11 +11,11 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.batch import Batch
 from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 from selftaught.ops.colour import normalise
 from selftaught.optim import build_optimizer
@@ -31,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import random_resized_crop

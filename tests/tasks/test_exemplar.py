@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.losses import nt_xent
 from selftaught.ops.colour import denormalise
 from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
 from selftaught.optim import build_optimizer
-from selftaught.store import open_samples
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.exemplar import Exemplar, Prediction
 

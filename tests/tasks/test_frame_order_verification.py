@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
+from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
-from selftaught.loader import Loader
-from selftaught.store import open_samples
 from selftaught.tasks.context.frame_order_verification import Example, FrameOrderVerification
 
 Config = FrameOrderVerification.Config

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours
 from selftaught.optim import build_optimizer

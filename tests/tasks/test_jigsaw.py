@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.permutations import hamming_distances
 from selftaught.ops.tiles import as_pictures, mosaic, random_tiles

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.store import open_samples
 from selftaught.tasks.context.rotation import Rotation
 
 

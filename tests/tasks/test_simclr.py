@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders import build_encoder
 from selftaught.losses import nt_xent
 from selftaught.ops.colour import denormalise
 from selftaught.optim import build_optimizer
-from selftaught.store import open_samples
 from selftaught.tasks.joint_embedding.simclr import SimCLR
 
 

@@ -9,14 +9,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of
-from selftaught.store import open_samples
 from selftaught.tasks.generation.super_resolution import ContentNetwork, PixelShuffleDecoder, SuperResolution
 
 Make = Callable[[], Encoder]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from selftaught.batch import Batch
 from selftaught.catalogue import list_tasks, task_info
 from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
 from selftaught.encoders import build_encoder
 from selftaught.tasks.supervised import Supervised
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import generator, uniform
+from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
 from selftaught.optim import build_optimizer
-from selftaught.store import open_samples
 from selftaught.tasks.context.transformation import CLASSES, Transformation
 
 KINDS = ("projective", "affine", "classes")

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
+from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.kept_score import figures, write_files
 from selftaught.probes.base import Unlabelled
 from selftaught.probes.qualitative import Qualitative
 from selftaught.probes.reader import Reader
 from selftaught.run import write_json
-from selftaught.store import HostBatch
 
 
 class SmallEncoder(Encoder):

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.store.samples import Samples
 from selftaught.probes.reader import Reader
-from selftaught.store import Samples
 
 Interval = tuple[float, float]
 """95 % confidence: lower and upper end."""

@@ -10,19 +10,19 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
-from selftaught.batch import Batch
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
+from selftaught.data.batch import Batch
+from selftaught.data.loader import Loader
+from selftaught.data.store.samples import Samples
 from selftaught.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
-from selftaught.loader import Loader
 from selftaught.losses import classification
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
 from selftaught.probes.reader import Reader
-from selftaught.store import Samples
 
 WARMUP = 0.05
 """Share of the steps in which the learning rate rises."""

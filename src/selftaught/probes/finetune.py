@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from selftaught.core.precision import channels_last
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.store.samples import Samples
+from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
@@ -20,8 +22,6 @@ from selftaught.probes.freezing import freeze_before
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.scores import best_stage
 from selftaught.small_maps import trim_kernels
-from selftaught.store import Samples
-from selftaught.subset import Subset
 
 MOST_HELD_BACK = 10_000
 """Samples that are enough to choose a learning rate by."""

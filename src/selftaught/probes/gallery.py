@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from selftaught.store import Samples
+from selftaught.data.store.samples import Samples
 
 SIDE = 96
 """Pixels of a picture's side at most."""

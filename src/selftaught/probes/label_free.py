@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.store.subset import Subset
 from selftaught.diagnostics import (
     alignment,
     alpha_req,
@@ -23,7 +24,6 @@ from selftaught.half_samples import with_intervals
 from selftaught.probes.base import Probe, Score, Unlabelled
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.views import view_features
-from selftaught.subset import Subset
 
 FEWEST = 8
 """Held-out samples; the interval halves them."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.store.samples import Samples
 from selftaught.intervals import bootstrap
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.class_search import Found, Search, count_alike, search_classes
@@ -18,7 +19,6 @@ from selftaught.probes.nearest import Neighbours
 from selftaught.probes.reader import Reader
 from selftaught.probes.scores import best_stage
 from selftaught.probes.stage_features import read_stages
-from selftaught.store import Samples
 
 WHOLE = 20_000
 """Samples up to which all are ranked for mAP unless `depth` is given."""

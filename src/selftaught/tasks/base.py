@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch, Sampling
+from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder, Kind
 from selftaught.ops.crop import centre_view
 

@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.distributed import is_distributed
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.tasks.base import PACES, PretextTask, Recipe, Shown

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selftaught.data.store.subset import Subset
 from selftaught.encode import encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.subset import Subset
 from selftaught.visualise.sheet import encode_picture, lay_out
 
 BATCH = 32

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught import image_pack
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Unreadable, decode_image
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.store import open_samples
+from selftaught.data.store import image_pack
+from selftaught.data.store.samples import open_samples
 
 LABELLED = frozenset({"image", "label"})
 

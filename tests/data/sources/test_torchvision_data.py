@@ -17,7 +17,7 @@ from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.torchvision_data import _RECIPES
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from selftaught.core.files import written_whole
 from selftaught.data.sources.base import digest
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 BLOCK = 1 << 14
 """Bytes that are read in one place."""

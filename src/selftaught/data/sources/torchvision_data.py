@@ -18,7 +18,7 @@ from selftaught.data.files.content import File, fingerprint_of, stat_file
 from selftaught.data.files.file_tree import FileTree, FolderTree
 from selftaught.data.files.splits import choose_split, own_part
 from selftaught.data.sources.base import Entry, Source, digest
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 
 @dataclass(frozen=True)

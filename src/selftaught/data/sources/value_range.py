@@ -16,7 +16,7 @@ from selftaught.data.decode.high_depth import ValueRange, choose_range, read_ran
 from selftaught.data.decode.image import Decoding, decode_values
 from selftaught.data.decode.image_header import deep_header
 from selftaught.data.sources.base import Source, digest
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 _LOOKED_AT = 200
 """Images whose depth is looked at."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.kmeans import fit_whitening, kmeans, nearest, normalised_mutual_information, whiten
 from selftaught.losses import classification

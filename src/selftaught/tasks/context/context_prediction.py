@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import affine_colour

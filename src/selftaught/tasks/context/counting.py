@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise, to_grey
 from selftaught.ops.crop import random_resized_crop

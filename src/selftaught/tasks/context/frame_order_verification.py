@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.flow import motion_magnitude

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
 from selftaught.heads import projection_head

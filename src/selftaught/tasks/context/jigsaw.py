@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import to_grey

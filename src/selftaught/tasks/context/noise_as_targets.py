@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.distributed import first_row, gather_rows
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop

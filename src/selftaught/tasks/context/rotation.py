@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.adversarial import running_statistics
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.heads import feature_map, map_shape
 from selftaught.losses import classification

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.heads import Decoder, feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise

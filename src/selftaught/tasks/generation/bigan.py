@@ -12,9 +12,9 @@ from torch import Generator, Tensor, nn
 
 from selftaught import heads
 from selftaught.adversarial import grids
-from selftaught.batch import Batch
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.discriminators import strided_convolutions
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.heads import Decoder, feature_map, map_shape
 from selftaught.histogram import RunningHistogram

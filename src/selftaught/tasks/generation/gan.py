@@ -20,8 +20,8 @@ from selftaught.adversarial import (
     own_statistics,
     running_statistics,
 )
-from selftaught.batch import Batch
 from selftaught.core.randomness import uniform
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.discriminators import Discriminator
 from selftaught.encoders.base import Encoder
 from selftaught.heads import Decoder, feature_map, map_shape

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.batch import Batch
+from selftaught.data.batch import Batch
 from selftaught.discriminators import Discriminator
 from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder

@@ -14,7 +14,7 @@ import pytest
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 LABELLED = frozenset({"image", "label"})
 

@@ -25,7 +25,7 @@ from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.sources.base import digest
 from selftaught.data.sources.layout import CLASSES_FILE
 from selftaught.data.sources.tables.label_values import LONGEST_LABEL
-from selftaught.store_folder import cache_root
+from selftaught.data.store.cache import cache_root
 
 _VERSION = "tar 3"
 _LONGEST_NAME = 4096

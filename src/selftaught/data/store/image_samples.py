@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.sources.base import digest
-from selftaught.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
-from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_care import build_kept, note_origin, open_kept
+from selftaught.data.store.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
+from selftaught.data.store.samples import HostBatch, NothingReadable
+from selftaught.data.store.store_care import build_kept, note_origin, open_kept
 
 if TYPE_CHECKING:
-    from selftaught.batch import Sampling
+    from selftaught.data.batch import Sampling
     from selftaught.data.sources.base import Source
-    from selftaught.store import Progress, Samples
+    from selftaught.data.store.samples import Progress, Samples
 
 _FORMAT = "2"
 """Raise it when the bytes of a store or the geometry of `fit` change."""

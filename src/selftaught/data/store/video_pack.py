@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.decode.video import SOUND_RATE, Header, decode_frames, decode_sound, read_header
-from selftaught.video_clips import VideoIndex
+from selftaught.data.store.clips import VideoIndex
 
 if TYPE_CHECKING:
-    from selftaught.store import Progress
+    from selftaught.data.store.samples import Progress
 
 FRAMES, SOUND, INDEX = "frames-{}.bin", "sound-{}.bin", "index.npz"
 

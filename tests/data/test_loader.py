@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
+from selftaught.data.loader import Loader, ordered_batches
 from selftaught.data.sources.open import open_source
-from selftaught.loader import Loader, ordered_batches
-from selftaught.store import Samples, open_samples
-from selftaught.subset import Subset
+from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.subset import Subset
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from selftaught.data.decode.image_header import has_more_pages
 
 if TYPE_CHECKING:
     from selftaught.data.sources.base import Payload, Source
-    from selftaught.store import Progress
+    from selftaught.data.store.samples import Progress
 
 PIXELS = "pixels.bin"
 _INDEX = "index.npy"

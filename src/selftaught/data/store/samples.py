@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.data.decode.image import Decoding
 
 if TYPE_CHECKING:
-    from selftaught.batch import Sampling
+    from selftaught.data.batch import Sampling
     from selftaught.data.sources.base import Source
 
 Progress = Callable[[int, int], None]
@@ -124,7 +124,7 @@ def open_samples(
         NothingReadable: where no sample can be used.
     """
     if "video" in source.provides:
-        from selftaught.video_store import open_video_samples
+        from selftaught.data.store.video_samples import open_video_samples
 
         return open_video_samples(
             source,
@@ -136,7 +136,7 @@ def open_samples(
         )
     if sampling.frames or sampling.audio_seconds:
         raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
-    from selftaught.image_store import open_image_samples
+    from selftaught.data.store.image_samples import open_image_samples
 
     return open_image_samples(
         source,

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import window
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.decode.video import Shrink, clean_frames, decode_sound, first_video_stream, opened
-from selftaught.image_store import give_way
-from selftaught.video_clips import Clip, VideoIndex, nearest
-from selftaught.video_pack import FRAMES, SOUND
+from selftaught.data.store.clips import Clip, VideoIndex, nearest
+from selftaught.data.store.image_samples import give_way
+from selftaught.data.store.video_pack import FRAMES, SOUND
 
 _REORDER = 4
 """Frames decoded beyond the last wanted one, so that times which the container swaps have all arrived."""

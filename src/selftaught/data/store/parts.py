@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.files.splits import uniform
 from selftaught.data.sources.base import Payload, Source, digest
-from selftaught.store import NothingReadable, Samples
-from selftaught.subset import Subset
+from selftaught.data.store.samples import NothingReadable, Samples
+from selftaught.data.store.subset import Subset
 
 OpenPart = Callable[[Source], Samples]
 """Packs a source and opens it; raises `NothingReadable`."""

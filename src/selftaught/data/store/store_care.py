@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selftaught.core.progress import say_once
-from selftaught.store_folder import (
+from selftaught.data.store.cache import (
     DAMAGE,
     StoreInfo,
     drop_damaged,

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from selftaught.data.decode.image import MIN_SIDE
 from selftaught.data.sources.base import digest
-from selftaught.image_store import usable_cores
-from selftaught.store import HostBatch, NothingReadable
-from selftaught.store_care import build_kept, note_origin, open_kept
-from selftaught.video_clips import Clip, ClipPlan, VideoIndex
-from selftaught.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
-from selftaught.video_read import LiveVideos, PackedVideos
+from selftaught.data.store.clips import Clip, ClipPlan, VideoIndex
+from selftaught.data.store.image_samples import usable_cores
+from selftaught.data.store.samples import HostBatch, NothingReadable
+from selftaught.data.store.store_care import build_kept, note_origin, open_kept
+from selftaught.data.store.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
+from selftaught.data.store.video_read import LiveVideos, PackedVideos
 
 if TYPE_CHECKING:
-    from selftaught.batch import Sampling
+    from selftaught.data.batch import Sampling
     from selftaught.data.sources.base import Source
-    from selftaught.store import Progress
+    from selftaught.data.store.samples import Progress
 
 _FORMAT = "2"
 """Raise it when the bytes of a store or the way frames are scaled change."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.batch import Sampling
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.batch import Sampling
 from selftaught.data.sources.base import digest
-from selftaught.store import HostBatch, Samples, notes_of
+from selftaught.data.store.samples import HostBatch, Samples, notes_of
 
 
 class Subset:

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range, to_uint8
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.parts import SomeEntries, open_halves, open_some
-from selftaught.store import NothingReadable, Samples, open_samples
-from selftaught.store_folder import list_stores
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.parts import SomeEntries, open_halves, open_some
+from selftaught.data.store.samples import NothingReadable, Samples, open_samples
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import SOUND_RATE
 
 Floats = NDArray[np.float64]

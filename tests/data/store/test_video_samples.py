@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import geometry, read_header, upright
 from selftaught.data.sources.video_folder import open_video_folder
-from selftaught.store import HostBatch, open_samples
-from selftaught.store_folder import list_stores
-from selftaught.video_store import VideoSamples
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.samples import HostBatch, open_samples
+from selftaught.data.store.video_samples import VideoSamples
 
 PAIRS = Sampling(frames=1, audio_seconds=1.0, clips_per_video=2, min_gap=1.0)
 

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
-from selftaught.store import Samples, open_samples
-from selftaught.store_care import make_room, prune_stores, stale_at, state_of
-from selftaught.store_folder import clean_rests, find_or_build, is_in_use, list_stores, stores_root
+from selftaught.data.store.cache import clean_rests, find_or_build, is_in_use, list_stores, stores_root
+from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.store_care import make_room, prune_stores, stale_at, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +81,8 @@ def test_a_store_of_changed_data_is_told_and_pruned(folder: Path, capsys: pytest
 
 def test_prune_removes_what_nobody_reads(folder: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from selftaught.batch import Sampling; from selftaught.data.sources.open import open_source\n"
-        "from selftaught.store import open_samples\n"
+        "import sys; from selftaught.data.batch import Sampling; from selftaught.data.sources.open import open_source\n"
+        "from selftaught.data.store.samples import open_samples\n"
         "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
         "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"
     )
@@ -111,7 +111,7 @@ def filled(key: str, size: int, used: float) -> Path:
 def test_room_is_made_of_what_was_unused_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     held = filled("a" * 32, 1000, 10)
     folders = {}
-    monkeypatch.setattr("selftaught.store_folder._hold", lambda folder: None)
+    monkeypatch.setattr("selftaught.data.store.cache._hold", lambda folder: None)
     for name, used in (("b", 40), ("c", 20), ("d", 30)):
         folders[name] = filled(name * 32, 1000, used)
     make_room(500, 5000, keep="")
@@ -125,7 +125,7 @@ def test_room_is_made_of_what_was_unused_for_longest(monkeypatch: pytest.MonkeyP
 
 
 def test_the_cache_limit_is_kept_by_packing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selftaught.store_folder._hold", lambda folder: None)
+    monkeypatch.setattr("selftaught.data.store.cache._hold", lambda folder: None)
     opened(folder, side=16)
     opened(folder, side=8, limit=5e-6)
     assert [info.side for info in list_stores()] == [8]

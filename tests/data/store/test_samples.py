@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import decode_image
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.open import open_source
-from selftaught.image_store import LiveImages, PackedImages
-from selftaught.store import Samples, open_samples
-from selftaught.store_folder import clear_stores, find_or_build, list_stores, stores_root
+from selftaught.data.store.cache import clear_stores, find_or_build, list_stores, stores_root
+from selftaught.data.store.image_samples import LiveImages, PackedImages
+from selftaught.data.store.samples import Samples, open_samples
 
 MIDDLE = np.full((64, 3), 0.5)
 
@@ -234,9 +234,9 @@ def test_a_crash_leaves_no_half_store(folder: Path) -> None:
 
 _BUILD = """
 import sys, time
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
-from selftaught.store import open_samples
+from selftaught.data.store.samples import open_samples
 def slow(done, total):
     print("packed", done, flush=True)
     time.sleep(float(sys.argv[2]))
@@ -287,9 +287,9 @@ def test_a_store_of_100_000_pictures_opens_in_a_second(cache: Path) -> None:
 _MEMORY = """
 import sys
 import numpy as np
-from selftaught.batch import Sampling
+from selftaught.data.batch import Sampling
 from selftaught.data.sources.base import Entry, Source
-from selftaught.store import open_samples
+from selftaught.data.store.samples import open_samples
 class Blank(Source):
     def __init__(self, count):
         self.entries = [Entry(str(i)) for i in range(count)]

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from selftaught.batch import Batch, Sampling
 from selftaught.core.randomness import numpy_generator
-from selftaught.store import HostBatch, Samples
+from selftaught.data.batch import Batch, Sampling
+from selftaught.data.store.samples import HostBatch, Samples
 
 
 class Loader:

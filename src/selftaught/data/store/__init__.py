@@ -1,0 +1,1 @@
+"""Samples that are decoded once and then read at memory speed."""
