@@ -18,10 +18,10 @@ from selftaught.encode import encode
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
+from selftaught.ops.sheet import lay_out
 from selftaught.run import write_json
 from selftaught.tasks.base import PretextTask
 from selftaught.visualise.kernels import first_kernels, kernel_columns
-from selftaught.visualise.sheet import lay_out
 
 SHOWN = 8
 NEIGHBOURS = 6

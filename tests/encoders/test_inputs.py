@@ -12,7 +12,7 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.inputs import see_grey, see_sobel
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise, to_grey
-from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
+from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 
 
 def pictures(n: int = 2, side: int = 32) -> Tensor:

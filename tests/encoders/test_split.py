@@ -12,7 +12,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
+from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 
 NAMES = ("alexnet", "vgg11", "vgg11_bn", "googlenet", "resnet18", "resnet50", "resnext50_32x4d", "densenet121")
 

@@ -14,7 +14,7 @@ from selftaught.ops.ab_bins import (
     rebalancing_weights,
     soft_cross_entropy,
 )
-from selftaught.ops.lab import rgb_to_lab
+from selftaught.ops.colour_spaces import rgb_to_lab
 
 COLUMNS = {
     -90: (50, 90),

@@ -15,7 +15,7 @@ from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.ab_bins import NUM_BINS, bin_centres, rebalancing_weights
 from selftaught.ops.colour import denormalise
-from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
+from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.colorization import Colorization
 

@@ -16,7 +16,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.ab_bins import NUM_BINS, bin_centres
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
+from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.split_brain import LIGHTNESS_BINS, Example, Prediction, SplitBrain
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.ops.colour import denormalise, normalise, to_grey
-from selftaught.ops.lab import equal_lightness_grey
+from selftaught.ops.colour_spaces import equal_lightness_grey
 
 
 def see_grey(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.inputs import see_grey
 from selftaught.encoders.staged import Layout, StagedEncoder
 from selftaught.ops.colour import denormalise
-from selftaught.ops.lab import rgb_to_lab
+from selftaught.ops.colour_spaces import rgb_to_lab
 
 
 @final

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from selftaught.ops.lab import rgb_to_lab
+from selftaught.ops.colour_spaces import rgb_to_lab
 
 NUM_BINS = 313
 STEP = 10

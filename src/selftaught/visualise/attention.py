@@ -14,8 +14,8 @@ from torch import Tensor
 from selftaught.encode import autocast
 from selftaught.heads import feature_map
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import fit
 from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.sheet import fit
 
 TILE = 80
 """Side of a drawn picture, pixels."""

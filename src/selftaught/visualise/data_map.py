@@ -13,8 +13,8 @@ from torch import Tensor
 
 from selftaught.core.randomness import seed_from
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import fit
 from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.sheet import fit
 
 Method = Literal["tsne", "umap"]
 NAMES = {"tsne": "t-SNE", "umap": "UMAP"}

@@ -14,9 +14,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.heads import feature_map
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
+from selftaught.ops.sheet import fit
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.read_stage import read_stage
-from selftaught.visualise.sheet import fit
 
 TILE = 64
 """Side of a drawn picture, pixels."""

@@ -14,7 +14,7 @@ from selftaught.data.store.subset import Subset
 from selftaught.encode import encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.visualise.sheet import encode_picture, lay_out
+from selftaught.ops.sheet import encode_picture, lay_out
 
 BATCH = 32
 """Pictures whose maps of all stages are in memory at once."""

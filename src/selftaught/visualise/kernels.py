@@ -8,8 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selftaught.ops.sheet import fit
 from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.sheet import fit
 
 MOST = 256
 """Kernels shown."""

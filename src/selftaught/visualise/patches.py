@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.heads import feature_map
+from selftaught.ops.sheet import fit
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.receptive_field import Box, Fields
-from selftaught.visualise.sheet import fit
 
 TILE = 40
 """Side of a drawn patch, pixels."""

@@ -16,8 +16,8 @@ from selftaught.heads import Decoder, map_shape
 from selftaught.histogram import RunningHistogram
 from selftaught.ops.ab_bins import NUM_BINS, decode_ab, encode_ab
 from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.lab import lab_to_rgb, rgb_to_lab
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 LIGHTNESS_BINS = 50

@@ -5,7 +5,7 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.ops.colour import to_grey
-from selftaught.ops.lab import equal_lightness_grey, from_linear, lab_to_rgb, rgb_to_lab, to_linear
+from selftaught.ops.colour_spaces import equal_lightness_grey, from_linear, lab_to_rgb, rgb_to_lab, to_linear
 
 
 def pixel(*values: float) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from selftaught.core.randomness import generator
-from selftaught.visualise.sheet import encode_picture, fit, lay_out
+from selftaught.ops.sheet import encode_picture, fit, lay_out
 
 
 def test_tile_i_is_where_the_format_says() -> None:
