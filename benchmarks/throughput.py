@@ -269,7 +269,7 @@ def augment(args: argparse.Namespace) -> dict[str, Any]:
     from selftaught.data.loader import Loader
     from selftaught.data.sources.open import open_source
     from selftaught.data.store.samples import open_samples
-    from selftaught.encoders import build_encoder
+    from selftaught.encoders.build import build_encoder
     from selftaught.tasks.joint_embedding.simclr import SimCLR
 
     result = {}

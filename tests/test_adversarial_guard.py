@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.tasks.base import PretextTask
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.catalogue import list_tasks, load_task
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 
 COUNT, SIZE = 24, 64

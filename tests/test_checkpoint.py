@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 
 META = {"step": 7, "loss": 0.1 + 0.2, "name": "zażółć", "none": None, "nested": {"list": [1, 2.5, True]}}
 

@@ -16,7 +16,7 @@ from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -16,8 +16,8 @@ import torchvision
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
 from selftaught.export import export_encoder
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.labelled import _near, open_labelled
 
 

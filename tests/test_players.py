@@ -22,7 +22,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.prepare import open_data, recipe_of, resolve

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.query import check_query, query_vector
 
 CONFIG = RunConfig(data="d", out="o", size=32)

@@ -314,7 +314,7 @@ def note_group(path: Path) -> None:
 
 def exchange(rank: int | None) -> dict[str, torch.Tensor]:
     """Two steps of noise as targets, whose state changes in the loss: a half of each batch, or all of it."""
-    from selftaught.encoders import build_encoder
+    from selftaught.encoders.build import build_encoder
     from selftaught.tasks.context.noise_as_targets import Example, NoiseAsTargets
 
     task = NoiseAsTargets(build_encoder("timm:test_resnet", size=32), NoiseAsTargets.Config(embedding=8), 32)

@@ -23,10 +23,10 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import decoding_of, range_note, with_range
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of, open_samples
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
+from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.ops.crop import fast_bf16
-from selftaught.small_maps import trim_kernels
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 
 

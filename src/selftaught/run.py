@@ -26,8 +26,8 @@ from selftaught.core.out_file import check_out_folder
 from selftaught.core.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
 from selftaught.core.plain import same_place, strict
 from selftaught.core.progress import say_once
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import names_weights
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")

@@ -9,8 +9,8 @@ import torch
 
 from selftaught.core.config import RunConfig, Stem
 from selftaught.core.out_file import check_out_folder
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
 from selftaught.run import load_encoder, part_name, random_encoder, read_config
 

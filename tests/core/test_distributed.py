@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.context.rotation import Example as Rotated
 from selftaught.tasks.context.rotation import Rotation

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.encoders import build_encoder, encoder_names
 from selftaught.encoders.audio import build_audio_encoder
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.names import encoder_names
 
 
 def test_stages_are_those_the_list_names() -> None:

@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.inputs import see_grey, see_sobel
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise, to_grey

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from selftaught.core.randomness import generator
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.ops.colour import denormalise, normalise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.staged import StagedEncoder, as_python
 
 

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.staged import StagedEncoder
 
 VIT = "timm:vit_tiny_patch16_224"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into, network_of
 
 

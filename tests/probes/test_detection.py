@@ -17,8 +17,8 @@ from PIL import Image
 
 from selftaught.core.config import RunConfig
 from selftaught.data.annotations.dense_sample import Dense, open_dense
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.evaluate import evaluate_encoder
 from selftaught.intervals import interval_of
 from selftaught.probe_catalogue import make_probe, probe_info

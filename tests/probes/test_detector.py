@@ -14,8 +14,8 @@ from torchvision.models.detection.image_list import ImageList
 
 from selftaught.core.randomness import generator
 from selftaught.data.annotations.dense_sample import DenseSample
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.probes.detector import Detector, build_detector
 from selftaught.probes.detector_batches import Canvas, canvas_for, read_batch, training_batches
 from selftaught.probes.detector_heads import (

@@ -18,15 +18,15 @@ from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader
 from selftaught.data.store.samples import HostBatch
 from selftaught.data.store.subset import Subset
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
 from selftaught.evaluate import evaluate_encoder
 from selftaught.probes import finetune
 from selftaught.probes.base import Labelled, Score
 from selftaught.probes.classifier import Classifier, Recipe, fit, parameter_groups, predict
 from selftaught.probes.finetune import FineTune, held_back_by_class
 from selftaught.probes.reader import Reader
-from selftaught.small_maps import TrimmedConv2d
 from selftaught.subject import open_subject
 from selftaught.train import train
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.probes.freezing import freeze_before, parameters_before, train_unfrozen
 
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.evaluate import evaluate_encoder
 from selftaught.probes.base import Score, Unlabelled
 from selftaught.probes.qualitative import Qualitative, spread

@@ -14,8 +14,8 @@ from PIL import Image
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense, open_dense
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.probes.base import Score
 from selftaught.probes.mask_drawings import palette
 from selftaught.probes.reader import Reader

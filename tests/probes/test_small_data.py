@@ -15,8 +15,8 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encode import probe_sampling
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled, Unlabelled
 from selftaught.probes.reader import Reader

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.autoencoder import Autoencoder, start_side
 

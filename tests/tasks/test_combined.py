@@ -16,7 +16,7 @@ from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import normalise
 from selftaught.optim import build_optimizer
 from selftaught.prepare import recipe_of, seen_as

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.ab_bins import NUM_BINS, bin_centres
 from selftaught.ops.colour import denormalise, normalise

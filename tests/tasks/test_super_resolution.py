@@ -13,8 +13,8 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of
 from selftaught.tasks.generation.super_resolution import ContentNetwork, PixelShuffleDecoder, SuperResolution

@@ -5,7 +5,7 @@ import torch
 from selftaught.catalogue import list_tasks, task_info
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.tasks.supervised import Supervised
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.visualise.read_stage import read_stage
 from tests.visualise.made import SmallEncoder
 

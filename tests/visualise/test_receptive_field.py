@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.visualise.receptive_field import receptive_fields
 
 LAYERS = [(3, 1, 1), (3, 2, 1), (3, 1, 0), (2, 2, 0)]

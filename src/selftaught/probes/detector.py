@@ -13,6 +13,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
 from selftaught.core.randomness import generator, seed_from
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.probes.detector_heads import (
     SHAPES,
     Anchors,
@@ -26,7 +27,6 @@ from selftaught.probes.detector_heads import (
 )
 from selftaught.probes.detector_maps import Reading, StageMaps, freeze_norms, layers_after
 from selftaught.probes.detector_necks import OneMap, Pyramid, c4_stages, pyramid_stages
-from selftaught.small_maps import trim_kernels
 
 
 class Detector(nn.Module):

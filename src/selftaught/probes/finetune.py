@@ -16,12 +16,12 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.probes.freezing import freeze_before
 from selftaught.probes.reader import POOLED, Reader
 from selftaught.probes.scores import best_stage
-from selftaught.small_maps import trim_kernels
 
 MOST_HELD_BACK = 10_000
 """Samples that are enough to choose a learning rate by."""

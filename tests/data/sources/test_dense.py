@@ -12,7 +12,7 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.data.annotations.dense_sample import few_dense, identity_of, open_dense
-from selftaught.encoders import build_encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.evaluate import evaluate_encoder
 from selftaught.labelled import few, identity, open_labelled
 from selftaught.subject import Subject

@@ -16,8 +16,8 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.discriminators import Discriminator
-from selftaught.encoders import build_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into, read_state_dict
 from selftaught.heads import feature_map, map_shape
 from selftaught.losses import passing_as_real, telling_apart

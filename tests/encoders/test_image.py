@@ -10,7 +10,8 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from selftaught.encoders import EncoderInfo, build_encoder, encoder_names
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.names import EncoderInfo, encoder_names
 from selftaught.encoders.staged import StagedEncoder
 
 INFOS = [info for info in encoder_names() if info.family not in ("audio", "timm")]

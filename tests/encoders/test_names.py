@@ -7,13 +7,12 @@ import sys
 
 import pytest
 
-from selftaught.encoders import build_encoder, encoder_names
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.names import encoder_names
 
 
 def test_names_are_answered_without_torch() -> None:
-    code = (
-        "import sys; from selftaught.encoders import encoder_names; encoder_names(); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from selftaught.encoders.names import encoder_names; encoder_names(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from selftaught.small_maps import TrimmedConv2d, TrimmedConvTranspose2d, trim_kernels
+from selftaught.encoders.trimmed_convolutions import TrimmedConv2d, TrimmedConvTranspose2d, trim_kernels
 
 PLAIN = [(3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 3), (4, 2, 1), (1, 1, 0), (3, 1, 0), (11, 4, 2)]
 

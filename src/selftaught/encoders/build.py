@@ -1,0 +1,77 @@
+"""A name becomes an encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from selftaught.core.names import unknown_name
+from selftaught.encoders.names import PREFIXES, TIMM, encoder_names, names_weights
+
+if TYPE_CHECKING:
+    from selftaught.encoders.base import Encoder
+
+SMALL_BELOW = 48
+"""Pixels under which stem="auto" takes the small stem: a published stem would leave a 1 x 1 map."""
+
+
+def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "small"] = "auto") -> Encoder:
+    """Make an encoder with fresh weights, drawn from torch's default generator.
+
+    Args:
+        name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
+            makes two of half the width, one for lightness and one for colour.
+        size: side of the square pictures, pixels; sound encoders ignore it.
+        stem: the published first layers, or stride 1 for small pictures; "auto" is small below 48 pixels.
+    """
+    if stem not in ("auto", "standard", "small"):
+        raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
+    if names_weights(name):
+        raise ValueError(
+            f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
+            f"the weights with 'selftaught evaluate {name} DATA'"
+        )
+    for prefix in PREFIXES:
+        if name.startswith(prefix):
+            return _build_prefixed(prefix, name, size=size, stem=stem)
+    small_by_default = size < SMALL_BELOW
+    if name.startswith(TIMM):
+        from selftaught.encoders.timm_model import build_timm_encoder
+
+        return build_timm_encoder(name, size=size, stem=stem, small_by_default=small_by_default)
+    known = {info.name: info for info in encoder_names()}
+    if name not in known:
+        raise ValueError(unknown_name("encoder", name, list(known)))
+    info = known[name]
+    resolved = stem if stem != "auto" else "small" if small_by_default else "standard"
+    if info.kind == "audio":
+        from selftaught.encoders.audio import build_audio_encoder
+
+        return build_audio_encoder(name)
+    if info.kind == "video":
+        from selftaught.encoders.video.torchvision_video import build_video_encoder
+
+        return build_video_encoder(info, size=size, stem=resolved)
+    from selftaught.encoders.image import build_image_encoder
+
+    return build_image_encoder(info, size=size, stem=resolved)
+
+
+def _build_prefixed(prefix: str, name: str, *, size: int, stem: Literal["auto", "standard", "small"]) -> Encoder:
+    from selftaught.encoders.split import SplitEncoder, halve
+    from selftaught.encoders.staged import StagedEncoder
+
+    inner = name.removeprefix(prefix)
+
+    def build() -> StagedEncoder:
+        made = build_encoder(inner, size=size, stem=stem)
+        if not isinstance(made, StagedEncoder) or made.kind != "image" or made.sees:
+            raise ValueError(f"{prefix} goes before the name of one encoder of pictures, got {name!r}")
+        return made
+
+    if prefix == "split:":
+        if inner.startswith(TIMM):
+            raise ValueError(f"{prefix} needs an encoder of torchvision, whose layers can be halved, got {name!r}")
+        return SplitEncoder(name, halve(build()), halve(build()))
+    encoder = build()
+    encoder.sees, encoder.name = prefix.removesuffix(":"), name
+    return encoder
