@@ -27,10 +27,10 @@ from unittest.mock import patch
 
 import selftaught
 from selftaught import train as loop
-from selftaught.catalogue import list_tasks, load_task
 from selftaught.refresh import refresh as made_anew
 from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
+from selftaught.tasks.catalogue import list_tasks, load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "imagenette128"

@@ -237,8 +237,8 @@ def bare(args: argparse.Namespace) -> float:
     import torch
     import torchvision
 
-    from selftaught.heads import projection_head
-    from selftaught.losses import nt_xent
+    from selftaught.tasks.parts.heads import projection_head
+    from selftaught.tasks.parts.losses import nt_xent
 
     size = int(args.sizes)
     model = torchvision.models.resnet18()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from selftaught.catalogue import TaskInfo, list_tasks
 from selftaught.core.options import describe, flag_of
+from selftaught.tasks.catalogue import TaskInfo, list_tasks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread

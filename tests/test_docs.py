@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import selftaught
-from selftaught.catalogue import load_task, task_info
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
+from selftaught.tasks.catalogue import load_task, task_info
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import selftaught
-from selftaught.catalogue import list_tasks
+from selftaught.tasks.catalogue import list_tasks
 
 pytestmark = pytest.mark.slow
 

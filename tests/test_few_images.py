@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from selftaught import pretrain
-from selftaught.catalogue import list_tasks
+from selftaught.tasks.catalogue import list_tasks
 
 QUICK = ("bigan", "deep_embedded_clustering", "graph_constraint", "noise_as_targets")
 NEED_MORE = {

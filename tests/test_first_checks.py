@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from selftaught.losses import classification
+from selftaught.tasks.parts.losses import classification
 from selftaught.ops.crop import centre_view
 from selftaught.tasks.base import PretextTask
 

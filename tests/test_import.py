@@ -13,10 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "selftaught"
 FILES = sorted(path for folder in ("src", "tests", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py"))
 SOURCES = [path for path in FILES if PACKAGE in path.parents]
-TASKS = [path for path in sorted((PACKAGE / "tasks").rglob("*.py")) if path.name not in ("__init__.py", "base.py")]
+TASKS = [
+    path
+    for path in sorted((PACKAGE / "tasks").rglob("*.py"))
+    if path.name not in ("__init__.py", "base.py", "catalogue.py") and path.parent.name != "parts"
+]
 HEAVY = {"torch", "torchvision", "timm", "lightning_fabric", "numpy", "cv2", "av", "plotly", "pyarrow", "rich"}
 TORCHLESS = (
-    *("__init__", "__main__", "data/batch", "catalogue", "cli/main", "core/config", "cli/flags"),
+    *("__init__", "__main__", "data/batch", "tasks/catalogue", "cli/main", "core/config", "cli/flags"),
     *("core/threads", "core/names", "cli/printing", "probe_catalogue", "core/options", "api"),
 )
 
@@ -57,7 +61,7 @@ def test_importing_the_library_imports_no_torch() -> None:
 
 def test_public_names_and_folders_do_not_hide_each_other() -> None:
     code = (
-        "import selftaught, selftaught.tasks.base, selftaught.encoders, selftaught.report, selftaught.catalogue\n"
+        "import selftaught, selftaught.tasks.base, selftaught.encoders, selftaught.report, selftaught.tasks.catalogue\n"
         "from types import ModuleType\n"
         "assert selftaught.PretextTask is selftaught.tasks.base.PretextTask\n"
         "assert selftaught.list_tasks()[0]['name'] and selftaught.list_encoders()[0]['name']\n"

@@ -28,7 +28,7 @@ Checkpoint = Literal["last", "best"]
 
 def list_tasks() -> list[Json]:
     """List the pretext tasks."""
-    from selftaught.catalogue import list_tasks
+    from selftaught.tasks.catalogue import list_tasks
 
     return [
         {"name": t.name, "family": t.family, "kind": t.kind, "needs": list(t.needs), "summary": t.summary}
@@ -182,10 +182,10 @@ def compare(
         settings: fields of `RunConfig`; task settings go to every task that has them.
     """
     config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
-    from selftaught.catalogue import named_tasks
     from selftaught.compare import compare_tasks
     from selftaught.report import write_report
     from selftaught.report.place import check_page
+    from selftaught.tasks.catalogue import named_tasks
 
     check_page(Path(out))
     result = compare_tasks(

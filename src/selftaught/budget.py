@@ -12,7 +12,6 @@ from time import monotonic
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.catalogue import load_task, task_info
 from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.progress import clock, say, working
 from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, seen_as
@@ -29,6 +28,7 @@ from selftaught.schedule import (
     warning_of_length,
 )
 from selftaught.tasks.base import PretextTask
+from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.timekeeping import Costs, Timekeeper, plan
 from selftaught.trial import measure
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.budget import stem_for_all
-from selftaught.catalogue import load_task, task_info
 from selftaught.core.config import RunConfig, parse_seconds
 from selftaught.core.json_file import read_object
 from selftaught.core.out_file import check_out_folder
@@ -27,6 +26,7 @@ from selftaught.rank_agreement import agreement
 from selftaught.run import write_json
 from selftaught.standing import with_standings
 from selftaught.subject import open_subject
+from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.train import train
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch, Sampling
@@ -19,6 +18,7 @@ from selftaught.data.store.samples import Samples
 from selftaught.players import scalars_of, scalars_of_turns
 from selftaught.prepare import Data, build_task, open_sources, pace_of, pack, recipe_of, seen_as
 from selftaught.tasks.base import Known, PretextTask, Refreshed
+from selftaught.tasks.catalogue import load_task, settings_for, task_info
 
 TRIED = 8
 """Samples that a task of the user's own is tried with."""

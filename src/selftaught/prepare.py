@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.core.config import Optimizer, Precision, RunConfig
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
@@ -28,6 +27,7 @@ from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.ops.crop import fast_bf16
 from selftaught.tasks.base import Pace, PretextTask, Recipe
+from selftaught.tasks.catalogue import load_task, settings_for, task_info
 
 
 @dataclass(frozen=True, kw_only=True)

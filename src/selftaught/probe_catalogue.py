@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from selftaught.catalogue import first_sentence, nested_class, read_needs, settings_of
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
+from selftaught.tasks.catalogue import first_sentence, nested_class, read_needs, settings_of
 
 if TYPE_CHECKING:
     from selftaught.probes.base import Probe

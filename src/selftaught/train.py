@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.budget import Length, given_length, length_within, recorded_length, say_length, timekeeper_of
-from selftaught.catalogue import task_info
 from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import mean_over_processes, of_world
@@ -45,6 +44,7 @@ from selftaught.schedule import BUDGET, repeats
 from selftaught.speed import Speed
 from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
+from selftaught.tasks.catalogue import task_info
 
 
 def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[], None] | None = None) -> Path:

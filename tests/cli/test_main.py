@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from selftaught import api
-from selftaught.catalogue import list_tasks
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.cli.printing import show
 from selftaught.core.config import RunConfig, RunSettings
+from selftaught.tasks.catalogue import list_tasks
 
 
 def selftaught(*words: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,10 @@ from selftaught.encoders.names import encoder_names
 
 
 def test_names_are_answered_without_torch() -> None:
-    code = "import sys; from selftaught.encoders.names import encoder_names; encoder_names(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from selftaught.encoders.names import encoder_names; encoder_names(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.catalogue import load_task, settings_for, task_info
 from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
@@ -21,6 +20,7 @@ from selftaught.ops.colour import normalise
 from selftaught.optim import build_optimizer
 from selftaught.prepare import recipe_of, seen_as
 from selftaught.step import Training
+from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.tasks.combined import Combined, Example
 from selftaught.train import train
 from tests.two_processes import in_two_processes

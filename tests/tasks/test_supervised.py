@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import torch
 
-from selftaught.catalogue import list_tasks, task_info
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
+from selftaught.tasks.catalogue import list_tasks, task_info
 from selftaught.tasks.supervised import Supervised
 
 

@@ -156,7 +156,7 @@ def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]
 
 def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
     """Settings of the task or tasks named in `words`; of the default task only when a flag asks for one."""
-    from selftaught.catalogue import named_tasks, task_info
+    from selftaught.tasks.catalogue import named_tasks, task_info
 
     given = _given("tasks" if verb.name == "compare" else "task", words)
     if not given and any(word.startswith("--task.") for word in words):

@@ -1,0 +1,1 @@
+"""Batched tensor operations with an explicit generator: (N, C, H, W) and (N, T, C, H, W)."""

@@ -17,12 +17,12 @@ from selftaught.data.loader import Loader
 from selftaught.data.store.samples import Samples
 from selftaught.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
-from selftaught.losses import classification
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
 from selftaught.probes.reader import Reader
+from selftaught.tasks.parts.losses import classification
 
 WARMUP = 0.05
 """Share of the steps in which the learning rate rises."""

@@ -14,7 +14,7 @@ from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.heads import feature_map
+from selftaught.tasks.parts.heads import feature_map
 
 SIDE = 64
 """Pixels of the smaller of two blank pictures by which strides are found; also a multiple of every stride."""

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.encode import autocast
-from selftaught.heads import feature_map
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
+from selftaught.tasks.parts.heads import feature_map
 from selftaught.visualise.gallery import Gallery
 
 TILE = 80

@@ -11,10 +11,10 @@ from torch import Generator, Tensor
 
 from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
-from selftaught.heads import feature_map
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit
+from selftaught.tasks.parts.heads import feature_map
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.read_stage import read_stage
 

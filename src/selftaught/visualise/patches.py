@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 
 from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
-from selftaught.heads import feature_map
 from selftaught.ops.sheet import fit
+from selftaught.tasks.parts.heads import feature_map
 from selftaught.visualise.gallery import Gallery
 from selftaught.visualise.receptive_field import Box, Fields
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
-from selftaught.heads import feature_map
+from selftaught.tasks.parts.heads import feature_map
 from selftaught.visualise.read_stage import read_stage
 
 Box = tuple[int, int, int, int]

@@ -1,0 +1,1 @@
+"""Tasks that learn from context and from likeness."""

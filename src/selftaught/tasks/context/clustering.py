@@ -9,11 +9,11 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.kmeans import fit_whitening, kmeans, nearest, normalised_mutual_information, whiten
-from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+from selftaught.tasks.parts.kmeans import fit_whitening, kmeans, nearest, normalised_mutual_information, whiten
+from selftaught.tasks.parts.losses import classification
 
 LEAST_MEMBERS = 20
 """Mean number of samples of a cluster below which fewer clusters are made than were asked for."""

@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.losses import classification
 from selftaught.ops.colour import affine_colour
 from selftaught.ops.tiles import (
     CELLS,
@@ -26,6 +25,7 @@ from selftaught.ops.tiles import (
     standardise_tiles,
 )
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.losses import classification
 
 NAMES = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
 OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))

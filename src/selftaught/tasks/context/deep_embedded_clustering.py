@@ -11,11 +11,11 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.heads import Decoder
-from selftaught.kmeans import kmeans, normalised_mutual_information
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import centre_view, random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+from selftaught.tasks.parts.heads import Decoder
+from selftaught.tasks.parts.kmeans import kmeans, normalised_mutual_information
 
 
 @dataclass

@@ -12,11 +12,11 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.losses import nt_xent
 from selftaught.ops.colour import affine_colour, denormalise, normalise, to_grey
 from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
 from selftaught.ops.warp import affine, shrink, warp
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+from selftaught.tasks.parts.losses import nt_xent
 
 _CELLS = 7
 """Of a picture, along each side; a patch may be centred on all but the outermost."""

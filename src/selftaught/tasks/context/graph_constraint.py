@@ -10,13 +10,13 @@ from torch import Generator, Tensor
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
-from selftaught.heads import projection_head
-from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import centre_view, random_resized_crop
-from selftaught.ops.gradients import gradient_histograms
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
+from selftaught.tasks.parts.gradient_histograms import gradient_histograms
+from selftaught.tasks.parts.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
+from selftaught.tasks.parts.heads import projection_head
+from selftaught.tasks.parts.losses import classification
 
 LANDMARKS = 500
 """Pictures of one graph from which geodesic distances are measured; each picture is near to one of them."""

@@ -10,9 +10,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.losses import classification
 from selftaught.ops.colour import to_grey
-from selftaught.ops.permutations import permutation_set
 from selftaught.ops.tiles import (
     CELLS,
     Grid,
@@ -26,6 +24,8 @@ from selftaught.ops.tiles import (
     standardise_tiles,
 )
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.losses import classification
+from selftaught.tasks.parts.permutations import permutation_set
 
 TILES = CELLS * CELLS
 

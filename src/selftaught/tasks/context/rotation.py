@@ -10,11 +10,11 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.rotate import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.losses import classification
 
 
 @dataclass

@@ -13,11 +13,11 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import generator, uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.losses import classification
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights, resample
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.losses import classification
 
 CLASSES = (
     *("unchanged", "mirrored", "upside down", "turned 90°", "turned 180°", "turned 270°"),

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught import heads
-from selftaught.adversarial import grids
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
-from selftaught.discriminators import strided_convolutions
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts import heads
+from selftaught.tasks.parts.adversarial import grids
+from selftaught.tasks.parts.discriminators import strided_convolutions
 
 CODE_STD = 3**-0.5
 """Of uniform numbers in [-1, 1)."""

@@ -11,15 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught import heads
-from selftaught.adversarial import (
-    discriminator_loss,
-    generator_loss,
-    gradient_lengths,
-    grids,
-    own_statistics,
-    running_statistics,
-)
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
@@ -27,6 +18,15 @@ from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.rotate import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts import heads
+from selftaught.tasks.parts.adversarial import (
+    discriminator_loss,
+    generator_loss,
+    gradient_lengths,
+    grids,
+    own_statistics,
+    running_statistics,
+)
 
 
 @dataclass

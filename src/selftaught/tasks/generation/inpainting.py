@@ -12,15 +12,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
-from selftaught.discriminators import Discriminator
 from selftaught.encoders.base import Encoder
-from selftaught.heads import Decoder, feature_map, map_shape
-from selftaught.losses import passing_as_real, telling_apart
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.ops.masks import centre_square, mean_outside, random_blocks, random_regions, without_border
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.discriminators import Discriminator
+from selftaught.tasks.parts.heads import Decoder, feature_map, map_shape
+from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 BEST_PSNR = 50.0
 """dB above which no one sees a difference; without a limit, a picture of one colour would outweigh all others."""

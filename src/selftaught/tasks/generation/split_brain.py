@@ -12,13 +12,13 @@ from torch import Generator, Tensor
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
-from selftaught.heads import Decoder, map_shape
-from selftaught.histogram import RunningHistogram
-from selftaught.ops.ab_bins import NUM_BINS, decode_ab, encode_ab
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.colour_bins import NUM_BINS, decode_ab, encode_ab
+from selftaught.tasks.parts.heads import Decoder, map_shape
+from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 LIGHTNESS_BINS = 50
 """Classes of the lightness L in [0, 100], each of width 2."""

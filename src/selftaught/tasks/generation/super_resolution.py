@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
-from selftaught.discriminators import Discriminator
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into, read_state_dict
-from selftaught.heads import feature_map, map_shape
-from selftaught.losses import passing_as_real, telling_apart
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
 from selftaught.players import FirstSteps
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.discriminators import Discriminator
+from selftaught.tasks.parts.heads import feature_map, map_shape
+from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 RATIO = 3 / 4
 """Narrowest crop, width by height; the widest is its inverse."""

@@ -1,0 +1,1 @@
+"""Tasks that bring views of one image together."""

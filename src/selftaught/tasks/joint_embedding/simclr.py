@@ -9,11 +9,11 @@ from torch import Generator, Tensor
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.heads import projection_head
-from selftaught.losses import nt_xent
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.heads import projection_head
+from selftaught.tasks.parts.losses import nt_xent
 
 
 @dataclass

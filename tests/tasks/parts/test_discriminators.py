@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.discriminators import Discriminator
-from selftaught.losses import passing_as_real, telling_apart
 from selftaught.optim import build_optimizer
+from selftaught.tasks.parts.discriminators import Discriminator
+from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 
 @pytest.mark.parametrize(("side", "left"), [(16, 4), (32, 4), (37, 4), (96, 6)])

@@ -14,12 +14,12 @@ from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
-from selftaught.losses import nt_xent
 from selftaught.ops.colour import denormalise
 from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
 from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.exemplar import Exemplar, Prediction
+from selftaught.tasks.parts.losses import nt_xent
 
 
 def task(encoder: Encoder, **settings: Any) -> Exemplar:

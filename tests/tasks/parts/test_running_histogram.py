@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.histogram import RunningHistogram
+from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 CLASSES = 7
 
@@ -55,7 +55,7 @@ def test_two_processes_hold_what_one_would(monkeypatch: pytest.MonkeyPatch) -> N
             assert torch.equal(rows, counts[:1])
             return counts
 
-        monkeypatch.setattr("selftaught.histogram.gather_rows", both)
+        monkeypatch.setattr("selftaught.tasks.parts.running_histogram.gather_rows", both)
         first.add(halves[0])
     torch.testing.assert_close(first.share, alone.share)
     assert torch.equal(first.batches, alone.batches)

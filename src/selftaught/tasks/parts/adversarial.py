@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.utils import make_grid
 
-from selftaught.losses import passing_as_real, telling_apart
 from selftaught.tasks.base import Shown
+from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 GRID = 16
 """Pictures in a grid of samples."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.kmeans import (
+from selftaught.tasks.parts.kmeans import (
     fit_whitening,
     kmeans,
     nearest,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
+from selftaught.tasks.parts.graph import cycle_pairs, geodesic_distances, nearest_neighbours, same_class
 
 
 def test_neighbours_are_the_nearest_others() -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.ops.ab_bins import (
+from selftaught.ops.colour_spaces import rgb_to_lab
+from selftaught.tasks.parts.colour_bins import (
     NUM_BINS,
     bin_centres,
     decode_ab,
@@ -14,7 +15,6 @@ from selftaught.ops.ab_bins import (
     rebalancing_weights,
     soft_cross_entropy,
 )
-from selftaught.ops.colour_spaces import rgb_to_lab
 
 COLUMNS = {
     -90: (50, 90),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.losses import classification, nt_xent, passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import classification, nt_xent, passing_as_real, telling_apart
 
 
 def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:

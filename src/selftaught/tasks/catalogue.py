@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "video", "audio-visual"]
 
-_TASKS = Path(__file__).parent / "tasks"
+_TASKS = Path(__file__).parent
 _PAPER = re.compile(r"\(([^()]*?\b(\d{4}))\)")
 
 
@@ -69,8 +69,14 @@ class TaskInfo:
 
 def list_tasks() -> list[TaskInfo]:
     """All pretext tasks of the library, by family and name; supervised training is none."""
-    paths = sorted(p for p in _TASKS.glob("*/*.py") if not p.name.startswith("_"))
+    paths = _task_files()
     return [_library_task(path, path.stem, path.parent.name) for path in paths]
+
+
+def _task_files() -> list[Path]:
+    """One file a task, in a folder for each family; `parts` is what tasks share."""
+    paths = (path for path in _TASKS.glob("*/*.py") if not path.name.startswith("_"))
+    return sorted(path for path in paths if path.parent.name != "parts")
 
 
 def named_tasks(text: str) -> list[str]:
@@ -92,7 +98,7 @@ def task_info(name: str) -> TaskInfo:
         return read_task(path.resolve(), name=name, family="own")
     if "." in name:
         return read_task(_module_file(name), name=name, family="own")
-    family = {path.stem: path.parent.name for path in _TASKS.glob("*/*.py") if not path.name.startswith("_")}
+    family = {path.stem: path.parent.name for path in _task_files()}
     if name in family:
         return _library_task(_TASKS / family[name] / f"{name}.py", name, family[name])
     if name == "supervised" and (_TASKS / "supervised.py").is_file():

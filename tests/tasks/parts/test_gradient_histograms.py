@@ -5,7 +5,7 @@ import math
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.ops.gradients import gradient_histograms
+from selftaught.tasks.parts.gradient_histograms import gradient_histograms
 
 
 def test_a_histogram_is_the_formula_in_loops() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.ops.permutations import hamming_distances, permutation_set
+from selftaught.tasks.parts.permutations import hamming_distances, permutation_set
 
 
 def off_diagonal(permutations: torch.Tensor) -> torch.Tensor:

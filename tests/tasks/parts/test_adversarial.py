@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from selftaught.adversarial import (
+from selftaught.core.randomness import generator
+from selftaught.tasks.parts.adversarial import (
     Objective,
     discriminator_loss,
     generator_loss,
@@ -16,7 +17,6 @@ from selftaught.adversarial import (
     own_statistics,
     running_statistics,
 )
-from selftaught.core.randomness import generator
 
 
 def scores(name: str, n: int = 5) -> Tensor:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from selftaught.catalogue import list_tasks, load_task
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
+from selftaught.tasks.catalogue import list_tasks, load_task
 
 COUNT, SIZE = 24, 64
 GAMES = ("artifacts", "bigan", "gan", "super_resolution")

@@ -18,7 +18,7 @@ from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
-from selftaught.tasks.context.frame_order_verification import Example, FrameOrderVerification
+from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
 
 Config = FrameOrderVerification.Config
 Task = Callable[..., FrameOrderVerification]

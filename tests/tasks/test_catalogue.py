@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.catalogue import (
-    TaskInfo,
-    list_tasks,
-    load_task,
-    named_tasks,
-    read_task,
-    settings_for,
-    task_info,
-)
+from selftaught.tasks.catalogue import TaskInfo, list_tasks, load_task, named_tasks, read_task, settings_for, task_info
 
 OWN = '''
 """Title.
@@ -229,5 +221,5 @@ def test_the_registry_is_the_folder() -> None:
 
 
 def test_listing_imports_no_torch() -> None:
-    code = "import sys, selftaught.catalogue as c; c.list_tasks(); sys.exit('torch' in sys.modules)"
+    code = "import sys, selftaught.tasks.catalogue as c; c.list_tasks(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
