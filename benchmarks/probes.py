@@ -45,16 +45,16 @@ import torch
 from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
-from selftaught.encode import autocast, encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
+from selftaught.features.all_stages import read_stages
+from selftaught.features.encode import autocast, encoder_input, sample_batches
+from selftaught.features.neighbours import PROBED, Neighbours
+from selftaught.features.reader import Reader
 from selftaught.labelled import few, open_labelled
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled
 from selftaught.probes.held_back import held_back
-from selftaught.probes.nearest import PROBED, Neighbours
-from selftaught.probes.reader import Reader
 from selftaught.probes.ridge import RidgeProbe
-from selftaught.probes.stage_features import read_stages
 from selftaught.run import random_encoder
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator, numpy_generator
-from selftaught.diagnostics import rankme
+from selftaught.features.diagnostics import rankme
 from selftaught.half_samples import with_intervals
 
 

@@ -15,8 +15,8 @@ from selftaught.core.out_file import check_out_folder
 from selftaught.core.own_folder import is_own, mark, others_in, record
 from selftaught.core.progress import clock, say
 from selftaught.data.sources.open import open_source
-from selftaught.encode import NEEDS
 from selftaught.evaluate import evaluate_encoder
+from selftaught.features.encode import NEEDS
 from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.measurement_checks import check_measurement
 from selftaught.parts_of_work import PartsOfWork

@@ -20,8 +20,8 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.data.store.samples import NothingReadable, Samples
-from selftaught.encode import NEEDS, all_features, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import NEEDS, all_features, probe_sampling
 from selftaught.features_file import FORMS, write_features
 from selftaught.prepare import pack
 from selftaught.query import check_query, query_vector

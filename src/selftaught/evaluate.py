@@ -22,6 +22,7 @@ from selftaught.core.progress import say_once
 from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
 from selftaught.data.store.cache import cache_root
 from selftaught.encoders.base import Encoder
+from selftaught.features.reader import Reader
 from selftaught.folds import score_folds
 from selftaught.intervals import difference, interval_of
 from selftaught.kept_score import figures, keep_score, kept_score, write_files
@@ -32,7 +33,6 @@ from selftaught.parts_of_work import PartsOfWork
 from selftaught.prepare import compute_device
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
-from selftaught.probes.reader import Reader
 from selftaught.run import load_encoder, write_json
 from selftaught.subject import Subject
 from selftaught.supervised import check_supervised, supervised_run

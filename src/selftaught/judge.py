@@ -14,8 +14,8 @@ from selftaught.core.distributed import gather_rows
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import ordered_batches
-from selftaught.diagnostics import describe_features, frechet_distance
-from selftaught.encode import autocast, autocast_forward, encode
+from selftaught.features.diagnostics import describe_features, frechet_distance
+from selftaught.features.encode import autocast, autocast_forward, encode
 from selftaught.ops.crop import random_resized_crop
 from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
 from selftaught.players import scalars_of, scalars_of_turns

@@ -20,8 +20,8 @@ from selftaught.data.store.parts import SomeEntries, open_halves
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.duplicates import note_of_duplicates
-from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import NEEDS, probe_sampling
 from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.prepare import pack
 from selftaught.probes.base import Labelled

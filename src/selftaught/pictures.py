@@ -14,8 +14,8 @@ from torch import Generator, Tensor
 from selftaught.core.files import written_whole
 from selftaught.core.own_folder import record
 from selftaught.data.batch import Batch
-from selftaught.encode import encode
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import encode
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
 from selftaught.ops.sheet import lay_out

@@ -19,8 +19,8 @@ from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
 from selftaught.data.store.samples import NothingReadable
 from selftaught.data.store.video_samples import open_video_samples
-from selftaught.encode import all_features, encode, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import all_features, encode, probe_sampling
 from selftaught.ops.crop import crop_resize
 from selftaught.prepare import store_side
 

@@ -17,7 +17,7 @@ from selftaught.core.distributed import gather_strided
 from selftaught.core.randomness import generator
 from selftaught.data.loader import ordered_batches
 from selftaught.data.store.subset import Subset
-from selftaught.encode import autocast
+from selftaught.features.encode import autocast
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 if TYPE_CHECKING:

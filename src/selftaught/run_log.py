@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
-from selftaught.diagnostics import collapse_warning
+from selftaught.features.diagnostics import collapse_warning
 from selftaught.run import RunFolder
 from selftaught.speed import Speed
 

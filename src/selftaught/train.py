@@ -22,7 +22,7 @@ from selftaught.core.own_folder import record
 from selftaught.core.precision import channels_last, in_order
 from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
-from selftaught.diagnostics import collapse_warning
+from selftaught.features.diagnostics import collapse_warning
 from selftaught.first_checks import check_asked, try_own_task
 from selftaught.judge import draw_pictures, judge
 from selftaught.optim import build_optimizer

@@ -15,7 +15,7 @@ from selftaught.core.precision import channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
-from selftaught.encode import autocast_forward
+from selftaught.features.encode import autocast_forward
 from selftaught.optim import build_optimizer
 from selftaught.players import only_parameters_of, scalars_of
 from selftaught.prepare import Data

@@ -8,8 +8,8 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import draw
 from selftaught.data.store.samples import NothingReadable, Samples
-from selftaught.encode import NEEDS, probe_sampling
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import NEEDS, probe_sampling
 from selftaught.labelled import HELD_OUT
 from selftaught.prepare import pack
 from selftaught.probes.base import Unlabelled

@@ -20,12 +20,12 @@ from selftaught.data.annotations.dense_sample import Dense, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluate import evaluate_encoder
+from selftaught.features.reader import Reader
 from selftaught.intervals import interval_of
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Score
 from selftaught.probes.detection import Detection, learning_rate
 from selftaught.probes.detector import Detector
-from selftaught.probes.reader import Reader
 from selftaught.subject import Subject
 from tests.probes.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
 

@@ -11,9 +11,9 @@ import pytest
 
 from selftaught.core.config import RunConfig
 from selftaught.evaluate import evaluate_encoder
+from selftaught.features import all_stages
+from selftaught.features.all_stages import chosen_stages, read_stages
 from selftaught.probe_catalogue import make_probe
-from selftaught.probes import stage_features
-from selftaught.probes.stage_features import chosen_stages, read_stages
 from selftaught.subject import open_subject
 from selftaught.train import train
 from tests.probes.drawn_classes import drawn_data, drawn_reader
@@ -100,7 +100,7 @@ def test_stages_by_name_are_read_from_the_cache_as_they_were_computed(tmp_path: 
 def test_features_too_large_for_memory_lie_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = drawn_data(train=40, test=20)
     expected = read_stages(drawn_reader(), data.train, stage="all", dims=50)
-    monkeypatch.setattr(stage_features, "MEMORY_GB", 0.0)
+    monkeypatch.setattr(all_stages, "MEMORY_GB", 0.0)
     found = read_stages(drawn_reader(cache=tmp_path / "kept"), data.train, stage="all", dims=50)
     for name, values in expected.items():
         assert isinstance(found[name], np.memmap)

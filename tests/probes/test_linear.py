@@ -11,11 +11,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.features.all_stages import read_stages
 from selftaught.probes.held_back import held_back
 from selftaught.probes.linear import Linear
 from selftaught.probes.published_sgd import SCHEDULES, fit_by_sgd
 from selftaught.probes.ridge import RidgeProbe
-from selftaught.probes.stage_features import read_stages
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.probes import class_search, nearest
+from selftaught.features import neighbours
+from selftaught.features.neighbours import Neighbours
+from selftaught.probes import class_search
 from selftaught.probes.class_search import Search, count_alike, search_classes
-from selftaught.probes.nearest import Neighbours
 from selftaught.probes.retrieval import Retrieval
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
@@ -85,7 +86,7 @@ def test_the_index_is_chosen_by_the_number_and_an_inverted_file_finds_nearly_all
     vectors = (centres[rng.integers(0, 40, 3000)] + 0.3 * rng.normal(size=(3000, 16))).astype(np.float32)
     exact = Neighbours(vectors)
     assert exact.kind == "exact"
-    monkeypatch.setattr(nearest, "EXACT_UP_TO", 2999)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 2999)
     chosen = Neighbours(vectors)
     assert chosen.kind == "ivf"
     (truth_cosines, truth), (cosines, rows) = (index.search(vectors[:100] * 3, 10) for index in (exact, chosen))

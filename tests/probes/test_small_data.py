@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
-from selftaught.encode import probe_sampling
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.features.encode import probe_sampling
+from selftaught.features.reader import Reader
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled, Unlabelled
-from selftaught.probes.reader import Reader
 
 SIDE = 16
 SETTINGS: dict[str, dict[str, Any]] = {

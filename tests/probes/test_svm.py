@@ -12,13 +12,13 @@ from sklearn.svm import LinearSVC
 
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
+from selftaught.features.all_stages import read_stages
+from selftaught.features.reader import Reader
 from selftaught.intervals import interval_of
 from selftaught.labelled import open_labelled
 from selftaught.probes import squared_hinge
 from selftaught.probes.base import Labelled
-from selftaught.probes.reader import Reader
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
-from selftaught.probes.stage_features import read_stages
 from selftaught.probes.svm import Svm
 from selftaught.probes.targets import deal_folds
 from selftaught.run import random_encoder

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
+from selftaught.features.reader import Reader
 from selftaught.kept_score import figures, write_files
 from selftaught.probes.base import Unlabelled
 from selftaught.probes.qualitative import Qualitative
-from selftaught.probes.reader import Reader
 from selftaught.run import write_json
 
 

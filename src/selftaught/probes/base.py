@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.store.samples import Samples
-from selftaught.probes.reader import Reader
+from selftaught.features.reader import Reader
 
 Interval = tuple[float, float]
 """95 % confidence: lower and upper end."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.probes.nearest import Neighbours
+from selftaught.features.neighbours import Neighbours
 
 RANKS = (1, 5, 10)
 """k of Recall@k."""

@@ -15,13 +15,13 @@ from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
 from selftaught.data.store.samples import Samples
-from selftaught.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
+from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
-from selftaught.probes.reader import Reader
 from selftaught.tasks.parts.losses import classification
 
 WARMUP = 0.05

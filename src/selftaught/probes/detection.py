@@ -16,6 +16,7 @@ from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.features.reader import Reader
 from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score
 from selftaught.probes.class_mean import class_mean
@@ -31,7 +32,6 @@ from selftaught.probes.detector_batches import (
 )
 from selftaught.probes.detector_drawings import draw_boxes
 from selftaught.probes.detector_maps import Reading, centre_kernels, read_stages, settle_norms
-from selftaught.probes.reader import Reader
 
 MOMENTUM, DECAY = 0.9, 1e-4
 WARMUP = 100

@@ -15,7 +15,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import LevelMapper
 
-from selftaught.encode import autocast
+from selftaught.features.encode import autocast
 from selftaught.probes.detector_maps import StageMaps, Standardise, freeze_norms
 from selftaught.probes.detector_necks import C4_STRIDE, PUBLISHED_SIDE
 

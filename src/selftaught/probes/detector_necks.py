@@ -9,8 +9,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from selftaught.core.names import unknown_name
-from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import autocast
 from selftaught.probes.detector_maps import Reading, Stage, layers_after
 
 PUBLISHED_SIDE = 800

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.subset import Subset
-from selftaught.diagnostics import (
+from selftaught.features.diagnostics import (
     alignment,
     alpha_req,
     collapse_warning,
@@ -20,10 +20,10 @@ from selftaught.diagnostics import (
     share_of_longest,
     uniformity,
 )
+from selftaught.features.reader import POOLED, Reader
+from selftaught.features.views import view_features
 from selftaught.half_samples import with_intervals
 from selftaught.probes.base import Probe, Score, Unlabelled
-from selftaught.probes.reader import POOLED, Reader
-from selftaught.probes.views import view_features
 
 FEWEST = 8
 """Held-out samples; the interval halves them."""

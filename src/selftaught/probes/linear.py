@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import generator
 from selftaught.data.store.samples import Samples
+from selftaught.features.all_stages import read_stages
+from selftaught.features.reader import Reader
 from selftaught.probes.base import Labelled, Probe, Score
 from selftaught.probes.held_back import held_back
 from selftaught.probes.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
-from selftaught.probes.reader import Reader
 from selftaught.probes.ridge import LinearClassifier, RidgeProbe
 from selftaught.probes.scores import best_stage
-from selftaught.probes.stage_features import read_stages
 
 
 class Linear(Probe):

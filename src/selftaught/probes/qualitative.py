@@ -12,8 +12,8 @@ import numpy as np
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.store.subset import Subset
+from selftaught.features.reader import Reader
 from selftaught.probes.base import Probe, Score, Unlabelled
-from selftaught.probes.reader import Reader
 from selftaught.visualise.attention import draw_attention
 from selftaught.visualise.data_map import LEAST, draw_map
 from selftaught.visualise.filters import ascend, draw_filters

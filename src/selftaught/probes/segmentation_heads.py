@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selftaught.encode import autocast
 from selftaught.encoders.trimmed_convolutions import trim_kernels
+from selftaught.features.encode import autocast
 from selftaught.probes.detector_maps import Reading, Stage, StageMaps
 
 RATES = (6, 12, 18)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selftaught.encode import autocast
+from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map

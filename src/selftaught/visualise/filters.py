@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit

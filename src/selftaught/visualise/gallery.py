@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from selftaught.data.store.subset import Subset
-from selftaught.encode import encoder_input, sample_batches
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import encoder_input, sample_batches
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import encode_picture, lay_out
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from selftaught.encode import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.features.encode import autocast
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map
 from selftaught.visualise.gallery import Gallery

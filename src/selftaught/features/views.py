@@ -11,10 +11,10 @@ from selftaught.core.precision import channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
-from selftaught.encode import encode, sample_batches, samples_at_once
+from selftaught.features.encode import encode, sample_batches, samples_at_once
+from selftaught.features.reader import Reader
 from selftaught.ops.colour import colour_jitter
 from selftaught.ops.crop import crop_resize, random_boxes
-from selftaught.probes.reader import Reader
 
 AREA = (0.5, 1.0)
 """Share of a picture that a crop keeps."""

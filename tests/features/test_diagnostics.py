@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.diagnostics import (
+from selftaught.features.diagnostics import (
     alignment,
     alpha_req,
     collapse_warning,

@@ -13,7 +13,7 @@ from torch import Tensor
 from selftaught.core.names import unknown_name
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder
-from selftaught.probes.reader import POOLED, Reader
+from selftaught.features.reader import POOLED, Reader
 
 MEMORY_GB = 4.0
 """Features that take more lie in an unnamed file on disk, which the system keeps in memory as far as there is room."""

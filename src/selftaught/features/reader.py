@@ -20,9 +20,9 @@ from selftaught.core.precision import channels_last
 from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
-from selftaught.encode import CLIPS, autocast, encoder_input, sample_batches, samples_at_once
 from selftaught.encoders.base import Encoder
-from selftaught.probes.stages import pool_stage
+from selftaught.features.encode import CLIPS, autocast, encoder_input, sample_batches, samples_at_once
+from selftaught.features.pool_stage import pool_stage
 
 POOLED = "pooled"
 """The name of `encoder(x)` among the stages."""

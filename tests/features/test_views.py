@@ -5,8 +5,8 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.probes import views
-from selftaught.probes.views import light_view
+from selftaught.features import views
+from selftaught.features.views import light_view
 
 
 def pictures(n: int, t: int = 0, side: int = 40) -> torch.Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.probes.stages import pool_stage
+from selftaught.features.pool_stage import pool_stage
 
 
 def test_pooled_sizes_are_the_fields() -> None:

@@ -1,0 +1,1 @@
+"""An encoder read over samples, and what can be said of vectors."""
