@@ -55,7 +55,7 @@ from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled
 from selftaught.probes.held_back import held_back
 from selftaught.probes.ridge import RidgeProbe
-from selftaught.run import random_encoder
+from selftaught.training.run_folder import random_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "imagenette128"

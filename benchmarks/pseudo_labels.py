@@ -26,11 +26,11 @@ from typing import Any
 from unittest.mock import patch
 
 import selftaught
-from selftaught import train as loop
-from selftaught.refresh import refresh as made_anew
-from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.training import train as loop
+from selftaught.training.refresh import refresh as made_anew
+from selftaught.training.step import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "imagenette128"

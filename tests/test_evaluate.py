@@ -18,10 +18,10 @@ from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.subset import balanced_rows
 from selftaught.embed import embed_data, search_data
 from selftaught.evaluate import evaluate_encoder
-from selftaught.run import RunFolder, write_json
 from selftaught.subject import open_subject
 from selftaught.supervised import supervised_run
-from selftaught.train import train
+from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.train import train
 
 DATA = "synthetic:N=200,side=32"
 CONFIG = RunConfig(
@@ -124,7 +124,7 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
             trained.append((config.data, config.steps))
         return folder.path
 
-    monkeypatch.setattr("selftaught.train.train", prepare_alone)
+    monkeypatch.setattr("selftaught.training.train.train", prepare_alone)
     subject = open_subject(run, out=tmp_path)
     longer = dataclasses.replace(subject, config=dataclasses.replace(subject.config, steps=8))
     for asked, data in ((subject, "a"), (subject, "a"), (longer, "a"), (longer, "b"), (longer, "b"), (subject, "b")):

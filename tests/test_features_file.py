@@ -14,7 +14,7 @@ import pytest
 from selftaught.core.out_file import check_out
 from selftaught.export import resolve_format
 from selftaught.features_file import FORMS, write_features
-from selftaught.run import write_json
+from selftaught.training.run_folder import write_json
 
 KEYS = ["a/1.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
 LABELS = ["a", None, "@sum"]

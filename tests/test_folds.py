@@ -21,7 +21,7 @@ from selftaught.folds import dealt, held_for_test
 from selftaught.labelled import open_labelled
 from selftaught.probes.base import Labelled
 from selftaught.subject import open_subject
-from selftaught.train import train
+from selftaught.training.train import train
 
 
 def one_hot(labels: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int8]]:

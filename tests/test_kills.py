@@ -19,8 +19,8 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.cli.main import main
+from selftaught.training.checkpoint import load_checkpoint
 
 RUN = (
     *("--stem", "standard", "--size", "32", "--batch-size", "8", "--log-every", "1"),

@@ -16,8 +16,8 @@ import pytest
 import selftaught
 from selftaught.cli import main as cli
 from selftaught.core.config import RunConfig
-from selftaught.run import RunFolder
-from selftaught.train import train
+from selftaught.training.run_folder import RunFolder
+from selftaught.training.train import train
 
 EVIL = """
 from pathlib import Path

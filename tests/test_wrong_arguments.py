@@ -12,7 +12,7 @@ from PIL import Image
 
 from selftaught.cli import main as cli
 from selftaught.core.config import RunConfig
-from selftaught.train import train
+from selftaught.training.train import train
 
 PRETRAIN = "pretrain photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"
 COMPARE = "compare photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"

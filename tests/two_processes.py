@@ -18,5 +18,5 @@ def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.set_forkserver_preload(["torch", "selftaught.train"])
+    multiprocessing.set_forkserver_preload(["torch", "selftaught.training.train"])
     start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")

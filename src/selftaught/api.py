@@ -61,7 +61,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
     """
     begin = threads.began()
     config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
-    from selftaught.train import train
+    from selftaught.training.train import train
 
     return _summary(train(config, begin=begin))
 
@@ -145,7 +145,7 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
         The correlations, which are also written to label_free_agreement.json in the folder.
     """
     from selftaught.rank_agreement import check_kept, folder_agreement
-    from selftaught.run import write_json
+    from selftaught.training.run_folder import write_json
 
     path = check_kept(Path(folder))
     found = folder_agreement(Path(folder), probe=by)
@@ -271,7 +271,7 @@ def export(
         overwrite: replace a file of that name.
     """
     from selftaught.export import export_encoder, resolve_format
-    from selftaught.run import load_encoder, read_config
+    from selftaught.training.run_folder import load_encoder, read_config
 
     path, form = resolve_format(out, format, overwrite=overwrite)
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
@@ -347,7 +347,7 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
         part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
     """
-    from selftaught.run import load_encoder
+    from selftaught.training.run_folder import load_encoder
 
     return load_encoder(run, part=part, checkpoint=checkpoint)
 

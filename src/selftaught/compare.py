@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selftaught.budget import stem_for_all
 from selftaught.core.config import RunConfig, parse_seconds
 from selftaught.core.json_file import read_object
 from selftaught.core.out_file import check_out_folder
@@ -17,17 +16,18 @@ from selftaught.core.progress import clock, say
 from selftaught.data.sources.open import open_source
 from selftaught.evaluate import evaluate_encoder
 from selftaught.features.encode import NEEDS
-from selftaught.first_checks import check_asked, try_own_task_early
 from selftaught.measurement_checks import check_measurement
 from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import probe_info
-from selftaught.processes import check_alone
 from selftaught.rank_agreement import agreement
-from selftaught.run import write_json
 from selftaught.standing import with_standings
 from selftaught.subject import open_subject
 from selftaught.tasks.catalogue import load_task, task_info
-from selftaught.train import train
+from selftaught.training.budget.length import stem_for_all
+from selftaught.training.first_checks import check_asked, try_own_task_early
+from selftaught.training.processes.group import check_alone
+from selftaught.training.run_folder import write_json
+from selftaught.training.train import train
 
 
 def compare_tasks(

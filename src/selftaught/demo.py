@@ -11,9 +11,9 @@ from selftaught.core.out_file import check_out_folder
 from selftaught.core.own_folder import LIST, is_own
 from selftaught.evaluate import evaluate_encoder
 from selftaught.report import write_report
-from selftaught.run import read_environment
 from selftaught.subject import open_subject
-from selftaught.train import train
+from selftaught.training.run_folder import read_environment
+from selftaught.training.train import train
 
 BUDGET = "160s"
 """Of pretraining; with imports, probes and page the whole takes at most 5 minutes on 2 cores."""

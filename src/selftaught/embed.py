@@ -23,9 +23,9 @@ from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.features.encode import NEEDS, all_features, probe_sampling
 from selftaught.features_file import FORMS, write_features
-from selftaught.prepare import pack
 from selftaught.query import check_query, query_vector
-from selftaught.run import load_encoder, read_config
+from selftaught.training.run_folder import load_encoder, read_config
+from selftaught.training.setup import pack
 
 SPLITS = ("train", "held_out", "test")
 

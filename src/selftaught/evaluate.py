@@ -30,12 +30,12 @@ from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
 from selftaught.measurement_checks import check_measurement, folds_of
 from selftaught.parts_of_work import PartsOfWork
-from selftaught.prepare import compute_device
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
-from selftaught.run import load_encoder, write_json
 from selftaught.subject import Subject
 from selftaught.supervised import check_supervised, supervised_run
+from selftaught.training.run_folder import load_encoder, write_json
+from selftaught.training.setup import compute_device
 from selftaught.unlabelled import open_unlabelled
 
 FEATURES = "features"

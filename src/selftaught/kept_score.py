@@ -16,7 +16,7 @@ from selftaught.core.files import written_whole
 from selftaught.core.json_file import read_object
 from selftaught.core.own_folder import record
 from selftaught.probes.base import Score
-from selftaught.run import write_json
+from selftaught.training.run_folder import write_json
 
 ARRAYS = ("outcomes", "resampled")
 """Fields of a score that are kept as NumPy files."""

@@ -23,8 +23,8 @@ from selftaught.duplicates import note_of_duplicates
 from selftaught.encoders.base import Encoder
 from selftaught.features.encode import NEEDS, probe_sampling
 from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
-from selftaught.prepare import pack
 from selftaught.probes.base import Labelled
+from selftaught.training.setup import pack
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""

@@ -22,7 +22,7 @@ from selftaught.data.store.video_samples import open_video_samples
 from selftaught.encoders.base import Encoder
 from selftaught.features.encode import all_features, encode, probe_sampling
 from selftaught.ops.crop import crop_resize
-from selftaught.prepare import store_side
+from selftaught.training.setup import store_side
 
 
 def check_query(path: Path, encoder: Encoder) -> None:

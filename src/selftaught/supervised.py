@@ -7,8 +7,8 @@ from pathlib import Path
 
 from selftaught.core.own_folder import record
 from selftaught.core.progress import say_once
-from selftaught.run import OtherRun
 from selftaught.subject import Subject
+from selftaught.training.run_folder import OtherRun
 
 FOLDER = "supervised"
 """Within the folder of the run."""
@@ -24,8 +24,8 @@ def check_supervised(subject: Subject) -> None:
 
 def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:
     """The run folder of that encoder; trained again where the one that is there learned from other data or settings."""
-    from selftaught.resume import has_other_length
-    from selftaught.train import train
+    from selftaught.training.resume import has_other_length
+    from selftaught.training.train import train
 
     check_supervised(subject)
     out = subject.folder / FOLDER

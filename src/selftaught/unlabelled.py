@@ -11,8 +11,8 @@ from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.features.encode import NEEDS, probe_sampling
 from selftaught.labelled import HELD_OUT
-from selftaught.prepare import pack
 from selftaught.probes.base import Unlabelled
+from selftaught.training.setup import pack
 
 
 def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:

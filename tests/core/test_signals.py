@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.checkpoint import load_checkpoint
 from selftaught.cli.main import main
 from selftaught.core import files
+from selftaught.training.checkpoint import load_checkpoint
 
 Told = pytest.CaptureFixture[str]
 

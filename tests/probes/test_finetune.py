@@ -28,7 +28,7 @@ from selftaught.probes.base import Labelled, Score
 from selftaught.probes.classifier import Classifier, Recipe, fit, parameter_groups, predict
 from selftaught.probes.finetune import FineTune, held_back_by_class
 from selftaught.subject import open_subject
-from selftaught.train import train
+from selftaught.training.train import train
 
 SIDE = 32
 CPU = torch.device("cpu")

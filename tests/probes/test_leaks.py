@@ -15,7 +15,7 @@ from selftaught.features import all_stages
 from selftaught.features.all_stages import chosen_stages, read_stages
 from selftaught.probe_catalogue import make_probe
 from selftaught.subject import open_subject
-from selftaught.train import train
+from selftaught.training.train import train
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 PROBES: list[tuple[str, dict[str, Any]]] = [

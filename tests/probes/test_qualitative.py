@@ -19,7 +19,7 @@ from selftaught.evaluate import evaluate_encoder
 from selftaught.probes.base import Score, Unlabelled
 from selftaught.probes.qualitative import Qualitative, spread
 from selftaught.subject import open_subject
-from selftaught.train import train
+from selftaught.training.train import train
 from tests.visualise.made import SMALL, Pictures, SmallEncoder, make_qualitative_folder, random_pictures, reader_of
 
 

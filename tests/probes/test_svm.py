@@ -21,7 +21,7 @@ from selftaught.probes.base import Labelled
 from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.svm import Svm
 from selftaught.probes.targets import deal_folds
-from selftaught.run import random_encoder
+from selftaught.training.run_folder import random_encoder
 from tests.probes.drawn_classes import drawn_data, drawn_reader
 
 CPU = torch.device("cpu")

@@ -15,9 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
-from selftaught.players import only_parameters_of, scalars_of
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.training.players import only_parameters_of, scalars_of
 
 SIZE, COUNT = 32, 8
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -11,18 +11,18 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import normalise
-from selftaught.optim import build_optimizer
-from selftaught.prepare import recipe_of, seen_as
-from selftaught.step import Training
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.tasks.combined import Combined, Example
-from selftaught.train import train
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.setup import recipe_of, seen_as
+from selftaught.training.step import Training
+from selftaught.training.train import train
 from tests.two_processes import in_two_processes
 
 GREY = '''

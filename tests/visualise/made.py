@@ -17,7 +17,7 @@ from selftaught.features.reader import Reader
 from selftaught.kept_score import figures, write_files
 from selftaught.probes.base import Unlabelled
 from selftaught.probes.qualitative import Qualitative
-from selftaught.run import write_json
+from selftaught.training.run_folder import write_json
 
 
 class SmallEncoder(Encoder):

@@ -66,7 +66,7 @@ def _train(order: dict[str, Any], first: TextIO) -> None:
     import torch
 
     from selftaught.core.config import RunConfig
-    from selftaught.train import train
+    from selftaught.training.train import train
 
     torch.set_num_threads(order["threads"])
     config = RunConfig.from_dict(order["config"])

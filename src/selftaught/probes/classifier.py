@@ -20,9 +20,9 @@ from selftaught.features.encode import autocast, encoder_input, probe_sampling, 
 from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
-from selftaught.optim import learning_rate
 from selftaught.probes.freezing import train_unfrozen
 from selftaught.tasks.parts.losses import classification
+from selftaught.training.optimizers import learning_rate
 
 WARMUP = 0.05
 """Share of the steps in which the learning rate rises."""

@@ -13,7 +13,7 @@ from selftaught.data.files.file_tree import FolderTree, open_tree
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.run import RunFolder
+from selftaught.training.run_folder import RunFolder
 from tests.data.trees import PNG, folder
 
 IMAGES = frozenset({"image"})

@@ -188,7 +188,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(
 
 def test_a_packed_store_shows_no_bar(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from selftaught.core.config import RunConfig
-    from selftaught.prepare import pack
+    from selftaught.training.setup import pack
 
     source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
     shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731

@@ -10,9 +10,9 @@ import torch
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context.clustering import Clustering, balanced_order
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

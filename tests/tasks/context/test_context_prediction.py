@@ -13,7 +13,6 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.tiles import random_tiles
-from selftaught.optim import build_optimizer
 from selftaught.tasks.context.context_prediction import (
     NAMES,
     OFFSETS,
@@ -22,6 +21,7 @@ from selftaught.tasks.context.context_prediction import (
     drop_colour,
     project_colour,
 )
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

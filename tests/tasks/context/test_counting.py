@@ -12,8 +12,8 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.downsample import halve_pictures
-from selftaught.optim import build_optimizer
 from selftaught.tasks.context.counting import Counting, Example, nearer_to_own, quarters
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

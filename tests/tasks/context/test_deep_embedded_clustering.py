@@ -13,7 +13,6 @@ from selftaught import pretrain
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context.deep_embedded_clustering import (
     DeepEmbeddedClustering,
@@ -21,6 +20,7 @@ from selftaught.tasks.context.deep_embedded_clustering import (
     log_soft_assignment,
     target_distribution,
 )
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

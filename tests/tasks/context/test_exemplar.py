@@ -16,10 +16,10 @@ from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
-from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.exemplar import Exemplar, Prediction
 from selftaught.tasks.parts.losses import nt_xent
+from selftaught.training.optimizers import build_optimizer
 
 
 def task(encoder: Encoder, **settings: Any) -> Exemplar:

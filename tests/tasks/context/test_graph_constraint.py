@@ -11,11 +11,11 @@ import torch
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context import graph_constraint
 from selftaught.tasks.context.graph_constraint import GraphConstraint, in_turn, mine
 from selftaught.tasks.parts.graph import cycle_pairs, geodesic_distances, nearest_neighbours
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

@@ -12,9 +12,9 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.tiles import as_pictures, mosaic, random_tiles
-from selftaught.optim import build_optimizer
 from selftaught.tasks.context.jigsaw import Jigsaw, puzzle_grid
 from selftaught.tasks.parts.permutations import hamming_distances
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

@@ -11,9 +11,9 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.optim import build_optimizer
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.noise_as_targets import Example, NoiseAsTargets, best_assignment
+from selftaught.training.optimizers import build_optimizer
 
 Make = Callable[[], Encoder]
 

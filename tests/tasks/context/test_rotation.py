@@ -11,8 +11,8 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
-from selftaught.optim import build_optimizer
 from selftaught.tasks.context.rotation import Rotation
+from selftaught.training.optimizers import build_optimizer
 
 
 def task(angles: int = 4, size: int = 32, encoder: str = "timm:test_resnet") -> Rotation:

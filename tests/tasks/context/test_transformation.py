@@ -16,8 +16,8 @@ from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
-from selftaught.optim import build_optimizer
 from selftaught.tasks.context.transformation import CLASSES, Transformation
+from selftaught.training.optimizers import build_optimizer
 
 KINDS = ("projective", "affine", "classes")
 

@@ -12,9 +12,9 @@ from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
 from selftaught.encoders.base import Encoder
-from selftaught.optim import build_optimizer
-from selftaught.players import only_parameters_of
 from selftaught.tasks.generation.artifacts import Artifacts, SpottingHead, drop
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.players import only_parameters_of
 
 Make = Callable[[], Encoder]
 

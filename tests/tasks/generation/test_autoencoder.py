@@ -12,8 +12,8 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.autoencoder import Autoencoder, start_side
+from selftaught.training.optimizers import build_optimizer
 
 
 @pytest.fixture

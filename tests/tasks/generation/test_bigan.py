@@ -14,9 +14,9 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.fidelity import psnr
-from selftaught.optim import build_optimizer
-from selftaught.players import only_parameters_of, scalars_of
 from selftaught.tasks.generation.bigan import BiGAN, Example
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.players import only_parameters_of, scalars_of
 
 
 def task(encoder: Encoder, size: int = 16, **settings: Any) -> BiGAN:

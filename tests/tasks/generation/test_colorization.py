@@ -15,9 +15,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
-from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.colorization import Colorization
 from selftaught.tasks.parts.colour_bins import NUM_BINS, bin_centres, rebalancing_weights
+from selftaught.training.optimizers import build_optimizer
 
 
 @pytest.fixture

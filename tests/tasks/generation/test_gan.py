@@ -13,10 +13,10 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD, denormalise
-from selftaught.optim import build_optimizer, learning_rate
-from selftaught.players import only_parameters_of, scalars_of
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.parts.heads import Generator
+from selftaught.training.optimizers import build_optimizer, learning_rate
+from selftaught.training.players import only_parameters_of, scalars_of
 
 
 def task(encoder: Encoder, size: int = 16, **settings: Any) -> GAN:

@@ -16,9 +16,9 @@ from selftaught.encoders.build import build_encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
-from selftaught.optim import build_optimizer
 from selftaught.tasks.generation.split_brain import LIGHTNESS_BINS, Example, Prediction, SplitBrain
 from selftaught.tasks.parts.colour_bins import NUM_BINS, bin_centres
+from selftaught.training.optimizers import build_optimizer
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
-from selftaught.optim import build_optimizer
 from selftaught.tasks.joint_embedding.simclr import SimCLR
 from selftaught.tasks.parts.losses import nt_xent
+from selftaught.training.optimizers import build_optimizer
 
 
 def task(**settings: float) -> SimCLR:

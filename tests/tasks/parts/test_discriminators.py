@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.optim import build_optimizer
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.training.optimizers import build_optimizer
 
 
 @pytest.mark.parametrize(("side", "left"), [(16, 4), (32, 4), (37, 4), (96, 6)])

@@ -16,11 +16,11 @@ from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
-from selftaught.players import FirstSteps
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import running_statistics
 from selftaught.tasks.parts.heads import feature_map, map_shape
 from selftaught.tasks.parts.losses import classification
+from selftaught.training.players import FirstSteps
 
 MSE = 30.0
 """Weight of the squared error, values in [-1, 1], for autoencoder and repair (from the authors' code)."""

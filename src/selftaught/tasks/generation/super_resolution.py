@@ -21,11 +21,11 @@ from selftaught.encoders.weights import load_state_dict_into, read_state_dict
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
-from selftaught.players import FirstSteps
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.heads import feature_map, map_shape
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.training.players import FirstSteps
 
 RATIO = 3 / 4
 """Narrowest crop, width by height; the widest is its inverse."""

@@ -15,19 +15,19 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import start_processes
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.samples import open_samples
-from selftaught.optim import build_optimizer
-from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve
-from selftaught.refresh import fit_buffers, refresh, refresh_steps, steps_between
 from selftaught.tasks.base import Known, PretextTask, Refreshed
-from selftaught.train import train
-from selftaught.trial import measure
+from selftaught.training.budget.trial import measure
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
+from selftaught.training.setup import Data, build_task, make_fabric, open_data, resolve
+from selftaught.training.train import train
 
 TASK = '''
 """A task whose label is the brighter half of the data, found anew every third of an epoch."""
@@ -147,7 +147,7 @@ def test_resuming_between_and_at_a_refresh_gives_the_run_that_never_stopped(
     finished: Path, tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
 ) -> None:
     """Killed in step 5 (counted from 0): resumed from 3, between two refreshes, or from 4, at one."""
-    from selftaught import step as module
+    from selftaught.training import step as module
 
     class Stop(Exception):  # noqa: N818
         pass
@@ -287,8 +287,8 @@ def work(rank: int, port: int, out: str, task: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), TORCHELASTIC_RUN_ID="test")
     torch.set_num_threads(1)
     atexit.register(note_group, Path(out) / f"{rank}.left")  # called last: it was registered first
-    from selftaught import train as module
     from selftaught.core.distributed import gather_strided
+    from selftaught.training import train as module
 
     seen: dict[str, Any] = {}
     original = refresh

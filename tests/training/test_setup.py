@@ -9,10 +9,10 @@ import pytest
 
 from selftaught import pretrain
 from selftaught.core.config import RunConfig
-from selftaught.first_checks import check_asked
-from selftaught.prepare import pace_of, recipe_of
 from selftaught.tasks.base import PACES, Recipe
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.training.first_checks import check_asked
+from selftaught.training.setup import pace_of, recipe_of
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 ASKED = RunConfig(data="demo", out="run", task="simclr", batch_size=128)

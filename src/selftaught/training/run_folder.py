@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.files import written_whole
 from selftaught.core.json_file import read_object
@@ -29,6 +28,7 @@ from selftaught.core.progress import say_once
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import names_weights
+from selftaught.training.checkpoint import load_checkpoint
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _PARTS = {"audio_encoder": "audio_convnet"}

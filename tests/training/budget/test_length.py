@@ -15,18 +15,25 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from selftaught import budget
-from selftaught.budget import given_length, length_within, promise
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.data.batch import Sampling
-from selftaught.prepare import Data, open_data, resolve
-from selftaught.run import describe_environment, load_encoder, random_encoder, read_config
-from selftaught.schedule import Schedule, length_in_words, looks_between, needed, too_short, warning_of_length
-from selftaught.step import Training
-from selftaught.timekeeping import Costs, Timekeeper, longest, plan
-from selftaught.train import train
-from selftaught.trial import Trial
+from selftaught.training.budget import length as budget
+from selftaught.training.budget.length import given_length, length_within, promise
+from selftaught.training.budget.schedule import (
+    Schedule,
+    length_in_words,
+    looks_between,
+    needed,
+    too_short,
+    warning_of_length,
+)
+from selftaught.training.budget.timekeeping import Costs, Timekeeper, longest, plan
+from selftaught.training.budget.trial import Trial
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.run_folder import describe_environment, load_encoder, random_encoder, read_config
+from selftaught.training.setup import Data, open_data, resolve
+from selftaught.training.step import Training
+from selftaught.training.train import train
 
 COSTS = Costs(step=0.5, row=0.002, save=0.3)
 SMALL = RunConfig(
@@ -260,7 +267,7 @@ class Changing(Timekeeper):
 def test_a_run_that_was_given_another_length_is_resumed_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from selftaught import train as module
+    from selftaught.training import train as module
 
     class Stop(Exception):  # noqa: N818
         pass
@@ -356,7 +363,7 @@ def test_a_step_is_measured_within_bounds(
     monkeypatch: pytest.MonkeyPatch, fixed: float, each: float, allowed: float, whole: bool, within: float
 ) -> None:
     timed = Timed(128, fixed, each)
-    monkeypatch.setattr("selftaught.trial.monotonic", timed.clock)
+    monkeypatch.setattr("selftaught.training.budget.trial.monotonic", timed.clock)
     assert timed.step_seconds(allowed) == pytest.approx(fixed + 128 * each)
     assert (128 in timed.seen) == whole
     assert timed.clock.time <= within

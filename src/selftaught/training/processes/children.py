@@ -1,7 +1,8 @@
 """The processes that a run on several devices starts beside its own: how they are started, heard and ended.
 
-They run `selftaught.cli.child` and nothing else, so a script that calls the library is not run again by each of them, as it
-is with Fabric's own launcher. That one also kills the first process where another one fails, before it could say why.
+They run `selftaught.cli.child` and nothing else, so a script that calls the library is not run again by each of them,
+as it is with Fabric's own launcher. That one also kills the first process where another one fails, before it could
+say why.
 """
 
 from __future__ import annotations

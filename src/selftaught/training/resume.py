@@ -8,8 +8,8 @@ from typing import Any
 
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import say_once
-from selftaught.prepare import Data, resolve
-from selftaught.run import OtherRun, RunFolder, read_environment, write_json
+from selftaught.training.run_folder import OtherRun, RunFolder, read_environment, write_json
+from selftaught.training.setup import Data, resolve
 
 
 def resumed_config(folder: RunFolder, asked: RunConfig, data: Data) -> RunConfig:

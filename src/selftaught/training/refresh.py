@@ -21,7 +21,7 @@ from selftaught.features.encode import autocast
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 if TYPE_CHECKING:
-    from selftaught.prepare import Data
+    from selftaught.training.setup import Data
 
 
 def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:

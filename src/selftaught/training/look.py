@@ -17,11 +17,11 @@ from selftaught.data.loader import ordered_batches
 from selftaught.features.diagnostics import describe_features, frechet_distance
 from selftaught.features.encode import autocast, autocast_forward, encode
 from selftaught.ops.crop import random_resized_crop
-from selftaught.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
-from selftaught.players import scalars_of, scalars_of_turns
-from selftaught.prepare import Data
-from selftaught.schedule import HELD_OUT_SAMPLES
 from selftaught.tasks.base import PretextTask
+from selftaught.training.budget.schedule import HELD_OUT_SAMPLES
+from selftaught.training.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
+from selftaught.training.players import scalars_of, scalars_of_turns
+from selftaught.training.setup import Data
 
 
 @torch.no_grad()

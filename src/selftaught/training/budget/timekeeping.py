@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from selftaught.schedule import HELD_OUT_SAMPLES, Schedule, looks_between
+from selftaught.training.budget.schedule import HELD_OUT_SAMPLES, Schedule, looks_between
 
 LOOK_SHARE = 0.05
 """Part of the time left that one look at held-out data may take; where it would take more, it looks at fewer."""

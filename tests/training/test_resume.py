@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.signals import Terminated
-from selftaught.optim import learning_rate
-from selftaught.run import RunFolder, read_config
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.optimizers import learning_rate
+from selftaught.training.run_folder import RunFolder, read_config
 
 SETTINGS: Any = {
     "task": "rotation",
@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> Path:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
     """Send this process a signal in the middle of that step."""
-    from selftaught.step import Training
+    from selftaught.training.step import Training
 
     real = Training.step
 

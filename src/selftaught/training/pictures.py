@@ -19,8 +19,8 @@ from selftaught.features.encode import encode
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
 from selftaught.ops.sheet import lay_out
-from selftaught.run import write_json
 from selftaught.tasks.base import PretextTask
+from selftaught.training.run_folder import write_json
 from selftaught.visualise.kernels import first_kernels, kernel_columns
 
 SHOWN = 8

@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
 from selftaught.features.diagnostics import collapse_warning
-from selftaught.run import RunFolder
-from selftaught.speed import Speed
+from selftaught.training.run_folder import RunFolder
+from selftaught.training.speed import Speed
 
 
 class RunLog:

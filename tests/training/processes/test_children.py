@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.children import Children
 from selftaught.cli.child import described
 from selftaught.core.errors import ProcessError
 from selftaught.core.signals import Terminated, stopping
+from selftaught.training.processes.children import Children
 
 Start = Callable[[str], Children]
 

@@ -17,11 +17,11 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
-from selftaught.run import load_encoder, random_encoder, read_config
-from selftaught.step import split
-from selftaught.train import train
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.run_folder import load_encoder, random_encoder, read_config
+from selftaught.training.step import split
+from selftaught.training.train import train
 
 SMALL = RunConfig(
     data="synthetic:N=120,side=32",
@@ -80,7 +80,7 @@ def test_the_run_folder_holds_everything(finished: Path) -> None:
 def test_resuming_gives_the_run_that_never_stopped(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from selftaught import step as module
+    from selftaught.training import step as module
 
     class Stop(Exception):  # noqa: N818
         pass

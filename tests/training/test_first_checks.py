@@ -11,10 +11,10 @@ from PIL import Image
 
 from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
-from selftaught.first_checks import check_asked, try_own_task_early
-from selftaught.prepare import accelerator_of
 from selftaught.tasks import supervised
-from selftaught.train import train
+from selftaught.training.first_checks import check_asked, try_own_task_early
+from selftaught.training.setup import accelerator_of
+from selftaught.training.train import train
 
 OWN = '''
 from dataclasses import dataclass

@@ -13,14 +13,14 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from selftaught.checkpoint import load_checkpoint
 from selftaught.cli.main import main
 from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import is_distributed, of_world
 from selftaught.core.signals import Stop
-from selftaught.processes import StopTogether, is_of_connection
-from selftaught.train import train
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.processes.group import StopTogether, is_of_connection
+from selftaught.training.train import train
 
 DATA = "synthetic:N=48,side=32"
 WORDS = f"pretrain {DATA} --task rotation --size 32 --batch-size 8 --steps 2 --precision 32-true".split()

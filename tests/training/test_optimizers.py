@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from selftaught.optim import LARS, build_optimizer, learning_rate
+from selftaught.training.optimizers import LARS, build_optimizer, learning_rate
 
 
 def test_learning_rate_at_its_landmarks() -> None:

@@ -14,9 +14,9 @@ from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.progress import clock, say, working
-from selftaught.prepare import Data, build_task, make_fabric, open_data, resolve, seen_as
-from selftaught.run import read_environment
-from selftaught.schedule import (
+from selftaught.tasks.base import PretextTask
+from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.training.budget.schedule import (
     HELD_OUT_SAMPLES,
     Schedule,
     length_in_words,
@@ -27,10 +27,10 @@ from selftaught.schedule import (
     too_short,
     warning_of_length,
 )
-from selftaught.tasks.base import PretextTask
-from selftaught.tasks.catalogue import load_task, task_info
-from selftaught.timekeeping import Costs, Timekeeper, plan
-from selftaught.trial import measure
+from selftaught.training.budget.timekeeping import Costs, Timekeeper, plan
+from selftaught.training.budget.trial import measure
+from selftaught.training.run_folder import read_environment
+from selftaught.training.setup import Data, build_task, make_fabric, open_data, resolve, seen_as
 
 TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""

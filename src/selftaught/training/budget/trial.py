@@ -16,12 +16,12 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
 from selftaught.features.encode import autocast_forward
-from selftaught.optim import build_optimizer
-from selftaught.players import only_parameters_of, scalars_of
-from selftaught.prepare import Data
-from selftaught.refresh import refresh, steps_between
 from selftaught.tasks.base import PretextTask
-from selftaught.timekeeping import Costs
+from selftaught.training.budget.timekeeping import Costs
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.players import only_parameters_of, scalars_of
+from selftaught.training.refresh import refresh, steps_between
+from selftaught.training.setup import Data
 
 FEWEST_ROWS = 8
 """Samples of the smallest step that is tried."""

@@ -14,8 +14,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from selftaught.budget import Length, given_length, length_within, recorded_length, say_length, timekeeper_of
-from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import mean_over_processes, of_world
 from selftaught.core.own_folder import record
@@ -23,28 +21,29 @@ from selftaught.core.precision import channels_last, in_order
 from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
 from selftaught.features.diagnostics import collapse_warning
-from selftaught.first_checks import check_asked, try_own_task
-from selftaught.judge import draw_pictures, judge
-from selftaught.optim import build_optimizer
-from selftaught.prepare import (
-    Data,
-    build_task,
-    content_of,
-    make_fabric,
-    open_data,
-    recipe_of,
-    resolve,
-)
-from selftaught.processes import Group, StopTogether, check_processes, group_of
-from selftaught.refresh import fit_buffers, refresh, refresh_steps
-from selftaught.resume import is_finished, notes_of_length, resumed_config, write_settings
-from selftaught.run import RunFolder, write_json
-from selftaught.run_log import RunLog
-from selftaught.schedule import BUDGET, repeats
-from selftaught.speed import Speed
-from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import task_info
+from selftaught.training.budget.length import (
+    Length,
+    given_length,
+    length_within,
+    recorded_length,
+    say_length,
+    timekeeper_of,
+)
+from selftaught.training.budget.schedule import BUDGET, repeats
+from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from selftaught.training.first_checks import check_asked, try_own_task
+from selftaught.training.look import draw_pictures, judge
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.processes.group import Group, StopTogether, check_processes, group_of
+from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
+from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
+from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.run_log import RunLog
+from selftaught.training.setup import Data, build_task, content_of, make_fabric, open_data, recipe_of, resolve
+from selftaught.training.speed import Speed
+from selftaught.training.step import Training
 
 
 def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[], None] | None = None) -> Path:

@@ -13,18 +13,18 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from selftaught.budget import Length
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
-from selftaught.optim import clip_gradient, learning_rate
-from selftaught.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import Data
-from selftaught.run import RunFolder, write_json
-from selftaught.schedule import BUDGET, Schedule
 from selftaught.tasks.base import PretextTask
-from selftaught.timekeeping import Timekeeper
+from selftaught.training.budget.length import Length
+from selftaught.training.budget.schedule import BUDGET, Schedule
+from selftaught.training.budget.timekeeping import Timekeeper
+from selftaught.training.optimizers import clip_gradient, learning_rate
+from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.setup import Data
 
 
 @dataclass

@@ -17,24 +17,24 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch.nn.parallel import DistributedDataParallel
 
-from selftaught.budget import Length, length_within
-from selftaught.checkpoint import load_checkpoint
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
-from selftaught.optim import build_optimizer
-from selftaught.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.prepare import open_data, recipe_of, resolve
-from selftaught.run import read_config
-from selftaught.schedule import Schedule
-from selftaught.step import Training
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
-from selftaught.train import train
+from selftaught.training.budget.length import Length, length_within
+from selftaught.training.budget.schedule import Schedule
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.optimizers import build_optimizer
+from selftaught.training.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.training.run_folder import read_config
+from selftaught.training.setup import open_data, recipe_of, resolve
+from selftaught.training.step import Training
+from selftaught.training.train import train
 from tests.two_processes import in_two_processes
 
 SMALL = RunConfig(

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from selftaught.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.encoders.build import build_encoder
+from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 
 META = {"step": 7, "loss": 0.1 + 0.2, "name": "zażółć", "none": None, "nested": {"list": [1, 2.5, True]}}
 
@@ -104,7 +104,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
 def test_another_format_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "later.safetensors"
     with monkeypatch.context() as later:
-        later.setattr("selftaught.checkpoint.VERSION", 2)
+        later.setattr("selftaught.training.checkpoint.VERSION", 2)
         save_checkpoint(path, {"x": torch.zeros(2)}, {})
     with pytest.raises(ValueError, match=r"later\.safetensors has format version 2, this selftaught reads version 1"):
         load_checkpoint(path)

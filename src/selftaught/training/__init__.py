@@ -1,0 +1,1 @@
+"""The one loop, from settings to a checkpoint."""
