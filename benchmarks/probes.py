@@ -46,11 +46,11 @@ from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.labelled import few, open_labelled
 from selftaught.features.all_stages import read_stages
 from selftaught.features.encode import autocast, encoder_input, sample_batches
 from selftaught.features.neighbours import PROBED, Neighbours
 from selftaught.features.reader import Reader
-from selftaught.labelled import few, open_labelled
 from selftaught.probe_catalogue import make_probe
 from selftaught.probes.base import Labelled
 from selftaught.probes.held_back import held_back

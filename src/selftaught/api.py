@@ -116,8 +116,8 @@ def evaluate(
         folds: parts of data without a test part, each tested once by a probe that learned from the others (default 5
             for linear, knn, mlp and svm below 500 labels, else 1, which tests on one part).
     """
-    from selftaught.evaluate import evaluate_encoder
-    from selftaught.subject import open_subject
+    from selftaught.evaluation.evaluate import evaluate_encoder
+    from selftaught.evaluation.subject import open_subject
 
     subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
@@ -144,7 +144,7 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
     Returns:
         The correlations, which are also written to label_free_agreement.json in the folder.
     """
-    from selftaught.rank_agreement import check_kept, folder_agreement
+    from selftaught.evaluation.rank_agreement import check_kept, folder_agreement
     from selftaught.training.run_folder import write_json
 
     path = check_kept(Path(folder))
@@ -182,7 +182,7 @@ def compare(
         settings: fields of `RunConfig`; task settings go to every task that has them.
     """
     config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
-    from selftaught.compare import compare_tasks
+    from selftaught.evaluation.compare import compare_tasks
     from selftaught.report import write_report
     from selftaught.report.place import check_page
     from selftaught.tasks.catalogue import named_tasks
@@ -225,7 +225,7 @@ def embed(
         download: allow torchvision and Hugging Face data sets to be downloaded.
         overwrite: replace a file of that name.
     """
-    from selftaught.embed import embed_data
+    from selftaught.evaluation.embed import embed_data
 
     how: Json = {"split": split, "part": part, "checkpoint": checkpoint, "download": download}
     return embed_data(str(run), str(data), out, overwrite=overwrite, **how)
@@ -242,7 +242,7 @@ def search(run: File, data: File, *, query: File, top: int = 10, download: bool 
         top: how many to show.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """
-    from selftaught.embed import search_data
+    from selftaught.evaluation.embed import search_data
 
     return search_data(str(run), str(data), query, top, download=download)
 
@@ -270,7 +270,7 @@ def export(
         headless: leave out the fresh classifier that lets a torchvision model load the file with strict=True.
         overwrite: replace a file of that name.
     """
-    from selftaught.export import export_encoder, resolve_format
+    from selftaught.evaluation.export import export_encoder, resolve_format
     from selftaught.training.run_folder import load_encoder, read_config
 
     path, form = resolve_format(out, format, overwrite=overwrite)

@@ -9,9 +9,9 @@ from typing import Any
 from selftaught.core.config import RunConfig
 from selftaught.core.out_file import check_out_folder
 from selftaught.core.own_folder import LIST, is_own
-from selftaught.evaluate import evaluate_encoder
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.subject import open_subject
 from selftaught.report import write_report
-from selftaught.subject import open_subject
 from selftaught.training.run_folder import read_environment
 from selftaught.training.train import train
 

@@ -19,15 +19,15 @@ from selftaught.core.config import RunConfig
 from selftaught.data.annotations.dense_sample import Dense, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluate import evaluate_encoder
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
 from selftaught.intervals import interval_of
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Score
 from selftaught.probes.detection import Detection, learning_rate
 from selftaught.probes.detector import Detector
-from selftaught.subject import Subject
-from tests.probes.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
+from tests.evaluation.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
 
 TINY = {"size": 60, "batch_size": 4, "channels": 16, "hidden": 32, "rois": 32, "proposals": 50, "lr": 0.04}
 EVALUATED = {**TINY, "frozen": False, "steps": 24, "rois": 16, "proposals": 30}
@@ -199,7 +199,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     trees = [voc_tree(folder / name, 16, 8, is_test_moved=name == "moved") for name in ("true", "moved")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SELFTAUGHT_CACHE", str(folder / "cache"))
-        patch.setattr("selftaught.subject.random_encoder", lambda config, part: TinyEncoder(seed=1).eval())
+        patch.setattr("selftaught.evaluation.subject.random_encoder", lambda config, part: TinyEncoder(seed=1).eval())
         true, moved = (evaluate_encoder(subject, str(t), probe="detection", settings=EVALUATED) for t in trees)
     return folder, true, moved
 

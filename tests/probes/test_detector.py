@@ -39,7 +39,7 @@ from selftaught.probes.detector_maps import (
 )
 from selftaught.probes.detector_maps import _as_map as as_map
 from selftaught.probes.detector_necks import Pyramid, c4_stages, pyramid_stages
-from tests.probes.drawn_boxes import COLOURS, Squares, TinyEncoder
+from tests.evaluation.drawn_boxes import COLOURS, Squares, TinyEncoder
 
 IMAGES = ImageList(torch.zeros(2, 3, 64, 96), [(64, 96), (60, 90)])
 

@@ -7,7 +7,7 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.probes.knn import KNearest, vote
-from tests.probes.drawn_classes import drawn_data, drawn_reader
+from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 
 def data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

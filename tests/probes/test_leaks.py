@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from selftaught.core.config import RunConfig
-from selftaught.evaluate import evaluate_encoder
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.subject import open_subject
 from selftaught.features import all_stages
 from selftaught.features.all_stages import chosen_stages, read_stages
 from selftaught.probe_catalogue import make_probe
-from selftaught.subject import open_subject
 from selftaught.training.train import train
-from tests.probes.drawn_classes import drawn_data, drawn_reader
+from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 PROBES: list[tuple[str, dict[str, Any]]] = [
     ("linear", {}),

@@ -16,7 +16,7 @@ from selftaught.probes.held_back import held_back
 from selftaught.probes.linear import Linear
 from selftaught.probes.published_sgd import SCHEDULES, fit_by_sgd
 from selftaught.probes.ridge import RidgeProbe
-from tests.probes.drawn_classes import drawn_data, drawn_reader
+from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 
 def test_closed_form_equals_scikit_learns_ridge() -> None:

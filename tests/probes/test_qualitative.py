@@ -15,10 +15,10 @@ from PIL import Image
 from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluate import evaluate_encoder
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.subject import open_subject
 from selftaught.probes.base import Score, Unlabelled
 from selftaught.probes.qualitative import Qualitative, spread
-from selftaught.subject import open_subject
 from selftaught.training.train import train
 from tests.visualise.made import SMALL, Pictures, SmallEncoder, make_qualitative_folder, random_pictures, reader_of
 
@@ -142,7 +142,7 @@ def test_the_folder_for_other_tests_is_what_evaluate_writes(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_three_encoders_fit_a_page(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     """With the defaults, on photographs at 64 pixels."""
-    from selftaught.unlabelled import open_unlabelled
+    from selftaught.evaluation.unlabelled import open_unlabelled
 
     path = shared_data("imagenette128/imagenette128.zip")
     encoder = build_encoder("resnet18", size=64, stem="standard")

@@ -13,7 +13,7 @@ from selftaught.features.neighbours import Neighbours
 from selftaught.probes import class_search
 from selftaught.probes.class_search import Search, count_alike, search_classes
 from selftaught.probes.retrieval import Retrieval
-from tests.probes.drawn_classes import drawn_data, drawn_reader
+from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 
 def by_loops(

@@ -201,7 +201,7 @@ def add_all(folder: Path) -> Path:
 
 
 def agreement() -> Json:
-    """What `selftaught.rank_agreement` says of four runs."""
+    """What `selftaught.evaluation.rank_agreement` says of four runs."""
     row = {"better": "higher", "runs": 4, "interval": None, "p_kendall": 0.08, "verdict": "cannot tell"}
     rows = [{"figure": "rankme", "spearman": 0.8, "kendall": 0.667, "p": 0.33, "p_holm": 0.66, **row}]
     rows += [{"figure": "lidar", "spearman": -0.4, "kendall": -0.333, "p": 0.75, "p_holm": 0.75, **row}]

@@ -13,9 +13,9 @@ import torch
 from selftaught.core.config import RunConfig
 from selftaught.data.annotations.dense_sample import few_dense, identity_of, open_dense
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluate import evaluate_encoder
-from selftaught.labelled import few, identity, open_labelled
-from selftaught.subject import Subject
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.labelled import few, identity, open_labelled
+from selftaught.evaluation.subject import Subject
 from tests.data.trees import DOG, HARD, voc
 
 TEN = {f"{i:03d}": [DOG] for i in range(12)}

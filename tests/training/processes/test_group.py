@@ -14,10 +14,10 @@ import torch
 import torch.distributed as dist
 
 from selftaught.cli.main import main
-from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import is_distributed, of_world
 from selftaught.core.signals import Stop
+from selftaught.evaluation.compare import compare_tasks
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.processes.group import StopTogether, is_of_connection
 from selftaught.training.train import train

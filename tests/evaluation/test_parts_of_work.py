@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftaught.parts_of_work import PartsOfWork
+from selftaught.evaluation.parts_of_work import PartsOfWork
 
 
 def test_parts_are_named_with_the_time_that_is_left(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import draw
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.labelled import HELD_OUT
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.labelled import HELD_OUT
 from selftaught.probes.base import Unlabelled
 from selftaught.training.setup import pack
 

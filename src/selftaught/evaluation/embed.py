@@ -21,9 +21,9 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.features_file import FORMS, write_features
+from selftaught.evaluation.query import check_query, query_vector
 from selftaught.features.encode import NEEDS, all_features, probe_sampling
-from selftaught.features_file import FORMS, write_features
-from selftaught.query import check_query, query_vector
 from selftaught.training.run_folder import load_encoder, read_config
 from selftaught.training.setup import pack
 

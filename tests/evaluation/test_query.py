@@ -12,7 +12,7 @@ from PIL import Image
 
 from selftaught.core.config import RunConfig
 from selftaught.encoders.build import build_encoder
-from selftaught.query import check_query, query_vector
+from selftaught.evaluation.query import check_query, query_vector
 
 CONFIG = RunConfig(data="d", out="o", size=32)
 

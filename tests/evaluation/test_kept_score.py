@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selftaught.kept_score import figures, keep_score, kept_score, write_files
+from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.probes.base import Score
 
 

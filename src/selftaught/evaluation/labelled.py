@@ -19,10 +19,10 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import SomeEntries, open_halves
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset, balanced_rows
-from selftaught.duplicates import note_of_duplicates
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.duplicates import note_of_duplicates
+from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.probes.base import Labelled
 from selftaught.training.setup import pack
 

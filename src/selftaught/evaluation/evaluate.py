@@ -22,21 +22,21 @@ from selftaught.core.progress import say_once
 from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
 from selftaught.data.store.cache import cache_root
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.folds import score_folds
+from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
+from selftaught.evaluation.labelled import HELD_OUT, few, identity, open_labelled
+from selftaught.evaluation.measurement_checks import check_measurement, folds_of
+from selftaught.evaluation.parts_of_work import PartsOfWork
+from selftaught.evaluation.subject import Subject
+from selftaught.evaluation.supervised import check_supervised, supervised_run
+from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
-from selftaught.folds import score_folds
 from selftaught.intervals import difference, interval_of
-from selftaught.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.labels_saved import labels_saved
-from selftaught.measurement_checks import check_measurement, folds_of
-from selftaught.parts_of_work import PartsOfWork
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
-from selftaught.subject import Subject
-from selftaught.supervised import check_supervised, supervised_run
 from selftaught.training.run_folder import load_encoder, write_json
 from selftaught.training.setup import compute_device
-from selftaught.unlabelled import open_unlabelled
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from torch import Tensor, nn
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
-from selftaught.export import export_encoder
+from selftaught.evaluation import export as module
+from selftaught.evaluation.export import export_encoder
 
 VIT = "timm:vit_tiny_patch16_224"
-MODULE = importlib.import_module("selftaught.export")  # `selftaught.export` itself is the public function
 slow = pytest.mark.slow
 
 
@@ -165,7 +164,7 @@ def test_onnx_runtime_gives_the_same_features(name: str, size: int, tmp_path: Pa
 
 def test_absent_onnx_packages_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(MODULE, "find_spec", lambda name: None if name == "onnxscript" else find(name))
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxscript" else find(name))
     encoder = build_encoder("resnet18", size=32)
     with pytest.raises(ValueError, match=r"--format onnx needs onnxscript: pip install 'selftaught\[onnx\]'"):
         export_encoder(encoder, tmp_path / "encoder.onnx", format="onnx", size=32)

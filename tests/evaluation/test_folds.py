@@ -16,11 +16,11 @@ from PIL import Image
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.cache import list_stores
-from selftaught.evaluate import evaluate_encoder
-from selftaught.folds import dealt, held_for_test
-from selftaught.labelled import open_labelled
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.folds import dealt, held_for_test
+from selftaught.evaluation.labelled import open_labelled
+from selftaught.evaluation.subject import open_subject
 from selftaught.probes.base import Labelled
-from selftaught.subject import open_subject
 from selftaught.training.train import train
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.labelled import _near, open_labelled
+from selftaught.evaluation.labelled import _near, open_labelled
 
 
 def pictures(folder: Path, count: int, seed: int) -> None:

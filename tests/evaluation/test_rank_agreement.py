@@ -13,7 +13,7 @@ from scipy import stats
 from selftaught import api
 from selftaught.cli import main as cli
 from selftaught.core.randomness import numpy_generator
-from selftaught.rank_agreement import BETTER, agreement, correlation, folder_agreement, rank_agreement
+from selftaught.evaluation.rank_agreement import BETTER, agreement, correlation, folder_agreement, rank_agreement
 
 
 def points(worth: list[float], **figures: list[float | None]) -> list[dict[str, Any]]:

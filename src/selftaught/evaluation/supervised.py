@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selftaught.core.own_folder import record
 from selftaught.core.progress import say_once
-from selftaught.subject import Subject
+from selftaught.evaluation.subject import Subject
 from selftaught.training.run_folder import OtherRun
 
 FOLDER = "supervised"

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from selftaught.compare import compare_tasks
 from selftaught.core.config import RunConfig
 from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.subset import balanced_rows
-from selftaught.embed import embed_data, search_data
-from selftaught.evaluate import evaluate_encoder
-from selftaught.subject import open_subject
-from selftaught.supervised import supervised_run
+from selftaught.evaluation.compare import compare_tasks
+from selftaught.evaluation.embed import embed_data, search_data
+from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.subject import open_subject
+from selftaught.evaluation.supervised import supervised_run
 from selftaught.training.run_folder import RunFolder, write_json
 from selftaught.training.train import train
 
