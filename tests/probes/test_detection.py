@@ -20,9 +20,9 @@ from selftaught.data.annotations.dense_sample import Dense, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
-from selftaught.intervals import interval_of
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Score
 from selftaught.probes.detection import Detection, learning_rate

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.evaluation.metrics import retrieval_metrics
+from selftaught.evaluation.metrics.retrieval_metrics import Search, count_alike, search_classes
 from selftaught.features import neighbours
 from selftaught.features.neighbours import Neighbours
-from selftaught.probes import class_search
-from selftaught.probes.class_search import Search, count_alike, search_classes
 from selftaught.probes.retrieval import Retrieval
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
@@ -34,7 +34,7 @@ def by_loops(
 @pytest.mark.parametrize("own", [True, False], ids=["leave one out", "against others"])
 @pytest.mark.parametrize("depth", [1000, 7])
 def test_recall_and_map_equal_loops(own: bool, depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_search, "RESULTS", 200)  # several parts of queries
+    monkeypatch.setattr(retrieval_metrics, "RESULTS", 200)  # several parts of queries
     rng = numpy_generator("retrieval")
     asked, labels = rng.normal(size=(30, 5)), rng.integers(0, 4, 30)
     known, known_labels = (asked, labels) if own else (rng.normal(size=(50, 5)), rng.integers(0, 4, 50))

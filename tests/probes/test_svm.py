@@ -13,9 +13,9 @@ from sklearn.svm import LinearSVC
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.labelled import open_labelled
+from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.intervals import interval_of
 from selftaught.probes import squared_hinge
 from selftaught.probes.base import Labelled
 from selftaught.probes.squared_hinge import UnitRows, fit_svms

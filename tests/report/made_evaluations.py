@@ -36,7 +36,7 @@ def few_labels() -> list[Json]:
 
 
 def labels_saved() -> list[Json]:
-    """What `selftaught.labels_saved` makes of such curves; its own tests hold the arithmetic."""
+    """What `selftaught.evaluation.metrics.labels_saved` makes of such curves; its own tests hold the arithmetic."""
     known: Json = {"bound": None, "bound_labels": None}
     rows: list[Json] = [
         {"labels": 95, "value": 41.0, "scratch_labels": 603, "saved": 508, "factor": 6.35, "range": [540, 671]},

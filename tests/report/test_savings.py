@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.labels_saved import labels_saved
+from selftaught.evaluation.metrics.labels_saved import labels_saved
 from selftaught.report.few_labels import few_labels_figure
 from selftaught.report.read import read_run
 from selftaught.report.savings import first_saving, labels_table, saving_words, savings

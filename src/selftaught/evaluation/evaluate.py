@@ -26,13 +26,13 @@ from selftaught.evaluation.folds import score_folds
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.evaluation.labelled import HELD_OUT, few, identity, open_labelled
 from selftaught.evaluation.measurement_checks import check_measurement, folds_of
+from selftaught.evaluation.metrics.intervals import difference, interval_of
+from selftaught.evaluation.metrics.labels_saved import labels_saved
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
-from selftaught.intervals import difference, interval_of
-from selftaught.labels_saved import labels_saved
 from selftaught.probe_catalogue import make_probe, probe_info
 from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.training.run_folder import load_encoder, write_json

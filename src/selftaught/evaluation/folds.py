@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
-from selftaught.intervals import interval_of
+from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.probes.base import Labelled, Score
 from selftaught.probes.scores import best_stage
 from selftaught.probes.targets import Targets, deal_folds

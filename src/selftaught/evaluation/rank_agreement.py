@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from selftaught.core.json_file import read_object
 from selftaught.core.randomness import numpy_generator
-from selftaught.intervals import bootstrap_of
+from selftaught.evaluation.metrics.intervals import bootstrap_of
 from selftaught.probe_catalogue import probe_info
 
 Json = dict[str, Any]

@@ -16,11 +16,11 @@ from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
+from selftaught.evaluation.metrics.class_mean import class_mean
+from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.features.reader import Reader
-from selftaught.intervals import interval_of
 from selftaught.probes.base import Probe, Score
-from selftaught.probes.class_mean import class_mean
-from selftaught.probes.detection_matches import Found, Matches, Truth
 from selftaught.probes.detector import Detector, build_detector
 from selftaught.probes.detector_batches import (
     Canvas,

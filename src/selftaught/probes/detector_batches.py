@@ -14,8 +14,8 @@ from torch import Tensor
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.metrics.box_matches import Truth
 from selftaught.ops.colour import normalise
-from selftaught.probes.detection_matches import Truth
 from selftaught.probes.detector_heads import Target
 from selftaught.probes.detector_maps import Reading
 from selftaught.probes.read_ahead import read_ahead

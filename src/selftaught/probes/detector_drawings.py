@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from selftaught.probes.detection_matches import Found, Truth
+from selftaught.evaluation.metrics.box_matches import Found, Truth
 
 SIDE = 320
 """Pixels of the long side."""

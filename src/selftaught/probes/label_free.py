@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.subset import Subset
+from selftaught.evaluation.metrics.half_samples import with_intervals
 from selftaught.features.diagnostics import (
     alignment,
     alpha_req,
@@ -22,7 +23,6 @@ from selftaught.features.diagnostics import (
 )
 from selftaught.features.reader import POOLED, Reader
 from selftaught.features.views import view_features
-from selftaught.half_samples import with_intervals
 from selftaught.probes.base import Probe, Score, Unlabelled
 
 FEWEST = 8

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.intervals import bootstrap
+from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.probes.base import Score
 
 

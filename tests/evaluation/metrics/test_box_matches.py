@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.probes.detection_matches import Found, Matches, Truth, overlaps
+from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth, overlaps
 
 K = 3
 

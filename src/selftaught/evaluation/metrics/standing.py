@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.intervals import difference, interval_of, unpaired
+from selftaught.evaluation.metrics.intervals import difference, interval_of, unpaired
 
 Judged = Mapping[str, NDArray[np.floating[Any]]]
 """Arrays of an evaluation: "encoder", what each test sample adds to its figure, or "encoder_resampled", the figure on

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.probes.class_mean import class_mean, resampled_class_means
+from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class_means
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.probes.average_precision import Rankings
+from selftaught.evaluation.metrics.average_precision import Rankings
 
 
 def ranked(count: int = 60, *, ties: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.evaluation.metrics.half_samples import with_intervals
 from selftaught.features.diagnostics import rankme
-from selftaught.half_samples import with_intervals
 
 
 def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:

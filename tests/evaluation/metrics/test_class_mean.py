@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selftaught.intervals import interval_of
-from selftaught.probes.average_precision import Rankings
-from selftaught.probes.class_mean import class_mean, resampled_class_means
-from selftaught.probes.iou import class_iou, count_pixels
+from selftaught.evaluation.metrics.average_precision import Rankings
+from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class_means
+from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.metrics.iou import class_iou, count_pixels
 
 
 def test_classes_without_a_figure_are_no_part_of_the_mean() -> None:

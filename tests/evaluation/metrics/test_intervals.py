@@ -9,7 +9,7 @@ import pytest
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.evaluate import _gain
 from selftaught.evaluation.kept_score import keep_score, kept_score
-from selftaught.intervals import bootstrap, bootstrap_of, difference, interval_of, resample
+from selftaught.evaluation.metrics.intervals import bootstrap, bootstrap_of, difference, interval_of, resample
 from selftaught.probes.base import Score
 
 

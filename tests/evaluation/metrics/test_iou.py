@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from selftaught.intervals import interval_of
-from selftaught.probes.class_mean import resampled_class_means
-from selftaught.probes.iou import class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
+from selftaught.evaluation.metrics.class_mean import resampled_class_means
+from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.metrics.iou import class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
 
 
 def drawn(seed: int, classes: int, pictures: int = 4) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.intervals import resample
+from selftaught.evaluation.metrics.intervals import resample
 
 Figures = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.labels_saved import Needed, labels_needed, labels_saved
+from selftaught.evaluation.metrics.labels_saved import Needed, labels_needed, labels_saved
 
 LABELS = (100, 1000, 10_000)
 CURVE = (20.0, 40.0, 80.0)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.intervals import bootstrap, unpaired
-from selftaught.standing import judged_in, standing, with_standings
+from selftaught.evaluation.metrics.intervals import bootstrap, unpaired
+from selftaught.evaluation.metrics.standing import judged_in, standing, with_standings
 
 RNG = np.random.default_rng(0)
 HARDNESS = RNG.random(2000)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.annotations.dense_sample import IGNORE
-from selftaught.probes.class_mean import class_mean
+from selftaught.evaluation.metrics.class_mean import class_mean
 
 Counts = NDArray[np.int64]
 """(3, K): pixels of each class that are right, that are predicted so, and that are so; (M, 3, K) of M pictures."""
