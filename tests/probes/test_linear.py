@@ -11,11 +11,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.evaluation.fit.held_back import held_back
+from selftaught.evaluation.fit.published_sgd import SCHEDULES, fit_by_sgd
+from selftaught.evaluation.fit.ridge import RidgeProbe
 from selftaught.features.all_stages import read_stages
-from selftaught.probes.held_back import held_back
 from selftaught.probes.linear import Linear
-from selftaught.probes.published_sgd import SCHEDULES, fit_by_sgd
-from selftaught.probes.ridge import RidgeProbe
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 

@@ -12,15 +12,15 @@ from sklearn.svm import LinearSVC
 
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
+from selftaught.evaluation.fit import squared_hinge
+from selftaught.evaluation.fit.squared_hinge import UnitRows, fit_svms
+from selftaught.evaluation.fit.targets import deal_folds
 from selftaught.evaluation.labelled import open_labelled
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.probes import squared_hinge
 from selftaught.probes.base import Labelled
-from selftaught.probes.squared_hinge import UnitRows, fit_svms
 from selftaught.probes.svm import Svm
-from selftaught.probes.targets import deal_folds
 from selftaught.training.run_folder import random_encoder
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 

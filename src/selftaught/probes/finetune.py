@@ -17,10 +17,10 @@ from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.trimmed_convolutions import trim_kernels
+from selftaught.evaluation.fit.classifier import Classifier, DivergedError, Recipe, fit, predict
+from selftaught.evaluation.fit.freezing import freeze_before
 from selftaught.features.reader import POOLED, Reader
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.classifier import Classifier, DivergedError, Recipe, fit, predict
-from selftaught.probes.freezing import freeze_before
 from selftaught.probes.scores import best_stage
 
 MOST_HELD_BACK = 10_000

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import generator
 from selftaught.data.store.samples import Samples
+from selftaught.evaluation.fit.held_back import held_back
+from selftaught.evaluation.fit.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
+from selftaught.evaluation.fit.ridge import LinearClassifier, RidgeProbe
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.held_back import held_back
-from selftaught.probes.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
-from selftaught.probes.ridge import LinearClassifier, RidgeProbe
 from selftaught.probes.scores import best_stage
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from selftaught.core.randomness import generator
+from selftaught.evaluation.fit.held_back import held_back
+from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.held_back import held_back
-from selftaught.probes.hidden_layer import HiddenLayer, Training, fit_hidden_layer
 from selftaught.probes.scores import best_stage
 
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.evaluation.fit.squared_hinge import UnitRows, fit_svms
+from selftaught.evaluation.fit.targets import Targets, deal_folds
 from selftaught.evaluation.metrics.average_precision import Rankings
 from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class_means
 from selftaught.evaluation.metrics.intervals import bootstrap, interval_of
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.squared_hinge import UnitRows, fit_svms
-from selftaught.probes.targets import Targets, deal_folds
 
 ELEMENTS = 50_000_000
 """Samples x machines that are fitted at once."""

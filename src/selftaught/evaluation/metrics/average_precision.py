@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.probes.targets import Targets
+from selftaught.evaluation.fit.targets import Targets
 
 Float = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from selftaught.core.randomness import generator
-from selftaught.probes.ridge import STRENGTHS, RidgeProbe
+from selftaught.evaluation.fit.ridge import STRENGTHS, RidgeProbe
 
 
 def blobs(n: int, d: int, spread: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:

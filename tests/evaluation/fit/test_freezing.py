@@ -7,7 +7,7 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.build import build_encoder
-from selftaught.probes.freezing import freeze_before, parameters_before, train_unfrozen
+from selftaught.evaluation.fit.freezing import freeze_before, parameters_before, train_unfrozen
 
 
 def names_before(encoder_name: str, stage: str) -> tuple[set[str], set[str]]:

@@ -16,11 +16,11 @@ from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.fit.freezing import train_unfrozen
 from selftaught.features.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
-from selftaught.probes.freezing import train_unfrozen
 from selftaught.tasks.parts.losses import classification
 from selftaught.training.optimizers import learning_rate
 

@@ -1,0 +1,1 @@
+"""What probes fit on features."""
