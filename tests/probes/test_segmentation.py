@@ -16,11 +16,19 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense, open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.dense.mask_batches import (
+    augment,
+    join,
+    shrink,
+    shuffled,
+    stack,
+    training_batches,
+    windows_of,
+)
+from selftaught.evaluation.dense.mask_drawings import palette
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Score
-from selftaught.probes.mask_drawings import palette
 from selftaught.probes.segmentation import Segmentation, learning_rate, pixel_loss
-from selftaught.probes.segmentation_batches import augment, join, shrink, shuffled, stack, training_batches, windows_of
 
 CPU = torch.device("cpu")
 

@@ -16,13 +16,7 @@ from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
-from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
-from selftaught.evaluation.metrics.class_mean import class_mean
-from selftaught.evaluation.metrics.intervals import interval_of
-from selftaught.features.reader import Reader
-from selftaught.probes.base import Probe, Score
-from selftaught.probes.detector import Detector, build_detector
-from selftaught.probes.detector_batches import (
+from selftaught.evaluation.dense.box_batches import (
     Canvas,
     PictureBatch,
     batches_of,
@@ -30,8 +24,14 @@ from selftaught.probes.detector_batches import (
     canvas_for,
     training_batches,
 )
-from selftaught.probes.detector_drawings import draw_boxes
-from selftaught.probes.detector_maps import Reading, centre_kernels, read_stages, settle_norms
+from selftaught.evaluation.dense.box_drawings import draw_boxes
+from selftaught.evaluation.dense.detector import Detector, build_detector
+from selftaught.evaluation.dense.stage_maps import Reading, centre_kernels, read_stages, settle_norms
+from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
+from selftaught.evaluation.metrics.class_mean import class_mean
+from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.features.reader import Reader
+from selftaught.probes.base import Probe, Score
 
 MOMENTUM, DECAY = 0.9, 1e-4
 WARMUP = 100

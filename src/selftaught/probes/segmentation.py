@@ -19,16 +19,16 @@ from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import seed_from
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.dense.box_batches import calibration_rows
+from selftaught.evaluation.dense.mask_batches import Windows, all_windows, augment, join, training_batches
+from selftaught.evaluation.dense.mask_drawings import draw_masks, palette
+from selftaught.evaluation.dense.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
+from selftaught.evaluation.dense.stage_maps import StageMaps, read_stages, settle_norms
 from selftaught.evaluation.metrics.class_mean import resampled_class_means
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.metrics.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Probe, Score
-from selftaught.probes.detector_batches import calibration_rows
-from selftaught.probes.detector_maps import StageMaps, read_stages, settle_norms
-from selftaught.probes.mask_drawings import draw_masks, palette
-from selftaught.probes.segmentation_batches import Windows, all_windows, augment, join, training_batches
-from selftaught.probes.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
 
 MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
 CLIP = 10.0

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample, DenseSamples
+from selftaught.evaluation.dense.crop_masks import crop_with_masks, scaled_boxes
+from selftaught.evaluation.dense.read_ahead import read_ahead
 from selftaught.ops.colour import normalise
-from selftaught.ops.crop_masks import crop_with_masks, scaled_boxes
-from selftaught.probes.read_ahead import read_ahead
 
 SCALE = (0.5, 2.0)
 """Of training pictures, times the scale they are tested at."""

@@ -14,11 +14,11 @@ from torch import Tensor
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.dense.detector_heads import Target
+from selftaught.evaluation.dense.read_ahead import read_ahead
+from selftaught.evaluation.dense.stage_maps import Reading
 from selftaught.evaluation.metrics.box_matches import Truth
 from selftaught.ops.colour import normalise
-from selftaught.probes.detector_heads import Target
-from selftaught.probes.detector_maps import Reading
-from selftaught.probes.read_ahead import read_ahead
 
 LONGEST = 1333 / 800
 """Of a picture's long side to the short side asked for; longer pictures are made smaller (Lin et al., CVPR 2017)."""

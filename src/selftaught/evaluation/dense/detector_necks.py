@@ -10,8 +10,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from selftaught.core.names import unknown_name
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.dense.stage_maps import Reading, Stage, layers_after
 from selftaught.features.encode import autocast
-from selftaught.probes.detector_maps import Reading, Stage, layers_after
 
 PUBLISHED_SIDE = 800
 """Pixels of the short side, for which strides and the sizes of anchors are published."""

@@ -14,7 +14,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from selftaught.core.randomness import generator, seed_from
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.trimmed_convolutions import trim_kernels
-from selftaught.probes.detector_heads import (
+from selftaught.evaluation.dense.detector_heads import (
     SHAPES,
     Anchors,
     LastLayers,
@@ -25,8 +25,8 @@ from selftaught.probes.detector_heads import (
     make_pooler,
     make_proposals,
 )
-from selftaught.probes.detector_maps import Reading, StageMaps, freeze_norms, layers_after
-from selftaught.probes.detector_necks import OneMap, Pyramid, c4_stages, pyramid_stages
+from selftaught.evaluation.dense.detector_necks import OneMap, Pyramid, c4_stages, pyramid_stages
+from selftaught.evaluation.dense.stage_maps import Reading, StageMaps, freeze_norms, layers_after
 
 
 class Detector(nn.Module):

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selftaught.encoders.trimmed_convolutions import trim_kernels
+from selftaught.evaluation.dense.stage_maps import Reading, Stage, StageMaps
 from selftaught.features.encode import autocast
-from selftaught.probes.detector_maps import Reading, Stage, StageMaps
 
 RATES = (6, 12, 18)
 """Dilations of DeepLab's pyramid, for maps of 33 positions: pictures of 513 pixels at stride 16."""

@@ -16,9 +16,9 @@ from selftaught.core.randomness import generator
 from selftaught.data.annotations.dense_sample import DenseSample
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.probes.detector import Detector, build_detector
-from selftaught.probes.detector_batches import Canvas, canvas_for, read_batch, training_batches
-from selftaught.probes.detector_heads import (
+from selftaught.evaluation.dense.box_batches import Canvas, canvas_for, read_batch, training_batches
+from selftaught.evaluation.dense.detector import Detector, build_detector
+from selftaught.evaluation.dense.detector_heads import (
     SHAPES,
     Anchors,
     Drawn,
@@ -29,7 +29,8 @@ from selftaught.probes.detector_heads import (
     make_pooler,
     make_proposals,
 )
-from selftaught.probes.detector_maps import (
+from selftaught.evaluation.dense.detector_necks import Pyramid, c4_stages, pyramid_stages
+from selftaught.evaluation.dense.stage_maps import (
     StageMaps,
     Standardise,
     centre_kernels,
@@ -37,8 +38,7 @@ from selftaught.probes.detector_maps import (
     read_stages,
     settle_norms,
 )
-from selftaught.probes.detector_maps import _as_map as as_map
-from selftaught.probes.detector_necks import Pyramid, c4_stages, pyramid_stages
+from selftaught.evaluation.dense.stage_maps import _as_map as as_map
 from tests.evaluation.drawn_boxes import COLOURS, Squares, TinyEncoder
 
 IMAGES = ImageList(torch.zeros(2, 3, 64, 96), [(64, 96), (60, 90)])

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
+from selftaught.evaluation.dense.crop_masks import crop_with_masks, scaled_boxes
 from selftaught.ops.colour import denormalise
-from selftaught.ops.crop_masks import crop_with_masks, scaled_boxes
 
 FILL = 255
 

@@ -1,0 +1,1 @@
+"""Detectors and segmentation networks on the stages of an encoder."""
