@@ -20,7 +20,14 @@ from selftaught.evaluation.subject import open_subject
 from selftaught.probes.base import Score, Unlabelled
 from selftaught.probes.qualitative import Qualitative, spread
 from selftaught.training.train import train
-from tests.visualise.made import SMALL, Pictures, SmallEncoder, make_qualitative_folder, random_pictures, reader_of
+from tests.evaluation.visualise.made import (
+    SMALL,
+    Pictures,
+    SmallEncoder,
+    make_qualitative_folder,
+    random_pictures,
+    reader_of,
+)
 
 
 def drawn(score: Score) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -157,7 +157,7 @@ def add_label_free(folder: Path) -> Path:
 
 
 def add_qualitative(folder: Path, *, points: int = 60, tile: int = 32) -> Path:
-    """Sheets of noise with an index as `selftaught.visualise` describes it."""
+    """Sheets of noise with an index as `selftaught.evaluation.visualise` describes it."""
     stem = "qualitative-0a1b2c3d"
     rng = np.random.default_rng(0)
 

@@ -97,7 +97,7 @@ def test_sheets_shrink_with_the_page(tmp_path: Path) -> None:
 
 
 def test_what_the_probe_writes_is_shown(tmp_path: Path) -> None:
-    from tests.visualise.made import make_qualitative_folder
+    from tests.evaluation.visualise.made import make_qualitative_folder
 
     (tmp_path / "evaluations").mkdir()
     make_qualitative_folder(tmp_path / "evaluations", supervised=True)

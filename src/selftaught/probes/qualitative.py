@@ -12,15 +12,15 @@ import numpy as np
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.store.subset import Subset
+from selftaught.evaluation.visualise.attention import draw_attention
+from selftaught.evaluation.visualise.data_map import LEAST, draw_map
+from selftaught.evaluation.visualise.filters import ascend, draw_filters
+from selftaught.evaluation.visualise.gallery import Gallery
+from selftaught.evaluation.visualise.kernels import draw_kernels
+from selftaught.evaluation.visualise.patches import Peaks, choose_channels, draw_patches, find_peaks, strongest
+from selftaught.evaluation.visualise.receptive_field import receptive_fields
 from selftaught.features.reader import Reader
 from selftaught.probes.base import Probe, Score, Unlabelled
-from selftaught.visualise.attention import draw_attention
-from selftaught.visualise.data_map import LEAST, draw_map
-from selftaught.visualise.filters import ascend, draw_filters
-from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.kernels import draw_kernels
-from selftaught.visualise.patches import Peaks, choose_channels, draw_patches, find_peaks, strongest
-from selftaught.visualise.receptive_field import receptive_fields
 
 KINDS = {"video": "clips", "audio": "sound"}
 FORMAT = 1
@@ -31,7 +31,7 @@ class Qualitative(Probe):
 
     The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
     measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights.
-    Channels and pictures are drawn by the seed, not picked. `selftaught.visualise` says what is written.
+    Channels and pictures are drawn by the seed, not picked. `selftaught.evaluation.visualise` says what is written.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

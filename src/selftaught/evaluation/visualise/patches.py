@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.visualise.gallery import Gallery
+from selftaught.evaluation.visualise.receptive_field import Box, Fields
 from selftaught.features.encode import autocast
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map
-from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.receptive_field import Box, Fields
 
 TILE = 40
 """Side of a drawn patch, pixels."""

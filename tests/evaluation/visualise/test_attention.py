@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.visualise.attention import attention, overlay
+from selftaught.evaluation.visualise.attention import attention, overlay
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0, 4.0])

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from selftaught.core.randomness import generator
+from selftaught.evaluation.visualise.patches import choose_channels, cut, find_peaks, peaks_of, strongest
+from selftaught.evaluation.visualise.receptive_field import receptive_fields
 from selftaught.ops.crop import centre_view
-from selftaught.visualise.patches import choose_channels, cut, find_peaks, peaks_of, strongest
-from selftaught.visualise.receptive_field import receptive_fields
-from tests.visualise.made import SmallEncoder, random_pictures
+from tests.evaluation.visualise.made import SmallEncoder, random_pictures
 
 
 def test_strongest_equals_loops() -> None:

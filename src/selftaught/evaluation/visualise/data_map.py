@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.randomness import seed_from
+from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
-from selftaught.visualise.gallery import Gallery
 
 Method = Literal["tsne", "umap"]
 NAMES = {"tsne": "t-SNE", "umap": "UMAP"}

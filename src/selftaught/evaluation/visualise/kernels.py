@@ -8,8 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.sheet import fit
-from selftaught.visualise.gallery import Gallery
 
 MOST = 256
 """Kernels shown."""

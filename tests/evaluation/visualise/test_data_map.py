@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.visualise.data_map import data_map, neighbours_kept
+from selftaught.evaluation.visualise.data_map import data_map, neighbours_kept
 
 CENTRES = 3
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from selftaught.core.randomness import generator
+from selftaught.evaluation.visualise.filters import Ascent, ascend
 from selftaught.ops.colour import normalise
-from selftaught.visualise.filters import Ascent, ascend
-from tests.visualise.made import SmallEncoder, random_pictures
+from tests.evaluation.visualise.made import SmallEncoder, random_pictures
 
 
 def climb(

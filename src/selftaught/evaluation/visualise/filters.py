@@ -10,13 +10,13 @@ import torch
 from torch import Generator, Tensor
 
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.visualise.gallery import Gallery
+from selftaught.evaluation.visualise.read_stage import read_stage
 from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map
-from selftaught.visualise.gallery import Gallery
-from selftaught.visualise.read_stage import read_stage
 
 TILE = 64
 """Side of a drawn picture, pixels."""

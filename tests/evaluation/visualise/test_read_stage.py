@@ -5,8 +5,8 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.build import build_encoder
-from selftaught.visualise.read_stage import read_stage
-from tests.visualise.made import SmallEncoder
+from selftaught.evaluation.visualise.read_stage import read_stage
+from tests.evaluation.visualise.made import SmallEncoder
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121", "grey:googlenet", "timm:vit_tiny_patch16_224"])

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map
-from selftaught.visualise.gallery import Gallery
 
 TILE = 80
 """Side of a drawn picture, pixels."""

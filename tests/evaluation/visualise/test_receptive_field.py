@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.visualise.receptive_field import receptive_fields
+from selftaught.evaluation.visualise.receptive_field import receptive_fields
 
 LAYERS = [(3, 1, 1), (3, 2, 1), (3, 1, 0), (2, 2, 0)]
 """Kernel, stride, padding; the second is a max pooling."""
