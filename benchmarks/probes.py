@@ -49,12 +49,12 @@ from selftaught.encoders.base import Encoder
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
 from selftaught.evaluation.labelled import few, open_labelled
+from selftaught.evaluation.probes.base import Labelled
+from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.all_stages import read_stages
 from selftaught.features.encode import autocast, encoder_input, sample_batches
 from selftaught.features.neighbours import PROBED, Neighbours
 from selftaught.features.reader import Reader
-from selftaught.probe_catalogue import make_probe
-from selftaught.probes.base import Labelled
 from selftaught.training.run_folder import random_encoder
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -128,7 +128,7 @@ def evaluate(
 
 def list_probes() -> list[Json]:
     """List the protocols that measure what an encoder is worth."""
-    from selftaught.probe_catalogue import list_probes
+    from selftaught.evaluation.probes.catalogue import list_probes
 
     return [{"name": p.name, "needs": list(p.needs), "summary": p.summary} for p in list_probes()]
 

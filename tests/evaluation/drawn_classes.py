@@ -14,8 +14,8 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.probes.base import Labelled
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled
 
 CLASSES = ("dark", "light", "left", "top")
 SIDE = 8

@@ -19,8 +19,8 @@ from selftaught.data.store.cache import list_stores
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.folds import dealt, held_for_test
 from selftaught.evaluation.labelled import open_labelled
+from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.subject import open_subject
-from selftaught.probes.base import Labelled
 from selftaught.training.train import train
 
 

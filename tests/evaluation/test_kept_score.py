@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.probes.base import Score
+from selftaught.evaluation.probes.base import Score
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]
         further["task"] = _task_options(verb, words)
     own = {option.name: option for option in verb.flags}
     if "probe" in own:
-        from selftaught.probe_catalogue import probe_info
+        from selftaught.evaluation.probes.catalogue import probe_info
 
         further["probe"] = list(probe_info((_given("probe", words) or [str(own["probe"].default)])[-1]).options)
     return further

@@ -18,10 +18,10 @@ from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.measurement_checks import check_measurement
 from selftaught.evaluation.metrics.standing import with_standings
 from selftaught.evaluation.parts_of_work import PartsOfWork
+from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.encode import NEEDS
-from selftaught.probe_catalogue import probe_info
 from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early

@@ -29,12 +29,12 @@ from selftaught.evaluation.measurement_checks import check_measurement, folds_of
 from selftaught.evaluation.metrics.intervals import difference, interval_of
 from selftaught.evaluation.metrics.labels_saved import labels_saved
 from selftaught.evaluation.parts_of_work import PartsOfWork
+from selftaught.evaluation.probes.base import Labelled, Probe, Score, Unlabelled
+from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
-from selftaught.probe_catalogue import make_probe, probe_info
-from selftaught.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.training.run_folder import load_encoder, write_json
 from selftaught.training.setup import compute_device
 

@@ -14,8 +14,8 @@ from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.evaluation.fit.targets import Targets, deal_folds
 from selftaught.evaluation.metrics.intervals import interval_of
-from selftaught.probes.base import Labelled, Score
-from selftaught.probes.scores import best_stage
+from selftaught.evaluation.probes.base import Labelled, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 
 SMALL = 2000
 """Labelled samples below which a fifth is the test part, a tenth from there on."""

@@ -15,7 +15,7 @@ import numpy as np
 from selftaught.core.files import written_whole
 from selftaught.core.json_file import read_object
 from selftaught.core.own_folder import record
-from selftaught.probes.base import Score
+from selftaught.evaluation.probes.base import Score
 from selftaught.training.run_folder import write_json
 
 ARRAYS = ("outcomes", "resampled")

@@ -22,8 +22,8 @@ from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.duplicates import note_of_duplicates
 from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
+from selftaught.evaluation.probes.base import Labelled
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.probes.base import Labelled
 from selftaught.training.setup import pack
 
 HELD_OUT = 0.1

@@ -14,7 +14,7 @@ from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.evaluation.fit.targets import Targets
 from selftaught.evaluation.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
-from selftaught.probes.base import Labelled
+from selftaught.evaluation.probes.base import Labelled
 
 UNLABELLED = "{} has no labels; a probe needs sub-folders per class, a label column or labels.csv"
 

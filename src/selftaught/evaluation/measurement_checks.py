@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from selftaught.probe_catalogue import make_probe, probe_info
+from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 
 FOLDED = ("linear", "knn", "mlp", "svm")
 """Probes that test small data in folds unless told otherwise: they read features that are computed once."""

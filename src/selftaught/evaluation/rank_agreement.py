@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from selftaught.core.json_file import read_object
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.metrics.intervals import bootstrap_of
-from selftaught.probe_catalogue import probe_info
+from selftaught.evaluation.probes.catalogue import probe_info
 
 Json = dict[str, Any]
 Numbers = Sequence[float] | NDArray[np.float64] | NDArray[np.int64]

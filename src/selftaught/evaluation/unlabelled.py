@@ -10,8 +10,8 @@ from selftaught.data.store.parts import draw
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.labelled import HELD_OUT
+from selftaught.evaluation.probes.base import Unlabelled
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.probes.base import Unlabelled
 from selftaught.training.setup import pack
 
 

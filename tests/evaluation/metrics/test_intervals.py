@@ -10,7 +10,7 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.evaluate import _gain
 from selftaught.evaluation.kept_score import keep_score, kept_score
 from selftaught.evaluation.metrics.intervals import bootstrap, bootstrap_of, difference, interval_of, resample
-from selftaught.probes.base import Score
+from selftaught.evaluation.probes.base import Score
 
 
 def test_the_interval_of_a_share_is_about_the_normal_one() -> None:

@@ -14,9 +14,9 @@ from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.kept_score import figures, write_files
+from selftaught.evaluation.probes.base import Unlabelled
+from selftaught.evaluation.probes.qualitative import Qualitative
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Unlabelled
-from selftaught.probes.qualitative import Qualitative
 from selftaught.training.run_folder import write_json
 
 

@@ -16,9 +16,9 @@ from selftaught.evaluation.fit.targets import Targets, deal_folds
 from selftaught.evaluation.metrics.average_precision import Rankings
 from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class_means
 from selftaught.evaluation.metrics.intervals import bootstrap, interval_of
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled, Probe, Score
 
 ELEMENTS = 50_000_000
 """Samples x machines that are fitted at once."""

@@ -27,8 +27,8 @@ from selftaught.evaluation.dense.stage_maps import StageMaps, read_stages, settl
 from selftaught.evaluation.metrics.class_mean import resampled_class_means
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.metrics.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Probe, Score
 
 MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
 CLIP = 10.0

@@ -9,10 +9,10 @@ import numpy as np
 from selftaught.core.randomness import generator
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.scores import best_stage
 
 
 class Mlp(Probe):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.subset import Subset
 from selftaught.evaluation.metrics.half_samples import with_intervals
+from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
 from selftaught.features.diagnostics import (
     alignment,
     alpha_req,
@@ -23,7 +24,6 @@ from selftaught.features.diagnostics import (
 )
 from selftaught.features.reader import POOLED, Reader
 from selftaught.features.views import view_features
-from selftaught.probes.base import Probe, Score, Unlabelled
 
 FEWEST = 8
 """Held-out samples; the interval halves them."""

@@ -14,9 +14,9 @@ from selftaught.core.options import Option, read_options
 from selftaught.tasks.catalogue import first_sentence, nested_class, read_needs, settings_of
 
 if TYPE_CHECKING:
-    from selftaught.probes.base import Probe
+    from selftaught.evaluation.probes.base import Probe
 
-FOLDER = Path(__file__).parent / "probes"
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,9 @@ def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
     """The probe with its settings, text or plain values; this imports torch."""
     info = probe_info(name)
     values = settings_of(f"probe {name!r}", info.options, settings, prefix="probe.")
-    probe_class = cast("type[Probe]", getattr(importlib.import_module(f"selftaught.probes.{name}"), info.class_name))
+    probe_class = cast(
+        "type[Probe]", getattr(importlib.import_module(f"selftaught.evaluation.probes.{name}"), info.class_name)
+    )
     return probe_class(probe_class.Config(**values), seed)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.probes.knn import KNearest, vote
+from selftaught.evaluation.probes.knn import KNearest, vote
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from selftaught.core.config import RunConfig
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.evaluation.subject import open_subject
 from selftaught.features import all_stages
 from selftaught.features.all_stages import chosen_stages, read_stages
-from selftaught.probe_catalogue import make_probe
 from selftaught.training.train import train
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 

@@ -26,9 +26,9 @@ from selftaught.evaluation.dense.mask_batches import (
     windows_of,
 )
 from selftaught.evaluation.dense.mask_drawings import palette
+from selftaught.evaluation.probes.base import Score
+from selftaught.evaluation.probes.segmentation import Segmentation, learning_rate, pixel_loss
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Score
-from selftaught.probes.segmentation import Segmentation, learning_rate, pixel_loss
 
 CPU = torch.device("cpu")
 

@@ -22,11 +22,11 @@ from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.dense.detector import Detector
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.probes.base import Score
+from selftaught.evaluation.probes.catalogue import make_probe, probe_info
+from selftaught.evaluation.probes.detection import Detection, learning_rate
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
-from selftaught.probe_catalogue import make_probe, probe_info
-from selftaught.probes.base import Score
-from selftaught.probes.detection import Detection, learning_rate
 from tests.evaluation.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
 
 TINY = {"size": 60, "batch_size": 4, "channels": 16, "hidden": 32, "rois": 32, "proposals": 50, "lr": 0.04}

@@ -9,7 +9,7 @@ import torch
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
 from selftaught.evaluation.fit.ridge import RidgeProbe
-from selftaught.probes.mlp import Mlp
+from selftaught.evaluation.probes.mlp import Mlp
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 TRAINING = Training(hidden=32, lr=5e-3, weight_decay=0.01, batch_size=64, epochs=60, patience=20)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.evaluation.metrics.intervals import bootstrap
-from selftaught.probes.base import Score
+from selftaught.evaluation.probes.base import Score
 
 
 def best_stage(outcomes: Mapping[str, NDArray[np.float32]], more: Mapping[str, Any] | None = None) -> Score:

@@ -19,14 +19,14 @@ from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.samples import Samples, open_samples
 from selftaught.encoders.base import Encoder, Kind
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.probes.base import Unlabelled
+from selftaught.evaluation.probes.catalogue import make_probe
+from selftaught.evaluation.probes.label_free import LabelFree
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.diagnostics import alignment, alpha_req, feature_std, lidar, rankme, uniformity
 from selftaught.features.encode import NEEDS, probe_sampling
 from selftaught.features.reader import Reader
 from selftaught.features.views import view_features
-from selftaught.probe_catalogue import make_probe
-from selftaught.probes.base import Unlabelled
-from selftaught.probes.label_free import LabelFree
 
 FIGURES = ("rankme", "alpha_req", "uniformity", "feature_std", "lidar", "alignment")
 

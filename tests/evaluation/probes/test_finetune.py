@@ -23,11 +23,11 @@ from selftaught.encoders.build import build_encoder
 from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.fit.classifier import Classifier, Recipe, fit, parameter_groups, predict
+from selftaught.evaluation.probes import finetune
+from selftaught.evaluation.probes.base import Labelled, Score
+from selftaught.evaluation.probes.finetune import FineTune, held_back_by_class
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.reader import Reader
-from selftaught.probes import finetune
-from selftaught.probes.base import Labelled, Score
-from selftaught.probes.finetune import FineTune, held_back_by_class
 from selftaught.training.train import train
 
 SIDE = 32

@@ -14,8 +14,8 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.published_sgd import SCHEDULES, fit_by_sgd
 from selftaught.evaluation.fit.ridge import RidgeProbe
+from selftaught.evaluation.probes.linear import Linear
 from selftaught.features.all_stages import read_stages
-from selftaught.probes.linear import Linear
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 

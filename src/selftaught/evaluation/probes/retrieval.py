@@ -13,12 +13,12 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.evaluation.metrics.retrieval_metrics import Found, Search, count_alike, search_classes
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.evaluation.visualise.thumbnails import picture_files
 from selftaught.features.all_stages import read_stages
 from selftaught.features.neighbours import Neighbours
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.scores import best_stage
 
 WHOLE = 20_000
 """Samples up to which all are ranked for mAP unless `depth` is given."""

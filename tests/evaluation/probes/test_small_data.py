@@ -16,10 +16,10 @@ from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.probes.base import Labelled, Unlabelled
+from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.encode import probe_sampling
 from selftaught.features.reader import Reader
-from selftaught.probe_catalogue import make_probe
-from selftaught.probes.base import Labelled, Unlabelled
 
 SIDE = 16
 SETTINGS: dict[str, dict[str, Any]] = {

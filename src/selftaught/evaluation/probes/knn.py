@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.data.store.samples import Samples
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.scores import best_stage
 
 SIMILARITIES = 2**24
 """Cosines that are held at once."""

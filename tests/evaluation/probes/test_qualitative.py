@@ -16,9 +16,9 @@ from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.probes.base import Score, Unlabelled
+from selftaught.evaluation.probes.qualitative import Qualitative, spread
 from selftaught.evaluation.subject import open_subject
-from selftaught.probes.base import Score, Unlabelled
-from selftaught.probes.qualitative import Qualitative, spread
 from selftaught.training.train import train
 from tests.evaluation.visualise.made import (
     SMALL,

@@ -12,6 +12,7 @@ import numpy as np
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.store.subset import Subset
+from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
 from selftaught.evaluation.visualise.attention import draw_attention
 from selftaught.evaluation.visualise.data_map import LEAST, draw_map
 from selftaught.evaluation.visualise.filters import ascend, draw_filters
@@ -20,7 +21,6 @@ from selftaught.evaluation.visualise.kernels import draw_kernels
 from selftaught.evaluation.visualise.patches import Peaks, choose_channels, draw_patches, find_peaks, strongest
 from selftaught.evaluation.visualise.receptive_field import receptive_fields
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Probe, Score, Unlabelled
 
 KINDS = {"video": "clips", "audio": "sound"}
 FORMAT = 1

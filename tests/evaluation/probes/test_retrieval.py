@@ -10,9 +10,9 @@ from PIL import Image
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.metrics import retrieval_metrics
 from selftaught.evaluation.metrics.retrieval_metrics import Search, count_alike, search_classes
+from selftaught.evaluation.probes.retrieval import Retrieval
 from selftaught.features import neighbours
 from selftaught.features.neighbours import Neighbours
-from selftaught.probes.retrieval import Retrieval
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 

@@ -19,9 +19,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.evaluation.fit.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.evaluation.fit.freezing import freeze_before
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.reader import POOLED, Reader
-from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.scores import best_stage
 
 MOST_HELD_BACK = 10_000
 """Samples that are enough to choose a learning rate by."""

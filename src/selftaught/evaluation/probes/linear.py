@@ -15,10 +15,10 @@ from selftaught.data.store.samples import Samples
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
 from selftaught.evaluation.fit.ridge import LinearClassifier, RidgeProbe
+from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled, Probe, Score
-from selftaught.probes.scores import best_stage
 
 
 class Linear(Probe):

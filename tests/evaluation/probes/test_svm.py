@@ -17,10 +17,10 @@ from selftaught.evaluation.fit.squared_hinge import UnitRows, fit_svms
 from selftaught.evaluation.fit.targets import deal_folds
 from selftaught.evaluation.labelled import open_labelled
 from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.probes.base import Labelled
+from selftaught.evaluation.probes.svm import Svm
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Labelled
-from selftaught.probes.svm import Svm
 from selftaught.training.run_folder import random_encoder
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 

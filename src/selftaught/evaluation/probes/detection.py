@@ -30,8 +30,8 @@ from selftaught.evaluation.dense.stage_maps import Reading, centre_kernels, read
 from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
 from selftaught.evaluation.metrics.class_mean import class_mean
 from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.reader import Reader
-from selftaught.probes.base import Probe, Score
 
 MOMENTUM, DECAY = 0.9, 1e-4
 WARMUP = 100
