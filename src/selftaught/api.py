@@ -184,7 +184,7 @@ def compare(
     config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
     from selftaught.evaluation.compare import compare_tasks
     from selftaught.report import write_report
-    from selftaught.report.place import check_page
+    from selftaught.report.writers.place import check_page
     from selftaught.tasks.catalogue import named_tasks
 
     check_page(Path(out))

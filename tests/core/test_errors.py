@@ -123,7 +123,8 @@ def test_the_users_own_code_is_named_as_such(tmp_path: Path) -> None:
 def test_what_nobody_foresaw_is_one_line_with_its_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from selftaught.report import page, read
+    from selftaught.report import page
+    from selftaught.report.facts import read
 
     monkeypatch.setattr(read, "_json", lambda path: [].pop())
     monkeypatch.setattr(Path, "is_file", lambda self: True)

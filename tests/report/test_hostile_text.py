@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from selftaught.report import write_report
-from selftaught.report.cells import Cell, Table, words
-from selftaught.report.export_tables import csv_text, latex, latex_text, plain_markdown
-from selftaught.report.figures import Figure, Line
+from selftaught.report.blocks.figures import Figure, Line
+from selftaught.report.blocks.table_text import csv_text, latex, latex_text, plain_markdown
+from selftaught.report.facts.cells import Cell, Table, words
 from selftaught.training.run_folder import RunFolder
 from tests.report import made_evaluations as made
 from tests.report.test_page import Page, changed

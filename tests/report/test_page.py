@@ -389,7 +389,7 @@ def test_a_broken_picture_is_left_out(tmp_path: Path, run_folder: Folder) -> Non
 
 
 def test_the_report_imports_no_torch() -> None:
-    modules = "selftaught.report.page, selftaught.report.terminal"
+    modules = "selftaught.report.page, selftaught.report.writers.terminal"
     code = f"import sys, {modules}; print('torch' in sys.modules, 'rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

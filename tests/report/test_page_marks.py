@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from selftaught.report import write_report
-from selftaught.report.agreement import agreement_blocks
-from selftaught.report.figures import Figure, Line, metric_curves
-from selftaught.report.read import Sample, read_run
-from selftaught.report.sections import _agree
+from selftaught.report.blocks.agreement import agreement_blocks
+from selftaught.report.blocks.figures import Figure, Line, metric_curves
+from selftaught.report.blocks.sections import _agree
+from selftaught.report.facts.read import Sample, read_run
 from tests.report import made_evaluations as made
 from tests.report.test_page import Folder, Page, changed
 

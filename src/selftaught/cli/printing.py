@@ -13,11 +13,11 @@ from typing import Any
 def show(verb: str, result: Any) -> None:
     """Print what the verb returned."""
     if verb == "evaluate":
-        from selftaught.report.terminal import print_evaluation
+        from selftaught.report.writers.terminal import print_evaluation
 
         print_evaluation(result, sys.stdout)
     elif verb == "compare":
-        from selftaught.report.terminal import print_comparison
+        from selftaught.report.writers.terminal import print_comparison
 
         print_comparison(result, sys.stdout)
         _verdict(result)
@@ -50,8 +50,8 @@ NARROW = 110
 
 def _verdict(result: Mapping[str, Any]) -> None:
     """The comparison in a sentence, as on its page, and where the page is."""
-    from selftaught.report.answer import answer_comparison
-    from selftaught.report.read import Comparison, read_folder
+    from selftaught.report.facts.answer import answer_comparison
+    from selftaught.report.facts.read import Comparison, read_folder
 
     page = result.get("report")
     if page is None:

@@ -7,20 +7,20 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from selftaught.report.agreement import agreement_blocks
-from selftaught.report.answer import SUPERVISED, answer_collection, gains_of
-from selftaught.report.cells import EMPTY, Cell, Table, figure, gap, measure, words
-from selftaught.report.document import Block, Document, Section
-from selftaught.report.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
-from selftaught.report.figures import REFERENCES, stage_figure
-from selftaught.report.markup import note
-from selftaught.report.rank_figure import rank_figure
-from selftaught.report.read import Collection, Json, Run, finite
+from selftaught.report.blocks.agreement import agreement_blocks
+from selftaught.report.blocks.document import Block, Document, Section
+from selftaught.report.blocks.figures import REFERENCES, stage_figure
+from selftaught.report.blocks.markup import note
+from selftaught.report.blocks.rank_figure import rank_figure
+from selftaught.report.blocks.tables import stage_rows, stage_table, without_empty
+from selftaught.report.blocks.worth import stage_title
+from selftaught.report.facts.answer import SUPERVISED, answer_collection, gains_of
+from selftaught.report.facts.cells import EMPTY, Cell, Table, figure, gap, measure, words
+from selftaught.report.facts.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
+from selftaught.report.facts.read import Collection, Json, Run, finite
+from selftaught.report.facts.runs import anchor, heldout_metric, run_name
+from selftaught.report.facts.wording import points, precise, pretext, sentence
 from selftaught.report.run_page import run_section
-from selftaught.report.runs import anchor, heldout_metric, run_name
-from selftaught.report.tables import stage_rows, stage_table, without_empty
-from selftaught.report.wording import points, precise, pretext, sentence
-from selftaught.report.worth import stage_title
 
 
 def collection_document(collection: Collection) -> Document:

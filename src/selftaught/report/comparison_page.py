@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from selftaught.report.agreement import agreement_blocks
-from selftaught.report.answer import answer_comparison, ranked
-from selftaught.report.document import Block, Document, Section
-from selftaught.report.few_labels import few_labels_figure
-from selftaught.report.figures import Figure, label_free_curves, metric_curves, stage_figure
-from selftaught.report.markup import absent, details_html, note
-from selftaught.report.rank_figure import rank_figure
-from selftaught.report.read import Comparison, Json, Run
+from selftaught.report.blocks.agreement import agreement_blocks
+from selftaught.report.blocks.document import Block, Document, Section
+from selftaught.report.blocks.few_labels import few_labels_figure
+from selftaught.report.blocks.figures import Figure, label_free_curves, metric_curves, stage_figure
+from selftaught.report.blocks.markup import absent, details_html, note
+from selftaught.report.blocks.rank_figure import rank_figure
+from selftaught.report.blocks.tables import label_free_table, ranking_table, stage_rows, stage_table
+from selftaught.report.blocks.worth import stage_title
+from selftaught.report.facts.answer import answer_comparison, ranked
+from selftaught.report.facts.read import Comparison, Json, Run
+from selftaught.report.facts.runs import anchor, line, with_unit
 from selftaught.report.run_page import run_section
-from selftaught.report.runs import anchor, line, with_unit
-from selftaught.report.tables import label_free_table, ranking_table, stage_rows, stage_table
-from selftaught.report.worth import stage_title
 
 
 def comparison_document(comparison: Comparison) -> Document:

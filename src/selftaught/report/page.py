@@ -8,14 +8,14 @@ from typing import Literal
 
 from selftaught.core.files import written_whole
 from selftaught.core.own_folder import is_own, mark, record
+from selftaught.report.blocks.document import Document
 from selftaught.report.collection_page import collection_document
 from selftaught.report.comparison_page import comparison_document
-from selftaught.report.document import Document
-from selftaught.report.export_document import csv_files, latex_text_of, markdown_text
-from selftaught.report.html_page import html_page
-from selftaught.report.place import PAGE, check_file, check_replaced, check_tables
-from selftaught.report.read import Collection, Comparison, read_folder
+from selftaught.report.facts.read import Collection, Comparison, read_folder
 from selftaught.report.run_page import run_document
+from selftaught.report.writers.export_document import csv_files, latex_text_of, markdown_text
+from selftaught.report.writers.html_page import html_page
+from selftaught.report.writers.place import PAGE, check_file, check_replaced, check_tables
 
 Format = Literal["html", "markdown", "csv", "latex"]
 _NAMES = {"html": PAGE, "markdown": "report.md", "csv": "report-csv", "latex": "report.tex"}

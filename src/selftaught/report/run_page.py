@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from selftaught.report.answer import answer_run
-from selftaught.report.document import Block, Document, Section
-from selftaught.report.evaluations import in_order
-from selftaught.report.looks import looks_blocks
-from selftaught.report.markup import answer_html, esc, warnings_html
-from selftaught.report.protocol_sections import protocol_sections
-from selftaught.report.read import Run
-from selftaught.report.runs import anchor, run_line, run_name
-from selftaught.report.sections import (
+from selftaught.report.blocks.document import Block, Document, Section
+from selftaught.report.blocks.looks import looks_blocks
+from selftaught.report.blocks.markup import answer_html, esc, warnings_html
+from selftaught.report.blocks.protocol_sections import protocol_sections
+from selftaught.report.blocks.sections import (
     curves_blocks,
     health_blocks,
     kernels_block,
@@ -19,7 +15,11 @@ from selftaught.report.sections import (
     samples_blocks,
     skipped_blocks,
 )
-from selftaught.report.worth import labels_blocks, worth_blocks
+from selftaught.report.blocks.worth import labels_blocks, worth_blocks
+from selftaught.report.facts.answer import answer_run
+from selftaught.report.facts.evaluations import in_order
+from selftaught.report.facts.read import Run
+from selftaught.report.facts.runs import anchor, run_line, run_name
 
 
 def run_document(run: Run) -> Document:

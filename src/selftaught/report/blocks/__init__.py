@@ -1,0 +1,1 @@
+"""Tables, plots and images of a page."""
