@@ -144,8 +144,8 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
     Returns:
         The correlations, which are also written to label_free_agreement.json in the folder.
     """
+    from selftaught.core.own_folder import write_json
     from selftaught.evaluation.rank_agreement import check_kept, folder_agreement
-    from selftaught.training.run_folder import write_json
 
     path = check_kept(Path(folder))
     found = folder_agreement(Path(folder), probe=by)
@@ -353,6 +353,6 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
 
 
 def _summary(run: Path) -> Json:
-    from selftaught.core.json_file import read_object
+    from selftaught.core.files import read_object
 
     return read_object(run / "summary.json") | {"run": str(run)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
-from selftaught.core.out_file import check_out_folder
+from selftaught.core.files import check_out_folder
 from selftaught.core.own_folder import LIST, is_own
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import open_subject

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from selftaught.core.config import RunConfig
+from selftaught.core.own_folder import write_json
 from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.subset import balanced_rows
 from selftaught.evaluation.compare import compare_tasks
@@ -20,7 +21,7 @@ from selftaught.evaluation.embed import embed_data, search_data
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import open_subject
 from selftaught.evaluation.supervised import supervised_run
-from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.run_folder import RunFolder
 from selftaught.training.train import train
 
 DATA = "synthetic:N=200,side=32"

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.core.out_file import check_out
+from selftaught.core.files import check_out
+from selftaught.core.own_folder import write_json
 from selftaught.evaluation.export import resolve_format
 from selftaught.evaluation.features_file import FORMS, write_features
-from selftaught.training.run_folder import write_json
 
 KEYS = ["a/1.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
 LABELS = ["a", None, "@sum"]

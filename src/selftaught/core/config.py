@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
-from selftaught.core.json_file import read_object
+from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
 from selftaught.core.plain import at_home, plain
 

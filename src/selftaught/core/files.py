@@ -1,11 +1,14 @@
-"""Files that are there whole or not at all, whatever moment the process or the machine stops."""
+"""Files that are there whole or not at all, JSON, the file a verb may write, digests, the cache folder."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -42,3 +45,70 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Hex digest of texts in order; a separator keeps ("ab", "c") from ("a", "bc")."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def cache_root() -> Path:
+    """`$SELFTAUGHT_CACHE`, or selftaught in the user's cache folder."""
+    own = os.environ.get("SELFTAUGHT_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selftaught"
+
+
+def check_out(out: str | Path, forms: Mapping[str, str], *, overwrite: bool) -> Path:
+    """The path of a file that may be written.
+
+    Args:
+        out: as it was given; ~ is the home folder.
+        forms: the endings that are known, such as {".csv": "csv"}; none means that any will do.
+        overwrite: whether a file of that name may be replaced.
+    """
+    path = Path(out).expanduser()
+    if path.is_dir():
+        raise ValueError(f"--out {out} is a folder; give the name of a file")
+    if forms and path.suffix.lower() not in forms:
+        raise ValueError(f"--out {out} must end with one of {', '.join(forms)}, which says the form of the file")
+    if os.path.lexists(path) and not overwrite:
+        raise ValueError(f"--out {out} is there already; give another name, or --overwrite to replace it")
+    _check_above(path, out)
+    return path
+
+
+def check_out_folder(out: str | Path) -> None:
+    """Refuse a folder that cannot be made or written to."""
+    path = Path(out).expanduser()
+    if os.path.lexists(path) and not path.is_dir():
+        raise ValueError(f"--out {out} is a file; give a new or empty folder")
+    _check_above(path / "any", out)
+
+
+def _check_above(path: Path, out: str | Path) -> None:
+    above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise ValueError(f"--out {out}: {above} is no folder; give another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ValueError(f"--out {out}: {above} cannot be written to; give another place, or change its permissions")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        OSError: where it cannot be read.
+        ValueError: where it holds no JSON, is nested too deeply, or holds something else than an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path} is damaged ({reason}); remove it or run the command that wrote it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path} holds a {type(value).__name__} where an object is expected; remove it or write it again"
+        )
+    return value

@@ -7,13 +7,16 @@ wrote no such list are known by their environment.json, compare.json or meta.jso
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from selftaught.core.files import draft_of, written_whole
+from selftaught.core.plain import strict
 
 LIST = ".selftaught"
 """The file that marks a folder as ours and lists the files in it that are."""
@@ -264,3 +267,18 @@ def start_of(path: Path) -> bytes:
             return file.read(len(_FIRST) if path.name == LIST else _LARGEST)
     except OSError:
         return b""
+
+
+def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    """A CSV file with these rows alone; nothing where there are no columns. A reader sees the old file or the new."""
+    with written_whole(record(path)) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        if columns:
+            writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomically, so that a reader sees the old file or the new one."""
+    with written_whole(record(path)) as draft:
+        draft.write_text(json.dumps(strict(value), indent=2, allow_nan=False) + "\n")

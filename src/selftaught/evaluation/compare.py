@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig, parse_seconds
-from selftaught.core.json_file import read_object
-from selftaught.core.out_file import check_out_folder
-from selftaught.core.own_folder import is_own, mark, others_in, record
+from selftaught.core.files import check_out_folder, read_object
+from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -26,7 +25,6 @@ from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.group import check_alone
-from selftaught.training.run_folder import write_json
 from selftaught.training.train import train
 
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from selftaught.core.config import RunConfig
+from selftaught.core.files import check_out
 from selftaught.core.names import one_line, printable
-from selftaught.core.out_file import check_out
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import EmptyPart
 from selftaught.data.sources.base import Source

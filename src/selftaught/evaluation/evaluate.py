@@ -16,11 +16,10 @@ import numpy as np
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.core.files import written_whole
-from selftaught.core.own_folder import mark, record
+from selftaught.core.files import cache_root, written_whole
+from selftaught.core.own_folder import mark, record, write_json
 from selftaught.core.progress import say_once
 from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
-from selftaught.data.store.cache import cache_root
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.folds import score_folds
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
@@ -35,7 +34,7 @@ from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
-from selftaught.training.run_folder import load_encoder, write_json
+from selftaught.training.run_folder import load_encoder
 from selftaught.training.setup import compute_device
 
 FEATURES = "features"

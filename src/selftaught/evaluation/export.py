@@ -12,8 +12,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from selftaught.core.files import written_whole
-from selftaught.core.out_file import check_out
+from selftaught.core.files import check_out, written_whole
 from selftaught.core.tensor_file import write_tensors
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from selftaught.core.files import written_whole
-from selftaught.core.json_file import read_object
-from selftaught.core.own_folder import record
+from selftaught.core.files import read_object, written_whole
+from selftaught.core.own_folder import record, write_json
 from selftaught.evaluation.probes.base import Score
-from selftaught.training.run_folder import write_json
 
 ARRAYS = ("outcomes", "resampled")
 """Fields of a score that are kept as NumPy files."""

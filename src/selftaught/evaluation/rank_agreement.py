@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from selftaught.core.json_file import read_object
+from selftaught.core.files import read_object
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.metrics.intervals import bootstrap_of
 from selftaught.evaluation.probes.catalogue import probe_info

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from selftaught.core.config import RunConfig, Stem
-from selftaught.core.out_file import check_out_folder
+from selftaught.core.files import check_out_folder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into

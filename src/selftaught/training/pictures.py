@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from selftaught.core.files import written_whole
-from selftaught.core.own_folder import record
+from selftaught.core.own_folder import record, write_json
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.visualise.kernels import first_kernels, kernel_columns
@@ -21,7 +21,6 @@ from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
 from selftaught.ops.sheet import lay_out
 from selftaught.tasks.base import PretextTask
-from selftaught.training.run_folder import write_json
 
 SHOWN = 8
 NEIGHBOURS = 6

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
+from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
-from selftaught.training.run_folder import OtherRun, RunFolder, read_environment, write_json
+from selftaught.training.run_folder import OtherRun, RunFolder, read_environment
 from selftaught.training.setup import Data, resolve
 
 

@@ -18,12 +18,19 @@ from typing import Any
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.core.files import written_whole
-from selftaught.core.json_file import read_object
+from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.names import printable, text_cell
-from selftaught.core.out_file import check_out_folder
-from selftaught.core.own_folder import Locked, is_own, mark, others_in, record, remove_drafts, remove_own
-from selftaught.core.plain import same_place, strict
+from selftaught.core.own_folder import (
+    Locked,
+    is_own,
+    mark,
+    others_in,
+    remove_drafts,
+    remove_own,
+    write_json,
+    write_rows,
+)
+from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
@@ -194,21 +201,6 @@ class RunFolder:
             {"path": text_cell(printable(path)), "reason": text_cell(printable(reason))} for path, reason in skipped
         ]
         write_rows(self.path / "skipped.csv", ["path", "reason"], rows)
-
-
-def write_rows(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """A CSV file with these rows alone; nothing where there are no columns. A reader sees the old file or the new."""
-    with written_whole(record(path)) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        if columns:
-            writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Atomically, so that a reader sees the old file or the new one."""
-    with written_whole(record(path)) as draft:
-        draft.write_text(json.dumps(strict(value), indent=2, allow_nan=False) + "\n")
 
 
 def describe_environment(asked: RunConfig) -> dict[str, Any]:

@@ -11,13 +11,14 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.config import Optimizer, Precision, RunConfig
+from selftaught.core.files import digest
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
 from selftaught.core.threads import remind_of_threads
 from selftaught.data.batch import Sampling
 from selftaught.data.files.left_out import LeftOut
 from selftaught.data.loader import Loader
-from selftaught.data.sources.base import Source, digest
+from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import decoding_of, range_note, with_range
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
+from selftaught.core.own_folder import write_json
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
@@ -23,7 +24,7 @@ from selftaught.training.budget.schedule import BUDGET, Schedule
 from selftaught.training.budget.timekeeping import Timekeeper
 from selftaught.training.optimizers import clip_gradient, learning_rate
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.run_folder import RunFolder
 from selftaught.training.setup import Data
 
 

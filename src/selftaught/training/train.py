@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import mean_over_processes, of_world
-from selftaught.core.own_folder import record
+from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last, in_order
 from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
@@ -39,7 +39,7 @@ from selftaught.training.optimizers import build_optimizer
 from selftaught.training.processes.group import Group, StopTogether, check_processes, group_of
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
-from selftaught.training.run_folder import RunFolder, write_json
+from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
 from selftaught.training.setup import Data, build_task, content_of, make_fabric, open_data, recipe_of, resolve
 from selftaught.training.speed import Speed

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from selftaught.core.own_folder import write_json
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
@@ -17,7 +18,6 @@ from selftaught.evaluation.kept_score import figures, write_files
 from selftaught.evaluation.probes.base import Unlabelled
 from selftaught.evaluation.probes.qualitative import Qualitative
 from selftaught.features.reader import Reader
-from selftaught.training.run_folder import write_json
 
 
 class SmallEncoder(Encoder):

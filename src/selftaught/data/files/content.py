@@ -13,9 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from selftaught.core.files import written_whole
-from selftaught.data.sources.base import digest
-from selftaught.data.store.cache import cache_root
+from selftaught.core.files import cache_root, digest, written_whole
 
 BLOCK = 1 << 14
 """Bytes that are read in one place."""

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
+from selftaught.core.files import digest
 from selftaught.core.names import one_line
 from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.content import File, fingerprint_of
 from selftaught.data.files.file_walk import FoundFiles, find_files
 from selftaught.data.files.left_out import LeftOut
-from selftaught.data.sources.base import digest
 
 START_BYTES = 512
 LARGEST_TEXT = 1 << 30

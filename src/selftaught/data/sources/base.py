@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
@@ -92,8 +91,3 @@ class Source(ABC):
                 yield self.read(i)
             except (OSError, ValueError) as broken:
                 yield broken
-
-
-def digest(parts: Iterable[str]) -> str:
-    """Hex digest of texts in order; a separator keeps ("ab", "c") from ("a", "bc")."""
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

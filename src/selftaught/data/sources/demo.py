@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.data.decode.image import decode_image
-from selftaught.data.sources.base import Entry, Source, digest
+from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.video_folder import open_video_folder
 
 FOLDER = Path(__file__).parents[1] / "demo_data"

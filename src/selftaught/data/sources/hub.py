@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
+from selftaught.core.files import digest
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.splits import given_split
-from selftaught.data.sources.base import Entry, Source, digest
+from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.label_values import LABEL_COLUMNS, cleaned
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
 

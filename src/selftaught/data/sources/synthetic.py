@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.data.files.splits import choose_split
-from selftaught.data.sources.base import Entry, Source, digest
+from selftaught.data.sources.base import Entry, Source
 
 SHAPES = ("disc", "square", "triangle", "cross", "bar")
 _SMOOTH = 8

@@ -14,11 +14,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import cache_root, digest
 from selftaught.data.files.content import File, fingerprint_of, stat_file
 from selftaught.data.files.file_tree import FileTree, FolderTree
 from selftaught.data.files.splits import choose_split, own_part
-from selftaught.data.sources.base import Entry, Source, digest
-from selftaught.data.store.cache import cache_root
+from selftaught.data.sources.base import Entry, Source
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from selftaught.core.files import cache_root
 from selftaught.core.own_folder import mark
 
 try:
@@ -56,14 +57,6 @@ class StoreInfo:
     """Of the files' content as it was packed."""
     state: str = ""
     """Whether the data are there: "as packed", "changed", "gone" or unknown."""
-
-
-def cache_root() -> Path:
-    """`$SELFTAUGHT_CACHE`, or selftaught in the user's cache folder."""
-    own = os.environ.get("SELFTAUGHT_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selftaught"
 
 
 def stores_root() -> Path:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
-from selftaught.data.sources.base import digest
 from selftaught.data.store.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept

@@ -10,9 +10,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.files.splits import uniform
-from selftaught.data.sources.base import Payload, Source, digest
+from selftaught.data.sources.base import Payload, Source
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
-from selftaught.data.sources.base import digest
 from selftaught.data.store.samples import HostBatch, Samples, notes_of
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.data.decode.image import MIN_SIDE
-from selftaught.data.sources.base import digest
 from selftaught.data.store.clips import Clip, ClipPlan, VideoIndex
 from selftaught.data.store.image_samples import usable_cores
 from selftaught.data.store.samples import HostBatch, NothingReadable

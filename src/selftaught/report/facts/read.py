@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selftaught.core.json_file import read_object
+from selftaught.core.files import read_object
 from selftaught.core.names import short_task
 
 Json = Mapping[str, Any]

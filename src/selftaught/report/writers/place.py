@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from selftaught.core.out_file import check_out, check_out_folder
+from selftaught.core.files import check_out, check_out_folder
 from selftaught.core.own_folder import own_files
 
 PAGE = "report.html"

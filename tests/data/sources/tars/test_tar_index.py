@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from selftaught.core.files import cache_root
 from selftaught.data.decode.image import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.cache import cache_root
 
 LABELLED = frozenset({"image", "label"})
 

@@ -16,16 +16,14 @@ from typing import IO, Any, get_origin, get_type_hints
 
 import fsspec
 
-from selftaught.core.files import written_whole
+from selftaught.core.files import cache_root, digest, written_whole
 from selftaught.core.names import one_line
 from selftaught.data.decode.image import MAX_FILE_BYTES
 from selftaught.data.files.file_kinds import is_companion, is_picture
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import MOST_LISTED
-from selftaught.data.sources.base import digest
 from selftaught.data.sources.layout import CLASSES_FILE
 from selftaught.data.sources.tables.label_values import LONGEST_LABEL
-from selftaught.data.store.cache import cache_root
 
 _VERSION = "tar 3"
 _LONGEST_NAME = 4096
