@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from selftaught.cli.settings_docs import with_settings
 from selftaught.core import threads
 from selftaught.core.config import Accelerator, RunConfig, RunSettings, Stem
+from selftaught.core.options import with_settings
 from selftaught.core.plain import plain_arguments
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.cli.printing import show
 from selftaught.core.config import RunConfig, RunSettings
+from selftaught.core.options import run_options
 from selftaught.tasks.catalogue import list_tasks
 
 
@@ -62,7 +63,7 @@ def test_pretrain_help_has_every_setting_once_under_a_heading(capsys: pytest.Cap
     for name in grouped:
         flag = f"--{name}".replace("_", "-")
         assert sum(line.split()[:1] == [flag] for line in lines) == 1, flag
-    assert all(option.help for option in flags.run_options().values())
+    assert all(option.help for option in run_options().values())
 
 
 def test_a_tasks_own_flags_are_listed_with_it(capsys: pytest.CaptureFixture[str]) -> None:

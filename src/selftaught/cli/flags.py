@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
-import functools
 import inspect
 import re
-import textwrap
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from selftaught.core.config import RunConfig
 from selftaught.core.names import NEAR
-from selftaught.core.options import Option, flag_of, make_option, read_options, typed
+from selftaught.core.options import Option, flag_of, option_of, run_options, typed
 
 GROUPS = {
     "what learns": ("task", "encoder", "size", "stem"),
@@ -74,7 +70,7 @@ def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
     hints = typing.get_type_hints(function)
     named = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
     named = [p for p in named if p.name != "probe_settings"]  # flags of their own
-    options = {p.name: _option(p.name, hints[p.name], p.default, helps[p.name]) for p in named}
+    options = {p.name: option_of(p.name, hints[p.name], p.default, helps[p.name]) for p in named}
     own = {"data", "task", *options}
     takes_settings = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return Verb(
@@ -86,20 +82,6 @@ def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
         required=frozenset(p.name for p in named if p.default is p.empty),
         settings=tuple(o for o in run_options().values() if o.name not in own) if takes_settings else (),
     )
-
-
-@functools.cache
-def run_options() -> dict[str, Option]:
-    """The fields of RunConfig, with the docstring under each; task_settings are flags of their own."""
-    source = ast.parse(textwrap.dedent(inspect.getsource(RunConfig))).body[0]
-    assert isinstance(source, ast.ClassDef)
-    helps = {option.name: option.help for option in read_options(source)}
-    hints = typing.get_type_hints(RunConfig)
-    return {
-        field.name: _option(field.name, hints[field.name], field.default, helps[field.name])
-        for field in dataclasses.fields(RunConfig)
-        if field.name != "task_settings"
-    }
 
 
 def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: str) -> Parser:
@@ -185,12 +167,6 @@ def _usage(verb: Verb) -> str:
 
 def _help(option: Option) -> str:
     return option.help.rstrip(".").replace("%", "%%")
-
-
-def _option(name: str, hint: Any, default: Any, help: str) -> Option:
-    source = ast.parse(inspect.formatannotation(hint), mode="eval").body
-    missing = default is inspect.Parameter.empty or default is dataclasses.MISSING
-    return make_option(name, source, default=None if missing else default, help=help, has_default=not missing)
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:

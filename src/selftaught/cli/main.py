@@ -15,11 +15,11 @@ from typing import Any, TextIO
 
 from selftaught import api
 from selftaught.cli.child import quiet_fabric
-from selftaught.cli.flags import Parser, Verb, make_parser, read_values, read_verb, reject, run_options
+from selftaught.cli.flags import Parser, Verb, make_parser, read_values, read_verb, reject
 from selftaught.core import threads
 from selftaught.core.errors import explain, is_first_process, is_told_here
 from selftaught.core.names import unknown_name
-from selftaught.core.options import Option
+from selftaught.core.options import Option, run_options
 from selftaught.core.plain import paths_of, plain, strict
 from selftaught.core.signals import Terminated, terminating
 

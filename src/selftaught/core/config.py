@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypedDict, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, TypedDict, get_args, get_type_hints
 
 from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
@@ -129,8 +131,6 @@ class RunConfig:
                 f"({self.accumulate} accumulated x {self.devices * self.num_nodes} devices)"
             )
         if self.value_range != "auto":
-            from selftaught.data.decode.high_depth import read_range
-
             read_range(self.value_range)
         if self.budget is not None:
             parse_seconds(self.budget)
@@ -245,3 +245,24 @@ def parse_seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"--budget must be a time such as 90s, 10m or 1.5h, got {text!r}")
     return seconds
+
+
+class ValueRange(NamedTuple):
+    """The value that becomes 0 and the one that becomes 255; what lies outside is clipped."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.9g},{self.high:.9g}"
+
+
+def read_range(text: str) -> ValueRange | None:
+    """Of "LOW,HIGH"; None of "auto"."""
+    if text == "auto":
+        return None
+    with contextlib.suppress(ValueError):
+        low, high = (float(word) for word in text.split(","))
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return ValueRange(low, high)
+    raise ValueError(f"--value-range must be auto or two numbers LOW,HIGH such as 0,4095, got {text!r}")

@@ -1,13 +1,21 @@
-"""One setting as people give it: name, type, default and help, read from a dataclass's source; no torch."""
+"""Settings as people give them: name, type, default and help, read from a dataclass's source; no torch."""
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
+import functools
+import inspect
 import math
+import textwrap
+import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from selftaught.core.config import RunConfig
 
 Value = Literal["str", "int", "float", "bool"]
 _READ = {"str": str, "int": int, "float": float}
@@ -153,3 +161,44 @@ def _docstring(line: ast.stmt) -> str:
     if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str):
         return " ".join(line.value.value.split())
     return ""
+
+
+@functools.cache
+def run_options() -> dict[str, Option]:
+    """The fields of RunConfig, with the docstring under each; task_settings are flags of their own."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(RunConfig))).body[0]
+    assert isinstance(source, ast.ClassDef)
+    helps = {option.name: option.help for option in read_options(source)}
+    hints = typing.get_type_hints(RunConfig)
+    return {
+        field.name: option_of(field.name, hints[field.name], field.default, helps[field.name])
+        for field in dataclasses.fields(RunConfig)
+        if field.name != "task_settings"
+    }
+
+
+def option_of(name: str, hint: Any, default: Any, help: str) -> Option:
+    """An option from a parameter or a field: its type hint, its default and its help."""
+    source = ast.parse(inspect.formatannotation(hint), mode="eval").body
+    missing = default is inspect.Parameter.empty or default is dataclasses.MISSING
+    return make_option(name, source, default=None if missing else default, help=help, has_default=not missing)
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def with_settings(function: F) -> F:
+    """Add every setting with its default to the docstring, so that `help(selftaught.pretrain)` tells them."""
+    try:
+        options = run_options()
+    except OSError:  # installed without source text
+        return function
+    own = inspect.signature(function).parameters
+    lines = ["Settings, each with its default:"]
+    for name, option in options.items():
+        if name not in own:
+            text = f"{name} = {option.default!r}: {describe(option)}. {option.help}"
+            lines.append(textwrap.fill(text, width=100, initial_indent=" " * 4, subsequent_indent=" " * 8))
+    if function.__doc__:
+        function.__doc__ = "\n\n".join([inspect.cleandoc(function.__doc__), "\n".join(lines)]) + "\n"
+    return function

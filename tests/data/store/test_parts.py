@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 import selftaught
+from selftaught.core.config import ValueRange, read_range
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range, to_uint8
+from selftaught.data.decode.high_depth import choose_range, to_uint8
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source

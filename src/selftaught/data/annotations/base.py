@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.core.config import read_range
 from selftaught.core.files import digest
 from selftaught.data.annotations.dense_sample import Dense, DenseSample
-from selftaught.data.decode.high_depth import read_range
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.files.file_tree import FileTree, open_tree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from selftaught.core.config import ValueRange
 
 _TOPS = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
 _WHOLE = 0.8
@@ -18,27 +20,6 @@ _OUTSIDE = 0.1
 _LOOKED_AT = 1 << 16
 """Values of each image the range is chosen by."""
 _STRIP = 1 << 20
-
-
-class ValueRange(NamedTuple):
-    """The value that becomes 0 and the one that becomes 255; what lies outside is clipped."""
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.low:.9g},{self.high:.9g}"
-
-
-def read_range(text: str) -> ValueRange | None:
-    """Of "LOW,HIGH"; None of "auto"."""
-    if text == "auto":
-        return None
-    with contextlib.suppress(ValueError):
-        low, high = (float(word) for word in text.split(","))
-        if np.isfinite([low, high]).all() and low < high:
-            return ValueRange(low, high)
-    raise ValueError(f"--value-range must be auto or two numbers LOW,HIGH such as 0,4095, got {text!r}")
 
 
 def decode_deep(data: bytes) -> NDArray[Any] | None:

@@ -20,7 +20,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from selftaught.data.decode.high_depth import ValueRange, decode_deep, to_uint8
+from selftaught.core.config import ValueRange
+from selftaught.data.decode.high_depth import decode_deep, to_uint8
 from selftaught.data.decode.image_header import (
     ORIENTATION_TAG,
     DeepHeader,

@@ -11,9 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import RunConfig, ValueRange, read_range
 from selftaught.core.files import cache_root, digest
-from selftaught.data.decode.high_depth import ValueRange, choose_range, read_range
+from selftaught.data.decode.high_depth import choose_range
 from selftaught.data.decode.image import Decoding, decode_values
 from selftaught.data.decode.image_header import deep_header
 from selftaught.data.sources.base import Source
