@@ -9,16 +9,15 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from selftaught.core.names import unknown_name
-from selftaught.core.options import Option, flag_of, read_options, typed
+from selftaught.core.options import Option, read_options
+from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, read_needs, settings_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 Kind = Literal["image", "video", "audio-visual"]
 
 _TASKS = Path(__file__).parent
-_PAPER = re.compile(r"\(([^()]*?\b(\d{4}))\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,18 +129,6 @@ def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
     return settings_of(f"task {info.name!r}", info.options, given, prefix="task.")
 
 
-def settings_of(whose: str, known: Sequence[Option], given: dict[str, Any], *, prefix: str) -> dict[str, Any]:
-    """Complete settings from those given; an error says whose they are and names the flag."""
-    options = {option.name: option for option in known}
-    for name in given:
-        if not options:
-            raise ValueError(f"{whose} has no settings, got {flag_of(prefix + name)}")
-        if name not in options:
-            raise ValueError(unknown_name(f"setting of {whose}", name, list(options)))
-    settings = {name: option.default for name, option in options.items() if option.has_default}
-    return settings | {name: typed(options[name], value, flag=flag_of(prefix + name)) for name, value in given.items()}
-
-
 def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     """Read one task file."""
     try:
@@ -153,7 +139,7 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     if len(classes) != 1:
         raise ValueError(f"--task {name}: {path} must hold exactly one subclass of PretextTask, got {len(classes)}")
     docs = [text for text in (ast.get_docstring(classes[0]), ast.get_docstring(module)) if text]
-    papers = [match for text in docs if (match := _PAPER.search(" ".join(text.split("\n\n")[0].split())))]
+    papers = [match for text in docs if (match := PAPER.search(" ".join(text.split("\n\n")[0].split())))]
     needs = _needs(classes[0], name=name)
     return TaskInfo(
         name=name,
@@ -197,7 +183,7 @@ def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
     """What keeps a task from being a part of a combination, read from its class."""
     if needs != ("image",):
         return f"it needs {' and '.join(needs)}, and parts learn from pictures alone"
-    assigned = {name: getattr(line, "value", None) for line in node.body for name in _assigned(line)}
+    assigned = {name: getattr(line, "value", None) for line in node.body for name in assigned_names(line)}
     defined = {line.name for line in node.body if isinstance(line, ast.FunctionDef)}
     # Where the settings decide who plays, the combination asks the task once they are known.
     if isinstance(assigned.get("players"), ast.Dict) and "players_for" not in defined:
@@ -206,12 +192,6 @@ def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
         return "it makes pseudo-labels of all samples between epochs"
     seen = assigned.get("encoder_input")
     return "it splits the encoder" if isinstance(seen, ast.Constant) and seen.value == "split:" else ""
-
-
-def _assigned(line: ast.stmt) -> list[str]:
-    """Names that a line of a class gives a value."""
-    targets = line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
-    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _is_path(name: str) -> bool:
@@ -260,27 +240,7 @@ def _is_task(node: ast.ClassDef) -> bool:
     return "PretextTask" in names
 
 
-def nested_class(node: ast.ClassDef, name: str) -> ast.ClassDef | None:
-    """The class of that name inside another one."""
-    return next((n for n in node.body if isinstance(n, ast.ClassDef) and n.name == name), None)
-
-
-def read_needs(node: ast.ClassDef) -> tuple[str, ...] | None:
-    """The words of a class's line `needs = ...`; None where it has none."""
-    for line in node.body:
-        if isinstance(line, ast.Assign | ast.AnnAssign) and "needs" in _assigned(line):
-            strings = [n.value for n in ast.walk(cast(ast.expr, line.value)) if isinstance(n, ast.Constant)]
-            return tuple(sorted(str(s) for s in strings))
-    return None
-
-
 def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
     if (needs := read_needs(node)) is not None:
         return needs
     raise ValueError(f'--task {name}: class {node.name} must say what it needs, such as needs = frozenset({{"image"}})')
-
-
-def first_sentence(text: str) -> str:
-    """First sentence, without the paper in brackets."""
-    first = _PAPER.sub("", " ".join(text.split("\n\n")[0].split()))
-    return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].replace(" .", ".").strip()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
-from selftaught.tasks.catalogue import first_sentence, nested_class, read_needs, settings_of
+from selftaught.core.plugins import first_sentence, nested_class, read_needs, settings_of
 
 if TYPE_CHECKING:
     from selftaught.evaluation.probes.base import Probe
