@@ -45,6 +45,7 @@ import torch
 from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
+from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
@@ -52,7 +53,7 @@ from selftaught.evaluation.labelled import few, open_labelled
 from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.all_stages import read_stages
-from selftaught.features.encode import autocast, encoder_input, sample_batches
+from selftaught.features.encode import encoder_input, sample_batches
 from selftaught.features.neighbours import PROBED, Neighbours
 from selftaught.features.reader import Reader
 from selftaught.training.run_folder import random_encoder

@@ -1,11 +1,16 @@
-"""The order of a network's weights in memory, chosen in one place for training, measuring and probes."""
+"""How numbers are computed and kept: bfloat16 where the device has it, and the order of weights in memory."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from selftaught.core.config import Precision, RunConfig
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -49,3 +54,36 @@ def _laid_out(tensor: Tensor, order: torch.memory_format) -> Tensor:
     """
     strides = torch.empty(tensor.shape, memory_format=order, device="meta").stride()
     return tensor.contiguous(memory_format=order).as_strided(tensor.shape, strides)
+
+
+@cache
+def fast_bf16(device_type: str) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    if device_type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device_type != "cpu":
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
+    """bfloat16 where the device computes it in hardware and the run did not ask for 32 bits."""
+    enabled = fast_bf16(device.type) if precision == "auto" else precision == "bf16-mixed"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> Callable[..., Any]:
+    """The model's forward pass in the run's precision, as Fabric wraps it; the loss is computed outside."""
+
+    def forward(*args: Any) -> Any:
+        with autocast(device, precision):
+            return model(*args)
+
+    return forward
+
+
+def precision_of(config: RunConfig, device: torch.device) -> Precision:
+    """The precision a run computes in, with auto resolved."""
+    if config.precision != "auto":
+        return config.precision
+    return "bf16-mixed" if fast_bf16(device.type) else "32-true"

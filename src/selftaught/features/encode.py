@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from selftaught.core.precision import autocast
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.loader import to_device
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder, Kind
-from selftaught.ops.crop import centre_view, fast_bf16
+from selftaught.ops.crop import centre_view
 
 NEEDS: dict[Kind, frozenset[str]] = {
     "image": frozenset({"image"}),
@@ -57,22 +56,6 @@ def encoder_input(encoder: Encoder, batch: Batch, size: int) -> Tensor:
         return views
     clips: Tensor = views.unflatten(0, batch.video.shape[:2]).transpose(1, 2).contiguous()
     return clips
-
-
-def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
-    """bfloat16 where the device computes it in hardware and the run did not ask for 32 bits."""
-    enabled = fast_bf16(device.type) if precision == "auto" else precision == "bf16-mixed"
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
-
-
-def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> Callable[..., Any]:
-    """The model's forward pass in the run's precision, as Fabric wraps it; the loss is computed outside."""
-
-    def forward(*args: Any) -> Any:
-        with autocast(device, precision):
-            return model(*args)
-
-    return forward
 
 
 @torch.no_grad()

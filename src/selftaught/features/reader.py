@@ -16,12 +16,12 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.core.precision import channels_last
+from selftaught.core.precision import autocast, channels_last
 from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
-from selftaught.features.encode import CLIPS, autocast, encoder_input, sample_batches, samples_at_once
+from selftaught.features.encode import CLIPS, encoder_input, sample_batches, samples_at_once
 from selftaught.features.pool_stage import pool_stage
 
 POOLED = "pooled"

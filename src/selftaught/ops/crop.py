@@ -10,23 +10,13 @@ most half a grey level, as in 8-bit image libraries.
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import torch
 from torch import Tensor
 
+from selftaught.core.precision import fast_bf16
 from selftaught.core.randomness import uniform
 from selftaught.ops.colour import normalise
-
-
-@cache
-def fast_bf16(device_type: str) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
-    if device_type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device_type != "cpu":
-        return False
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int, total: float = 1.0) -> Tensor:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import gather_rows
+from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import ordered_batches
 from selftaught.features.diagnostics import describe_features, frechet_distance
-from selftaught.features.encode import autocast, autocast_forward, encode
+from selftaught.features.encode import encode
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.schedule import HELD_OUT_SAMPLES

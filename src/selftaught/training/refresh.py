@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import gather_strided
+from selftaught.core.precision import autocast
 from selftaught.core.randomness import generator
 from selftaught.data.loader import ordered_batches
 from selftaught.data.store.subset import Subset
-from selftaught.features.encode import autocast
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.core.config import Optimizer, Precision, RunConfig
+from selftaught.core.config import Optimizer, RunConfig
 from selftaught.core.files import digest
+from selftaught.core.precision import fast_bf16, precision_of
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
 from selftaught.core.threads import remind_of_threads
@@ -26,7 +27,6 @@ from selftaught.data.store.samples import Samples, notes_of, open_samples
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
-from selftaught.ops.crop import fast_bf16
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 
@@ -93,13 +93,6 @@ def accelerator_of(asked: str) -> str:
     if asked not in ("auto", *found):
         raise ValueError(f"--accelerator {asked} cannot be used on this machine; choose from auto, {', '.join(found)}")
     return found[0] if asked == "auto" else asked
-
-
-def precision_of(config: RunConfig, device: torch.device) -> Precision:
-    """The precision a run computes in, with auto resolved."""
-    if config.precision != "auto":
-        return config.precision
-    return "bf16-mixed" if fast_bf16(device.type) else "32-true"
 
 
 def store_side(size: int) -> int:

@@ -15,9 +15,9 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import LevelMapper
 
+from selftaught.core.precision import autocast
 from selftaught.evaluation.dense.detector_necks import C4_STRIDE, PUBLISHED_SIDE
 from selftaught.evaluation.dense.stage_maps import StageMaps, Standardise, freeze_norms
-from selftaught.features.encode import autocast
 
 ANCHORS = (32, 64, 128, 256, 512)
 SHAPES = (0.5, 1.0, 2.0)

@@ -9,9 +9,9 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from selftaught.core.names import unknown_name
+from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.dense.stage_maps import Reading, Stage, layers_after
-from selftaught.features.encode import autocast
 
 PUBLISHED_SIDE = 800
 """Pixels of the short side, for which strides and the sizes of anchors are published."""

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from selftaught.core.precision import autocast
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.evaluation.dense.stage_maps import Reading, Stage, StageMaps
-from selftaught.features.encode import autocast
 
 RATES = (6, 12, 18)
 """Dilations of DeepLab's pyramid, for maps of 33 positions: pictures of 513 pixels at stride 16."""

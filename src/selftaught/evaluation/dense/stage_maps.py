@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.features.encode import autocast
 from selftaught.tasks.parts.heads import feature_map
 
 SIDE = 64

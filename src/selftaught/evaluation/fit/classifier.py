@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
+from selftaught.core.precision import autocast
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
@@ -17,7 +18,7 @@ from selftaught.data.loader import Loader
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.fit.freezing import train_unfrozen
-from selftaught.features.encode import autocast, encoder_input, probe_sampling, sample_batches, samples_at_once
+from selftaught.features.encode import encoder_input, probe_sampling, sample_batches, samples_at_once
 from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop

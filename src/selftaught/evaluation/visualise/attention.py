@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.core.precision import autocast
 from selftaught.evaluation.visualise.gallery import Gallery
-from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.read_stage import read_stage
-from selftaught.features.encode import autocast
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.receptive_field import Box, Fields
-from selftaught.features.encode import autocast
 from selftaught.ops.sheet import fit
 from selftaught.tasks.parts.heads import feature_map
 

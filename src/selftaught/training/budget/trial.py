@@ -11,11 +11,10 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.precision import channels_last
+from selftaught.core.precision import autocast_forward, channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
-from selftaught.features.encode import autocast_forward
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.timekeeping import Costs
 from selftaught.training.optimizers import build_optimizer
