@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import accelerator_of
 from selftaught.evaluation.compare import compare_tasks
 from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
-from selftaught.training.setup import accelerator_of
 from selftaught.training.train import train
 
 OWN = '''

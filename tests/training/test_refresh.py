@@ -16,6 +16,7 @@ import torch
 from torch.multiprocessing.spawn import start_processes
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import make_fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader
@@ -26,7 +27,7 @@ from selftaught.training.budget.trial import measure
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
-from selftaught.training.setup import Data, build_task, make_fabric, open_data, resolve
+from selftaught.training.setup import Data, build_task, is_partly_used, open_data, resolve
 from selftaught.training.train import train
 
 TASK = '''
@@ -124,7 +125,7 @@ def config(out: Path, task: Path, **changes: object) -> RunConfig:
 
 def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Data, PretextTask]:
     asked = config(out, task, **changes)
-    fabric = make_fabric(asked)
+    fabric = make_fabric(asked, is_partly_used=is_partly_used(asked))
     data = open_data(asked, fabric)
     resolved = resolve(asked, data)
     return resolved, fabric, data, build_task(resolved)

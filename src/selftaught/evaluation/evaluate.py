@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
 from selftaught.core.progress import say_once
@@ -35,7 +36,6 @@ from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
 from selftaught.training.run_folder import load_encoder
-from selftaught.training.setup import compute_device
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""

@@ -12,10 +12,9 @@ from lightning_fabric import Fabric
 
 from selftaught.core.config import Optimizer, RunConfig
 from selftaught.core.files import digest
-from selftaught.core.precision import fast_bf16, precision_of
+from selftaught.core.precision import precision_of
 from selftaught.core.progress import StepProgress, say_once
 from selftaught.core.randomness import seed_from
-from selftaught.core.threads import remind_of_threads
 from selftaught.data.batch import Sampling
 from selftaught.data.files.left_out import LeftOut
 from selftaught.data.loader import Loader
@@ -51,48 +50,6 @@ class Data:
     def skipped(self) -> list[tuple[str, str]]:
         """(path, reason) of everything that could not be used."""
         return [*self.samples.skipped, *self.held_out.skipped]
-
-
-def make_fabric(config: RunConfig) -> Fabric:
-    """Lightning Fabric on the devices asked for."""
-    remind_of_threads()
-    accelerator = accelerator_of(config.accelerator)
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
-    if accelerator == "cpu" and config.devices > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
-    several = config.devices * config.num_nodes > 1
-    strategy = "auto"
-    if several:
-        # In one player's turn the parameters of the others have no gradient, nor has the pooling of some timm models in
-        # tasks that read the map before it; DDP must be told to expect that.
-        task_class = load_task(config.task)
-        settings = settings_for(task_info(config.task), config.task_settings)
-        is_partly_used = bool(task_class.players_for(task_class.Config(**settings))) or TIMM in config.encoder
-        strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
-    return Fabric(
-        accelerator=accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
-        precision=precision,
-        strategy=strategy if config.strategy == "auto" else config.strategy,
-    )
-
-
-def compute_device(accelerator: str) -> torch.device:
-    """The one device that a verb computes on which does not train; no task is asked."""
-    name = accelerator_of(accelerator)
-    return torch.device(name, 0) if name == "cuda" else torch.device(name)
-
-
-def accelerator_of(asked: str) -> str:
-    """The accelerator asked for, with auto resolved; one that this machine has not is refused."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    found = [name for name, is_there in there.items() if is_there]
-    if asked not in ("auto", *found):
-        raise ValueError(f"--accelerator {asked} cannot be used on this machine; choose from auto, {', '.join(found)}")
-    return found[0] if asked == "auto" else asked
 
 
 def store_side(size: int) -> int:
@@ -250,6 +207,17 @@ def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:
     """The task's recipe under its settings, as given or complete."""
     task_class = load_task(task)
     return task_class.recipe_for(task_class.Config(**settings_for(task_info(task), settings)))
+
+
+def is_partly_used(config: RunConfig) -> bool:
+    """Whether a step may leave parameters of the task without a gradient.
+
+    In one player's turn the parameters of the others have none, nor has the pooling of some timm models in tasks that
+    read the map before it.
+    """
+    task_class = load_task(config.task)
+    settings = settings_for(task_info(config.task), config.task_settings)
+    return bool(task_class.players_for(task_class.Config(**settings))) or TIMM in config.encoder
 
 
 def seen_as(task_class: type[PretextTask], encoder: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import make_fabric
 from selftaught.core.distributed import mean_over_processes, of_world
 from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last, in_order
@@ -41,7 +42,7 @@ from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
-from selftaught.training.setup import Data, build_task, content_of, make_fabric, open_data, recipe_of, resolve
+from selftaught.training.setup import Data, build_task, content_of, is_partly_used, open_data, recipe_of, resolve
 from selftaught.training.speed import Speed
 from selftaught.training.step import Training
 
@@ -66,7 +67,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     check_processes(asked)
     check_asked(asked)
     folder.check(asked)
-    fabric = make_fabric(asked)
+    fabric = make_fabric(asked, is_partly_used=is_partly_used(asked))
     group.launch(fabric)
     data = open_data(asked, fabric)
     try_own_task(asked, data)

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig, Stem, parse_seconds
+from selftaught.core.devices import make_fabric
 from selftaught.core.progress import clock, say, working
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import load_task, task_info
@@ -30,7 +31,7 @@ from selftaught.training.budget.schedule import (
 from selftaught.training.budget.timekeeping import Costs, Timekeeper, plan
 from selftaught.training.budget.trial import measure
 from selftaught.training.run_folder import read_environment
-from selftaught.training.setup import Data, build_task, make_fabric, open_data, resolve, seen_as
+from selftaught.training.setup import Data, build_task, is_partly_used, open_data, resolve, seen_as
 
 TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""
@@ -270,7 +271,7 @@ def _stem_alone(run: RunConfig) -> Stem:
     assert run.budget is not None
     seconds = parse_seconds(run.budget)
     alone = dataclasses.replace(run, devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
-    fabric = make_fabric(alone)
+    fabric = make_fabric(alone, is_partly_used=is_partly_used(alone))
     data = open_data(alone, fabric)
     try:
 
