@@ -10,9 +10,11 @@ without being asked would change the program it is imported into.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,3 +160,14 @@ def _quota() -> float:
         except (OSError, ValueError, IndexError):
             continue
     return math.inf
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which are fewer than the machine's under taskset and in containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def give_way() -> None:
+    """Make the calling thread nicer, so that it takes only what computing threads leave."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.files import digest
+from selftaught.core.threads import give_way, usable_cores
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.store.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
@@ -220,14 +220,3 @@ class LiveImages(_ImageSamples):
     def _scratch(self) -> Scratch:
         found: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())
         return found
-
-
-def usable_cores() -> int:
-    """Cores this process may run on, which are fewer than the machine's under taskset and in containers."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def give_way() -> None:
-    """Make the calling thread nicer, so that it takes only what computing threads leave."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
