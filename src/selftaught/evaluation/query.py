@@ -12,9 +12,10 @@ from torch import Tensor
 from selftaught.core.config import RunConfig
 from selftaught.core.files import digest
 from selftaught.data.batch import Batch
-from selftaught.data.decode.image import USUAL, Decoding, Unreadable, decode_image
+from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Entry
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder

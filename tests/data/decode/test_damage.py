@@ -18,9 +18,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from selftaught.data.decode.image import Unreadable, decode_image, decode_indices, decode_values, image_size
+from selftaught.data.decode.image import decode_image, decode_indices, decode_values, image_size
 from selftaught.data.decode.image_header import has_more_pages
 from selftaught.data.decode.video import decode_frames, decode_sound, read_header
+from selftaught.data.files.file_tree import Unreadable
 
 SECONDS = 10.0
 """That one file may take, however busy the machine is."""

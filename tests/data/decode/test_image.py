@@ -18,7 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from selftaught.data.decode.image import Unreadable, decode_image, image_size
+from selftaught.data.decode.image import decode_image, image_size
+from selftaught.data.files.file_tree import Unreadable
 
 Photo = NDArray[np.uint8]
 

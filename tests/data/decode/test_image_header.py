@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from selftaught.data.decode.image import Unreadable, decode_image, image_size
+from selftaught.data.decode.image import decode_image, image_size
 from selftaught.data.decode.image_header import bare, has_more_pages, orientation_of
+from selftaught.data.files.file_tree import Unreadable
 
 # Where (row, column) of the upright image stands in the stored one of H x W, by EXIF orientation.
 STORED = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.data.decode.image import Unreadable
-from selftaught.data.files.file_tree import FolderTree, open_tree
+from selftaught.data.files.file_tree import FolderTree, Unreadable
 from selftaught.data.files.file_walk import find_files
+from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.training.run_folder import RunFolder

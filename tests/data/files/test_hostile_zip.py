@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
+from selftaught.data.files.file_tree import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.zip_tree import ZipTree
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selftaught.data.files.file_kinds import is_companion, is_hidden
-from selftaught.data.files.file_tree import open_tree
+from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from tests.data.trees import encoded, picture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 

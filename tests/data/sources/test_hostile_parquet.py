@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.tables import parquet_pages

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.image import Unreadable, decode_image
+from selftaught.data.decode.image import decode_image
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.store import image_pack

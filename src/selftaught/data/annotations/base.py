@@ -19,8 +19,9 @@ from selftaught.core.config import read_range
 from selftaught.core.files import digest
 from selftaught.data.annotations.dense_sample import Dense, DenseSample
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
-from selftaught.data.files.file_tree import FileTree, open_tree
+from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
+from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.torchvision_names import VOC_NAMES
 from selftaught.data.sources.value_range import range_for

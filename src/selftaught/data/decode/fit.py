@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.decode.image import Decoding, Scratch, decode_image
-from selftaught.data.sources.base import Payload
+from selftaught.data.decode.image import Decoding, Payload, Scratch, decode_image
 
 MAX_ASPECT = 3
 """Longer pictures are cut in the middle to this ratio, so that a panorama costs no more than three pictures."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import simplejpeg
@@ -32,11 +33,10 @@ from selftaught.data.decode.image_header import (
     orientation_of,
 )
 from selftaught.data.decode.memory import needed, room_for
+from selftaught.data.files.file_tree import MAX_FILE_BYTES, Unreadable
 
 MAX_PIXELS = 64_000_000
 """An image that claims more in its header is refused before it is decoded, unless `Decoding` says otherwise."""
-MAX_FILE_BYTES = 256 << 20
-"""An encoded image is no larger; a header or a list that claims more is refused before that is read."""
 MIN_SIDE = 4
 """An image with a shorter side shows nothing to learn from; a 1 x 1 file is a tracking pixel, not a photograph."""
 MAX_SCANS = 100
@@ -69,10 +69,6 @@ _FORMATS = (
     ),
     *("QOI", "MSP", "XBM"),
 )
-
-
-class Unreadable(ValueError):  # noqa: N818 - reads as what the image is
-    """An image that cannot or must not be decoded; the text is the reason, for the list of skipped files."""
 
 
 @dataclass(frozen=True)
@@ -344,3 +340,7 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
         return pixels
     turned = np.rot90(pixels, turns)
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
+"""Encoded picture, decoded picture (H, W, 3) uint8, or the local path of a video."""

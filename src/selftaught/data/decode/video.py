@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 
 SOUND_RATE = 16_000
 """Samples a second of decoded sound."""

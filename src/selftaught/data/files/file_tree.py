@@ -11,10 +11,17 @@ from typing import final
 
 from selftaught.core.files import digest
 from selftaught.core.names import one_line
-from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.content import File, fingerprint_of
 from selftaught.data.files.file_walk import FoundFiles, find_files
 from selftaught.data.files.left_out import LeftOut
+
+MAX_FILE_BYTES = 256 << 20
+"""An encoded image is no larger; a header or a list that claims more is refused before that is read."""
+
+
+class Unreadable(ValueError):  # noqa: N818 - reads as what the image is
+    """An image that cannot or must not be decoded; the text is the reason, for the list of skipped files."""
+
 
 START_BYTES = 512
 LARGEST_TEXT = 1 << 30
@@ -124,27 +131,6 @@ class FolderTree(FileTree):
     def fingerprint(self, keys: list[str]) -> str:
         found = (self._found[key] for key in keys)
         return fingerprint_of([File(self._prefix + f.key, f.key, f.size, f.modified) for f in found])
-
-
-def open_tree(data: str) -> FileTree:
-    """The files of a folder, of a zip, of a folder in a zip, or of the one zip that a folder holds."""
-    from selftaught.data.files.zip_tree import ZipTree, archive_of
-
-    path = Path(data).expanduser()
-    archive = archive_of(path)
-    if archive is not None:
-        return ZipTree(archive, inside=path.relative_to(archive).as_posix().removeprefix("."))
-    if not path.is_dir():
-        raise ValueError(f"no folder or zip {data}; boxes and masks are read from a folder or a .zip of one")
-    tree = FolderTree(path)
-    archives = [key for key in tree.keys if key.lower().endswith(".zip")]
-    if len(archives) == 1 and not any(_is_annotation_or_picture(key) for key in tree.keys):
-        return ZipTree(path / archives[0])
-    return tree
-
-
-def _is_annotation_or_picture(key: str) -> bool:
-    return key.lower().endswith((".jpg", ".jpeg", ".png", ".json", ".xml"))
 
 
 def too_large(size: int, most: int) -> str:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.own_folder import own_prefixes, told_own
-from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
 from selftaught.data.files.file_kinds import is_hidden, is_picture, is_video
-from selftaught.data.files.file_tree import START_BYTES, FileTree, too_large
+from selftaught.data.files.file_tree import MAX_FILE_BYTES, START_BYTES, FileTree, FolderTree, Unreadable, too_large
 from selftaught.data.files.left_out import LeftOut, left_out_as
 
 _LOCAL_HEADER = 30
@@ -188,3 +187,23 @@ def _is_hidden(key: str) -> bool:
 @lru_cache(maxsize=4096)
 def _is_in_hidden(folder: str) -> bool:
     return any(map(is_hidden, folder.split("/")))
+
+
+def open_tree(data: str) -> FileTree:
+    """The files of a folder, of a zip, of a folder in a zip, or of the one zip that a folder holds."""
+
+    path = Path(data).expanduser()
+    archive = archive_of(path)
+    if archive is not None:
+        return ZipTree(archive, inside=path.relative_to(archive).as_posix().removeprefix("."))
+    if not path.is_dir():
+        raise ValueError(f"no folder or zip {data}; boxes and masks are read from a folder or a .zip of one")
+    tree = FolderTree(path)
+    archives = [key for key in tree.keys if key.lower().endswith(".zip")]
+    if len(archives) == 1 and not any(_is_annotation_or_picture(key) for key in tree.keys):
+        return ZipTree(path / archives[0])
+    return tree
+
+
+def _is_annotation_or_picture(key: str) -> bool:
+    return key.lower().endswith((".jpg", ".jpeg", ".png", ".json", ".xml"))

@@ -15,8 +15,8 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
-from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.label_values import class_names, cleaned

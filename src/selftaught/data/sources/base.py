@@ -6,16 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from selftaught.data.decode.image import Payload
 from selftaught.data.files.left_out import LeftOut
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
-"""Encoded picture, decoded picture (H, W, 3) uint8, or the local path of a video."""
 
 
 @dataclass(frozen=True, slots=True)

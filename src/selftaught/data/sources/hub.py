@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 from selftaught.core.files import digest
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.splits import given_split
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.label_values import LABEL_COLUMNS, cleaned

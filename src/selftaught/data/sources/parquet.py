@@ -15,10 +15,11 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.decode.image import Payload
 from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.shard_names import shard_splits, short_names
-from selftaught.data.sources.base import Entry, Payload, Source
+from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.parquet_file import ParquetPart, look_at, opened, values_of
 from selftaught.data.sources.tables.row_columns import NoPictures, arrow_reasons, encoded, label_advice
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import final
 
 from selftaught.core.names import one_line
-from selftaught.data.decode.image import Unreadable
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, starts_like_stream
-from selftaught.data.files.file_tree import FileTree, FolderTree
+from selftaught.data.files.file_tree import FileTree, FolderTree, Unreadable
 from selftaught.data.files.file_walk import FoundFiles
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import left_out_as, other_kinds

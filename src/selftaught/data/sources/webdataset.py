@@ -16,12 +16,13 @@ import numpy as np
 from fsspec.core import url_to_fs
 
 from selftaught.core.files import digest
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.decode.image import Payload
 from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.files.splits import own_part
-from selftaught.data.sources.base import Entry, Payload, Source
+from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import choose_entries
 from selftaught.data.sources.tars.tar_index import TarIndex, check_bytes, index_of
 from selftaught.data.sources.tars.tar_samples import member_layout, one_picture_each

@@ -21,7 +21,8 @@ from selftaught.data.decode.image import MIN_SIDE, Decoding, Scratch, image_size
 from selftaught.data.decode.image_header import has_more_pages
 
 if TYPE_CHECKING:
-    from selftaught.data.sources.base import Payload, Source
+    from selftaught.data.decode.image import Payload
+    from selftaught.data.sources.base import Source
     from selftaught.data.store.samples import Progress
 
 PIXELS = "pixels.bin"

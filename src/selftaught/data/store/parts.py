@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
+from selftaught.data.decode.image import Payload
 from selftaught.data.files.splits import uniform
-from selftaught.data.sources.base import Payload, Source
+from selftaught.data.sources.base import Source
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
-from selftaught.data.decode.image import Unreadable
 from selftaught.data.decode.video import SOUND_RATE, Header, decode_frames, decode_sound, read_header
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import VideoIndex
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
-from selftaught.data.decode.image import Unreadable
 from selftaught.data.decode.video import Shrink, clean_frames, decode_sound, first_video_stream, opened
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Clip, VideoIndex, nearest
 from selftaught.data.store.video_pack import FRAMES, SOUND
 

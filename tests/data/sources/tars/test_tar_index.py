@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selftaught.core.files import cache_root
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 

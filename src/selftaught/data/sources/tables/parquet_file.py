@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.tables.label_values import class_names, cleaned
 from selftaught.data.sources.tables.parquet_pages import check_group, read_footer
 from selftaught.data.sources.tables.row_columns import Columns, arrow_reasons, find_columns

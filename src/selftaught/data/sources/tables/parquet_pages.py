@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from selftaught.data.decode.image import Unreadable
+from selftaught.data.files.file_tree import Unreadable
 
 MAX_PAGE_BYTES = 512 << 20
 """Arrow needs twice as much to read one; its own pages have 1 MB."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from selftaught.data.decode.image import MAX_FILE_BYTES, Unreadable
+from selftaught.data.files.file_tree import MAX_FILE_BYTES, Unreadable
 from selftaught.data.sources.tables.label_values import LABEL_COLUMNS
 
 IMAGE_COLUMNS = ("image", "img", "jpg", "png", "picture")

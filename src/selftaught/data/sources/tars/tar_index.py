@@ -18,8 +18,8 @@ import fsspec
 
 from selftaught.core.files import cache_root, digest, written_whole
 from selftaught.core.names import one_line
-from selftaught.data.decode.image import MAX_FILE_BYTES
 from selftaught.data.files.file_kinds import is_companion, is_picture
+from selftaught.data.files.file_tree import MAX_FILE_BYTES
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.sources.layout import CLASSES_FILE

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
-from selftaught.data.decode.image import MAX_FILE_BYTES
-from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.file_tree import MAX_FILE_BYTES, FileTree
 from selftaught.data.files.shard_names import short_names
 from selftaught.data.sources.layout import Layout, tree_layout
 from selftaught.data.sources.tables.label_values import number_labels
