@@ -20,7 +20,8 @@ from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
 from selftaught.core.progress import say_once
-from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of, open_dense
+from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of
+from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.folds import score_folds
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files

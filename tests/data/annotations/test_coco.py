@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.data.annotations.dense_sample import open_dense
+from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from tests.data.trees import coco, encoded, picture, text, write
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.annotations.mask_folder import find_masks, parse_classes
+from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from tests.data.trees import picture, text, write
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.data.annotations.dense_sample import open_dense
+from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from tests.data.trees import DOG, Object, picture, text, voc, write, xml
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.data.annotations.dense_sample import few_dense, identity_of, open_dense
+from selftaught.data.annotations.dense_sample import few_dense, identity_of
+from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.labelled import few, identity, open_labelled

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from tests.data.trees import DOG, coco, text, voc, xml
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from selftaught.core.files import cache_root
-from selftaught.data.annotations.dense_sample import open_dense
 from selftaught.data.decode.image import decode_image
 from selftaught.data.sources.base import Source
+from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.torchvision_data import _RECIPES
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES

@@ -248,7 +248,7 @@ def test_the_pixel_limit_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_boxes_and_masks_of_deep_images_are_read_by_the_range_of_the_training_part(tmp_path: Path) -> None:
-    from selftaught.data.annotations.dense_sample import open_dense
+    from selftaught.data.sources.dense import open_dense
 
     for i in range(8):
         for folder in ("images", "masks"):

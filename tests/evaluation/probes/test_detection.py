@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.data.annotations.dense_sample import Dense, open_dense
+from selftaught.data.annotations.dense_sample import Dense
+from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.dense.detector import Detector

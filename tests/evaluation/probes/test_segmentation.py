@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense, open_dense
+from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense
+from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.dense.mask_batches import (

@@ -101,7 +101,7 @@ class Probe(ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
     """What the data must provide beside pictures: "label" (one class each) or "labels" (several classes each, or one)
-    for what reads `Labelled`, "box" or "mask" for what reads `selftaught.data.annotations.dense_sample.Dense`; empty for what needs no labels
+    for what reads `Labelled`, "box" or "mask" for what reads `Dense`; empty for what needs no labels
     and reads `Unlabelled`."""
     metric: ClassVar[str] = "top1"
     """Name of `Score.value`."""
