@@ -49,7 +49,7 @@ def peak(count: int) -> dict[str, float]:
 
     from selftaught.data.batch import Sampling
     from selftaught.data.sources.open import open_source
-    from selftaught.data.store.samples import open_samples
+    from selftaught.data.store.open import open_samples
 
     source = open_source(f"synthetic:N={count},side=64", split="train", needs=frozenset({"image"}), held_out=0.0)
     samples = open_samples(source, side=64, sampling=Sampling(), cache_limit_gb=100, workers=None)

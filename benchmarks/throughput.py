@@ -268,7 +268,7 @@ def augment(args: argparse.Namespace) -> dict[str, Any]:
     from selftaught.data.batch import Sampling
     from selftaught.data.loader import Loader
     from selftaught.data.sources.open import open_source
-    from selftaught.data.store.samples import open_samples
+    from selftaught.data.store.open import open_samples
     from selftaught.encoders.build import build_encoder
     from selftaught.tasks.joint_embedding.simclr import SimCLR
 
@@ -299,7 +299,7 @@ def pack(args: argparse.Namespace) -> dict[str, Any]:
     from selftaught.data.batch import Sampling
     from selftaught.data.sources.open import open_source
     from selftaught.data.store.cache import clear_stores
-    from selftaught.data.store.samples import open_samples
+    from selftaught.data.store.open import open_samples
 
     files = sorted(args.data.glob("*"))
     cores = os.cpu_count() or 1
@@ -323,7 +323,7 @@ def open_store(args: argparse.Namespace) -> dict[str, Any]:
     """Opening a packed store of 100,000 pictures that is already built."""
     from selftaught.data.batch import Sampling
     from selftaught.data.sources.open import open_source
-    from selftaught.data.store.samples import open_samples
+    from selftaught.data.store.open import open_samples
 
     source = open_source("synthetic:N=100000,side=8", split="train", needs=frozenset({"image"}), held_out=0.0)
     settings: dict[str, Any] = {"side": 8, "sampling": Sampling(), "cache_limit_gb": 10.0, "workers": None}

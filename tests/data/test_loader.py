@@ -7,7 +7,8 @@ import torch
 from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader, ordered_batches
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 
 

@@ -21,7 +21,7 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 from selftaught.training.budget.trial import measure
 from selftaught.training.checkpoint import load_checkpoint

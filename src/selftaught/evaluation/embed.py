@@ -18,6 +18,7 @@ from selftaught.data.files.splits import EmptyPart
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
+from selftaught.data.store.open import pack
 from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
@@ -25,7 +26,6 @@ from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.features.encode import NEEDS, all_features, probe_sampling
 from selftaught.training.run_folder import load_encoder, read_config
-from selftaught.training.setup import pack
 
 SPLITS = ("train", "held_out", "test")
 

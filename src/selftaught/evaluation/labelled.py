@@ -16,6 +16,7 @@ from selftaught.data.files.splits import told
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
+from selftaught.data.store.open import pack
 from selftaught.data.store.parts import SomeEntries, open_halves
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset, balanced_rows
@@ -24,7 +25,6 @@ from selftaught.evaluation.duplicates import note_of_duplicates
 from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.evaluation.probes.base import Labelled
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.training.setup import pack
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""

@@ -19,12 +19,12 @@ from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Entry
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
+from selftaught.data.store.open import store_side
 from selftaught.data.store.samples import NothingReadable
 from selftaught.data.store.video_samples import open_video_samples
 from selftaught.encoders.base import Encoder
 from selftaught.features.encode import all_features, encode, probe_sampling
 from selftaught.ops.crop import crop_resize
-from selftaught.training.setup import store_side
 
 
 def check_query(path: Path, encoder: Encoder) -> None:

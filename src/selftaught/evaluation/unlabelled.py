@@ -6,13 +6,13 @@ from selftaught.core.config import RunConfig
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
+from selftaught.data.store.open import pack
 from selftaught.data.store.parts import draw
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.labelled import HELD_OUT
 from selftaught.evaluation.probes.base import Unlabelled
 from selftaught.features.encode import NEEDS, probe_sampling
-from selftaught.training.setup import pack
 
 
 def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:

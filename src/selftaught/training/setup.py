@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +12,17 @@ from lightning_fabric import Fabric
 from selftaught.core.config import Optimizer, RunConfig
 from selftaught.core.files import digest
 from selftaught.core.precision import precision_of
-from selftaught.core.progress import StepProgress, say_once
+from selftaught.core.progress import say_once
 from selftaught.core.randomness import seed_from
 from selftaught.data.batch import Sampling
 from selftaught.data.files.left_out import LeftOut
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.data.sources.value_range import decoding_of, range_note, with_range
+from selftaught.data.sources.value_range import range_note, with_range
+from selftaught.data.store.open import pack
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
-from selftaught.data.store.samples import Samples, notes_of, open_samples
+from selftaught.data.store.samples import Samples, notes_of
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
@@ -50,40 +50,6 @@ class Data:
     def skipped(self) -> list[tuple[str, str]]:
         """(path, reason) of everything that could not be used."""
         return [*self.samples.skipped, *self.held_out.skipped]
-
-
-def store_side(size: int) -> int:
-    """Short side of stored pictures for an encoder at `size`: twice as large for small pictures, as crops enlarge.
-
-    256 for 224, the field's habit; at most 160 up to size 140, so that a store stays small.
-    """
-    return max(round(size * 8 / 7), min(2 * size, 160))
-
-
-def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True) -> Samples:
-    """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
-    for note in source.notes:
-        say_once(note, is_shown=is_shown)
-    bars: list[StepProgress] = []
-    with ExitStack() as stack:
-
-        def progress(done: int, total: int) -> None:
-            if not bars:  # a store that is there needs no bar
-                bars.append(stack.enter_context(StepProgress(title, total, is_shown=is_shown, seconds=5.0)))
-            bars[0].update(done)
-
-        samples = open_samples(
-            source,
-            side=config.store_size or store_side(config.size),
-            sampling=sampling,
-            cache_limit_gb=config.cache_limit,
-            workers=config.workers,
-            progress=progress,
-            decoding=decoding_of(config),
-        )
-    for note in notes_of(samples):
-        say_once(note, is_shown=is_shown)
-    return samples
 
 
 def open_sources(config: RunConfig) -> list[Source]:

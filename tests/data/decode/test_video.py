@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import decode_frames
 from selftaught.data.sources.video_folder import open_video_folder
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 
 # (a, b, c, d): a pixel at (x, y) is shown at (a x + c y, b x + d y).
 EIGHT = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]

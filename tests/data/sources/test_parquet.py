@@ -17,7 +17,7 @@ from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.store import image_pack
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 
 LABELLED = frozenset({"image", "label"})
 

@@ -14,7 +14,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import VideoFolder, open_video_folder
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 
 VIDEO = frozenset({"video"})
 SOUND = frozenset({"video", "audio"})

@@ -20,8 +20,9 @@ from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.cache import list_stores
+from selftaught.data.store.open import open_samples
 from selftaught.data.store.parts import SomeEntries, open_halves, open_some
-from selftaught.data.store.samples import NothingReadable, Samples, open_samples
+from selftaught.data.store.samples import NothingReadable, Samples
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,8 @@ from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.cache import clear_stores, find_or_build, list_stores, stores_root
 from selftaught.data.store.image_samples import LiveImages, PackedImages
-from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.samples import Samples
 
 MIDDLE = np.full((64, 3), 0.5)
 
@@ -236,7 +237,7 @@ _BUILD = """
 import sys, time
 from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 def slow(done, total):
     print("packed", done, flush=True)
     time.sleep(float(sys.argv[2]))
@@ -289,7 +290,7 @@ import sys
 import numpy as np
 from selftaught.data.batch import Sampling
 from selftaught.data.sources.base import Entry, Source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 class Blank(Source):
     def __init__(self, count):
         self.entries = [Entry(str(i)) for i in range(count)]

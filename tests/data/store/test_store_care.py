@@ -19,7 +19,8 @@ from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import clean_rests, find_or_build, is_in_use, list_stores, stores_root
-from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.samples import Samples
 from selftaught.data.store.store_care import make_room, prune_stores, stale_at, state_of
 
 
@@ -82,7 +83,7 @@ def test_a_store_of_changed_data_is_told_and_pruned(folder: Path, capsys: pytest
 def test_prune_removes_what_nobody_reads(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from selftaught.data.batch import Sampling; from selftaught.data.sources.open import open_source\n"
-        "from selftaught.data.store.samples import open_samples\n"
+        "from selftaught.data.store.open import open_samples\n"
         "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
         "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"
     )
@@ -188,7 +189,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(
 
 def test_a_packed_store_shows_no_bar(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from selftaught.core.config import RunConfig
-    from selftaught.training.setup import pack
+    from selftaught.data.store.open import pack
 
     source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
     shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731

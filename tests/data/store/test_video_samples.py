@@ -15,7 +15,8 @@ from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import geometry, read_header, upright
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import list_stores
-from selftaught.data.store.samples import HostBatch, open_samples
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.samples import HostBatch
 from selftaught.data.store.video_samples import VideoSamples
 
 PAIRS = Sampling(frames=1, audio_seconds=1.0, clips_per_video=2, min_gap=1.0)

@@ -16,7 +16,8 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.synthetic import draw
-from selftaught.data.store.samples import Samples, open_samples
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder, Kind
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.probes.base import Unlabelled

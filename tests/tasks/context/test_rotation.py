@@ -8,7 +8,7 @@ import torch
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.context.rotation import Rotation

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from selftaught.core.randomness import generator, uniform
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp

@@ -10,7 +10,7 @@ import torch
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.generation.artifacts import Artifacts, SpottingHead, drop
 from selftaught.training.optimizers import build_optimizer

@@ -16,7 +16,7 @@ from torch import Tensor
 from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
-from selftaught.data.store.samples import open_samples
+from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
 

@@ -1,4 +1,4 @@
-"""Decode once, then read at memory speed: `open_samples` turns a source into rows gathered from a packed file."""
+"""What readable samples are: rows of a source, gathered from a packed file or decoded as they are read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.decode.image import Decoding
-
 if TYPE_CHECKING:
     from selftaught.data.batch import Sampling
-    from selftaught.data.sources.base import Source
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while a store is packed."""
@@ -97,52 +94,3 @@ class Samples(Protocol):
 def notes_of(samples: Samples) -> tuple[str, ...]:
     """Sentences on what was found in the samples while they were packed."""
     return tuple(getattr(samples, "notes", ()))
-
-
-def open_samples(
-    source: Source,
-    *,
-    side: int,
-    sampling: Sampling,
-    cache_limit_gb: float,
-    workers: int | None,
-    progress: Progress | None = None,
-    decoding: Decoding | None = None,
-) -> Samples:
-    """Find or build the packed store of `source` and open it.
-
-    Args:
-        source: one split of one data set.
-        side: largest short side of the packed pictures, pixels; smaller where nearly all of the data are smaller.
-        sampling: what one sample is; only videos heed it.
-        cache_limit_gb: a store that would be larger is not built, its samples are decoded each time they are read.
-        workers: decoding threads; None is all cores to pack, one to decode while reading.
-        progress: called with (done, total) while the store is built.
-        decoding: how deep images are shown and how large one may be; only images heed it.
-
-    Raises:
-        NothingReadable: where no sample can be used.
-    """
-    if "video" in source.provides:
-        from selftaught.data.store.video_samples import open_video_samples
-
-        return open_video_samples(
-            source,
-            side=side,
-            sampling=sampling,
-            cache_limit_gb=cache_limit_gb,
-            workers=workers,
-            progress=progress,
-        )
-    if sampling.frames or sampling.audio_seconds:
-        raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
-    from selftaught.data.store.image_samples import open_image_samples
-
-    return open_image_samples(
-        source,
-        side=side,
-        cache_limit_gb=cache_limit_gb,
-        workers=workers,
-        progress=progress,
-        decoding=decoding or Decoding(),
-    )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.video import SOUND_RATE, Header, decode_frames, decode_sound, read_header
 from selftaught.data.files.file_tree import Unreadable
-from selftaught.data.store.clips import VideoIndex
+from selftaught.data.store.video_index import VideoIndex
 
 if TYPE_CHECKING:
     from selftaught.data.store.samples import Progress

@@ -19,7 +19,8 @@ from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
 from selftaught.data.decode.video import Shrink, clean_frames, decode_sound, first_video_stream, opened
 from selftaught.data.files.file_tree import Unreadable
-from selftaught.data.store.clips import Clip, VideoIndex, nearest
+from selftaught.data.store.clips import Clip, nearest
+from selftaught.data.store.video_index import VideoIndex
 from selftaught.data.store.video_pack import FRAMES, SOUND
 
 _REORDER = 4

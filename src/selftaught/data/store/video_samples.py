@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
 from selftaught.data.decode.image import MIN_SIDE
-from selftaught.data.store.clips import Clip, ClipPlan, VideoIndex
+from selftaught.data.store.clips import Clip, ClipPlan
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept
+from selftaught.data.store.video_index import VideoIndex
 from selftaught.data.store.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
 from selftaught.data.store.video_read import LiveVideos, PackedVideos
 

@@ -1,0 +1,101 @@
+"""A source becomes samples, packed or decoded while they are read."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from selftaught.core.config import RunConfig
+from selftaught.core.progress import StepProgress, say_once
+from selftaught.data.batch import Sampling
+from selftaught.data.decode.image import Decoding
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.value_range import decoding_of
+from selftaught.data.store.samples import Progress, Samples, notes_of
+
+if TYPE_CHECKING:
+    from selftaught.data.batch import Sampling
+    from selftaught.data.sources.base import Source
+
+
+def open_samples(
+    source: Source,
+    *,
+    side: int,
+    sampling: Sampling,
+    cache_limit_gb: float,
+    workers: int | None,
+    progress: Progress | None = None,
+    decoding: Decoding | None = None,
+) -> Samples:
+    """Find or build the packed store of `source` and open it.
+
+    Args:
+        source: one split of one data set.
+        side: largest short side of the packed pictures, pixels; smaller where nearly all of the data are smaller.
+        sampling: what one sample is; only videos heed it.
+        cache_limit_gb: a store that would be larger is not built, its samples are decoded each time they are read.
+        workers: decoding threads; None is all cores to pack, one to decode while reading.
+        progress: called with (done, total) while the store is built.
+        decoding: how deep images are shown and how large one may be; only images heed it.
+
+    Raises:
+        NothingReadable: where no sample can be used.
+    """
+    if "video" in source.provides:
+        from selftaught.data.store.video_samples import open_video_samples
+
+        return open_video_samples(
+            source,
+            side=side,
+            sampling=sampling,
+            cache_limit_gb=cache_limit_gb,
+            workers=workers,
+            progress=progress,
+        )
+    if sampling.frames or sampling.audio_seconds:
+        raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
+    from selftaught.data.store.image_samples import open_image_samples
+
+    return open_image_samples(
+        source,
+        side=side,
+        cache_limit_gb=cache_limit_gb,
+        workers=workers,
+        progress=progress,
+        decoding=decoding or Decoding(),
+    )
+
+
+def store_side(size: int) -> int:
+    """Short side of stored pictures for an encoder at `size`: twice as large for small pictures, as crops enlarge.
+
+    256 for 224, the field's habit; at most 160 up to size 140, so that a store stays small.
+    """
+    return max(round(size * 8 / 7), min(2 * size, 160))
+
+
+def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True) -> Samples:
+    """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
+    for note in source.notes:
+        say_once(note, is_shown=is_shown)
+    bars: list[StepProgress] = []
+    with ExitStack() as stack:
+
+        def progress(done: int, total: int) -> None:
+            if not bars:  # a store that is there needs no bar
+                bars.append(stack.enter_context(StepProgress(title, total, is_shown=is_shown, seconds=5.0)))
+            bars[0].update(done)
+
+        samples = open_samples(
+            source,
+            side=config.store_size or store_side(config.size),
+            sampling=sampling,
+            cache_limit_gb=config.cache_limit,
+            workers=config.workers,
+            progress=progress,
+            decoding=decoding_of(config),
+        )
+    for note in notes_of(samples):
+        say_once(note, is_shown=is_shown)
+    return samples

@@ -1,0 +1,54 @@
+"""Which frames a video has and when each is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoIndex:
+    """The readable videos of a source, V of them, F frames together. Seconds count from a video's first frame."""
+
+    entry: Integers
+    """(V,) index into the source's entries, increasing."""
+    height: Integers
+    """(V,) pixels of the stored frames."""
+    width: Integers
+    """(V,)"""
+    frames: Integers
+    """(V,) number of frames."""
+    times: Floats
+    """(F,) seconds of every frame, video after video, increasing in each."""
+    begin: Floats
+    """(V,) seconds of the first frame by the container's clock."""
+    sound_start: Floats
+    """(V,) seconds of the first sample of sound."""
+    sound_samples: Integers
+    """(V,) at 16 kHz; 0 without sound."""
+    shard: Integers
+    """(V,) which pair of packed files; -1 where nothing is packed."""
+    frame_offset: Integers
+    """(V,) bytes into the packed frames."""
+    sound_offset: Integers
+    """(V,) bytes into the packed sound."""
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    def save(self, file: Path) -> None:
+        np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, file: Path) -> VideoIndex:
+        # Opened here: NumPy leaves the file of a damaged archive open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as columns:
+            return cls(**{f.name: columns[f.name] for f in fields(cls)})
