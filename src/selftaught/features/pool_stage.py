@@ -7,7 +7,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from selftaught.tasks.parts.heads import feature_map
+from selftaught.encoders.feature_map import feature_map
 
 
 def pool_stage(features: Tensor, dims: int) -> Tensor:

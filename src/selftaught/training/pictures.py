@@ -15,7 +15,7 @@ from selftaught.core.files import written_whole
 from selftaught.core.own_folder import record, write_json
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.evaluation.visualise.kernels import first_kernels, kernel_columns
+from selftaught.encoders.kernels import first_kernels, kernel_columns
 from selftaught.features.encode import encode
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from selftaught.core.randomness import generator
-from selftaught.evaluation.visualise.kernels import first_kernels
+from selftaught.encoders.kernels import first_kernels
 
 
 def test_each_kernel_fills_its_own_range() -> None:

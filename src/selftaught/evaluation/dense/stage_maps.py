@@ -12,9 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.tasks.parts.heads import feature_map
 
 SIDE = 64
 """Pixels of the smaller of two blank pictures by which strides are found; also a multiple of every stride."""

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.precision import autocast
+from selftaught.encoders.feature_map import feature_map
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
-from selftaught.tasks.parts.heads import feature_map
 
 TILE = 80
 """Side of a drawn picture, pixels."""

@@ -11,12 +11,12 @@ from torch import Generator, Tensor
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.read_stage import read_stage
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit
-from selftaught.tasks.parts.heads import feature_map
 
 TILE = 64
 """Side of a drawn picture, pixels."""

@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.receptive_field import Box, Fields
 from selftaught.ops.sheet import fit
-from selftaught.tasks.parts.heads import feature_map
 
 TILE = 40
 """Side of a drawn patch, pixels."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map
 from selftaught.evaluation.visualise.read_stage import read_stage
-from selftaught.tasks.parts.heads import feature_map
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of the input; bottom and right are the first beyond."""

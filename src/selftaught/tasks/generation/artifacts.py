@@ -13,12 +13,12 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import colour_jitter, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import running_statistics
-from selftaught.tasks.parts.heads import feature_map, map_shape
 from selftaught.tasks.parts.losses import classification
 from selftaught.training.players import FirstSteps
 

@@ -12,10 +12,11 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.heads import Decoder, feature_map, map_shape
+from selftaught.tasks.parts.heads import Decoder
 
 WIDTH = 256
 """Channels of the small map that the decoder starts from."""

@@ -11,12 +11,13 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import equal_lightness_grey, lab_to_rgb, rgb_to_lab
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.colour_bins import NUM_BINS, decode_ab, encode_ab, rebalancing_weights, soft_cross_entropy
-from selftaught.tasks.parts.heads import Decoder, feature_map, map_shape
+from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 

@@ -13,13 +13,14 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.ops.masks import centre_square, mean_outside, random_blocks, random_regions, without_border
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.discriminators import Discriminator
-from selftaught.tasks.parts.heads import Decoder, feature_map, map_shape
+from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 BEST_PSNR = 50.0

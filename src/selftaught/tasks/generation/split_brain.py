@@ -11,13 +11,14 @@ from torch import Generator, Tensor
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import map_shape
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.colour_bins import NUM_BINS, decode_ab, encode_ab
-from selftaught.tasks.parts.heads import Decoder, map_shape
+from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 LIGHTNESS_BINS = 50

@@ -17,13 +17,13 @@ from torch import Generator, Tensor, nn
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.encoders.weights import load_state_dict_into, read_state_dict
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.discriminators import Discriminator
-from selftaught.tasks.parts.heads import feature_map, map_shape
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 from selftaught.training.players import FirstSteps
 

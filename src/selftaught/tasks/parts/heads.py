@@ -8,22 +8,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import normalise
 
 
 def projection_head(num_features: int, hidden: int, out: int) -> nn.Sequential:
     """Linear, ReLU, linear: "a MLP with one hidden layer" (SimCLR, Chen et al. 2020, section 2.1)."""
     return nn.Sequential(nn.Linear(num_features, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out))
-
-
-def feature_map(features: Tensor) -> Tensor:
-    """Unpooled features as a map: (N, C, H, W) as it is, tokens (N, L, D) as (N, D, h, h) without class tokens."""
-    if features.ndim == 4:
-        return features
-    side = math.isqrt(features.shape[1])
-    patches = features[:, features.shape[1] - side * side :].transpose(1, 2)
-    return patches.reshape(*patches.shape[:2], side, side)
 
 
 class Decoder(nn.Sequential):
@@ -79,13 +69,3 @@ class Generator(nn.Module):
 
 def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
-
-
-@torch.no_grad()
-def map_shape(encoder: Encoder, size: int) -> tuple[int, int]:
-    """Channels and side of `feature_map(encoder.forward_features(x))` for pictures of side `size`."""
-    mode = encoder.training
-    device = next(encoder.parameters()).device
-    found = feature_map(encoder.eval().forward_features(torch.zeros(1, 3, size, size, device=device)))
-    encoder.train(mode)
-    return found.shape[1], found.shape[2]
