@@ -26,11 +26,12 @@ from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
+from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.training.budget.length import Length, length_within
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.optimizers import build_optimizer
-from selftaught.training.players import FirstSteps, only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.run_folder import read_config
 from selftaught.training.setup import open_data, recipe_of, resolve
 from selftaught.training.step import Training

@@ -77,3 +77,13 @@ def homography(source: Tensor, target: Tensor) -> Tensor:
     down = torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], 2)
     solved = torch.linalg.solve(torch.cat([across, down], 1), torch.cat([u, v], 1))
     return torch.cat([solved, one[:, :1]], 1).view(-1, 3, 3)
+
+
+def rotate_quarter(images: Tensor, turns: int) -> Tensor:
+    """Rotate (..., H, W) by `turns` x 90 degrees counter-clockwise."""
+    return torch.rot90(images, turns % 4, (-2, -1))
+
+
+def all_rotations(images: Tensor, turns: list[int]) -> Tensor:
+    """Every rotation of every image: (N, C, S, S) -> (len(turns) * N, C, S, S), rotation-major."""
+    return torch.cat([rotate_quarter(images, k) for k in turns])

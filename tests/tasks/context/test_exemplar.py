@@ -15,7 +15,7 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
+from selftaught.ops.colour_spaces import hsv_to_rgb, rgb_to_hsv
 from selftaught.tasks.base import Known
 from selftaught.tasks.context.exemplar import Exemplar, Prediction
 from selftaught.tasks.parts.losses import nt_xent

@@ -13,7 +13,7 @@ from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import affine_colour, denormalise, normalise, to_grey
-from selftaught.ops.hsv import hsv_to_rgb, rgb_to_hsv
+from selftaught.ops.colour_spaces import hsv_to_rgb, rgb_to_hsv
 from selftaught.ops.warp import affine, shrink, warp
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.losses import nt_xent

@@ -19,8 +19,8 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import running_statistics
+from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.tasks.parts.losses import classification
-from selftaught.training.players import FirstSteps
 
 MSE = 30.0
 """Weight of the squared error, values in [-1, 1], for autoencoder and repair (from the authors' code)."""

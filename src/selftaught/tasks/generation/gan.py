@@ -16,7 +16,7 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.rotate import all_rotations
+from selftaught.ops.warp import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts import heads
 from selftaught.tasks.parts.adversarial import (

@@ -24,8 +24,8 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.discriminators import Discriminator
+from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
-from selftaught.training.players import FirstSteps
 
 RATIO = 3 / 4
 """Narrowest crop, width by height; the widest is its inverse."""
