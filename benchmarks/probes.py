@@ -56,7 +56,7 @@ from selftaught.features.all_stages import read_stages
 from selftaught.features.encode import encoder_input, sample_batches
 from selftaught.features.neighbours import PROBED, Neighbours
 from selftaught.features.reader import Reader
-from selftaught.training.run_folder import random_encoder
+from selftaught.training.encoder_of_run import random_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "imagenette128"

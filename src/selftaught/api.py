@@ -271,7 +271,7 @@ def export(
         overwrite: replace a file of that name.
     """
     from selftaught.evaluation.export import export_encoder, resolve_format
-    from selftaught.training.run_folder import load_encoder, read_config
+    from selftaught.training.encoder_of_run import load_encoder, read_config
 
     path, form = resolve_format(out, format, overwrite=overwrite)
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
@@ -347,7 +347,7 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
         part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
         checkpoint: the last one, or the best by the held-out pretext metric.
     """
-    from selftaught.training.run_folder import load_encoder
+    from selftaught.training.encoder_of_run import load_encoder
 
     return load_encoder(run, part=part, checkpoint=checkpoint)
 

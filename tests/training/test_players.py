@@ -30,10 +30,11 @@ from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.training.budget.length import Length, length_within
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.data import open_data
+from selftaught.training.encoder_of_run import read_config
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.training.run_folder import read_config
-from selftaught.training.setup import open_data, recipe_of, resolve
+from selftaught.training.setup import recipe_of, resolve
 from selftaught.training.step import Training
 from selftaught.training.train import train
 from tests.two_processes import in_two_processes

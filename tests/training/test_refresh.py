@@ -25,9 +25,10 @@ from selftaught.data.store.open import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 from selftaught.training.budget.trial import measure
 from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.data import Data, open_data
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
-from selftaught.training.setup import Data, build_task, is_partly_used, open_data, resolve
+from selftaught.training.setup import build_task, is_partly_used, resolve
 from selftaught.training.train import train
 
 TASK = '''

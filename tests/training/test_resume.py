@@ -17,8 +17,9 @@ import selftaught
 from selftaught.core.config import RunConfig
 from selftaught.core.signals import Terminated
 from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.encoder_of_run import read_config
 from selftaught.training.optimizers import learning_rate
-from selftaught.training.run_folder import RunFolder, read_config
+from selftaught.training.run_folder import RunFolder
 
 SETTINGS: Any = {
     "task": "rotation",

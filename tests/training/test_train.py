@@ -19,7 +19,7 @@ from PIL import Image
 
 from selftaught.core.config import RunConfig
 from selftaught.training.checkpoint import load_checkpoint
-from selftaught.training.run_folder import load_encoder, random_encoder, read_config
+from selftaught.training.encoder_of_run import load_encoder, random_encoder, read_config
 from selftaught.training.step import split
 from selftaught.training.train import train
 

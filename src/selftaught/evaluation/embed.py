@@ -25,7 +25,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.features.encode import NEEDS, all_features, probe_sampling
-from selftaught.training.run_folder import load_encoder, read_config
+from selftaught.training.encoder_of_run import load_encoder, read_config
 
 SPLITS = ("train", "held_out", "test")
 

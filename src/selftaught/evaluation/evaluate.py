@@ -36,7 +36,7 @@ from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
-from selftaught.training.run_folder import load_encoder
+from selftaught.training.encoder_of_run import load_encoder
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""

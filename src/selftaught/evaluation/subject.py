@@ -12,7 +12,7 @@ from selftaught.core.files import check_out_folder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
-from selftaught.training.run_folder import load_encoder, part_name, random_encoder, read_config
+from selftaught.training.encoder_of_run import load_encoder, part_name, random_encoder, read_config
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""

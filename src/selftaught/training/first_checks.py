@@ -18,8 +18,9 @@ from selftaught.data.store.parts import open_some
 from selftaught.data.store.samples import Samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
+from selftaught.training.data import Data, open_sources
 from selftaught.training.players import scalars_of, scalars_of_turns
-from selftaught.training.setup import Data, build_task, open_sources, pace_of, recipe_of, seen_as
+from selftaught.training.setup import build_task, pace_of, recipe_of, seen_as
 
 TRIED = 8
 """Samples that a task of the user's own is tried with."""

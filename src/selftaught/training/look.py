@@ -20,9 +20,9 @@ from selftaught.features.encode import encode
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.schedule import HELD_OUT_SAMPLES
+from selftaught.training.data import Data
 from selftaught.training.pictures import PictureFolder, draw_kernels, draw_neighbours, draw_samples
 from selftaught.training.players import scalars_of, scalars_of_turns
-from selftaught.training.setup import Data
 
 
 @torch.no_grad()

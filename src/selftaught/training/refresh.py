@@ -21,7 +21,7 @@ from selftaught.data.store.subset import Subset
 from selftaught.tasks.base import Known, PretextTask, Refreshed
 
 if TYPE_CHECKING:
-    from selftaught.training.setup import Data
+    from selftaught.training.data import Data
 
 
 def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:

@@ -9,8 +9,9 @@ from typing import Any
 from selftaught.core.config import RunConfig
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
+from selftaught.training.data import Data
 from selftaught.training.run_folder import OtherRun, RunFolder, read_environment
-from selftaught.training.setup import Data, resolve
+from selftaught.training.setup import resolve
 
 
 def resumed_config(folder: RunFolder, asked: RunConfig, data: Data) -> RunConfig:

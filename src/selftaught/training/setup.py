@@ -1,129 +1,21 @@
-"""What happens before the first step: devices, data, the task, and every setting that was left to us."""
+"""The task of a run, its recipe, and every setting that was left open."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from selftaught.core.config import Optimizer, RunConfig
-from selftaught.core.files import digest
 from selftaught.core.precision import precision_of
-from selftaught.core.progress import say_once
 from selftaught.core.randomness import seed_from
-from selftaught.data.batch import Sampling
-from selftaught.data.files.left_out import LeftOut
-from selftaught.data.loader import Loader
-from selftaught.data.sources.base import Source
-from selftaught.data.sources.open import open_source
-from selftaught.data.sources.value_range import range_note, with_range
-from selftaught.data.store.open import pack
-from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
-from selftaught.data.store.samples import Samples, notes_of
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import PREFIXES, TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.tasks.base import Pace, PretextTask, Recipe
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """The two halves of the data as a run reads them."""
-
-    samples: Samples
-    held_out: Samples
-    loader: Loader
-    sampling: Sampling
-    num_classes: int
-    left_out: LeftOut = field(default_factory=LeftOut)
-    """Files that are no samples."""
-    notes: tuple[str, ...] = ()
-    """How the data were read, where there was a choice or something was left out."""
-    value_range: str = "auto"
-    """Of the images of more than 8 bits, LOW,HIGH where there are some."""
-
-    @property
-    def skipped(self) -> list[tuple[str, str]]:
-        """(path, reason) of everything that could not be used."""
-        return [*self.samples.skipped, *self.held_out.skipped]
-
-
-def open_sources(config: RunConfig) -> list[Source]:
-    """The training part of the data and the one that is held out."""
-    needs = frozenset(task_info(config.task).needs)
-    return [
-        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
-        for split in ("train", "held_out")
-    ]
-
-
-def open_data(config: RunConfig, fabric: Fabric) -> Data:
-    """Open or pack both halves of the data; the first process packs, the others wait."""
-    info = task_info(config.task)
-    settings = settings_for(info, config.task_settings)
-    task_class = load_task(config.task)
-    sampling = task_class.sampling(task_class.Config(**settings))
-    sources = open_sources(config)
-    is_shown = fabric.is_global_zero
-    with fabric.rank_zero_first():
-        config = with_range(config, sources[0])
-        halves = _pack_both(sources, config, sampling, is_shown=is_shown)
-    notes = [note for source in sources for note in source.notes]
-    notes += [*halves.notes, *notes_of(halves.train), *notes_of(halves.held_out)]
-    if config.value_range != "auto":
-        notes.append(range_note(config))
-    for note in notes:
-        say_once(note, is_shown=is_shown)
-    loader = Loader(
-        halves.train,
-        sampling=sampling,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        device=fabric.device,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
-        labels="label" in info.needs,
-        limit=config.limit,
-    )
-    classes = halves.train.classes
-    return Data(
-        samples=halves.train,
-        held_out=halves.held_out,
-        loader=loader,
-        sampling=sampling,
-        num_classes=len(classes) if classes else 0,
-        left_out=sources[0].left_out,
-        notes=tuple(dict.fromkeys(notes)),
-        value_range=config.value_range,
-    )
-
-
-def content_of(asked: RunConfig, data: Data) -> str:
-    """Digest of the samples of both halves, with their labels where the task learns from them."""
-    halves = (data.samples, data.held_out)
-    known = [half.fingerprint for half in halves]
-    if "label" in task_info(asked.task).needs:
-        known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
-    return digest(known)
-
-
-def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:
-    """No more than --limit asks for; where nothing of one half can be read, a share of the other takes its place."""
-
-    def opened(source: Source) -> Samples:
-        title, count, seed = "packing train", config.limit, config.seed
-        if source is not sources[0]:
-            title, seed = "packing held-out", 0
-            count = None if count is None else max(count, LEAST_HELD_OUT)
-        return open_some(
-            source, count, lambda part: pack(part, config, sampling, title=title, is_shown=is_shown), seed=seed
-        )
-
-    return open_halves(sources[0], sources[1], opened, share=config.held_out or LEAST_SHARE)
+from selftaught.training.data import Data
 
 
 def resolve(asked: RunConfig, data: Data) -> RunConfig:

@@ -22,10 +22,10 @@ from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import BUDGET, Schedule
 from selftaught.training.budget.timekeeping import Timekeeper
+from selftaught.training.data import Data
 from selftaught.training.optimizers import clip_gradient, learning_rate
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.run_folder import RunFolder
-from selftaught.training.setup import Data
 
 
 @dataclass

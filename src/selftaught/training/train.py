@@ -34,6 +34,7 @@ from selftaught.training.budget.length import (
 )
 from selftaught.training.budget.schedule import BUDGET, repeats
 from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from selftaught.training.data import Data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
 from selftaught.training.look import draw_pictures, judge
 from selftaught.training.optimizers import build_optimizer
@@ -42,7 +43,7 @@ from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
-from selftaught.training.setup import Data, build_task, content_of, is_partly_used, open_data, recipe_of, resolve
+from selftaught.training.setup import build_task, is_partly_used, recipe_of, resolve
 from selftaught.training.speed import Speed
 from selftaught.training.step import Training
 

@@ -101,7 +101,7 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     import pyarrow.parquet as pq
 
     from selftaught.evaluation.unlabelled import open_unlabelled
-    from selftaught.training.run_folder import load_encoder, read_config
+    from selftaught.training.encoder_of_run import load_encoder, read_config
 
     described = open_unlabelled(read_config(tmp_path / "run"), load_encoder(tmp_path / "run"), str(folder))
     assert len(described.test) == result["heldout_samples"]

@@ -21,7 +21,7 @@ from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.probes.svm import Svm
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-from selftaught.training.run_folder import random_encoder
+from selftaught.training.encoder_of_run import random_encoder
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 CPU = torch.device("cpu")

@@ -30,8 +30,10 @@ from selftaught.training.budget.schedule import (
 from selftaught.training.budget.timekeeping import Costs, Timekeeper, longest, plan
 from selftaught.training.budget.trial import Trial
 from selftaught.training.checkpoint import load_checkpoint
-from selftaught.training.run_folder import describe_environment, load_encoder, random_encoder, read_config
-from selftaught.training.setup import Data, open_data, resolve
+from selftaught.training.data import Data, open_data
+from selftaught.training.encoder_of_run import load_encoder, random_encoder, read_config
+from selftaught.training.run_folder import describe_environment
+from selftaught.training.setup import resolve
 from selftaught.training.step import Training
 from selftaught.training.train import train
 

@@ -30,8 +30,9 @@ from selftaught.training.budget.schedule import (
 )
 from selftaught.training.budget.timekeeping import Costs, Timekeeper, plan
 from selftaught.training.budget.trial import measure
+from selftaught.training.data import Data, open_data
 from selftaught.training.run_folder import read_environment
-from selftaught.training.setup import Data, build_task, is_partly_used, open_data, resolve, seen_as
+from selftaught.training.setup import build_task, is_partly_used, resolve, seen_as
 
 TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""

@@ -17,10 +17,10 @@ from selftaught.data.batch import Batch
 from selftaught.data.loader import Loader
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.timekeeping import Costs
+from selftaught.training.data import Data
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.players import only_parameters_of, scalars_of
 from selftaught.training.refresh import refresh, steps_between
-from selftaught.training.setup import Data
 
 FEWEST_ROWS = 8
 """Samples of the smallest step that is tried."""

@@ -17,8 +17,8 @@ from selftaught.core.config import RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
+from selftaught.training.data import open_sources
 from selftaught.training.processes.children import LAST_WORDS, Children
-from selftaught.training.setup import open_sources
 
 _LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
 """What the environment says about the processes of a run; Fabric sets the last one for several of them."""
