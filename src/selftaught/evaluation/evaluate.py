@@ -25,7 +25,7 @@ from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.folds import score_folds
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.evaluation.labelled import HELD_OUT, few, identity, open_labelled
+from selftaught.evaluation.labelled import HELD_OUT, few, identity, open_labelled, open_unlabelled
 from selftaught.evaluation.measurement_checks import check_measurement, folds_of
 from selftaught.evaluation.metrics.intervals import difference, interval_of
 from selftaught.evaluation.metrics.labels_saved import labels_saved
@@ -34,7 +34,6 @@ from selftaught.evaluation.probes.base import Labelled, Probe, Score, Unlabelled
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
-from selftaught.evaluation.unlabelled import open_unlabelled
 from selftaught.features.reader import Reader
 from selftaught.training.encoder_of_run import load_encoder
 

@@ -1,4 +1,4 @@
-"""Labelled data as a probe is given them: training and test samples with one list of classes."""
+"""Labelled and unlabelled data as a probe is given them: training and test samples with one list of classes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.open import pack
-from selftaught.data.store.parts import SomeEntries, open_halves
-from selftaught.data.store.samples import Samples
+from selftaught.data.store.parts import SomeEntries, draw, open_halves
+from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.duplicates import note_of_duplicates
 from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
-from selftaught.evaluation.probes.base import Labelled
+from selftaught.evaluation.probes.base import Labelled, Unlabelled
 from selftaught.features.encode import NEEDS, probe_sampling
 
 HELD_OUT = 0.1
@@ -227,3 +227,25 @@ def _near(unseen: list[str], classes: tuple[str, ...]) -> str:
         if near := difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.7):
             return f" (did you mean {by_case[near[0]]} for {name}?)"
     return ""
+
+
+def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:
+    """The held-out part of any data: their own val or test part, else the share that a run on them does not learn from.
+
+    That share is `config.held_out`, or a tenth where the run held nothing back.
+    """
+    share = config.held_out or HELD_OUT
+
+    def opened(split: str) -> Source:
+        needs = NEEDS[encoder.kind]
+        return open_source(data, split=split, needs=needs, download=download, seed=0, held_out=share)
+
+    def packed(source: Source) -> Samples:
+        return pack(source, config, probe_sampling(encoder), title="packing held-out")
+
+    source = opened("held_out")
+    config = with_range(config, source)
+    try:
+        return Unlabelled(test=packed(source))
+    except NothingReadable:  # a run on them holds out others
+        return Unlabelled(test=draw(packed(opened("train")), share)[1])

@@ -100,7 +100,7 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     assert any("held out instead" in note for note in result["notes"])
     import pyarrow.parquet as pq
 
-    from selftaught.evaluation.unlabelled import open_unlabelled
+    from selftaught.evaluation.labelled import open_unlabelled
     from selftaught.training.encoder_of_run import load_encoder, read_config
 
     described = open_unlabelled(read_config(tmp_path / "run"), load_encoder(tmp_path / "run"), str(folder))

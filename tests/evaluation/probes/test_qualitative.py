@@ -149,7 +149,7 @@ def test_the_folder_for_other_tests_is_what_evaluate_writes(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_three_encoders_fit_a_page(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     """With the defaults, on photographs at 64 pixels."""
-    from selftaught.evaluation.unlabelled import open_unlabelled
+    from selftaught.evaluation.labelled import open_unlabelled
 
     path = shared_data("imagenette128/imagenette128.zip")
     encoder = build_encoder("resnet18", size=64, stem="standard")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.optim import SGD
 
@@ -22,7 +23,6 @@ from selftaught.features.encode import encoder_input, probe_sampling, sample_bat
 from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
-from selftaught.tasks.parts.losses import classification
 from selftaught.training.optimizers import learning_rate
 
 WARMUP = 0.05
@@ -98,17 +98,18 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
             assert batch.label is not None
             crops = random_crops(batch, size, generator(seed, "finetune", step, device=device), recipe.min_scale)
             torch.manual_seed(seed_from(seed, "network", step))  # dropout draws from the global generator
-            scalars = classification(network(crops), batch.label)
-            scalars["loss"].backward()
+            logits = network(crops)
+            loss = F.cross_entropy(logits.float(), batch.label)
+            loss.backward()
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, recipe.steps, group["peak"], WARMUP)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             is_end = step == recipe.steps - 1
-            if (is_end or step % LOOK_EVERY == 0) and not torch.isfinite(scalars["loss"]):
+            if (is_end or step % LOOK_EVERY == 0) and not torch.isfinite(loss):
                 raise DivergedError
             if step >= recipe.steps - max(1, recipe.steps // 10):
-                late.append(scalars["accuracy"])
+                late.append((logits.detach().argmax(1) == batch.label).float().mean())
             progress.update(step + 1)
     return float(torch.stack(late).mean())
 
