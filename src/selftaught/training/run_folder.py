@@ -21,6 +21,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.names import printable, text_cell
 from selftaught.core.own_folder import (
+    LIST,
     Locked,
     is_own,
     mark,
@@ -238,3 +239,16 @@ def read_environment(folder: Path) -> dict[str, Any]:
     if not isinstance(asked, dict) or "data" not in asked or not isinstance(machine, dict) or "threads" not in machine:
         raise ValueError(f"{path} is damaged: it does not hold what the run was asked for; give another --out")
     return found
+
+
+def check_demo(out: Path) -> None:
+    """Only a demo is replaced, as nobody is asked."""
+    check_out_folder(out)
+    if not out.exists() or not any(out.iterdir()):
+        return
+    environment = out / "environment.json"
+    held = read_environment(out)["asked"]["data"] if is_own(out) and environment.exists() else None
+    if held is None and set(out.iterdir()) != {out / LIST}:
+        raise ValueError(f"--out {out} holds other files, and no demo; give a new or empty folder")
+    if held not in (None, "demo"):
+        raise ValueError(f"--out {out} holds a run on {held}, and no demo; give a new or empty folder")
