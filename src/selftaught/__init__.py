@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from selftaught.api import (
@@ -47,21 +45,6 @@ __all__ = [
     "use_threads",
     "write_report",
 ]
-
-
-class _Package(ModuleType):
-    """Keeps the public functions in view.
-
-    Python binds a module to its name in the package when it is first imported, so importing the module
-    `selftaught.evaluate` would hide the function of that name.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in __all__):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
