@@ -1,4 +1,4 @@
-"""The command line: each verb calls its public function in `verbs`. Imports no torch."""
+"""The command line: each verb calls its public function in `api`. Imports no torch."""
 
 from __future__ import annotations
 

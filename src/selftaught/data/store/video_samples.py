@@ -169,7 +169,7 @@ def open_video_samples(
 ) -> VideoSamples:
     """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit.
 
-    The store holds whole videos, so every task and sampling shares it. Arguments as in `store.open_samples`.
+    The store holds whole videos, so every task and sampling shares it. Arguments as in `open_samples`.
     """
     keys = {kind: digest(["videos", kind, _FORMAT, source.fingerprint, str(side)]) for kind in ("packed", "index")}
     limit = cache_limit_gb * 1e9
