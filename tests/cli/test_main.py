@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
 import os
 import subprocess
@@ -16,10 +14,7 @@ import pytest
 from selftaught import api
 from selftaught.cli import flags
 from selftaught.cli import main as cli
-from selftaught.cli.printing import show
-from selftaught.core.config import RunConfig, RunSettings
-from selftaught.core.options import run_options
-from selftaught.tasks.catalogue import list_tasks
+from selftaught.core.config import RunSettings
 
 
 def selftaught(*words: str) -> subprocess.CompletedProcess[str]:
@@ -40,54 +35,6 @@ def test_help_names_every_verb_with_its_summary(capsys: pytest.CaptureFixture[st
     text = " ".join(capsys.readouterr().out.split())
     for name in cli.VERBS:
         assert f"{name} {cli.verb_of(name).summary}" in text
-
-
-@pytest.mark.parametrize("name", cli.VERBS)
-def test_every_argument_of_a_verb_is_a_flag_with_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([name, "--help"]) == 0
-    text = capsys.readouterr().out
-    verb = cli.verb_of(name)
-    for option in verb.positional:
-        assert option.name.upper() in text
-    for option in verb.flags:
-        assert f"--{option.name}".replace("_", "-") in text
-    assert all(option.help for option in (*verb.positional, *verb.flags))
-
-
-def test_pretrain_help_has_every_setting_once_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["pretrain", "--help"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    grouped = [name for names in flags.GROUPS.values() for name in names]
-    fields = {f.name for f in dataclasses.fields(RunConfig)}
-    assert sorted(grouped) == sorted(fields - {"data", "out", "task_settings"})
-    for name in grouped:
-        flag = f"--{name}".replace("_", "-")
-        assert sum(line.split()[:1] == [flag] for line in lines) == 1, flag
-    assert all(option.help for option in run_options().values())
-
-
-def test_a_tasks_own_flags_are_listed_with_it(capsys: pytest.CaptureFixture[str]) -> None:
-    for info in list_tasks():
-        assert cli.main(["pretrain", "--task", info.name, "--help"]) == 0
-        text = capsys.readouterr().out
-        for option in info.options:
-            assert f"--task.{option.name}".replace("_", "-") in text
-
-
-def test_the_flags_of_a_combination_name_the_part(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["pretrain", "--task", "simclr+rotation", "--help"]) == 0
-    text = capsys.readouterr().out
-    for flag in ("--task.simclr.temperature X", "--task.rotation.min-scale X", "--task.rotation.angles {2,4}"):
-        assert flag in text
-    for flag in ("--task.weights X", "--task.balance {given,gradient}"):
-        assert flag in text
-
-
-def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
-    hints = typing.get_type_hints(RunConfig)
-    assert typing.get_type_hints(RunSettings) == {
-        name: hint for name, hint in hints.items() if name not in {"data", "out", "task"}
-    }
 
 
 def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,50 +140,6 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(cli, "_run", interrupted)
     assert cli.main(["pretrain", "photos", "--out", "run"]) == 130
     assert "--resume" in capsys.readouterr().err
-
-
-def test_tables_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path))
-    assert cli.main(["tasks"]) == 0
-    text = capsys.readouterr().out
-    assert "Gidaris, Singh, Komodakis, ICLR 2018" in text
-    assert cli.main(["cache"]) == 0
-    assert capsys.readouterr().out == "no packed store to list or remove\n"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_tasks_fit_a_terminal_of_80_columns_and_say_what_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setenv("COLUMNS", "80")
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    tasks = api.list_tasks()
-    show("tasks", tasks)
-    lines = terminal.getvalue().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[1].split() == ["name", "kind", "summary"]
-    assert lines[-1] == "a wider terminal and --json also show: needs, family, paper"
-    firsts = [line.split()[0] for line in lines[:-1] if line.startswith("  ") and line[2:3].strip()]
-    assert [task["name"] for task in tasks] == firsts[1:]
-    assert next(task["summary"] for task in tasks if task["name"] == "rotation").startswith("Predict by which multiple")
-
-
-def test_a_run_says_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
-    show("pretrain", {"task": "rotation", "run": "my runs/a"})
-    out = capsys.readouterr().out
-    assert "selftaught evaluate 'my runs/a' " in out
-    assert "selftaught report 'my runs/a'" in out
-
-
-def test_the_cache_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    store = {"key": "0123456789abcdef", "path": "p", "bytes": 2_500_000, "kind": "images", "data": "photos"}
-    show("cache", [store | {"samples": 12, "side": 64, "built": 0.0, "used": 0.0, "state": "", "removed": True}])
-    words = capsys.readouterr().out.split()
-    assert words[words.index("0123456789ab") :][:6] == ["0123456789ab", "photos", "images", "12", "64", "px"]
 
 
 def test_tasks_and_encoders_as_json() -> None:

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import accelerator_of
 from selftaught.evaluation.compare import compare_tasks
 from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
@@ -138,16 +137,6 @@ def test_a_wrong_encoder_or_setting_packs_nothing(
     with pytest.raises(ValueError, match=r"nosuch|r3d_18|50|setting|angles"):
         train(config)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_accelerator_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = "--accelerator {} cannot be used on this machine; choose from auto, mps, cpu"
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
-    assert [accelerator_of(name) for name in ("auto", "mps", "cpu")] == ["mps", "mps", "cpu"]
-    for absent in ("tpu", "cuda"):
-        with pytest.raises(ValueError, match=machine.format(absent)):
-            accelerator_of(absent)
 
 
 def test_an_own_task_that_learns_from_labels_is_tried_with_all_classes_of_the_data(tmp_path: Path) -> None:

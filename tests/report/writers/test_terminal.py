@@ -10,6 +10,7 @@ import pytest
 from selftaught.cli.printing import show
 from selftaught.report.writers.terminal import print_comparison, print_evaluation
 from tests.report.made_evaluations import add_finetune, add_label_free, add_qualitative
+from tests.terminal import Terminal
 
 Folder = Callable[..., Path]
 
@@ -42,11 +43,6 @@ def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: F
     assert "−5.2" in text
     assert "≈ −0.4" in text
     assert "≈ cannot be told apart from the first" in text
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_a_comparison_fits_a_terminal_of_80_columns(

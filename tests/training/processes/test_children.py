@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -99,20 +98,3 @@ def test_no_process_goes_on_after_the_end(start: Start) -> None:
     children.end()
     assert time.monotonic() - begin < 2
     assert children.error() is not None  # it had not said that it is done
-
-
-def test_a_process_ends_where_the_first_one_is_gone() -> None:
-    held, closed = os.pipe()
-    waiting = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import time; from selftaught.cli import child; child._end_with_first(); time.sleep(60)",
-        ],
-        stdin=held,
-    )
-    os.close(held)
-    with pytest.raises(subprocess.TimeoutExpired):
-        waiting.wait(0.2)
-    os.close(closed)
-    assert waiting.wait(30) == 1

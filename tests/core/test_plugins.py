@@ -1,0 +1,66 @@
+"""What the file of a task or probe says about itself."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from selftaught.core.options import Option
+from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, read_needs, settings_of
+
+KNOWN = (
+    Option(name="k", type="int", default=20, help=""),
+    Option(name="max_dims", type="int", default=None, help="", has_default=False),
+)
+
+
+def read(source: str) -> ast.ClassDef:
+    found = ast.parse(source).body[0]
+    assert isinstance(found, ast.ClassDef)
+    return found
+
+
+def test_settings_are_those_given_and_the_defaults_that_are_known() -> None:
+    assert settings_of("probe 'knn'", KNOWN, {}, prefix="probe.") == {"k": 20}
+    assert settings_of("probe 'knn'", KNOWN, {"k": "5", "max_dims": 9}, prefix="probe.") == {"k": 5, "max_dims": 9}
+
+
+def test_wrong_settings_say_whose_they_are_and_name_the_flag() -> None:
+    with pytest.raises(ValueError, match=r"^--probe.max-dims must be a whole number, got 'many'$"):
+        settings_of("probe 'knn'", KNOWN, {"max_dims": "many"}, prefix="probe.")
+    with pytest.raises(ValueError, match=r"^unknown setting of probe 'knn' 'max_dim'; did you mean max_dims"):
+        settings_of("probe 'knn'", KNOWN, {"max_dim": 1}, prefix="probe.")
+    with pytest.raises(ValueError, match=r"^task 'x' has no settings, got --task.max-dims$"):
+        settings_of("task 'x'", (), {"max_dims": 1}, prefix="task.")
+
+
+def test_what_a_class_assigns_is_read_from_its_source() -> None:
+    made = read("class A:\n    needs: ClassVar = frozenset({'video', 'audio'})\n    class Config:\n        b = 1\n")
+    assert read_needs(made) == ("audio", "video")
+    assert read_needs(read("class A:\n    needs = frozenset()")) == ()
+    assert read_needs(read("class A:\n    metric = 'loss'")) is None
+    inner = nested_class(made, "Config")
+    assert inner is not None
+    assert assigned_names(inner.body[0]) == ["b"]
+    assert assigned_names(made.body[1]) == []
+    assert nested_class(made, "Other") is None
+
+
+@pytest.mark.parametrize(
+    ("docstring", "sentence"),
+    [
+        ("Predict the angle (Gidaris, ICLR 2018). More.", "Predict the angle."),
+        ("Two lines\n    of one sentence. And more.\n\nSecond part.", "Two lines of one sentence."),
+        ("No end", "No end"),
+        ("Version 2.5 of it. More.", "Version 2.5 of it."),
+    ],
+)
+def test_the_first_sentence_has_no_paper(docstring: str, sentence: str) -> None:
+    assert first_sentence(docstring) == sentence
+
+
+def test_a_paper_has_authors_and_year() -> None:
+    found = PAPER.search("By angle (as usual) (Gidaris et al., ICLR 2018).")
+    assert found is not None
+    assert found.groups() == ("Gidaris et al., ICLR 2018", "2018")
