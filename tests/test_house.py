@@ -41,13 +41,14 @@ APART = {
 }
 """Folder -> what no file in it imports, although `evaluation` may."""
 FLOW = {
-    "data": "batch files decode annotations sources store computed loader stream",
+    "data": "batch batches files decode annotations sources store computed loader stream",
     "evaluation": "fit metrics dense visualise probes",
     "report": "facts blocks writers",
 }
 """Entries of a folder, each of which imports none that comes after it; files not named may import them all."""
 EXCEPTED = {
     "data/batch": "plain values, which every test of the loader and of a task makes",
+    "data/batches": "abstract, held by the tests of the loader and of the stream",
     "data/annotations/dense_sample": "plain values, which the tests of each format and of data/sources/dense make",
     "data/sources/base": "abstract, held by the tests of each source",
     "data/sources/torchvision_names": "a list",

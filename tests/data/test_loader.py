@@ -90,3 +90,13 @@ def test_subset_renumbers_rows_and_keeps_what_belongs_to_them(samples: Samples) 
     assert got.image is not None
     assert expected.image is not None
     assert np.array_equal(got.image, expected.image)
+
+
+def test_the_state_of_a_loader_is_the_order_it_follows(samples: Samples) -> None:
+    first, again = loader(samples), loader(samples)
+    assert first.state(7) == ({}, {})
+    first.follow(3, np.array([5, 9, 2, 7], np.int64))
+    tensors, values = first.state(7)
+    again.restore(tensors, values | {"step": 7})
+    assert again.rows(4).tolist() == first.rows(4).tolist() == [5, 9, 2, 7, 5, 9, 2, 7]
+    assert np.array_equal(again.rows(2), loader(samples).rows(2))

@@ -209,11 +209,11 @@ def test_known_are_the_samples_the_run_reads(tmp_path: Path, task_file: Path, mo
     monkeypatch.setattr(type(task), "before_epoch", listening)
     refresh(task, build_optimizer(task, "sgd", 0.1, 0.0), data, resolved, fabric, 0)
     known = told[0]
-    assert known.index.tolist() == data.loader.chosen.tolist()
+    assert known.index.tolist() == data.whole.chosen.tolist()
     assert data.samples.labels is not None
     assert known.labels is not None
-    assert known.labels.tolist() == data.samples.labels[data.loader.chosen].tolist()
-    host = data.samples.read(data.loader.chosen[5:6], np.full((1, 3), 0.5))
+    assert known.labels.tolist() == data.samples.labels[data.whole.chosen].tolist()
+    host = data.samples.read(data.whole.chosen[5:6], np.full((1, 3), 0.5))
     assert host.image is not None
     with torch.no_grad():
         expected = task.eval().embed(torch.from_numpy(host.image).permute(0, 3, 1, 2))
@@ -233,7 +233,7 @@ def test_the_order_is_followed_from_its_step_on() -> None:
     assert loader.rows(2).tolist() == plain[2]
     loader.follow(5, None)
     assert loader.batch(5).index.tolist() == plain[5]
-    assert loader.given is None
+    assert loader.state(5) == ({}, {})
     loader.close()
 
 
@@ -299,7 +299,7 @@ def work(rank: int, port: int, out: str, task: str) -> None:
         scalars = original(task, *args)
         seen["label_of"], seen["head"] = task.get_buffer("label_of").clone(), task.get_parameter("head.weight").clone()
         seen["features"] = task.get_buffer("features").clone()
-        seen["order"] = torch.from_numpy(args[1].loader.given[1])
+        seen["order"] = args[1].loader.state(0)[0]["order"]
         return scalars
 
     module.__dict__["refresh"] = recording

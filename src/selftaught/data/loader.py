@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Batch, Sampling
+from selftaught.data.batches import Batches
 from selftaught.data.store.samples import HostBatch, Samples
 
 
-class Loader:
-    """Endless training batches of one process.
+@final
+class Loader(Batches):
+    """Endless training batches of one process, of samples that are known by their numbers.
 
     Step s of a global batch of B samples takes positions s B ... (s + 1) B - 1 of an endless sequence of
     shuffled epochs, and each process its own share; so a resumed run, or one with other threads, reads
@@ -61,11 +65,6 @@ class Loader:
         return self._chosen
 
     @property
-    def given(self) -> tuple[int, np.ndarray] | None:
-        """The step and the order that `follow` was last given; None where the epochs are shuffled."""
-        return self._given
-
-    @property
     def count(self) -> int:
         """Samples an epoch reads."""
         return len(self._chosen)
@@ -74,6 +73,16 @@ class Loader:
     def steps_per_epoch(self) -> float:
         """Steps in which every sample is read once."""
         return self.count * self.sampling.clips_per_video / self.batch_size
+
+    @property
+    def skipped(self) -> Sequence[tuple[str, str]]:
+        """(path, reason) of what could not be read."""
+        return self.samples.skipped
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the samples."""
+        return self.samples.fingerprint
 
     def batch(self, step: int) -> Batch:
         """This process's share of the global batch of `step`."""
@@ -89,6 +98,17 @@ class Loader:
         """
         self._next = None
         self._given = None if order is None else (step, order)
+
+    def state(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The order that `follow` was last given, and from which step on; a shuffle needs nothing."""
+        if self._given is None:
+            return {}, {}
+        return {"order": torch.from_numpy(self._given[1])}, {"order_from": self._given[0]}
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Follow the order of a `state`, where it has one."""
+        if "order" in tensors:
+            self.follow(values["order_from"], tensors["order"].numpy())
 
     def close(self) -> None:
         """Stop reading ahead."""

@@ -10,6 +10,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.data.batch import Sampling
+from selftaught.data.batches import Batches
 from selftaught.data.files.left_out import LeftOut
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
@@ -25,9 +26,8 @@ from selftaught.tasks.catalogue import load_task, settings_for, task_info
 class Data:
     """The two halves of the data as a run reads them."""
 
-    samples: Samples
+    loader: Batches
     held_out: Samples
-    loader: Loader
     sampling: Sampling
     num_classes: int
     left_out: LeftOut = field(default_factory=LeftOut)
@@ -38,9 +38,21 @@ class Data:
     """Of the images of more than 8 bits, LOW,HIGH where there are some."""
 
     @property
+    def whole(self) -> Loader:
+        """The loader of data whose samples are known by their numbers."""
+        if not isinstance(self.loader, Loader):
+            raise TypeError(f"{type(self.loader).__name__} does not know all samples")
+        return self.loader
+
+    @property
+    def samples(self) -> Samples:
+        """All training samples, of data that are known as a whole."""
+        return self.whole.samples
+
+    @property
     def skipped(self) -> list[tuple[str, str]]:
         """(path, reason) of everything that could not be used."""
-        return [*self.samples.skipped, *self.held_out.skipped]
+        return [*self.loader.skipped, *self.held_out.skipped]
 
 
 def open_sources(config: RunConfig) -> list[Source]:
@@ -82,9 +94,8 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
     )
     classes = halves.train.classes
     return Data(
-        samples=halves.train,
-        held_out=halves.held_out,
         loader=loader,
+        held_out=halves.held_out,
         sampling=sampling,
         num_classes=len(classes) if classes else 0,
         left_out=sources[0].left_out,
@@ -95,9 +106,9 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
 
 def content_of(asked: RunConfig, data: Data) -> str:
     """Digest of the samples of both halves, with their labels where the task learns from them."""
-    halves = (data.samples, data.held_out)
-    known = [half.fingerprint for half in halves]
+    known = [data.loader.fingerprint, data.held_out.fingerprint]
     if "label" in task_info(asked.task).needs:
+        halves = (data.samples, data.held_out)
         known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
     return digest(known)
 

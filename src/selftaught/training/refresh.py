@@ -77,7 +77,7 @@ def refresh(
         if name in state:
             parameter.copy_(state[name])
             _forget_momentum(optimizer, parameter)
-    data.loader.follow(step, None if made.order is None else made.order.cpu().numpy())
+    data.whole.follow(step, None if made.order is None else made.order.cpu().numpy())
     return made.scalars
 
 
@@ -103,7 +103,7 @@ def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabr
     """What `before_epoch` is told of the training samples; the processes share the work."""
     was_training = task.training
     task.eval()
-    chosen = data.loader.chosen
+    chosen = data.whole.chosen
     parts = []
     for batch in ordered_batches(
         Subset(data.samples, chosen),

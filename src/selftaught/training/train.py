@@ -143,8 +143,8 @@ def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer, data: D
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None
-    if "loop.order" in tensors:
-        data.loader.follow(meta["order_from"], tensors["loop.order"].numpy())
+    own = {name.removeprefix("loop."): value for name, value in tensors.items() if name.startswith("loop.")}
+    data.loader.restore(own, meta)
     return int(meta["step"])
 
 
@@ -152,9 +152,9 @@ def _save(path: Path, training: Training, step: int, best: float | None) -> None
     tensors, optimizer = flatten_optimizer(training.optimizer.state_dict())
     tensors.update({f"task.{name}": value for name, value in training.task.state_dict().items()})
     meta = {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
-    if (given := training.data.loader.given) is not None:
-        meta["order_from"], tensors["loop.order"] = given[0], torch.from_numpy(given[1])
-    save_checkpoint(record(path), tensors, meta)
+    own, values = training.data.loader.state(step)
+    tensors |= {f"loop.{name}": value for name, value in own.items()}
+    save_checkpoint(record(path), tensors, meta | values)
 
 
 def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop: Stop) -> Path:

@@ -14,6 +14,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.precision import autocast_forward, channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.data.batches import Batches
 from selftaught.data.loader import Loader
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.timekeeping import Costs
@@ -43,7 +44,7 @@ class Trial:
         self.moves = Counter(player for step in range(60) for player in self.task.turns(step) or ("",))
         self.rows = config.batch_size // fabric.world_size // config.accumulate
         self.between = steps_between(self.task, data)
-        self.loader = self._few_samples() if self.between else data.loader
+        self.loader: Batches = self._few_samples() if self.between else data.loader
         self.tried = 0
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class Trial:
         return waited, taken
 
     def _few_samples(self) -> Loader:
-        config, loader = self.config, self.data.loader
+        config, loader = self.config, self.data.whole
         return Loader(
             loader.samples,
             sampling=loader.sampling,
