@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selftaught.core.names import unknown_name
+from selftaught.core.own_folder import is_own
 from selftaught.data.files.file_kinds import suffix_of
 from selftaught.data.files.left_out import other_kinds
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
@@ -133,6 +134,10 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
             return source
     if pictures or pictures_of(tree):
         return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    if not files and is_own(path):
+        raise ValueError(
+            f"{path} is a folder that selftaught wrote, such as a run, and holds no data; give the folder of your files"
+        )
     unusable = f" ({len(tree.unusable)} more cannot be opened, such as {tree.unusable[0][0]})" if tree.unusable else ""
     kinds = f" ({told_kinds(suffixes)})" if suffixes else ""
     packed = next((key for key in tree.keys if _TAR.search(key)), "")
