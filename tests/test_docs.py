@@ -78,5 +78,5 @@ def test_the_example_task_of_contributing_works(tmp_path: Path) -> None:
     prediction = task(example)
     scalars = task.loss(prediction, example)
     scalars["loss"].backward()
-    assert {"loss", task.metric} <= set(scalars)
+    assert {"loss", task.metric_name()} <= set(scalars)
     assert len(task.show(example, prediction, 4)) == 4

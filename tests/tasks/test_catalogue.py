@@ -144,7 +144,7 @@ class A(PretextTask):
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ('players: ClassVar[Mapping[str, tuple[str, ...]]] = {"one": ("a",)}', "as its players take turns"),
+        ('def players(self): return {"one": ("a",)}', "as its players take turns"),
         ("def refresh_epochs(self): return 1", "as it makes pseudo-labels of all samples between epochs"),
         ('encoder_input = "split:"', "as it splits the encoder"),
         ('needs = frozenset({"video"})', "as it needs video, and parts learn from pictures alone"),
@@ -156,6 +156,12 @@ def test_tasks_that_cannot_be_combined(tmp_path: Path, body: str, sentence: str)
     assert task_info(str(path)).name == str(path)
     with pytest.raises(ValueError, match=sentence):
         task_info(f"rotation+{path}")
+
+
+def test_a_task_whose_players_its_settings_decide_is_asked_once_it_is_built(tmp_path: Path) -> None:
+    path = tmp_path / "alone.py"
+    path.write_text(ALONE.replace("BODY", 'def players(self): return {"one": ("a",)} if self.config.weight else {}'))
+    assert [part.alone for part in task_info(f"rotation+{path}").parts] == ["", ""]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ class Example:
 class Grey(PretextTask):
     """Predict how red a grey picture is (Somebody, NOWHERE 2020)."""
     needs = frozenset({"image"})
-    metric = "gain"
     encoder_input = "grey:"
     recipe = Recipe(optimizer="sgd", lr=0.03)
 
@@ -64,6 +63,9 @@ class Grey(PretextTask):
         self.encoder, self.config, self.size = encoder, config, size
         self.head = nn.Linear(encoder.num_features, 1)
         self.register_buffer("steps", torch.zeros(1))
+
+    def metric_name(self) -> str:
+        return "gain"
 
     def chance(self, batch_size: int) -> float:
         return 0.0

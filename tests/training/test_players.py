@@ -111,7 +111,7 @@ def test_a_turn_gives_gradients_to_its_player_alone_and_what_is_frozen_stays_fro
     task = small_gan()
     task.head.bias.requires_grad_(False)
     example = task.pseudo_label(images(), generator(0))
-    for player, names in task.players.items():
+    for player, names in task.players().items():
         with only_parameters_of(player, task):
             scalars_of(task, task, example, player)["loss"].backward()
         for name, parameter in task.named_parameters():
@@ -142,7 +142,9 @@ def test_every_turn_sees_all_accumulated_parts() -> None:
     settings = config(Path(), accumulate=2, lr=1e-12)  # the discriminator stays as it is before the generator's turn
     training = Training(fabric, settings, task, model, optimizer, data=None, length=length_of(settings))  # type: ignore[arg-type]
     halves = list(training._examples(0, images()))
-    expected = {p: sum(float(scalars_of(task, task, e, p)["loss"].detach()) for e in halves) / 2 for p in task.players}
+    expected = {
+        p: sum(float(scalars_of(task, task, e, p)["loss"].detach()) for e in halves) / 2 for p in task.players()
+    }
     scalars = training.step(0, images())
     assert len(halves) == 2
     for player, value in expected.items():
@@ -252,7 +254,7 @@ def share(example: Any, rank: int) -> Any:
 def gradients(task: PretextTask, model: Any, example: Any) -> dict[str, Any]:
     """Loss and gradients of every player's turn."""
     found = {}
-    for player in task.players:
+    for player in task.players():
         with only_parameters_of(player, task):
             loss = scalars_of(task, model, example, player)["loss"]
             loss.backward()
@@ -295,7 +297,7 @@ def test_two_processes_give_the_loss_and_gradient_of_one(name: str, of_two: dict
         assert torch.allclose(together["loss"], alone["loss"], rtol=1e-5), player
         for key, gradient in alone["grads"].items():
             found = together["grads"][key]
-            is_own = key.split(".")[0] in task.players[player]
+            is_own = key.split(".")[0] in task.players()[player]
             assert (found is not None) == (gradient is not None) == is_own, (player, key)
             assert not is_own or torch.allclose(found, gradient, rtol=1e-4, atol=1e-8), (player, key)
 

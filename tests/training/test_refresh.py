@@ -28,7 +28,7 @@ from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.data import Data, open_data
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
-from selftaught.training.setup import build_task, is_partly_used, resolve
+from selftaught.training.setup import build_task, resolve
 from selftaught.training.train import train
 
 TASK = '''
@@ -126,7 +126,7 @@ def config(out: Path, task: Path, **changes: object) -> RunConfig:
 
 def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Data, PretextTask]:
     asked = config(out, task, **changes)
-    fabric = make_fabric(asked, is_partly_used=is_partly_used(asked))
+    fabric = make_fabric(asked, is_partly_used=False)
     data = open_data(asked, fabric)
     resolved = resolve(asked, data)
     return resolved, fabric, data, build_task(resolved)

@@ -12,7 +12,7 @@ from selftaught.core.config import RunConfig
 from selftaught.tasks.base import PACES, Recipe
 from selftaught.tasks.catalogue import list_tasks, load_task
 from selftaught.training.first_checks import check_asked
-from selftaught.training.setup import pace_of, recipe_of
+from selftaught.training.setup import is_partly_used, pace_of, recipe_of
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 ASKED = RunConfig(data="demo", out="run", task="simclr", batch_size=128)
@@ -37,6 +37,21 @@ def test_players_only_play_where_they_are_asked_to() -> None:
     assert recipe_of("super_resolution", {"adversarial": 0.0}).pace("sgd") is not None
     assert recipe_of("inpainting", {}).pace("sgd") is not None
     assert recipe_of("inpainting", {"adversarial": 0.001}).pace("sgd") is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "encoder", "expected"),
+    [
+        ({}, "resnet18", False),
+        ({"adversarial": 0.001}, "resnet18", True),
+        ({}, "timm:test_resnet", True),  # the task reads the map before the pooling
+    ],
+)
+def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
+    settings: dict[str, float], encoder: str, expected: bool
+) -> None:
+    asked = RunConfig(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
+    assert is_partly_used(check_asked(asked), encoder) is expected
 
 
 def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:

@@ -102,19 +102,11 @@ class PretextTask(nn.Module, ABC):
 
     needs: ClassVar[frozenset[str]]
     """Of "image", "video", "audio", "label": what a source must provide."""
-    metric: ClassVar[str] = "accuracy"
-    """Name of the scalar in `loss()` that held-out data are judged by; higher is better."""
     recipe: ClassVar[Recipe] = Recipe()
     encoder_kind: ClassVar[Kind] = "image"
     """What the encoder must take; a mismatch is an error before anything is read."""
     encoder_input: ClassVar[str] = ""
     """"grey:" or "split:" where the encoder that is kept sees pictures that way (`encoders.inputs`)."""
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Adversarial tasks: player -> names of the modules whose parameters it optimises, in the order of their turns.
-
-    `forward` and `loss` of such a task take the player as a last argument, whose default is the player that `show`
-    shows.
-    """
     Config: ClassVar[type[Any]]
 
     encoder: Encoder
@@ -130,14 +122,21 @@ class PretextTask(nn.Module, ABC):
         """The recipe under these settings; the task's own unless overridden."""
         return cls.recipe
 
-    @classmethod
-    def players_for(cls, config: Any) -> Mapping[str, tuple[str, ...]]:
-        """The players under these settings, none where nothing takes turns; the task's own unless overridden."""
-        return cls.players
+    def metric_name(self) -> str:
+        """Name of the scalar of `loss` by which held-out data are judged; higher is better."""
+        return "accuracy"
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """Adversarial tasks: player -> names of the modules it optimises, in the order of their turns; else {}.
+
+        `forward` and `loss` of such a task have a last argument `player: str`, whose default is the player that `show`
+        shows. Where the settings do not matter, return a dict literal: it is read from the file without running it.
+        """
+        return {}
 
     def turns(self, step: int) -> Sequence[str]:
         """The players that move in this step, in order; all of them once, unless overridden."""
-        return tuple(self.players)
+        return tuple(self.players())
 
     def refresh_epochs(self) -> float:
         """Epochs between two calls of `before_epoch`; 0, the default, is never, infinity is once, before all steps."""
@@ -182,7 +181,7 @@ class PretextTask(nn.Module, ABC):
 
     @abstractmethod
     def chance(self, batch_size: int) -> float:
-        """Value of `metric` without any knowledge, for a batch of `batch_size` samples."""
+        """Value of `metric_name()` without any knowledge, for a batch of `batch_size` samples."""
 
     @abstractmethod
     def pseudo_label(self, batch: Batch, rng: Generator) -> Any:
@@ -192,12 +191,15 @@ class PretextTask(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, example: Any) -> Any:
-        """Encoder, then head."""
+    def forward(self, example: Any, *player: Any, **named: Any) -> Any:
+        """Encoder, then head: `forward(example)`, or `forward(example, player="...")` of a task with players."""
 
     @abstractmethod
-    def loss(self, prediction: Any, example: Any) -> dict[str, Tensor]:
-        """ "loss" (scalar, with gradient) and further scalars under the names they are logged by."""
+    def loss(self, prediction: Any, example: Any, *player: Any, **named: Any) -> dict[str, Tensor]:
+        """ "loss" (scalar, with gradient) and further scalars under the names they are logged by.
+
+        `loss(prediction, example)`, or `loss(prediction, example, player="...")` of a task with players.
+        """
 
     @abstractmethod
     def show(self, example: Any, prediction: Any, count: int) -> list[Shown]:

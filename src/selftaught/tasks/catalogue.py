@@ -184,14 +184,21 @@ def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
     if needs != ("image",):
         return f"it needs {' and '.join(needs)}, and parts learn from pictures alone"
     assigned = {name: getattr(line, "value", None) for line in node.body for name in assigned_names(line)}
-    defined = {line.name for line in node.body if isinstance(line, ast.FunctionDef)}
-    # Where the settings decide who plays, the combination asks the task once they are known.
-    if isinstance(assigned.get("players"), ast.Dict) and "players_for" not in defined:
+    defined = {line.name: line for line in node.body if isinstance(line, ast.FunctionDef)}
+    # Where the settings decide who plays, the combination asks the task once it is built.
+    if "players" in defined and _returns_literal(defined["players"]):
         return "its players take turns"
     if "refresh_epochs" in defined:
         return "it makes pseudo-labels of all samples between epochs"
     seen = assigned.get("encoder_input")
     return "it splits the encoder" if isinstance(seen, ast.Constant) and seen.value == "split:" else ""
+
+
+def _returns_literal(method: ast.FunctionDef) -> bool:
+    """Whether a method does nothing but return a dict that has entries."""
+    *before, last = method.body
+    does_more = any(not isinstance(line, ast.Expr) for line in before)  # an expression is its docstring
+    return not does_more and isinstance(last, ast.Return) and isinstance(last.value, ast.Dict) and bool(last.value.keys)
 
 
 def _is_path(name: str) -> bool:

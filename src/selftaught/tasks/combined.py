@@ -74,7 +74,6 @@ class Combined(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "above_chance"
     Parts: ClassVar[Mapping[str, type[PretextTask]]] = {}
     """The parts by name; `combine` sets them."""
 
@@ -104,6 +103,9 @@ class Combined(PretextTask):
     def recipe_for(cls, config: Settings) -> Recipe:
         """The first part's, with the least learning rate of those with its optimiser."""
         return least_rate([part.recipe_for(config.parts[name]) for name, part in cls.Parts.items()])
+
+    def metric_name(self) -> str:
+        return "above_chance"
 
     def chance(self, batch_size: int) -> float:
         return 0.0
@@ -143,7 +145,7 @@ class Combined(PretextTask):
             scalars = part.loss(prediction.of[name], example.of[name]) if known is None else known[name]
             chance = part.chance(samples)
             losses.append(scalars["loss"])
-            above.append((scalars[part.metric].detach().float() - chance) / (1 - chance))
+            above.append((scalars[part.metric_name()].detach().float() - chance) / (1 - chance))
             found |= {f"{name}_{key}": value.detach() for key, value in scalars.items()}
             if self.config.balance == "gradient":
                 found[f"{name}_weight"] = weights[number]
@@ -200,6 +202,11 @@ class Combined(PretextTask):
             seen = copy.copy(self.encoder)
             seen.sees = part.encoder_input.removesuffix(":")
         made = part(seen, config, self.size)
+        if made.players():
+            raise ValueError(
+                f"{name} cannot be combined with other tasks under these settings, as its players take turns; "
+                "switch off what makes it adversarial, as --task.adversarial 0 does"
+            )
         _disown(made, seen, name)
         return made
 
@@ -223,12 +230,6 @@ def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
             name, _, setting = key.partition(".")
             own[name][setting] = value
         made = {name: _named(name, lambda p=part, name=name: p.Config(**own[name])) for name, part in parts.items()}
-        for name, part in parts.items():
-            if part.players_for(made[name]):
-                raise ValueError(
-                    f"{name} cannot be combined with other tasks under these settings, as its players take turns; "
-                    f"switch off what makes it adversarial, as --task.{name}.adversarial 0 does"
-                )
         return Settings(weights=weights or (1.0,) * len(parts), balance=balance, parts=made)
 
     inputs = {part.encoder_input for part in parts.values()}

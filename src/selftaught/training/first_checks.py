@@ -28,10 +28,10 @@ REFRESHED = 2048
 """Samples that its `before_epoch` is tried with at most."""
 
 
-def check_asked(asked: RunConfig) -> None:
+def check_asked(asked: RunConfig) -> PretextTask:
     """Make the task and its encoder once, so that a name, size, stem, setting or optimiser that cannot be is refused.
 
-    Shapes alone are made where that will do; the global random state stays as it was.
+    Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
     config = _nearly_resolved(asked)
     recipe = recipe_of(config.task, config.task_settings)
@@ -39,13 +39,13 @@ def check_asked(asked: RunConfig) -> None:
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                build_task(config)
+                return build_task(config)
         except ValueError:
             raise
         except Exception as error:
             # A task may compute with numbers while it is made.
             logging.getLogger(__name__).debug("made with numbers, as without: %s", error)
-            build_task(config)
+            return build_task(config)
 
 
 def try_own_task(asked: RunConfig, data: Data) -> None:
@@ -80,12 +80,13 @@ def _try(asked: RunConfig, samples: Samples, sampling: Sampling, *, count: int, 
         if task.refresh_epochs() and not _refreshed(task, asked.task, batch, count):
             return
         example = task.pseudo_label(batch, generator("try", device=device))
-        turns = [_with_loss(task, scalars_of(task, task, example, player)) for player in tuple(task.players) or ("",)]
-    scalars = scalars_of_turns(turns, task.players)
-    if task.metric not in scalars:
+        players = tuple(task.players()) or ("",)
+        turns = [_with_loss(task, scalars_of(task, task, example, player)) for player in players]
+    scalars = scalars_of_turns(turns, task.players())
+    if (metric := task.metric_name()) not in scalars:
         raise ValueError(
-            f"--task {asked.task}: its metric is {task.metric!r}, but the dict that loss returns holds "
-            f"{', '.join(scalars)}; add {task.metric!r} to it, or name another metric"
+            f"--task {asked.task}: its metric is {metric!r}, but the dict that loss returns holds "
+            f"{', '.join(scalars)}; add {metric!r} to it, or return another name from metric_name"
         )
 
 

@@ -43,8 +43,8 @@ def judge(
     for number, batch in enumerate(held_out_batches(data, config, fabric, samples)):
         rng = generator("held-out", number, fabric.global_rank, device=fabric.device)
         example = task.pseudo_label(batch, rng)
-        turns = [scalars_of(task, forward, example, player) for player in tuple(task.players) or ("",)]
-        for name, value in scalars_of_turns(turns, task.players).items():
+        turns = [scalars_of(task, forward, example, player) for player in tuple(task.players()) or ("",)]
+        for name, value in scalars_of_turns(turns, task.players()).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
         weight += len(batch)
         with autocast(fabric.device, config.precision):
@@ -53,7 +53,7 @@ def judge(
         first.append(encode(task.encoder, batch, config.size, config.precision))
         second.append(encode(task.encoder, other_view(batch, config.size, rng), config.size, config.precision))
     task.train()
-    names = sorted(totals, key=lambda name: (name != "loss", name != task.metric, name))
+    names = sorted(totals, key=lambda name: (name != "loss", name != task.metric_name(), name))
     sums = torch.tensor([*[totals[name] for name in names], float(weight)], dtype=torch.float64, device=fabric.device)
     reduced = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(reduced, Tensor)

@@ -18,7 +18,7 @@ def only_parameters_of(player: str, task: PretextTask) -> Iterator[None]:
     if not player:
         yield
         return
-    own = {id(p) for name in task.players[player] for p in task.get_submodule(name).parameters()}
+    own = {id(p) for name in task.players()[player] for p in task.get_submodule(name).parameters()}
     still = [p for p in task.parameters() if p.requires_grad and id(p) not in own]
     for parameter in still:
         parameter.requires_grad_(False)
@@ -34,7 +34,7 @@ def scalars_of(task: PretextTask, forward: Callable[..., Any], example: Any, pla
     if not player:
         scalars: dict[str, Tensor] = task.loss(forward(example), example)
         return scalars
-    scalars = task.loss(forward(example, player), example, player)  # type: ignore[call-arg]
+    scalars = task.loss(forward(example, player), example, player)
     return scalars | {f"loss_{player}": scalars["loss"]}
 
 

@@ -67,15 +67,13 @@ def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:
     return task_class.recipe_for(task_class.Config(**settings_for(task_info(task), settings)))
 
 
-def is_partly_used(config: RunConfig) -> bool:
+def is_partly_used(task: PretextTask, encoder: str) -> bool:
     """Whether a step may leave parameters of the task without a gradient.
 
     In one player's turn the parameters of the others have none, nor has the pooling of some timm models in tasks that
     read the map before it.
     """
-    task_class = load_task(config.task)
-    settings = settings_for(task_info(config.task), config.task_settings)
-    return bool(task_class.players_for(task_class.Config(**settings))) or TIMM in config.encoder
+    return bool(task.players()) or TIMM in encoder
 
 
 def seen_as(task_class: type[PretextTask], encoder: str) -> str:

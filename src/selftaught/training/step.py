@@ -64,7 +64,7 @@ class Training:
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
         self.task.after_step(int(place), schedule.first)
-        return scalars_of_turns(turns, self.task.players)
+        return scalars_of_turns(turns, self.task.players())
 
     def noted(self, part: str) -> AbstractContextManager[None]:
         """Note how long a part of the run takes that is no step."""

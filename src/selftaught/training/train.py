@@ -66,9 +66,9 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked)
-    check_asked(asked)
+    is_partly = is_partly_used(check_asked(asked), asked.encoder)
     folder.check(asked)
-    fabric = make_fabric(asked, is_partly_used=is_partly_used(asked))
+    fabric = make_fabric(asked, is_partly_used=is_partly)
     group.launch(fabric)
     data = open_data(asked, fabric)
     try_own_task(asked, data)
@@ -195,9 +195,10 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
                 progress.doing("held-out evaluation")
                 with training.noted("look"):
                     looked = judge(task, data, config, fabric, samples=samples)
-                log.held_out(done, looked, task.metric, len(data.held_out), progress)
-                is_best = best is None or looked[task.metric] > best
-                best = looked[task.metric] if is_best else best
+                value = looked[task.metric_name()]
+                log.held_out(done, looked, task.metric_name(), len(data.held_out), progress)
+                is_best = best is None or value > best
+                best = value if is_best else best
                 if is_best and fabric.is_global_zero:
                     _save(folder.best, training, done, best)
             together.after_step(stop, is_end=is_end)
@@ -241,8 +242,8 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "epochs": config.steps / data.loader.steps_per_epoch,
         "seconds": round(seconds, 1),
         "images_per_second": round(speed.overall(), 1),
-        "metric": task.metric,
-        "value": looked[task.metric],
+        "metric": task.metric_name(),
+        "value": looked[task.metric_name()],
         "chance": task.chance(min(config.batch_size, len(data.held_out) * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],

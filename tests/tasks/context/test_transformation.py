@@ -183,6 +183,7 @@ def test_loss_is_the_mean_squared_error_and_the_mean_explains_nothing(tiny_encod
     assert float(model.loss(guess, example)["loss"]) == pytest.approx(total / 64, rel=1e-4)
     assert float(model.loss(torch.zeros(8, 8), example)["explained"]) == model.chance(8) == 0
     assert float(model.loss(example.target, example)["explained"]) == 1
+    assert model.metric_name() == "explained"
     many = model.pseudo_label(batch(512), generator(1)).target
     assert float(many.mean(0).abs().max()) < 0.2
     assert torch.allclose(many.std(0), torch.ones(8), atol=0.25)
@@ -221,6 +222,7 @@ def test_guard_sharpness_hardly_tells_a_plain_view_from_a_transformed_one(tiny_e
 
 def test_guard_unchanged_is_no_equal_pair(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder(), kind="classes", blur=0.0)
+    assert model.metric_name() == "accuracy"
     example = model.pseudo_label(batch(64), generator(0))
     first, second = denormalise(example.images).chunk(2)
     difference = (first - second).abs().mean((1, 2, 3))

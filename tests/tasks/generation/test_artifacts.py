@@ -130,7 +130,7 @@ def test_losses_are_the_papers_sums(tiny_encoder: Make) -> None:
 def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     example = model.pseudo_label(batch(), generator(0))
-    for player, modules in Artifacts.players.items():
+    for player, modules in model.players().items():
         with only_parameters_of(player, model):
             model.loss(model(example, player), example, player)["loss"].backward()
         moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}

@@ -176,7 +176,7 @@ def test_guard_what_a_pair_is_does_not_depend_on_the_batch_it_is_judged_in(tiny_
 def test_every_parameter_learns_in_its_players_turn(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder())
     example = model.pseudo_label(batch(), generator(0))
-    for player, names in model.players.items():
+    for player, names in model.players().items():
         with only_parameters_of(player, model):
             scalars_of(model, model, example, player)["loss"].backward()
         for name, parameter in model.named_parameters():

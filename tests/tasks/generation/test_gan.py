@@ -146,7 +146,7 @@ def test_every_parameter_learns_in_its_players_turn(
 ) -> None:
     model = task(tiny_encoder(), **settings)
     example = model.pseudo_label(batch(), generator(0))
-    for player in model.players:
+    for player in model.players():
         with only_parameters_of(player, model):
             scalars_of(model, model, example, player)["loss"].backward()
     # A critic's difference and its gradient do not depend on the offset of the score.
@@ -182,7 +182,7 @@ def test_guard_scores_do_not_tell_whether_there_are_turned_copies(
     with_copies, without = task(tiny_encoder(), rotated=rotated), task(tiny_encoder(), generator_rotation=0.0)
     without.config = GAN.Config(width=16, code=4, rotation=0.0, generator_rotation=0.0)
     example = with_copies.pseudo_label(batch(), generator(0))
-    for player in with_copies.players:
+    for player in with_copies.players():
         found, plain = (model(example, player) for model in (with_copies, without))
         assert "angles" in found
         assert "angles" not in plain

@@ -126,7 +126,7 @@ def test_the_discriminator_sees_made_pixels_in_the_hole_alone(tiny_encoder: Make
 def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None:
     model = task(tiny_encoder, adversarial=0.001)
     example = model.pseudo_label(batch(), generator(0))
-    for player, modules in Inpainting.players.items():
+    for player, modules in model.players().items():
         with only_parameters_of(player, model):
             model.loss(model(example, player), example, player)["loss"].backward()
         moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
@@ -136,7 +136,7 @@ def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None
 
 def test_reconstruction_alone_has_no_turns(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
-    assert not model.players
+    assert not model.players()
     assert not model.turns(0)
     example = model.pseudo_label(batch(), generator(0))
     model.loss(model(example), example)["loss"].backward()

@@ -96,7 +96,7 @@ def test_guard_crops_are_never_enlarged(tiny_encoder: Make) -> None:
 def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     example = model.pseudo_label(batch(), generator(0))
-    for player, modules in SuperResolution.players.items():
+    for player, modules in model.players().items():
         with only_parameters_of(player, model):
             model.loss(model(example, player), example, player)["loss"].backward()
         moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
@@ -106,9 +106,9 @@ def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None
 
 def test_without_an_adversary_there_are_no_turns(tiny_encoder: Make) -> None:
     model = task(tiny_encoder, adversarial=0.0)
-    assert not model.players
+    assert not model.players()
     assert not model.turns(0)
-    assert SuperResolution.players
+    assert task(tiny_encoder).players()
     example = model.pseudo_label(batch(), generator(0))
     scalars = model.loss(model(example), example)
     assert set(scalars) == {"loss", "pixel", "psnr", "psnr_gain"}
@@ -119,7 +119,7 @@ def test_without_an_adversary_there_are_no_turns(tiny_encoder: Make) -> None:
 def test_first_the_generator_learns_alone_from_pixels_also_when_resumed(tiny_encoder: Make) -> None:
     model = task(tiny_encoder, alone=0.5)
     example = model.pseudo_label(batch(), generator(0))
-    both, turns, seen = tuple(SuperResolution.players), [], []
+    both, turns, seen = tuple(model.players()), [], []
     for step in range(10):
         turns.append(tuple(model.turns(step)))
         seen.append(set(model.loss(model(example), example)))

@@ -74,7 +74,6 @@ class DeepEmbeddedClustering(PretextTask):
 
     needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=0.0)
-    metric = "agreement"
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -134,6 +133,9 @@ class DeepEmbeddedClustering(PretextTask):
     def has_clusters(self) -> bool:
         """Whether the second part, the clustering, has begun."""
         return len(self.targets) > 0
+
+    def metric_name(self) -> str:
+        return "agreement"
 
     def chance(self, batch_size: int) -> float:
         return 0.0

@@ -122,7 +122,6 @@ class Transformation(PretextTask):
         self.size = size
         self.scale = config.scale or _PAPERS_SCALE[config.kind]
         self.is_classes = config.kind == "classes"
-        self.metric = "accuracy" if self.is_classes else "explained"  # type: ignore[misc]
         outputs = len(CLASSES)
         if not self.is_classes:
             drawn = self._draw(_DRAWN, generator("transformations"))[0]
@@ -130,6 +129,9 @@ class Transformation(PretextTask):
             self.register_buffer("mean", drawn.mean(0))
             self.register_buffer("spread", drawn.std(0).clamp(min=1e-2))
         self.head = nn.Linear(2 * encoder.num_features, outputs)
+
+    def metric_name(self) -> str:
+        return "accuracy" if self.is_classes else "explained"
 
     def chance(self, batch_size: int) -> float:
         return 1 / len(CLASSES) if self.is_classes else 0.0

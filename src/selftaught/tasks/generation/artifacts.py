@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -75,11 +74,6 @@ class Artifacts(PretextTask):
 
     needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), others={})
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "autoencoder": ("autoencoder",),
-        "repair": ("repair",),
-        "discriminator": ("encoder", "head"),
-    }
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -126,6 +120,13 @@ class Artifacts(PretextTask):
         channels, side = map_shape(encoder, size)
         self.head = SpottingHead(channels, side, size >> depth)
         self.first_steps = FirstSteps(config.autoencoder_share)
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        return {
+            "autoencoder": ("autoencoder",),
+            "repair": ("repair",),
+            "discriminator": ("encoder", "head"),
+        }
 
     def chance(self, batch_size: int) -> float:
         return 0.5

@@ -54,7 +54,6 @@ class Autoencoder(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "psnr_gain"
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -100,6 +99,9 @@ class Autoencoder(PretextTask):
             nn.Linear(config.code, WIDTH * start * start), nn.Unflatten(1, (WIDTH, start, start))
         )
         self.decoder = Decoder(WIDTH, start, out=3, side=size, width=WIDTH)
+
+    def metric_name(self) -> str:
+        return "psnr_gain"
 
     def chance(self, batch_size: int) -> float:
         return 0.0

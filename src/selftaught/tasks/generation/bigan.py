@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -124,10 +123,6 @@ class BiGAN(PretextTask):
 
     needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "discriminator": ("discriminator",),
-        "generator": ("generator", "encoder", "to_code"),
-    }
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -171,6 +166,12 @@ class BiGAN(PretextTask):
             hidden=config.hidden,
             kinds=3 if config.mismatched else 2,
         )
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        return {
+            "discriminator": ("discriminator",),
+            "generator": ("generator", "encoder", "to_code"),
+        }
 
     def chance(self, batch_size: int) -> float:
         return 1 / batch_size

@@ -67,7 +67,6 @@ class Colorization(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "information"
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
     encoder_input = "grey:"
 
@@ -103,6 +102,9 @@ class Colorization(PretextTask):
             self.head = Decoder(channels, side, out=NUM_BINS, side=self.side, width=512)
         self.occurring = RunningHistogram(NUM_BINS)
         self.wanted = RunningHistogram(NUM_BINS)
+
+    def metric_name(self) -> str:
+        return "information"
 
     def chance(self, batch_size: int) -> float:
         return 0.0

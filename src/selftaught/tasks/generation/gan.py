@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -102,10 +102,6 @@ class GAN(PretextTask):
 
     needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "discriminator": ("encoder", "head"),
-        "generator": ("generator",),
-    }
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -159,6 +155,12 @@ class GAN(PretextTask):
         self.size = size
         self.head = nn.Linear(encoder.num_features, 5 if config.rotation else 1)
         self.generator = heads.Generator(config.code, side=size, width=config.width)
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        return {
+            "discriminator": ("encoder", "head"),
+            "generator": ("generator",),
+        }
 
     def chance(self, batch_size: int) -> float:
         return 0.25 if self.config.rotation else 0.5

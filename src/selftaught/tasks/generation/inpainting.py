@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -19,6 +18,7 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
 from selftaught.ops.masks import centre_square, mean_outside, random_blocks, random_regions, without_border
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.adversarial import players_of_game, recipe_of_game
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
@@ -82,12 +82,7 @@ class Inpainting(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "psnr_gain"
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999))
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "discriminator": ("discriminator",),
-        "generator": ("encoder", "head"),
-    }
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -114,13 +109,7 @@ class Inpainting(PretextTask):
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
-        """A game of two is played with the paper's optimiser alone."""
-        return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
-
-    @classmethod
-    def players_for(cls, config: Config) -> Mapping[str, tuple[str, ...]]:
-        """None without a discriminator: one optimisation, no turns."""
-        return cls.players if config.adversarial else {}
+        return recipe_of_game(cls.recipe, config.adversarial)
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -135,7 +124,12 @@ class Inpainting(PretextTask):
         )
         seen = size // 2 if config.mask == "centre" else size
         self.discriminator = Discriminator(seen) if config.adversarial else None
-        self.players = self.players_for(config)  # type: ignore[misc]  # those that there are under these settings
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        return players_of_game(self.config.adversarial)
+
+    def metric_name(self) -> str:
+        return "psnr_gain"
 
     def chance(self, batch_size: int) -> float:
         """The mean colour of what is visible."""

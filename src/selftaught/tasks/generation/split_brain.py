@@ -72,7 +72,6 @@ class SplitBrain(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "information"
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
     encoder_input = "split:"
 
@@ -106,6 +105,9 @@ class SplitBrain(PretextTask):
         self.to_lightness = Decoder(channels, side, out=LIGHTNESS_BINS, side=self.side)
         self.colours = RunningHistogram(NUM_BINS)
         self.lightnesses = RunningHistogram(LIGHTNESS_BINS)
+
+    def metric_name(self) -> str:
+        return "information"
 
     def chance(self, batch_size: int) -> float:
         return 0.0

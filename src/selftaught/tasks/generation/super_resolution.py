@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.adversarial import players_of_game, recipe_of_game
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
@@ -94,12 +94,7 @@ class SuperResolution(PretextTask):
     """
 
     needs = frozenset({"image"})
-    metric = "psnr_gain"
     recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "discriminator": ("discriminator",),
-        "generator": ("encoder", "head"),
-    }
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -137,13 +132,7 @@ empty takes the discriminator's features."""
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
-        """A game of two is played with the paper's optimiser alone."""
-        return dataclasses.replace(cls.recipe, others={}) if config.adversarial else cls.recipe
-
-    @classmethod
-    def players_for(cls, config: Config) -> Mapping[str, tuple[str, ...]]:
-        """None without a discriminator: one optimisation, no turns."""
-        return cls.players if config.adversarial else {}
+        return recipe_of_game(cls.recipe, config.adversarial)
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -160,7 +149,12 @@ empty takes the discriminator's features."""
         self.content = ContentNetwork(encoder, Path(config.content), size) if config.content else None
         self.first_steps = FirstSteps(config.alone)
         self.is_alone = False
-        self.players = self.players_for(config)  # type: ignore[misc]  # those that there are under these settings
+
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        return players_of_game(self.config.adversarial)
+
+    def metric_name(self) -> str:
+        return "psnr_gain"
 
     def chance(self, batch_size: int) -> float:
         """Bicubic interpolation."""
@@ -169,7 +163,7 @@ empty takes the discriminator's features."""
     def turns(self, step: int) -> Sequence[str]:
         """The generator in the first steps, then both; both before the number of steps is known."""
         self.is_alone = bool(self.first_steps.has(step))
-        return ("generator",) if self.is_alone and self.players else tuple(self.players)
+        return ("generator",) if self.is_alone and self.players() else tuple(self.players())
 
     def after_step(self, step: int, total: int) -> None:
         self.first_steps.after_step(total)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -13,13 +14,23 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.utils import make_grid
 
-from selftaught.tasks.base import Shown
+from selftaught.tasks.base import Recipe, Shown
 from selftaught.tasks.parts.losses import passing_as_real, telling_apart
 
 GRID = 16
 """Pictures in a grid of samples."""
 
 Objective = Literal["dcgan", "wgan_gp", "hinge"]
+
+
+def players_of_game(weight: float) -> Mapping[str, tuple[str, ...]]:
+    """Players of a task with `discriminator`, `encoder` and `head`; none where the adversarial loss has no weight."""
+    return {"discriminator": ("discriminator",), "generator": ("encoder", "head")} if weight else {}
+
+
+def recipe_of_game(recipe: Recipe, weight: float) -> Recipe:
+    """A game is played with the paper's optimiser alone; without weight for the adversarial loss there is no game."""
+    return dataclasses.replace(recipe, others={}) if weight else recipe
 
 
 def discriminator_loss(objective: Objective, real: Tensor, made: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from selftaught.training.budget.timekeeping import Costs, Timekeeper, plan
 from selftaught.training.budget.trial import measure
 from selftaught.training.data import Data, open_data
 from selftaught.training.run_folder import read_environment
-from selftaught.training.setup import build_task, is_partly_used, resolve, seen_as
+from selftaught.training.setup import build_task, resolve, seen_as
 
 TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""
@@ -272,7 +272,7 @@ def _stem_alone(run: RunConfig) -> Stem:
     assert run.budget is not None
     seconds = parse_seconds(run.budget)
     alone = dataclasses.replace(run, devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
-    fabric = make_fabric(alone, is_partly_used=is_partly_used(alone))
+    fabric = make_fabric(alone, is_partly_used=False)
     data = open_data(alone, fabric)
     try:
 
