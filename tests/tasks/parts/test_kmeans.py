@@ -88,3 +88,4 @@ def test_mutual_information_is_the_formula() -> None:
     renamed = torch.tensor([3, 0, 2, 1])[first]
     assert normalised_mutual_information(first, renamed) == pytest.approx(1)
     assert normalised_mutual_information(first, torch.zeros(60).long()) == 0
+    assert normalised_mutual_information(torch.ones(60).long(), torch.zeros(60).long()) == 0
