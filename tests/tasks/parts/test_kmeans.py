@@ -37,6 +37,25 @@ def test_whitened_components_have_variance_1_and_no_correlation() -> None:
     assert torch.allclose(whiten(features, mean, matrix).norm(dim=1), torch.ones(500), atol=1e-5)
 
 
+def test_whitening_is_the_eigenvectors_of_the_covariance_over_their_root() -> None:
+    features = torch.randn(40, 5, generator=generator(1)) * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]) + 100
+    mean, matrix = fit_whitening(features, 4)
+    variance, vectors = torch.linalg.eigh(features.double().T.cov())
+    expected = (vectors / variance.sqrt()).flip(1)[:, :4].float()
+    signs = (matrix * expected).sum(0).sign()  # an eigenvector points either way
+    assert torch.allclose(mean, features.mean(0))
+    assert torch.allclose(matrix * signs, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_whitening_has_fewer_directions_than_samples(count: int) -> None:
+    features = torch.randn(count, 6, generator=generator(2))
+    mean, matrix = fit_whitening(features, 6)
+    assert matrix.shape == (6, count - 1)
+    white = (features - mean) @ matrix
+    assert torch.allclose(white.T @ white, (count - 1) * torch.eye(count - 1), atol=1e-4)
+
+
 def test_kmeans_finds_groups_and_is_a_function_of_the_generator() -> None:
     points, group = blobs()
     centroids, labels = kmeans(points, 3, generator(0), restarts=5)

@@ -11,23 +11,28 @@ _NEGLIGIBLE = 1e-6
 
 
 def fit_whitening(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
-    """Principal components scaled to variance 1, for `whiten`.
+    """Principal components scaled to variance 1, for `whiten`; by faiss, as in DeepCluster's own code.
 
     Args:
-        features: (M, D).
+        features: (M, D) on the CPU.
         components: P, at most; fewer where the data have fewer directions.
 
     Returns:
         The mean (D,) and a matrix (D, P) whose columns are eigenvectors of the covariance over the root of their
         eigenvalue, the largest first; both float32.
     """
-    mean = features.double().mean(0)
-    parts = (rows.double() - mean for rows in features.split(65_536))
-    covariance = sum((part.T @ part for part in parts), torch.zeros(())) / max(1, len(features) - 1)
-    variance, vectors = torch.linalg.eigh(covariance)
-    variance, vectors = variance.flip(0)[:components], vectors.flip(1)[:, :components]
+    import faiss
+
+    count, width = features.shape
+    directions = faiss.PCAMatrix(width, min(components, width, count))
+    directions.max_points_per_d = count  # all samples, where faiss would take 1000 for each dimension
+    directions.train(features.float().contiguous().numpy())
+    vectors = torch.from_numpy(faiss.vector_to_array(directions.A)).view(-1, width)
+    # faiss gives sums of squares, and nothing for directions beyond the number of samples.
+    variance = torch.from_numpy(faiss.vector_to_array(directions.eigenvalues))[: len(vectors)] / max(1, count - 1)
     kept = variance > _NEGLIGIBLE * variance[0].clamp(min=1e-30)
-    return mean.float(), (vectors[:, kept] / variance[kept].sqrt()).float()
+    mean = torch.from_numpy(faiss.vector_to_array(directions.mean))
+    return mean, (vectors[kept] / variance[kept, None].sqrt()).T.contiguous()
 
 
 def whiten(features: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
