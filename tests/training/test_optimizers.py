@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from timm.optim import Lars
 from torch import nn
 
 from selftaught.training.optimizers import LARS, build_optimizer, learning_rate
@@ -38,6 +39,22 @@ def test_lars_steps_equal_the_papers_algorithm_1() -> None:
         b -= v_of_b
     assert torch.allclose(weight, torch.tensor([w]))
     assert torch.allclose(bias, torch.tensor([b]))
+
+
+def test_lars_at_a_constant_rate_is_timms_and_at_another_is_not() -> None:
+    def trained(kind: type, rates: list[float], **more: bool) -> torch.Tensor:
+        weight = nn.Parameter(torch.tensor([[3.0, 4.0], [1.0, -2.0]]))
+        optimizer = kind([weight], lr=0.5, momentum=0.9, weight_decay=0.1, **more)
+        for step, lr in enumerate(rates):
+            weight.grad = torch.tensor([[0.3, -0.4], [0.1, 0.2]]) * (step + 1)
+            optimizer.param_groups[0]["lr"] = lr
+            optimizer.step()
+        return weight.detach()
+
+    assert torch.allclose(trained(LARS, [0.5] * 4), trained(Lars, [0.5] * 4, always_adapt=True))
+    falling = [50.0, 20.0, 10.0, 5.0]
+    apart = trained(LARS, falling) - trained(Lars, falling, always_adapt=True)
+    assert float(apart.abs().max()) > 0.01
 
 
 def test_lars_scales_layers_without_weight_decay_too() -> None:

@@ -17,6 +17,9 @@ class LARS(Optimizer):
     For a layer with weights w and gradient g: v <- momentum * v + lr * trust * |w| / (|g| + decay * |w|) *
     (g + decay * w), then w <- w - v. Vectors (biases, normalisation) take the plain momentum step, as in SimCLR and
     BYOL, and so does a layer whose weights or gradient are all 0.
+
+    `timm.optim.Lars` has the rate outside of the momentum, w <- w - lr * v, which is the same at a constant rate only:
+    the paper's keeps each step's rate with its gradient while the rate rises and falls.
     """
 
     def __init__(self, params: Any, lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3):
