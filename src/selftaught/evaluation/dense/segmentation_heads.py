@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.trimmed_convolutions import trim_kernels
@@ -79,10 +80,7 @@ class DeepLabHead(nn.Module):
         side = size / coarse[0].stride
         width = sum(stage.channels for stage in coarse)
         rates = [max(1, round(rate * side / PUBLISHED_MAP)) for rate in RATES]
-        self.branches = nn.ModuleList([_block(width, channels, kernel=1)])
-        self.branches.extend([_block(width, channels, rate=rate) for rate in rates])
-        self.whole = _block(width, channels, kernel=1)
-        self.project = nn.Sequential(*_block((len(rates) + 2) * channels, channels, kernel=1), nn.Dropout(0.5))
+        self.pyramid = ASPP(width, rates, channels)
         self.low = _block(stages[0].channels, LOW_CHANNELS, kernel=1) if len(stages) > 2 else None
         decoder: list[nn.Module] = []
         if self.low is not None:
@@ -92,9 +90,7 @@ class DeepLabHead(nn.Module):
     def forward(self, maps: dict[str, Tensor]) -> Tensor:
         coarse = [maps[name] for name in self.names[-2:]]
         x = torch.cat([coarse[0], *(_enlarge(value, coarse[0]) for value in coarse[1:])], 1)
-        found = [branch(x) for branch in self.branches]
-        found.append(self.whole(x.mean((2, 3), keepdim=True)).expand_as(found[0]))
-        x = self.project(torch.cat(found, 1))
+        x = self.pyramid(x)
         if self.low is not None:
             low = self.low(maps[self.names[0]])
             x = torch.cat([_enlarge(x, low), low], 1)
@@ -128,9 +124,8 @@ def make_head(
     return DeepLabHead(stages, num_classes, channels, size=size)
 
 
-def _block(before: int, after: int, *, kernel: int = 3, rate: int = 1) -> nn.Sequential:
-    padding = rate * (kernel // 2)
-    conv = nn.Conv2d(before, after, kernel, padding=padding, dilation=rate, bias=False)
+def _block(before: int, after: int, *, kernel: int = 3) -> nn.Sequential:
+    conv = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
 
 
