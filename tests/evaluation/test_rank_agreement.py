@@ -48,6 +48,15 @@ def test_p_values_are_those_of_all_orders_counted_in_a_loop() -> None:
     assert row["p_kendall"] == pytest.approx(tau.pvalue)  # exact, as SciPy's is for few samples without ties
 
 
+def test_p_values_of_tied_runs_count_orders_as_far_to_either_side() -> None:
+    figure, worth = [1.0, 1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 2.0, 2.0, 5.0]
+    row = row_of(rank_agreement(points(worth, rankme=[*figure])), "rankme")
+    for kind, p in (("spearman", row["p"]), ("kendall", row["p_kendall"])):
+        found = [correlation(figure, order, kind) for order in itertools.permutations(worth)]  # type: ignore[arg-type]
+        far = [abs(value) >= abs(row[kind]) - 1e-3 for value in found]
+        assert p == pytest.approx(sum(far) / len(found))
+
+
 def test_p_values_of_many_runs_are_near_those_of_scipy() -> None:
     rng = numpy_generator("many runs")
     worth = rng.normal(size=25)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy import stats
 
 from selftaught.core.files import read_object
 from selftaught.core.randomness import numpy_generator
@@ -22,6 +22,7 @@ Json = dict[str, Any]
 Numbers = Sequence[float] | NDArray[np.float64] | NDArray[np.int64]
 KEPT = "label_free_agreement.json"
 Better = Literal["higher", "lower", "near 1"]
+Kind = Literal["spearman", "kendall"]
 
 BETTER: dict[str, Better] = {
     "rankme": "higher",
@@ -32,6 +33,7 @@ BETTER: dict[str, Better] = {
     "feature_std": "higher",
 }
 """What each figure's authors hold to be better, fixed before any run was seen."""
+KINDS: tuple[Kind, Kind] = ("spearman", "kendall")
 LEVEL = 0.05
 """Of significance, for all figures together."""
 MOST_EXACT = 7
@@ -121,18 +123,12 @@ def rank_agreement(points: Sequence[Mapping[str, Any]], *, seed: int = 0) -> Jso
     return {"runs": len(points), "note": _note(len(points), len(rows)), "rows": rows, "points": list(points)}
 
 
-def correlation(first: Numbers, second: Numbers, kind: Literal["spearman", "kendall"]) -> float:
+def correlation(first: Numbers, second: Numbers, kind: Kind) -> float:
     """Spearman's rho or Kendall's tau-b, ties and all; nan where one of them is constant."""
-    a, b = _matrix(first, kind), _matrix(second, kind)
-    norm = math.sqrt(float((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norm if norm else math.nan
-
-
-def _matrix(values: Numbers, kind: str) -> NDArray[np.float64]:
-    """Differences of ranks, or their signs, of all pairs: both are the coefficient of Daniels (Biometrika 1944)."""
-    ranks: NDArray[np.float64] = rankdata(values)
-    differences: NDArray[np.float64] = ranks[:, None] - ranks
-    return differences if kind == "spearman" else np.sign(differences)
+    if len(np.unique(first)) == 1 or len(np.unique(second)) == 1:
+        return math.nan  # SciPy warns as well
+    measure = stats.spearmanr if kind == "spearman" else stats.kendalltau
+    return float(measure(first, second).statistic)
 
 
 def _row(name: str, points: Sequence[Mapping[str, Any]], seed: int) -> Json:
@@ -140,31 +136,46 @@ def _row(name: str, points: Sequence[Mapping[str, Any]], seed: int) -> Json:
     pairs = [(_oriented(figure, BETTER[name]), worth) for figure, worth in pairs if _finite(figure) and _finite(worth)]
     figure, worth = [f for f, _ in pairs], [w for _, w in pairs]
     row: Json = {"figure": name, "better": BETTER[name], "runs": len(pairs)}
-    spearman, kendall = (_tested(figure, worth, kind, seed) for kind in ("spearman", "kendall"))
+    spearman, kendall = (_tested(figure, worth, kind, seed) for kind in KINDS)
     row |= {"spearman": spearman[0], "interval": _interval(figure, worth), "p": spearman[1]}
     return row | {"kendall": kendall[0], "p_kendall": kendall[1]}
 
 
-def _tested(figure: Sequence[float], worth: Sequence[float], kind: Any, seed: int) -> tuple[float | None, float | None]:
+def _tested(
+    figure: Sequence[float], worth: Sequence[float], kind: Kind, seed: int
+) -> tuple[float | None, float | None]:
     """The coefficient, and the share of orders of the runs that give one at least as far from 0."""
     found = correlation(figure, worth, kind) if len(figure) > 1 else math.nan
     if math.isnan(found):
         return None, None
-    a, b = _matrix(figure, kind), _matrix(worth, kind)
-    orders = _orders(len(figure), seed)
-    far = abs(float((a * b).sum())) - 1e-9
-    count = 0
-    for part in np.array_split(orders, -(-len(orders) * a.size // 2_000_000)):
-        count += int((np.abs((a * b[part[:, :, None], part[:, None, :]]).sum((1, 2))) >= far).sum())
-    exact = len(figure) <= MOST_EXACT
-    return round(found, 3), count / len(orders) if exact else (count + 1) / (len(orders) + 1)
+    fixed = _differences(stats.rankdata(worth), kind)
+
+    def distance(order: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        """Of the coefficient from 0 in multiples of a constant; the last axis of `order` is the runs."""
+        far: NDArray[np.float64] = np.abs((_differences(order, kind) * fixed).sum((-2, -1)))
+        return far
+
+    test = stats.permutation_test(
+        (stats.rankdata(figure),),
+        distance,
+        permutation_type="pairings",
+        alternative="greater",
+        vectorized=True,
+        axis=-1,
+        n_resamples=math.factorial(MOST_EXACT) if len(figure) <= MOST_EXACT else DRAWS,
+        batch=max(1, 2_000_000 // fixed.size),
+        random_state=numpy_generator("orders", seed, len(figure)),
+    )
+    return round(found, 3), float(test.pvalue)
 
 
-def _orders(count: int, seed: int) -> NDArray[np.int64]:
-    if count <= MOST_EXACT:
-        return np.array(list(itertools.permutations(range(count))))
-    rows = np.tile(np.arange(count), (DRAWS, 1))
-    return numpy_generator("orders", seed, count).permuted(rows, axis=1)
+def _differences(ranks: NDArray[np.float64], kind: Kind) -> NDArray[np.float64]:
+    """Of all pairs, or their signs: the sum of products of two is a coefficient's numerator (Daniels 1944).
+
+    SciPy's own coefficients take one order at a time, which is too slow for thousands.
+    """
+    differences = ranks[..., :, None] - ranks[..., None, :]
+    return differences if kind == "spearman" else np.sign(differences)
 
 
 def _interval(figure: Sequence[float], worth: Sequence[float]) -> list[float] | None:
