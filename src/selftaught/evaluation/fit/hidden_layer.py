@@ -1,4 +1,7 @@
-"""One hidden layer on frozen features, trained until held-back samples are told no better."""
+"""One hidden layer on frozen features, trained until held-back samples are told no better.
+
+Why not scikit-learn's `MLPClassifier`: docs/decisions/0005-libraries-measured.md.
+"""
 
 from __future__ import annotations
 

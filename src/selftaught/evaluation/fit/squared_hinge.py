@@ -7,6 +7,8 @@ Each column c of a problem is a machine of its own, with signs y (N,) and costs 
 LIBLINEAR's L2-regularised L2-loss SVM, where the bias is the weight of a constant 1 and regularised as well. Solved by
 Newton steps whose linear systems conjugate gradients solve roughly (Keerthi & DeCoste, JMLR 6, 2005; Lin, Weng &
 Keerthi, JMLR 9, 2008). All columns share each product with the rows, which is what makes it fast.
+
+Why not scikit-learn's `LinearSVC`: docs/decisions/0005-libraries-measured.md.
 """
 
 from __future__ import annotations
