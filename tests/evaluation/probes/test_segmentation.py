@@ -206,8 +206,8 @@ def test_pictures_show_the_truth_and_the_prediction(encoder: Encoder) -> None:
     assert sample.mask is not None
     assert np.array_equal(sheet[:, :48], sample.image.permute(1, 2, 0).numpy())
     told = sample.mask.numpy() != IGNORE
-    assert np.array_equal(sheet[:, 52:100][told], palette(3)[sample.mask.numpy()[told]])
-    assert (sheet[:, 52:100][~told] == 255).all()
+    colours = np.where(told[..., None], palette(3)[np.where(told, sample.mask.numpy(), 0)], 255)
+    assert np.abs(sheet[:, 52:100] - (0.2 * sheet[:, :48] + 0.8 * colours)).max() <= 1  # rounded down
     assert score.more["colours"] == {"ground": "#000000", "red": "#800000", "green": "#008000"}
     assert len({tuple(colour) for colour in palette(200).tolist()}) == 200
 

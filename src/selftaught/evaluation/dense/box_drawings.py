@@ -1,13 +1,15 @@
-"""Pictures with the boxes that are there and those that were found, for people to look at."""
+"""Images with the boxes that are there and those that were found, for people to look at."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+import torch
 from torch import Tensor
+from torchvision.io import encode_png
+from torchvision.transforms.functional import resize
+from torchvision.utils import draw_bounding_boxes
 
 from selftaught.evaluation.metrics.box_matches import Found, Truth
 
@@ -20,27 +22,28 @@ THERE, FOUND = (60, 200, 90), (255, 140, 0)
 
 
 def draw_boxes(image: Tensor, truth: Truth, found: Found, classes: Sequence[str]) -> bytes:
-    """A PNG of a picture (3, H, W) uint8: true boxes in green (not those to be ignored), found ones in orange."""
-    picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
-    scale = SIDE / max(picture.size)
-    picture = picture.resize((max(1, round(scale * picture.width)), max(1, round(scale * picture.height))))
-    pen = ImageDraw.Draw(picture)
-    for box, label in zip(truth.boxes[~truth.ignore], truth.labels[~truth.ignore], strict=True):
-        _draw(pen, box * scale, THERE, classes[label])
+    """A PNG of an image (3, H, W) uint8: true boxes in green (not those to be ignored), found ones in orange."""
+    scale = SIDE / max(image.shape[-2:])
+    size = [max(1, round(scale * side)) for side in image.shape[-2:]]
     order = np.argsort(-found.scores, kind="stable")[:MOST]
-    for place, i in enumerate(order):
-        if place == 0 or found.scores[i] >= SURE:
-            _draw(pen, found.boxes[i] * scale, FOUND, f"{classes[found.labels[i]]} {found.scores[i]:.2f}", at_foot=True)
-    written = io.BytesIO()
-    picture.save(written, "PNG", optimize=True)
-    return written.getvalue()
-
-
-def _draw(
-    pen: ImageDraw.ImageDraw, box: np.ndarray, colour: tuple[int, int, int], text: str, *, at_foot: bool = False
-) -> None:
-    left, top, right, bottom = (float(edge) for edge in box)
-    pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=2)
-    corner = (left + 3, bottom - 13 if at_foot else top + 2)
-    pen.rectangle(pen.textbbox(corner, text), fill=(0, 0, 0))
-    pen.text(corner, text, fill=colour)
+    order = order[(found.scores[order] >= SURE) | (np.arange(len(order)) == 0)]
+    there = ~truth.ignore
+    # True boxes come last, and names of found ones a line lower, so that a name at the same corner covers none.
+    boxes = np.concatenate([found.boxes[order], truth.boxes[there]]).reshape(-1, 4) * scale
+    labels = [f"\n{classes[found.labels[i]]} {found.scores[i]:.2f}" for i in order]
+    labels += [classes[label] for label in truth.labels[there]]
+    canvas = resize(image, size, antialias=True)
+    if labels:
+        colours = [FOUND] * len(order) + [THERE] * int(there.sum())
+        corners = torch.from_numpy(np.concatenate([boxes[:, :2], np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1))
+        canvas = draw_bounding_boxes(
+            canvas,
+            corners,
+            labels,
+            colors=colours,
+            width=2,
+            fill_labels=True,
+            label_colors=colours,
+            label_background_colors="black",
+        )
+    return bytes(encode_png(canvas).numpy())
