@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from timm.optim import Lars
+from timm.optim.lars import Lars
 from torch import nn
 
 from selftaught.training.optimizers import LARS, build_optimizer, learning_rate

@@ -11,7 +11,8 @@ STAGES = tuple(Stage(name=f"stride{s}", channels=c, stride=s) for c, s in ((6, 4
 
 
 def maps() -> dict[str, Tensor]:
-    return {stage.name: torch.randn(2, stage.channels, 128 // stage.stride, 128 // stage.stride) for stage in STAGES}
+    sides = [int(128 / stage.stride) for stage in STAGES]
+    return {stage.name: torch.randn(2, stage.channels, side, side) for stage, side in zip(STAGES, sides, strict=True)}
 
 
 def larger(x: Tensor, side: int) -> Tensor:
