@@ -6,16 +6,7 @@ import torch
 
 from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader, ordered_batches
-from selftaught.data.sources.open import open_source
-from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
-from selftaught.data.store.subset import Subset
-
-
-@pytest.fixture(scope="module")
-def samples() -> Samples:
-    source = open_source("synthetic:N=60,side=16", split="train", needs=frozenset({"image"}))
-    return open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1.0, workers=1)
 
 
 def loader(samples: Samples, *, rank: int = 0, world: int = 1, seed: int = 0, limit: int | None = None) -> Loader:
@@ -75,21 +66,6 @@ def test_ordered_batches_give_every_sample_once(samples: Samples) -> None:
 def test_a_batch_that_cannot_be_shared_is_refused(samples: Samples) -> None:
     with pytest.raises(ValueError, match="--batch-size 8 must be a multiple of 3"):
         loader(samples, world=3)
-
-
-def test_subset_renumbers_rows_and_keeps_what_belongs_to_them(samples: Samples) -> None:
-    rows = np.array([7, 3, 5])
-    subset = Subset(samples, rows)
-    assert subset.keys == [samples.keys[i] for i in rows]
-    assert samples.labels is not None
-    assert subset.labels is not None
-    assert subset.labels.tolist() == samples.labels[rows].tolist()
-    draws = np.full((2, 3), 0.5)
-    got, expected = subset.read(np.array([2, 0]), draws), samples.read(np.array([5, 7]), draws)
-    assert got.index.tolist() == [2, 0]
-    assert got.image is not None
-    assert expected.image is not None
-    assert np.array_equal(got.image, expected.image)
 
 
 def test_the_state_of_a_loader_is_the_order_it_follows(samples: Samples) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+Tree = Callable[[Path, dict[str, bytes]], Path]
+"""Writes files below a folder, as the fixture `tree` does."""
 Object = tuple[str, tuple[float, float, float, float], int]
 """Class, first and last pixel counted from 1 (left, top, right, bottom), difficult."""
 

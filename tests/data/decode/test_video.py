@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.video import decode_frames
+from selftaught.data.decode.video import decode_frames, geometry, read_header, upright
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.open import open_samples
+from tests.data.store.videos import counted
 
 # (a, b, c, d): a pixel at (x, y) is shown at (a x + c y, b x + d y).
 EIGHT = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
@@ -64,3 +65,24 @@ def test_the_display_matrix_is_honoured(write_video: Any, tmp_path: Path, matrix
         read.append(video)
     assert np.array_equal(read[0], read[1])
     assert np.array_equal(read[0][0, 0], frames[0][:64, :64])
+
+
+def test_upright_and_unsquashed() -> None:
+    # Pixels twice as wide as high: a stored 40 x 40 frame is shown 80 wide.
+    wide = geometry(40, 40, 2.0, (0, False), 20)
+    assert wide.shape == (20, 40)
+    turned = geometry(90, 160, 1.0, (3, False), 18)
+    assert turned.shape == (32, 18)
+    picture = np.zeros((18, 32, 3), np.uint8)
+    picture[0, 0] = 255
+    # A quarter turn clockwise puts the top left corner at the top right.
+    assert upright(picture, turned)[0, -1, 0] == 255
+    panorama = geometry(20, 200, 1.0, (0, False), 10)
+    assert panorama.shape == (10, 30)
+
+
+def test_header_is_read_without_decoding(tmp_path: Path, write_video: Any) -> None:
+    file = write_video(tmp_path / "a.mp4", counted(25, 48, 64), sound=np.zeros(44100, np.float32))
+    header = read_header(str(file))
+    assert (header.height, header.width, header.frames, header.has_sound) == (48, 64, 25, True)
+    assert header.sound_seconds == pytest.approx(1.0, abs=0.1)

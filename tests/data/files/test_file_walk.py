@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.data.files.file_tree import FolderTree, Unreadable
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Source
@@ -87,23 +86,6 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     sources = [opened(tmp_path, split) for split in ("train", "held_out")]
     assert {entry.key for source in sources for entry in source.entries} == {os.fsdecode(name) for name in names}
     assert all(source.read(i) == PNG for source in sources for i in range(len(source)))
-
-
-def test_a_file_that_changes_after_it_was_listed_is_unreadable(tmp_path: Path) -> None:
-    tree = FolderTree(folder(tmp_path, "a.png", "b.png", "c.png"))
-    (tmp_path / "a.png").unlink()
-    os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(Unreadable, match="no regular file any more"):
-        tree.read("a.png")
-    (tmp_path / "b.png").unlink()
-    with pytest.raises(FileNotFoundError):
-        tree.read("b.png")
-    (tmp_path / "c.png").write_bytes(PNG[:20])
-    assert tree.read("c.png") == PNG[:20]
-    with (tmp_path / "c.png").open("r+b") as file:
-        file.truncate(300 << 20)  # sparse
-    with pytest.raises(Unreadable, match="314572800 bytes, more than 256 MB"):
-        tree.read("c.png")
 
 
 def test_folders_that_systems_keep_are_left_out_and_counted(tmp_path: Path) -> None:

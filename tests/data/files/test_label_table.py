@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +10,8 @@ import pytest
 
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
+from tests.data.trees import Tree
 
-Tree = Callable[[Path, dict[str, bytes]], Path]
 LABELS, LABEL = frozenset({"image", "labels"}), frozenset({"image", "label"})
 
 

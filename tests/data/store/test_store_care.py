@@ -6,43 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import selftaught
 from selftaught.data.batch import Sampling
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
-from selftaught.data.store.cache import clean_rests, find_or_build, is_in_use, list_stores, stores_root
+from selftaught.data.store.cache import find_or_build, is_in_use, list_stores
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.store_care import make_room, prune_stores, stale_at, state_of
+from tests.data.store.images import opened_at
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    out = tmp_path / "photos"
-    out.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(6):
-        Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(out / f"{i}.png")
-    return out
-
-
-def opened(path: Path, *, side: int = 16, limit: float = 1.0) -> Samples:
-    source = open_source(str(path), split="train", needs=frozenset({"image"}), held_out=0.0)
-    return open_samples(source, side=side, sampling=Sampling(), cache_limit_gb=limit, workers=1)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def pixels(samples: Samples) -> np.ndarray[Any, Any]:
@@ -51,47 +31,47 @@ def pixels(samples: Samples) -> np.ndarray[Any, Any]:
     return image
 
 
-def test_touched_copied_and_moved_data_find_their_store(folder: Path, tmp_path: Path) -> None:
-    before = pixels(opened(folder))
-    for file in folder.iterdir():
+def test_touched_copied_and_moved_data_find_their_store(drawn: Path, tmp_path: Path) -> None:
+    before = pixels(opened_at(drawn))
+    for file in drawn.iterdir():
         os.utime(file, (1, 1))
-    opened(folder)
-    shutil.copytree(folder, tmp_path / "copy")
-    opened(tmp_path / "copy")
-    folder.rename(tmp_path / "moved")
-    assert np.array_equal(pixels(opened(tmp_path / "moved")), before)
+    opened_at(drawn)
+    shutil.copytree(drawn, tmp_path / "copy")
+    opened_at(tmp_path / "copy")
+    drawn.rename(tmp_path / "moved")
+    assert np.array_equal(pixels(opened_at(tmp_path / "moved")), before)
     assert len(list_stores()) == 1
 
 
-def test_a_store_of_changed_data_is_told_and_pruned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    opened(folder)
+def test_a_store_of_changed_data_is_told_and_pruned(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened_at(drawn)
     (store,) = selftaught.cache()
     assert store["state"] == "as packed"
-    size = (folder / "0.png").stat().st_size
-    changed = bytearray((folder / "0.png").read_bytes())
+    size = (drawn / "0.png").stat().st_size
+    changed = bytearray((drawn / "0.png").read_bytes())
     changed[-20] ^= 1
-    (folder / "0.png").write_bytes(changed)
-    assert (folder / "0.png").stat().st_size == size
-    source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
+    (drawn / "0.png").write_bytes(changed)
+    assert (drawn / "0.png").stat().st_size == size
+    source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)
     assert [stale.key for stale in stale_at(source)] == [store["key"]]
-    opened(folder)
+    opened_at(drawn)
     assert "selftaught cache --prune" in capsys.readouterr().err
     assert sorted(state_of(info) for info in list_stores()) == ["as packed", "changed"]
     assert len(prune_stores()) == 0  # this process reads both
 
 
-def test_prune_removes_what_nobody_reads(folder: Path, tmp_path: Path) -> None:
+def test_prune_removes_what_nobody_reads(drawn: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from selftaught.data.batch import Sampling; from selftaught.data.sources.open import open_source\n"
         "from selftaught.data.store.open import open_samples\n"
         "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
         "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(drawn)], check=True)
     (info,) = list_stores()
     assert not is_in_use(info.path)
     assert selftaught.cache(prune=True) == []
-    folder.rename(tmp_path / "elsewhere")
+    drawn.rename(tmp_path / "elsewhere")
     removed = selftaught.cache(prune=True)
     assert [(store["state"], store["removed"]) for store in removed] == [("gone", True)]
     assert list_stores() == []
@@ -125,24 +105,24 @@ def test_room_is_made_of_what_was_unused_for_longest(monkeypatch: pytest.MonkeyP
     assert not folders["d"].exists()
 
 
-def test_the_cache_limit_is_kept_by_packing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_limit_is_kept_by_packing(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selftaught.data.store.cache._hold", lambda folder: None)
-    opened(folder, side=16)
-    opened(folder, side=8, limit=5e-6)
+    opened_at(drawn, side=16)
+    opened_at(drawn, side=8, limit=5e-6)
     assert [info.side for info in list_stores()] == [8]
 
 
 @pytest.mark.parametrize("name", ["pixels.bin", "index.npy", "meta.json", "skipped.json"])
 @pytest.mark.parametrize("damage", ["cut", "garbage", "gone"])
-def test_a_damaged_store_is_built_again(folder: Path, name: str, damage: str) -> None:
-    before = pixels(opened(folder))
+def test_a_damaged_store_is_built_again(drawn: Path, name: str, damage: str) -> None:
+    before = pixels(opened_at(drawn))
     (info,) = list_stores()
     file = info.path / name
     if damage == "gone":
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-7] if damage == "cut" else b"\x93garbage")
-    assert np.array_equal(pixels(opened(folder)), before)
+    assert np.array_equal(pixels(opened_at(drawn)), before)
     assert len(list_stores()) == 1
 
 
@@ -163,37 +143,3 @@ def test_a_damaged_store_of_videos_is_built_again(tmp_path: Path, write_video: A
     file = info.path / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert np.array_equal(read(), before)
-
-
-def test_rests_of_killed_builds_are_cleaned(folder: Path) -> None:
-    opened(folder)
-    rest = stores_root() / f".{'e' * 32}.abc.part"
-    rest.mkdir()
-    (rest / "pixels.bin").write_bytes(b"half")
-    (stores_root() / f".{'e' * 32}.lock").touch()
-    (stores_root() / "mine.txt").touch()
-    clean_rests()
-    assert not rest.exists()
-    assert not list(stores_root().glob(".*"))
-    assert (stores_root() / "mine.txt").exists()
-
-
-def test_a_cache_that_cannot_be_written_is_one_line(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ValueError, match="set the environment variable SELFTAUGHT_CACHE"):
-        opened(folder)
-
-
-def test_a_packed_store_shows_no_bar(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from selftaught.core.config import RunConfig
-    from selftaught.data.store.open import pack
-
-    source = open_source(str(folder), split="train", needs=frozenset({"image"}), held_out=0.0)
-    shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731
-    pack(source, RunConfig(data=str(folder), out="out", size=16), Sampling(), title="packing train")
-    assert "packing train 6/6" in shown()
-    pack(source, RunConfig(data=str(folder), out="out", size=16), Sampling(), title="packing train")
-    assert shown() == ""

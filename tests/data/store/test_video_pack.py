@@ -1,0 +1,136 @@
+"""Packing videos: every container, and what is damaged."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from selftaught.data.batch import Sampling
+from selftaught.data.decode.video import Header
+from selftaught.data.sources.video_folder import open_video_folder
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.open import open_samples
+from selftaught.data.store.video_pack import Shard, estimated_bytes, read_headers
+from tests.data.store.videos import counted, draws, moving, numbers, opened, read
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mpg", ".webm", ".mov"])
+def test_every_container_gives_its_frames(tmp_path: Path, write_video: Any, suffix: str) -> None:
+    write_video(tmp_path / f"a{suffix}", counted())
+    samples = opened(tmp_path, Sampling(frames=20))
+    clip = read(samples, 0.0).video
+    assert clip is not None
+    assert clip.shape == (1, 20, 32, 32, 3)
+    assert numbers(clip[0]) == list(range(20))
+
+
+def test_broken_files_are_skipped_and_listed(tmp_path: Path, write_video: Any) -> None:
+    whole = write_video(tmp_path / "whole.mp4", moving(30)).read_bytes()
+    (tmp_path / "zero.mp4").write_bytes(b"")
+    (tmp_path / "text.avi").write_bytes(b"this is not a video\n" * 50)
+    (tmp_path / "headless.mp4").write_bytes(whole[: len(whole) // 2])
+    with av.open(str(tmp_path / "sound_only.mkv"), "w") as container:
+        voice: Any = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(voice.encode(frame))
+    samples = opened(tmp_path, Sampling(frames=5))
+    assert samples.keys == ["whole.mp4"]
+    reasons = dict(samples.skipped)
+    assert set(reasons) == {"zero.mp4", "text.avi", "headless.mp4", "sound_only.mkv"}
+    assert reasons["sound_only.mkv"] == "no video stream"
+    assert all(reasons.values())
+    assert not any(str(tmp_path) in reason for reason in reasons.values())
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mpg"])
+def test_a_truncated_file_gives_what_came_before(tmp_path: Path, write_video: Any, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    noisy = moving(40) // 2 + rng.integers(0, 100, (40, 48, 48, 3)).astype(np.uint8)
+    data = write_video(tmp_path / f"whole{suffix}", noisy).read_bytes()
+    (tmp_path / f"cut{suffix}").write_bytes(data[: int(len(data) * 0.6)])
+    samples = opened(tmp_path, Sampling(frames=2), side=48)
+    assert samples.keys == [f"cut{suffix}", f"whole{suffix}"]
+    cut, whole = (int(samples.num_frames[row]) for row in (0, 1))
+    assert whole == 40
+    assert 2 <= cut < 40
+    batch = samples.read(np.array([0, 1]), draws(0.0, 0.0))
+    assert batch.video is not None
+    assert np.array_equal(batch.video[0], batch.video[1])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_damaged_middle_ends_the_video_with_a_note(tmp_path: Path, write_video: Any, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.integers(0, 255, (40, 48, 48, 3)).astype(np.uint8)
+    data = bytearray(write_video(tmp_path / f"a{suffix}", noisy).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4000] = rng.integers(0, 255, 4000).astype(np.uint8).tobytes()
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    samples = opened(tmp_path, Sampling(frames=2), side=48)
+    assert samples.keys == [f"a{suffix}"]
+    for limit in (50.0, 1e-9):
+        again = opened(tmp_path, Sampling(frames=2), side=48, limit=limit)
+        ((key, note),) = again.skipped
+        assert key == f"a{suffix}"
+        assert f"after {again.num_frames[0]} frames; those are used" in note
+        assert again.read(np.zeros(20, np.int64), draws(*np.linspace(0, 1, 20))).video is not None
+
+
+def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of the 1 videos .* can be read; the first, a\.mp4: Invalid data"):
+        opened(tmp_path, Sampling(frames=2))
+
+
+def test_the_store_is_built_once_and_serves_every_sampling(tmp_path: Path, write_video: Any) -> None:
+    write_video(tmp_path / "once.mp4", counted())
+    calls: list[tuple[int, int]] = []
+    source = open_video_folder(tmp_path, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
+    for sampling in (Sampling(), Sampling(frames=3), Sampling(frames=2, fps=5)):
+        open_samples(
+            source,
+            side=32,
+            sampling=sampling,
+            cache_limit_gb=1,
+            workers=1,
+            progress=lambda done, total: calls.append((done, total)),
+        )
+    assert calls == [(1, 1)]
+    (info,) = [store for store in list_stores() if store.data == str(tmp_path)]
+    assert (info.kind, info.samples, info.side) == ("videos", 1, 32)
+
+
+def test_a_shard_forgets_what_was_written_after_a_place(tmp_path: Path) -> None:
+    frame, sound = np.full((2, 2, 3), 7, np.uint8), np.arange(5, dtype=np.int16)
+    with ExitStack() as files:
+        shard = Shard(0, tmp_path, files)
+        shard.add_frame(frame)
+        place = shard.position
+        shard.add_frame(frame)
+        shard.add_sound(sound)
+        assert (place, shard.position) == ((12, 0), (24, 10))
+        shard.cut(place)
+        shard.add_sound(sound[::2])
+    assert (tmp_path / "frames-0.bin").read_bytes() == frame.tobytes()
+    assert np.fromfile(tmp_path / "sound-0.bin", np.int16).tolist() == [0, 2, 4]
+
+
+def test_without_a_folder_nothing_is_written() -> None:
+    shard = Shard(0, None, ExitStack())
+    shard.add_frame(np.zeros((2, 2, 3), np.uint8))
+    assert shard.position == (0, 0)
+
+
+def test_headers_are_read_or_say_why_not(tmp_path: Path, write_video: Any) -> None:
+    whole = write_video(tmp_path / "a.mp4", counted(10, 32, 48))
+    (tmp_path / "b.mp4").write_bytes(b"")
+    headers, skipped = read_headers([str(whole), str(tmp_path / "b.mp4")], 2)
+    assert list(headers) == [0]
+    assert isinstance(headers[0], Header)
+    assert [entry for entry, _ in skipped] == [1]
+    assert estimated_bytes(headers.values(), 32) == 10 * 32 * 32 * 1.5 * 3
