@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -140,6 +140,20 @@ class StepProgress:
     def _row(self) -> Text:
         title, width = self._doing or self.title, self._console.width
         return Text(fit(title, self._done, self.total, _texts(self._figures), self._left(), width), no_wrap=True)
+
+
+@contextmanager
+def late_bar(title: str, *, is_shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that shows a bar from its first call on: work that is done already needs none."""
+    with ExitStack() as stack:
+        bars: list[StepProgress] = []
+
+        def progress(done: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(StepProgress(title, total, is_shown=is_shown, seconds=5.0)))
+            bars[0].update(done)
+
+        yield progress
 
 
 def fit(title: str, done: int, total: int, figures: list[str], end: str, width: int) -> str:

@@ -55,6 +55,8 @@ class StoreInfo:
     """The folder or file that holds the data, "" where they are no local files."""
     proof: str = ""
     """Of the files' content as it was packed."""
+    of: str = ""
+    """Key of the store whose frames it was computed from, "" for a packed one."""
     state: str = ""
     """Whether the data are there: "as packed", "changed", "gone" or unknown."""
 
@@ -211,6 +213,7 @@ def list_stores() -> list[StoreInfo]:
                     used=_last_used(folder),
                     place=str(meta.get("place", "")),
                     proof=str(meta.get("proof", "")),
+                    of=str(meta.get("of", "")),
                 )
             )
     return sorted(stores, key=lambda store: (store.built, store.key))
@@ -233,9 +236,10 @@ def clear_stores(keys: Sequence[str] | None = None) -> int:
 
 
 def remove_store(store: StoreInfo) -> None:
-    """Remove one store; who reads it goes on."""
-    _let_go(store.path)
-    _remove(store.path)
+    """Remove one store and what was computed from it; who reads it goes on."""
+    for path in (store.path, *(other.path for other in list_stores() if other.of == store.key)):
+        _let_go(path)
+        _remove(path)
 
 
 def _remove(folder: Path) -> None:

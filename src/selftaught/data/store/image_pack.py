@@ -105,7 +105,7 @@ def pack(
     done = 0
     with (
         (folder / PIXELS).open("wb") if keep_pixels else nullcontext() as file,
-        _one_thread_to_a_picture(),
+        one_opencv_thread(),
     ):
         for part in _decode_in_order(source, side=side, decoding=decoding, workers=workers):
             if file is not None:
@@ -189,7 +189,7 @@ def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: 
 
 
 @contextmanager
-def _one_thread_to_a_picture() -> Iterator[None]:
+def one_opencv_thread() -> Iterator[None]:
     """OpenCV's own threads off: there is one of ours for each core, and theirs only get in the way."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -20,6 +20,7 @@ from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.store.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept
+from selftaught.data.store.stored_frames import StoredFrames
 
 if TYPE_CHECKING:
     from selftaught.data.batch import Sampling
@@ -106,14 +107,14 @@ def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decod
     if meta["packed"] and (folder / PIXELS).stat().st_size != index.offsets[-1]:
         raise ValueError("the pixels are not all there")
     if meta["packed"]:
-        return PackedImages(source, index, side=meta["side"], decoding=decoding, file=folder / PIXELS)
-    return LiveImages(source, index, side=meta["side"], decoding=decoding, workers=workers or 1)
+        return PackedImages(source, index, side=meta["side"], decoding=decoding, folder=folder)
+    return LiveImages(source, index, side=meta["side"], decoding=decoding, folder=folder, workers=workers or 1)
 
 
 class _ImageSamples:
     """What the packed and the live samples share: the index of the readable pictures."""
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding) -> None:
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path) -> None:
         self.side = side
         self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of)), repr(decoding)])
         self.notes: tuple[str, ...] = ()
@@ -123,6 +124,8 @@ class _ImageSamples:
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of
+        self.item_of = np.arange(len(index.source_of))
+        self._folder, self._index = folder, index
         self.skipped = [*source.skipped, *index.skipped]
         chosen = [source.entries[i] for i in index.source_of.tolist()]
         self.keys: Sequence[str] = [entry.key for entry in chosen]
@@ -141,6 +144,24 @@ class _ImageSamples:
         """One view, the centre: (count, 3) of 0.5."""
         return [np.full((count, 3), 0.5)]
 
+    @property
+    def stored(self) -> StoredFrames:
+        """Every image as a video of one frame."""
+        count = len(self.source_of)
+        return StoredFrames(
+            folder=self._folder,
+            data=self._name,
+            frames=np.ones(count, np.int64),
+            times=np.zeros(count),
+            height=self._index.height,
+            width=self._index.width,
+            read=lambda item: iter([self._whole(item)]),
+        )
+
+    def _whole(self, row: int) -> NDArray[np.uint8]:
+        """The image of a row with both its sides, (H, W, 3)."""
+        raise NotImplementedError
+
 
 class PackedImages(_ImageSamples):
     """Pictures of a packed file, read by offset straight into the batch.
@@ -150,13 +171,13 @@ class PackedImages(_ImageSamples):
     `preadv`, which leaves nothing behind. Both share the page cache with other runs.
     """
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, file: Path) -> None:
-        super().__init__(source, index, side=side, decoding=decoding)
+    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path) -> None:
+        super().__init__(source, index, side=side, decoding=decoding, folder=folder)
         self._offsets, self._height, self._width = index.offsets, index.height, index.width
-        self._file = os.open(file, os.O_RDONLY)
+        self._file = os.open(folder / PIXELS, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
         if os.fstat(self._file).st_size != self._offsets[-1]:
-            raise ValueError(f"the packed store {file.parent} is damaged; remove it with `selftaught cache --clear`")
+            raise ValueError(f"the packed store {folder} is damaged; remove it with `selftaught cache --clear`")
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         rows, side = np.array(rows, dtype=np.int64), self.side
@@ -175,6 +196,11 @@ class PackedImages(_ImageSamples):
                 image[:] = lines[:, at : at + side]
         return HostBatch(index=rows, image=images)
 
+    def _whole(self, row: int) -> NDArray[np.uint8]:
+        image = np.empty((int(self._height[row]), int(self._width[row]), 3), np.uint8)
+        self._fill(image, int(self._offsets[row]))
+        return image
+
     def _fill(self, out: NDArray[np.uint8], start: int) -> None:
         if os.preadv(self._file, [out.data], start) != out.nbytes:
             raise OSError(f"the packed store of {self._name} was cut short while it was read")
@@ -183,8 +209,10 @@ class PackedImages(_ImageSamples):
 class LiveImages(_ImageSamples):
     """Pictures decoded each time they are read, by threads that give way to the ones that compute."""
 
-    def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, workers: int) -> None:
-        super().__init__(source, index, side=side, decoding=decoding)
+    def __init__(
+        self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path, workers: int
+    ) -> None:
+        super().__init__(source, index, side=side, decoding=decoding, folder=folder)
         self._decoding = decoding
         self._source = source
         self._skipping = threading.Lock()
@@ -202,6 +230,10 @@ class LiveImages(_ImageSamples):
         for _ in self._pool.map(decode, range(len(rows))):
             pass
         return HostBatch(index=rows, image=images)
+
+    def _whole(self, row: int) -> NDArray[np.uint8]:
+        payload = self._source.read(int(self.source_of[row]))
+        return fit(payload, side=self.side, decoding=self._decoding, scratch=self._scratch()).copy()
 
     def _readable(self, row: int) -> tuple[int, NDArray[np.uint8]]:
         """The picture of `row`; of the next readable row where the file broke or went since the index was made."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from selftaught.core.config import RunConfig
-from selftaught.core.progress import StepProgress, say_once
+from selftaught.core.progress import late_bar, say_once
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Source
@@ -79,14 +78,7 @@ def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, i
     """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
     for note in source.notes:
         say_once(note, is_shown=is_shown)
-    bars: list[StepProgress] = []
-    with ExitStack() as stack:
-
-        def progress(done: int, total: int) -> None:
-            if not bars:  # a store that is there needs no bar
-                bars.append(stack.enter_context(StepProgress(title, total, is_shown=is_shown, seconds=5.0)))
-            bars[0].update(done)
-
+    with late_bar(title, is_shown=is_shown) as progress:
         samples = open_samples(
             source,
             side=config.store_size or store_side(config.size),

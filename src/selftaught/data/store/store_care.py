@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selftaught.core.progress import say_once
 from selftaught.data.store.cache import (
     DAMAGE,
+    META,
     StoreInfo,
     drop_damaged,
     find_or_build,
@@ -58,14 +60,21 @@ def build_kept(
         make_room(size, limit, keep=key)
     if stale := stale_at(source):
         say_once(_stale_note(stale))
-    try:
+    with disk_may_be_full(f"the packed store of {source.name}", size, "lower --cache-limit to decode while training"):
         return find_or_build(key, build)
+
+
+@contextmanager
+def disk_may_be_full(what: str, size: float, advice: str) -> Iterator[None]:
+    """A full disk becomes a sentence that says how many bytes `what` needs, and what to do."""
+    try:
+        yield
     except OSError as refused:
         if refused.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ValueError(
-            f"the packed store of {source.name} needs about {size / 1e9:.1f} GB and the disk is full; "
-            "lower --cache-limit to decode while training, or set SELFTAUGHT_CACHE to a larger disk"
+            f"{what} needs about {size / 1e9:.1f} GB and the disk is full; "
+            f"{advice}, or set SELFTAUGHT_CACHE to a larger disk"
         ) from refused
 
 
@@ -78,8 +87,18 @@ def note_origin(source: Source, folder: Path) -> dict[str, Any]:
     return {"place": str(place), "proof": _proof(place, keys)}
 
 
+def copy_origin(store: Path, folder: Path) -> dict[str, Any]:
+    """The same of what is computed from the frames of `store`, whose data are its own."""
+    meta = json.loads((store / META).read_text())
+    with suppress(FileNotFoundError):
+        shutil.copyfile(store / _FILES, folder / _FILES)
+    return {"of": store.name} | {name: meta[name] for name in ("place", "proof") if name in meta}
+
+
 def state_of(store: StoreInfo) -> str:
     """Whether the data of a store are still there and as they were packed; unknown where they are no local files."""
+    if store.of and not (store.path.with_name(store.of) / META).is_file():
+        return GONE
     if not store.place:
         return UNKNOWN
     place = Path(store.place)

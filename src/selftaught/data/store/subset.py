@@ -12,6 +12,7 @@ from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch, Samples, notes_of
+from selftaught.data.store.stored_frames import StoredFrames, stored_of
 
 
 class Subset:
@@ -40,6 +41,16 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def stored(self) -> StoredFrames:
+        """What `base` reads from."""
+        return stored_of(self.base)[0]
+
+    @property
+    def item_of(self) -> NDArray[np.int64]:
+        """(M,) which item of `stored` each row is."""
+        return stored_of(self.base)[1][self.rows]
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """As `base` reads them, with the index of this subset."""

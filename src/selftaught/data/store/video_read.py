@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
-from selftaught.data.decode.video import Shrink, clean_frames, decode_sound, first_video_stream, opened
+from selftaught.data.decode.video import Shrink, clean_frames, decode_frames, decode_sound, first_video_stream, opened
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Clip, nearest
 from selftaught.data.store.video_index import VideoIndex
@@ -59,6 +60,16 @@ class PackedVideos:
             if sound is not None:
                 self._copy_sound(int(video), clip.sound_first, sound[n])
         return []
+
+    def whole(self, video: int) -> Iterator[NDArray[np.uint8]]:
+        """Every frame of a video in order, (H, W, 3)."""
+        index = self._index
+        start, shard = int(index.frame_offset[video]), int(index.shard[video])
+        for _ in range(int(index.frames[video])):
+            frame = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
+            self._frames[shard].read(frame, start)
+            start += frame.nbytes
+            yield frame
 
     def _copy_sound(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         """Samples first ... first + S - 1 into `out` (S,), which is silent where the track has none."""
@@ -102,6 +113,12 @@ class LiveVideos:
             return True
 
         return [n for n, read in enumerate(self._pool.map(one, range(len(videos)))) if not read]
+
+    def whole(self, video: int) -> Iterator[NDArray[np.uint8]]:
+        """As `PackedVideos.whole`; fewer frames where the file broke or went since it was indexed."""
+        with suppress(Unreadable):
+            decoded = decode_frames(self._paths[video], self.side)
+            yield from (frame for _, frame in islice(decoded, int(self._index.frames[video])))
 
     def _decode(self, video: int, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
         times = self._index.times[self._first[video] : self._first[video + 1]]

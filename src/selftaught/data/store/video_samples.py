@@ -15,6 +15,7 @@ from selftaught.data.decode.image import MIN_SIDE
 from selftaught.data.store.clips import Clip, ClipPlan
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept
+from selftaught.data.store.stored_frames import StoredFrames
 from selftaught.data.store.video_index import VideoIndex
 from selftaught.data.store.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
 from selftaught.data.store.video_read import LiveVideos, PackedVideos
@@ -39,7 +40,13 @@ class VideoSamples:
     """
 
     def __init__(
-        self, source: Source, index: VideoIndex, skipped: Skipped, videos: PackedVideos | LiveVideos, sampling: Sampling
+        self,
+        source: Source,
+        index: VideoIndex,
+        skipped: Skipped,
+        videos: PackedVideos | LiveVideos,
+        sampling: Sampling,
+        folder: Path,
     ) -> None:
         self.sampling = sampling
         self.side = videos.side
@@ -50,6 +57,16 @@ class VideoSamples:
         self._skipping = threading.Lock()
         self._video = np.array([v for v in range(len(index)) if v not in self._plan.unusable], np.int64)
         self.num_frames = index.frames[self._video]
+        self.item_of = self._video
+        self.stored = StoredFrames(
+            folder=folder,
+            data=source.name,
+            frames=index.frames,
+            times=index.times,
+            height=index.height,
+            width=index.width,
+            read=videos.whole,
+        )
         self.source_of = index.entry[self._video]
         entries = [source.entries[i] for i in self.source_of]
         self.keys = [entry.key for entry in entries]
@@ -182,7 +199,7 @@ def open_video_samples(
         videos = PackedVideos(index, folder, meta["side"])
     else:
         videos = LiveVideos(index, [str(source.read(int(i))) for i in index.entry], meta["side"], workers or 1)
-    return VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling)
+    return VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling, folder)
 
 
 def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, dict[str, Any], VideoIndex]:

@@ -1,0 +1,29 @@
+"""The programs there are, by name: the files of this folder that hold one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from selftaught.core.names import unknown_name
+from selftaught.data.computed.base import Program
+
+PROGRAMS = ("moving_mask", "optical_flow")
+
+
+def load_program(name: str) -> type[Program]:
+    """The program of that name, or of a dotted module of one's own that holds exactly one, such as `my_package.edges`.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    if name not in PROGRAMS and "." not in name:
+        raise ValueError(unknown_name("program", name, PROGRAMS))
+    module = f"selftaught.data.computed.{name}" if name in PROGRAMS else name
+    try:
+        members = vars(import_module(module)).values()
+    except ImportError as error:
+        raise ValueError(f"the program {name!r} cannot be imported ({error}); known: {', '.join(PROGRAMS)}") from error
+    found = [m for m in members if isinstance(m, type) and issubclass(m, Program) and m.__module__ == module]
+    if len(found) != 1:
+        raise ValueError(f"{module} must define exactly one class derived from Program, got {len(found)}")
+    return found[0]

@@ -1,0 +1,118 @@
+"""A program is run over all frames of a store by several threads, and its maps are written one behind the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.data.computed.base import Maps, Program
+from selftaught.data.store.image_pack import one_opencv_thread
+from selftaught.data.store.samples import Progress
+from selftaught.data.store.stored_frames import StoredFrames
+
+VALUES, SCALES = "values.bin", "scales.npy"
+_PIECE = 64
+"""Maps that a program computes at once: a long video must not be in memory whole."""
+
+
+class Layout:
+    """Where the maps of each item stand in the file."""
+
+    def __init__(self, program: Program, stored: StoredFrames) -> None:
+        self._height = -(-stored.height // program.step)
+        self._width = -(-stored.width // program.step)
+        one = self._height * self._width * program.channels * np.dtype(program.dtype).itemsize
+        self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(one * stored.frames)])
+
+    @property
+    def bytes(self) -> int:
+        return int(self._starts[-1])
+
+    def start(self, item: int) -> int:
+        return int(self._starts[item])
+
+    def size(self, item: int) -> tuple[int, int]:
+        return int(self._height[item]), int(self._width[item])
+
+
+def compute(program: Program, stored: StoredFrames, folder: Path, workers: int, progress: Progress | None) -> int:
+    """Run the program over every item and write the maps; how many frames could not be read."""
+    layout, first = Layout(program, stored), stored.first
+    scales = np.zeros(first[-1], np.float32)
+
+    def one(item: int) -> int:
+        start, done = layout.start(item), 0
+        for values in _results(program, stored.read(item), layout.size(item)):
+            kept, own = _kept(program, values)
+            scales[first[item] + done : first[item] + done + len(kept)] = own
+            os.pwrite(file, kept.data, start)
+            start, done = start + kept.nbytes, done + len(kept)
+        return int(stored.frames[item]) - done
+
+    file = os.open(folder / VALUES, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.truncate(file, layout.bytes)
+        with one_opencv_thread(), ThreadPoolExecutor(workers, thread_name_prefix="selftaught-compute") as pool:
+            futures = [pool.submit(one, item) for item in range(len(stored))]
+            try:
+                unread = 0
+                for done, future in enumerate(as_completed(futures), 1):
+                    unread += future.result()
+                    if progress is not None:
+                        progress(done, len(stored))
+            finally:
+                for future in futures:
+                    future.cancel()
+    finally:
+        os.close(file)
+    np.save(folder / SCALES, scales)
+    return unread
+
+
+def _results(program: Program, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[Maps]:
+    """Maps (K, h, w, channels) of an item piece by piece, one for each of its frames together."""
+    overlap = program.reads - 1
+    piece: list[NDArray[np.uint8]] = []
+    last: Maps | None = None
+    for frame in frames:
+        piece.append(frame)
+        if len(piece) == _PIECE + overlap:
+            last = _checked(program, piece, size)
+            yield last
+            piece = piece[_PIECE:]
+    if len(piece) > overlap:
+        last = _checked(program, piece, size)
+        yield last
+    if overlap and last is not None:
+        yield last[-1:]
+    elif overlap and piece:  # a video of one frame: nothing is known of its motion
+        yield np.zeros((1, *size, program.channels), np.float32 if program.dtype is np.int8 else program.dtype)
+
+
+def _checked(program: Program, piece: list[NDArray[np.uint8]], size: tuple[int, int]) -> Maps:
+    values = program.run(np.stack(piece))
+    wanted = (len(piece) - program.reads + 1, *size, program.channels)
+    if values.shape != wanted:
+        raise ValueError(
+            f"{program.name} must return an array of shape {wanted} for {len(piece)} frames, got {values.shape}; "
+            "correct its run(), or its reads, step and channels"
+        )
+    return values
+
+
+def _kept(program: Program, values: Maps) -> tuple[Maps, NDArray[np.float32]]:
+    """Maps (K, h, w, channels) as they are kept, and the scale (K,) of each."""
+    if program.dtype is not np.int8:
+        return np.ascontiguousarray(values, program.dtype), np.ones(len(values), np.float32)
+    scale = (np.abs(values).max(axis=(1, 2, 3)) / 127).astype(np.float32)
+    if not np.isfinite(scale).all():
+        raise ValueError(f"{program.name} returned values that are not finite; correct its run()")
+    steps = np.divide(
+        values, scale[:, None, None, None], out=np.zeros(values.shape), where=scale[:, None, None, None] > 0
+    )
+    return np.rint(steps).astype(np.int8), scale

@@ -1,0 +1,49 @@
+"""What moves on its own is found, whatever the camera does, and a camera alone moves nothing."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from selftaught.data.computed.moving_mask import MovingMask, camera_flow
+from tests.data.computed.moving import shifting, texture, with_square
+
+
+@pytest.mark.parametrize(
+    ("camera", "own"), [((0, 0), (3, 0)), ((2, 1), (-2, -1)), ((3, -1), (3, 2))], ids=["still", "against", "across"]
+)
+def test_a_square_that_moves_over_a_moving_ground_is_found(camera: tuple[int, int], own: tuple[int, int]) -> None:
+    frames, truth = with_square(shifting(3, *camera), *own)
+    masks = MovingMask().run(frames)
+    assert masks.shape == (2, 48, 60, 1)
+    assert masks.dtype == np.uint8
+    found = masks[:, :, :, 0].repeat(2, 1).repeat(2, 2) > 0
+    overlap = (found & truth[:2]).sum() / (found | truth[:2]).sum()
+    assert overlap > 0.75  # at the border, ground that is covered and uncovered moves as the square does
+
+
+def test_a_camera_that_zooms_and_turns_moves_nothing() -> None:
+    ground = texture(160, 180)
+    frames = []
+    for t in range(2):
+        matrix = cv2.getRotationMatrix2D((90, 80), 2.0 * t, 1 + 0.03 * t) - np.array([[0, 0, 30], [0, 0, 32]])
+        frames.append(cv2.warpAffine(ground, matrix, (120, 96), flags=cv2.INTER_CUBIC))
+    assert MovingMask().run(np.clip(np.stack(frames), 0, 255).astype(np.uint8)).mean() < 0.01
+
+
+def test_the_flow_of_a_homography_is_all_the_cameras() -> None:
+    y, x = np.mgrid[:48, :60].astype(np.float32) * 2 + 1
+    below = 1 + 2e-4 * x
+    flow = np.stack([(1.02 * x + 0.01 * y + 2) / below - x, (0.98 * y - 1) / below - y], axis=2).astype(np.float32)
+    assert np.abs(camera_flow(flow, 2) - flow).max() < 0.01
+
+
+def test_a_small_frame_has_no_camera() -> None:
+    flow = np.ones((4, 4, 2), np.float32)
+    assert (camera_flow(flow, 2) == 0).all()
+
+
+def test_the_threshold_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="more than 0 pixels, got 0"):
+        MovingMask(threshold=0)

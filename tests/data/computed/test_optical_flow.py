@@ -1,0 +1,28 @@
+"""Flow has the known motion of frames, within the error that is stated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from selftaught.data.computed.optical_flow import OpticalFlow, halved
+from tests.data.computed.moving import shifting
+
+
+@pytest.mark.parametrize(("right", "down"), [(1, 0), (0.5, 0.25), (3, -2), (-4, 3)])
+def test_flow_is_the_shift_of_the_frames(right: float, down: float) -> None:
+    flow = OpticalFlow().run(shifting(3, right, down))
+    assert flow.shape == (2, 48, 60, 2)
+    error = np.linalg.norm(flow - np.array([right, down]), axis=3)[:, 6:-6, 6:-6]
+    assert error.mean() < 0.1
+    assert np.percentile(error, 99) < 0.25
+
+
+def test_frames_that_stand_still_have_no_flow() -> None:
+    assert np.abs(OpticalFlow().run(shifting(2, 0, 0))).max() < 0.01
+
+
+def test_an_odd_side_keeps_its_last_line() -> None:
+    values = np.arange(15, dtype=np.float32).reshape(3, 5, 1)
+    assert halved(values)[:, :, 0].tolist() == [[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]
+    assert OpticalFlow().run(shifting(2, 1, 0, height=33, width=47)).shape == (1, 17, 24, 2)
