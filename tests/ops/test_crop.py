@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from selftaught.core.randomness import generator
 from selftaught.ops import crop
 from selftaught.ops.colour import denormalise
+from selftaught.ops.crop import MapKind, crop_resize, crop_resize_with_maps
+from selftaught.ops.flow import warp
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
@@ -86,3 +88,61 @@ def test_centre_view_takes_the_middle_square() -> None:
     view = denormalise(crop.centre_view(images, 32))
     assert (view - images[:, :, :, 8:40].float() / 255).abs().max() < 0.02
     assert view.shape == (2, 3, 32, 32)
+
+
+def ramp(height: int, width: int) -> torch.Tensor:
+    """(2, 1, height, width) float: each pixel's column, plus 100 in the second."""
+    return (torch.arange(width).float() + 0.5).expand(2, 1, height, width) + torch.tensor([0, 100]).view(2, 1, 1, 1)
+
+
+def test_maps_are_cut_by_the_same_box_as_their_image_at_any_resolution() -> None:
+    images = ramp(24, 36)
+    boxes = torch.tensor([[3.0, 5.0, 12.0, 18.0], [2.0, 30.0, 18.0, -24.0]])
+    maps = {
+        "depth": images[:, 0],
+        "mask": images[:, 0].long(),
+        "coarse": images[:, 0, ::2, ::2] + 0.5,  # means of two columns
+        "small mask": images[:, 0, ::3, ::3].long(),
+    }
+    modes: dict[str, MapKind] = {"depth": "depth", "mask": "mask", "coarse": "depth", "small mask": "mask"}
+    cut, found = crop_resize_with_maps(images, maps, boxes, 6, modes=modes)
+    assert torch.equal(cut, crop_resize(images, boxes, 6))
+    expected = torch.tensor([[5 + 3 * (k + 0.5) for k in range(6)], [130 - 4 * (k + 0.5) for k in range(6)]])
+    assert torch.allclose(found["depth"], expected[:, None].expand(2, 6, 6), atol=1e-3)
+    assert torch.allclose(found["coarse"], expected[:, None].expand(2, 6, 6), atol=0.06)  # the filter has 3 taps
+    assert torch.equal(found["mask"], expected.long()[:, None].expand(2, 6, 6))
+    assert found["mask"].dtype == torch.int64
+    assert torch.equal(found["small mask"][0, 0], ((expected[0] / 3).long() * 3))
+
+
+def test_flow_is_in_pixels_of_the_result_and_mirrored_with_it() -> None:
+    flow = torch.tensor([3.0, -2.0])[None, :, None, None].expand(3, 2, 12, 18)
+    boxes = torch.tensor([[0.0, 0, 24, 36], [4, 30, 8, -16], [0, 0, 6, 6]])
+    _, found = crop_resize_with_maps(torch.zeros(3, 3, 24, 36), {"flow": flow}, boxes, 12, modes={"flow": "flow"})
+    assert found["flow"].shape == (3, 2, 12, 12)
+    for got, expected in zip(found["flow"], ([1.0, -1.0], [-2.25, -3.0], [6.0, -4.0]), strict=True):
+        assert torch.allclose(got, torch.tensor(expected)[:, None, None].expand(2, 12, 12), atol=1e-5)
+
+
+def test_a_moved_image_has_its_flow_after_any_crop() -> None:
+    """Where a point of the cut image goes, by the cut flow, is where the cut of the moved image shows it."""
+    x = torch.arange(64).float()
+    first = (0.5 + 0.5 * torch.sin(x / 5)).expand(1, 1, 64, 64)
+    second = (0.5 + 0.5 * torch.sin((x - 4) / 5)).expand(1, 1, 64, 64)  # 4 pixels to the right
+    flow = torch.tensor([4.0, 0.0])[None, :, None, None].expand(1, 2, 64, 64)
+    box = torch.tensor([[8.0, 56, 40, -48]])
+    before, maps = crop_resize_with_maps(first, {"flow": flow}, box, 48, modes={"flow": "flow"})
+    after = crop_resize(second, box, 48)
+    assert torch.allclose(warp(after, maps["flow"])[..., 8:-8], before[..., 8:-8], atol=1e-3)
+
+
+def test_beyond_the_image_maps_have_the_value_asked_for() -> None:
+    box, sizes = torch.tensor([[-4.0, 0, 8, 8]]), torch.tensor([[3, 8]])
+    values = torch.ones(1, 8, 8)
+    maps = {"mask": values.long(), "depth": values}
+    modes: dict[str, MapKind] = {"mask": "mask", "depth": "depth"}
+    _, found = crop_resize_with_maps(
+        torch.zeros(1, 3, 8, 8), maps, box, 8, modes=modes, sizes=sizes, fill={"mask": 255}
+    )
+    assert found["mask"][0, :, 0].tolist() == [255] * 4 + [1] * 3 + [255]
+    assert found["depth"][0, :, 0].tolist() == [0] * 4 + [1] * 3 + [0]

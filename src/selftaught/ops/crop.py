@@ -10,6 +10,8 @@ most half a grey level, as in 8-bit image libraries.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +19,9 @@ from torch import Tensor
 from selftaught.core.precision import fast_bf16
 from selftaught.core.randomness import uniform
 from selftaught.ops.colour import normalise
+
+MapKind = Literal["mask", "depth", "flow"]
+"""Class numbers, one value for each pixel, or vectors (x, y) = (right, down) in pixels."""
 
 
 def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int, total: float = 1.0) -> Tensor:
@@ -84,6 +89,73 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int, sigma: Tensor | None =
     return resample(images, rows, columns)
 
 
+def crop_resize_with_maps(
+    images: Tensor,
+    maps: Mapping[str, Tensor],
+    boxes: Tensor,
+    size: int,
+    *,
+    modes: Mapping[str, MapKind],
+    sizes: Tensor | None = None,
+    fill: Mapping[str, float] | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Cut one box out of every image and out of the maps that belong to it, and resize all of them to a square.
+
+    A map covers the same area as its image and may have another resolution.
+
+    Args:
+        images: (N, C, H, W) as `crop_resize` takes them.
+        maps: by name: masks (N, h, w) of any type, depth (N, h, w) float, flow (N, 2, h, w) float, (x, y) in pixels of
+            the image.
+        boxes: (N, 4) as `crop_resize` takes them, perhaps beyond the image.
+        size: side of the result in pixels.
+        modes: how each map is resampled: "mask" takes the nearest pixel; "depth" is resampled as the image is, and so is
+            "flow", whose vectors are then in pixels of the result, mirrored where the box is.
+        sizes: (N, 2) height and width of each image where it is smaller than H x W and stands at the upper left.
+        fill: value of each map beyond the image, 0 where none is given.
+
+    Returns:
+        Images (N, C, size, size) float32 as of `crop_resize`, and maps of the same names: masks (N, size, size) of
+        their type, depth (N, size, size) and flow (N, 2, size, size) float32.
+    """
+    h, w = images.shape[-2:]
+    within = inside(boxes, size, boxes.new_tensor([[h, w]]) if sizes is None else sizes)
+    cut: dict[str, Tensor] = {}
+    for name, values in maps.items():
+        shrink = boxes.new_tensor([values.shape[-2] / h, values.shape[-1] / w] * 2)
+        mode, own = modes[name], boxes * shrink
+        if mode == "mask":
+            found = _nearest(values, own, size)
+        elif mode == "depth":
+            found = crop_resize(values[:, None], own, size)[:, 0]
+        else:
+            # Height and width of a box are the pixels of the image that `size` pixels of the result show.
+            found = crop_resize(values, own, size) * (size / boxes[:, [3, 2], None, None])
+        beyond = ~within if found.dim() == 3 else ~within[:, None]
+        cut[name] = found.masked_fill(beyond, (fill or {}).get(name, 0))
+    return crop_resize(images, boxes, size), cut
+
+
+def inside(boxes: Tensor, size: int, sizes: Tensor) -> Tensor:
+    """Which pixels (N, size, size) of cut boxes (N, 4) are of the image, whose height and width are `sizes` (N, 2)."""
+    rows, columns = ((at >= 0) & (at < sizes[:, i, None]) for i, at in enumerate(_centres(boxes, size)))
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _nearest(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Masks (N, h, w) cut to boxes (N, 4) and resized to (N, size, size), of the nearest pixel."""
+    rows, columns = _centres(boxes, size)
+    y, x = rows.long().clamp(0, masks.shape[1] - 1), columns.long().clamp(0, masks.shape[2] - 1)
+    number = torch.arange(len(masks), device=masks.device)[:, None, None]
+    return masks[number, y[:, :, None], x[:, None, :]]
+
+
+def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Where in the image the rows and columns of a cut box are, (N, size) each."""
+    steps = (torch.arange(size, device=boxes.device) + 0.5) / size
+    return boxes[:, 0, None] + boxes[:, 2, None] * steps, boxes[:, 1, None] + boxes[:, 3, None] * steps
+
+
 def _product(first: Tensor, second: Tensor) -> Tensor:
     """Batched matrix product of weights; computed, and given, in bfloat16 where that is fast."""
     if not fast_bf16(first.device.type):
@@ -115,6 +187,27 @@ def random_boxes(
     mirrored = uniform((n,), 0, 1, rng) < flip
     left = torch.where(mirrored, left + box_w, left)
     return torch.stack([top, left, box_h, torch.where(mirrored, -box_w, box_w)], 1)
+
+
+def scaled_boxes(
+    sizes: Tensor, rng: torch.Generator, scale: tuple[float, float] = (0.5, 2.0), flip: float = 0.5
+) -> Tensor:
+    """Square boxes (N, 4) as `crop_resize` takes them: pictures at a random scale, cut at a random place.
+
+    At scale 1 a box is as high or wide as the short side of the picture; a box larger than the picture holds all of it
+    somewhere. Scale 0.5 to 2, crop and mirror are DeepLab's augmentation (Chen et al.,
+    arXiv 1706.05587, section 4).
+
+    Args:
+        sizes: (N, 2) height and width of each picture in pixels.
+        scale: range of the scale, uniform.
+        flip: probability of a mirror image (negative width).
+    """
+    n = len(sizes)
+    side = sizes.amin(1) / uniform((n,), *scale, rng)
+    top, left = (uniform((n, 2), 0, 1, rng) * (sizes - side[:, None])).unbind(1)
+    mirrored = uniform((n,), 0, 1, rng) < flip
+    return torch.stack([top, torch.where(mirrored, left + side, left), side, torch.where(mirrored, -side, side)], 1)
 
 
 def random_resized_crop(

@@ -91,6 +91,7 @@ def test_maps_stand_in_the_windows_and_times_of_the_clips(videos: Path, limit: f
     seconds = np.stack([samples.clip(row, draw)[0] for row, draw in zip(rows, draws[:, 2], strict=True)])  # type: ignore[attr-defined]
     frames = np.stack([samples.clip(row, draw)[1].frames for row, draw in zip(rows, draws[:, 2], strict=True)])  # type: ignore[attr-defined]
     maps = computed(samples)
+    assert video is not None
     assert np.array_equal(maps.read(rows, frames, draws), video)
     assert np.array_equal(maps.at(rows, seconds + 0.005, draws), video)
 

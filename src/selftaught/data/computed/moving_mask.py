@@ -71,6 +71,5 @@ def camera_flow(flow: NDArray[np.float32], step: int = 1) -> NDArray[np.float32]
     found = cv2.findHomography(points, moved, cv2.RANSAC, _NEAR)[0] if len(points) >= 4 else None
     if found is None:
         return np.zeros_like(flow)
-    return (
-        np.asarray(cv2.perspectiveTransform(places.reshape(1, -1, 2), found), np.float32).reshape(flow.shape) - places
-    )
+    seen = np.asarray(cv2.perspectiveTransform(places.reshape(1, -1, 2), found), np.float32).reshape(flow.shape)
+    return np.subtract(seen, places, dtype=np.float32)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample, DenseSamples
-from selftaught.evaluation.dense.crop_masks import crop_with_masks, scaled_boxes
 from selftaught.evaluation.dense.read_ahead import read_ahead
 from selftaught.ops.colour import normalise
+from selftaught.ops.crop import crop_resize_with_maps, inside, scaled_boxes
 
 SCALE = (0.5, 2.0)
 """Of training pictures, times the scale they are tested at."""
@@ -64,7 +64,18 @@ def augment(batch: MaskBatch, *, size: int, seed: int, step: int, device: torch.
     rng = generator(seed, "crops", step, device=device)
     sizes = batch.sizes.to(device)
     boxes = scaled_boxes(sizes, rng, SCALE)
-    return crop_with_masks(batch.images.to(device), batch.masks.to(device), sizes, boxes, size, IGNORE)
+    return crop_with_masks(batch.images.to(device), batch.masks.to(device), sizes, boxes, size)
+
+
+def crop_with_masks(images: Tensor, masks: Tensor, sizes: Tensor, boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, size, size) normalised and masks (N, size, size): mean colour and `IGNORE` beyond the image.
+
+    Arguments as of `crop_resize_with_maps`.
+    """
+    cut, maps = crop_resize_with_maps(
+        images, {"mask": masks}, boxes, size, modes={"mask": "mask"}, sizes=sizes, fill={"mask": IGNORE}
+    )
+    return normalise(cut) * inside(boxes, size, sizes)[:, None], maps["mask"]
 
 
 def shrink(sample: DenseSample, most: int) -> tuple[Tensor, Tensor]:

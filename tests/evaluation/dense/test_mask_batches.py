@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.evaluation.dense.crop_masks import crop_with_masks, scaled_boxes
+from selftaught.data.annotations.dense_sample import IGNORE
+from selftaught.evaluation.dense.mask_batches import crop_with_masks
 from selftaught.ops.colour import denormalise
+from selftaught.ops.crop import scaled_boxes
 
-FILL = 255
+FILL = IGNORE
 
 
 def blocks(n: int, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -24,7 +26,7 @@ def test_the_whole_picture_comes_back_and_its_mirror_image() -> None:
     images, masks = blocks(2, 24, 24)
     sizes = torch.tensor([[24, 24], [24, 24]])
     boxes = torch.tensor([[0.0, 0, 24, 24], [0, 24, 24, -24]])
-    found, cut = crop_with_masks(images, masks, sizes, boxes, 24, FILL)
+    found, cut = crop_with_masks(images, masks, sizes, boxes, 24)
     assert torch.equal(cut[0], masks[0])
     assert torch.equal(cut[1], masks[1].flip(1))
     assert torch.allclose(denormalise(found)[0, 0] * 255, masks[0] * 20.0, atol=1)
@@ -34,7 +36,7 @@ def test_the_whole_picture_comes_back_and_its_mirror_image() -> None:
 def test_beyond_the_picture_is_the_mean_colour_and_no_class() -> None:
     images, masks = blocks(1, 24, 36)
     images[:, :, 18:], masks[:, 18:] = 0, 3  # the canvas below the picture, which must not be seen
-    found, cut = crop_with_masks(images, masks, torch.tensor([[18, 36]]), torch.tensor([[-6.0, 24, 36, 36]]), 36, FILL)
+    found, cut = crop_with_masks(images, masks, torch.tensor([[18, 36]]), torch.tensor([[-6.0, 24, 36, 36]]), 36)
     outside = torch.ones(36, 36, dtype=torch.bool)
     outside[6:24, :12] = False
     assert torch.equal(cut[0] == FILL, outside)
@@ -46,7 +48,7 @@ def test_pictures_and_masks_stay_aligned_at_any_scale() -> None:
     images, masks = blocks(16, 48, 60)
     sizes = torch.tensor([[48, 60]] * 16)
     boxes = scaled_boxes(sizes, generator("boxes"))
-    found, cut = crop_with_masks(images, masks, sizes, boxes, 48, FILL)
+    found, cut = crop_with_masks(images, masks, sizes, boxes, 48)
     told = cut != FILL
     nearest = (denormalise(found)[:, 0] * 255 / 20).round().long()
     assert (nearest == cut)[told].float().mean() > 0.75  # the rest are blends at borders of blocks
