@@ -109,8 +109,8 @@ def crop_resize_with_maps(
             the image.
         boxes: (N, 4) as `crop_resize` takes them, perhaps beyond the image.
         size: side of the result in pixels.
-        modes: how each map is resampled: "mask" takes the nearest pixel; "depth" is resampled as the image is, and so is
-            "flow", whose vectors are then in pixels of the result, mirrored where the box is.
+        modes: how each map is resampled: "mask" takes the nearest pixel; "depth" is resampled as the image is, and so
+            is "flow", whose vectors are then in pixels of the result, mirrored where the box is.
         sizes: (N, 2) height and width of each image where it is smaller than H x W and stands at the upper left.
         fill: value of each map beyond the image, 0 where none is given.
 
