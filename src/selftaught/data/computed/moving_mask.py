@@ -72,4 +72,5 @@ def camera_flow(flow: NDArray[np.float32], step: int = 1) -> NDArray[np.float32]
     if found is None:
         return np.zeros_like(flow)
     seen = np.asarray(cv2.perspectiveTransform(places.reshape(1, -1, 2), found), np.float32).reshape(flow.shape)
-    return np.subtract(seen, places, dtype=np.float32)
+    camera: NDArray[np.float32] = seen - places
+    return camera
