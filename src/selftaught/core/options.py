@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 from selftaught.core.config import RunConfig
+from selftaught.core.ranges import Range, read_range
 
 Value = Literal["str", "int", "float", "bool"]
 _READ = {"str": str, "int": int, "float": float}
@@ -31,6 +32,7 @@ class Option:
         optional: None is allowed, written none on the command line.
         choices: all allowed values, empty where the type alone says it.
         has_default: False where the default is not written as a plain value.
+        range: what a number, or each of many, may be.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Option:
     many: bool = False
     optional: bool = False
     has_default: bool = True
+    range: Range | None = None
 
 
 def flag_of(name: str) -> str:
@@ -84,6 +87,8 @@ def typed(option: Option, value: Any, *, flag: str) -> Any:
             near = difflib.get_close_matches(str(member), [str(choice) for choice in option.choices], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"{flag} must be {describe(option)}, got {value!r}{hint}")
+    if option.range is not None:
+        option.range.check(result, flag)
     return result
 
 
@@ -91,6 +96,8 @@ def describe(option: Option) -> str:
     """What the value may be, in words."""
     words = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
     text = f"one of {', '.join(map(str, option.choices))}" if option.choices else words[option.type]
+    if option.range is not None:
+        text = f"{text}{' of' if str(option.range).startswith('at') else ''} {option.range}"
     text = f"{text}, several with commas between" if option.many else text
     return f"{text}, or none" if option.optional else text
 
@@ -115,6 +122,7 @@ def _one(option: Option, value: Any) -> Any:
 
 def make_option(name: str, hint: ast.expr, *, default: Any, help: str, has_default: bool = True) -> Option:
     """An option from the source of its type: int, float | None, tuple[float, float], Literal[2, 4], ..."""
+    hint, limits = read_range(hint)
     hint, optional = _without_none(hint)
     many = isinstance(hint, ast.Subscript) and ast.unparse(hint.value).split(".")[-1] in {"tuple", "list", "Sequence"}
     if many:
@@ -134,6 +142,7 @@ def make_option(name: str, hint: ast.expr, *, default: Any, help: str, has_defau
         many=many,
         optional=optional,
         has_default=has_default,
+        range=limits,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -33,10 +35,10 @@ class Supervised(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         classes: int = 0
         """Number of classes K; set from the data."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:

@@ -279,10 +279,10 @@ def test_the_first_step_is_nesterov_sgd_on_the_cross_entropy() -> None:
     [
         ({"steps": 0}, "--probe.steps must be at least 1, got 0"),
         ({"batch_size": 1}, "--probe.batch-size must be at least 2, got 1"),
-        ({"lr": (0.1, 0.0)}, "--probe.lr must be one or more numbers above 0, got 0.1, 0"),
+        ({"lr": (0.1, 0.0)}, "--probe.lr must be one or more numbers above 0, got 0.1,0.0"),
         ({"lr": ()}, "--probe.lr must be one or more numbers above 0, got none"),
         ({"head_lr": 0.0}, "--probe.head-lr must be above 0"),
-        ({"weight_decay": -1.0}, "--probe.weight-decay must not be negative"),
+        ({"weight_decay": -1.0}, "--probe.weight-decay must be at least 0"),
         ({"min_scale": 0.0}, r"--probe.min-scale must be in \(0, 1\]"),
     ],
 )

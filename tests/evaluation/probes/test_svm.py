@@ -179,7 +179,7 @@ def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> N
 
 
 def test_settings_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match=r"--probe.costs must be numbers above 0"):
+    with pytest.raises(ValueError, match=r"--probe.costs must be one or more numbers above 0"):
         Svm.Config(costs=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"--probe.folds must be at least 2, got 1"):
         Svm.Config(folds=1)

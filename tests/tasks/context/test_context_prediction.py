@@ -166,11 +166,11 @@ def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Mak
     model.loss(model(example), example)["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     for settings, message in (
-        ({"pairs": 0}, "--task.pairs must be in 1 ... 40, got 0"),
+        ({"pairs": 0}, r"--task.pairs must be in \[1, 40\], got 0"),
         ({"colour": "sepia"}, "--task.colour must be drop, project or keep, got 'sepia'"),
-        ({"jitter": 0.25}, "--task.jitter at least 0 and less than half of it, got 0.5 and 0.25"),
-        ({"min_scale": 0}, r"--task.min-scale in \(0, 1\], got 0.33 and 0"),
-        ({"patch": -1}, "--task.patch must be at least 1 pixel"),
+        ({"jitter": 0.25}, "--task.jitter must be less than half of --task.gap 0.5, got 0.25"),
+        ({"min_scale": 0}, r"--task.min-scale must be in \(0, 1\], got 0"),
+        ({"patch": -1}, "--task.patch must be at least 0, got -1"),
     ):
         with pytest.raises(ValueError, match=message):
             ContextPrediction.Config(**settings)

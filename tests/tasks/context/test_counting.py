@@ -130,10 +130,10 @@ def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Mak
     model.loss(model(example), example)["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     for settings, message in (
-        ({"counts": 0}, "--task.counts and --task.hidden must be at least 1, got 0 and 1024"),
+        ({"counts": 0}, "--task.counts must be at least 1, got 0"),
         ({"margin": 0}, "--task.margin must be above 0, got 0"),
         ({"grey": 2}, r"--task.grey must be in \[0, 1\]"),
-        ({"tile": -1}, "--task.tile must be at least 1 pixel"),
+        ({"tile": -1}, "--task.tile must be at least 0, got -1"),
     ):
         with pytest.raises(ValueError, match=message):
             Counting.Config(**settings)

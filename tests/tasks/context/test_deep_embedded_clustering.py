@@ -229,7 +229,7 @@ def test_show_gives_pictures_then_words(tiny_encoder: Make) -> None:
         ({"clusters": 1}, "--task.clusters must be at least 2, got 1"),
         ({"autoencoder": 1.0}, r"--task.autoencoder must be in \[0, 1\), got 1"),
         ({"corruption": -0.1}, "--task.corruption must be in"),
-        ({"reconstruction": -1.0}, "--task.reconstruction must not be negative, got -1"),
+        ({"reconstruction": -1.0}, "--task.reconstruction must be at least 0, got -1"),
         ({"every": 0.0}, "--task.every must be above 0, got 0"),
         ({"min_scale": 0.0}, "--task.min-scale must be in"),
     ],

@@ -187,7 +187,8 @@ def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Cal
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     for settings, sentence in (
         ({"exemplars": 1}, "--task.exemplars must be at least 2, got 1"),
-        ({"patch": (0.7, 0.4)}, r"--task.patch must be two rising numbers in \[0.1, 1.0\], got 0.7,0.4"),
+        ({"patch": (0.7, 0.4)}, "--task.patch must be two rising numbers, got 0.7,0.4"),
+        ({"patch": (0.05, 0.4)}, r"--task.patch must be one or more numbers in \[0.1, 1\], got 0.05,0.4"),
         ({"rotation": 200.0}, r"--task.rotation must be in \[0, 180\], got 200.0"),
     ):
         with pytest.raises(ValueError, match=sentence):

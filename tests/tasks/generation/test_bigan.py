@@ -211,9 +211,9 @@ def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--task.discriminator-width must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match=r"--task.discriminator-width must be at least 1, got 0"):
         BiGAN.Config(discriminator_width=0)
-    with pytest.raises(ValueError, match=r"--task.mismatched must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match=r"--task.mismatched must be at least 0, got -1"):
         BiGAN.Config(mismatched=-1)
     with pytest.raises(ValueError, match=r"--task.min-scale must be in \(0, 1\], got 2"):
         BiGAN.Config(min_scale=2)

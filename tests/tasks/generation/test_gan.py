@@ -224,7 +224,7 @@ def test_wrong_settings_are_refused() -> None:
         GAN.Config(rotation=0)
     with pytest.raises(ValueError, match=r"--task.rotated must be in \(0, 1\], got 0"):
         GAN.Config(rotated=0)
-    with pytest.raises(ValueError, match=r"--task.penalty must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match=r"--task.penalty must be at least 0, got -1"):
         GAN.Config(penalty=-1)
 
 

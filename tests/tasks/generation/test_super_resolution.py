@@ -187,7 +187,7 @@ def test_weights_of_vgg19_are_known_by_their_layers(tiny_encoder: Make, tmp_path
 def test_wrong_settings_are_refused(tiny_encoder: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--task.stages must be all or last, got 'first'"):
         SuperResolution.Config(stages="first")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"--task.content-weight must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match=r"--task.content-weight must be at least 0, got -1"):
         SuperResolution.Config(content_weight=-1)
     with pytest.raises(ValueError, match=r"needs images of at least 64 x 64 pixels to reduce them by 16, got 32 x 32"):
         task(tiny_encoder, factor=16)

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.dense.box_batches import (
@@ -60,39 +61,34 @@ class Detection(Probe):
     metric: ClassVar[str] = "map"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         neck: Literal["fpn", "c4"] = "fpn"
         """What the detector reads: a pyramid of stages, or one stage."""
         stage: str | None = None
         """Stage that c4 reads; none takes the last one of a stride up to 16 pixels."""
         frozen: bool = True
         """The encoder keeps its weights and only the detector around it learns."""
-        size: int = 128
+        size: Annotated[int, Range(least=1)] = 128
         """Short side of the pictures, pixels."""
-        steps: int = 500
+        steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
-        batch_size: int = 8
+        batch_size: Annotated[int, Range(least=1)] = 8
         """Pictures of a step."""
-        lr: float = 0.02
+        lr: Annotated[float, Range(above=0)] = 0.02
         """Learning rate for 16 pictures; it is scaled with the batch."""
-        channels: int = 128
+        channels: Annotated[int, Range(least=1)] = 128
         """Channels of the pyramid."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Width of the fully connected layers."""
-        rois: int = 128
+        rois: Annotated[int, Range(least=1)] = 128
         """Candidates of a picture that a step learns from."""
-        proposals: int = 300
+        proposals: Annotated[int, Range(least=1)] = 300
         """Candidates of a picture that are looked at in the test."""
         metric: Literal["voc", "coco"] = "voc"
         """Rule of the figure."""
 
         def __post_init__(self) -> None:
-            for name in ("size", "steps", "batch_size", "channels", "hidden", "rois", "proposals"):
-                if getattr(self, name) < 1:
-                    flag = name.replace("_", "-")
-                    raise ValueError(f"--probe.{flag} must be at least 1, got {getattr(self, name)}")
-            if self.lr <= 0:
-                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
+            super().__post_init__()
             if self.stage is not None and self.neck != "c4":
                 raise ValueError("--probe.stage is for --probe.neck c4; a pyramid reads several stages")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.precision import channels_last
 from selftaught.core.randomness import numpy_generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
@@ -47,36 +48,22 @@ class FineTune(Probe):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         from_stage: str = "all"
         """First stage that is trained, such as layer3, or all; the stages before it stay frozen."""
-        steps: int = 2000
+        steps: Annotated[int, Range(least=1)] = 2000
         """Steps of each training, whatever the number of labels."""
-        batch_size: int = 128
+        batch_size: Annotated[int, Range(least=2)] = 128
         """Pictures or clips of a step."""
-        lr: tuple[float, ...] = (0.01, 0.1)
+        lr: Annotated[tuple[float, ...], Range(above=0)] = (0.01, 0.1)
         """Learning rates of the encoder to choose from, on a part of the training samples; the first where no class
         has samples to spare."""
-        head_lr: float = 0.02
+        head_lr: Annotated[float, Range(above=0)] = 0.02
         """Learning rate of the linear layer on up to 512 features; lower in proportion where there are more."""
-        weight_decay: float = 1e-4
+        weight_decay: Annotated[float, Range(least=0)] = 1e-4
         """Decay of weights; biases and normalisation are not decayed."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            for name, least in (("steps", 1), ("batch_size", 2)):
-                if getattr(self, name) < least:
-                    flag = name.replace("_", "-")
-                    raise ValueError(f"--probe.{flag} must be at least {least}, got {getattr(self, name)}")
-            if not self.lr or min(self.lr) <= 0:
-                raise ValueError(f"--probe.lr must be one or more numbers above 0, got {_numbers(self.lr)}")
-            if self.head_lr <= 0:
-                raise ValueError(f"--probe.head-lr must be above 0, got {self.head_lr}")
-            if self.weight_decay < 0:
-                raise ValueError(f"--probe.weight-decay must not be negative, got {self.weight_decay}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--probe.min-scale must be in (0, 1], got {self.min_scale}")
 
     @property
     def trains_encoder(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.probes.base import Labelled, Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
@@ -28,22 +30,15 @@ class KNearest(Probe):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        k: int = 20
+    class Config(Settings, prefix="probe."):
+        k: Annotated[int, Range(least=1)] = 20
         """Neighbours that vote."""
-        temperature: float = 0.07
+        temperature: Annotated[float, Range(above=0)] = 0.07
         """T: the smaller, the more the nearest neighbours count."""
         stage: str = "pooled"
         """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
-        dims: int = 9000
+        dims: Annotated[int, Range(least=1)] = 9000
         """Numbers that a stage is pooled to."""
-
-        def __post_init__(self) -> None:
-            for name in ("k", "dims"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"--probe.{name} must be at least 1, got {getattr(self, name)}")
-            if self.temperature <= 0:
-                raise ValueError(f"--probe.temperature must be above 0, got {self.temperature}")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy of the stages in percent; `more` has the number of neighbours that voted."""

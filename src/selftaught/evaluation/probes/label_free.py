@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
 from selftaught.evaluation.metrics.half_samples import with_intervals
 from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
@@ -46,25 +47,17 @@ class LabelFree(Probe):
     metric = "rankme"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        samples: int = 2048
+    class Config(Settings, prefix="probe."):
+        samples: Annotated[int, Range(least=8)] = 2048
         """Held-out samples that rank, spectrum and uniformity are measured on, drawn by seed where there are more."""
-        view_samples: int = 1024
+        view_samples: Annotated[int, Range(least=8)] = 1024
         """Held-out samples that LiDAR and alignment see several views of."""
-        views: int = 10
+        views: Annotated[int, Range(least=2)] = 10
         """Views of each; LiDAR's paper finds ten as good as fifty."""
-        delta: float = 1e-4
+        delta: Annotated[float, Range(above=0)] = 1e-4
         """Variance that LiDAR adds within the views of a sample."""
-        draws: int = 20
+        draws: Annotated[int, Range(least=2)] = 20
         """Random halves of the samples that the intervals come from."""
-
-        def __post_init__(self) -> None:
-            for name, least in (("samples", FEWEST), ("view_samples", FEWEST), ("views", 2), ("draws", 2)):
-                if (value := getattr(self, name)) < least:
-                    flag = name.replace("_", "-")
-                    raise ValueError(f"--probe.{flag} must be at least {least}, got {value}")
-            if self.delta <= 0:
-                raise ValueError(f"--probe.delta must be above 0, got {self.delta}")
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
         """RankMe of the pooled features; the other figures in `more`."""

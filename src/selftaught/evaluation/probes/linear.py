@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
@@ -33,21 +34,18 @@ class Linear(Probe):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        dims: int = 9000
+    class Config(Settings, prefix="probe."):
+        dims: Annotated[int, Range(least=1)] = 9000
         """Numbers that a stage is pooled to."""
         solver: Literal["closed_form", "sgd"] = "closed_form"
         """Ridge regression in closed form, or stochastic gradient descent with a published schedule."""
         schedule: Literal["rotnet", "deepcluster", "fair"] = "rotnet"
         """Whose, for sgd: RotNet 35 epochs, DeepCluster 90 (features as they are), FAIR's benchmark 28."""
-        epoch_scale: float = 1.0
+        epoch_scale: Annotated[float, Range(above=0)] = 1.0
         """Factor on the epochs of the schedule, for sgd."""
 
         def __post_init__(self) -> None:
-            if self.dims < 1:
-                raise ValueError(f"--probe.dims must be at least 1, got {self.dims}")
-            if self.epoch_scale <= 0:
-                raise ValueError(f"--probe.epoch-scale must be above 0, got {self.epoch_scale}")
+            super().__post_init__()
             if self.solver == "closed_form" and (self.schedule, self.epoch_scale) != ("rotnet", 1.0):
                 raise ValueError("--probe.schedule and --probe.epoch-scale are for --probe.solver sgd; add it")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from selftaught.core.randomness import generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
 from selftaught.evaluation.probes.base import Labelled, Probe, Score
@@ -24,32 +26,23 @@ class Mlp(Probe):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         stage: str = "all"
         """Stage that is read: all, last, pooled (what the encoder returns) or the name of one."""
-        dims: int = 9000
+        dims: Annotated[int, Range(least=1)] = 9000
         """Numbers that a stage is pooled to."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Units of the hidden layer."""
-        lr: float = 1e-3
+        lr: Annotated[float, Range(above=0)] = 1e-3
         """Learning rate."""
-        weight_decay: float = 0.01
+        weight_decay: Annotated[float, Range(least=0)] = 0.01
         """Weight decay."""
-        batch_size: int = 256
+        batch_size: Annotated[int, Range(least=1)] = 256
         """Samples in a step."""
-        epochs: int = 100
+        epochs: Annotated[int, Range(least=1)] = 100
         """Epochs at most, of at least 20 steps each."""
-        patience: int = 10
+        patience: Annotated[int, Range(least=1)] = 10
         """Epochs without better accuracy on the held-back samples after which training ends."""
-
-        def __post_init__(self) -> None:
-            for name in ("dims", "hidden", "batch_size", "epochs", "patience"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"--probe.{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
-            if self.lr <= 0:
-                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
-            if self.weight_decay < 0:
-                raise ValueError(f"--probe.weight-decay must be at least 0, got {self.weight_decay}")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy of the stages in percent; `more` has the epoch that was kept of each."""

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from selftaught.core.randomness import generator, numpy_generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
 from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
 from selftaught.evaluation.visualise.attention import draw_attention
@@ -38,46 +39,29 @@ class Qualitative(Probe):
     metric: ClassVar[str] = "pictures"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        pictures: int = 1000
+    class Config(Settings, prefix="probe."):
+        pictures: Annotated[int, Range(least=8)] = 1000
         """Pictures of the data that are looked at, for patches and the map."""
-        stages: int = 5
+        stages: Annotated[int, Range(least=1)] = 5
         """Stages shown, evenly from first to last."""
-        channels: int = 6
+        channels: Annotated[int, Range(least=1)] = 6
         """Channels of each stage shown by filter and patches."""
-        patches: int = 9
+        patches: Annotated[int, Range(least=1)] = 9
         """Strongest patches of each channel."""
-        shown: int = 6
+        shown: Annotated[int, Range(least=1)] = 6
         """Pictures whose attention is drawn."""
-        power: float = 2.0
+        power: Annotated[float, Range(above=0)] = 2.0
         """p of the attention, the sum over channels of |a|^p."""
-        steps: int = 100
+        steps: Annotated[int, Range(least=0)] = 100
         """Steps of gradient ascent; 0 leaves the filters as noise."""
-        rate: float = 24.0
+        rate: Annotated[float, Range(above=0)] = 24.0
         """Length of a step of gradient ascent, for a picture of 224 pixels."""
-        blur: float = 0.5
+        blur: Annotated[float, Range(least=0)] = 0.5
         """Blur every fifth step of gradient ascent, pixels."""
         method: Literal["tsne", "umap"] = "tsne"
         """How the map is made; umap needs selftaught[umap]."""
-        neighbours: float = 30.0
+        neighbours: Annotated[float, Range(above=0)] = 30.0
         """Neighbours each picture is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
-
-        def __post_init__(self) -> None:
-            for name, least in {
-                "pictures": LEAST,
-                "stages": 1,
-                "channels": 1,
-                "patches": 1,
-                "shown": 1,
-                "steps": 0,
-            }.items():
-                if getattr(self, name) < least:
-                    raise ValueError(f"--probe.{name} must be at least {least}, got {getattr(self, name)}")
-            for name in ("power", "rate", "neighbours"):
-                if getattr(self, name) <= 0:
-                    raise ValueError(f"--probe.{name} must be above 0, got {getattr(self, name)}")
-            if self.blur < 0:
-                raise ValueError(f"--probe.blur must be at least 0, got {self.blur}")
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
         """No figure: `files` holds index.json and the pictures it names."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.evaluation.metrics.retrieval_metrics import Found, Search, count_alike, search_classes
@@ -39,29 +40,21 @@ class Retrieval(Probe):
     metric = "recall"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         against: Literal["test", "train"] = "test"
         """What is searched: the other test samples, or the training samples."""
         stage: str = "pooled"
         """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
-        dims: int = 9000
+        dims: Annotated[int, Range(least=1)] = 9000
         """Numbers that a stage is pooled to."""
         index: Literal["auto", "exact", "ivf"] = "auto"
         """How it is searched: all samples compared, or an inverted file; auto is exact up to 100,000 samples."""
-        depth: int | None = None
+        depth: Annotated[int | None, Range(least=1)] = None
         """Nearest samples that count for mAP; unless given, all up to 20,000 samples, 1,000 of more."""
-        shown: int = 8
+        shown: Annotated[int, Range(least=0)] = 8
         """Queries that are shown with the samples found for them."""
-        neighbours: int = 6
+        neighbours: Annotated[int, Range(least=1)] = 6
         """Samples that are shown for each."""
-
-        def __post_init__(self) -> None:
-            for name in ("dims", "depth", "neighbours"):
-                value = getattr(self, name)
-                if value is not None and value < 1:
-                    raise ValueError(f"--probe.{name} must be at least 1, got {value}")
-            if self.shown < 0:
-                raise ValueError(f"--probe.shown must be at least 0, got {self.shown}")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Recall@1 of the stages in percent.

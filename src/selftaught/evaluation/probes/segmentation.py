@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import seed_from
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.dense.box_batches import calibration_rows
@@ -55,29 +56,21 @@ class Segmentation(Probe):
     metric: ClassVar[str] = "miou"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         head: Literal["fcn", "deeplab"] = "fcn"
         """Network on the stages: scores of three strides added up, or dilated convolutions and a decoder."""
         frozen: bool = True
         """The encoder keeps its weights and only the head learns."""
-        size: int = 128
+        size: Annotated[int, Range(least=16)] = 128
         """Short side of the pictures, and side of the crops, pixels."""
-        steps: int = 500
+        steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
-        batch_size: int = 16
+        batch_size: Annotated[int, Range(least=2)] = 16
         """Pictures of a step."""
-        lr: float = 0.01
+        lr: Annotated[float, Range(above=0)] = 0.01
         """Learning rate of the encoder; the head's is ten times that."""
-        channels: int = 128
+        channels: Annotated[int, Range(least=1)] = 128
         """Channels of the head."""
-
-        def __post_init__(self) -> None:
-            for name, least in (("size", 16), ("steps", 1), ("batch_size", 2), ("channels", 1)):
-                if getattr(self, name) < least:
-                    flag = name.replace("_", "-")
-                    raise ValueError(f"--probe.{flag} must be at least {least}, got {getattr(self, name)}")
-            if self.lr <= 0:
-                raise ValueError(f"--probe.lr must be above 0, got {self.lr}")
 
     @property
     def trains_encoder(self) -> bool:

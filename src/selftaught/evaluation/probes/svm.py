@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
+from selftaught.core.ranges import Range, Settings
 from selftaught.evaluation.fit.squared_hinge import UnitRows, fit_svms
 from selftaught.evaluation.fit.targets import Targets, deal_folds
 from selftaught.evaluation.metrics.average_precision import Rankings
@@ -38,27 +39,17 @@ class Svm(Probe):
     metric = "map"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="probe."):
         stage: str = "all"
         """Stage that is read: all, last, pooled (what the encoder returns) or the name of one."""
-        dims: int = 9000
+        dims: Annotated[int, Range(least=1)] = 9000
         """Numbers that a stage is pooled to."""
-        costs: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
+        costs: Annotated[tuple[float, ...], Range(above=0)] = (0.001, 0.01, 0.1, 1.0, 10.0)
         """Costs C that are tried; the smaller, the simpler the classifier."""
-        folds: int = 3
+        folds: Annotated[int, Range(least=2)] = 3
         """Parts of the cross-validation that chooses among them."""
-        positive_weight: float = 2.0
+        positive_weight: Annotated[float, Range(above=0)] = 2.0
         """How much more a sample of the class weighs than one of another class."""
-
-        def __post_init__(self) -> None:
-            if self.dims < 1:
-                raise ValueError(f"--probe.dims must be at least 1, got {self.dims}")
-            if not self.costs or min(self.costs) <= 0:
-                raise ValueError(f"--probe.costs must be numbers above 0, such as 0.01,0.1,1, got {self.costs}")
-            if self.folds < 2:
-                raise ValueError(f"--probe.folds must be at least 2, got {self.folds}")
-            if self.positive_weight <= 0:
-                raise ValueError(f"--probe.positive-weight must be above 0, got {self.positive_weight}")
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """mAP of the stages in percent.

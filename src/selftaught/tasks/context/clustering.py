@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -62,25 +64,15 @@ class Clustering(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        clusters: int = 100
+    class Config(Settings, prefix="task."):
+        clusters: Annotated[int, Range(least=2)] = 100
         """How many clusters, ten times the classes one expects; fewer where they would have under 20 images each."""
-        pca: int = 256
+        pca: Annotated[int, Range(least=1)] = 256
         """Principal components of the features that are kept, at most."""
-        every: float = 1.0
+        every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one clustering to the next."""
-        min_scale: float = 0.08
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.clusters < 2:
-                raise ValueError(f"--task.clusters must be at least 2, got {self.clusters}")
-            if self.pca < 1:
-                raise ValueError(f"--task.pca must be at least 1, got {self.pca}")
-            if not 0 < self.every < float("inf"):
-                raise ValueError(f"--task.every must be above 0, got {self.every}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     cluster_of: Tensor
     """(largest sample number + 1,) int64; -1 where the run does not read the sample."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import affine_colour
@@ -85,47 +86,30 @@ class ContextPrediction(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        patch: int = 0
+    class Config(Settings, prefix="task."):
+        patch: Annotated[int, Range(least=0)] = 0
         """Side P of a patch in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
-        gap: float = 0.5
+        gap: Annotated[float, Range(above=0, most=2)] = 0.5
         """Pixels between neighbouring patches, as a share of P."""
-        jitter: float = 0.073
+        jitter: Annotated[float, Range(least=0)] = 0.073
         """Largest movement of a patch in each direction, as a share of P; 7 of 96 pixels in the paper."""
-        pairs: int = 8
+        pairs: Annotated[int, Range(least=1, most=40)] = 8
         """Pairs K of each picture and step."""
         colour: Literal["drop", "project", "keep"] = "drop"
         """Against chromatic aberration: keep one random channel, or take out green - magenta; "keep" is no guard."""
-        resample: float = 0.33
+        resample: Annotated[float, Range(least=0, most=1)] = 0.33
         """Share of the patches that are down- and up-sampled."""
-        min_scale: float = 0.35
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.35
         """Smallest share of the picture's area that the neighbourhood covers."""
-        embedding: int = 512
+        embedding: Annotated[int, Range(least=1)] = 512
         """Width E of fc6, for each patch; 4096 in the paper."""
-        hidden: int = 1024
+        hidden: Annotated[int, Range(least=1)] = 1024
         """Width F of fc7 and fc8, for each pair; 4096 in the paper."""
 
         def __post_init__(self) -> None:
-            if self.patch < 0:
-                raise ValueError(f"--task.patch must be at least 1 pixel, or 0 for the default, got {self.patch}")
-            if not 0 < self.gap <= 2 or not 0 <= self.jitter < self.gap / 2:
-                raise ValueError(
-                    f"--task.gap must be in (0, 2] and --task.jitter at least 0 and less than half of it, "
-                    f"got {self.gap} and {self.jitter}"
-                )
-            if not 1 <= self.pairs <= 40:
-                raise ValueError(f"--task.pairs must be in 1 ... 40, got {self.pairs}")
-            if self.colour not in ("drop", "project", "keep"):
-                raise ValueError(f"--task.colour must be drop, project or keep, got {self.colour!r}")
-            if not 0 <= self.resample <= 1 or not 0 < self.min_scale <= 1:
-                raise ValueError(
-                    "--task.resample must be in [0, 1] and --task.min-scale in (0, 1], "
-                    f"got {self.resample} and {self.min_scale}"
-                )
-            if self.embedding < 1 or self.hidden < 1:
-                raise ValueError(
-                    f"--task.embedding and --task.hidden must be at least 1, got {self.embedding} and {self.hidden}"
-                )
+            super().__post_init__()
+            if not self.jitter < self.gap / 2:
+                raise ValueError(f"--task.jitter must be less than half of --task.gap {self.gap}, got {self.jitter}")
 
     offsets: Tensor
 

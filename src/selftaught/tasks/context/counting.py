@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise, to_grey
@@ -63,34 +65,19 @@ class Counting(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        tile: int = 0
+    class Config(Settings, prefix="task."):
+        tile: Annotated[int, Range(least=0)] = 0
         """Side P of a tile and of the down-sampled picture; 0 takes half of --size, or the least the encoder takes."""
-        counts: int = 1000
+        counts: Annotated[int, Range(least=1)] = 1000
         """How many kinds of things K are counted."""
-        hidden: int = 1024
+        hidden: Annotated[int, Range(least=1)] = 1024
         """Width of the layer before the counts."""
-        margin: float = 10.0
+        margin: Annotated[float, Range(above=0)] = 10.0
         """M: by what squared distance the counts of different pictures should differ."""
-        grey: float = 0.67
+        grey: Annotated[float, Range(least=0, most=1)] = 0.67
         """Share of the pictures that are shown grey."""
-        min_scale: float = 0.5
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that the square covers."""
-
-        def __post_init__(self) -> None:
-            if self.tile < 0:
-                raise ValueError(f"--task.tile must be at least 1 pixel, or 0 for the default, got {self.tile}")
-            if self.counts < 1 or self.hidden < 1:
-                raise ValueError(
-                    f"--task.counts and --task.hidden must be at least 1, got {self.counts} and {self.hidden}"
-                )
-            if self.margin <= 0:
-                raise ValueError(f"--task.margin must be above 0, got {self.margin}")
-            if not 0 <= self.grey <= 1 or not 0 < self.min_scale <= 1:
-                raise ValueError(
-                    "--task.grey must be in [0, 1] and --task.min-scale in (0, 1], "
-                    f"got {self.grey} and {self.min_scale}"
-                )
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

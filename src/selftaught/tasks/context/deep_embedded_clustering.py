@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -76,39 +78,25 @@ class DeepEmbeddedClustering(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=0.0)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        clusters: int = 10
+    class Config(Settings, prefix="task."):
+        clusters: Annotated[int, Range(least=2)] = 10
         """How many clusters K, as many as one expects classes."""
-        embedding: int = 10
+        embedding: Annotated[int, Range(least=1)] = 10
         """Length E of the embedding."""
-        autoencoder: float = 0.5
+        autoencoder: Annotated[float, Range(least=0, below=1)] = 0.5
         """Share of the steps in which only the autoencoder learns, at the beginning."""
-        corruption: float = 0.2
+        corruption: Annotated[float, Range(least=0, below=1)] = 0.2
         """Share of the input's values that the autoencoder does not see."""
-        reconstruction: float = 0.0
+        reconstruction: Annotated[float, Range(least=0)] = 0.0
         """Weight of the reconstruction beside the clustering; 0, as in the paper, drops the decoder then."""
-        every: float = 1.0
+        every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one target distribution to the next."""
-        restarts: int = 20
+        restarts: Annotated[int, Range(least=1)] = 20
         """Starts of k-means, of which the best is taken."""
-        width: int = 256
+        width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder where its maps are smallest."""
-        min_scale: float = 1.0
+        min_scale: Annotated[float, Range(above=0, most=1)] = 1.0
         """Smallest share of the picture's area that a view covers; 1 takes the central square."""
-
-        def __post_init__(self) -> None:
-            for name, least in (("clusters", 2), ("embedding", 1), ("restarts", 1), ("width", 1)):
-                if getattr(self, name) < least:
-                    raise ValueError(f"--task.{name} must be at least {least}, got {getattr(self, name)}")
-            for name in ("autoencoder", "corruption"):
-                if not 0 <= getattr(self, name) < 1:
-                    raise ValueError(f"--task.{name} must be in [0, 1), got {getattr(self, name)}")
-            if self.reconstruction < 0:
-                raise ValueError(f"--task.reconstruction must not be negative, got {self.reconstruction}")
-            if not 0 < self.every < float("inf"):
-                raise ValueError(f"--task.every must be above 0, got {self.every}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     targets: Tensor
     """(largest sample number + 1, K); no row as long as there are no clusters."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import affine_colour, denormalise, normalise, to_grey
@@ -76,35 +78,30 @@ class Exemplar(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        exemplars: int = 4096
+    class Config(Settings, prefix="task."):
+        exemplars: Annotated[int, Range(least=2)] = 4096
         """How many samples are a class each, at most; the paper takes 8,000 to 32,000."""
-        patch: tuple[float, float] = (0.4, 0.7)
+        patch: Annotated[tuple[float, float], Range(least=0.1, most=1)] = (0.4, 0.7)
         """Smallest and largest side of a patch as a share of the picture's."""
-        translation: float = 0.2
+        translation: Annotated[float, Range(least=0, most=0.5)] = 0.2
         """How far a view is moved at most, in sides of the patch."""
-        scale: tuple[float, float] = (0.7, 1.4)
+        scale: Annotated[tuple[float, float], Range(least=0.25, most=4)] = (0.7, 1.4)
         """Smallest and largest factor by which a view is scaled."""
-        rotation: float = 20.0
+        rotation: Annotated[float, Range(least=0, most=180)] = 20.0
         """Largest angle by which a view is turned, degrees."""
-        colour: float = 1.0
+        colour: Annotated[float, Range(least=0, most=2)] = 1.0
         """Strength of the colour transformations: 1 is the paper's, 0 leaves colours as they are."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Units of the hidden layer, whose output is the embedding."""
-        dropout: float = 0.5
+        dropout: Annotated[float, Range(least=0, most=0.9)] = 0.5
         """Share of the hidden units left out in a training step."""
 
         def __post_init__(self) -> None:
-            if self.exemplars < 2:
-                raise ValueError(f"--task.exemplars must be at least 2, got {self.exemplars}")
-            for name, low, high in (("patch", 0.1, 1.0), ("scale", 0.25, 4.0)):
+            super().__post_init__()
+            for name in ("patch", "scale"):
                 pair = getattr(self, name)
-                if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
-                    got = ",".join(map(str, pair))
-                    raise ValueError(f"--task.{name} must be two rising numbers in [{low}, {high}], got {got}")
-            for name, high in (("translation", 0.5), ("rotation", 180), ("colour", 2), ("dropout", 0.9)):
-                if not 0 <= getattr(self, name) <= high:
-                    raise ValueError(f"--task.{name} must be in [0, {high}], got {getattr(self, name)}")
+                if len(pair) != 2 or pair[0] > pair[1]:
+                    raise ValueError(f"--task.{name} must be two rising numbers, got {','.join(map(str, pair))}")
 
     index: Tensor
     place: Tensor

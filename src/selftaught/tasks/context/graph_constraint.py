@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Generator, Tensor
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -74,36 +75,23 @@ class GraphConstraint(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         descriptor: Literal["gradients", "features"] = "gradients"
         """What neighbours are alike in: histograms of gradients, or the encoder's features of the moment."""
-        neighbours: int = 10
+        neighbours: Annotated[int, Range(least=1)] = 10
         """Edges k that leave each image, at most a quarter of the images there are."""
         cycle: Literal[2, 3, 4] = 4
         """Edges of the longest cycle whose images belong together."""
-        far: float = 0.5
+        far: Annotated[float, Range(above=0, below=1)] = 0.5
         """Share of images, the farthest ones along the edges, that do not belong together with an image."""
-        part: int = 10_000
+        part: Annotated[int, Range(least=10)] = 10_000
         """Images of one graph, at most."""
-        every: float = 5.0
+        every: Annotated[float, Range(above=0)] = 5.0
         """Epochs from one graph to the next."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the head."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.cycle not in (2, 3, 4):
-                raise ValueError(f"--task.cycle must be 2, 3 or 4, got {self.cycle}")
-            for name, least in (("neighbours", 1), ("part", 10), ("hidden", 1)):
-                if getattr(self, name) < least:
-                    raise ValueError(f"--task.{name} must be at least {least}, got {getattr(self, name)}")
-            if not 0 < self.far < 1:
-                raise ValueError(f"--task.far must be in (0, 1), got {self.far}")
-            if not 0 < self.every < float("inf"):
-                raise ValueError(f"--task.every must be above 0, got {self.every}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     positives: Tensor
     """Codes (P,) int64 of the pairs that belong together, ascending; see `_codes`."""

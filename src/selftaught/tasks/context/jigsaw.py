@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import to_grey
@@ -79,49 +81,27 @@ class Jigsaw(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        permutations: int = 100
+    class Config(Settings, prefix="task."):
+        permutations: Annotated[int, Range(least=2, most=1000)] = 100
         """How many permutations K to tell apart; the paper takes up to 1000, and fewer are easier."""
-        tile: int = 0
+        tile: Annotated[int, Range(least=0)] = 0
         """Side P of a tile in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
-        gap: float = 0.33
+        gap: Annotated[float, Range(above=0, most=1)] = 0.33
         """What a cell is larger than its tile, as a share of P: mean gap and range of the jitter."""
-        shift: float = 2.0
+        shift: Annotated[float, Range(least=0, most=10)] = 2.0
         """Largest shift of a colour channel, in pixels of a picture of 225 pixels."""
-        grey: float = 0.3
+        grey: Annotated[float, Range(least=0, most=1)] = 0.3
         """Share of the pictures that are shown grey; 0.7 in Jigsaw++."""
-        puzzles: int = 4
+        puzzles: Annotated[int, Range(least=1)] = 4
         """Puzzles Q of each picture and step, made of the same tiles."""
-        occluded: int = 0
+        occluded: Annotated[int, Range(least=0, most=3)] = 0
         """Most tiles of a puzzle that are replaced by tiles of another picture; 2 in Jigsaw++."""
-        min_scale: float = 0.5
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that the puzzle covers."""
-        embedding: int = 256
+        embedding: Annotated[int, Range(least=1)] = 256
         """Width E of fc6, for each tile; 1024 in the paper."""
-        hidden: int = 1024
+        hidden: Annotated[int, Range(least=1)] = 1024
         """Width F of fc7; 4096 in the paper."""
-
-        def __post_init__(self) -> None:
-            if not 2 <= self.permutations <= 1000:
-                raise ValueError(f"--task.permutations must be in 2 ... 1000, got {self.permutations}")
-            if self.tile < 0:
-                raise ValueError(f"--task.tile must be at least 1 pixel, or 0 for the default, got {self.tile}")
-            if not 0 < self.gap <= 1 or not 0 <= self.shift <= 10:
-                raise ValueError(
-                    f"--task.gap must be in (0, 1] and --task.shift in [0, 10], got {self.gap} and {self.shift}"
-                )
-            if not 0 <= self.grey <= 1 or not 0 < self.min_scale <= 1:
-                raise ValueError(
-                    "--task.grey must be in [0, 1] and --task.min-scale in (0, 1], "
-                    f"got {self.grey} and {self.min_scale}"
-                )
-            if not 0 <= self.occluded <= 3:
-                raise ValueError(f"--task.occluded must be in 0 ... 3, got {self.occluded}")
-            if self.puzzles < 1 or self.embedding < 1 or self.hidden < 1:
-                raise ValueError(
-                    "--task.puzzles, --task.embedding and --task.hidden must be at least 1, "
-                    f"got {self.puzzles}, {self.embedding} and {self.hidden}"
-                )
 
     permutations: Tensor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import first_row, gather_rows
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
@@ -62,26 +64,16 @@ class NoiseAsTargets(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        embedding: int = 128
+    class Config(Settings, prefix="task."):
+        embedding: Annotated[int, Range(least=2)] = 128
         """Dimensions K of the targets."""
-        every: int = 3
+        every: Annotated[int, Range(least=1)] = 3
         """Images exchange their targets in every so many epochs, the first one among them."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-        jitter: float = 0.0
+        jitter: Annotated[float, Range(least=0)] = 0.0
         """Strength of random changes of brightness, contrast, saturation and hue, as in SimCLR, with a fifth of the \
 views grey."""
-
-        def __post_init__(self) -> None:
-            if self.embedding < 2:
-                raise ValueError(f"--task.embedding must be at least 2, got {self.embedding}")
-            if self.every < 1:
-                raise ValueError(f"--task.every must be at least 1, got {self.every}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
-            if self.jitter < 0:
-                raise ValueError(f"--task.jitter must not be negative, got {self.jitter}")
 
     targets: Tensor
     target_of: Tensor

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -50,17 +51,11 @@ class Rotation(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         angles: Literal[2, 4] = 4
         """How many rotations to tell apart: 4 (0, 90, 180, 270 degrees) or 2 (0, 180)."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.angles not in (2, 4):
-                raise ValueError(f"--task.angles must be 2 or 4, got {self.angles}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

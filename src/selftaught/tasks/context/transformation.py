@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import generator, uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -79,38 +80,30 @@ class Transformation(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         kind: Literal["projective", "affine", "classes"] = "projective"
         """What is predicted: 8 parameters, 6 parameters, or one of 10 classes."""
         scale: tuple[float, float] | None = None
         """Smallest and largest factor of size (default: the paper's, 0.8,1.2 for projective and 0.7,1.3 else)."""
-        corner: float = 0.125
+        corner: Annotated[float, Range(least=0, most=0.2)] = 0.125
         """projective: how far a corner moves at most, in sides."""
-        rotation: float = 180.0
+        rotation: Annotated[float, Range(least=0, most=180)] = 180.0
         """affine: largest angle, degrees."""
-        shift: float = 0.2
+        shift: Annotated[float, Range(least=0, most=0.5)] = 0.2
         """affine: how far the picture moves at most, in sides."""
-        shear: float = 30.0
+        shear: Annotated[float, Range(least=0, most=60)] = 30.0
         """affine and classes: largest shear, degrees."""
-        view: float | None = None
+        view: Annotated[float | None, Range(least=0.2, most=1)] = None
         """Side of a view as a share of the picture's; the rest is there for warps to read. Default: half, or as much
         as fills the view with pixels of its own, at most 0.9."""
-        blur: float = 0.7
+        blur: Annotated[float, Range(least=0, most=3)] = 0.7
         """Largest sigma, in pixels, of the blur that each view gets."""
 
         def __post_init__(self) -> None:
-            if self.kind not in _PAPERS_SCALE:
-                raise ValueError(f"--task.kind must be one of {', '.join(_PAPERS_SCALE)}, got {self.kind!r}")
+            super().__post_init__()
             if self.scale is not None and not (len(self.scale) == 2 and 0.5 <= self.scale[0] < 1 < self.scale[1] <= 2):
                 got = ",".join(map(str, self.scale))
                 raise ValueError(f"--task.scale must be two factors, one in [0.5, 1) and one in (1, 2], got {got}")
-            for name, low, high in (
-                *(("corner", 0, 0.2), ("rotation", 0, 180), ("shift", 0, 0.5), ("shear", 0, 60)),
-                *(("view", 0.2, 1), ("blur", 0, 3)),
-            ):
-                value = getattr(self, name)
-                if value is not None and not low <= value <= high:
-                    raise ValueError(f"--task.{name} must be in [{low}, {high}], got {value}")
 
     mean: Tensor
     spread: Tensor

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
@@ -68,25 +70,15 @@ class AudioVisual(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        same_video: float = 0.5
+    class Config(Settings, prefix="task."):
+        same_video: Annotated[float, Range(least=0, most=1)] = 0.5
         """Share of the mismatched pairs whose sound is from another time of the same video; the rest from others."""
-        silence: float = 0.003
+        silence: Annotated[float, Range(least=0, below=1)] = 0.003
         """Loudness, RMS of full scale 1, below which a second of sound counts as silence and is left out."""
-        min_scale: float = 0.4
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.4
         """Smallest share of the frame's area that a crop covers."""
-        hidden: int = 128
+        hidden: Annotated[int, Range(least=1)] = 128
         """Width of the layer in which both features meet."""
-
-        def __post_init__(self) -> None:
-            if not 0 <= self.same_video <= 1:
-                raise ValueError(f"--task.same-video must be in [0, 1], got {self.same_video}")
-            if not 0 <= self.silence < 1:
-                raise ValueError(f"--task.silence must be in [0, 1), got {self.silence}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
-            if self.hidden < 1:
-                raise ValueError(f"--task.hidden must be at least 1, got {self.hidden}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
@@ -76,33 +78,21 @@ class Artifacts(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), others={})
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        keep: float = 0.3
+    class Config(Settings, prefix="task."):
+        keep: Annotated[float, Range(above=0, below=1)] = 0.3
         """Probability that a place of the code is kept."""
-        autoencoder_share: float = 0.2
+        autoencoder_share: Annotated[float, Range(above=0, below=1)] = 0.2
         """Share of the steps, the first ones, in which the autoencoder learns, alone."""
-        depth: int = 0
+        depth: Annotated[int, Range(least=0)] = 0
         """How often the autoencoder halves the side; 0 leaves a code of about 6 x 6 places, as the paper has."""
-        width: int = 16
+        width: Annotated[int, Range(least=1)] = 16
         """Channels of the autoencoder at full resolution, doubled with every halving; the paper takes 32."""
-        mask_weight: float = 0.1
+        mask_weight: Annotated[float, Range(least=0)] = 0.1
         """Weight of the binary cross entropy of the places."""
-        jitter: float = 0.5
+        jitter: Annotated[float, Range(least=0)] = 0.5
         """Strength of the changes of brightness (a quarter of it) and saturation."""
-        min_scale: float = 0.33
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.33
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if not 0 < self.keep < 1:
-                raise ValueError(f"--task.keep must be in (0, 1), got {self.keep}")
-            if not 0 < self.autoencoder_share < 1:
-                raise ValueError(f"--task.autoencoder-share must be in (0, 1), got {self.autoencoder_share}")
-            if self.depth < 0:
-                raise ValueError(f"--task.depth must be 0 or more, got {self.depth}")
-            if self.mask_weight < 0:
-                raise ValueError(f"--task.mask-weight must be 0 or more, got {self.mask_weight}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

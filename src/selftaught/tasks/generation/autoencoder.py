@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
@@ -57,29 +58,17 @@ class Autoencoder(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        code: int = 256
+    class Config(Settings, prefix="task."):
+        code: Annotated[int, Range(least=1)] = 256
         """Length K of the code."""
         source: Literal["map", "pooled"] = "map"
         """Whether the code is made of the encoder's last map or of its pooled features."""
-        noise: float = 0.0
+        noise: Annotated[float, Range(least=0)] = 0.0
         """Standard deviation of Gaussian noise added to the input, in units of the normalised pixels'."""
-        mask: float = 0.0
+        mask: Annotated[float, Range(least=0, below=1)] = 0.0
         """Share of the input's pixels that are set to the mean colour."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.code < 1:
-                raise ValueError(f"--task.code must be at least 1, got {self.code}")
-            if self.source not in ("map", "pooled"):
-                raise ValueError(f"--task.source must be map or pooled, got {self.source!r}")
-            if self.noise < 0:
-                raise ValueError(f"--task.noise must be at least 0, got {self.noise}")
-            if not 0 <= self.mask < 1:
-                raise ValueError(f"--task.mask must be in [0, 1), got {self.mask}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -125,29 +127,20 @@ class BiGAN(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        code: int = 200
+    class Config(Settings, prefix="task."):
+        code: Annotated[int, Range(least=1)] = 200
         """Length Z of a code."""
-        width: int = 512
+        width: Annotated[int, Range(least=1)] = 512
         """Channels of the generator's first map; they halve with every doubling of the side."""
-        discriminator_width: int = 64
+        discriminator_width: Annotated[int, Range(least=1)] = 64
         """Channels of the discriminator's first map; they double up to eight times as many."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the discriminator for the picture, for the code, and for both together."""
-        mismatched: float = 1.0
+        mismatched: Annotated[float, Range(least=0)] = 1.0
         """Weight of pairs that do not match in the discriminator's loss, which make it look at the code; 0 leaves them
         out, as in the paper."""
-        min_scale: float = 0.5
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            for name in ("code", "width", "discriminator_width", "hidden"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"--task.{name.replace('_', '-')} must be 1 or more, got {getattr(self, name)}")
-            if self.mismatched < 0:
-                raise ValueError(f"--task.mismatched must be 0 or more, got {self.mismatched}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
@@ -71,23 +73,15 @@ class Colorization(PretextTask):
     encoder_input = "grey:"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        rebalance: float = 0.5
+    class Config(Settings, prefix="task."):
+        rebalance: Annotated[float, Range(least=0, below=1)] = 0.5
         """How much more rare colours count: weights are 1 / (r p + (1 - r) / 313), and all alike for r = 0."""
-        temperature: float = 0.38
+        temperature: Annotated[float, Range(above=0)] = 0.38
         """Of the annealed mean that makes one colour of the prediction: 1 is the mean, towards 0 the likeliest bin."""
         hypercolumn: bool = False
         """Predict from all stages of the encoder (Larsson et al., CVPR 2017) and not from the last one alone."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if not 0 <= self.rebalance < 1:
-                raise ValueError(f"--task.rebalance must be in [0, 1), got {self.rebalance}")
-            if self.temperature <= 0:
-                raise ValueError(f"--task.temperature must be above 0, got {self.temperature}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -104,42 +105,33 @@ class GAN(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         objective: Literal["dcgan", "wgan_gp", "hinge"] = "dcgan"
         """The game: cross entropy that does not saturate, Wasserstein with gradient penalty, or hinge."""
-        rotation: float = 1.0
+        rotation: Annotated[float, Range(least=0)] = 1.0
         """Weight of the rotation of real pictures in the discriminator's loss; 0 turns it off."""
-        generator_rotation: float = 0.2
+        generator_rotation: Annotated[float, Range(least=0)] = 0.2
         """Weight of the rotation of made pictures in the generator's loss; 0 turns it off."""
-        rotated: float = 0.25
+        rotated: Annotated[float, Range(above=0, most=1)] = 0.25
         """Share of the batch that is turned by all four angles."""
-        critic_steps: int = 0
+        critic_steps: Annotated[int, Range(least=0)] = 0
         """Steps of the discriminator for one of the generator; 0 takes the paper's: 5 for wgan_gp, else 1."""
-        penalty: float = 10.0
+        penalty: Annotated[float, Range(least=0)] = 10.0
         """Weight of the gradient penalty of wgan_gp."""
-        code: int = 100
+        code: Annotated[int, Range(least=1)] = 100
         """Length Z of the generator's codes."""
-        width: int = 512
+        width: Annotated[int, Range(least=1)] = 512
         """Channels of the generator's first map; they halve with every doubling of the side."""
-        min_scale: float = 0.5
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that a crop covers."""
 
         def __post_init__(self) -> None:
-            if self.objective not in ("dcgan", "wgan_gp", "hinge"):
-                raise ValueError(f"--task.objective must be dcgan, wgan_gp or hinge, got {self.objective!r}")
-            for name in ("rotation", "generator_rotation", "penalty", "critic_steps"):
-                if getattr(self, name) < 0:
-                    raise ValueError(f"--task.{name.replace('_', '-')} must be 0 or more, got {getattr(self, name)}")
+            super().__post_init__()
             if self.generator_rotation and not self.rotation:
                 raise ValueError(
                     "--task.generator-rotation needs a discriminator that knows rotations; set it to 0 or raise "
                     "--task.rotation"
                 )
-            for name in ("rotated", "min_scale"):
-                if not 0 < getattr(self, name) <= 1:
-                    raise ValueError(f"--task.{name.replace('_', '-')} must be in (0, 1], got {getattr(self, name)}")
-            if self.code < 1 or self.width < 1:
-                raise ValueError(f"--task.code and --task.width must be 1 or more, got {self.code} and {self.width}")
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
@@ -85,27 +86,17 @@ class Inpainting(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999))
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         mask: Literal["centre", "blocks", "region"] = "region"
         """What is cut out: the central square of half the side, blocks anywhere, or regions of any shape."""
-        adversarial: float = 0.0
+        adversarial: Annotated[float, Range(least=0, below=1)] = 0.0
         """Weight of the adversarial loss, the squared error has the rest; 0 trains without a discriminator."""
-        overlap: float = 10.0
+        overlap: Annotated[float, Range(above=0)] = 10.0
         """How many times more errors count on the visible border of a square or of blocks."""
-        width: int = 256
+        width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.mask not in ("centre", "blocks", "region"):
-                raise ValueError(f"--task.mask must be centre, blocks or region, got {self.mask!r}")
-            if not 0 <= self.adversarial < 1:
-                raise ValueError(f"--task.adversarial must be in [0, 1), got {self.adversarial}")
-            if self.overlap <= 0:
-                raise ValueError(f"--task.overlap must be above 0, got {self.overlap}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import map_shape
@@ -76,17 +78,11 @@ class SplitBrain(PretextTask):
     encoder_input = "split:"
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        coarse: int = 8
+    class Config(Settings, prefix="task."):
+        coarse: Annotated[int, Range(least=1)] = 8
         """Pixels a side that one label stands for."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.coarse < 1:
-                raise ValueError(f"--task.coarse must be at least 1, got {self.coarse}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -7,12 +7,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
@@ -97,38 +98,24 @@ class SuperResolution(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        factor: int = 4
+    class Config(Settings, prefix="task."):
+        factor: Annotated[int, Range(least=2)] = 4
         """How many times fewer pixels along a side the small picture has."""
-        adversarial: float = 1e-3
+        adversarial: Annotated[float, Range(least=0)] = 1e-3
         """Weight of the adversarial loss; 0 trains without a discriminator."""
-        alone: float = 0.8
+        alone: Annotated[float, Range(least=0, below=1)] = 0.8
         """Share of the steps, the first ones, in which the generator learns from the squared error of pixels alone."""
         content: str = ""
         """File with weights of torchvision's vgg19 or of the run's own encoder, which judge the content of pictures; \
 empty takes the discriminator's features."""
-        content_weight: float = 0.006
+        content_weight: Annotated[float, Range(least=0)] = 0.006
         """Weight of the squared error of content features; 0 leaves it out."""
         stages: Literal["all", "last"] = "all"
         """Which maps of the encoder the decoder sees: all, or the last alone."""
-        width: int = 256
+        width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
-        min_scale: float = 0.3
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
-
-        def __post_init__(self) -> None:
-            if self.factor < 2:
-                raise ValueError(f"--task.factor must be 2 or more, got {self.factor}")
-            for name in ("adversarial", "content_weight"):
-                if getattr(self, name) < 0:
-                    flag = name.replace("_", "-")
-                    raise ValueError(f"--task.{flag} must be 0 or more, got {getattr(self, name)}")
-            if not 0 <= self.alone < 1:
-                raise ValueError(f"--task.alone must be in [0, 1), got {self.alone}")
-            if self.stages not in ("all", "last"):
-                raise ValueError(f"--task.stages must be all or last, got {self.stages!r}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:

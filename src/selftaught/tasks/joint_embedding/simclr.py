@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Generator, Tensor
 
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
@@ -50,27 +52,21 @@ class SimCLR(PretextTask):
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        temperature: float = 0.2
+    class Config(Settings, prefix="task."):
+        temperature: Annotated[float, Range(above=0)] = 0.2
         """Divides the cosine similarities; the paper takes 0.1 on ImageNet and 0.5 on CIFAR-10."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the projection head."""
-        embedding: int = 128
+        embedding: Annotated[int, Range(least=1)] = 128
         """Length K of the embeddings the loss compares."""
-        min_scale: float = 0.08
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
         """Smallest share of the picture's area that a crop covers."""
-        jitter: float = 1.0
+        jitter: Annotated[float, Range(least=0)] = 1.0
         """Strength of the colour distortion."""
-        grey: float = 0.2
+        grey: Annotated[float, Range(least=0, most=1)] = 0.2
         """Probability of a grey view."""
-        blur: float = 0.5
+        blur: Annotated[float, Range(least=0, most=1)] = 0.5
         """Probability of a blurred view."""
-
-        def __post_init__(self) -> None:
-            if self.temperature <= 0:
-                raise ValueError(f"--task.temperature must be above 0, got {self.temperature}")
-            if not 0 < self.min_scale <= 1:
-                raise ValueError(f"--task.min-scale must be in (0, 1], got {self.min_scale}")
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
@@ -66,44 +68,31 @@ class FrameOrderVerification(PretextTask):
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(Settings, prefix="task."):
         frames: int = 30
         """Frames of the clip the five are chosen from (T), at the video's own rate."""
-        tau_max: int = 18
+        tau_max: Annotated[int, Range(least=4)] = 18
         """Most frames between the first and the last of a tuple; the paper's 60 need clips of about 90 frames."""
-        tau_min: int = 5
+        tau_min: Annotated[int, Range(least=1)] = 5
         """Least frames between a tuple and the outside frame that is put into its middle; the paper's is 15."""
-        alike: float = 0.25
+        alike: Annotated[float, Range(least=0, most=1)] = 0.25
         """Frames whose squared difference from c is below this share of the clip's mean do not take its place; 0 lets
         all."""
-        negatives: float = 0.75
+        negatives: Annotated[float, Range(above=0, below=1)] = 0.75
         """Share of the loss on tuples that are out of order."""
-        hidden: int = 512
+        hidden: Annotated[int, Range(least=0)] = 512
         """Width of the classifier's hidden layer; 0 for the paper's linear one."""
-        jitter: float = 0.04
+        jitter: Annotated[float, Range(least=0, most=0.5)] = 0.04
         """Largest shift of a single frame's window, as a share of its side."""
-        min_scale: float = 0.5
+        min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the frame's area that the common window covers."""
 
         def __post_init__(self) -> None:
-            if self.tau_max < 4 or self.tau_min < 1:
-                raise ValueError(
-                    f"--task.tau-max must be at least 4 and --task.tau-min at least 1 frame, "
-                    f"got {self.tau_max} and {self.tau_min}"
-                )
+            super().__post_init__()
             if self.frames < self.tau_max + 2 * self.tau_min + 1:
                 raise ValueError(
                     f"--task.frames must be at least tau_max + 2 tau_min + 1 = {self.tau_max + 2 * self.tau_min + 1} "
                     f"to hold five frames, got {self.frames}; raise it or lower --task.tau-max"
-                )
-            if not 0 <= self.alike <= 1:
-                raise ValueError(f"--task.alike must be in [0, 1], got {self.alike}")
-            if not 0 < self.negatives < 1:
-                raise ValueError(f"--task.negatives must be in (0, 1), got {self.negatives}")
-            if not 0 <= self.jitter <= 0.5 or not 0 < self.min_scale <= 1 or self.hidden < 0:
-                raise ValueError(
-                    "--task.jitter must be in [0, 0.5], --task.min-scale in (0, 1] and --task.hidden at least 0, "
-                    f"got {self.jitter}, {self.min_scale} and {self.hidden}"
                 )
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
