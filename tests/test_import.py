@@ -119,4 +119,4 @@ def test_every_task_is_final() -> None:
             if isinstance(node, ast.ClassDef)
             for base in node.bases
         ]
-        assert set(bases) <= {"PretextTask", "nn.Module", "NamedTuple", "Generic"}, path
+        assert set(bases) <= {"PretextTask", "Settings", "nn.Module", "NamedTuple", "Generic"}, path
