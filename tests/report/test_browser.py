@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from selftaught.report import write_report
 from tests.report import made_evaluations as made
@@ -205,6 +207,30 @@ def test_a_point_of_the_map_shows_its_picture(
     tile = 6  # third of the dogs, which are every third picture; ten tiles of 32 pixels and a gap of 2 in a row
     place = f"-{tile * 34 * 96 / 32:g}px 0px"
     assert page.execute_script(seen) == [False, "dog · 6.png", place, 'url("data:image/webp;base64']
+    assert page.get_log("browser") == []
+
+
+def test_a_clip_moves_only_while_it_is_in_view(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    frames = [Image.new("RGB", (32, 32), (20 * i, 0, 0)) for i in range(6)]
+    frames[0].save(folder / "pictures" / "clip.webp", "WEBP", save_all=True, append_images=frames[1:], duration=125)
+    listed = json.loads((folder / "pictures" / "pictures.json").read_text())
+    listed["samples"][0]["inputs"] = ["clip.webp"]
+    (folder / "pictures" / "pictures.json").write_text(json.dumps(listed))
+    page = opened(browser, write_report(folder), width=1280, unfold=False)
+    clip = "const clip = document.querySelector('img[data-clip]');"
+    moves = f"{clip} return clip.src === clip.dataset.clip"
+    page.execute_script(f"{clip} clip.scrollIntoView()")
+    wait_for(page, moves)
+    page.execute_script("document.body.style.marginTop = '9000px'; scrollTo(0, 0)")
+    wait_for(page, moves.replace("===", "!=="))
+    page.execute_script("document.body.style.marginTop = '0'")
+    page.execute_script(f"{clip} clip.scrollIntoView()")
+    wait_for(page, moves)
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert page.execute_script(moves) is False
     assert page.get_log("browser") == []
 
 

@@ -149,6 +149,24 @@
   plots.forEach((plot) => seen.observe(plot.box));
   if (!plots.length) root.dataset.drawn = "all";
 
+  // A clip moves while it is in view; where the reader asks for less motion, while the pointer is on it.
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const stills = new Map();
+  const play = (clip, moves) => {
+    if (!stills.has(clip)) stills.set(clip, clip.src);
+    const wanted = moves ? clip.dataset.clip : stills.get(clip);
+    if (clip.src !== wanted) clip.src = wanted;
+  };
+  const inView = new IntersectionObserver((entries) => {
+    for (const entry of entries) play(entry.target, entry.isIntersecting && !calm.matches);
+  });
+  document.querySelectorAll("img[data-clip]").forEach((clip) => {
+    inView.observe(clip);
+    clip.addEventListener("pointerenter", () => play(clip, true));
+    clip.addEventListener("pointerleave", () => { if (calm.matches) play(clip, false); });
+  });
+  addEventListener("beforeprint", () => stills.forEach((still, clip) => play(clip, false)));
+
   // A link into a folded part opens it.
   const unfold = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.data.batch import Batch, Sampling
 from selftaught.encoders.base import Encoder, Kind
-from selftaught.ops.crop import centre_view
+from selftaught.ops.crop import MapKind, centre_view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +84,24 @@ class Refreshed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Map:
+    """A mask (H, W), depth (H, W) or flow (2, H, W), which `ops.draw_maps` colours; of a clip with T before them."""
+
+    values: Tensor
+    kind: MapKind
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One sample as people should see it: pictures are (3, H, W) in [0, 1], the rest is text."""
+    """One sample as people should see it: images (3 or 1, H, W) and clips (T, 3 or 1, H, W) in [0, 1], maps, or text.
+
+    A map that is an input is drawn by the task (`ops.draw_maps`). The label and the prediction are drawn with one scale
+    of colours where both are maps of a kind.
+    """
 
     inputs: list[Tensor]
-    pseudo_label: str | Tensor
-    prediction: str | Tensor
+    pseudo_label: str | Tensor | Map
+    prediction: str | Tensor | Map
 
 
 class PretextTask(nn.Module, ABC):

@@ -19,11 +19,17 @@ from selftaught.encoders.kernels import first_kernels, kernel_columns
 from selftaught.features.encode import encode
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import centre_view
+from selftaught.ops.draw_maps import draw_maps
 from selftaught.ops.sheet import lay_out
-from selftaught.tasks.base import PretextTask
+from selftaught.tasks.base import Map, PretextTask, Shown
 
 SHOWN = 8
 NEIGHBOURS = 6
+MOST_FRAMES = 32
+FRAME_MS = 125
+"""Milliseconds for which a frame of a clip is shown."""
+QUALITY = 85
+"""Of the WebP files of clips, 0 to 100."""
 
 
 class PictureFolder:
@@ -35,15 +41,20 @@ class PictureFolder:
         path.mkdir(parents=True, exist_ok=True)
 
     def save(self, name: str, picture: Tensor, side: int = 96) -> str:
-        """Write (3 or 1, H, W) in [0, 1] as a PNG, enlarged to at least `side` pixels; returns the file's name."""
-        pixels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().byte()
-        array = pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
-        image = Image.fromarray(np.ascontiguousarray(array))
-        if min(image.size) < side:
-            factor = -(-side // min(image.size))
-            image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        """Write an image (3 or 1, H, W) or a clip (T, 3 or 1, H, W) in [0, 1], enlarged to at least `side` pixels.
+
+        Images are PNG files; clips are animated WebP files of at most `MOST_FRAMES`, evenly chosen. Returns the name.
+        """
+        if picture.dim() == 4:
+            chosen = torch.linspace(0, len(picture) - 1, min(len(picture), MOST_FRAMES)).round().long()
+            first, *others = [_enlarged(picture[t], side) for t in chosen.tolist()]
+            with written_whole(record(self.path / f"{name}.webp")) as draft:
+                first.save(
+                    draft, "WEBP", save_all=True, append_images=others, duration=FRAME_MS, loop=0, quality=QUALITY
+                )
+            return f"{name}.webp"
         with written_whole(record(self.path / f"{name}.png")) as draft:
-            image.save(draft, "PNG", optimize=True)
+            _enlarged(picture, side).save(draft, "PNG", optimize=True)
         return f"{name}.png"
 
     def finish(self) -> None:
@@ -56,11 +67,26 @@ def draw_samples(folder: PictureFolder, task: PretextTask, batch: Batch, rng: Ge
     with torch.autocast(batch.index.device.type, enabled=False):  # as in training, where the network alone is in bf16
         example = task.pseudo_label(batch, rng)
     for i, shown in enumerate(task.show(example, task(example), SHOWN)):
-        parts: dict[str, str] = {}
-        for kind, value in (("pseudo_label", shown.pseudo_label), ("prediction", shown.prediction)):
-            parts[kind] = value if isinstance(value, str) else folder.save(f"sample{i}_{kind}", value)
+        label, prediction = _drawn(shown)
+        parts = {
+            part: value if isinstance(value, str) else folder.save(f"sample{i}_{part}", value)
+            for part, value in (("pseudo_label", label), ("prediction", prediction))
+        }
         inputs = [folder.save(f"sample{i}_input{j}", picture) for j, picture in enumerate(shown.inputs)]
         folder.listed["samples"].append({"inputs": inputs, **parts})
+
+
+def _drawn(shown: Shown) -> tuple[str | Tensor, str | Tensor]:
+    """Label and prediction as text, image or clip; two maps of one kind have one scale of colours."""
+    label, prediction = shown.pseudo_label, shown.prediction
+    if isinstance(label, Map) and isinstance(prediction, Map) and label.kind == prediction.kind:
+        first, second = draw_maps([label.values, prediction.values], label.kind)
+        return first, second
+    return _one_drawn(label), _one_drawn(prediction)
+
+
+def _one_drawn(value: str | Tensor | Map) -> str | Tensor:
+    return draw_maps([value.values], value.kind)[0] if isinstance(value, Map) else value
 
 
 def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
@@ -89,6 +115,14 @@ def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch
             if v > -2
         ]
         folder.listed["neighbours"].append({"query": folder.save(f"query{i}", views[query]), "neighbours": neighbours})
+
+
+def _enlarged(picture: Tensor, side: int) -> Image.Image:
+    """(3 or 1, H, W) in [0, 1], every pixel repeated until the short side has `side`."""
+    pixels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().byte()
+    image = Image.fromarray(np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()))
+    factor = max(1, -(-side // min(image.size)))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def _thumbnail(batch: Batch, size: int) -> Tensor:

@@ -26,10 +26,10 @@ from selftaught.evaluation.dense.mask_batches import (
     training_batches,
     windows_of,
 )
-from selftaught.evaluation.dense.mask_drawings import palette
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.segmentation import Segmentation, learning_rate, pixel_loss
 from selftaught.features.reader import Reader
+from selftaught.ops.draw_maps import palette
 
 CPU = torch.device("cpu")
 

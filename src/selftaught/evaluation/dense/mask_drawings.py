@@ -11,6 +11,7 @@ from torchvision.transforms.functional import InterpolationMode, resize
 from torchvision.utils import draw_segmentation_masks
 
 from selftaught.data.annotations.dense_sample import IGNORE
+from selftaught.ops.draw_maps import palette
 
 SIDE = 220
 """Pixels of the long side of one image."""
@@ -18,16 +19,6 @@ GAP = 4
 SOLID = 0.8
 """Share of the colour of a class in a pixel; the rest is the image."""
 UNTOLD = (255, 255, 255)
-
-
-def palette(count: int) -> NDArray[np.uint8]:
-    """(count, 3) RGB: colours of PASCAL VOC, in which the bits of a number are spread over red, green and blue."""
-    numbers = np.arange(count)
-    colours = np.zeros((count, 3), np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= ((numbers >> (3 * bit + channel) & 1) << (7 - bit)).astype(np.uint8)
-    return colours
 
 
 def draw_masks(image: Tensor, truth: NDArray[np.int64], predicted: NDArray[np.int64], count: int) -> bytes:

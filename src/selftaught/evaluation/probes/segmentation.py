@@ -22,7 +22,7 @@ from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.dense.box_batches import calibration_rows
 from selftaught.evaluation.dense.mask_batches import Windows, all_windows, augment, join, training_batches
-from selftaught.evaluation.dense.mask_drawings import draw_masks, palette
+from selftaught.evaluation.dense.mask_drawings import draw_masks
 from selftaught.evaluation.dense.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
 from selftaught.evaluation.dense.stage_maps import StageMaps, read_stages, settle_norms
 from selftaught.evaluation.metrics.class_mean import resampled_class_means
@@ -30,6 +30,7 @@ from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.metrics.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
 from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.reader import Reader
+from selftaught.ops.draw_maps import palette
 
 MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
 CLIP = 10.0

@@ -121,8 +121,12 @@ def shown_sheet(sheet: Sheet | None, words: str, *, exact: bool = False) -> str:
 
 
 def photograph(album: Album, path: Path | None, words: str) -> str:
-    """A picture of the data."""
-    return image(album.photograph(path), words) if path else ""
+    """A picture of the data; a clip is its first frame, until it comes into view."""
+    if path is None:
+        return ""
+    still, moving = album.photograph(path), album.clip(path)
+    shown = image(still, words)
+    return shown.replace("<img", f'<img data-clip="{moving[0]}"', 1) if still and moving else shown
 
 
 def _cell(table: Table, column: int, cell: Cell) -> str:

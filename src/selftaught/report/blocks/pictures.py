@@ -17,6 +17,7 @@ class Shrink:
         drawing: of one with boxes or masks.
         sheet: of many pictures in one.
         quality: of WebP, 0 to 100.
+        frames: most frames of a clip; one that has more is thinned out, and 1 shows the first alone.
         small: a PNG of fewer bytes is passed on untouched.
     """
 
@@ -24,16 +25,22 @@ class Shrink:
     drawing: int
     sheet: int
     quality: int
+    frames: int
     small: int
 
 
 SHRINKS = (
-    Shrink(photograph=256, drawing=720, sheet=1400, quality=84, small=2048),
-    Shrink(photograph=160, drawing=480, sheet=1000, quality=74, small=1024),
-    Shrink(photograph=112, drawing=360, sheet=700, quality=62, small=0),
-    Shrink(photograph=72, drawing=240, sheet=420, quality=45, small=0),
+    Shrink(photograph=256, drawing=720, sheet=1400, quality=84, frames=32, small=2048),
+    Shrink(photograph=160, drawing=480, sheet=1000, quality=74, frames=16, small=1024),
+    Shrink(photograph=112, drawing=360, sheet=700, quality=62, frames=8, small=0),
+    Shrink(photograph=72, drawing=240, sheet=420, quality=45, frames=1, small=0),
 )
 """From what looks best, 256 pixels being the sharpest that a card of the page can show, to what is smallest."""
+
+MOST_FRAMES = 32
+"""Frames of a clip that are read; runs write no more."""
+FRAME_MS = 125
+"""Milliseconds for which a frame of a whole clip is shown."""
 
 Uri = tuple[str, int, int]
 """Data URI, width, height in pixels."""
@@ -58,6 +65,10 @@ class Album:
     def photograph(self, path: Path) -> Uri | None:
         """A picture of the data; None where the file is no picture."""
         return data_uri(path, self.shrink, self.shrink.photograph) if self.shrink else None
+
+    def clip(self, path: Path) -> Uri | None:
+        """The moving picture of a clip, of the size of its `photograph`; None where the file is no clip."""
+        return clip_uri(path, self.shrink) if self.shrink else None
 
     def drawing(self, path: Path) -> Uri | None:
         """A picture with boxes or masks."""
@@ -102,6 +113,34 @@ def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
     target = io.BytesIO()
     shown.save(target, "WEBP", quality=shrink.quality, lossless=longest is None, method=4)
     return _uri(target.getvalue(), "webp"), shown.width, shown.height
+
+
+def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
+    """An animated WebP as (data URI, width, height in pixels), smaller and thinned out as `shrink` says.
+
+    None where the file is nothing of the kind or `shrink` has clips stand still.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    frames: list[Image.Image] = []
+    try:
+        with Image.open(path, formats=["WEBP"]) as image:
+            count = min(getattr(image, "n_frames", 1), MOST_FRAMES)
+            chosen = min(count, shrink.frames)
+            if chosen < 2:
+                return None
+            for i in range(chosen):
+                image.seek(i * count // chosen)
+                frame = image.convert("RGB")
+                frame.thumbnail((shrink.photograph, shrink.photograph), Image.Resampling.LANCZOS)
+                frames.append(frame)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return None
+    target = io.BytesIO()
+    shown = round(FRAME_MS * count / chosen)
+    first, *others = frames
+    first.save(target, "WEBP", save_all=True, append_images=others, duration=shown, loop=0, quality=shrink.quality)
+    return _uri(target.getvalue(), "webp"), first.width, first.height
 
 
 def _uri(data: bytes, kind: str) -> str:

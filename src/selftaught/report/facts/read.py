@@ -220,7 +220,7 @@ def _pictures(folder: Path) -> Pictures | None:
 
 def _text_or_picture(folder: Path, value: object) -> str | Path:
     text = "" if value is None else str(value)
-    return (picture_in(folder, text) if text.endswith(".png") else None) or text
+    return (picture_in(folder, text) if text.endswith((".png", ".webp")) else None) or text
 
 
 def _within(folder: Path, name: object) -> Path | None:

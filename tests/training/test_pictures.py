@@ -1,0 +1,92 @@
+"""What a task shows becomes files: images and clips as they are, maps in colours of one scale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from selftaught.core.randomness import generator
+from selftaught.data.batch import Batch
+from selftaught.ops.draw_maps import draw_maps
+from selftaught.tasks.base import Map, Shown
+from selftaught.training.pictures import MOST_FRAMES, PictureFolder, draw_samples
+
+
+def clip(count: int) -> Tensor:
+    """Grey frames (count, 3, 6, 8), each lighter than the one before."""
+    return torch.linspace(0, 1, count)[:, None, None, None].expand(count, 3, 6, 8)
+
+
+def greys(file: Path) -> list[int]:
+    """Mean grey level of each frame of a file."""
+    with Image.open(file) as image:
+        levels = []
+        for i in range(getattr(image, "n_frames", 1)):
+            image.seek(i)
+            levels.append(round(float(np.asarray(image.convert("RGB")).mean())))
+        return levels
+
+
+def test_an_image_is_every_pixel_enlarged(tmp_path: Path) -> None:
+    pixels = torch.rand(1, 5, 7, generator=generator("pixels"))
+    name = PictureFolder(tmp_path / "pictures").save("any", pixels, side=12)
+    with Image.open(tmp_path / "pictures" / name) as image:
+        found = np.asarray(image)
+    expected = (pixels[0] * 255).round().byte().numpy().repeat(3, 0).repeat(3, 1)
+    assert name == "any.png"
+    assert np.array_equal(found, np.stack([expected] * 3, axis=2))
+
+
+@pytest.mark.parametrize(("count", "kept"), [(2, 2), (9, 9), (100, MOST_FRAMES)])
+def test_a_clip_is_an_animation_of_a_bounded_number_of_frames(tmp_path: Path, count: int, kept: int) -> None:
+    name = PictureFolder(tmp_path / "pictures").save("any", clip(count), side=12)
+    assert name == "any.webp"
+    found = greys(tmp_path / "pictures" / name)
+    assert np.abs(np.array(found) - np.linspace(0, 255, kept)).max() <= 5
+
+
+class Shows:
+    """A task that shows these."""
+
+    def __init__(self, *shown: Shown) -> None:
+        self.shown = list(shown)
+
+    def pseudo_label(self, batch: Batch, rng: torch.Generator) -> None: ...
+
+    def __call__(self, example: None) -> None: ...
+
+    def show(self, example: None, prediction: None, count: int) -> list[Shown]:
+        return self.shown
+
+
+def drawn(folder: Path, *shown: Shown) -> list[dict[str, Any]]:
+    pictures = PictureFolder(folder)
+    draw_samples(pictures, Shows(*shown), Batch(index=torch.zeros(1)), generator("any"))  # type: ignore[arg-type]
+    pictures.finish()
+    listed: list[dict[str, Any]] = json.loads((folder / "pictures.json").read_text())["samples"]
+    return listed
+
+
+def test_two_maps_of_a_kind_have_one_scale_of_colours(tmp_path: Path) -> None:
+    flow = torch.randn(2, 96, 96, generator=generator("flow"))
+    mask = torch.tensor([[0, 1], [1, 0]]).repeat(48, 48)
+    first, second = drawn(
+        tmp_path,
+        Shown(
+            inputs=[clip(3)], pseudo_label=Map(values=flow, kind="flow"), prediction=Map(values=flow / 2, kind="flow")
+        ),
+        Shown(inputs=[clip(3)[0]], pseudo_label="none", prediction=Map(values=mask, kind="mask")),
+    )
+    assert first["inputs"] == ["sample0_input0.webp"]
+    pale, strong = (np.asarray(Image.open(tmp_path / first[part])) for part in ("prediction", "pseudo_label"))
+    for found, expected in zip((strong, pale), draw_maps([flow, flow / 2], "flow"), strict=True):
+        assert np.array_equal(found, (expected * 255).round().byte().permute(1, 2, 0).numpy())
+    assert second["pseudo_label"] == "none"
+    assert np.asarray(Image.open(tmp_path / second["prediction"]))[0, :2].tolist() == [[0, 0, 0], [128, 0, 0]]
