@@ -34,7 +34,7 @@ def test_a_clip_has_the_size_and_the_frames_of_the_page(tmp_path: Path, sizes: S
     moving = decoded(uri)
     assert (width, height) == moving.size == (sizes.photograph, sizes.photograph // 2)
     frames = min(20, sizes.frames)
-    assert moving.n_frames == frames
+    assert getattr(moving, "n_frames", 1) == frames
     levels = []
     for i in range(frames):
         moving.seek(i)
