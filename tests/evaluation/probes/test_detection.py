@@ -25,7 +25,7 @@ from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
-from selftaught.evaluation.probes.detection import Detection, learning_rate
+from selftaught.evaluation.probes.detection import Detection
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
 from tests.evaluation.drawn_boxes import Squares, TinyEncoder, drawn_data, voc_tree
@@ -134,14 +134,6 @@ def test_the_rule_is_chosen() -> None:
 def test_random_weights_are_settled_first() -> None:
     data = drawn_data(8, 4)
     assert score(data, steps=2, is_random=True).more["loss"] != score(data, steps=2).more["loss"]
-
-
-def test_the_published_schedule() -> None:
-    assert learning_rate(0, 24000) == pytest.approx(1 / 101)
-    assert learning_rate(100, 24000) == learning_rate(17999, 24000) == 1
-    assert learning_rate(18000, 24000) == learning_rate(21999, 24000) == pytest.approx(0.1)
-    assert learning_rate(22000, 24000) == learning_rate(23999, 24000) == pytest.approx(0.01)
-    assert [learning_rate(step, 1) for step in range(1)] == [1]
 
 
 def test_settings_that_cannot_be() -> None:

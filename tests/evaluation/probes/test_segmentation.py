@@ -27,7 +27,7 @@ from selftaught.evaluation.dense.mask_batches import (
     windows_of,
 )
 from selftaught.evaluation.probes.base import Score
-from selftaught.evaluation.probes.segmentation import Segmentation, learning_rate, pixel_loss
+from selftaught.evaluation.probes.segmentation import Segmentation, pixel_loss
 from selftaught.features.reader import Reader
 from selftaught.ops.draw_maps import palette
 
@@ -139,15 +139,6 @@ def test_the_loss_leaves_out_what_is_not_told() -> None:
     masks[0, 0, 0], masks[1, 2, 3] = 1, 2
     logs = scores.log_softmax(1)
     assert torch.isclose(pixel_loss(scores, masks), -(logs[0, 1, 0, 0] + logs[1, 2, 2, 3]) / 2)
-
-
-def test_the_learning_rate_rises_shortly_and_falls_to_nothing() -> None:
-    rates = [learning_rate(step, 1000) for step in range(1000)]
-    assert rates[0] == pytest.approx(1 / 51)
-    assert max(rates) == pytest.approx((1 - 0.05) ** 0.9, abs=1e-3)
-    assert rates[500] == pytest.approx(0.5**0.9)
-    assert rates[-1] < 0.01
-    assert learning_rate(0, 1) == 1
 
 
 @pytest.mark.parametrize("head", ["fcn", "deeplab"])

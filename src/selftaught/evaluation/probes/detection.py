@@ -10,10 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selftaught.core.precision import channels_last
-from selftaught.core.progress import StepProgress
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import Dense, DenseSamples
 from selftaught.encoders.base import Encoder
@@ -28,17 +27,13 @@ from selftaught.evaluation.dense.box_batches import (
 from selftaught.evaluation.dense.box_drawings import draw_boxes
 from selftaught.evaluation.dense.detector import Detector, build_detector
 from selftaught.evaluation.dense.stage_maps import Reading, centre_kernels, read_stages, settle_norms
+from selftaught.evaluation.dense.training_loop import stepped, train_network
 from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
 from selftaught.evaluation.metrics.class_mean import class_mean
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.reader import Reader
 
-MOMENTUM, DECAY = 0.9, 1e-4
-WARMUP = 100
-"""Steps in which the learning rate rises, fewer in a short training."""
-CLIP = 10.0
-"""Longest gradient; reached where training would run away, not in between."""
 TESTED_AT_ONCE = 4
 DRAWN = 6
 
@@ -150,21 +145,23 @@ class Detection(Probe):
     def _train(self, detector: Detector, train: DenseSamples, canvas: Canvas, device: torch.device) -> float:
         """Returns the mean loss of the last tenth of the steps."""
         config = self.config
-        weights = [p for p in detector.parameters() if p.requires_grad]
         size = min(config.batch_size, len(train))
-        peak = config.lr * size / 16
-        optimizer = torch.optim.SGD(weights, lr=peak, momentum=MOMENTUM, weight_decay=DECAY)
-        losses: list[float] = []
-        batches = training_batches(train, canvas, steps=config.steps, batch_size=size, seed=self.seed)
-        detector.train()
-        with StepProgress("training the detector", config.steps) as progress:
-            for step, batch in enumerate(batches):
-                optimizer.param_groups[0]["lr"] = peak * learning_rate(step, config.steps)
-                losses.append(_step(detector, batch, optimizer, weights, device))
-                if not math.isfinite(losses[-1]):
-                    raise ValueError(f"the loss of the detector is not finite at step {step + 1}; lower --probe.lr")
-                progress.update(step + 1, loss=losses[-1])
-        return float(np.mean(losses[-max(1, config.steps // 10) :]))
+        weights = [p for p in detector.parameters() if p.requires_grad]
+
+        def loss_of(step: int, batch: PictureBatch) -> Tensor:
+            targets = [{name: value.to(device) for name, value in target.items()} for target in batch.targets]
+            losses = detector.losses(batch.images.to(device), batch.sizes, targets)
+            return torch.stack(list(losses.values())).sum()
+
+        return train_network(
+            detector,
+            [{"params": weights, "peak": config.lr * size / 16}],
+            training_batches(train, canvas, steps=config.steps, batch_size=size, seed=self.seed),
+            loss_of,
+            steps=config.steps,
+            rate=stepped,
+            name="detector",
+        )
 
     def _figures(self, data: Dense, found: list[Found], truth: list[Truth], *, stage: str, loss: float) -> Score:
         voc, coco = Matches(len(data.classes), "voc"), Matches(len(data.classes), "coco")
@@ -202,32 +199,9 @@ class Detection(Probe):
         )
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Share of the peak: rising in up to 100 steps, a tenth after 3/4 of them, a hundredth after 11/12."""
-    rising = min(WARMUP, steps // 10)
-    return min(1.0, (step + 1) / (rising + 1)) * 0.1 ** ((step >= steps * 3 / 4) + (step >= steps * 11 / 12))
-
-
 def _check(data: Dense) -> None:
     if not any((~data.train.read(i).ignore).any() for i in range(len(data.train))):
         raise ValueError("the training pictures have no boxes to learn from; give data with more of them")
-
-
-def _step(
-    detector: Detector,
-    batch: PictureBatch,
-    optimizer: torch.optim.Optimizer,
-    weights: list[nn.Parameter],
-    device: torch.device,
-) -> float:
-    targets = [{name: value.to(device) for name, value in target.items()} for target in batch.targets]
-    losses = detector.losses(batch.images.to(device), batch.sizes, targets)
-    loss = torch.stack(list(losses.values())).sum()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(weights, CLIP)
-    optimizer.step()
-    return float(loss.detach())
 
 
 @torch.no_grad()

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from selftaught.core.precision import channels_last
-from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import seed_from
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
@@ -25,6 +24,7 @@ from selftaught.evaluation.dense.mask_batches import Windows, all_windows, augme
 from selftaught.evaluation.dense.mask_drawings import draw_masks
 from selftaught.evaluation.dense.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
 from selftaught.evaluation.dense.stage_maps import StageMaps, read_stages, settle_norms
+from selftaught.evaluation.dense.training_loop import polynomial, train_network
 from selftaught.evaluation.metrics.class_mean import resampled_class_means
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.metrics.iou import Counts, class_iou, count_pixels, mean_accuracy, mean_iou, pixel_accuracy
@@ -32,9 +32,6 @@ from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.reader import Reader
 from selftaught.ops.draw_maps import palette
 
-MOMENTUM, DECAY, POWER = 0.9, 1e-4, 0.9
-CLIP = 10.0
-"""Longest gradient; reached where training would run away, not in between."""
 SCORES = 8_000_000
 """Numbers that are computed for test pictures at once."""
 DRAWN = 6
@@ -135,28 +132,20 @@ class Segmentation(Probe):
             {"params": [p for p in network.maps.parameters() if p.requires_grad], "peak": config.lr},
             {"params": list(network.head.parameters()), "peak": 10 * config.lr},
         ]
-        optimizer = torch.optim.SGD(
-            [group for group in groups if group["params"]], lr=config.lr, momentum=MOMENTUM, weight_decay=DECAY
+
+        def loss_of(step: int, batch: Windows) -> Tensor:
+            images, masks = augment(batch, size=size, seed=self.seed, step=step, device=device)
+            return pixel_loss(network(images), masks)
+
+        return train_network(
+            network,
+            groups,
+            training_batches(train, steps=config.steps, batch_size=config.batch_size, size=size, seed=self.seed),
+            loss_of,
+            steps=config.steps,
+            rate=polynomial,
+            name="segmentation head",
         )
-        weights = [p for group in optimizer.param_groups for p in group["params"]]
-        losses: list[float] = []
-        batches = training_batches(train, steps=config.steps, batch_size=config.batch_size, size=size, seed=self.seed)
-        network.train()
-        with StepProgress("training the segmentation head", config.steps) as progress:
-            for step, batch in enumerate(batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * learning_rate(step, config.steps)
-                images, masks = augment(batch, size=size, seed=self.seed, step=step, device=device)
-                loss = pixel_loss(network(images), masks)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(weights, CLIP)
-                optimizer.step()
-                losses.append(float(loss.detach()))
-                if not math.isfinite(losses[-1]):
-                    raise ValueError(f"the loss of the segmentation is not finite at step {step + 1}; lower --probe.lr")
-                progress.update(step + 1, loss=losses[-1])
-        return float(np.mean(losses[-max(1, config.steps // 10) :]))
 
     @torch.no_grad()
     def _judge(
@@ -208,12 +197,6 @@ class Segmentation(Probe):
             resampled=resampled,
             files=files,
         )
-
-
-def learning_rate(step: int, steps: int) -> float:
-    """Share of the peak: rising in the first twentieth of the steps, falling as (1 - step / steps)^0.9."""
-    falling: float = (1 - step / steps) ** POWER
-    return min(1.0, (step + 1) / (steps // 20 + 1)) * falling
 
 
 def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
