@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selftaught.core.options import describe, make_option, typed
-from selftaught.core.ranges import Range, Settings, read_range
+from selftaught.core.ranges import Range, Settings, range_in_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def test_a_range_read_from_source_text_holds_the_same_numbers(
     least: float | None, above: float | None, most: float | None, below: float | None, value: float
 ) -> None:
     given = Range(least=least, above=above, most=most, below=below)
-    hint, read = read_range(ast.parse(f"Annotated[float, {given!r}]", mode="eval").body)
+    hint, read = range_in_source(ast.parse(f"Annotated[float, {given!r}]", mode="eval").body)
     assert ast.unparse(hint) == "float"
     assert read == given
     limits = ((least, value.__ge__), (above, value.__gt__), (most, value.__le__), (below, value.__lt__))

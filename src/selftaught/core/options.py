@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 from selftaught.core.config import RunConfig
-from selftaught.core.ranges import Range, read_range
+from selftaught.core.ranges import Range, range_in_source
 
 Value = Literal["str", "int", "float", "bool"]
 _READ = {"str": str, "int": int, "float": float}
@@ -122,7 +122,7 @@ def _one(option: Option, value: Any) -> Any:
 
 def make_option(name: str, hint: ast.expr, *, default: Any, help: str, has_default: bool = True) -> Option:
     """An option from the source of its type: int, float | None, tuple[float, float], Literal[2, 4], ..."""
-    hint, limits = read_range(hint)
+    hint, limits = range_in_source(hint)
     hint, optional = _without_none(hint)
     many = isinstance(hint, ast.Subscript) and ast.unparse(hint.value).split(".")[-1] in {"tuple", "list", "Sequence"}
     if many:

@@ -100,7 +100,7 @@ def _allowed(hint: Any) -> Iterator[Range | tuple[Any, ...]]:
         yield typing.get_args(hint)
 
 
-def read_range(hint: ast.expr) -> tuple[ast.expr, Range | None]:
+def range_in_source(hint: ast.expr) -> tuple[ast.expr, Range | None]:
     """The type inside the source text of `Annotated[..., Range(...)]`, and the range; of another type itself, None."""
     if not (isinstance(hint, ast.Subscript) and ast.unparse(hint.value).split(".")[-1] == "Annotated"):
         return hint, None

@@ -20,7 +20,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.dense.box_batches import calibration_rows
-from selftaught.evaluation.dense.mask_batches import Windows, all_windows, augment, join, training_batches
+from selftaught.evaluation.dense.mask_batches import MaskBatch, Windows, all_windows, augment, join, training_batches
 from selftaught.evaluation.dense.mask_drawings import draw_masks
 from selftaught.evaluation.dense.segmentation_heads import Segmenter, deeplab_stages, fcn_stages, make_head
 from selftaught.evaluation.dense.stage_maps import StageMaps, read_stages, settle_norms
@@ -133,7 +133,7 @@ class Segmentation(Probe):
             {"params": list(network.head.parameters()), "peak": 10 * config.lr},
         ]
 
-        def loss_of(step: int, batch: Windows) -> Tensor:
+        def loss_of(step: int, batch: MaskBatch) -> Tensor:
             images, masks = augment(batch, size=size, seed=self.seed, step=step, device=device)
             return pixel_loss(network(images), masks)
 
