@@ -16,8 +16,10 @@ from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import normalise
+from selftaught.tasks.base import ParameterGroup
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.tasks.combined import Combined, Example
+from selftaught.tasks.context.rotation import Rotation
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.setup import recipe_of, seen_as
@@ -356,3 +358,18 @@ def test_jigsaw_rotation_and_colorization_learn_together() -> None:
         optimizer.step()
     assert all(seen[-1] < 0.95 * seen[0] for seen in losses.values()), losses
     assert {"jigsaw_accuracy", "rotation_accuracy", "colorization_information"} < set(scalars)
+
+
+def test_groups_and_updates_of_a_part_reach_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = ParameterGroup(names=("head", "encoder.net.conv1"), lr_factor=0.5)
+    updates: list[tuple[int, int]] = []
+    monkeypatch.setattr(Rotation, "parameter_groups", lambda self: (group,))
+    monkeypatch.setattr(Rotation, "before_update", lambda self, step, total: updates.append((step, total)))
+    task = build("rotation+colorization")
+    (found,) = task.parameter_groups()
+    assert (found.names, found.lr_factor) == (("parts.rotation.head", "encoder.net.conv1"), 0.5)
+    half = [g for g in build_optimizer(task, "sgd", 0.1, 0.0, own=[found]).param_groups if g["lr"] == 0.05]
+    shapes = [[tuple(p.shape) for p in g["params"]] for g in half]
+    assert shapes == [[(4, 512), (64, 3, 7, 7)], [(4,)]]
+    task.before_update(2, 5)
+    assert updates == [(2, 5)]

@@ -7,7 +7,8 @@ import torch
 from timm.optim.lars import Lars
 from torch import nn
 
-from selftaught.training.optimizers import LARS, build_optimizer, learning_rate
+from selftaught.tasks.base import ParameterGroup
+from selftaught.training.optimizers import LARS, build_optimizer, learning_rate, load_state, set_rates
 
 
 def test_learning_rate_at_its_landmarks() -> None:
@@ -72,3 +73,40 @@ def test_vectors_are_not_decayed(name: str) -> None:
     assert decayed["weight_decay"] == 1e-2
     assert [p.ndim for p in free["params"]] == [1, 1, 1]
     assert free["weight_decay"] == 0.0
+
+
+def test_own_groups_have_their_rate_and_decay_and_the_rest_come_first() -> None:
+    task = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 5), nn.Linear(5, 6))
+    own = (ParameterGroup(names=("2",), lr_factor=0.5, is_decayed=False), ParameterGroup(names=("1.weight",)))
+    optimizer = build_optimizer(task, "sgd", 0.1, 1e-2, own=own)
+    set_rates(optimizer, 0.04)
+    found = [([tuple(p.shape) for p in g["params"]], g["lr"], g["weight_decay"]) for g in optimizer.param_groups]
+    assert found == [
+        ([(4, 3, 3, 3)], 0.04, 1e-2), ([(4,), (5,)], 0.04, 0.0),
+        ([(6, 5)], 0.02, 0.0), ([(6,)], 0.02, 0.0),
+        ([(5, 4)], 0.04, 1e-2), ([], 0.04, 0.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("3",), "'3' has no trainable parameter; name each part once"),
+        (("1", "1.bias"), "'1.bias' is in two groups; name each part once"),
+    ],
+)
+def test_a_group_that_cannot_be_is_one_sentence(names: tuple[str, ...], sentence: str) -> None:
+    task = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6))
+    with pytest.raises(ValueError, match=f"^parameter_groups of Sequential: {sentence}$"):
+        build_optimizer(task, "sgd", 0.1, 0.0, own=(ParameterGroup(names=names),))
+
+
+def test_a_state_without_factors_keeps_those_of_the_task() -> None:
+    task = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6))
+    optimizer = build_optimizer(task, "sgd", 0.1, 0.0, own=(ParameterGroup(names=("1",), lr_factor=0.5),))
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        del group["lr_factor"], group["decay_factor"]
+    load_state(optimizer, state)
+    assert [group["lr_factor"] for group in optimizer.param_groups] == [1.0, 1.0, 0.5, 0.5]
+    assert [group["decay_factor"] for group in optimizer.param_groups] == [1.0, 0.0, 1.0, 0.0]

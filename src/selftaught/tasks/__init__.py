@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from selftaught.data.batch import Sampling as Sampling
     from selftaught.tasks.base import Known as Known
     from selftaught.tasks.base import Pace as Pace
+    from selftaught.tasks.base import ParameterGroup as ParameterGroup
     from selftaught.tasks.base import PretextTask as PretextTask
     from selftaught.tasks.base import Recipe as Recipe
     from selftaught.tasks.base import Refreshed as Refreshed
     from selftaught.tasks.base import Shown as Shown
 
-__all__ = ["Batch", "Known", "Pace", "PretextTask", "Recipe", "Refreshed", "Sampling", "Shown"]
+__all__ = ["Batch", "Known", "Pace", "ParameterGroup", "PretextTask", "Recipe", "Refreshed", "Sampling", "Shown"]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,6 +54,21 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ParameterGroup:
+    """Parameters that are optimised unlike the rest.
+
+    Attributes:
+        names: of modules or parameters, as `get_submodule` and `named_parameters` have them.
+        lr_factor: times the learning rate, 0 or more.
+        is_decayed: whether weight decay applies to its matrices and kernels; it never does to vectors.
+    """
+
+    names: tuple[str, ...]
+    lr_factor: float = 1.0
+    is_decayed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """What is known of the training samples before an epoch.
 
@@ -186,6 +201,18 @@ class PretextTask(nn.Module, ABC):
         with those of real ones; None, the default, where it makes none.
         """
         return None
+
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """Parameters with a learning rate or weight decay unlike the rest; none, the default, treats all alike."""
+        return ()
+
+    def before_update(self, step: int, total: int) -> None:
+        """Before each update of step `step` of `total` (counted from 0), with gradients in `.grad`, clipped already.
+
+        In each player's turn where there are players. For layers that wait: set their `.grad` to None. With
+        --precision 16-mixed the gradients are still multiplied by the loss scale.
+        """
+        return
 
     def after_step(self, step: int, total: int) -> None:
         """After the update of step `step` of `total` (counted from 0): momentum encoders, queues, centres."""

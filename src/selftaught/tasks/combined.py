@@ -16,7 +16,7 @@ from selftaught.core.distributed import is_distributed
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.tasks.base import PACES, PretextTask, Recipe, Shown
+from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
 
 _KEPT = 0.9
 """Of the running gradient norms, at every step."""
@@ -109,6 +109,19 @@ class Combined(PretextTask):
 
     def chance(self, batch_size: int) -> float:
         return 0.0
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Those of the parts; what a part says of the shared encoder would be said for all of them."""
+        found = []
+        for name, part in self._parts().items():
+            for group in part.parameter_groups():
+                names = (n if n.partition(".")[0] == "encoder" else f"parts.{name}.{n}" for n in group.names)
+                found.append(dataclasses.replace(group, names=tuple(names)))
+        return found
+
+    def before_update(self, step: int, total: int) -> None:
+        for part in self._parts().values():
+            part.before_update(step, total)
 
     def after_step(self, step: int, total: int) -> None:
         for part in self._parts().values():

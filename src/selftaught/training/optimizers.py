@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
+
+from selftaught.tasks.base import ParameterGroup
 
 
 class LARS(Optimizer):
@@ -45,14 +47,24 @@ class LARS(Optimizer):
 
 
 def build_optimizer(
-    task: nn.Module, name: str, lr: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)
+    task: nn.Module,
+    name: str,
+    lr: float,
+    weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    own: Sequence[ParameterGroup] = (),
 ) -> Optimizer:
-    """An optimiser over all trainable parameters; vectors (biases, normalisation) are not decayed."""
-    params = [p for p in task.parameters() if p.requires_grad]
-    groups: Iterable[dict[str, Any]] = [
-        {"params": [p for p in params if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """An optimiser over all trainable parameters; vectors (biases, normalisation) are not decayed.
+
+    `own` are the task's `parameter_groups`. The optimiser's groups have a `lr_factor` and a `decay_factor`, by which
+    `set_rates` multiplies what the schedule says.
+    """
+    groups: list[dict[str, Any]] = []
+    for params, lr_factor, is_decayed in _split(task, own):
+        for decay_factor, some in ((1.0, [p for p in params if p.ndim > 1]), (0.0, [p for p in params if p.ndim <= 1])):
+            decay_factor *= is_decayed
+            factors = {"lr_factor": lr_factor, "decay_factor": decay_factor}
+            groups.append({"params": some, "lr": lr * lr_factor, "weight_decay": weight_decay * decay_factor} | factors)
     if name == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=betas[0], nesterov=betas[0] > 0, fused=True)
     if name == "adamw":
@@ -62,15 +74,39 @@ def build_optimizer(
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")
 
 
+def _split(task: nn.Module, own: Sequence[ParameterGroup]) -> list[tuple[list[nn.Parameter], float, bool]]:
+    """Trainable parameters with their factor of the learning rate and whether they are decayed; the rest come first."""
+    named = {name: p for name, p in task.named_parameters() if p.requires_grad}
+    rest, found = dict(named), []
+    for group in own:
+        chosen = []
+        for wanted in group.names:
+            names = [name for name in named if name == wanted or name.startswith(f"{wanted}.")]
+            if not names or any(name not in rest for name in names):
+                reason = "is in two groups" if names else "has no trainable parameter"
+                raise ValueError(f"parameter_groups of {type(task).__name__}: {wanted!r} {reason}; name each part once")
+            chosen += [rest.pop(name) for name in names]
+        found.append((chosen, group.lr_factor, group.is_decayed))
+    return [(list(rest.values()), 1.0, True), *found]
+
+
+def set_rates(optimizer: Optimizer, lr: float) -> None:
+    """Give each group its learning rate for the next update."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_factor"]
+
+
+def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """`load_state_dict`; factors of groups that an earlier version did not write stay as they are."""
+    factors = [{name: group[name] for name in ("lr_factor", "decay_factor")} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, factors, strict=True):
+        group.update(own | {name: group[name] for name in own if name in group})
+
+
 def learning_rate(step: float, steps: int, peak: float, warmup: float) -> float:
     """Linear from 0 in the first `warmup` x `steps` steps, then a cosine to 0 (Loshchilov & Hutter 2017)."""
     rising = int(warmup * steps)
     if step < rising:
         return peak * (step + 1) / (rising + 1)
     return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
-def clip_gradient(parameters: Iterable[Tensor], norm: float | None) -> None:
-    """Scale the gradient down to `norm` where it is longer."""
-    if norm is not None:
-        nn.utils.clip_grad_norm_(list(parameters), norm)

@@ -37,7 +37,7 @@ from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, r
 from selftaught.training.data import Data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
 from selftaught.training.look import draw_pictures, judge
-from selftaught.training.optimizers import build_optimizer
+from selftaught.training.optimizers import build_optimizer, load_state
 from selftaught.training.processes.group import Group, StopTogether, check_processes, group_of
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
@@ -92,8 +92,8 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     config = length.config
     say_length(length, data, is_shown=fabric.is_global_zero)
     task = build_task(config)
-    betas = recipe_of(config.task, config.task_settings).betas
-    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas)
+    betas, own = recipe_of(config.task, config.task_settings).betas, task.parameter_groups()
+    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas, own)
     start = _restore(folder, task, optimizer, data) if is_resumed else 0
     if fabric.is_global_zero:
         folder.keep_until(start)
@@ -139,7 +139,7 @@ def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer, data: D
     fit_buffers(task, state)
     try:
         task.load_state_dict(state, strict=True)
-        optimizer.load_state_dict(restore_optimizer(tensors, meta["optimizer"]))
+        load_state(optimizer, restore_optimizer(tensors, meta["optimizer"]))
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None

@@ -39,7 +39,7 @@ class Trial:
         self.config, self.data, self.fabric = config, data, fabric
         self.task = channels_last(copy.deepcopy(task).to(fabric.device))
         self.task.train()
-        self.optimizer = build_optimizer(self.task, config.optimizer, 0.0, 0.0)
+        self.optimizer = build_optimizer(self.task, config.optimizer, 0.0, 0.0, own=task.parameter_groups())
         self.forward = autocast_forward(self.task, fabric.device, config.precision)
         self.moves = Counter(player for step in range(60) for player in self.task.turns(step) or ("",))
         self.rows = config.batch_size // fabric.world_size // config.accumulate
