@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from selftaught.data.computed.optical_flow import OpticalFlow, halved
+from selftaught.data.computed.optical_flow import OpticalFlow, dense_flow, halved
 from tests.data.computed.moving import shifting
 
 
@@ -26,3 +30,12 @@ def test_an_odd_side_keeps_its_last_line() -> None:
     values = np.arange(15, dtype=np.float32).reshape(3, 5, 1)
     assert halved(values)[:, :, 0].tolist() == [[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]
     assert OpticalFlow().run(shifting(2, 1, 0, height=33, width=47)).shape == (1, 17, 24, 2)
+
+
+def test_real_frames_have_their_true_flow(shared_data: Callable[[str], Path]) -> None:
+    folder = shared_data("flow_pairs") / "rubberwhale"
+    frames = np.stack([np.asarray(Image.open(folder / f"frame{i}.png").convert("RGB")) for i in (1, 2)])
+    with np.load(folder / "flow.npz") as truth:
+        error = np.linalg.norm(dense_flow(frames, "medium")[0] - truth["flow"], axis=2)[truth["valid"]]
+    assert error.mean() < 0.3  # no motion at all is off by 1.26
+    assert np.median(error) < 0.12
