@@ -19,8 +19,8 @@ GROUPS = {
     "how long": ("epochs", "steps", "budget", "batch_size"),
     "how it learns": ("optimizer", "lr", "weight_decay", "warmup", "clip", "accumulate"),
     "the data": (
-        "seed", "limit", "held_out", "value_range", "max_image_pixels", "store_size", "cache_limit", "workers",
-        "download",
+        "seed", "limit", "held_out", "value_range", "max_image_pixels", "store_size", "cache_limit", "stream",
+        "workers", "download",
     ),
     "the machine": ("precision", "accelerator", "devices", "num_nodes", "strategy"),
     "the run folder": (

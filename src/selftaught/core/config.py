@@ -19,6 +19,7 @@ Optimizer = Literal["auto", "sgd", "adamw", "lars"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp"]
+Streaming = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,11 @@ class RunConfig:
     cache_limit: float = 50.0
     """GB that all packed stores may take together: those unused for longest are removed for a new one, and data that
     need more by themselves are decoded while training."""
+    stream: Streaming = "auto"
+    """Read tar shards in order while training, never packed; auto does for remote or compressed shards and those whose
+    packed store would exceed --cache-limit, where the task needs no more than images one by one."""
     workers: int | None = None
-    """Decoding threads (default: all cores to pack, one while training)."""
+    """Decoding threads (default: all cores to pack or stream, one while training on what exceeds --cache-limit)."""
     download: bool = False
     """Allow torchvision and Hugging Face data sets to be downloaded."""
     log_every: int = 10
@@ -203,6 +207,7 @@ class RunSettings(TypedDict, total=False):
     max_image_pixels: int
     store_size: int | None
     cache_limit: float
+    stream: Streaming
     workers: int | None
     download: bool
     log_every: int

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor
+
+Row = TypeVar("Row")
 
 
 class _Gather(torch.autograd.Function):
@@ -74,6 +77,16 @@ def gather_strided(rows: Tensor, count: int) -> Tensor:
     parts = [torch.empty_like(padded) for _ in range(world)]
     dist.all_gather(parts, padded.contiguous())
     return torch.stack(parts, 1).flatten(0, 1)[:count]
+
+
+def rows_of_all(rows: list[Row]) -> list[Row]:
+    """The rows of this process, then what others have beside them; all processes call it."""
+    if not is_distributed():
+        return rows
+    found: list[list[Row] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, rows)
+    own = set(rows)
+    return rows + list(dict.fromkeys(row for part in found for row in part or () if row not in own))
 
 
 def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:

@@ -170,8 +170,11 @@ def ordered_batches(
         yield to_device(samples.read(rows, draws), samples, device, labels=labels)
 
 
-def to_device(host: HostBatch, samples: Samples, device: torch.device, *, labels: bool) -> Batch:
-    """NumPy (N, [T,] H, W, 3) -> tensors (N, [T,] 3, H, W) on the device, without a copy on the CPU."""
+def to_device(host: HostBatch, samples: Samples | None, device: torch.device, *, labels: bool) -> Batch:
+    """NumPy (N, [T,] H, W, 3) -> tensors (N, [T,] 3, H, W) on the device, without a copy on the CPU.
+
+    `samples` have the labels, where these are wanted.
+    """
 
     def moved(array: np.ndarray | None) -> torch.Tensor | None:
         if array is None:
@@ -184,6 +187,7 @@ def to_device(host: HostBatch, samples: Samples, device: torch.device, *, labels
     image, video = moved(host.image), moved(host.video)
     label = None
     if labels:
+        assert samples is not None
         assert samples.labels is not None
         label = moved(samples.labels[host.index])
     return Batch(

@@ -25,6 +25,7 @@ from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.group import check_alone
+from selftaught.training.streamed import shards_to_stream
 from selftaught.training.train import train
 
 
@@ -123,8 +124,9 @@ def _check(config: RunConfig, tasks: Sequence[str]) -> None:
             raise ValueError(
                 f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
             )
-    for needs in {frozenset(task_info(task).needs) for task in tasks}:
-        _open(config, config.data, needs)
+    for needs, task in {frozenset(task_info(task).needs): task for task in tasks}.items():
+        if shards_to_stream(dataclasses.replace(config, task=task)) is None:
+            _open(config, config.data, needs)
     for asked in _runs(config, tasks, is_said=False):
         check_asked(asked)
         try_own_task_early(asked)

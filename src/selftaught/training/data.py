@@ -15,11 +15,13 @@ from selftaught.data.files.left_out import LeftOut
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
+from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.value_range import range_note, with_range
 from selftaught.data.store.open import pack
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
+from selftaught.training.streamed import open_streamed, shards_to_stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,10 @@ def open_sources(config: RunConfig) -> list[Source]:
 
 
 def open_data(config: RunConfig, fabric: Fabric) -> Data:
-    """Open or pack both halves of the data; the first process packs, the others wait."""
+    """Open or pack both halves of the data, or shards to be read in order; the first process packs, the others wait."""
     info = task_info(config.task)
+    if (shards := shards_to_stream(config)) is not None:
+        return _open_streamed(shards, config, fabric)
     settings = settings_for(info, config.task_settings)
     task_class = load_task(config.task)
     sampling = task_class.sampling(task_class.Config(**settings))
@@ -104,6 +108,16 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
     )
 
 
+def check_data(config: RunConfig) -> None:
+    """Open both halves of the data without reading them, so that what is wrong with them is said."""
+    shards = shards_to_stream(config)
+    if shards is None:
+        open_sources(config)
+        return
+    for split in ("train", "held_out"):
+        shards.part(split, held_out=config.held_out)
+
+
 def content_of(asked: RunConfig, data: Data) -> str:
     """Digest of the samples of both halves, with their labels where the task learns from them."""
     known = [data.loader.fingerprint, data.held_out.fingerprint]
@@ -111,6 +125,23 @@ def content_of(asked: RunConfig, data: Data) -> str:
         halves = (data.samples, data.held_out)
         known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
     return digest(known)
+
+
+def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
+    found = open_streamed(shards, config, fabric)
+    notes = [found.note, *found.held_out.notes]
+    if found.config.value_range != "auto":
+        notes.append(range_note(found.config))
+    for note in notes:
+        say_once(note, is_shown=fabric.is_global_zero)
+    return Data(
+        loader=found.stream,
+        held_out=found.held_out,
+        sampling=Sampling(),
+        num_classes=0,
+        notes=tuple(notes),
+        value_range=found.config.value_range,
+    )
 
 
 def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:

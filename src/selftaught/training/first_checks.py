@@ -21,6 +21,7 @@ from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.training.data import Data, open_sources
 from selftaught.training.players import scalars_of, scalars_of_turns
 from selftaught.training.setup import build_task, pace_of, recipe_of, seen_as
+from selftaught.training.streamed import shards_to_stream
 
 TRIED = 8
 """Samples that a task of the user's own is tried with."""
@@ -56,7 +57,7 @@ def try_own_task(asked: RunConfig, data: Data) -> None:
 
 def try_own_task_early(asked: RunConfig) -> None:
     """As `try_own_task`, before the data are packed: a few of them are."""
-    if not _is_own(asked.task):
+    if not _is_own(asked.task) or shards_to_stream(asked) is not None:
         return
     source = open_sources(asked)[0]
     config = with_range(_nearly_resolved(asked), source)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
-from selftaught.core.distributed import mean_over_processes, of_world
+from selftaught.core.distributed import mean_over_processes, of_world, rows_of_all
 from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last, in_order
 from selftaught.core.progress import StepProgress
@@ -208,10 +208,13 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             together.end_unless(stop, is_end)
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
+    skipped = rows_of_all(list(data.loader.skipped))
     if fabric.is_global_zero:
+        folder.write_skipped([*skipped, *data.held_out.skipped, *data.left_out.files])
         with of_world(1):  # the others wait below: a task that gathers rows would wait for them
             draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
         summary = _summary(training, looked, speed, time.monotonic() - begin)
+        summary["skipped"] = len(skipped) + len(data.held_out.skipped)
         write_json(folder.path / "summary.json", summary)
     fabric.barrier()
     return folder.path

@@ -115,7 +115,7 @@ def open_webdataset(
         held_out: that share.
         shards: the tars, where they are known already.
     """
-    urls = list(shards) if shards is not None else _expand(data)
+    urls = list(shards) if shards is not None else expand(data)
     urls, indexes, stamps, skipped = _whole_shards(urls)
     names = short_names(urls)
     places = [(number, at) for number, index in enumerate(indexes) for at in range(len(index.keys))]
@@ -184,9 +184,9 @@ def _notes(maps: Sequence[str], skipped: Sequence[tuple[str, str]]) -> list[str]
     return notes
 
 
-def _expand(data: str) -> list[str]:
-    """The shards that a path, glob or URL with {000..005} names."""
-    if data.lower().endswith(_COMPRESSED):
+def expand(data: str, *, is_streamed: bool = False) -> list[str]:
+    """The shards that a path, glob or URL with {000..005} names; only streamed ones may be compressed."""
+    if not is_streamed and data.lower().endswith(_COMPRESSED):
         raise ValueError(f"{data} is a compressed tar, which cannot be read at any place; unpack it to a plain .tar")
     found = [shard for url in _numbered(data) for shard in (_matches(url) if _is_local(url) else [url])]
     absent = [url for url in found if _is_local(url) and not Path(url).is_file()]

@@ -17,7 +17,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
-from selftaught.training.data import open_sources
+from selftaught.training.data import check_data
 from selftaught.training.processes.children import LAST_WORDS, Children
 
 _LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
@@ -45,7 +45,7 @@ class Group:
             if self._on_ready is not None:
                 self._on_ready()
             elif not environment.creates_processes_externally:
-                open_sources(self.config)  # what is wrong with them is said by one process alone
+                check_data(self.config)  # what is wrong with them is said by one process alone
                 self._start()
         fabric.launch()
         if not self._was_there and fabric.world_size > 1:

@@ -1,0 +1,313 @@
+"""Batches of shards that are read in order and never packed: memory stays the same however large the data are.
+
+In epoch e the shards stand in an order drawn by (seed, e), of which process r of n reads every n-th, from the r-th on.
+What comes is decoded ahead by threads and gathered in windows of a fixed number of steps; within a window samples are
+shuffled by (seed, window). So a batch follows from seed and step for any number of threads, and to read on from a step
+it is enough to know where its window begins: epoch, shard of that epoch, sample of that shard.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from selftaught.core.files import digest
+from selftaught.core.randomness import numpy_generator
+from selftaught.core.threads import give_way
+from selftaught.data.batch import Batch
+from selftaught.data.batches import Batches
+from selftaught.data.decode.fit import fit, window
+from selftaught.data.decode.image import Decoding, Scratch
+from selftaught.data.files.left_out import MOST_LISTED
+from selftaught.data.loader import to_device
+from selftaught.data.sources.shards import Shards
+from selftaught.data.sources.tars.tar_stream import tar_samples
+from selftaught.data.store.image_pack import reason
+from selftaught.data.store.samples import HostBatch
+
+WINDOW_BYTES = 256 << 20
+"""Decoded images of one window take about so much; two are in memory, the next one while the current one is used."""
+_AHEAD = 4
+"""Images that wait for each decoding thread."""
+_RETRIES, _PAUSE = 4, 0.25
+"""How often a broken connection is made again, the first time after so many seconds, then after twice as many."""
+_KNOWN = 8
+"""Windows whose beginning is remembered."""
+
+
+class Position(NamedTuple):
+    """Where the next sample of a process is: epoch, place in its shards of that epoch, sample in the shard."""
+
+    epoch: int = 0
+    place: int = 0
+    sample: int = 0
+
+
+Exchange = Callable[[Sequence[int]], Sequence[Sequence[int]]]
+"""Called by all processes at once with as many numbers each; gives those of every process."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    number: int
+    images: list[NDArray[np.uint8]]
+    index: NDArray[np.int64]
+    begin: Position
+    end: Position
+
+
+class _Item(NamedTuple):
+    after: Position
+    number: int
+    key: str
+    payload: bytes | Exception
+
+
+class _EndOfEpoch(Exception):  # noqa: N818 - no error
+    """Stands between two epochs, so that one without any image does not turn for ever."""
+
+
+@final
+class Stream(Batches):
+    """Endless training batches of one process, from shards.
+
+    `Batch.index` is the number of the shard times 2^32 plus that of the sample in it.
+
+    Args:
+        shards: of the training part.
+        count: about how many images they have; an epoch's length is known no better.
+        side: short side of decoded images, pixels.
+        decoding: how images are decoded.
+        batch_size: samples of a step, over all processes.
+        seed: of the order of shards, the shuffling and the crops.
+        device: where batches are wanted.
+        rank: this process.
+        world: processes.
+        workers: decoding threads.
+        exchange: where there are several processes.
+        window: samples of one process that are shuffled together; None is as many as `WINDOW_BYTES` hold.
+
+    Raises:
+        ValueError: where there are fewer shards than processes.
+    """
+
+    labels = False
+
+    def __init__(
+        self,
+        shards: Shards,
+        *,
+        count: int,
+        side: int,
+        decoding: Decoding,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 1,
+        exchange: Exchange = lambda numbers: [numbers],
+        window: int | None = None,
+    ) -> None:
+        if len(shards) < world:
+            raise ValueError(
+                f"{shards.data} has {len(shards)} shards to train on, fewer than the {world} processes that read whole "
+                f"shards; give more shards, --devices {len(shards)} or fewer, or --stream never"
+            )
+        self.shards, self.side, self.decoding, self.seed = shards, side, decoding, seed
+        self.device, self.rank, self.world, self.workers = device, rank, world, workers
+        self.batch_size, self._count, self._exchange = batch_size, count, exchange
+        self._share = batch_size // world
+        most = window or WINDOW_BYTES // (4 * side * side)  # images are a third longer than high, by and large
+        self._steps = max(1, min(most, count // world) // self._share)
+        self._starts: dict[int, list[Position]] = {0: [Position()] * world}
+        self._current: _Window | None = None
+        self._next: tuple[int, Future[_Window]] | None = None
+        self._flow: tuple[Position, Iterator[tuple[_Item, NDArray[np.uint8]]]] | None = None
+        self._skipped: dict[str, str] = {}
+        self._is_closed = False
+        self._threads = threading.local()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="stream-decode", initializer=give_way)
+
+    @property
+    def count(self) -> int:
+        """About how many samples an epoch reads."""
+        return self._count
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """About how many steps read every sample once."""
+        return self._count / self.batch_size
+
+    @property
+    def skipped(self) -> Sequence[tuple[str, str]]:
+        """(shard/member, reason) of what this process could not read so far; of very many the first ones."""
+        return list(self._skipped.items())
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the shards, or how images are decoded, do."""
+        return digest([self.shards.fingerprint, str(self.side), repr(self.decoding)])
+
+    def order(self, epoch: int) -> list[int]:
+        """Numbers of the shards that this process reads in an epoch, in order."""
+        order = numpy_generator(self.seed, "shards", epoch).permutation(len(self.shards))
+        return [int(number) for number in order[self.rank :: self.world]]
+
+    def batch(self, step: int) -> Batch:
+        """This process's share of the global batch of `step`."""
+        number, within = divmod(step, self._steps)
+        held = self._window(number)
+        shuffled = numpy_generator(self.seed, "window", number, self.rank).permutation(len(held.images))
+        rows = shuffled[within * self._share : (within + 1) * self._share]
+        draws = numpy_generator(self.seed, "draws", step).random((self.batch_size, 3))[self.rank * self._share :]
+        images = np.empty((len(rows), self.side, self.side, 3), np.uint8)
+        for image, row, draw in zip(images, rows.tolist(), draws, strict=False):
+            image[:] = window(held.images[row], side=self.side, y=draw[0], x=draw[1])
+        return to_device(HostBatch(index=held.index[rows], image=images), None, self.device, labels=False)
+
+    def state(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Where the window of `step` begins for every process, and what was skipped so far."""
+        number = step // self._steps
+        starts = self._starts[number]
+        return {}, {
+            "stream": {"window": number, "steps": self._steps, "starts": [list(start) for start in starts]}
+            | {"skipped": [list(row) for row in self.skipped]}
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Begin at the window of a `state`."""
+        kept = values.get("stream")
+        if kept is None:
+            raise ValueError("the run to resume did not read shards in order; resume it with --stream never")
+        if len(kept["starts"]) != self.world:
+            raise ValueError(
+                f"the run read shards by {len(kept['starts'])} processes, not by {self.world}; resume as many"
+            )
+        self._steps = int(kept["steps"])
+        self._starts[int(kept["window"])] = [Position(*map(int, start)) for start in kept["starts"]]
+        self._skipped |= {str(key): str(why) for key, why in kept["skipped"]}
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._is_closed = True
+        self._reader.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _window(self, number: int) -> _Window:
+        if self._current is not None and self._current.number == number:
+            return self._current
+        self._current = None  # its memory is free for the one after the next
+        is_ready = self._next is not None and self._next[0] == number
+        future = self._next[1] if is_ready and self._next else self._reader.submit(self._read_until, number)
+        self._current = found = future.result()
+        both = self._exchange([*found.begin, *found.end])
+        self._starts[number] = [Position(*row[:3]) for row in both]
+        self._starts[number + 1] = [Position(*row[3:]) for row in both]
+        for old in sorted(self._starts)[1:-_KNOWN]:
+            del self._starts[old]
+        self._next = number + 1, self._reader.submit(self._read, number + 1, found.end)
+        return found
+
+    def _read_until(self, number: int) -> _Window:
+        """A window whose beginning may not be known: read from the last one before it that is."""
+        known = max(n for n in self._starts if n <= number)
+        found = self._read(known, self._starts[known][self.rank])
+        for n in range(known + 1, number + 1):
+            found = self._read(n, found.end)
+        return found
+
+    def _read(self, number: int, begin: Position) -> _Window:
+        if self._flow is None or self._flow[0] != begin:
+            self._flow = begin, self._decoded(begin)
+        images, index, end = [], [], begin
+        for item, pixels in self._flow[1]:
+            images.append(pixels)
+            index.append(item.number)
+            end = item.after
+            if len(images) == self._steps * self._share:
+                break
+        self._flow = end, self._flow[1]
+        return _Window(number, images, np.array(index, np.int64), begin, end)
+
+    def _decoded(self, begin: Position) -> Iterator[tuple[_Item, NDArray[np.uint8]]]:
+        """The readable images from a position on, in order; threads decode the next ones meanwhile."""
+        waiting: deque[tuple[_Item, Future[NDArray[np.uint8]]]] = deque()
+        ends = 0
+        for item in self._items(begin):
+            waiting.append((item, self._pool.submit(self._decode, item.payload)))
+            if len(waiting) <= _AHEAD * self.workers:
+                continue
+            done, future = waiting.popleft()
+            try:
+                pixels = future.result()
+            except _EndOfEpoch:
+                ends += 1
+                if ends > 1:
+                    raise self._nothing_readable() from None
+            except (OSError, ValueError) as broken:
+                if len(self._skipped) < MOST_LISTED:
+                    self._skipped.setdefault(done.key, reason(broken))
+            else:
+                ends = 0
+                yield done, pixels
+
+    def _decode(self, payload: bytes | Exception) -> NDArray[np.uint8]:
+        if isinstance(payload, Exception):
+            raise payload
+        scratch: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())
+        return fit(payload, side=self.side, decoding=self.decoding, scratch=scratch)
+
+    def _nothing_readable(self) -> ValueError:
+        first = "".join(f"; the first, {key}: {why}" for key, why in list(self._skipped.items())[:1])
+        return ValueError(
+            f"no image can be read in {len(self.order(0))} of the {len(self.shards)} training shards of "
+            f"{self.shards.data}{first}; give shards of images"
+        )
+
+    def _items(self, at: Position) -> Iterator[_Item]:
+        """All samples from a position on, without end."""
+        epoch, place, sample = at
+        while True:
+            order = self.order(epoch)
+            for here in range(place, len(order)):
+                for number, key, payload in self._shard(order[here], sample):
+                    if self._is_closed:
+                        return
+                    after = Position(epoch, here, number + 1)
+                    yield _Item(after, (order[here] << 32) | number, key, payload)
+                sample = 0
+            epoch, place = epoch + 1, 0
+            yield _Item(Position(epoch), -1, "", _EndOfEpoch())
+
+    def _shard(self, shard: int, skip: int) -> Iterator[tuple[int, str, bytes | Exception]]:
+        """(number, key, payload) of the samples of a shard; a connection that breaks is made again."""
+        url, name = self.shards.urls[shard], self.shards.names[shard]
+        tried = 0
+        while True:
+            try:
+                for sample in tar_samples(url, skip=skip):
+                    yield skip, f"{name}/{sample.key}".rstrip("/"), sample.payload
+                    skip, tried = skip + 1, 0
+                return
+            except Exception as gone:
+                if "://" not in url and isinstance(gone, OSError):
+                    yield skip, name, gone
+                    return
+                tried += 1
+                if tried > _RETRIES or self._is_closed or "://" not in url:
+                    raise ValueError(
+                        f"{url} cannot be read any more ({gone or type(gone).__name__}); go on by --resume when it can"
+                    ) from None
+                time.sleep(_PAUSE * 2 ** (tried - 1))

@@ -1,0 +1,124 @@
+"""Which runs read shards in order instead of packing them, and both halves of their data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+
+from selftaught.core.config import RunConfig
+from selftaught.core.threads import usable_cores
+from selftaught.data.sources.shards import Shards, estimate, find_shards
+from selftaught.data.sources.value_range import decoding_of, with_range
+from selftaught.data.store.first_samples import first_images, in_memory
+from selftaught.data.store.image_pack import look_ahead
+from selftaught.data.store.image_samples import LiveImages
+from selftaught.data.store.open import store_side
+from selftaught.data.stream import Stream
+from selftaught.tasks.base import PretextTask
+from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.training.budget.schedule import HELD_OUT_SAMPLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """Shards to train on, held-out images, and the settings with what was found out of them."""
+
+    stream: Stream
+    held_out: LiveImages
+    config: RunConfig
+    note: str
+
+
+def shards_to_stream(config: RunConfig) -> Shards | None:
+    """The shards that a run reads in order; None where it packs its data, or decodes them while training.
+
+    Raises:
+        ValueError: where --stream always asks for what cannot be.
+    """
+    if config.stream == "never":
+        return None
+    refused = _refusal(config)
+    if config.stream == "always" and refused:
+        raise ValueError(refused)
+    shards = None if refused else find_shards(config.data)
+    if shards is None:
+        if config.stream == "always":
+            raise ValueError(
+                f"--stream always reads tar shards (paths, {{000..005}} ranges, URLs or a folder of .tar, .tar.gz, "
+                f".tgz, .tar.bz2 or .tar.xz files), and {config.data} is none; give such, or leave --stream out"
+            )
+        return None
+    if config.stream == "always":
+        return shards
+    if len(shards) < 2 and not shards.is_compressed:  # none could be held out
+        return None
+    return shards if shards.is_remote or shards.is_compressed or _exceeds_limit(shards, config) else None
+
+
+def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Streamed:
+    """Both halves of the data: shards are held out whole, and their first images are kept in memory."""
+    train, rest = (shards.part(split, held_out=config.held_out) for split in ("train", "held_out"))
+    workers = config.workers or max(1, usable_cores() // config.devices)
+    images = first_images(rest, HELD_OUT_SAMPLES)
+    count = estimate(len(images) + len(images.skipped), images.end, train)
+    config = with_range(config, images)
+    decoding = decoding_of(config)
+    side, _ = look_ahead(images, side=config.store_size or store_side(config.size))
+
+    def exchange(numbers: Sequence[int]) -> list[list[int]]:
+        rows = fabric.all_gather(torch.tensor(list(numbers), dtype=torch.int64, device=fabric.device))
+        assert isinstance(rows, torch.Tensor)
+        return [[int(number) for number in row] for row in rows.view(fabric.world_size, -1).tolist()]
+
+    stream = Stream(
+        train,
+        count=count,
+        side=side,
+        decoding=decoding,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        workers=workers,
+        exchange=exchange,
+    )
+    note = (
+        f"{len(train)} shards with about {count:,} images are read in order while training, {len(rest)} are held out; "
+        "nothing is packed (--stream never packs them)"
+    )
+    held_out = in_memory(images, side=side, decoding=decoding, workers=workers)
+    return Streamed(stream=stream, held_out=held_out, config=config, note=note)
+
+
+def _refusal(config: RunConfig) -> str:
+    """Why the task cannot read shards in order; "" where it can."""
+    info = task_info(config.task)
+    advice = "leave --stream out, which packs the data, or choose another task"
+    if further := sorted(set(info.needs) - {"image"}):
+        return f"--stream always gives images only, but task {info.short!r} needs {' and '.join(further)} too; {advice}"
+    for part in info.parts or (info,):
+        if load_task(part.name).refresh_epochs is not PretextTask.refresh_epochs:
+            return (
+                f"--stream always gives samples in the order of their shards, but task {part.short!r} needs all of "
+                f"them at once to make its pseudo-labels; {advice}"
+            )
+    if config.limit is not None:
+        return (
+            "--limit chooses among all samples, which are not known where --stream always reads them in order; "
+            "leave one of them out"
+        )
+    return ""
+
+
+def _exceeds_limit(shards: Shards, config: RunConfig) -> bool:
+    """Whether a packed store would be larger than the cache may be; images are a third longer than high."""
+    side = config.store_size or store_side(config.size)
+    most = config.cache_limit * 1e9
+    # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
+    if sum(shards.sizes) / 1000 * 4 * side * side <= most:
+        return False
+    return shards.about() * 4 * side * side > most
