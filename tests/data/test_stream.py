@@ -221,14 +221,14 @@ def test_a_connection_that_breaks_once_changes_nothing(folder: Path, monkeypatch
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
     peaks: dict[int, int] = {}
     for times in (1, 4, 16):
-        folder = tmp_path / str(times)
-        write_shards(folder, [40] * (2 * times))
-        reader = stream(folder, count=80 * times, window=32, side=24, batch_size=8)
+        write_shards(tmp_path / str(times), [40] * (2 * times))
+        reader = stream(tmp_path / str(times), count=80 * times, window=32, side=64, batch_size=8)
         tracemalloc.start()
         with contextlib.closing(reader):
             for step in range(10 * times):
                 reader.batch(step)
             peaks[times] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peaks[4] < 1.2 * peaks[1]
-    assert peaks[16] < 1.2 * peaks[1]
+    # Two windows of 32 images of 64 x 85 pixels are 1.04 MB; all images of the largest data would be 21 MB.
+    # How much of both is there at once depends on the threads.
+    assert max(peaks.values()) < 1.6e6

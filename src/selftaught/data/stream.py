@@ -73,6 +73,15 @@ class _Item(NamedTuple):
     payload: bytes | Exception
 
 
+def check_share(shards: Shards, world: int) -> None:
+    """Refuse fewer shards than processes, of which each reads whole ones."""
+    if len(shards) < world:
+        raise ValueError(
+            f"{shards.data} has {len(shards)} shard{'s' * (len(shards) != 1)} to train on, fewer than the {world} "
+            "processes that read whole shards; give more shards, fewer --devices, or --stream never"
+        )
+
+
 class _EndOfEpoch(Exception):  # noqa: N818 - no error
     """Stands between two epochs, so that one without any image does not turn for ever."""
 
@@ -119,11 +128,7 @@ class Stream(Batches):
         exchange: Exchange = lambda numbers: [numbers],
         window: int | None = None,
     ) -> None:
-        if len(shards) < world:
-            raise ValueError(
-                f"{shards.data} has {len(shards)} shards to train on, fewer than the {world} processes that read whole "
-                f"shards; give more shards, --devices {len(shards)} or fewer, or --stream never"
-            )
+        check_share(shards, world)
         self.shards, self.side, self.decoding, self.seed = shards, side, decoding, seed
         self.device, self.rank, self.world, self.workers = device, rank, world, workers
         self.batch_size, self._count, self._exchange = batch_size, count, exchange

@@ -20,6 +20,7 @@ from selftaught.data.sources.value_range import range_note, with_range
 from selftaught.data.store.open import pack
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of
+from selftaught.data.stream import check_share
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.training.streamed import open_streamed, shards_to_stream
 
@@ -114,8 +115,8 @@ def check_data(config: RunConfig) -> None:
     if shards is None:
         open_sources(config)
         return
-    for split in ("train", "held_out"):
-        shards.part(split, held_out=config.held_out)
+    shards.part("held_out", held_out=config.held_out)
+    check_share(shards.part("train", held_out=config.held_out), config.devices * config.num_nodes)
 
 
 def content_of(asked: RunConfig, data: Data) -> str:

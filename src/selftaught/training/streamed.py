@@ -19,7 +19,9 @@ from selftaught.data.store.open import store_side
 from selftaught.data.stream import Stream
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import load_task, task_info
-from selftaught.training.budget.schedule import HELD_OUT_SAMPLES
+
+KEPT = 1024
+"""Held-out images in memory: as many as are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Streamed
     """Both halves of the data: shards are held out whole, and their first images are kept in memory."""
     train, rest = (shards.part(split, held_out=config.held_out) for split in ("train", "held_out"))
     workers = config.workers or max(1, usable_cores() // config.devices)
-    images = first_images(rest, HELD_OUT_SAMPLES)
+    images = first_images(rest, KEPT)
     count = estimate(len(images) + len(images.skipped), images.end, train)
     config = with_range(config, images)
     decoding = decoding_of(config)
@@ -100,12 +102,11 @@ def _refusal(config: RunConfig) -> str:
     advice = "leave --stream out, which packs the data, or choose another task"
     if further := sorted(set(info.needs) - {"image"}):
         return f"--stream always gives images only, but task {info.short!r} needs {' and '.join(further)} too; {advice}"
-    for part in info.parts or (info,):
-        if load_task(part.name).refresh_epochs is not PretextTask.refresh_epochs:
-            return (
-                f"--stream always gives samples in the order of their shards, but task {part.short!r} needs all of "
-                f"them at once to make its pseudo-labels; {advice}"
-            )
+    if load_task(config.task).refresh_epochs is not PretextTask.refresh_epochs:
+        return (
+            f"--stream always gives samples in the order of their shards, but task {info.short!r} needs all of them at "
+            f"once to make its pseudo-labels; {advice}"
+        )
     if config.limit is not None:
         return (
             "--limit chooses among all samples, which are not known where --stream always reads them in order; "

@@ -1,0 +1,164 @@
+"""Pretraining on shards that are read in order: local and served ones, resumed, by two processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import selftaught
+from selftaught.core.config import RunConfig
+from selftaught.data.store.cache import list_stores
+from selftaught.data.stream import Stream
+from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.streamed import shards_to_stream
+from tests.data.tar_shards import served, write_shards
+from tests.two_processes import in_two_processes
+
+SETTINGS: dict[str, Any] = {
+    "task": "rotation", "encoder": "timm:test_resnet", "size": 32, "batch_size": 8, "steps": 7, "accelerator": "cpu",
+    "precision": "32-true", "evaluate_every": 100.0, "checkpoint_every": 3,
+}  # fmt: skip
+BROKEN = {1, 2, 11, 12, 25, 26, 37, 38, 46, 47}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    write_shards(folder, [10, 14, 12, 9, 11], broken=BROKEN)
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(run / "checkpoints" / "last.safetensors")[0]
+
+
+def assert_same(run: Path, other: Path) -> None:
+    found, expected = weights(run), weights(other)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the run while the batch of a step is read."""
+    original = Stream.batch
+
+    def reading(self: Stream, at: int) -> Any:
+        if at == step:
+            monkeypatch.setattr(Stream, "batch", original)
+            raise KeyboardInterrupt
+        return original(self, at)
+
+    monkeypatch.setattr(Stream, "batch", reading)
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The summary of a run on the local shards."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return selftaught.pretrain(folder, out=out, stream="always", **SETTINGS)
+
+
+def test_nothing_is_packed_and_what_is_broken_is_listed(folder: Path, whole: dict[str, Any]) -> None:
+    assert [store for store in list_stores() if str(folder) in store.data] == []
+    assert "4 shards with about" in whole["notes"][0]
+    assert "read in order while training, 1 are held out" in whole["notes"][0]
+    assert 38 <= whole["train_samples"] <= 54  # 45 or so, of which broken ones are smaller
+    with (Path(whole["run"]) / "skipped.csv").open() as file:
+        listed = [row["path"] for row in csv.DictReader(file)]
+    assert len(listed) == whole["skipped"] == len(set(listed)) >= 6
+    assert {int(path[-10:-4]) for path in listed} <= BROKEN
+
+
+def test_a_run_resumes_to_the_bit_with_any_number_of_threads(
+    folder: Path, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(5, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        selftaught.pretrain(folder, out=tmp_path / "run", stream="always", **SETTINGS)
+    resumed = selftaught.pretrain(folder, out=tmp_path / "run", stream="always", resume=True, workers=3, **SETTINGS)
+    assert_same(tmp_path / "run", Path(whole["run"]))
+    assert resumed["value"] == whole["value"]
+
+
+def test_a_served_run_is_that_of_the_same_local_shards(folder: Path, whole: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    with served(folder) as url:
+        selftaught.pretrain(f"{url}/s-{{000..004}}.tar", out=tmp_path / "served", **SETTINGS)
+    assert_same(tmp_path / "served", Path(whole["run"]))
+
+
+def train_one(rank: int, port: int, data: str, out: str) -> None:
+    import os
+
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2",
+        LOCAL_WORLD_SIZE="2", NODE_RANK="0",
+    )  # fmt: skip
+    torch.set_num_threads(1)
+    read: list[str] = []
+    original = Stream._shard
+
+    def noted(self: Stream, shard: int, skip: int) -> Any:
+        read.append(f"{self.shards.names[shard]} {skip}")
+        return original(self, shard, skip)
+
+    Stream._shard = noted  # type: ignore[method-assign]
+    from selftaught.training.train import train
+
+    train(RunConfig(data=data, out=f"{out}/run", devices=2, stream="always", **SETTINGS))
+    Path(out, f"{rank}.json").write_text(json.dumps(read))
+
+
+@pytest.mark.slow  # two processes that import torch
+def test_two_processes_read_every_shard_once_in_an_epoch(folder: Path, tmp_path: Path) -> None:
+    in_two_processes(train_one, str(folder), str(tmp_path))
+    read = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert sorted([*read[0][:2], *read[1][:2]]) == sorted({*read[0], *read[1]})
+    _, meta = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
+    assert len(meta["stream"]["starts"]) == 2
+    assert meta["stream"]["starts"][0] != meta["stream"]["starts"][1]
+    with (tmp_path / "run" / "skipped.csv").open() as file:
+        listed = {row["path"].split("/")[0] for row in csv.DictReader(file)}
+    assert listed >= {name.split()[0] for name in [*read[0][:2], *read[1][:2]]}
+
+
+def asked(data: Path | str, **settings: Any) -> RunConfig:
+    return RunConfig(data=str(data), out="run", **SETTINGS | settings)
+
+
+def test_auto_streams_what_is_compressed_or_larger_than_the_limit(folder: Path, tmp_path: Path) -> None:
+    assert shards_to_stream(asked(folder)) is None
+    assert shards_to_stream(asked(folder, cache_limit=1e-5)) is not None
+    assert shards_to_stream(asked(folder, cache_limit=1e-5, stream="never")) is None
+    assert shards_to_stream(asked(folder, cache_limit=1e-5, task="clustering")) is None
+    assert shards_to_stream(asked(folder, cache_limit=1e-5, limit=10)) is None
+    write_shards(tmp_path, [2, 2], ending=".tar.gz")
+    assert shards_to_stream(asked(tmp_path)) is not None
+    assert shards_to_stream(asked("demo")) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"task": "clustering"}, "task 'clustering' needs all of them at once"),
+        ({"task": "noise_as_targets"}, "task 'noise_as_targets' needs all of them at once"),
+        ({"task": "supervised"}, "task 'supervised' needs label too"),
+        ({"limit": 10}, "leave one of them out"),
+        ({"data": "demo"}, "reads tar shards .* and demo is none"),
+    ],
+)
+def test_what_cannot_be_streamed_is_refused(folder: Path, settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        shards_to_stream(asked(settings.pop("data", folder), stream="always", **settings))
+
+
+def test_fewer_shards_than_processes_are_refused_before_training(tmp_path: Path) -> None:
+    write_shards(tmp_path / "data", [4, 4])
+    with pytest.raises(ValueError, match="has 1 shard to train on, fewer than the 2 processes"):
+        selftaught.pretrain(tmp_path / "data", out=tmp_path / "run", devices=2, stream="always", **SETTINGS)
+    assert not (tmp_path / "run" / "config.json").exists()
