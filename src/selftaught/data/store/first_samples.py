@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from selftaught.core.files import digest
+from selftaught.core.files import cache_root, digest
 from selftaught.core.names import one_line
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding, Payload
@@ -100,4 +100,5 @@ def in_memory(source: FirstImages, *, side: int, decoding: Decoding, workers: in
     kept.skipped = list(source.skipped)
     heights, widths = np.array([pixels.shape[:2] for _, pixels in good], np.int64).T
     index = PackedIndex(np.arange(len(good), dtype=np.int64), heights, widths, skipped)
-    return LiveImages(kept, index, side=side, decoding=decoding, workers=1)
+    maps = cache_root() / "held_out" / kept.fingerprint  # nothing is written to it unless a program computes some
+    return LiveImages(kept, index, side=side, decoding=decoding, folder=maps, workers=1)
