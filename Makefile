@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint types bench clean
+.PHONY: help venv demo test test-slow lint types docs bench clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 venv: $(VENV)/.installed-dev ## Make .venv with everything development needs (about 5 GB, minutes)
 
 demo: $(VENV)/.installed ## Pretrain, probe and report on the data in the package: 5 minutes on 2 cores
@@ -41,6 +45,9 @@ lint: $(VENV)/.installed-dev ## Check style and format
 
 types: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs ## Build the documentation into build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/.installed-dev ## Measure speed on this machine
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'

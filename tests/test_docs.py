@@ -1,25 +1,33 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import runpy
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import selftaught
+import selftaught.tasks
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.catalogue import load_task, task_info
+from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+EXAMPLES = {"./upside_down.py": "rotation", "nearest_mean": "knn"}
+"""Names that the guides invent -> names whose flags are the same."""
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -31,17 +39,18 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
-def test_task_pages_are_those_of_the_docstrings() -> None:
-    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
-    on_disk = {path.name: path.read_text() for path in (ROOT / "docs" / "tasks").glob("*.md")}
+def test_pages_of_tasks_and_probes_are_those_of_the_docstrings() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    paths = [path for folder in script["FOLDERS"] for path in (ROOT / "docs" / folder).glob("*.md")]
+    on_disk = {path.relative_to(ROOT / "docs").as_posix(): path.read_text() for path in paths}
+    pages = script["pages"]()
     assert on_disk == pages, "run python docs/generate.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_the_docs_are_commands(page: Path) -> None:
     for words in commands(page):
-        if "./upside_down.py" in words:
-            words[words.index("./upside_down.py")] = "rotation"
+        words = [EXAMPLES.get(word, word) for word in words]
         verb = cli.verb_of(words[0])
         parser = flags.make_parser(verb, cli.further_options(verb, words), note="")
         parsed, extra = parser.parse_known_args(words[1:])
@@ -66,6 +75,25 @@ def test_links_in_the_docs_lead_somewhere(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+def test_the_reference_names_what_is_public() -> None:
+    names = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), flags=re.MULTILINE)
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+    shown = {name.rpartition(".")[2] for name in names}
+    assert set(selftaught.__all__) | set(selftaught.tasks.__all__) <= shown, "add the new names to docs/api.md"
+
+
+def test_troubleshooting_quotes_messages_of_the_program() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]
+    texts = [n.value for t in trees for n in ast.walk(t) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    quotes = re.findall(r"`([^`]+)`", "\n".join(re.findall(r"^### (`.*)$", page, flags=re.MULTILINE)))
+    assert len(quotes) > 20
+    for fragment in (part.strip() for quote in quotes for part in quote.split(" ... ")):
+        assert any(fragment in text for text in texts), fragment
+
+
 def test_the_example_task_of_contributing_works(tmp_path: Path) -> None:
     path = tmp_path / "upside_down.py"
     path.write_text(python_blocks(ROOT / "CONTRIBUTING.md")[0])
@@ -80,3 +108,34 @@ def test_the_example_task_of_contributing_works(tmp_path: Path) -> None:
     scalars["loss"].backward()
     assert {"loss", task.metric_name()} <= set(scalars)
     assert len(task.show(example, prediction, 4)) == 4
+
+
+def example_of(page: str, tmp_path: Path) -> dict[str, Any]:
+    path = tmp_path / "example.py"
+    path.write_text(python_blocks(ROOT / "docs" / "guides" / page)[0])
+    return runpy.run_path(str(path))
+
+
+def test_the_example_probe_of_the_guide_works(tmp_path: Path) -> None:
+    probe = example_of("add_a_probe.md", tmp_path)["NearestMean"]
+    reader, data = drawn_reader(), drawn_data()
+    train, test = reader.pooled(data.train), reader.pooled(data.test)
+    labels = torch.from_numpy(data.train.labels)
+    means = torch.stack([train[labels == k].mean(0) for k in range(len(data.classes))])
+    right = torch.cdist(test, means).argmin(1).numpy() == data.test.labels
+    score = probe(probe.Config(stage="pooled")).score(reader, data)
+    assert score.value == pytest.approx(100 * right.mean(), abs=1e-3)
+
+
+def test_the_example_source_of_the_guide_works(tmp_path: Path) -> None:
+    images = np.arange(40 * 4 * 4 * 3, dtype=np.uint8).reshape(40, 4, 4, 3)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(40) % 3)
+    open_npz = example_of("add_a_source.md", tmp_path)["open_npz"]
+    train, held = (open_npz(tmp_path / "data.npz", split=s, seed=0, held_out=0.25) for s in ("train", "held_out"))
+    keys = [{entry.key for entry in part.entries} for part in (train, held)]
+    assert not keys[0] & keys[1]
+    assert len(keys[0] | keys[1]) == 40
+    row = int(held.entries[0].key)
+    assert np.array_equal(held.read(0), images[row])
+    assert held.entries[0].label == row % 3
+    assert train.fingerprint != held.fingerprint
