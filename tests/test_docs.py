@@ -18,9 +18,7 @@ import selftaught.tasks
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import RunSettings
-from selftaught.data.batch import Batch
-from selftaught.encoders.build import build_encoder
-from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.tasks.catalogue import task_info
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,15 +97,7 @@ def test_the_example_task_of_contributing_works(tmp_path: Path) -> None:
     path.write_text(python_blocks(ROOT / "CONTRIBUTING.md")[0])
     info = task_info(str(path))
     assert (info.needs, info.year, [o.name for o in info.options]) == (("image",), 2018, ["min_scale"])
-    task_class = load_task(str(path))
-    task = task_class(build_encoder("resnet18", size=32), task_class.Config(), 32)
-    image = torch.randint(256, (8, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    example = task.pseudo_label(Batch(index=torch.arange(8), image=image), torch.Generator().manual_seed(0))
-    prediction = task(example)
-    scalars = task.loss(prediction, example)
-    scalars["loss"].backward()
-    assert {"loss", task.metric_name()} <= set(scalars)
-    assert len(task.show(example, prediction, 4)) == 4
+    selftaught.check_task(path, encoder="timm:test_resnet")
 
 
 def example_of(page: str, tmp_path: Path) -> dict[str, Any]:

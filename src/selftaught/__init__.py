@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from selftaught.api import (
     agreement,
     cache,
+    check_task,
     compare,
     demo,
     embed,
@@ -31,6 +32,7 @@ __all__ = [
     "RunConfig",
     "agreement",
     "cache",
+    "check_task",
     "compare",
     "demo",
     "embed",

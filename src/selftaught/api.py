@@ -20,6 +20,7 @@ from selftaught.core.plain import plain_arguments
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
+    from selftaught.tasks.base import PretextTask
 
 Json = dict[str, Any]
 File = str | Path
@@ -369,6 +370,25 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
     from selftaught.training.encoder_of_run import load_encoder
 
     return load_encoder(run, part=part, checkpoint=checkpoint)
+
+
+def check_task(
+    task: File | type[PretextTask], *, encoder: str | None = None, size: int = 64, task_settings: Json | None = None
+) -> None:
+    """Hold a pretext task to the contract of tasks, in seconds and on the CPU; return quietly if it keeps it.
+
+    Args:
+        task: a name from `selftaught tasks`, package.module, path/to/file.py, or a subclass of `PretextTask`.
+        encoder: a name from `selftaught encoders` (default resnet18, or r3d_18 for a task of clips).
+        size: side of the square images the encoder sees, pixels.
+        task_settings: the task's own settings.
+
+    Raises:
+        ValueError: one sentence that names what the task breaks.
+    """
+    from selftaught.training.contract.check_task import check_task
+
+    check_task(task, encoder=encoder, size=size, task_settings=task_settings)
 
 
 def _summary(run: Path) -> Json:

@@ -18,11 +18,17 @@ from selftaught.training.train import train
 OWN = '''
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from selftaught.tasks.parts.losses import classification
 from selftaught.ops.crop import centre_view
 from selftaught.tasks.base import PretextTask
+
+
+@dataclass
+class Example:
+    images: Tensor
+    bright: Tensor
 
 
 class Bright(PretextTask):
@@ -44,13 +50,13 @@ class Bright(PretextTask):
 
     def pseudo_label(self, batch, rng):
         images = centre_view(batch.image, self.size)
-        return images, (images.mean((1, 2, 3)) > 0).long()
+        return Example(images, (images.mean((1, 2, 3)) > 0).long())
 
     def forward(self, example):
-        return self.head(self.encoder(example[0]))
+        return self.head(self.encoder(example.images))
 
     def loss(self, prediction, example):
-        scalars = classification(prediction, example[1])
+        scalars = classification(prediction, example.bright)
         return RETURNED
 
     def show(self, example, prediction, count):
@@ -72,6 +78,11 @@ def asked(out: Path, **changes: object) -> RunConfig:
         ("{'loss': scalars['loss']}", "its metric is 'accuracy', but the dict that loss returns holds loss"),
         ("{'accuracy': scalars['accuracy']}", "must return a dict that holds 'loss', but what it returns holds accur"),
         ("scalars['loss']", "must return a dict that holds 'loss', but what it returns is no dict"),
+        ("{**scalars, 'loss': scalars['loss'].detach()}", "bright.py': the loss has no gradient"),
+        (
+            "{**scalars, 'margin': prediction.nope}",
+            r"bright.py': forward or loss fails at .*bright.py:\d+: AttributeEr",
+        ),
     ],
 )
 def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path, returned: str, sentence: str) -> None:

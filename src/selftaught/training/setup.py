@@ -84,14 +84,19 @@ def seen_as(task_class: type[PretextTask], encoder: str) -> str:
 def build_task(config: RunConfig) -> PretextTask:
     """The task with a fresh encoder, weights from the run's seed."""
     task_class = load_task(config.task)
-    settings = settings_for(task_info(config.task), config.task_settings)
+    settings = task_class.Config(**settings_for(task_info(config.task), config.task_settings))
+    return make_task(config.task, task_class, settings, config)
+
+
+def make_task(name: str, task_class: type[PretextTask], settings: Any, config: RunConfig) -> PretextTask:
+    """As `build_task`, of a class that needs no file; `name` and `settings` are used in place of those in `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
     encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
     if encoder.kind != task_class.encoder_kind:
         raise ValueError(
-            f"task {config.task!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
+            f"task {name!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
-    task = task_class(encoder, task_class.Config(**settings), config.size)
+    task = task_class(encoder, settings, config.size)
     trim_kernels(task)
     return task

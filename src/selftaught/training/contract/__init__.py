@@ -1,0 +1,1 @@
+"""The contract of tasks, held for any task before it trains."""
