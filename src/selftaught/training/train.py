@@ -208,12 +208,12 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             together.end_unless(stop, is_end)
     # A run resumed after its last step has not looked yet; all processes look together.
     looked = looked or judge(task, data, config, fabric, samples=samples)
-    _finish(training, folder, looked, speed, time.monotonic() - begin, samples=samples)
+    _finish(training, folder, looked, speed, begin, samples=samples)
     return folder.path
 
 
 def _finish(
-    training: Training, folder: RunFolder, looked: dict[str, float], speed: Speed, seconds: float, *, samples: int
+    training: Training, folder: RunFolder, looked: dict[str, float], speed: Speed, begin: float, *, samples: int
 ) -> None:
     """Write down what was skipped, the pictures and the summary; all processes call this."""
     fabric, config, task, data = training.fabric, training.config, training.task, training.data
@@ -222,7 +222,7 @@ def _finish(
         folder.write_skipped([*skipped, *data.held_out.skipped, *data.left_out.files])
         with of_world(1):  # the others wait below: a task that gathers rows would wait for them
             draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
-        summary = _summary(training, looked, speed, seconds)
+        summary = _summary(training, looked, speed, time.monotonic() - begin)
         summary["skipped"] = len(skipped) + len(data.held_out.skipped)
         write_json(folder.path / "summary.json", summary)
     fabric.barrier()
