@@ -124,9 +124,9 @@ def _check(config: RunConfig, tasks: Sequence[str]) -> None:
             raise ValueError(
                 f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
             )
-    for needs, task in {frozenset(task_info(task).needs): task for task in tasks}.items():
-        if shards_to_stream(dataclasses.replace(config, task=task)) is None:
-            _open(config, config.data, needs)
+    packing = [task for task in tasks if shards_to_stream(dataclasses.replace(config, task=task)) is None]
+    for needs in {frozenset(task_info(task).needs) for task in packing}:
+        _open(config, config.data, needs)
     for asked in _runs(config, tasks, is_said=False):
         check_asked(asked)
         try_own_task_early(asked)

@@ -45,7 +45,7 @@ def test_shards_are_held_out_by_name_or_by_a_seeded_share(tmp_path: Path) -> Non
 
 def test_one_shard_cannot_be_held_out(tmp_path: Path) -> None:
     write_shards(tmp_path, [4])
-    with pytest.raises(ValueError, match="is 1 shard, none of them in the held-out part"):
+    with pytest.raises(ValueError, match="is 1 shard, none of them for the held-out part"):
         found(tmp_path).part("held_out", held_out=0.2)
 
 

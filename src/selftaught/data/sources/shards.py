@@ -65,9 +65,9 @@ class Shards:
         rows = choose_split(self.names, given, split=split, seed=0, held_out=held_out)
         if not rows:
             raise ValueError(
-                f"{self.data} is {len(self)} shard{'s' * (len(self) != 1)}, none of them in the "
-                f"{split.replace('_', '-')} part, but --stream holds out whole shards; give more shards, or "
-                "--stream never where they are plain .tar files"
+                f"{self.data} is {len(self)} shard{'s' * (len(self) != 1)}, none of them for the "
+                f"{split.replace('_', '-')} part, as shards that are read in order are held out whole; give more shards, "
+                "or plain .tar files, which --stream never packs"
             )
         names = [self.names[i] for i in rows]
         return Shards(
