@@ -66,7 +66,7 @@ class Shards:
         if not rows:
             raise ValueError(
                 f"{self.data} is {len(self)} shard{'s' * (len(self) != 1)}, none of them for the "
-                f"{split.replace('_', '-')} part, as shards that are read in order are held out whole; give more shards "
+                f"{split.replace('_', '-')} part, as shards read in order are held out whole; give more shards "
                 "or plain .tar files, which --stream never packs"
             )
         names = [self.names[i] for i in rows]
