@@ -53,13 +53,13 @@ def config(**changes: Any) -> RunConfig:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"size": 7}, "--size must be at least 8, got 7"),
-        ({"size": 8193}, "--size must be at most 8192, got 8193"),
+        ({"size": 7}, r"--size must be in \[8, 8192\], got 7"),
+        ({"size": 8193}, r"--size must be in \[8, 8192\], got 8193"),
         ({"weight_decay": float("nan")}, "--weight-decay must be at least 0, got nan"),
         ({"lr": 0.0}, "--lr must be above 0, got 0.0"),
         ({"warmup": 1.0}, r"--warmup must be in \[0, 1\), got 1.0"),
         ({"epochs": 1.0, "steps": 2}, "--epochs and --steps both set the length of the run; give one of them"),
-        ({"stem": "tiny"}, "--stem must be one of auto, standard, small, got 'tiny'"),
+        ({"stem": "tiny"}, "--stem must be auto, standard or small, got 'tiny'"),
         (
             {"batch_size": 10, "accumulate": 2, "devices": 2},
             r"--batch-size 10 cannot be cut into 4 equal parts \(2 accumulated x 2 devices\)",

@@ -120,5 +120,5 @@ def test_a_docstring_gets_the_settings_that_are_no_arguments() -> None:
 
     text = with_settings(verb).__doc__ or ""
     assert text.startswith("Summary.\n\nSettings, each with its default:\n    out = None: text. Run folder")
-    assert "\n    seed = 0: a whole number. Seed of weights" in text
+    assert "\n    seed = 0: a whole number in [0, 9223372036854775807]. Seed" in text
     assert "\n    size = " not in text

@@ -8,11 +8,12 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NamedTuple, TypedDict, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_type_hints
 
 from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
 from selftaught.core.plain import at_home, plain
+from selftaught.core.ranges import Range, Settings
 
 Stem = Literal["auto", "standard", "small"]
 Optimizer = Literal["auto", "sgd", "adamw", "lars"]
@@ -23,8 +24,11 @@ Streaming = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Every setting of one pretraining run; the flags of `selftaught pretrain` are made from it."""
+class RunConfig(Settings):
+    """Every setting of one pretraining run; the flags of `selftaught pretrain` are made from it.
+
+    The largest values are far above what any machine bears, so that a slip of the finger is told as such.
+    """
 
     data: str
     """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, or demo."""
@@ -36,68 +40,68 @@ class RunConfig:
     """The task's own settings (--task.NAME VALUE)."""
     encoder: str = "resnet18"
     """A name from `selftaught encoders`, or timm:MODEL."""
-    size: int = 96
+    size: Annotated[int, Range(least=8, most=8192)] = 96
     """Side of the square pictures the encoder sees, pixels."""
     stem: Stem = "auto"
     """First layers: published, or stride 1 for small pictures; auto is small below 48 pixels where time allows."""
-    epochs: float | None = None
+    epochs: Annotated[float | None, Range(above=0, most=1_000_000_000)] = None
     """Passes over the data (default 10 where neither --steps nor --budget is given)."""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(least=1, most=1_000_000_000)] = None
     """Optimiser steps, instead of --epochs."""
     budget: str | None = None
     """Wall time of the whole command such as 90s, 10m or 1.5h, instead of --epochs; steps are set by measured speed."""
-    batch_size: int = 128
+    batch_size: Annotated[int, Range(least=2, most=1_000_000)] = 128
     """Samples in one optimiser step, over all devices and accumulated parts."""
     optimizer: Optimizer = "auto"
     """auto takes what the task's paper uses."""
-    lr: float | None = None
+    lr: Annotated[float | None, Range(above=0)] = None
     """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
-    weight_decay: float | None = None
+    weight_decay: Annotated[float | None, Range(least=0)] = None
     """Default: the task's. Never applied to biases and normalisation layers."""
-    warmup: float = 0.05
+    warmup: Annotated[float, Range(least=0, below=1)] = 0.05
     """Part of the steps in which the learning rate rises linearly; then it falls by a cosine."""
-    accumulate: int = 1
+    accumulate: Annotated[int, Range(least=1, most=1_000_000)] = 1
     """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
-    clip: float | None = None
+    clip: Annotated[float | None, Range(above=0)] = None
     """Largest norm of the gradient."""
     precision: Precision = "auto"
     """auto is bf16-mixed where the machine computes bf16 in hardware."""
     accelerator: Accelerator = "auto"
     """Where to compute."""
-    devices: int = 1
+    devices: Annotated[int, Range(least=1, most=1024)] = 1
     """Devices (or CPU processes) of one node."""
-    num_nodes: int = 1
+    num_nodes: Annotated[int, Range(least=1, most=100_000)] = 1
     """Nodes of a multi-node run."""
     strategy: Strategy = "auto"
     """How devices work together."""
-    seed: int = 0
+    seed: Annotated[int, Range(least=0, most=9_223_372_036_854_775_807)] = 0
     """Seed of weights, order, crops and pseudo-labels."""
-    limit: int | None = None
+    limit: Annotated[int | None, Range(least=4)] = None
     """Use at most this many training samples, chosen by seed."""
-    held_out: float = 0.1
+    held_out: Annotated[float, Range(least=0, below=1)] = 0.1
     """Part of the data kept to judge the pretext task on, where the data have no val or test split."""
     value_range: str = "auto"
     """LOW,HIGH such as 0,4095: values shown as black and white in images of more than 8 bits; auto is chosen once from
     a sample of the training images."""
-    max_image_pixels: int = 64_000_000
+    max_image_pixels: Annotated[int, Range(least=1)] = 64_000_000
     """Larger images are skipped and listed, as each may take 16 bytes of memory a pixel."""
-    store_size: int | None = None
+    store_size: Annotated[int | None, Range(least=8, most=16384)] = None
     """Short side of the pictures in the packed store, pixels (default from --size)."""
-    cache_limit: float = 50.0
+    cache_limit: Annotated[float, Range(above=0)] = 50.0
     """GB that all packed stores may take together: those unused for longest are removed for a new one, and data that
     need more by themselves are decoded while training."""
     stream: Streaming = "auto"
     """Read tar shards in order while training, never packed; auto does for remote or compressed shards and those whose
     packed store would exceed --cache-limit, where the task needs no more than images one by one."""
-    workers: int | None = None
+    workers: Annotated[int | None, Range(least=1, most=1024)] = None
     """Decoding threads (default: all cores to pack or stream, one while training on what exceeds --cache-limit)."""
     download: bool = False
     """Allow torchvision and Hugging Face data sets to be downloaded."""
-    log_every: int = 10
+    log_every: Annotated[int, Range(least=1)] = 10
     """Steps between two rows of metrics.csv."""
-    evaluate_every: float = 1.0
+    evaluate_every: Annotated[float, Range(above=0)] = 1.0
     """Epochs between two looks at held-out data."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Annotated[int | None, Range(least=1)] = None
     """Steps between checkpoints (default: every look at held-out data)."""
     resume: bool = False
     """Go on from the last checkpoint in the run folder."""
@@ -113,21 +117,7 @@ class RunConfig:
         given = [name for name in ("epochs", "steps", "budget") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
-        for name, least in _AT_LEAST.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-        for name, most in _AT_MOST.items():
-            value = getattr(self, name)
-            if value is not None and not value <= most:
-                raise ValueError(f"--{name.replace('_', '-')} must be at most {most}, got {value}")
-        for name in ("lr", "clip", "epochs", "cache_limit", "evaluate_every"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"--{name.replace('_', '-')} must be above 0, got {value}")
-        for name in ("warmup", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(self, name)}")
+        super().__post_init__()
         parts = self.accumulate * self.devices * self.num_nodes
         if self.batch_size % parts:
             raise ValueError(
@@ -138,12 +128,6 @@ class RunConfig:
             read_range(self.value_range)
         if self.budget is not None:
             parse_seconds(self.budget)
-        for name, hint in get_type_hints(RunConfig).items():
-            choices = get_args(hint)
-            if choices and all(isinstance(c, str) for c in choices) and getattr(self, name) not in choices:
-                raise ValueError(
-                    f"--{name.replace('_', '-')} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
 
     def _make_plain(self) -> None:
         """Numbers of numpy become Python's and paths text, which JSON can hold; what is of another type is refused."""
@@ -225,18 +209,6 @@ _KINDS: dict[Any, tuple[Any, str]] = {
     float: (int | float, "a number"),
     str: (str, "text"),
 }
-_AT_LEAST = {
-    "size": 8, "steps": 1, "batch_size": 2, "accumulate": 1, "devices": 1, "num_nodes": 1,
-    "log_every": 1, "checkpoint_every": 1, "seed": 0, "limit": 4, "workers": 1, "store_size": 8, "weight_decay": 0,
-    "max_image_pixels": 1,
-}  # fmt: skip
-
-
-_AT_MOST = {
-    "size": 8192, "steps": 10**9, "epochs": 10**9, "batch_size": 10**6, "accumulate": 10**6, "devices": 1024,
-    "num_nodes": 10**5, "seed": 2**63 - 1, "workers": 1024, "store_size": 16384,
-}  # fmt: skip
-"""Far above what any machine bears, so that a slip of the finger is told as such."""
 
 
 def parse_seconds(text: str) -> float:

@@ -178,7 +178,7 @@ def run_options() -> dict[str, Option]:
     source = ast.parse(textwrap.dedent(inspect.getsource(RunConfig))).body[0]
     assert isinstance(source, ast.ClassDef)
     helps = {option.name: option.help for option in read_options(source)}
-    hints = typing.get_type_hints(RunConfig)
+    hints = typing.get_type_hints(RunConfig, include_extras=True)
     return {
         field.name: option_of(field.name, hints[field.name], field.default, helps[field.name])
         for field in dataclasses.fields(RunConfig)

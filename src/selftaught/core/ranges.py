@@ -11,7 +11,7 @@ import math
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Settings:
     `super().__post_init__()` first.
     """
 
-    prefix: ClassVar[str] = ""
+    prefix = ""  # without annotation, so that it is no field
 
     def __init_subclass__(cls, *, prefix: str = "", **more: Any) -> None:
         super().__init_subclass__(**more)
