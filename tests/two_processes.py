@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch.multiprocessing.spawn import start_processes
 
 
-def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
+def in_two_processes(work: Callable[..., None], *arguments: Any, method: str = "forkserver") -> None:
     """Call `work(rank, port, *arguments)` with ranks 0 and 1 and a free port; an exception in one is raised here.
 
-    Both are forked from a server that has imported torch, once for all tests of a process: an import takes seconds.
+    Unless they are spawned, both are forked from a server that has imported torch, once for all tests of a process: an
+    import takes seconds.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     multiprocessing.set_forkserver_preload(["torch", "selftaught.training.train"])
-    start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")
+    start_processes(work, (port, *arguments), nprocs=2, start_method=method)
+
+
+def join_group(rank: int, port: int) -> None:
+    """Make the calling process one of a gloo group of two, with one thread."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from selftaught.tasks.context.rotation import Example as Rotated
 from selftaught.tasks.context.rotation import Rotation
 from selftaught.tasks.joint_embedding.simclr import Example as Views
 from selftaught.tasks.joint_embedding.simclr import SimCLR
-from tests.two_processes import in_two_processes
+from tests.two_processes import in_two_processes, join_group
 
 NAMES = ("simclr", "rotation")
 
@@ -46,9 +45,7 @@ def share(example: Views | Rotated, rank: int) -> Views | Rotated:
 
 
 def work(rank: int, port: int, out: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+    join_group(rank, port)
     found = {}
     for name in NAMES:
         task, example = make(name)

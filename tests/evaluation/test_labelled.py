@@ -7,28 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.labelled import _near, open_labelled
-
-
-def pictures(folder: Path, count: int, seed: int) -> None:
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    for i in range(count):
-        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{i}.png")
-
-
-def config(data: Path | str, task: str = "rotation") -> RunConfig:
-    return RunConfig(data=str(data), out="", size=32, task=task)
-
-
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return build_encoder("resnet18", size=32, stem="standard")
+from tests.evaluation.own_data import config, pictures
 
 
 def test_a_test_class_without_training_samples_is_told_with_the_near_one(tmp_path: Path, encoder: Encoder) -> None:
@@ -76,24 +59,3 @@ def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path
     assert len(data.train) + len(data.test) == 6
     assert sorted(Path(key).name for key, _ in {*data.train.skipped, *data.test.skipped}) == ["3.mp4", "3.mp4"]
     assert all("sound" in reason for _, reason in data.train.skipped)
-
-
-def test_images_of_both_parts_are_counted(tmp_path: Path, encoder: Encoder) -> None:
-    for i, place in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
-        pictures(tmp_path / "data" / place, 4, i)
-    assert open_labelled(config("elsewhere"), encoder, str(tmp_path / "data")).notes == ()
-    for name in ("1.png", "3.png"):
-        copy = tmp_path / "data" / "test" / "dog" / f"copy{name}"
-        copy.write_bytes((tmp_path / "data" / "train" / "cat" / name).read_bytes())
-    assert open_labelled(config("elsewhere"), encoder, str(tmp_path / "data")).notes == (
-        f"{tmp_path / 'data'}: 2 of 10 test images are also training images (such as test/dog/copy1.png is "
-        "train/cat/1.png), so the metric is too high",
-    )
-
-
-def test_images_of_two_folds_are_counted(tmp_path: Path, encoder: Encoder) -> None:
-    for i, place in enumerate(("cat", "dog")):
-        pictures(tmp_path / place, 6, i)
-    (tmp_path / "dog" / "0.png").write_bytes((tmp_path / "cat" / "0.png").read_bytes())
-    data = open_labelled(config("elsewhere"), encoder, str(tmp_path), folds=12)
-    assert data.notes[0].startswith(f"{tmp_path}: 2 of 12 test images are also training images (such as ")

@@ -17,7 +17,7 @@ from selftaught.report.blocks.table_text import csv_text, latex, latex_text, pla
 from selftaught.report.facts.cells import Cell, Table, words
 from selftaught.training.run_folder import RunFolder
 from tests.report import made_evaluations as made
-from tests.report.test_page import Page, changed
+from tests.report.read_page import Page, changed
 
 Folder = Callable[..., Path]
 LINK = '<a href="javascript:x">b</a>'

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from selftaught.training.optimizers import build_optimizer
 from selftaught.training.setup import recipe_of, seen_as
 from selftaught.training.step import Training
 from selftaught.training.train import train
-from tests.two_processes import in_two_processes
+from tests.two_processes import in_two_processes, join_group
 
 GREY = '''
 """Grey."""
@@ -292,9 +291,7 @@ def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.Mo
 
 
 def work(rank: int, port: int, out: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+    join_group(rank, port)
     task, example = double_task()
     model = DistributedDataParallel(task)
     part = share(example, rank)

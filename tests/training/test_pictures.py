@@ -9,14 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.features.encode import encode
 from selftaught.ops.draw_maps import draw_maps
 from selftaught.tasks.base import Map, Shown
-from selftaught.training.pictures import MOST_FRAMES, PictureFolder, draw_samples
+from selftaught.training.pictures import (
+    MOST_FRAMES,
+    NEIGHBOURS,
+    PictureFolder,
+    draw_kernels,
+    draw_neighbours,
+    draw_samples,
+)
+from tests.evaluation.drawn_classes import DrawnSamples, TwoStages
 
 
 def clip(count: int) -> Tensor:
@@ -90,3 +100,31 @@ def test_two_maps_of_a_kind_have_one_scale_of_colours(tmp_path: Path) -> None:
         assert np.array_equal(found, (expected * 255).round().byte().permute(1, 2, 0).numpy())
     assert second["pseudo_label"] == "none"
     assert np.asarray(Image.open(tmp_path / second["prediction"]))[0, :2].tolist() == [[0, 0, 0], [128, 0, 0]]
+
+
+def batch(name: str, count: int, first: int = 0) -> Batch:
+    pixels = torch.from_numpy(DrawnSamples(name, count).pictures).permute(0, 3, 1, 2)
+    return Batch(index=torch.arange(first, first + count), image=pixels)
+
+
+def test_the_list_is_written_at_the_end(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path / "pictures")
+    draw_kernels(folder, TwoStages())
+    folder.finish()
+    listed = json.loads((tmp_path / "pictures" / "pictures.json").read_text())
+    assert listed == {"samples": [], "kernels": "kernels.png", "neighbours": []}
+
+
+def test_neighbours_are_the_largest_cosines_without_other_clips_of_the_query(tmp_path: Path) -> None:
+    folder, encoder = PictureFolder(tmp_path), TwoStages().eval()
+    batches = [batch("a", 12), batch("b", 8, first=5)]  # seven samples come twice
+    draw_neighbours(folder, encoder, batches, 8, "32-true")
+    features = F.normalize(torch.cat([encode(encoder, b, 8, "32-true") for b in batches]), dim=1)
+    index = torch.cat([b.index for b in batches])
+    queries = [int(q) for q in torch.linspace(0, 19, 8)]
+    for query, entry in zip(queries, folder.listed["neighbours"], strict=True):
+        cosines = (features @ features[query])[index != index[query]].sort(descending=True).values
+        expected = [round(float(value), 4) for value in cosines[:NEIGHBOURS]]
+        assert [near["similarity"] for near in entry["neighbours"]] == expected
+        assert (tmp_path / entry["query"]).is_file()
+        assert all((tmp_path / near["picture"]).is_file() for near in entry["neighbours"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import os
 import subprocess
 import sys
 import time
@@ -26,7 +24,6 @@ from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
-from selftaught.tasks.parts.first_steps import FirstSteps
 from selftaught.training.budget.length import Length, length_within
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint
@@ -37,7 +34,9 @@ from selftaught.training.players import only_parameters_of, scalars_of, scalars_
 from selftaught.training.setup import recipe_of, resolve
 from selftaught.training.step import Training
 from selftaught.training.train import train
-from tests.two_processes import in_two_processes
+from tests.training.small_run import rows
+from tests.training.stopping import assert_same_run, stopped_before
+from tests.two_processes import in_two_processes, join_group
 
 SMALL = RunConfig(
     data="synthetic:N=60,side=32",
@@ -63,11 +62,6 @@ GAMES = {
 
 def config(out: Path, **changes: Any) -> RunConfig:
     return dataclasses.replace(SMALL, out=str(out), **changes)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 def images(n: int = 8) -> Batch:
@@ -172,29 +166,11 @@ def test_the_run_folder_of_a_game(finished: Path) -> None:
     assert (finished / "pictures" / "sample0_prediction.png").exists()
 
 
-def test_resuming_a_game_gives_the_run_that_never_stopped(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    original = Training.step
-
-    def stopping(self: Training, step: int, batch: Batch) -> dict[str, torch.Tensor]:
-        if step == 3:
-            raise Stop
-        return original(self, step, batch)
-
-    monkeypatch.setattr(Training, "step", stopping)
-    with pytest.raises(Stop):
+def test_resuming_a_game_gives_the_run_that_never_stopped(finished: Path, tmp_path: Path) -> None:
+    with stopped_before(3):
         train(config(tmp_path / "run"))
-    monkeypatch.undo()
     resumed = train(config(tmp_path / "run", resume=True))
-    one, other = (load_checkpoint(run / "checkpoints" / "last.safetensors")[0] for run in (finished, resumed))
-    assert one.keys() == other.keys()
-    assert [name for name in one if not torch.equal(one[name], other[name])] == []
-    for name in ("metrics.csv", "heldout.csv"):
-        assert (finished / name).read_bytes() == (resumed / name).read_bytes(), name
+    assert_same_run(finished, resumed, "metrics.csv", "heldout.csv")
 
 
 def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
@@ -264,9 +240,7 @@ def gradients(task: PretextTask, model: Any, example: Any) -> dict[str, Any]:
 
 
 def work(rank: int, port: int, out: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+    join_group(rank, port)
     found = {}
     for name in GAMES:
         task, example = make(name)
@@ -315,12 +289,3 @@ def test_two_processes_train_a_game(task: str, tmp_path: Path) -> None:
     metrics = rows(tmp_path / "run" / "metrics.csv")
     assert [row["step"] for row in metrics] == ["1", "2", "3", "4"]
     assert (tmp_path / "run" / "summary.json").exists()
-
-
-def test_the_last_step_is_never_one_of_the_first_ones() -> None:
-    """What comes after the first steps happens in a short run, too."""
-    for total, expected in ((1, 1), (2, 1), (3, 2), (4, 3), (10, 8), (100, 80)):
-        first = FirstSteps(0.8)
-        assert first.has(0) is None
-        first.after_step(total)
-        assert [first.has(step) for step in range(total)] == [step < expected for step in range(total)]

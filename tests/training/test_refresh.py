@@ -6,14 +6,12 @@ import atexit
 import csv
 import dataclasses
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.multiprocessing.spawn import start_processes
 
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
@@ -30,6 +28,8 @@ from selftaught.training.optimizers import build_optimizer
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
 from selftaught.training.setup import build_task, resolve
 from selftaught.training.train import train
+from tests.training.stopping import assert_same_run, stopped_before
+from tests.two_processes import in_two_processes
 
 TASK = '''
 """A task whose label is the brighter half of the data, found anew every third of an epoch."""
@@ -146,34 +146,16 @@ def test_a_row_for_every_refresh(finished: Path) -> None:
 
 @pytest.mark.parametrize("checkpoint_every", [3, 2])
 def test_resuming_between_and_at_a_refresh_gives_the_run_that_never_stopped(
-    finished: Path, tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
+    finished: Path, tmp_path: Path, task_file: Path, checkpoint_every: int
 ) -> None:
     """Killed in step 5 (counted from 0): resumed from 3, between two refreshes, or from 4, at one."""
-    from selftaught.training import step as module
-
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    original = module.Training.step
-
-    def stopping(self: module.Training, step: int, batch: object) -> dict[str, torch.Tensor]:
-        if step == 5:
-            raise Stop
-        return original(self, step, batch)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module.Training, "step", stopping)
-    with pytest.raises(Stop):
+    with stopped_before(5):
         train(config(tmp_path / "run", task_file, checkpoint_every=checkpoint_every))
-    monkeypatch.undo()
     resumed = train(config(tmp_path / "run", task_file, checkpoint_every=checkpoint_every, resume=True))
     one, other = (load_checkpoint(run / "checkpoints" / "last.safetensors") for run in (finished, resumed))
-    assert one[0].keys() == other[0].keys()
     assert one[0]["task.label_of"].shape == (51,)
-    for name in one[0]:
-        assert torch.equal(one[0][name], other[0][name]), name
     assert one[1]["order_from"] == other[1]["order_from"] == 6
-    for name in ("metrics.csv", "heldout.csv", "refresh.csv"):
-        assert (finished / name).read_bytes() == (resumed / name).read_bytes(), name
+    assert_same_run(finished, resumed, "metrics.csv", "heldout.csv", "refresh.csv")
 
 
 def test_what_is_written_loses_its_momentum_and_the_rest_keeps_it(tmp_path: Path, task_file: Path) -> None:
@@ -338,10 +320,7 @@ def exchange(rank: int | None) -> dict[str, torch.Tensor]:
 def test_two_processes_agree_on_labels_and_order(
     tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start_processes(work, (port, str(tmp_path), str(task_file)), nprocs=2, start_method="spawn")
+    in_two_processes(work, str(tmp_path), str(task_file), method="spawn")
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert first["label_of"].sum() == 25
     for name in first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,16 @@ from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
-from selftaught.tasks.base import ParameterGroup
+from selftaught.tasks.base import ParameterGroup, PretextTask
 from selftaught.tasks.context.rotation import Rotation
-from selftaught.training.budget.length import Length
+from selftaught.training.budget.length import Length, given_length
 from selftaught.training.budget.schedule import Schedule
-from selftaught.training.optimizers import build_optimizer
-from selftaught.training.step import Training
+from selftaught.training.data import open_data
+from selftaught.training.optimizers import build_optimizer, learning_rate
+from selftaught.training.setup import build_task, resolve
+from selftaught.training.step import Training, split
+from selftaught.training.train import train
+from tests.training.small_run import config, rows
 
 SETTINGS: dict[str, Any] = {"warmup": 0.0, "lr": 1.0, "steps": 4, "batch_size": 8, "size": 32, "precision": "32-true"}
 
@@ -106,3 +111,51 @@ def test_a_group_of_the_task_learns_at_its_own_rate(monkeypatch: pytest.MonkeyPa
     for name, difference in found[1].items():
         factor = 0.25 if name.startswith("head.") else 1.0
         torch.testing.assert_close(difference, factor * found[0][name], rtol=1e-3, atol=1e-6)
+
+
+def test_accumulation_covers_the_same_samples(tmp_path: Path) -> None:
+    run = train(config(tmp_path / "run", accumulate=2, steps=2, clip=1.0))
+    assert len(rows(run / "metrics.csv")) == 2
+
+
+def test_split_cuts_a_batch_in_order() -> None:
+    from selftaught.data.batch import Batch
+
+    parts = split(Batch(index=torch.arange(6)), 3)
+    assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_is_one_update_by_the_mean_gradient_of_its_parts(tmp_path: Path, accumulate: int) -> None:
+    """Compared with a loop over the parts and a step of plain SGD at the rate of the warm-up."""
+    fabric = Fabric(accelerator="cpu", devices=1)
+    asked = config(tmp_path / "run", accumulate=accumulate, optimizer="sgd", lr=0.1, weight_decay=0.0, steps=40)
+    data = open_data(asked, fabric)
+    settings = resolve(asked, data)
+    batch = data.loader.batch(3)
+    data.loader.close()
+
+    def task_and_optimizer() -> tuple[PretextTask, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        task = build_task(settings).train()
+        return task, build_optimizer(task, "sgd", 0.1, 0.0)
+
+    task, optimizer = task_and_optimizer()
+    model, prepared = fabric.setup(task, optimizer)
+    training = Training(fabric, settings, task, model, prepared, data, given_length(settings, data))
+    scalars = training.step(3, batch)
+    other, plain = task_and_optimizer()
+    losses = []
+    for number, part in enumerate(split(batch, accumulate)):
+        example = other.pseudo_label(part, generator(settings.seed, "pretext", 3, 0, number))
+        loss = other.loss(other(example), example)["loss"]
+        (loss / accumulate).backward()
+        losses.append(float(loss.detach()))
+    rate = prepared.param_groups[0]["lr"]
+    assert rate == learning_rate(3, 40, 0.1, settings.warmup)
+    for group in plain.param_groups:
+        group["lr"] = rate
+    plain.step()
+    assert float(scalars["loss"]) == pytest.approx(sum(losses) / accumulate, rel=1e-5)
+    for (name, one), (_, two) in zip(task.named_parameters(), other.named_parameters(), strict=True):
+        assert torch.allclose(one, two, atol=1e-6), name

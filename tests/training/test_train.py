@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import json
 import os
 import signal
@@ -18,46 +16,10 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.training.checkpoint import load_checkpoint
-from selftaught.training.encoder_of_run import load_encoder, random_encoder, read_config
-from selftaught.training.step import split
+from selftaught.training.encoder_of_run import load_encoder, read_config
 from selftaught.training.train import train
-
-SMALL = RunConfig(
-    data="synthetic:N=120,side=32",
-    out="",
-    task="rotation",
-    encoder="timm:test_resnet",
-    stem="standard",
-    size=32,
-    batch_size=8,
-    steps=6,
-    log_every=1,
-    checkpoint_every=2,
-    precision="32-true",
-)
-
-
-def config(out: Path, **changes: object) -> RunConfig:
-    return dataclasses.replace(SMALL, out=str(out), **changes)  # type: ignore[arg-type]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-def same_weights(first: Path, second: Path) -> None:
-    one, other = (load_checkpoint(run / "checkpoints" / "last.safetensors") for run in (first, second))
-    assert one[0].keys() == other[0].keys()
-    for name in one[0]:
-        assert torch.equal(one[0][name], other[0][name]), name
-    assert one[1]["step"] == other[1]["step"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(config(tmp_path_factory.mktemp("run") / "run"))
+from tests.training.small_run import SMALL, config, rows
+from tests.training.stopping import assert_same_run, stopped_before
 
 
 def test_the_run_folder_holds_everything(finished: Path) -> None:
@@ -77,30 +39,12 @@ def test_the_run_folder_holds_everything(finished: Path) -> None:
     assert (resolved.optimizer, resolved.lr, resolved.task_settings["angles"]) == ("sgd", 0.1 * 8 / 256, 4)
 
 
-def test_resuming_gives_the_run_that_never_stopped(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from selftaught.training import step as module
-
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    original = module.Training.step
-
-    def stopping(self: module.Training, step: int, batch: object) -> dict[str, torch.Tensor]:
-        if step == 5:
-            raise Stop
-        return original(self, step, batch)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module.Training, "step", stopping)
-    with pytest.raises(Stop):
+def test_resuming_gives_the_run_that_never_stopped(finished: Path, tmp_path: Path) -> None:
+    with stopped_before(5):
         train(config(tmp_path / "run"))
-    monkeypatch.undo()
     assert [row["step"] for row in rows(tmp_path / "run" / "metrics.csv")][-1] == "5"
     resumed = train(config(tmp_path / "run", resume=True))
-    same_weights(finished, resumed)
-    for name in ("metrics.csv", "heldout.csv"):
-        assert (finished / name).read_bytes() == (resumed / name).read_bytes(), name
+    assert_same_run(finished, resumed, "metrics.csv", "heldout.csv")
 
 
 @pytest.mark.slow
@@ -121,8 +65,7 @@ def test_kill_9_at_any_moment(finished: Path, tmp_path: Path) -> None:
         process.wait()
     subprocess.run([*command, "--resume"], check=True, capture_output=True)
     assert killed > 0
-    same_weights(finished, tmp_path / "run")
-    assert (finished / "metrics.csv").read_bytes() == (tmp_path / "run" / "metrics.csv").read_bytes()
+    assert_same_run(finished, tmp_path / "run", "metrics.csv")
 
 
 def test_a_run_is_not_overwritten_by_accident_nor_resumed_with_other_settings(finished: Path) -> None:
@@ -160,11 +103,6 @@ def test_a_damaged_checkpoint_is_refused_and_the_run_stays_whole(finished: Path,
         load_encoder(run)
 
 
-def test_accumulation_covers_the_same_samples(tmp_path: Path) -> None:
-    run = train(config(tmp_path / "run", accumulate=2, steps=2, clip=1.0))
-    assert len(rows(run / "metrics.csv")) == 2
-
-
 def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
     begin = time.monotonic()
     run = train(config(tmp_path / "run", steps=None, budget="2s", log_every=1000))
@@ -175,20 +113,6 @@ def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
     assert read_config(run).budget is None
     assert rows(run / "heldout.csv")[-1]["step"] == str(steps)
     assert seconds < 40
-
-
-def test_load_encoder_gives_the_trained_weights_back(finished: Path) -> None:
-    encoder = load_encoder(finished)
-    assert not encoder.training
-    tensors, _ = load_checkpoint(finished / "checkpoints" / "last.safetensors")
-    for name, value in encoder.state_dict().items():
-        assert torch.equal(value, tensors[f"task.encoder.{name}"])
-    fresh = random_encoder(read_config(finished))
-    assert any(not torch.equal(a, b) for a, b in zip(fresh.parameters(), encoder.parameters(), strict=True))
-    with pytest.raises(ValueError, match="it has encoder"):
-        load_encoder(finished, part="audio_encoder")
-    with pytest.raises(ValueError, match="is not a run folder"):
-        load_encoder(finished / "nowhere")
 
 
 def test_the_global_random_state_is_left_alone(tmp_path: Path) -> None:
@@ -202,13 +126,6 @@ def test_the_global_random_state_is_left_alone(tmp_path: Path) -> None:
 def test_an_encoder_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes videos"):
         train(config(tmp_path / "run", encoder="r3d_18"))
-
-
-def test_split_cuts_a_batch_in_order() -> None:
-    from selftaught.data.batch import Batch
-
-    parts = split(Batch(index=torch.arange(6)), 3)
-    assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
 
 
 def test_a_handful_of_samples_is_not_praised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

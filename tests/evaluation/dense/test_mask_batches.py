@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.data.annotations.dense_sample import IGNORE
-from selftaught.evaluation.dense.mask_batches import crop_with_masks
+from selftaught.evaluation.dense.mask_batches import (
+    augment,
+    crop_with_masks,
+    join,
+    shrink,
+    shuffled,
+    stack,
+    training_batches,
+    windows_of,
+)
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import scaled_boxes
+from tests.evaluation.drawn_masks import Drawn
 
 FILL = IGNORE
 
@@ -71,3 +82,54 @@ def test_boxes_are_squares_at_the_scales_asked_for_and_hold_the_picture_or_lie_i
         assert (inside | around).all()
     again = scaled_boxes(sizes, generator("scales"))
     assert torch.equal(again[:, 0], top)
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 40), (40, 30), (32, 32), (90, 31), (33, 200)])
+def test_windows_cover_the_picture_and_join_to_it(height: int, width: int) -> None:
+    sample = Drawn(1, 0, height=height, width=width).read(0)
+    windows = windows_of(sample, 32)
+    assert windows.images.shape[1:] == (3, 32, 32)
+    assert min(windows.shape) == 32
+    assert windows.starts[0] == 0
+    assert windows.starts[-1] + 32 == max(windows.shape)
+    assert all(b - a <= 32 for a, b in zip(windows.starts, windows.starts[1:], strict=False))
+    joined = join(windows, torch.stack([torch.full((2, 32, 32), 3.0)] * len(windows.starts)))
+    assert joined.shape == (2, height, width)
+    assert torch.allclose(joined, torch.tensor(3.0))
+    # A ramp along the long side that every window sees its own part of comes back as one ramp.
+    ramp = torch.arange(max(windows.shape)).float()
+    parts = torch.stack([ramp[start : start + 32].expand(1, 32, 32) for start in windows.starts])
+    parts = parts.transpose(2, 3) if height > width else parts
+    found = join(windows, parts)[0]
+    found = found[:, 0] if height > width else found[0]
+    assert (found.diff() > 0).all() or max(height, width) > max(windows.shape)
+    assert abs(float(found[-1]) - max(windows.shape) + 1) < 1
+
+
+def test_batches_are_a_function_of_seed_and_step_and_take_every_picture_once_an_epoch() -> None:
+    samples = Drawn(6, 0)
+    batches = list(training_batches(samples, steps=3, batch_size=4, size=32, seed=5))
+    order = [*shuffled(6, 5, 0), *shuffled(6, 5, 1)]
+    for step, batch in enumerate(batches):
+        for place in range(4):
+            assert torch.equal(batch.images[place], samples.read(int(order[4 * step + place])).image)
+    first, second = (augment(batches[0], size=32, seed=5, step=0, device=CPU) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[1], augment(batches[0], size=32, seed=5, step=1, device=CPU)[1])
+
+
+def test_large_pictures_are_made_smaller_with_their_masks() -> None:
+    sample = Drawn(1, 0, height=80, width=120).read(0)
+    image, mask = shrink(sample, 40)
+    assert image.shape == (3, 40, 60)
+    assert mask.shape == (40, 60)
+    assert sample.mask is not None
+    assert torch.equal(mask, sample.mask[1::2, 1::2]) or torch.equal(mask, sample.mask[::2, ::2])
+    batch = stack([(image, mask), shrink(Drawn(1, 0).read(0), 64)])
+    assert batch.images.shape == (2, 3, 40, 60)
+    assert batch.sizes.tolist() == [[40, 60], [36, 48]]
+    assert (batch.masks[1, 36:] == IGNORE).all()

@@ -3,87 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
-from selftaught.data.batch import Sampling
 from selftaught.data.loader import Loader
-from selftaught.data.store.samples import HostBatch
-from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.fit.classifier import Classifier, Recipe, fit, parameter_groups, predict
+from selftaught.evaluation.fit.classifier import Classifier, predict
 from selftaught.evaluation.probes import finetune
 from selftaught.evaluation.probes.base import Labelled, Score
 from selftaught.evaluation.probes.finetune import FineTune, held_back_by_class
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.reader import Reader
 from selftaught.training.train import train
-
-SIDE = 32
-CPU = torch.device("cpu")
-TINY = "timm:test_resnet"
-
-
-class Stripes:
-    """Pictures in memory: the direction of the stripes is the class; colours, phase and width are free."""
-
-    side = SIDE
-    classes: tuple[str, ...] | None = ("lying", "upright", "checked")
-    skipped: list[tuple[str, str]] = []  # noqa: RUF012
-
-    def __init__(self, count: int, seed: int, labels: NDArray[np.int64] | None = None) -> None:
-        rng = numpy_generator("stripes", seed)
-        shown = np.arange(count) % 3
-        y, x = np.mgrid[:SIDE, :SIDE] / SIDE
-        pictures = []
-        for kind in shown:
-            wave = [np.sin(2 * np.pi * (rng.uniform(3, 5) * axis + rng.random())) for axis in (y, x)]
-            field = wave[0] if kind == 0 else wave[1] if kind == 1 else wave[0] * wave[1]
-            colour, noise = rng.uniform(40, 110, 3), rng.normal(0, 12, (SIDE, SIDE, 3))
-            pictures.append(128 + field[..., None] * colour + noise)
-        self.pictures = np.clip(np.stack(pictures), 0, 255).astype(np.uint8)
-        self.labels: NDArray[np.int64] | None = shown.astype(np.int64) if labels is None else labels
-        self.source_of = np.arange(count)
-        self.fingerprint = f"stripes {count} {seed}"
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return [str(i) for i in range(len(self))]
-
-    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        return HostBatch(index=rows, image=self.pictures[rows])
-
-    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        return draws
-
-    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
-        return [np.full((count, 3), 0.5)]
+from tests.evaluation.stripes import CPU, SIDE, TINY, Stripes, encoder
 
 
 def data(train_count: int = 60, **changes: Any) -> Labelled:
     assert Stripes.classes is not None
     given = {"train": Stripes(train_count, 1), "test": Stripes(90, 2), "classes": Stripes.classes}
     return Labelled(**{**given, **changes})
-
-
-def encoder() -> Encoder:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        return build_encoder(TINY, size=SIDE).eval()
 
 
 def reader(*, is_random: bool = False, **changes: Any) -> Reader:
@@ -243,35 +190,6 @@ def test_held_back_samples_are_a_share_of_every_class() -> None:
     many = held_back_by_class(np.arange(5000) % 5, 0)
     assert many.sum() == 500
     assert held_back_by_class(np.zeros(200_000, np.int64), 0).sum() == 10_000
-
-
-def test_head_and_encoder_have_their_own_rates_and_vectors_do_not_decay() -> None:
-    network = Classifier(encoder(), 3, "32-true")
-    recipe = Recipe(steps=1, batch_size=4, lr=0.01, head_lr=0.2, weight_decay=0.5, min_scale=0.3)
-    groups = parameter_groups(network, recipe)
-    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
-    for group in groups:
-        is_head = any(p is q for p in group["params"] for q in network.head.parameters())
-        assert group["peak"] == (0.2 if is_head else 0.01)
-        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
-    wide = encoder()
-    wide.num_features = 2048
-    assert parameter_groups(Classifier(wide, 3, "32-true"), recipe)[-1]["peak"] == pytest.approx(0.05)
-
-
-def test_the_first_step_is_nesterov_sgd_on_the_cross_entropy() -> None:
-    """With a head of zeros the first step is known: only the linear layer moves, along features and errors."""
-    network = Classifier(encoder(), 3, "32-true")
-    recipe = Recipe(steps=1, batch_size=6, lr=0.5, head_lr=0.1, weight_decay=0.0, min_scale=0.3)
-    before = {name: p.detach().clone() for name, p in network.encoder.named_parameters()}
-    samples = Subset(Stripes(60, 1), np.array([0, 1, 3, 4, 6, 7]))  # no checked ones
-    fit(network, samples, recipe, size=SIDE, device=CPU, seed=0)
-    assert all(torch.equal(before[name], p) for name, p in network.encoder.named_parameters())
-    linear = network.head[1]
-    assert isinstance(linear, torch.nn.Linear)
-    # The mean error is 1/3 - 1/2 for the classes shown, 1/3 for the other; Nesterov's first step is 1 + momentum long.
-    expected = -0.1 * 1.9 * torch.tensor([1 / 3 - 1 / 2, 1 / 3 - 1 / 2, 1 / 3])
-    assert torch.allclose(linear.bias.detach(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

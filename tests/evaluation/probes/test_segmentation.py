@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.randomness import numpy_generator
-from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSample, few_dense
+from selftaught.data.annotations.dense_sample import IGNORE, Dense, few_dense
 from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluation.dense.mask_batches import (
-    augment,
-    join,
-    shrink,
-    shuffled,
-    stack,
-    training_batches,
-    windows_of,
-)
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.segmentation import Segmentation, pixel_loss
 from selftaught.features.reader import Reader
 from selftaught.ops.draw_maps import palette
+from tests.evaluation.drawn_masks import Drawn
 
 CPU = torch.device("cpu")
-
-
-class Drawn:
-    """Pictures of red and of green rectangles on textured ground: 0 ground, 1 red, 2 green; the upper line not told."""
-
-    classes: tuple[str, ...] = ("ground", "red", "green")
-    skipped: list[tuple[str, str]] = []  # noqa: RUF012
-
-    def __init__(self, count: int, seed: int, *, height: int = 36, width: int = 48) -> None:
-        self.keys: Sequence[str] = [f"{seed}/{i}" for i in range(count)]
-        self.fingerprint = f"{seed} {count}"
-        self.seed, self.height, self.width = seed, height, width
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def read(self, i: int) -> DenseSample:
-        rng = numpy_generator("drawn", self.seed, i)
-        image = rng.integers(60, 120, (3, self.height, self.width), dtype=np.uint8)
-        mask = np.zeros((self.height, self.width), np.int64)
-        for number in (1, 2):
-            top, left = rng.integers(0, self.height - 14), rng.integers(0, self.width - 14)
-            part = (slice(top, top + 14), slice(left, left + 14))
-            mask[part] = number
-            image[number - 1][part] = 230
-        mask[0] = IGNORE
-        empty = torch.zeros(0)
-        return DenseSample(
-            image=torch.from_numpy(image),
-            boxes=empty.reshape(0, 4),
-            labels=empty.long(),
-            ignore=empty.bool(),
-            mask=torch.from_numpy(mask),
-        )
 
 
 def data(train: int = 8, test: int = 4) -> Dense:
@@ -82,54 +39,6 @@ def scored(encoder: Encoder, on: Dense | None = None, **settings: Any) -> Score:
     config = Segmentation.Config(**{"size": 32, "steps": 3, "batch_size": 2, "channels": 16, **settings})
     reader = Reader(encoder=encoder, size=32, device=CPU, precision="32-true", is_random=True)
     return Segmentation(config, seed=0).score(reader, on or data())
-
-
-@pytest.mark.parametrize(("height", "width"), [(30, 40), (40, 30), (32, 32), (90, 31), (33, 200)])
-def test_windows_cover_the_picture_and_join_to_it(height: int, width: int) -> None:
-    sample = Drawn(1, 0, height=height, width=width).read(0)
-    windows = windows_of(sample, 32)
-    assert windows.images.shape[1:] == (3, 32, 32)
-    assert min(windows.shape) == 32
-    assert windows.starts[0] == 0
-    assert windows.starts[-1] + 32 == max(windows.shape)
-    assert all(b - a <= 32 for a, b in zip(windows.starts, windows.starts[1:], strict=False))
-    joined = join(windows, torch.stack([torch.full((2, 32, 32), 3.0)] * len(windows.starts)))
-    assert joined.shape == (2, height, width)
-    assert torch.allclose(joined, torch.tensor(3.0))
-    # A ramp along the long side that every window sees its own part of comes back as one ramp.
-    ramp = torch.arange(max(windows.shape)).float()
-    parts = torch.stack([ramp[start : start + 32].expand(1, 32, 32) for start in windows.starts])
-    parts = parts.transpose(2, 3) if height > width else parts
-    found = join(windows, parts)[0]
-    found = found[:, 0] if height > width else found[0]
-    assert (found.diff() > 0).all() or max(height, width) > max(windows.shape)
-    assert abs(float(found[-1]) - max(windows.shape) + 1) < 1
-
-
-def test_batches_are_a_function_of_seed_and_step_and_take_every_picture_once_an_epoch() -> None:
-    samples = Drawn(6, 0)
-    batches = list(training_batches(samples, steps=3, batch_size=4, size=32, seed=5))
-    order = [*shuffled(6, 5, 0), *shuffled(6, 5, 1)]
-    for step, batch in enumerate(batches):
-        for place in range(4):
-            assert torch.equal(batch.images[place], samples.read(int(order[4 * step + place])).image)
-    first, second = (augment(batches[0], size=32, seed=5, step=0, device=CPU) for _ in range(2))
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
-    assert not torch.equal(first[1], augment(batches[0], size=32, seed=5, step=1, device=CPU)[1])
-
-
-def test_large_pictures_are_made_smaller_with_their_masks() -> None:
-    sample = Drawn(1, 0, height=80, width=120).read(0)
-    image, mask = shrink(sample, 40)
-    assert image.shape == (3, 40, 60)
-    assert mask.shape == (40, 60)
-    assert sample.mask is not None
-    assert torch.equal(mask, sample.mask[1::2, 1::2]) or torch.equal(mask, sample.mask[::2, ::2])
-    batch = stack([(image, mask), shrink(Drawn(1, 0).read(0), 64)])
-    assert batch.images.shape == (2, 3, 40, 60)
-    assert batch.sizes.tolist() == [[40, 60], [36, 48]]
-    assert (batch.masks[1, 36:] == IGNORE).all()
 
 
 def test_the_loss_leaves_out_what_is_not_told() -> None:

@@ -1,30 +1,40 @@
+"""The first layer's kernels as a sheet."""
+
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import torch
-from torch import nn
+from PIL import Image
 
-from selftaught.core.randomness import generator
+from selftaught.data.store.subset import Subset
 from selftaught.encoders.kernels import first_kernels
+from selftaught.evaluation.visualise.gallery import Gallery
+from selftaught.evaluation.visualise.kernels import LEAST_TILE, draw_kernels
+from tests.evaluation.visualise.made import Pictures, SmallEncoder, random_pictures
 
 
-def test_each_kernel_fills_its_own_range() -> None:
-    first = nn.Conv2d(3, 5, 3)
-    kernels = first_kernels(nn.Sequential(first, nn.Conv2d(5, 4, 3)))
+def gallery(encoder: SmallEncoder) -> Gallery:
+    samples = Subset(Pictures(random_pictures(2, 8)), np.arange(2))
+    return Gallery(encoder=encoder, samples=samples, size=8, device=torch.device("cpu"))
+
+
+def test_each_kernel_is_a_tile_enlarged_by_a_whole_factor() -> None:
+    shown = gallery(SmallEncoder())
+    entry = draw_kernels(shown)
+    assert entry is not None
+    assert (entry["tile"], entry["columns"], entry["count"]) == (LEAST_TILE, 4, 8)
+    assert entry["caption"] == "8 kernels of the first convolution, 3 x 3 pixels, each in its own range."
+    sheet = np.asarray(Image.open(io.BytesIO(shown.files["kernels.png"])))
+    kernels = first_kernels(shown.encoder)
     assert kernels is not None
-    for weight, shown in zip(first.weight.detach(), kernels, strict=True):
-        expected = (weight - weight.min()) / (weight.max() - weight.min())
-        assert torch.allclose(shown, expected, atol=1e-6)
+    factor, step = LEAST_TILE // 3, LEAST_TILE + entry["gap"]
+    tile = sheet[step : step + LEAST_TILE, step : step + LEAST_TILE][::factor, ::factor]  # the sixth
+    assert np.abs(tile - 255 * kernels[5].permute(1, 2, 0).numpy()).max() <= 1
 
 
-def test_clips_sound_and_no_convolution() -> None:
-    clips, sound = nn.Conv3d(3, 2, (5, 3, 3)), nn.Conv2d(1, 2, 3)
-    with torch.no_grad():
-        clips.weight.copy_(torch.randn(clips.weight.shape, generator=generator("kernels")))
-    shown = first_kernels(clips)
-    assert shown is not None
-    middle = clips.weight.detach()[0, :, 2]
-    assert torch.allclose(shown[0], (middle - middle.min()) / (middle.max() - middle.min()), atol=1e-6)
-    grey = first_kernels(sound)
-    assert grey is not None
-    assert torch.equal(grey[:, 0], grey[:, 2])
-    assert first_kernels(nn.Linear(3, 2)) is None
+def test_an_encoder_without_convolutions_has_none() -> None:
+    encoder = SmallEncoder()
+    encoder.conv1 = encoder.conv2 = torch.nn.Sequential()
+    assert draw_kernels(gallery(encoder)) is None

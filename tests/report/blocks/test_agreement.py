@@ -60,3 +60,10 @@ def test_the_last_stage_is_shown_where_an_earlier_one_was_best() -> None:
     figure = blocks[3][0]
     assert isinstance(figure, Figure)
     assert figure.lines[0].y == [10.0] * 4
+
+
+def test_runs_that_are_too_few_for_a_verdict_have_no_plots() -> None:
+    few = made.agreement()
+    assert len(agreement_blocks(few)) == 1
+    enough = {**few, "rows": [{**row, "runs": 6} for row in few["rows"]]}
+    assert len(agreement_blocks(enough)) == 2

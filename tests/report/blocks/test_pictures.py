@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from selftaught.report.blocks.markup import photograph
-from selftaught.report.blocks.pictures import SHRINKS, Album, Shrink, clip_uri
+from selftaught.report.blocks.pictures import SHRINKS, Album, Shrink, Uri, clip_uri, data_uri
 
 
 def clip(path: Path, count: int = 20, side: int = 300) -> Path:
@@ -66,3 +66,75 @@ def test_a_page_holds_both_of_a_clip(tmp_path: Path) -> None:
     assert shown.startswith('<img data-clip="data:image/webp;base64,')
     assert ' src="data:image/webp;base64,' in shown
     assert 'alt="a &quot;clip&quot;"' in shown
+
+
+SHRINK = Shrink(photograph=20, drawing=30, sheet=40, quality=80, small=500, frames=4)
+
+
+def saved(path: Path, side: int, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, 2 * side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def read(uri: Uri | None) -> Image.Image:
+    assert uri is not None
+    kind, _, data = uri[0].partition(";base64,")
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert kind == f"data:image/{str(image.format).lower()}"
+    assert image.size == uri[1:]
+    return image
+
+
+def test_large_images_become_webp_of_the_side_asked_for(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.png", 50)
+    for uri, width in (
+        (Album(SHRINK).photograph(path), 20),
+        (Album(SHRINK).drawing(path), 30),
+    ):
+        image = read(uri)
+        assert (image.format, image.width, image.height) == ("WEBP", width, width // 2)
+
+
+def test_kernels_keep_every_pixel(tmp_path: Path) -> None:
+    png = saved(tmp_path / "a.png", 50)
+    assert np.array_equal(np.asarray(read(Album(SHRINK).exact(png))), np.asarray(Image.open(png)))
+    Image.open(png).save(tmp_path / "a.bmp")
+    lossless = read(Album(SHRINK).exact(tmp_path / "a.bmp"))
+    assert lossless.format == "WEBP"
+    assert np.array_equal(np.asarray(lossless), np.asarray(Image.open(png)))
+
+
+def test_a_small_png_is_passed_on_untouched(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 8), (9, 8, 7)).save(tmp_path / "a.png")
+    uri = data_uri(tmp_path / "a.png", SHRINK, 20)
+    assert uri is not None
+    assert base64.b64decode(uri[0].partition(",")[2]) == (tmp_path / "a.png").read_bytes()
+    larger = data_uri(tmp_path / "a.png", SHRINK, 10)
+    assert read(larger).format == "WEBP"
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\nnot a picture"])
+def test_what_is_no_image_is_left_out(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    album = Album()
+    assert album.photograph(tmp_path / "a.png") is None
+    assert album.sheet(tmp_path / "a.png") is None
+    assert album.style() == ":root{}"
+
+
+def test_a_sheet_that_comes_twice_weighs_once(tmp_path: Path) -> None:
+    album = Album()
+    one, other = saved(tmp_path / "a.png", 30), saved(tmp_path / "b.png", 30, seed=1)
+    first, second, third = album.sheet(one), album.sheet(other), album.sheet(one)
+    assert first is not None
+    assert second is not None
+    assert (first.name, second.name, third) == ("--p0", "--p1", first)
+    assert album.style().count("url(data:image/webp") == 2
+
+
+def test_an_album_without_a_size_shows_nothing(tmp_path: Path) -> None:
+    path, album = saved(tmp_path / "a.png", 30), Album(None)
+    assert [read(path) for read in (album.photograph, album.drawing, album.exact, album.sheet)] == [None] * 4
+    sides = [(shrink.photograph, shrink.sheet, shrink.quality) for shrink in SHRINKS]
+    assert sides == sorted(sides, reverse=True)

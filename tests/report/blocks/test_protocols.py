@@ -1,35 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from selftaught.report.blocks.pictures import Album
-from selftaught.report.blocks.protocol_sections import protocol_sections
 from selftaught.report.blocks.protocols import more_details, more_tables
 from selftaught.report.facts.cells import Table
-from selftaught.report.facts.read import read_run
-from selftaught.report.writers.html_page import block_html
 from tests.report import made_evaluations as made
-
-
-def only(tmp_path: Path, add: Callable[[Path], Path]) -> Any:
-    (tmp_path / "config.json").write_text('{"task": "rotation"}')
-    add(tmp_path)
-    return read_run(tmp_path)
+from tests.report.blocks.drawn_sections import drawn, only
 
 
 def texts(table: Table) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
-
-
-def drawn(run: Any, probe: str) -> str:
-    """The pictures of the protocol's section as HTML."""
-    sections = {anchor: blocks for anchor, _, blocks in protocol_sections(run)}
-    pictures = [block for block in sections[f"protocol-{probe}"] if not isinstance(block, Table)]
-    return "".join(block_html(block, Album()) for block in pictures)
 
 
 def test_retrieval_has_recalls_with_intervals_beside_random_weights(tmp_path: Path) -> None:
@@ -38,13 +20,6 @@ def test_retrieval_has_recalls_with_intervals_beside_random_weights(tmp_path: Pa
     assert texts(table)[:2] == [["Recall@1", "44.0 %", "30.0 %", "+14.0"], ["Recall@5", "53.0 %", "39.0 %", "+14.0"]]
     assert table.rows[1][1].interval == (51.0, 55.0)
     assert texts(table)[-1] == ["mAP", "22.0 %", "15.0 %", "+7.0"]
-
-
-def test_the_retrieval_gallery_shows_right_and_wrong(tmp_path: Path) -> None:
-    html = drawn(only(tmp_path, made.add_retrieval), "retrieval")
-    assert html.count("<img") == 2 * 3 * 5, "queries of the encoder and of random weights, four neighbours each"
-    assert (html.count("✓ 0."), html.count("✗ 0.")) == (12, 12)
-    assert "The same with random weights" in html
 
 
 def test_detection_has_figures_of_both_rules_classes_and_pictures(tmp_path: Path) -> None:

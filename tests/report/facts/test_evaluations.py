@@ -14,7 +14,6 @@ from selftaught.report.facts.evaluations import (
     protocol_words,
     within_words,
 )
-from selftaught.report.facts.wording import between, gained, measured, sentence
 
 
 def test_the_gain_is_that_of_the_file_with_its_paired_interval() -> None:
@@ -89,15 +88,3 @@ def test_protocols_have_words(probe: str, fraction: float, words: str) -> None:
 def test_a_limit_of_the_labels_is_told(fraction: float, limit: int | None, words: str) -> None:
     found = {"probe": "linear", "fraction": fraction, "limit": limit, "train_samples": 2998}
     assert protocol_words(found) == words
-
-
-def test_figures_are_written_in_their_unit() -> None:
-    assert measured("miou", 35.04) == "35.0 %"
-    assert measured("rankme", 35.04) == "35.0"
-    assert gained("top1", -0.46) == "−0.5"
-    assert gained("rankme", 24.04) == "+24.0"
-    assert between((-1.04, 2.0)) == "−1.0 to 2.0"
-    assert between(None) == ""
-    assert [sentence(w) for w in ("linear probe", "mAP by stage", "k-NN probe", "α-ReQ")] == [
-        "Linear probe", "mAP by stage", "k-NN probe", "α-ReQ",
-    ]  # fmt: skip

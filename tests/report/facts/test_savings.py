@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from selftaught.evaluation.metrics.labels_saved import labels_saved
-from selftaught.report.blocks.few_labels import few_labels_figure
-from selftaught.report.facts.read import read_run
 from selftaught.report.facts.savings import first_saving, labels_table, saving_words, savings
 from tests.report import made_evaluations as made
-
-
-def evaluation(tmp_path: Path) -> Any:
-    (tmp_path / "config.json").write_text("{}")
-    made.add_finetune(tmp_path)
-    return read_run(tmp_path).evaluations[0]
+from tests.report.finetuned import evaluation
 
 
 def test_the_saving_at_the_fewest_labels_is_told(tmp_path: Path) -> None:
@@ -60,17 +53,6 @@ def test_what_evaluate_derives_is_read() -> None:
     assert [saving.is_bound for saving in found] == ["", "", "", "more than"]
     assert all(95 < saving.scratch <= 9469 for saving in found)
     assert found[0].ends is not None
-
-
-def test_the_plot_has_both_curves_on_a_logarithmic_axis_with_their_spread(tmp_path: Path) -> None:
-    figure = few_labels_figure(evaluation(tmp_path))
-    assert [line.name for line in figure.lines] == ["pretrained", "from scratch"]
-    assert list(figure.lines[0].x) == [95, 473, 947, 9469]
-    assert figure.lines[0].bars[0] == (40.0, 42.0)
-    assert figure.lines[0].bars[3] is None, "all labels are drawn once"
-    assert '"type":"log"' in figure.to_json()
-    linear = few_labels_figure({"probe": "linear", "metric": "top1", "few_labels": made.few_labels()})
-    assert [line.name for line in linear.lines] == ["pretrained", "random weights"]
 
 
 def test_the_table_has_a_row_for_each_number_of_labels(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from selftaught import report
 from selftaught.report.blocks.pictures import SHRINKS, Album
 from selftaught.report.page import document_of, write_report
 from selftaught.report.writers import html_page
@@ -49,3 +50,9 @@ def test_what_has_no_content_is_no_section(tmp_path: Path, run_folder: Folder) -
     assert 'id="labels"' not in html
     for anchor in ("worth", "sees", "repeat"):
         assert html.count(f'id="{anchor}"') == html.count(f'href="#{anchor}"') == 1
+
+
+def test_captions_wrap_and_white_pictures_have_a_border() -> None:
+    style = (Path(report.__file__ or "").parent / "style.css").read_text()
+    assert "overflow-wrap: anywhere" in next(line for line in style.splitlines() if line.startswith(".row figcaption"))
+    assert "img, .sheet, .tiles i { outline: 1px solid" in style

@@ -15,7 +15,7 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.ops.warp import CORNERS, affine, homography, shrink, warp
+from selftaught.ops.warp import CORNERS, warp
 from selftaught.tasks.context.transformation import CLASSES, Transformation
 from selftaught.training.optimizers import build_optimizer
 
@@ -31,43 +31,6 @@ def batch(n: int = 8, side: int = 64) -> Batch:
     coarse = torch.rand(n, 3, 8, 8, generator=generator("images"))
     images = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
     return Batch(index=torch.arange(n), image=(images * 255).byte())
-
-
-def test_a_warp_reads_where_the_matrix_says() -> None:
-    pictures = batch(2, 16).image
-    assert pictures is not None
-    images = pictures.float() / 255
-    matrix = torch.stack([torch.eye(3), torch.tensor([[0.5, 0.1, 0.2], [-0.2, 0.6, -0.1], [0.1, 0.05, 1.0]])])
-    out = warp(images, matrix, 12)
-    for n in range(2):
-        for i in range(12):
-            for j in range(12):
-                place = [2 * (j + 0.5) / 12 - 1, 2 * (i + 0.5) / 12 - 1, 1.0]
-                u, v, w = (sum(float(matrix[n, r, c]) * place[c] for c in range(3)) for r in range(3))
-                x, y = ((u / w + 1) / 2 * 16 - 0.5), ((v / w + 1) / 2 * 16 - 0.5)
-                x0, y0 = math.floor(x), math.floor(y)
-                value = 0.0
-                for dy in (0, 1):
-                    for dx in (0, 1):
-                        weight = (1 - abs(x - x0 - dx)) * (1 - abs(y - y0 - dy))
-                        row, column = (min(max(k, -1 - k), 31 - k) for k in (y0 + dy, x0 + dx))
-                        value += weight * float(images[n, 0, row, column])
-                assert float(out[n, 0, i, j]) == pytest.approx(value, abs=1e-4)
-
-
-def test_a_homography_takes_four_points_to_four_others() -> None:
-    square = torch.tensor(CORNERS).expand(3, 4, 2)
-    moved = square + uniform((3, 4, 2), -0.3, 0.3, generator(0))
-    found = homography(moved, square) @ torch.cat([moved, torch.ones(3, 4, 1)], 2).transpose(1, 2)
-    assert torch.allclose((found[:, :2] / found[:, 2:]).transpose(1, 2), square, atol=1e-4)
-
-
-def test_shrunk_pictures_keep_their_mean_and_small_ones_their_pixels() -> None:
-    images = torch.randint(0, 256, (2, 3, 96, 64), generator=generator(0), dtype=torch.uint8)
-    small = shrink(images, 32)
-    assert small.shape == (2, 3, 48, 32)
-    assert torch.allclose(small.mean((2, 3)), images.float().mean((2, 3)) / 255, atol=0.01)
-    assert torch.equal(shrink(images, 60), images.float() / 255)
 
 
 @pytest.mark.parametrize("kind", ["projective", "affine"])
@@ -275,13 +238,3 @@ def test_learns_the_synthetic_world_in_seconds(tiny_encoder: Callable[[], Encode
     example = model.pseudo_label(Batch(index=torch.arange(57), image=images[300:357]), generator("test"))
     explained = float(model.loss(model(example).detach(), example)["explained"])
     assert explained > 0.15, explained
-
-
-def test_affine_is_its_three_steps() -> None:
-    a, s, t, z = 0.4, 1.2, 0.3, 0.7
-    made = affine(torch.tensor([a]), torch.tensor([s]), torch.tensor([t]), torch.tensor([[z, -z]]))[0]
-    turn = torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]])
-    tilt = torch.tensor([[1, -math.sin(t)], [0, math.cos(t)]])
-    assert torch.allclose(made[:2, :2], s * turn @ tilt)
-    assert made[:2, 2].tolist() == pytest.approx([z, -z])
-    assert made[2].tolist() == [0, 0, 1]

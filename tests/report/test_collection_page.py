@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from selftaught.report import write_report
-from tests.report.test_page import Folder, Page, changed
+from tests.report.read_page import Folder, Page, changed
 
 
 def test_a_folder_of_runs_has_an_overview_that_links(tmp_path: Path, run_folder: Folder) -> None:

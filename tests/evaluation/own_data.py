@@ -1,0 +1,21 @@
+"""Folders of random images, and the settings of a run that learned from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from selftaught.core.config import RunConfig
+
+
+def pictures(folder: Path, count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+
+
+def config(data: Path | str, task: str = "rotation") -> RunConfig:
+    return RunConfig(data=str(data), out="", size=32, task=task)

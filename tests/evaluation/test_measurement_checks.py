@@ -1,0 +1,51 @@
+"""What is wrong with a measurement is said before data are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from selftaught.evaluation.measurement_checks import FOLDED, MOST_DRAWS, check_measurement, folds_of
+
+
+@pytest.mark.parametrize(
+    ("probe", "changes", "sentence"),
+    [
+        ("knn", {"seed": -1}, "--seed must be at least 0, got -1"),
+        ("knn", {"fractions": [0.5, 0]}, "--fraction must be in (0, 1], got 0"),
+        ("knn", {"fractions": [float("nan")]}, "--fraction must be in (0, 1], got nan"),
+        ("knn", {"fractions": []}, "--fraction must name at least one share of the labels"),
+        ("knn", {"limit": 0}, "--limit must be at least 1, got 0"),
+        ("knn", {"draws": MOST_DRAWS + 1}, "--draws must be in [1, 1000], got 1001"),
+        (
+            "label_free",
+            {"fractions": [0.5]},
+            "--fraction and --draws are for probes that learn from labels; label_free",
+        ),
+        ("label_free", {"draws": 2}, "--fraction and --draws are for probes that learn from labels; label_free"),
+        ("label_free", {"limit": 5}, "--limit is for probes that learn from training samples; label_free does not"),
+        ("detection", {"supervised": True}, "--supervised trains on class labels, but detection reads boxes or masks"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(probe: str, changes: dict[str, Any], sentence: str) -> None:
+    asked: dict[str, Any] = {"settings": None, "seed": 0, "fractions": [1.0]}
+    check_measurement(probe, **asked)
+    with pytest.raises(ValueError, match=r"^--") as caught:
+        check_measurement(probe, **(asked | changes))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_probes_that_take_long_have_one_test_part() -> None:
+    assert [folds_of(probe, None, None) for probe in (*FOLDED, "finetune", "retrieval")] == [None] * 4 + [1, 1]
+    assert folds_of("finetune", None, 5) == 5
+    assert folds_of("knn", 0.3, 1) == 1
+    for test_share, folds, sentence in (
+        (1.0, None, r"--test-share must be in \(0, 1\), got 1.0"),
+        (None, 0, "--folds must be at least 1, got 0; 1 tests on one part"),
+        (0.5, 2, "--folds and --test-share both say what is tested; give one of them"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            folds_of("knn", test_share, folds)
+    with pytest.raises(ValueError, match=r"^--folds is for probes that learn from class labels; label_free does not$"):
+        folds_of("label_free", None, 5)

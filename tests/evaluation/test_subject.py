@@ -1,0 +1,70 @@
+"""What is probed: a run, or weights in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from selftaught.evaluation.subject import USUAL_SIZE, open_subject
+from selftaught.training.encoder_of_run import load_encoder, random_encoder
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    found = other.state_dict()
+    return all(torch.equal(value, found[name]) for name, value in one.state_dict().items())
+
+
+def test_a_run_is_read_as_it_was_trained(run: Path, tmp_path: Path) -> None:
+    subject = open_subject(run)
+    assert (subject.name, subject.folder, subject.is_run) == (str(run), run, True)
+    assert same(subject.encoder, load_encoder(run))
+    assert same(subject.random(), random_encoder(subject.config))
+    assert not same(subject.encoder, subject.random())
+    assert subject.architecture == repr(("timm:test_resnet", 32, "standard", 0))
+    assert open_subject(run, out=tmp_path / "figures").folder == tmp_path / "figures"
+    assert open_subject(run, size=32, stem="standard").config == subject.config
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"size": 64}, "--size is for weights in a file; .* was trained with 32$"),
+        ({"stem": "small"}, "--stem is for weights in a file; .* was trained with standard$"),
+    ],
+)
+def test_a_runs_size_and_stem_are_its_own(run: Path, asked: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        open_subject(run, **asked)  # type: ignore[arg-type]
+
+
+def test_weights_in_a_file_stand_beside_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.resnet18()
+    save_file(net.state_dict(), tmp_path / "w.safetensors")
+    state = torch.get_rng_state()
+    subject = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (subject.folder, subject.is_run) == (tmp_path / "w-evaluated", False)
+    assert (subject.config.size, subject.config.encoder, subject.config.task) == (USUAL_SIZE, "resnet18", "supervised")
+    net.fc = torch.nn.Identity()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(subject.encoder(x), net.eval()(x), atol=1e-5)
+    small = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}", size=96, out=tmp_path / "out")
+    assert (small.config.size, small.folder) == (96, tmp_path / "out")
+
+
+def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match="gone is no run folder; give the --out of a pretrain command, or ENCODER:FILE"
+    ):
+        open_subject(tmp_path / "gone")
+    with pytest.raises(ValueError, match=r"^resnet18:gone.pth: there is no file gone.pth$"):
+        open_subject("resnet18:gone.pth")
+    (tmp_path / "plain").write_text("mine")
+    with pytest.raises(ValueError, match=r"plain is a file; give a new or empty folder$"):
+        open_subject(tmp_path / "gone", out=tmp_path / "plain")

@@ -1,0 +1,56 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selftaught.report import write_report
+from tests.report.read_page import MEGABYTE, Folder, Page, changed
+
+
+def test_every_part_of_a_complete_run_is_there(tmp_path: Path, run_folder: Folder) -> None:
+    page = Page(write_report(run_folder(tmp_path / "run")))
+    assert page.headings[1:] == [
+        "What the features are worth", "What the task sees", "Learning curves", "Quality without labels",
+        "Nearest neighbours", "First-layer kernels", "Skipped files", "To repeat it",
+    ]  # fmt: skip
+    titles = [figure["layout"]["xaxis"]["title"]["text"] for figure in page.figures]
+    assert titles == ["stage"] + 7 * ["step"]
+    assert sum(address.startswith("data:image/") for address in page.addresses) == 8 + 8 * 6 + 1
+    for text in ("selftaught pretrain 'photos/", "task.angles", "2.11.0", "odd, name.png", "0.97"):
+        assert text in page.text
+
+
+def test_parts_that_are_missing_say_which_command_adds_them(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"task": "simclr", "encoder": "resnet18"}')
+    page = Page(write_report(tmp_path))
+    assert page.headings[0] == "simclr has not been looked at on held-out data yet."
+    assert f"selftaught evaluate {tmp_path} LABELLED" in page.text
+    assert "pictures here yet" in page.text
+    assert "Go on with --resume" in page.text
+    assert not page.figures
+    assert not any(len(script) > MEGABYTE for script in page.scripts), "no plot, no Plotly"
+
+
+def test_a_collapse_warning_is_shown_at_the_top_and_beside_its_curves(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    changed(run / "summary.json", warnings=["features have collapsed: effective rank 1.0; lower --lr"])
+    assert Page(write_report(run)).text.count("features have collapsed") == 2
+
+
+def test_pseudo_labels_made_anew_have_their_curves(tmp_path: Path, run_folder: Folder) -> None:
+    folder = run_folder(tmp_path / "run", task="clustering")
+    (folder / "refresh.csv").write_text("step,clusters,nmi_before\n1,100,0.0\n401,98,0.41\n")
+    html = write_report(folder).read_text(encoding="utf-8")
+    assert "NMI before" in html
+    assert "1 when nothing changes any more" in html
+    assert '"y":[100.0,98.0]' in html
+
+
+def test_a_broken_picture_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    (run / "pictures" / "kernels.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    (run / "pictures" / "s0.png").unlink()
+    page = Page(write_report(run))
+    assert "First-layer kernels" not in page.headings
+    assert page.text.count("pseudo-label") == 7
