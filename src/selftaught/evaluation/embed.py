@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out
@@ -25,6 +24,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.features.encode import NEEDS, all_features, probe_sampling
+from selftaught.features.neighbours import Neighbours
 from selftaught.training.encoder_of_run import load_encoder, read_config
 
 SPLITS = ("train", "held_out", "test")
@@ -91,12 +91,12 @@ def search_data(
     asked = query_vector(path, encoder, config)
     found = _features(encoder, config, data, split=split, download=download)
     keys, labels, vectors = found.keys, found.labels, found.vectors
-    similarity = (F.normalize(asked, dim=1) @ F.normalize(vectors, dim=1).T)[0]
-    values, nearest = similarity.topk(min(top, len(keys)))
+    known = Neighbours(vectors.float().numpy(), "exact")  # one query: an index would take longer than all cosines
+    values, nearest = known.search(asked.float().numpy(), min(top, len(keys)))
     return [
         {"rank": rank, "path": printable(keys[i]), "similarity": round(value, 6)}
         | ({"label": labels[i]} if labels[i] else {})
-        for rank, (i, value) in enumerate(zip(nearest.tolist(), values.tolist(), strict=True), 1)
+        for rank, (i, value) in enumerate(zip(nearest[0].tolist(), values[0].tolist(), strict=True), 1)
     ]
 
 

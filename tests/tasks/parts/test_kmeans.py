@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selftaught.core.randomness import generator
 from selftaught.tasks.parts.kmeans import (
@@ -108,3 +110,15 @@ def test_mutual_information_is_the_formula() -> None:
     assert normalised_mutual_information(first, renamed) == pytest.approx(1)
     assert normalised_mutual_information(first, torch.zeros(60).long()) == 0
     assert normalised_mutual_information(torch.ones(60).long(), torch.zeros(60).long()) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30), st.permutations(range(4)))
+@settings(max_examples=50, deadline=None)
+def test_mutual_information_is_symmetric_and_knows_no_names(pairs: list[tuple[int, int]], names: list[int]) -> None:
+    first, second = torch.tensor(pairs).T
+    found = normalised_mutual_information(first, second)
+    assert -1e-9 <= found <= 1 + 1e-9
+    assert normalised_mutual_information(second, first) == pytest.approx(found, abs=1e-9)
+    assert normalised_mutual_information(first, torch.tensor(names)[second]) == pytest.approx(found, abs=1e-9)
+    itself = normalised_mutual_information(first, torch.tensor(names)[first])
+    assert itself == pytest.approx(float(len(first.unique()) > 1))
