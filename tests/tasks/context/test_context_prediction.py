@@ -56,14 +56,6 @@ def test_pairs_lie_as_their_label_says_and_all_positions_are_equally_frequent(ti
     assert [len(starts[p]) for p in range(8)] == [4, 6, 4, 6, 6, 4, 6, 4]
 
 
-def test_same_generator_same_example(tiny_encoder: Make) -> None:
-    model, batch = task(tiny_encoder()), as_batch(noise())
-    one, same, other = (model.pseudo_label(batch, generator(seed)) for seed in (0, 0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(same).values(), strict=True))
-    assert not torch.equal(one.patches, other.patches)
-    assert not torch.equal(one.position, other.position)
-
-
 def test_loss_is_cross_entropy_of_joined_embeddings(tiny_encoder: Make) -> None:
     model = task(tiny_encoder(), pairs=3).eval()
     example = model.pseudo_label(as_batch(noise(4)), generator(0))
@@ -160,11 +152,7 @@ def test_guard_a_third_of_the_patches_are_resampled(tiny_encoder: Make) -> None:
     assert (int(sides.min()), int(sides.max())) == (10, 32)
 
 
-def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Make) -> None:
-    model = task(tiny_encoder())
-    example = model.pseudo_label(as_batch(noise(4)), generator(0))
-    model.loss(model(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
     for settings, message in (
         ({"pairs": 0}, r"--task.pairs must be in \[1, 40\], got 0"),
         ({"colour": "sepia"}, "--task.colour must be drop, project or keep, got 'sepia'"),

@@ -117,18 +117,7 @@ def test_guard_most_pictures_are_grey_in_whole_and_tiles(tiny_encoder: Make) -> 
     assert 0.55 < float(is_grey[0].float().mean()) < 0.79
 
 
-def test_same_generator_same_example(tiny_encoder: Make) -> None:
-    model, batch = task(tiny_encoder()), as_batch(noise())
-    one, same, other = (model.pseudo_label(batch, generator(seed)) for seed in (0, 0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(same).values(), strict=True))
-    assert not torch.equal(one.images, other.images)
-
-
-def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Make) -> None:
-    model = task(tiny_encoder())
-    example = model.pseudo_label(as_batch(noise()), generator(0))
-    model.loss(model(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
     for settings, message in (
         ({"counts": 0}, "--task.counts must be at least 1, got 0"),
         ({"margin": 0}, "--task.margin must be above 0, got 0"),

@@ -45,14 +45,6 @@ def test_puzzles_are_the_tiles_in_the_order_of_their_permutation(tiny_encoder: M
     assert len(model.permutations) == 100
 
 
-def test_same_generator_same_example(tiny_encoder: Make) -> None:
-    model, batch = task(tiny_encoder(), occluded=2), as_batch(noise())
-    one, same, other = (model.pseudo_label(batch, generator(seed)) for seed in (0, 0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(same).values(), strict=True))
-    assert not torch.equal(one.tiles, other.tiles)
-    assert not torch.equal(one.permutation, other.permutation)
-
-
 def test_loss_is_cross_entropy_of_tiles_encoded_one_by_one(tiny_encoder: Make) -> None:
     """Context-free: a tile's embedding is the same whatever lies beside it."""
     model = task(tiny_encoder(), puzzles=2, permutations=20).eval()
@@ -150,11 +142,7 @@ def test_guard_some_pictures_are_grey_and_then_wholly(tiny_encoder: Make) -> Non
     assert 0.15 < float(is_grey[:, 0].float().mean()) < 0.45
 
 
-def test_every_parameter_learns_and_wrong_settings_are_refused(tiny_encoder: Make) -> None:
-    model = task(tiny_encoder(), occluded=1)
-    example = model.pseudo_label(as_batch(noise(8)), generator(0))
-    model.loss(model(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
     for settings, message in (
         ({"permutations": 1001}, r"--task.permutations must be in \[2, 1000\], got 1001"),
         ({"occluded": 4}, r"--task.occluded must be in \[0, 3\], got 4"),

@@ -67,11 +67,7 @@ def test_guard_borders_do_not_tell_the_angle() -> None:
     assert float((pictures - 77 / 255).abs().max()) < 0.01
 
 
-def test_every_parameter_learns_and_wrong_settings_are_refused() -> None:
-    model = task(encoder="resnet18")
-    example = model.pseudo_label(batch(), generator(0))
-    model.loss(model(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"--task.angles must be 2 or 4, got 3"):
         Rotation.Config(angles=3)  # type: ignore[arg-type]
 

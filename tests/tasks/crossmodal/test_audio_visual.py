@@ -167,13 +167,6 @@ def test_loudness_does_not_reach_the_network(task: Task) -> None:
     assert torch.allclose(one.sounds, other.sounds, atol=1e-3)
 
 
-def test_gradients_reach_every_parameter_of_both_encoders(task: Task) -> None:
-    made = task()
-    example = made.pseudo_label(pairs(3), rng())
-    made.loss(made(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
-
-
 def test_shown_samples_are_a_frame_and_a_spectrogram(task: Task) -> None:
     made = task().eval()
     example = made.pseudo_label(pairs(2, silent=(0,)), rng())

@@ -158,13 +158,6 @@ def test_the_outcome_is_a_function_of_the_generator(task: Task) -> None:
     assert not torch.equal(one.order, other.order)
 
 
-def test_gradients_reach_every_parameter(task: Task) -> None:
-    made = task()
-    example = made.pseudo_label(clips(4), rng())
-    made.loss(made(example), example)["loss"].backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
-
-
 def test_shown_samples_name_what_they_are(task: Task) -> None:
     made = task().eval()
     example = made.pseudo_label(clips(4), rng())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 import selftaught
+from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Shown
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.tasks.parts.losses import classification
+from selftaught.training.contract.check_task import check_contract, tensors_of
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "jigsaw+rotation")
 SMALL = ("timm:test_resnet", "timm:test_vit")
@@ -28,13 +31,27 @@ LARGE = ("resnet18", "alexnet", "googlenet", "grey:resnet18", "sobel:resnet18", 
 
 @pytest.mark.parametrize("encoder", SMALL)
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_keeps_the_contract(task: str, encoder: str) -> None:
+def test_every_task_keeps_the_contract(task: str, encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = "split:resnet18" if task == "split_brain" and encoder == SMALL[0] else encoder
     if task == "split_brain" and encoder == SMALL[1]:
         with pytest.raises(ValueError, match="split: needs an encoder of torchvision"):
             selftaught.check_task(task, encoder=encoder)
         return
+    checked: list[tuple[PretextTask, Batch]] = []
+
+    def keep(name: str, build: Callable[[int], PretextTask], batch: Batch) -> None:
+        checked.append((check_contract(name, build, batch), batch))
+
+    monkeypatch.setattr("selftaught.training.contract.check_task.check_contract", keep)
     selftaught.check_task(task, encoder=encoder)
+    ((made, batch),) = checked
+    # The first network begins with residual branches of weight 0, and this task with centroids at rest.
+    still: tuple[str, ...] = ("encoder.",) if encoder == SMALL[0] else ()
+    still += ("centroids",) if task == "deep_embedded_clustering" else ()
+    learned = {path: bool(p.grad.any()) for path, p in made.named_parameters() if p.grad is not None}
+    assert not [path for path, has_gradient in learned.items() if not has_gradient and not path.startswith(still)]
+    one, other = (dict(tensors_of(made.pseudo_label(batch, generator(seed)))) for seed in ("one", "other"))
+    assert any(not torch.equal(tensor, other[place]) for place, tensor in one.items())
 
 
 @pytest.mark.parametrize("task", ["simclr", "colorization"])

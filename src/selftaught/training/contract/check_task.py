@@ -128,7 +128,7 @@ def _check_example(task: PretextTask, name: str, batch: Batch) -> Any:
             f"task {name!r}: pseudo_label returns the frozen dataclass {type(example).__name__}, which mixed precision "
             f"cannot convert; declare it with a plain @dataclass"
         )
-    tensors = dict(_tensors(example))
+    tensors = dict(tensors_of(example))
     if not tensors:
         raise ValueError(f"task {name!r}: pseudo_label returns {type(example).__name__}, which holds no tensor")
     for place, tensor in tensors.items():
@@ -139,7 +139,7 @@ def _check_example(task: PretextTask, name: str, batch: Batch) -> Any:
             )
     task.load_state_dict(state, strict=False)  # a module that pseudo_label makes is for `_check_state`
     with _says(name, "pseudo_label"), torch.no_grad():
-        again = dict(_tensors(task.pseudo_label(batch, _generator())))
+        again = dict(tensors_of(task.pseudo_label(batch, _generator())))
     different = [place for place, tensor in tensors.items() if place not in again or not _equal(tensor, again[place])]
     if different or again.keys() != tensors.keys():
         raise ValueError(
@@ -211,6 +211,8 @@ def _check_momentum_copies(task: PretextTask, name: str) -> None:
     A teacher moves at each call, unlike weights that are clipped or normalised after the step.
     """
     learned = {path: p for path, p in task.named_parameters() if p.grad is not None}
+    with _says(name, "before_update"), no_global_numbers(name, "before_update", torch_too=True):
+        task.before_update(0, STEPS)
     rng = _generator()
     for p in learned.values():
         p.add_(torch.randn(p.shape, generator=rng) * 1e-2)
@@ -310,19 +312,19 @@ def _says(name: str, part: str) -> Iterator[None]:
         raise ValueError(f"task {name!r}: {part} fails at {place_of(error)}: {type(error).__name__}: {text}") from error
 
 
-def _tensors(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
+def tensors_of(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
     """Every tensor of an example with its place in it, such as "images" or "of.jigsaw.tiles"."""
     if isinstance(value, Tensor):
         yield place, value
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
-            yield from _tensors(getattr(value, field.name), f"{place}.{field.name}".lstrip("."))
+            yield from tensors_of(getattr(value, field.name), f"{place}.{field.name}".lstrip("."))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _tensors(item, f"{place}.{key}".lstrip("."))
+            yield from tensors_of(item, f"{place}.{key}".lstrip("."))
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
-            yield from _tensors(item, f"{place}.{number}".lstrip("."))
+            yield from tensors_of(item, f"{place}.{number}".lstrip("."))
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
