@@ -39,7 +39,7 @@ DRAWN = 6
 
 
 class Detection(Probe):
-    """How well a detector that starts from the encoder finds objects: Faster R-CNN (Ren et al., NeurIPS 2015).
+    """Detect objects with Faster R-CNN on the stages of the encoder (Ren et al., NeurIPS 2015).
 
     A feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or one stage whose
     candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`).

@@ -29,7 +29,7 @@ MOST_HELD_BACK = 10_000
 
 
 class FineTune(Probe):
-    """What the encoder reaches when labels train it further, against training from scratch (Henaff et al., ICML 2020).
+    """Fine-tune the encoder with labels, compared with training from scratch (Henaff et al., ICML 2020).
 
     The encoder and a linear layer on its pooled features learn the labels by SGD with momentum, the learning rate
     falling by a cosine; random-resized crops, mirrored half the time; tested on the central square, of ten clips where

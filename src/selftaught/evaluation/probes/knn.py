@@ -23,7 +23,7 @@ SIMILARITIES = 2**24
 
 
 class KNearest(Probe):
-    """The class that the most similar training samples vote for, with no training at all (Wu et al., CVPR 2018).
+    """Classify by a vote of the most similar training samples, without training (Wu et al., CVPR 2018).
 
     Votes of the k nearest features by cosine, weighted by exp(cosine / temperature), as in DINO and lightly. All
     training samples vote where there are fewer than k.
@@ -34,11 +34,11 @@ class KNearest(Probe):
         k: Annotated[int, Range(least=1)] = 20
         """Neighbours that vote."""
         temperature: Annotated[float, Range(above=0)] = 0.07
-        """T: the smaller, the more the nearest neighbours count."""
+        """Temperature of the votes; smaller values give the nearest neighbours more weight."""
         stage: str = "pooled"
-        """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
+        """Features to compare: pooled (output of the encoder), all, last or the name of a stage."""
         dims: Annotated[int, Range(least=1)] = 9000
-        """Numbers that a stage is pooled to."""
+        """Features per stage after pooling."""
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy of the stages in percent; `more` has the number of neighbours that voted."""

@@ -31,7 +31,7 @@ FEWEST = 8
 
 
 class LabelFree(Probe):
-    """How rich and how steady the features of held-out samples are, with no label: RankMe, alpha-ReQ, LiDAR and more.
+    """Measure held-out features without labels: RankMe, alpha-ReQ, LiDAR and more.
 
     RankMe (Garrido et al., ICML 2023) is the value. `more["figures"]` holds all: rankme, alpha_req (Agrawal et al.,
     NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and

@@ -23,7 +23,7 @@ from selftaught.features.reader import Reader
 
 
 class Linear(Probe):
-    """How well a linear classifier on each frozen stage tells the classes (Jing & Tian 2020, section 5.2).
+    """Fit a linear classifier on each frozen stage (Jing & Tian 2020, section 5.2).
 
     The survey's protocol: every stage, average-pooled to about 9,000 numbers, one linear layer. By default in closed
     form: ridge regression on standardised features (RotNet's batch normalisation without affine), its strength chosen

@@ -18,7 +18,7 @@ from selftaught.features.reader import Reader
 
 
 class Mlp(Probe):
-    """How well one hidden layer on frozen features tells the classes: what a linear classifier cannot take out of them.
+    """Train a classifier with one hidden layer on frozen features.
 
     The idea of RotNet's non-linear classifiers (Gidaris et al., ICLR 2018) with one layer of `hidden` units on every
     stage, average-pooled to about 9,000 numbers and standardised. AdamW; training ends when a held-back part of the

@@ -28,7 +28,7 @@ FORMAT = 1
 
 
 class Qualitative(Probe):
-    """What the features look like: kernels, attention, filters, patches that excite them, a map of the data.
+    """Visualise what the encoder learned: kernels, attention, filters, strongest patches, a map of the data.
 
     The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
     measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights.

@@ -28,7 +28,7 @@ PART = 1000
 
 
 class Retrieval(Probe):
-    """Whether the samples most similar to a query are of its class: Recall@1, 5 and 10 and mAP, with no training.
+    """Retrieve samples of the class of a query, without training: Recall@1, 5, 10 and mAP.
 
     Similarity is the cosine of frozen features. Every test sample is a query once, against the other test samples
     (leave one out, as in metric learning: Musgrave et al., ECCV 2020) or against the training samples (as for clips:

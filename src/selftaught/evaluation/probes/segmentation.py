@@ -38,7 +38,7 @@ DRAWN = 6
 
 
 class Segmentation(Probe):
-    """How well every pixel's class is told from the encoder's stages (Long, Shelhamer and Darrell, CVPR 2015).
+    """Classify every pixel from the stages of the encoder (Long, Shelhamer and Darrell, CVPR 2015).
 
     A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training pictures. It is trained
     by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as

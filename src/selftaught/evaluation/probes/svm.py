@@ -26,7 +26,7 @@ ELEMENTS = 50_000_000
 
 
 class Svm(Probe):
-    """How well linear support vector machines on each frozen stage find the classes, one against the rest, in mAP.
+    """Fit one-vs-rest linear support vector machines on each frozen stage and report mAP.
 
     FAIR's protocol for PASCAL VOC 2007 (Goyal et al., ICCV 2019): every stage average-pooled to about 9,000 numbers
     and scaled to unit length, squared hinge loss, samples of the class weigh twice, and the cost C of every class is
