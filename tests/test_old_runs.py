@@ -49,6 +49,7 @@ def test_it_is_evaluated(run: Path, tmp_path: Path) -> None:
 
 def test_it_is_resumed_to_the_end_it_would_have_had_and_reported(run: Path) -> None:
     asked = json.loads((run / "environment.json").read_text())["asked"]
+    assert asked.pop("warmup") == 0.05  # the default of then, which the recipe says now
     summary = selftaught.pretrain(**(asked | {"out": run, "resume": True}))
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -58,3 +59,9 @@ def test_it_is_resumed_to_the_end_it_would_have_had_and_reported(run: Path) -> N
     page = Path(selftaught.write_report(run)["out"]).read_text()
     assert "rotation" in page
     assert "test_efficientnet" in page
+
+
+def test_it_is_not_resumed_with_a_setting_that_it_did_not_know(run: Path) -> None:
+    asked = json.loads((run / "environment.json").read_text())["asked"]
+    with pytest.raises(ValueError, match=r"settings the run in .* began with: momentum was None, now 0.5"):
+        selftaught.pretrain(**(asked | {"out": run, "resume": True, "momentum": 0.5}))

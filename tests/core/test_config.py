@@ -58,6 +58,8 @@ def config(**changes: Any) -> RunConfig:
         ({"weight_decay": float("nan")}, "--weight-decay must be at least 0, got nan"),
         ({"lr": 0.0}, "--lr must be above 0, got 0.0"),
         ({"warmup": 1.0}, r"--warmup must be in \[0, 1\), got 1.0"),
+        ({"momentum": 1.0}, r"--momentum must be in \[0, 1\), got 1.0"),
+        ({"final_weight_decay": -0.1}, "--final-weight-decay must be at least 0, got -0.1"),
         ({"epochs": 1.0, "steps": 2}, "--epochs and --steps both set the length of the run; give one of them"),
         ({"stem": "tiny"}, "--stem must be auto, standard or small, got 'tiny'"),
         (

@@ -8,7 +8,7 @@ from timm.optim.lars import Lars
 from torch import nn
 
 from selftaught.tasks.base import ParameterGroup
-from selftaught.training.optimizers import LARS, build_optimizer, learning_rate, load_state, set_rates
+from selftaught.training.optimizers import LARS, build_optimizer, learning_rate, load_state, set_rates, weight_decay_at
 
 
 def test_learning_rate_at_its_landmarks() -> None:
@@ -110,3 +110,22 @@ def test_a_state_without_factors_keeps_those_of_the_task() -> None:
     load_state(optimizer, state)
     assert [group["lr_factor"] for group in optimizer.param_groups] == [1.0, 1.0, 0.5, 0.5]
     assert [group["decay_factor"] for group in optimizer.param_groups] == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_weight_decay_at_its_landmarks() -> None:
+    found = [weight_decay_at(step, 100, 0.04, 0.4) for step in (0, 25, 50, 100)]
+    assert found == pytest.approx([0.04, 0.4 - 0.36 * (1 + 0.5**0.5) / 2, 0.22, 0.4])
+
+
+def test_weight_decay_changes_for_what_is_decayed_alone() -> None:
+    task = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6))
+    optimizer = build_optimizer(task, "adamw", 0.1, 0.04, own=(ParameterGroup(names=("1",), is_decayed=False),))
+    set_rates(optimizer, 0.1, 0.3)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "lars"])
+def test_momentum_does_not_depend_on_the_betas_of_adamw(name: str) -> None:
+    task = nn.Linear(4, 5)
+    groups = build_optimizer(task, name, 0.1, 0.0, (0.5, 0.999), momentum=0.8).param_groups
+    assert {group["momentum"] for group in groups} == {0.8}

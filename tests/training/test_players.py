@@ -49,6 +49,7 @@ SMALL = RunConfig(
     batch_size=8,
     steps=4,
     lr=1e-3,
+    warmup=0.05,
     log_every=1,
     checkpoint_every=1,
     precision="32-true",

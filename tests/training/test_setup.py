@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from selftaught import pretrain
 from selftaught.core.config import RunConfig
-from selftaught.tasks.base import PACES, Recipe
+from selftaught.core.devices import make_fabric
+from selftaught.tasks.base import PACES, Pace, Recipe
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.training.data import open_data
 from selftaught.training.first_checks import check_asked
-from selftaught.training.setup import is_partly_used, pace_of, recipe_of
+from selftaught.training.setup import is_partly_used, pace_of, recipe_of, resolve
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 ASKED = RunConfig(data="demo", out="run", task="simclr", batch_size=128)
@@ -61,6 +64,67 @@ def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:
     assert pace_of(recipe, "sgd", ASKED).lr == 0.06
     given = pace_of(recipe, "adamw", dataclasses.replace(ASKED, lr=0.3, weight_decay=0.0))
     assert (given.lr, given.weight_decay) == (0.3, 0.0)
+
+
+COMPLETE = Recipe(
+    optimizer="sgd", lr=0.1, weight_decay=0.04, final_weight_decay=0.4, momentum=0.8, warmup=0.2, clip=3.0,
+    others={"lars": Pace(lr=1.0, weight_decay=0.1, momentum=0.7), "adamw": Pace(lr=1e-3, weight_decay=0.01)},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "flags", "expected"),
+    [
+        ("sgd", {}, (0.04, 0.4, 0.8)),
+        ("sgd", {"weight_decay": 0.0, "momentum": 0.0}, (0.0, 0.4, 0.0)),
+        ("sgd", {"final_weight_decay": 0.0}, (0.04, 0.0, 0.8)),
+        ("lars", {}, (0.1, None, 0.7)),
+        ("lars", {"momentum": 0.5, "final_weight_decay": 0.3}, (0.1, 0.3, 0.5)),
+        ("adamw", {}, (0.01, None, None)),
+    ],
+)
+def test_a_flag_comes_before_the_recipe_each_by_itself(
+    optimizer: Any, flags: dict[str, float], expected: tuple[float, ...]
+) -> None:
+    found = pace_of(COMPLETE, optimizer, dataclasses.replace(ASKED, **flags))  # type: ignore[arg-type]
+    assert (found.weight_decay, found.final_weight_decay, found.momentum) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [({}, (0.2, 3.0)), ({"warmup": 0.0}, (0.0, 3.0)), ({"clip": 1.0}, (0.2, 1.0))]
+)
+def test_warm_up_and_clip_are_the_flags_else_the_recipes(
+    flags: dict[str, float], expected: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_task("rotation"), "recipe", COMPLETE)
+    asked = RunConfig(data="synthetic:N=20,side=32", out="run", task="rotation", size=32, batch_size=8, **flags)  # type: ignore[arg-type]
+    data = open_data(asked, make_fabric(asked, is_partly_used=False))
+    resolved = resolve(asked, data)
+    assert (resolved.warmup, resolved.clip, resolved.momentum) == (*expected, 0.8)
+
+
+def test_the_defaults_are_those_of_a_recipe_that_says_nothing() -> None:
+    recipe = Recipe()
+    assert (recipe.momentum, recipe.warmup, recipe.clip, recipe.final_weight_decay) == (0.9, 0.05, None, None)
+    assert pace_of(recipe, "lars", ASKED).momentum == 0.9
+
+
+def test_momentum_without_an_optimizer_that_has_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^--momentum is for sgd and lars, the optimizer is adamw, got 0.5; leave it"):
+        pace_of(COMPLETE, "adamw", dataclasses.replace(ASKED, momentum=0.5))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"momentum": 1.0}, r"momentum of a Recipe must be in \[0, 1\), got 1.0"),
+        ({"clip": 0.0}, "clip of a Recipe must be above 0, got 0.0"),
+        ({"final_weight_decay": -0.1}, "final_weight_decay of a Recipe must be at least 0, got -0.1"),
+    ],
+)
+def test_a_recipe_out_of_range_is_one_sentence(value: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        Recipe(**value)
 
 
 def test_an_optimizer_without_a_rate_is_refused_before_anything_is_read(tmp_path: Path) -> None:

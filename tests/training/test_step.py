@@ -33,7 +33,7 @@ def training_of(task: Rotation, fabric: Fabric | None = None, **settings: Any) -
     """By plain gradient descent without momentum and weight decay."""
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     config = RunConfig(data="demo", out="run", **(SETTINGS | settings))
-    optimizer = build_optimizer(task, "sgd", 1.0, 0.0, (0.0, 0.9), task.parameter_groups())
+    optimizer = build_optimizer(task, "sgd", 1.0, 0.0, own=task.parameter_groups(), momentum=0.0)
     model, prepared = fabric.setup(task, optimizer)
     length = Length(config=config, schedule=Schedule(parts=((0, 4),), look_every=1))
     return Training(fabric, config, task, model, prepared, data=None, length=length)  # type: ignore[arg-type]
@@ -152,7 +152,8 @@ def test_a_step_is_one_update_by_the_mean_gradient_of_its_parts(tmp_path: Path, 
         (loss / accumulate).backward()
         losses.append(float(loss.detach()))
     rate = prepared.param_groups[0]["lr"]
-    assert rate == learning_rate(3, 40, 0.1, settings.warmup)
+    assert settings.warmup == 0.05
+    assert rate == learning_rate(3, 40, 0.1, 0.05)
     for group in plain.param_groups:
         group["lr"] = rate
     plain.step()

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
+from selftaught.training.checkpoint import load_checkpoint, restore_optimizer
 from selftaught.training.encoder_of_run import load_encoder, read_config
 from selftaught.training.train import train
 from tests.training.small_run import SMALL, config, rows
@@ -45,6 +46,23 @@ def test_resuming_gives_the_run_that_never_stopped(finished: Path, tmp_path: Pat
     assert [row["step"] for row in rows(tmp_path / "run" / "metrics.csv")][-1] == "5"
     resumed = train(config(tmp_path / "run", resume=True))
     assert_same_run(finished, resumed, "metrics.csv", "heldout.csv")
+
+
+SCHEDULED = {
+    "optimizer": "lars", "momentum": 0.8, "weight_decay": 0.04, "final_weight_decay": 0.4, "warmup": 0.5, "clip": 0.1,
+    "steps": 4,
+}  # fmt: skip
+
+
+def test_resuming_goes_on_with_momentum_weight_decay_and_clip(tmp_path: Path) -> None:
+    whole = train(config(tmp_path / "whole", **SCHEDULED))
+    with stopped_before(3):
+        train(config(tmp_path / "run", **SCHEDULED))
+    assert_same_run(whole, train(config(tmp_path / "run", resume=True, **SCHEDULED)))
+    tensors, meta = load_checkpoint(whole / "checkpoints" / "last.safetensors")
+    decayed, free = restore_optimizer(tensors, meta["optimizer"])["param_groups"]
+    assert (decayed["momentum"], free["momentum"], free["weight_decay"]) == (0.8, 0.8, 0.0)
+    assert decayed["weight_decay"] == pytest.approx(0.4 - 0.36 * (1 - 0.5**0.5) / 2)  # of the fourth of four steps
 
 
 @pytest.mark.slow

@@ -17,7 +17,9 @@ from selftaught.core.options import Option, flag_of, option_of, run_options, typ
 GROUPS = {
     "what learns": ("task", "encoder", "size", "stem"),
     "how long": ("epochs", "steps", "budget", "batch_size"),
-    "how it learns": ("optimizer", "lr", "weight_decay", "warmup", "clip", "accumulate"),
+    "how it learns": (
+        "optimizer", "lr", "weight_decay", "final_weight_decay", "momentum", "warmup", "clip", "accumulate",
+    ),
     "the data": (
         "seed", "limit", "held_out", "value_range", "max_image_pixels", "store_size", "cache_limit", "stream",
         "workers", "download",

@@ -58,12 +58,17 @@ class RunConfig(Settings):
     """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
     weight_decay: Annotated[float | None, Range(least=0)] = None
     """Default: the task's. Never applied to biases and normalisation layers."""
-    warmup: Annotated[float, Range(least=0, below=1)] = 0.05
-    """Part of the steps in which the learning rate rises linearly; then it falls by a cosine."""
+    final_weight_decay: Annotated[float | None, Range(least=0)] = None
+    """Weight decay at the end, reached by a cosine (default: the task's, else --weight-decay throughout)."""
+    momentum: Annotated[float | None, Range(least=0, below=1)] = None
+    """Momentum of sgd and lars (default: the task's, else 0.9)."""
+    warmup: Annotated[float | None, Range(least=0, below=1)] = None
+    """Part of the steps in which the learning rate rises linearly, then falls by a cosine (default: the task's, else
+    0.05)."""
     accumulate: Annotated[int, Range(least=1, most=1_000_000)] = 1
     """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
     clip: Annotated[float | None, Range(above=0)] = None
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient (default: the task's, else none)."""
     precision: Precision = "auto"
     """auto is bf16-mixed where the machine computes bf16 in hardware."""
     accelerator: Accelerator = "auto"
@@ -176,7 +181,9 @@ class RunSettings(TypedDict, total=False):
     optimizer: Optimizer
     lr: float | None
     weight_decay: float | None
-    warmup: float
+    final_weight_decay: float | None
+    momentum: float | None
+    warmup: float | None
     accumulate: int
     clip: float | None
     precision: Precision

@@ -53,6 +53,7 @@ def build_optimizer(
     weight_decay: float,
     betas: tuple[float, float] = (0.9, 0.999),
     own: Sequence[ParameterGroup] = (),
+    momentum: float = 0.9,
 ) -> Optimizer:
     """An optimiser over all trainable parameters; vectors (biases, normalisation) are not decayed.
 
@@ -66,11 +67,11 @@ def build_optimizer(
             factors = {"lr_factor": lr_factor, "decay_factor": decay_factor}
             groups.append({"params": some, "lr": lr * lr_factor, "weight_decay": weight_decay * decay_factor} | factors)
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=betas[0], nesterov=betas[0] > 0, fused=True)
+        return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
     if name == "lars":
-        return LARS(groups, lr=lr)
+        return LARS(groups, lr=lr, momentum=momentum)
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")
 
 
@@ -90,10 +91,12 @@ def _split(task: nn.Module, own: Sequence[ParameterGroup]) -> list[tuple[list[nn
     return [(list(rest.values()), 1.0, True), *found]
 
 
-def set_rates(optimizer: Optimizer, lr: float) -> None:
-    """Give each group its learning rate for the next update."""
+def set_rates(optimizer: Optimizer, lr: float, weight_decay: float | None = None) -> None:
+    """Give each group its learning rate for the next update, and its weight decay where that changes."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["lr_factor"]
+        if weight_decay is not None:
+            group["weight_decay"] = weight_decay * group["decay_factor"]
 
 
 def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:
@@ -110,3 +113,8 @@ def learning_rate(step: float, steps: int, peak: float, warmup: float) -> float:
     if step < rising:
         return peak * (step + 1) / (rising + 1)
     return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def weight_decay_at(step: float, steps: int, first: float, last: float) -> float:
+    """A cosine from `first` at step 0 to `last` at step `steps`, without warm-up, as in DINO (Caron et al. 2021)."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / max(1, steps)))

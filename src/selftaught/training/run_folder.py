@@ -37,6 +37,10 @@ from selftaught.core.progress import say_once
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _WHEN = ("log_every", "checkpoint_every", "evaluate_every")
 """What a resumed run may do at other times: nothing that is learnt depends on it."""
+_WARMUP = 0.05
+"""What earlier versions wrote of a warm-up that nobody had asked for."""
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(RunConfig) if f.default is None}
+"""What was not asked for in runs of earlier versions, which did not know some of these."""
 _MAY_DIFFER = {
     "out",
     "resume",
@@ -140,6 +144,9 @@ class RunFolder:
 
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
         now = json.loads(json.dumps(asked.to_dict()))  # as it was written: tuples are lists
+        before = _DEFAULTS | before
+        if asked.warmup is None and before["warmup"] == _WARMUP:
+            before["warmup"] = None
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
         if asked.budget is not None and before.get("evaluate_every") != asked.evaluate_every:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest

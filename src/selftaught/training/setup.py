@@ -38,6 +38,10 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         optimizer=optimizer,
         lr=pace.lr,
         weight_decay=pace.weight_decay,
+        final_weight_decay=pace.final_weight_decay,
+        momentum=pace.momentum,
+        warmup=recipe.warmup if asked.warmup is None else asked.warmup,
+        clip=recipe.clip if asked.clip is None else asked.clip,
         precision=precision_of(asked, data.loader.device),
         steps=steps,
         value_range=data.value_range,
@@ -48,17 +52,34 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
 
 
 def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
-    """Peak learning rate at the run's batch size and weight decay: those asked for, else the recipe's."""
+    """Peak learning rate at the run's batch size, weight decay and momentum: those asked for, else the recipe's.
+
+    Each by itself: `--weight-decay` leaves the recipe's final weight decay as it is. AdamW has no momentum.
+    """
     known = recipe.pace(optimizer)
     if known is None and asked.lr is None:
         raise ValueError(
             f"task {asked.task!r} has no learning rate for --optimizer {optimizer}, only for {recipe.optimizer}; "
             f"give --lr, or leave --optimizer out"
         )
+    if optimizer == "adamw" and asked.momentum is not None:
+        raise ValueError(
+            f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.momentum}; leave it out, or give "
+            "--optimizer sgd"
+        )
     lr = known.lr * asked.batch_size / 256 if asked.lr is None and known is not None else asked.lr
     decay = recipe.weight_decay if known is None else known.weight_decay
     assert lr is not None
-    return Pace(lr=lr, weight_decay=decay if asked.weight_decay is None else asked.weight_decay)
+    final = None if known is None else known.final_weight_decay
+    momentum = recipe.momentum if known is None or known.momentum is None else known.momentum
+    if asked.momentum is not None:
+        momentum = asked.momentum
+    return Pace(
+        lr=lr,
+        weight_decay=decay if asked.weight_decay is None else asked.weight_decay,
+        final_weight_decay=final if asked.final_weight_decay is None else asked.final_weight_decay,
+        momentum=None if optimizer == "adamw" else momentum,
+    )
 
 
 def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:

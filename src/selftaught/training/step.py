@@ -23,7 +23,7 @@ from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import BUDGET, Schedule
 from selftaught.training.budget.timekeeping import Timekeeper
 from selftaught.training.data import Data
-from selftaught.training.optimizers import learning_rate, set_rates
+from selftaught.training.optimizers import learning_rate, set_rates, weight_decay_at
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.run_folder import RunFolder
 
@@ -50,7 +50,11 @@ class Training:
         config, schedule = self.config, self.schedule
         place = schedule.place(step)
         assert config.lr is not None
-        set_rates(self.optimizer, learning_rate(place, schedule.first, config.lr, config.warmup))
+        assert config.warmup is not None
+        decay = None
+        if config.final_weight_decay is not None:
+            decay = weight_decay_at(place, schedule.first, config.weight_decay or 0.0, config.final_weight_decay)
+        set_rates(self.optimizer, learning_rate(place, schedule.first, config.lr, config.warmup), decay)
         players = self.task.turns(step) or ("",)
         examples: Iterable[Any] = self._examples(step, batch)
         if len(players) > 1:

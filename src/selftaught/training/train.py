@@ -92,8 +92,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     config = length.config
     say_length(length, data, is_shown=fabric.is_global_zero)
     task = build_task(config)
-    betas, own = recipe_of(config.task, config.task_settings).betas, task.parameter_groups()
-    optimizer = build_optimizer(task, config.optimizer, config.lr or 0.0, config.weight_decay or 0.0, betas, own)
+    optimizer = _optimizer(task, config)
     start = _restore(folder, task, optimizer, data) if is_resumed else 0
     if fabric.is_global_zero:
         folder.keep_until(start)
@@ -130,6 +129,21 @@ def _prepare(
         data=data,
         length=length,
         timekeeper=timekeeper_of(length, begin),
+    )
+
+
+def _optimizer(task: PretextTask, config: RunConfig) -> Optimizer:
+    recipe = recipe_of(config.task, config.task_settings)
+    # A run of an earlier version has none; its checkpoint does.
+    momentum = recipe.momentum if config.momentum is None else config.momentum
+    return build_optimizer(
+        task,
+        config.optimizer,
+        config.lr or 0.0,
+        config.weight_decay or 0.0,
+        recipe.betas,
+        task.parameter_groups(),
+        momentum,
     )
 
 

@@ -75,7 +75,7 @@ class Artifacts(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), others={})
+    recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):

@@ -124,7 +124,7 @@ class BiGAN(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):

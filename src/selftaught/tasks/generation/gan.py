@@ -102,7 +102,7 @@ class GAN(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), others={})
+    recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
@@ -137,7 +137,7 @@ class GAN(PretextTask):
     def recipe_for(cls, config: Config) -> Recipe:
         """WGAN-GP's paper takes other betas, as momentum harms its critic."""
         if config.objective == "wgan_gp":
-            return dataclasses.replace(cls.recipe, betas=(0.0, 0.9))
+            return dataclasses.replace(cls.recipe, betas=(0.0, 0.9), momentum=0.0)
         return cls.recipe
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:

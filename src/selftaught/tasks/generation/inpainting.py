@@ -83,7 +83,7 @@ class Inpainting(PretextTask):
     """
 
     needs = frozenset({"image"})
-    recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999))
+    recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999), momentum=0.5)
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
