@@ -47,13 +47,14 @@ from numpy.typing import NDArray
 from selftaught.core.config import RunConfig
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.modality import encoder_view
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
 from selftaught.evaluation.labelled import few, open_labelled
 from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.all_stages import read_stages
-from selftaught.features.encode import encoder_input, sample_batches
+from selftaught.features.encode import sample_batches
 from selftaught.features.neighbours import PROBED, Neighbours
 from selftaught.features.reader import Reader
 from selftaught.training.encoder_of_run import random_encoder
@@ -154,7 +155,7 @@ def forward(reader: Reader, data: Labelled) -> None:
     for half in (data.train, data.test):
         for views in sample_batches(half, batch_size=reader.batch_size, device=reader.device):
             for batch in views:
-                x = encoder_input(encoder, batch, reader.size)
+                x = encoder_view(encoder, batch.inputs, reader.size)
                 with autocast(x.device, reader.precision):
                     encoder.forward_stages(x)
 

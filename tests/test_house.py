@@ -41,7 +41,7 @@ APART = {
 }
 """Folder -> what no file in it imports, although `evaluation` may."""
 FLOW = {
-    "data": "batch batches files decode annotations sources store computed loader stream",
+    "data": "inputs batch modality batches files decode annotations sources store computed loader stream",
     "evaluation": "fit metrics dense visualise probes",
     "report": "facts blocks writers",
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 Path({marker!r}).write_text("code ran")
 from selftaught import PretextTask
 class Evil(PretextTask):
-    needs = frozenset({{"image"}})
+    def inputs(cls, config): return {{"image": Image()}}
 """
 NAMED = ("dl/evil.py", "dl.evil", "jigsaw+dl/evil.py", "jigsaw+dl.evil")
 

@@ -27,7 +27,7 @@ def make(name: str) -> tuple[PretextTask, Views | Rotated]:
     torch.manual_seed(0)
     encoder = build_encoder("timm:test_vit", size=32).double()
     images = torch.randint(0, 256, (8, 3, 32, 32), generator=generator("images"), dtype=torch.uint8)
-    batch = Batch(index=torch.arange(8), image=images)
+    batch = Batch(index=torch.arange(8), inputs={"image": images})
     if name == "simclr":
         simclr = SimCLR(encoder, SimCLR.Config(), 32).double()
         return simclr, Views(simclr.pseudo_label(batch, generator("views")).views.double())

@@ -53,7 +53,7 @@ class Stripes:
         return [str(i) for i in range(len(self))]
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        return HostBatch(index=rows, image=self.pictures[rows])
+        return HostBatch(index=rows, inputs={"image": self.pictures[rows]})
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         return draws

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from selftaught.data.batch import Batch, Sampling
+from selftaught.data.inputs import Clip, Image, Sound
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.modality import encoder_view
 from selftaught.features.encode import (
     all_features,
     encode,
-    encoder_input,
     probe_sampling,
     sample_batches,
     samples_at_once,
@@ -24,37 +25,34 @@ CPU = torch.device("cpu")
 
 def video(count: int, frames: int) -> Batch:
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, frames, 3, 8, 8), dtype=np.uint8))
-    return Batch(index=torch.arange(count), video=pixels)
+    return Batch(index=torch.arange(count), inputs={"video": pixels})
 
 
 def test_samples_are_cut_as_the_kind_of_encoder_asks() -> None:
     clips, sound = (build_encoder(name, size=16) for name in ("r3d_18", "audio_convnet"))
     assert probe_sampling(TwoStages()) == Sampling()
-    assert probe_sampling(clips) == Sampling(frames=16)
-    assert probe_sampling(sound) == Sampling(frames=1, audio_seconds=1.0)
+    assert probe_sampling(clips) == Sampling(inputs={"video": Clip(frames=16)})
+    assert probe_sampling(sound) == Sampling(inputs={"audio": Sound(seconds=1.0), "image": Image()})
     assert (samples_at_once(TwoStages(), 64), samples_at_once(clips, 64), samples_at_once(clips, 8)) == (64, 4, 1)
     batch = video(2, 4)
-    assert batch.video is not None
-    x = encoder_input(clips, batch, 8)
+    x = encoder_view(clips, batch.inputs, 8)
     assert x.shape == (2, 3, 4, 8, 8)
-    assert torch.equal(x[1, :, 2], centre_view(batch.video[1, 2:3], 8)[0])
-    with pytest.raises(ValueError, match=r"^this encoder hears, but the data have no sound$"):
-        encoder_input(sound, batch, 8)
+    assert torch.equal(x[1, :, 2], centre_view(batch["video"][1, 2:3], 8)[0])
+    with pytest.raises(ValueError, match=r"^this encoder takes audio, but the data give video$"):
+        encoder_view(sound, batch.inputs, 8)
 
 
 def test_features_of_a_clips_frames_are_averaged() -> None:
     encoder, batch = TwoStages().eval(), video(3, 4)
-    assert batch.video is not None
-    expected = torch.stack([encoder(centre_view(clip, 8)).mean(0) for clip in batch.video])
+    expected = torch.stack([encoder(centre_view(clip, 8)).mean(0) for clip in batch["video"]])
     assert torch.allclose(encode(encoder, batch, 8, "32-true"), expected, atol=1e-6)
 
 
 def test_all_samples_come_in_order_whatever_the_batch() -> None:
     samples = DrawnSamples("all", 10)
-    batches = list(sample_batches(samples, batch_size=4, device=CPU, labels=True))
+    batches = list(sample_batches(samples, batch_size=4, device=CPU))
     assert torch.cat([views[0].index for views in batches]).tolist() == list(range(10))
-    assert batches[2][0].label is not None
-    assert batches[2][0].label.tolist() == [0, 1]
+    assert "label" not in batches[2][0]
     whole = all_features(TwoStages(), samples, size=8, device=CPU, precision="32-true")
     parts = all_features(TwoStages(), samples, size=8, device=CPU, precision="32-true", batch_size=3)
     assert whole.shape == (10, 8)

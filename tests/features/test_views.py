@@ -5,7 +5,7 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.features import views
+from selftaught.encoders import modality
 from selftaught.features.views import light_view
 
 
@@ -18,11 +18,8 @@ def pictures(n: int, t: int = 0, side: int = 40) -> torch.Tensor:
 
 
 def test_a_view_of_pictures_is_a_function_of_the_generator_and_other_for_each() -> None:
-    batch = Batch(index=torch.arange(6), image=pictures(1).repeat(6, 1, 1, 1))
-    first, again, other = (light_view(batch, 24, generator("view", seed)).image for seed in (0, 0, 1))
-    assert first is not None
-    assert again is not None
-    assert other is not None
+    batch = Batch(index=torch.arange(6), inputs={"image": pictures(1).repeat(6, 1, 1, 1)})
+    first, again, other = (light_view(batch, 24, generator("view", seed))["image"] for seed in (0, 0, 1))
     assert first.shape == (6, 3, 24, 24)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -32,11 +29,12 @@ def test_a_view_of_pictures_is_a_function_of_the_generator_and_other_for_each() 
 
 
 def test_a_view_keeps_at_least_half_of_the_area(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "COLOUR", dict.fromkeys(views.COLOUR, 0.0))
+    monkeypatch.setattr(modality, "COLOUR", dict.fromkeys(modality.COLOUR, 0.0))
     ramp = torch.arange(40).mul(6).to(torch.uint8)
     places = torch.stack([ramp.expand(40, 40), ramp[:, None].expand(40, 40), ramp.expand(40, 40)])  # red x, green y
-    seen = light_view(Batch(index=torch.arange(200), image=places.expand(200, 3, 40, 40)), 20, generator("area")).image
-    assert seen is not None
+    seen = light_view(
+        Batch(index=torch.arange(200), inputs={"image": places.expand(200, 3, 40, 40)}), 20, generator("area")
+    )["image"]
     across, down = seen[:, 0].mean(1), seen[:, 1].mean(2)
     width, height = ((side.max(1).values - side.min(1).values) * 255 / 6 * 20 / 19 for side in (across, down))
     area = width * height / 1600
@@ -46,15 +44,13 @@ def test_a_view_keeps_at_least_half_of_the_area(monkeypatch: pytest.MonkeyPatch)
 
 def test_half_of_the_views_are_mirrored() -> None:
     ramp = torch.arange(40).mul(6).to(torch.uint8).expand(200, 3, 40, 40)
-    seen = light_view(Batch(index=torch.arange(200), image=ramp), 20, generator("mirror")).image
-    assert seen is not None
+    seen = light_view(Batch(index=torch.arange(200), inputs={"image": ramp}), 20, generator("mirror"))["image"]
     rising = (seen[..., -5:].mean((1, 2, 3)) > seen[..., :5].mean((1, 2, 3))).float().mean()
     assert 0.4 < rising < 0.6
 
 
 def test_all_frames_of_a_clip_change_alike() -> None:
-    seen = light_view(Batch(index=torch.arange(3), video=pictures(3, t=4)), 24, generator("view")).video
-    assert seen is not None
+    seen = light_view(Batch(index=torch.arange(3), inputs={"video": pictures(3, t=4)}), 24, generator("view"))["video"]
     assert seen.shape == (3, 4, 3, 24, 24)
     assert torch.allclose(seen, seen[:, :1].expand_as(seen), atol=1e-6)
     assert not torch.allclose(seen[0], seen[1])
@@ -62,8 +58,7 @@ def test_all_frames_of_a_clip_change_alike() -> None:
 
 def test_sound_is_turned_in_time() -> None:
     sound = torch.rand(5, 1000, generator=generator("sound"))
-    seen = light_view(Batch(index=torch.arange(5), audio=sound), 24, generator("view")).audio
-    assert seen is not None
+    seen = light_view(Batch(index=torch.arange(5), inputs={"audio": sound}), 24, generator("view"), "audio")["audio"]
     starts = []
     for before, after in zip(sound, seen, strict=True):
         start = int((before == after[0]).nonzero()[0, 0])

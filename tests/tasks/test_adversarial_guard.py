@@ -69,7 +69,7 @@ def adversarial_tasks() -> Iterator[tuple[str, PretextTask, Any]]:
         encoder = build_encoder("timm:test_resnet", size=SIZE)
         task = task_class(encoder, task_class.Config(**SETTINGS[name]), SIZE)
         images = torch.randint(0, 256, (COUNT, 3, 40, 40), generator=generator(name), dtype=torch.uint8)
-        yield name, task, task.pseudo_label(Batch(index=torch.arange(COUNT), image=images), generator(0))
+        yield name, task, task.pseudo_label(Batch(index=torch.arange(COUNT), inputs={"image": images}), generator(0))
 
 
 def judge(task: PretextTask) -> nn.Module:

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip, Sound, needs_of
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
@@ -25,32 +26,33 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def sample(task: PretextTask) -> Batch:
-    """Random pictures, or clips with sound of two videos each."""
+    """Random pictures, or clips and sound of two videos each."""
     rng = generator("samples")
+    named = task.inputs(task.config)
+    inputs: dict[str, torch.Tensor] = {}
+    for name, one in named.items():
+        if isinstance(one, Sound):
+            inputs[name] = torch.randn(COUNT, 16000, generator=rng) * 0.1
+        else:
+            shape = (one.frames, 3, 80, 80) if isinstance(one, Clip) else (3, 80, 80)
+            inputs[name] = torch.randint(0, 256, (COUNT, *shape), generator=rng, dtype=torch.uint8)
     index = torch.arange(COUNT)
-    if "video" not in task.needs:
-        return Batch(index=index, image=torch.randint(0, 256, (COUNT, 3, 80, 80), generator=rng, dtype=torch.uint8))
-    frames = task.sampling(task.config).frames
-    return Batch(
-        index=index // 2,
-        video=torch.randint(0, 256, (COUNT, frames, 3, 80, 80), generator=rng, dtype=torch.uint8),
-        audio=torch.randn(COUNT, 16000, generator=rng) * 0.1,
-        time=torch.arange(COUNT) * 2.0,
-    )
+    if "video" not in needs_of(named):
+        return Batch(index=index, inputs=inputs)
+    return Batch(index=index // 2, inputs=inputs, time=torch.arange(COUNT) * 2.0)
 
 
 def prepared(name: str) -> tuple[PretextTask, Batch]:
     task_class = load_task(name)
     torch.manual_seed(0)
-    inner = "resnet18" if task_class.encoder_input == "split:" else "timm:test_resnet"
-    encoder = build_encoder(task_class.encoder_input + inner, size=SIZE, stem="standard")
+    inner = "resnet18" if task_class.encoders["encoder"].sees == "split" else "timm:test_resnet"
+    encoder = build_encoder(task_class.encoders["encoder"].prefix + inner, size=SIZE, stem="standard")
     task = task_class(encoder, task_class.Config(**SETTINGS.get(name, {})), SIZE)
     batch = sample(task)
     if task.refresh_epochs():
         task.after_step(9, 10)
         with torch.no_grad():
-            assert batch.image is not None
-            features = task.eval().embed(batch.image).float()
+            features = task.eval().embed(batch).float()
             task.train().before_epoch(Known(index=batch.index, features=features, labels=None), 16, generator(0))
     return task, batch
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.data.inputs import needs_of
 from selftaught.tasks.catalogue import TaskInfo, list_tasks, load_task, named_tasks, read_task, settings_for, task_info
 
 OWN = '''
@@ -16,7 +17,7 @@ Module text with the flow line: images (N, 3, H, W) -> angles (N,).
 """
 from dataclasses import dataclass
 from typing import ClassVar, Literal
-from selftaught.tasks.base import PretextTask
+from selftaught.tasks import Image, PretextTask
 
 
 class Halves(PretextTask):
@@ -25,7 +26,9 @@ class Halves(PretextTask):
     More text (with other brackets, 1999).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+    @classmethod
+    def inputs(cls, config):
+        return {"image": Image()}
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -136,7 +139,7 @@ def test_a_users_file_can_be_a_part(tmp_path: Path) -> None:
 
 ALONE = """
 class A(PretextTask):
-    needs = frozenset({"image"})
+    def inputs(cls, config): return {"image": Image()}
     BODY
 """
 
@@ -146,13 +149,16 @@ class A(PretextTask):
     [
         ('def players(self): return {"one": ("a",)}', "as its players take turns"),
         ("def refresh_epochs(self): return 1", "as it makes pseudo-labels of all samples between epochs"),
-        ('encoder_input = "split:"', "as it splits the encoder"),
-        ('needs = frozenset({"video"})', "as it needs video, and parts learn from pictures alone"),
+        ('encoders = {"encoder": EncoderSpec("image", sees="split")}', "as it splits the encoder"),
+        (
+            'def inputs(cls, config): return {"clip": Clip(frames=8)}',
+            "as it needs video, and parts learn from pictures alone",
+        ),
     ],
 )
 def test_tasks_that_cannot_be_combined(tmp_path: Path, body: str, sentence: str) -> None:
     path = tmp_path / "alone.py"
-    path.write_text(ALONE.replace("BODY", body) if "needs" not in body else f"class A(PretextTask):\n    {body}\n")
+    path.write_text(ALONE.replace("BODY", body) if "def inputs" not in body else f"class A(PretextTask):\n    {body}\n")
     assert task_info(str(path)).name == str(path)
     with pytest.raises(ValueError, match=sentence):
         task_info(f"rotation+{path}")
@@ -196,7 +202,19 @@ def test_names_that_are_not_there(name: str, sentence: str) -> None:
     [
         ("x = 1\n", "exactly one subclass of PretextTask, got 0"),
         (OWN + "\nclass Other(PretextTask):\n    pass\n", "got 2"),
-        ("class A(PretextTask):\n    pass\n", "must say what it needs"),
+        ("class A(PretextTask):\n    pass\n", r'must say what it is given by an inputs method.*"image": Image\(\)'),
+        (
+            "class A(PretextTask):\n    def inputs(cls, config): return OTHERS\n",
+            "inputs of class A must name its inputs",
+        ),
+        ('class A(PretextTask):\n    needs = frozenset({"image"})\n', "has 'needs', .* write an inputs method"),
+        ("class A(PretextTask):\n    def sampling(cls, config): return None\n", "has 'sampling', .*Clip\\(frames=16"),
+        ('class A(PretextTask):\n    encoder_kind = "video"\n', r"has 'encoder_kind', .*EncoderSpec\(\"video\"\)"),
+        ('class A(PretextTask):\n    encoder_input = "grey:"\n', "has 'encoder_input', .*sees=\"grey\""),
+        (
+            "class A(PretextTask):\n    def embed(self, images): return None\n",
+            "has 'embed' of images, .*embed.self, batch",
+        ),
         ("class A(:\n", "not readable as Python"),
     ],
 )
@@ -223,9 +241,28 @@ def test_the_registry_is_the_folder() -> None:
         assert info.summary, info.name
         assert info.year, info.name
         assert all(option.help for option in info.options), info.name
-        assert load_task(info.name).needs == frozenset(info.needs)
+        task = load_task(info.name)
+        assert needs_of(task.inputs(task.Config())) == frozenset(info.needs)
 
 
 def test_listing_imports_no_torch() -> None:
     code = "import sys, selftaught.tasks.catalogue as c; c.list_tasks(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "needs"),
+    [
+        ('{"image": Image()}', ("image",)),
+        ('{"a": Clip(frames=4), "b": Clip(frames=4, after="a"), "flow": Computed("flow", like="a")}', ("video",)),
+        ('{"frame": Image(), "audio": Sound(seconds=1.0)}', ("audio", "video")),
+        (
+            '{"image": tasks.Image(), "label": Given("label"), "depth": Given(what="depth")}',
+            ("depth", "image", "label"),
+        ),
+    ],
+)
+def test_what_a_task_needs_is_read_from_its_inputs(tmp_path: Path, inputs: str, needs: tuple[str, ...]) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(f"class A(PretextTask):\n    def inputs(cls, config):\n        return {inputs}\n")
+    assert read_task(path, name="own", family="own").needs == needs

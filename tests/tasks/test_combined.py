@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.encoders.base import EncoderSpec
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import normalise
 from selftaught.tasks.base import ParameterGroup
@@ -33,7 +34,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 from selftaught.data.batch import Batch
-from selftaught.encoders.base import Encoder
+from selftaught.data.inputs import Image
+from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
@@ -46,8 +48,7 @@ class Example:
 
 class Grey(PretextTask):
     """Predict how red a grey picture is (Somebody, NOWHERE 2020)."""
-    needs = frozenset({"image"})
-    encoder_input = "grey:"
+    encoders = {"encoder": EncoderSpec("image", sees="grey")}
     recipe = Recipe(optimizer="sgd", lr=0.03)
 
     @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,10 @@ class Grey(PretextTask):
         def __post_init__(self) -> None:
             if self.factor <= 0:
                 raise ValueError(f"--task.factor must be above 0, got {self.factor}")
+
+    @classmethod
+    def inputs(cls, config):
+        return {"photo": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -75,7 +80,7 @@ class Grey(PretextTask):
         self.steps += 1
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        crops = random_resized_crop(batch.image, self.size, rng)
+        crops = random_resized_crop(batch["photo"], self.size, rng)
         return Example(normalise(crops), crops[:, 0].mean((1, 2)))
 
     def forward(self, example: Example) -> Tensor:
@@ -109,7 +114,7 @@ def build(name: str, settings: dict[str, Any] | None = None, *, encoder: str = "
 
 def batch(n: int = 8, side: int = 40) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images, "photo": images})
 
 
 def test_loss_is_the_weighted_sum_and_every_scalar_is_there() -> None:
@@ -173,7 +178,7 @@ def test_recipe_is_the_first_parts_at_the_least_rate(grey: str) -> None:
     assert recipe_of("simclr+rotation", {}).lr == 0.1
     mixed = recipe_of("rotation+colorization", {})
     assert (mixed.optimizer, mixed.lr) == ("sgd", 0.1)
-    assert load_task("rotation+colorization").encoder_input == ""
+    assert load_task("rotation+colorization").encoders["encoder"] == EncoderSpec("image")
     assert load_task("rotation").recipe.betas == mixed.betas
 
 
@@ -200,7 +205,7 @@ def test_wrong_settings_name_the_parts_flag(grey: str) -> None:
     text = GREY.replace("self.encoder, self.config", "self.net, self.config").replace(
         "= encoder, config", "= nn.Sequential(encoder), config"
     )
-    holder.write_text(text.replace('encoder_input = "grey:"', ""))
+    holder.write_text(text.replace(', sees="grey"', ""))
     with pytest.raises(ValueError, match="task 'holder' cannot be combined: it keeps its encoder in a Sequential"):
         build(f"rotation+{holder}")
 

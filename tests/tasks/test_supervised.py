@@ -14,7 +14,7 @@ def test_it_trains_on_the_given_labels_and_is_not_listed_as_a_pretext_task() -> 
     task = Supervised(build_encoder("resnet18", size=32, stem="standard"), Supervised.Config(classes=3), 32)
     images = torch.randint(0, 256, (4, 3, 40, 40), generator=generator("images"), dtype=torch.uint8)
     labels = torch.tensor([2, 0, 1, 2])
-    example = task.pseudo_label(Batch(index=torch.arange(4), image=images, label=labels), generator(0))
+    example = task.pseudo_label(Batch(index=torch.arange(4), inputs={"image": images, "label": labels}), generator(0))
     assert torch.equal(example.label, labels)
     loss = task.loss(task(example), example)["loss"]
     loss.backward()

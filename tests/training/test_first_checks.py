@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from selftaught.tasks.parts.losses import classification
+from selftaught.data.inputs import Image
 from selftaught.ops.crop import centre_view
 from selftaught.tasks.base import PretextTask
 
@@ -34,7 +35,9 @@ class Example:
 class Bright(PretextTask):
     """Predict whether a picture is bright (Nobody, NOWHERE 2020)."""
 
-    needs = frozenset({"image"})
+    @classmethod
+    def inputs(cls, config):
+        return {"image": Image()}
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -49,7 +52,7 @@ class Bright(PretextTask):
         return 0.5
 
     def pseudo_label(self, batch, rng):
-        images = centre_view(batch.image, self.size)
+        images = centre_view(batch["image"], self.size)
         return Example(images, (images.mean((1, 2, 3)) > 0).long())
 
     def forward(self, example):
@@ -108,8 +111,8 @@ REFRESHING = """
     def refresh_epochs(self):
         return 1.0
 
-    def embed(self, images):
-        return self.encoder(centre_view(images, self.size))
+    def embed(self, batch):
+        return self.encoder(centre_view(batch["image"], self.size))
 
     def before_epoch(self, known, count, rng):
         BODY

@@ -69,10 +69,8 @@ def test_a_last_batch_of_too_few_is_left_out(opened: tuple[PretextTask, Data, Ru
 
 def test_the_other_view_is_a_light_crop_the_same_for_images_and_frames() -> None:
     pixels = torch.randint(0, 256, (2, 3, 20, 20), generator=generator("view"), dtype=torch.uint8)
-    image = other_view(Batch(index=torch.arange(2), image=pixels), 16, generator("crop")).image
-    video = other_view(Batch(index=torch.arange(1), video=pixels[None]), 16, generator("crop")).video
-    assert image is not None
-    assert video is not None
+    image = other_view(Batch(index=torch.arange(2), inputs={"image": pixels}), 16, generator("crop"))["image"]
+    video = other_view(Batch(index=torch.arange(1), inputs={"video": pixels[None]}), 16, generator("crop"))["video"]
     assert image.shape == (2, 3, 16, 16)
     assert torch.equal(video[0], image)
 

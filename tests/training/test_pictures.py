@@ -104,7 +104,7 @@ def test_two_maps_of_a_kind_have_one_scale_of_colours(tmp_path: Path) -> None:
 
 def batch(name: str, count: int, first: int = 0) -> Batch:
     pixels = torch.from_numpy(DrawnSamples(name, count).pictures).permute(0, 3, 1, 2)
-    return Batch(index=torch.arange(first, first + count), image=pixels)
+    return Batch(index=torch.arange(first, first + count), inputs={"image": pixels})
 
 
 def test_the_list_is_written_at_the_end(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def config(out: Path, **changes: Any) -> RunConfig:
 
 def images(n: int = 8) -> Batch:
     pixels = torch.randint(0, 256, (n, 3, 40, 40), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=pixels)
+    return Batch(index=torch.arange(n), inputs={"image": pixels})
 
 
 def small_gan(**settings: Any) -> GAN:

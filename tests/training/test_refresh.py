@@ -17,7 +17,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Sampling
-from selftaught.data.loader import Loader
+from selftaught.data.loader import Loader, to_device
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.tasks.base import Known, PretextTask, Refreshed
@@ -40,6 +40,7 @@ import torch
 from torch import nn
 
 from selftaught.tasks.parts.losses import classification
+from selftaught.data.inputs import Image
 from selftaught.ops.crop import centre_view
 from selftaught.tasks.base import PretextTask, Refreshed
 
@@ -53,7 +54,9 @@ class Example:
 class Brighter(PretextTask):
     """Predict the half of the data by the features' sum (Nobody, NOWHERE 2020)."""
 
-    needs = frozenset({"image"})
+    @classmethod
+    def inputs(cls, config):
+        return {"image": Image()}
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -85,7 +88,7 @@ class Brighter(PretextTask):
 
     def pseudo_label(self, batch, rng):
         number = batch.index if self.training else batch.index % len(self.label_of)
-        return Example(centre_view(batch.image, self.size), self.label_of[number])
+        return Example(centre_view(batch["image"], self.size), self.label_of[number])
 
     def forward(self, example):
         features = self.encoder(example.images)
@@ -196,9 +199,8 @@ def test_known_are_the_samples_the_run_reads(tmp_path: Path, task_file: Path, mo
     assert known.labels is not None
     assert known.labels.tolist() == data.samples.labels[data.whole.chosen].tolist()
     host = data.samples.read(data.whole.chosen[5:6], np.full((1, 3), 0.5))
-    assert host.image is not None
     with torch.no_grad():
-        expected = task.eval().embed(torch.from_numpy(host.image).permute(0, 3, 1, 2))
+        expected = task.eval().embed(to_device(host, data.samples, torch.device("cpu"), {}))
     assert torch.allclose(known.features[5:6], expected, rtol=1e-4, atol=1e-5)
 
 

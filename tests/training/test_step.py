@@ -46,7 +46,7 @@ def rotation() -> Rotation:
 
 def images(n: int = 8) -> Batch:
     pixels = torch.randint(0, 256, (n, 3, 40, 40), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=pixels)
+    return Batch(index=torch.arange(n), inputs={"image": pixels})
 
 
 def moved(task: Rotation, before: dict[str, Tensor]) -> dict[str, Tensor]:

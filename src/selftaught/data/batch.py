@@ -2,48 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from selftaught.data.inputs import ANCHOR, Image, Input, check_inputs, listed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How a task wants its samples cut out of the data; the default is one image each."""
+class Moments:
+    """How many moments of one sample a batch holds; one of each by default."""
 
-    frames: int = 0
-    """Frames of a clip (T); 0 asks for images."""
-    fps: float | None = None
-    """Frames a second inside a clip, by real frame times; None takes consecutive frames."""
-    audio_seconds: float = 0.0
-    """Seconds of sound centred on the middle of the clip; 0 asks for none."""
     clips_per_video: int = 1
-    """Clips of one video in neighbouring rows of a batch."""
+    """Moments of one video, in neighbouring rows of a batch."""
     min_gap: float = 0.0
-    """Least seconds between the middles of two clips of one video in a batch."""
+    """Least seconds between two moments of one video in a batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling(Moments):
+    """How samples are cut out of the data; the default is one image each."""
+
+    inputs: Mapping[str, Input] = field(default_factory=lambda: {"image": Image()})
+
+    def __post_init__(self) -> None:
+        check_inputs(self.inputs)
+
+    @property
+    def draws(self) -> int:
+        """Random numbers that cut one sample."""
+        return ANCHOR + sum(one.draws for one in self.inputs.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One step's samples on the device. Absent modalities are None.
+    """One step's samples on the device; `batch["image"]` is the input of that name.
 
     Attributes:
         index: (N,) int64, which sample of the data each row comes from.
-        image: (N, 3, H, W) uint8 RGB.
-        video: (N, T, 3, H, W) uint8 RGB.
-        audio: (N, S) float32 mono in [-1, 1].
-        time: (N,) float32, seconds from the start of the video to the middle of the clip.
-        label: (N,) int64 class index; only given to a task whose `needs` names "label".
+        inputs: by the names that the task gives them; shapes as in `data.inputs`.
+        time: (N,) float32, seconds from the start of the video to the moment; None for images.
     """
 
     index: Tensor
-    image: Tensor | None = None
-    video: Tensor | None = None
-    audio: Tensor | None = None
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
     time: Tensor | None = None
-    label: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.inputs:
+            raise ValueError(f"the task reads input {name!r}, but is given {listed(self.inputs)}; name it in `inputs`")
+        return self.inputs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.inputs
+
+    def using(self, **inputs: Tensor) -> Batch:
+        """The batch with other tensors for some of its inputs."""
+        return replace(self, inputs={**self.inputs, **inputs})
+
+    def rows(self, rows: slice) -> Batch:
+        """Some of its samples."""
+        time = None if self.time is None else self.time[rows]
+        return Batch(index=self.index[rows], time=time, inputs={name: one[rows] for name, one in self.inputs.items()})

@@ -17,11 +17,9 @@ class Batches(Protocol):
 
     Attributes:
         device: where the batches are.
-        labels: whether batches have labels.
     """
 
     device: torch.device
-    labels: bool
 
     @property
     def count(self) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.batches import Batches
+from selftaught.data.inputs import ANCHOR, Given, Input
 from selftaught.data.store.samples import HostBatch, Samples
 
 
@@ -36,7 +37,6 @@ class Loader(Batches):
         device: torch.device,
         rank: int = 0,
         world: int = 1,
-        labels: bool = False,
         limit: int | None = None,
     ) -> None:
         if batch_size % (sampling.clips_per_video * world):
@@ -51,7 +51,6 @@ class Loader(Batches):
         self.device = device
         self.rank = rank
         self.world = world
-        self.labels = labels
         chosen = numpy_generator(seed, "limit").permutation(len(samples))
         self._chosen = np.sort(chosen[:limit])
         self._order = lru_cache(maxsize=4)(self._shuffled)
@@ -89,7 +88,7 @@ class Loader(Batches):
         is_ready = self._next is not None and self._next[0] == step
         host = self._next[1].result() if is_ready and self._next else self._read(step)
         self._next = (step + 1, self._reader.submit(self._read, step + 1))
-        return to_device(host, self.samples, self.device, labels=self.labels)
+        return to_device(host, self.samples, self.device, self.sampling.inputs)
 
     def follow(self, step: int, order: np.ndarray | None) -> None:
         """From `step` on, read the samples of `order` (K,) int64 one after the other, and again from its start.
@@ -131,7 +130,10 @@ class Loader(Batches):
 
     def _read(self, step: int) -> HostBatch:
         rows = self.rows(step)
-        draws = numpy_generator(self.seed, "draws", step).random((len(rows), 3))
+        draws = numpy_generator(self.seed, "draws", step).random((len(rows), ANCHOR))
+        if own := self.sampling.draws - ANCHOR:
+            more = numpy_generator(self.seed, "draws of inputs", step).random((len(rows), own))
+            draws = np.concatenate([draws, more], 1)
         if self.sampling.clips_per_video > 1:
             draws = self.samples.spread(rows, draws, self.sampling)
         share = slice(self.rank * len(rows) // self.world, (self.rank + 1) * len(rows) // self.world)
@@ -150,7 +152,6 @@ def ordered_batches(
     limit: int | None = None,
     rank: int = 0,
     world: int = 1,
-    labels: bool = False,
 ) -> Iterator[Batch]:
     """Every sample once (the first `limit` of a fixed shuffle), cut at the centre; the held-out view.
 
@@ -163,38 +164,28 @@ def ordered_batches(
     order = order[rank::world]
     for number, start in enumerate(range(0, len(order), per_step)):
         rows = order[start : start + per_step].repeat(sampling.clips_per_video)
-        draws = np.full((len(rows), 3), 0.5)
+        draws = np.full((len(rows), sampling.draws), 0.5)
         draws[:, 2] = numpy_generator("clips", number).random(len(rows))
         if sampling.clips_per_video > 1:
             draws = samples.spread(rows, draws, sampling)
-        yield to_device(samples.read(rows, draws), samples, device, labels=labels)
+        yield to_device(samples.read(rows, draws), samples, device, sampling.inputs)
 
 
-def to_device(host: HostBatch, samples: Samples | None, device: torch.device, *, labels: bool) -> Batch:
-    """NumPy (N, [T,] H, W, 3) -> tensors (N, [T,] 3, H, W) on the device, without a copy on the CPU.
+def to_device(host: HostBatch, samples: Samples | None, device: torch.device, inputs: Mapping[str, Input]) -> Batch:
+    """A batch on the device, without a copy on the CPU: channels go before height and width.
 
-    `samples` have the labels, where these are wanted.
+    `samples` have the labels, where `inputs` name them.
     """
 
-    def moved(array: np.ndarray | None) -> torch.Tensor | None:
-        if array is None:
-            return None
+    def moved(array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
-    index = moved(host.index)
-    assert index is not None
-    image, video = moved(host.image), moved(host.video)
-    label = None
-    if labels:
-        assert samples is not None
-        assert samples.labels is not None
-        label = moved(samples.labels[host.index])
-    return Batch(
-        index=index,
-        image=None if image is None else image.permute(0, 3, 1, 2),
-        video=None if video is None else video.permute(0, 1, 4, 2, 3),
-        audio=moved(host.audio),
-        time=moved(host.time),
-        label=label,
-    )
+    found = {name: moved(array) for name, array in host.inputs.items()}
+    found = {name: one.movedim(-1, -3) if one.ndim >= 4 else one for name, one in found.items()}
+    for name, one in inputs.items():
+        if isinstance(one, Given):
+            assert samples is not None
+            assert samples.labels is not None
+            found[name] = moved(samples.labels[host.index])
+    return Batch(index=moved(host.index), inputs=found, time=None if host.time is None else moved(host.time))

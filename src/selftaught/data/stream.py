@@ -105,12 +105,11 @@ class Stream(Batches):
         workers: decoding threads.
         exchange: where there are several processes.
         window: samples of one process that are shuffled together; None is as many as `WINDOW_BYTES` hold.
+        names: of the inputs of a batch, all the same image.
 
     Raises:
         ValueError: where there are fewer shards than processes.
     """
-
-    labels = False
 
     def __init__(
         self,
@@ -127,12 +126,14 @@ class Stream(Batches):
         workers: int = 1,
         exchange: Exchange = lambda numbers: [numbers],
         window: int | None = None,
+        names: Sequence[str] = ("image",),
     ) -> None:
         check_share(shards, world)
         self.shards, self.side, self.decoding, self.seed = shards, side, decoding, seed
         self.device, self.rank, self.world, self.workers = device, rank, world, workers
         self.batch_size, self._count, self._exchange = batch_size, count, exchange
         self._share = batch_size // world
+        self.names = names
         most = window or WINDOW_BYTES // (4 * side * side)  # images are a third longer than high, by and large
         self._steps = max(1, min(most, count // world) // self._share)
         self._starts: dict[int, list[Position]] = {0: [Position()] * world}
@@ -180,7 +181,8 @@ class Stream(Batches):
         images = np.empty((len(rows), self.side, self.side, 3), np.uint8)
         for image, row, draw in zip(images, rows.tolist(), draws, strict=False):
             image[:] = window(held.images[row], side=self.side, y=draw[0], x=draw[1])
-        return to_device(HostBatch(index=held.index[rows], image=images), None, self.device, labels=False)
+        host = HostBatch(index=held.index[rows], inputs=dict.fromkeys(self.names, images))
+        return to_device(host, None, self.device, {})
 
     def state(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Where the window of `step` begins for every process, and what was skipped so far."""

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
 
 Kind = Literal["image", "video", "audio"]
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What a task asks of an encoder that it trains."""
+
+    kind: Kind
+    """What it must take; a mismatch is an error before anything is read."""
+    sees: Literal["", "grey", "split"] = ""
+    """How it sees images (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
+
+    @property
+    def prefix(self) -> str:
+        """As it is written before an encoder's name: "grey:", or nothing."""
+        return f"{self.sees}:" if self.sees else ""
 
 
 class Encoder(nn.Module, ABC):

@@ -12,6 +12,7 @@ from selftaught.core.config import RunConfig, parse_seconds
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
+from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.measurement_checks import check_measurement
@@ -20,7 +21,6 @@ from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
 from selftaught.evaluation.subject import open_subject
-from selftaught.features.encode import NEEDS
 from selftaught.tasks.catalogue import load_task, task_info
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
@@ -152,7 +152,11 @@ def _check_ranking(
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
-    _open(config, labelled, NEEDS[load_task(task).encoder_kind] | frozenset(probe_info(probe).needs))
+    _open(
+        config,
+        labelled,
+        MODALITIES[load_task(task).encoders["encoder"].kind].needs | frozenset(probe_info(probe).needs),
+    )
 
 
 def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:

@@ -53,8 +53,7 @@ def _digests(samples: Subset, known: Pixels) -> list[bytes]:
     missing = np.array([row for row in samples.rows.tolist() if (store, row) not in known], np.int64)
     for start in range(0, len(missing), _AT_ONCE):
         rows = missing[start : start + _AT_ONCE]
-        images = samples.base.read(rows, np.full((len(rows), 3), 0.5)).image
-        assert images is not None
+        images = samples.base.read(rows, np.full((len(rows), 3), 0.5))["image"]
         for row, image in zip(rows.tolist(), images, strict=True):
             known[store, row] = hashlib.blake2b(image, digest_size=16).digest()
     return [known[store, row] for row in samples.rows.tolist()]

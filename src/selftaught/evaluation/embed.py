@@ -14,6 +14,7 @@ from selftaught.core.files import check_out
 from selftaught.core.names import one_line, printable
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import EmptyPart
+from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
@@ -23,7 +24,7 @@ from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import check_query, query_vector
-from selftaught.features.encode import NEEDS, all_features, probe_sampling
+from selftaught.features.encode import all_features, probe_sampling
 from selftaught.features.neighbours import Neighbours
 from selftaught.training.encoder_of_run import load_encoder, read_config
 
@@ -86,7 +87,9 @@ def search_data(
     path = Path(query).expanduser()
     check_query(path, encoder)  # before the data are read
     first = SPLITS[0] if split == "all" else split
-    source = open_source(data, split=first, needs=NEEDS[encoder.kind], download=download, seed=0, held_out=0.1)
+    source = open_source(
+        data, split=first, needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
+    )
     config = with_range(config, source)
     asked = query_vector(path, encoder, config)
     found = _features(encoder, config, data, split=split, download=download)
@@ -131,7 +134,7 @@ def _samples(
     share = config.held_out or LEAST_SHARE
 
     def source_of(name: str) -> Source:
-        needs = NEEDS[encoder.kind]
+        needs = MODALITIES[encoder.kind].needs
         return open_source(data, split=name, needs=needs, download=download, seed=0, held_out=share)
 
     def packed(source: Source) -> Samples:

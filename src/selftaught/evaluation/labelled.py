@@ -13,6 +13,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import told
+from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
@@ -24,7 +25,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.evaluation.duplicates import note_of_duplicates
 from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
 from selftaught.evaluation.probes.base import Labelled, Unlabelled
-from selftaught.features.encode import NEEDS, probe_sampling
+from selftaught.features.encode import probe_sampling
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
@@ -56,7 +57,7 @@ def open_labelled(
             each class.
         seed: of the training samples that are chosen.
     """
-    needs = NEEDS[encoder.kind] | {"labels" if many else "label"}
+    needs = MODALITIES[encoder.kind].needs | {"labels" if many else "label"}
     sources = [_open(config, labelled, split, needs, download) for split in ("train", "test")]
     config = with_range(config, sources[0])
     part = sources[1].part
@@ -237,7 +238,7 @@ def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download:
     share = config.held_out or HELD_OUT
 
     def opened(split: str) -> Source:
-        needs = NEEDS[encoder.kind]
+        needs = MODALITIES[encoder.kind].needs
         return open_source(data, split=split, needs=needs, download=download, seed=0, held_out=share)
 
     def packed(source: Source) -> Samples:

@@ -86,4 +86,4 @@ def _square(path: Path, config: RunConfig) -> Batch:
     box = torch.tensor([[(height - side) / 2, (width - side) / 2, side, side]], dtype=torch.float32)
     # Large photographs go through the same two-step reduction as stored ones.
     square = crop_resize(pixels, box, min(side, 512)).mul(255).round().byte()
-    return Batch(index=torch.zeros(1, dtype=torch.int64), image=square)
+    return Batch(index=torch.zeros(1, dtype=torch.int64), inputs={"image": square})

@@ -11,57 +11,29 @@ from torch import Tensor
 from selftaught.core.precision import autocast
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.loader import to_device
+from selftaught.data.modality import MODALITIES
 from selftaught.data.store.samples import Samples
-from selftaught.encoders.base import Encoder, Kind
-from selftaught.ops.crop import centre_view
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.modality import encoder_view
 
-NEEDS: dict[Kind, frozenset[str]] = {
-    "image": frozenset({"image"}),
-    "video": frozenset({"video"}),
-    "audio": frozenset({"video", "audio"}),
-}
-"""What a source must provide for an encoder of each kind."""
 CLIPS = 10
 """Clips of a video whose features are averaged, as the field does for action recognition."""
 
 
-def probe_sampling(encoder: Encoder, frames: int = 16) -> Sampling:
+def probe_sampling(encoder: Encoder) -> Sampling:
     """How samples are cut for an encoder that is not being trained."""
-    if encoder.kind == "audio":
-        return Sampling(frames=1, audio_seconds=1.0)
-    return Sampling(frames=frames) if encoder.kind == "video" else Sampling()
+    return MODALITIES[encoder.kind].sampling
 
 
 def samples_at_once(encoder: Encoder, batch_size: int) -> int:
-    """How many clips take the memory that `batch_size` pictures do."""
-    return max(1, batch_size // probe_sampling(encoder).frames) if encoder.kind == "video" else batch_size
-
-
-def encoder_input(encoder: Encoder, batch: Batch, size: int) -> Tensor:
-    """The batch as the encoder takes it, cut at the centre and normalised.
-
-    Frames of a clip become rows for an image encoder: (N, T, 3, H, W) uint8 -> (N T, 3, size, size).
-    """
-    if encoder.kind == "audio":
-        from selftaught.ops.spectrogram import log_mel
-
-        if batch.audio is None:
-            raise ValueError("this encoder hears, but the data have no sound")
-        return log_mel(batch.audio)
-    if batch.image is not None:
-        return centre_view(batch.image, size)
-    assert batch.video is not None
-    views = centre_view(batch.video.flatten(0, 1), size)
-    if encoder.kind == "image":
-        return views
-    clips: Tensor = views.unflatten(0, batch.video.shape[:2]).transpose(1, 2).contiguous()
-    return clips
+    """How many samples take the memory that `batch_size` images do."""
+    return max(1, batch_size // MODALITIES[encoder.kind].memory)
 
 
 @torch.no_grad()
 def encode(encoder: Encoder, batch: Batch, size: int, precision: str = "auto") -> Tensor:
     """Pooled features (N, D) float32; those of a clip's frames are averaged."""
-    x = encoder_input(encoder, batch, size)
+    x = encoder_view(encoder, batch.inputs, size)
     with autocast(x.device, precision):
         rows = encoder(x).float()
     features: Tensor = rows.unflatten(0, (len(batch), -1)).mean(1)
@@ -69,14 +41,14 @@ def encode(encoder: Encoder, batch: Batch, size: int, precision: str = "auto") -
 
 
 def sample_batches(
-    samples: Samples, *, batch_size: int, device: torch.device, labels: bool = False, clips: int = CLIPS
+    samples: Samples, *, batch_size: int, device: torch.device, clips: int = CLIPS
 ) -> Iterator[list[Batch]]:
     """All samples in order; for videos, each item holds one batch for every clip of the same videos."""
     count = len(samples)
     views = samples.eval_draws(count, clips)
     for start in range(0, count, batch_size):
         rows = np.arange(start, min(start + batch_size, count))
-        yield [to_device(samples.read(rows, draws[rows]), samples, device, labels=labels) for draws in views]
+        yield [to_device(samples.read(rows, draws[rows]), samples, device, {}) for draws in views]
 
 
 def all_features(

@@ -21,7 +21,8 @@ from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
-from selftaught.features.encode import CLIPS, encoder_input, sample_batches, samples_at_once
+from selftaught.encoders.modality import encoder_view
+from selftaught.features.encode import CLIPS, sample_batches, samples_at_once
 from selftaught.features.pool_stage import pool_stage
 
 POOLED = "pooled"
@@ -160,7 +161,7 @@ class Reader:
             yield {name: value.clamp(-LARGEST, LARGEST).half() for name, value in totals.items()}
 
     def _features(self, encoder: Encoder, batch: Batch, kind: tuple[str, int]) -> dict[str, Tensor]:
-        x = encoder_input(encoder, batch, self.size)
+        x = encoder_view(encoder, batch.inputs, self.size)
         with autocast(x.device, self.precision):
             if kind[0] == POOLED:
                 found = {POOLED: encoder(x).float()}

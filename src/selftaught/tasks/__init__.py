@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from selftaught.data.batch import Batch as Batch
-    from selftaught.data.batch import Sampling as Sampling
+    from selftaught.data.batch import Moments as Moments
+    from selftaught.data.inputs import Clip as Clip
+    from selftaught.data.inputs import Computed as Computed
+    from selftaught.data.inputs import Given as Given
+    from selftaught.data.inputs import Image as Image
+    from selftaught.data.inputs import Input as Input
+    from selftaught.data.inputs import Sound as Sound
+    from selftaught.encoders.base import EncoderSpec as EncoderSpec
     from selftaught.tasks.base import Known as Known
     from selftaught.tasks.base import Pace as Pace
     from selftaught.tasks.base import ParameterGroup as ParameterGroup
@@ -15,17 +23,38 @@ if TYPE_CHECKING:
     from selftaught.tasks.base import Refreshed as Refreshed
     from selftaught.tasks.base import Shown as Shown
 
-__all__ = ["Batch", "Known", "Pace", "ParameterGroup", "PretextTask", "Recipe", "Refreshed", "Sampling", "Shown"]
+_HOME = {
+    "Batch": "selftaught.data.batch",
+    "Moments": "selftaught.data.batch",
+    **dict.fromkeys(("Clip", "Computed", "Given", "Image", "Input", "Sound"), "selftaught.data.inputs"),
+    "EncoderSpec": "selftaught.encoders.base",
+    **dict.fromkeys(
+        ("Known", "Pace", "ParameterGroup", "PretextTask", "Recipe", "Refreshed", "Shown"), "selftaught.tasks.base"
+    ),
+}
+"""Name -> the module it is written in."""
+__all__ = [
+    "Batch",
+    "Clip",
+    "Computed",
+    "EncoderSpec",
+    "Given",
+    "Image",
+    "Input",
+    "Known",
+    "Moments",
+    "Pace",
+    "ParameterGroup",
+    "PretextTask",
+    "Recipe",
+    "Refreshed",
+    "Shown",
+    "Sound",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy: the command line lists the tasks from this folder and must not pay for torch.
-    if name in ("Batch", "Sampling"):
-        from selftaught.data import batch
-
-        return getattr(batch, name)
-    if name in __all__:
-        from selftaught.tasks import base
-
-        return getattr(base, name)
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

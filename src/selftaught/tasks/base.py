@@ -11,9 +11,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range
-from selftaught.data.batch import Batch, Sampling
-from selftaught.encoders.base import Encoder, Kind
-from selftaught.ops.crop import MapKind, centre_view
+from selftaught.data.batch import Batch, Moments, Sampling
+from selftaught.data.inputs import Input
+from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.modality import pooled_features
+from selftaught.ops.crop import MapKind
 
 _RANGES = {
     "lr": Range(above=0),
@@ -158,6 +160,11 @@ class Shown:
     prediction: str | Tensor | Map
 
 
+def sampling_of(task: type[PretextTask], config: Any) -> Sampling:
+    """How samples are cut for a task under these settings."""
+    return Sampling(inputs=task.inputs(config), **vars(task.moments(config)))
+
+
 class PretextTask(nn.Module, ABC):
     """A task makes its own labels and learns `encoder` by predicting them.
 
@@ -166,22 +173,27 @@ class PretextTask(nn.Module, ABC):
     docstring, which becomes the help of its `--task.<field>` flag.
     """
 
-    needs: ClassVar[frozenset[str]]
-    """Of "image", "video", "audio", "label": what a source must provide."""
     recipe: ClassVar[Recipe] = Recipe()
-    encoder_kind: ClassVar[Kind] = "image"
-    """What the encoder must take; a mismatch is an error before anything is read."""
-    encoder_input: ClassVar[str] = ""
-    """"grey:" or "split:" where the encoder that is kept sees pictures that way (`encoders.inputs`)."""
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image")}
+    """What `encoder`, which is kept, must be."""
     Config: ClassVar[type[Any]]
 
     encoder: Encoder
     size: int
 
     @classmethod
-    def sampling(cls, config: Any) -> Sampling:
-        """How this task wants samples cut; images unless overridden."""
-        return Sampling()
+    @abstractmethod
+    def inputs(cls, config: Any) -> Mapping[str, Input]:
+        """What it is given of each sample, by name: `{"image": Image()}`, or clips, audio, labels (`data.inputs`).
+
+        The first one that the encoder takes is what its features are of. The command line reads the kinds of inputs
+        from the source text of this method.
+        """
+
+    @classmethod
+    def moments(cls, config: Any) -> Moments:
+        """How many moments of one video a batch holds; one unless overridden."""
+        return Moments()
 
     @classmethod
     def recipe_for(cls, config: Any) -> Recipe:
@@ -216,10 +228,9 @@ class PretextTask(nn.Module, ABC):
         return ()
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
-        """What `before_epoch` is told of pictures (N, 3, H, W) uint8: pooled features (N, D) of the central square."""
-        features: Tensor = self.encoder(centre_view(images, self.size))
-        return features
+    def embed(self, batch: Batch) -> Tensor:
+        """What `before_epoch` is given of each sample: pooled features (N, D) of the first input the encoder takes."""
+        return pooled_features(self.encoder, batch.inputs, self.size)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Make new pseudo-labels for all training samples from their features.

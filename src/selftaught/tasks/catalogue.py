@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
-from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, read_needs, settings_of
+from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, settings_of
+from selftaught.data import inputs as kinds_of_inputs
+from selftaught.data.inputs import Given, Input, needs_of_kinds
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,7 +39,7 @@ class TaskInfo:
         name: as given to --task.
         family: folder of the task, "own" for a user's file, "" for tasks/supervised.py.
         kind: what its encoder learns from.
-        needs: of "image", "video", "audio", "label": what a source must provide.
+        needs: of "image", "video", "audio", "label", ..., as `inputs` names them: what a source must provide.
         paper: authors and venue with year.
         summary: first sentence of the docstring, without the paper.
         description: the docstrings of the module and of the class, for the docs page.
@@ -190,8 +192,9 @@ def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
         return "its players take turns"
     if "refresh_epochs" in defined:
         return "it makes pseudo-labels of all samples between epochs"
-    seen = assigned.get("encoder_input")
-    return "it splits the encoder" if isinstance(seen, ast.Constant) and seen.value == "split:" else ""
+    asked = assigned.get("encoders")
+    seen = [node.value for node in ast.walk(asked) if isinstance(node, ast.Constant)] if asked else []
+    return "it splits the encoder" if "split" in seen else ""
 
 
 def _returns_literal(method: ast.FunctionDef) -> bool:
@@ -247,7 +250,45 @@ def _is_task(node: ast.ClassDef) -> bool:
     return "PretextTask" in names
 
 
+_NOW = {
+    "needs": 'an inputs method, such as def inputs(cls, config): return {"image": Image()}',
+    "sampling": 'an inputs method, such as def inputs(cls, config): return {"clip": Clip(frames=16)}',
+    "encoder_kind": 'encoders = {"encoder": EncoderSpec("video")}',
+    "encoder_input": 'encoders = {"encoder": EncoderSpec("image", sees="grey")}',
+}
+"""What task files said once -> what they write instead."""
+
+
 def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
-    if (needs := read_needs(node)) is not None:
-        return needs
-    raise ValueError(f'--task {name}: class {node.name} must say what it needs, such as needs = frozenset({{"image"}})')
+    """What the inputs that are named in the method `inputs` need of a source."""
+    methods = {line.name: line for line in node.body if isinstance(line, ast.FunctionDef)}
+    for old in {*methods, *(one for line in node.body for one in assigned_names(line))} & _NOW.keys():
+        raise ValueError(
+            f"--task {name}: class {node.name} has {old!r}, which is of an older version; "
+            f"write {_NOW[old]} (the page of concepts lists the kinds)"
+        )
+    if "embed" in methods and "images" in [word.arg for word in methods["embed"].args.args]:
+        raise ValueError(
+            f"--task {name}: class {node.name} has 'embed' of images, which is of an older version; "
+            'write def embed(self, batch) and read batch["image"]'
+        )
+    if "inputs" not in methods:
+        raise ValueError(f"--task {name}: class {node.name} must say what it is given by {_NOW['needs']}")
+    takes = [found for call in ast.walk(methods["inputs"]) if (found := _takes(call)) is not None]
+    if not any(takes):
+        raise ValueError(f"--task {name}: inputs of class {node.name} must name its inputs itself, by {_NOW['needs']}")
+    return tuple(sorted(needs_of_kinds(takes)))
+
+
+def _takes(node: ast.AST) -> str | None:
+    """What an input needs where `node` makes one, as `Clip(...)` or `inputs.Clip(...)` does."""
+    if not isinstance(node, ast.Call):
+        return None
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    kind = getattr(kinds_of_inputs, called, None)
+    if not isinstance(kind, type) or not issubclass(kind, Input):
+        return None
+    if kind is Given:
+        given = [*node.args, *(word.value for word in node.keywords)]
+        return str(given[0].value) if given and isinstance(given[0], ast.Constant) else ""
+    return str(kind.takes)

@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import is_distributed
 from selftaught.data.batch import Batch
-from selftaught.encoders.base import Encoder
+from selftaught.data.inputs import Image, Input
+from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
 
@@ -73,7 +74,6 @@ class Combined(PretextTask):
     last weight matrix of the encoder, as GradNorm (Chen et al., ICML 2018) wants in the long run, but at once.
     """
 
-    needs = frozenset({"image"})
     Parts: ClassVar[Mapping[str, type[PretextTask]]] = {}
     """The parts by name; `combine` sets them."""
 
@@ -98,6 +98,14 @@ class Combined(PretextTask):
             self.parts[name] = _named(name, lambda part=part, name=name: self._build(name, part, config.parts[name]))
         self.register_buffer("weights", torch.tensor(config.weights), persistent=False)
         self.register_buffer("norms", torch.zeros(len(self.parts)))
+
+    @classmethod
+    def inputs(cls, config: Settings) -> Mapping[str, Input]:
+        """Those of all parts, which are images."""
+        inputs: dict[str, Input] = {}
+        for name, part in cls.Parts.items():
+            inputs |= part.inputs(config.parts[name])
+        return inputs or {"image": Image()}
 
     @classmethod
     def recipe_for(cls, config: Settings) -> Recipe:
@@ -205,15 +213,16 @@ class Combined(PretextTask):
     def _build(self, name: str, part: type[PretextTask], config: Any) -> PretextTask:
         """A part that uses the shared encoder, seen as it wants, without owning it."""
         seen = self.encoder
-        if part.encoder_input != self.encoder_input and not getattr(self.encoder, "sees", ""):
+        asked = part.encoders["encoder"]
+        if asked != self.encoders["encoder"] and not getattr(self.encoder, "sees", ""):
             if not isinstance(self.encoder, StagedEncoder):
                 raise ValueError(
-                    f"--encoder {self.encoder.name} cannot show task {name!r} its {part.encoder_input} pictures; "
-                    f"choose one without a prefix, or {part.encoder_input}ENCODER for all parts"
+                    f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} pictures; "
+                    f"choose one without a prefix, or {asked.prefix}ENCODER for all parts"
                 )
             # A shallow copy: the same layers and weights behind another way to see.
             seen = copy.copy(self.encoder)
-            seen.sees = part.encoder_input.removesuffix(":")
+            seen.sees = asked.sees
         made = part(seen, config, self.size)
         if made.players():
             raise ValueError(
@@ -245,13 +254,13 @@ def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
         made = {name: _named(name, lambda p=part, name=name: p.Config(**own[name])) for name, part in parts.items()}
         return Settings(weights=weights or (1.0,) * len(parts), balance=balance, parts=made)
 
-    inputs = {part.encoder_input for part in parts.values()}
+    asked = {part.encoders["encoder"] for part in parts.values()}
     shared = {
         "__doc__": Combined.__doc__,
         "Parts": dict(parts),
         "Config": staticmethod(configure),
         "recipe": least_rate([part.recipe for part in parts.values()]),
-        "encoder_input": inputs.pop() if len(inputs) == 1 else "",
+        "encoders": {"encoder": asked.pop() if len(asked) == 1 else EncoderSpec("image")},
     }
     return type("Combined", (Combined,), shared)
 

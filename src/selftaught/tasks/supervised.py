@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Given, Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -31,7 +33,6 @@ class Supervised(PretextTask):
     -> linear (N, K) -> cross entropy.
     """
 
-    needs = frozenset({"image", "label"})
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ class Supervised(PretextTask):
         """Number of classes K; set from the data."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image(), "label": Given("label")}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -53,10 +58,8 @@ class Supervised(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 and label (N,) -> `Example`."""
-        assert batch.image is not None
-        assert batch.label is not None
-        crops = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0))
-        return Example(normalise(crops), batch.label)
+        crops = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0))
+        return Example(normalise(crops), batch["label"])
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, K)."""

@@ -17,10 +17,11 @@ from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.value_range import range_note, with_range
-from selftaught.data.store.open import pack
+from selftaught.data.store.open import pack, refuse_computed
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of
 from selftaught.data.stream import check_share
+from selftaught.tasks.base import sampling_of
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.training.streamed import open_streamed, shards_to_stream
 
@@ -69,12 +70,9 @@ def open_sources(config: RunConfig) -> list[Source]:
 
 def open_data(config: RunConfig, fabric: Fabric) -> Data:
     """Open or pack both halves of the data, or shards to be read in order; the first process packs, the others wait."""
-    info = task_info(config.task)
     if (shards := shards_to_stream(config)) is not None:
         return _open_streamed(shards, config, fabric)
-    settings = settings_for(info, config.task_settings)
-    task_class = load_task(config.task)
-    sampling = task_class.sampling(task_class.Config(**settings))
+    sampling = _sampling(config)
     sources = open_sources(config)
     is_shown = fabric.is_global_zero
     with fabric.rank_zero_first():
@@ -94,7 +92,6 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
-        labels="label" in info.needs,
         limit=config.limit,
     )
     classes = halves.train.classes
@@ -129,7 +126,9 @@ def content_of(asked: RunConfig, data: Data) -> str:
 
 
 def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
-    found = open_streamed(shards, config, fabric)
+    sampling = _sampling(config)
+    refuse_computed(config.data, sampling)
+    found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
     notes = [found.note, *found.held_out.notes]
     if found.config.value_range != "auto":
         notes.append(range_note(found.config))
@@ -138,11 +137,17 @@ def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
     return Data(
         loader=found.stream,
         held_out=found.held_out,
-        sampling=Sampling(),
+        sampling=sampling,
         num_classes=0,
         notes=tuple(notes),
         value_range=found.config.value_range,
     )
+
+
+def _sampling(config: RunConfig) -> Sampling:
+    """How the run's task wants samples cut."""
+    task_class = load_task(config.task)
+    return sampling_of(task_class, task_class.Config(**settings_for(task_info(config.task), config.task_settings)))
 
 
 def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:

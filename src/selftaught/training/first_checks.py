@@ -14,7 +14,7 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.open import pack
 from selftaught.data.store.parts import open_some
 from selftaught.data.store.samples import Samples
-from selftaught.tasks.base import PretextTask
+from selftaught.tasks.base import PretextTask, sampling_of
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
 from selftaught.training.contract.check_task import check_contract
 from selftaught.training.data import Data, open_sources
@@ -58,7 +58,7 @@ def try_own_task_early(asked: RunConfig) -> None:
     source = open_sources(asked)[0]
     config = with_range(_nearly_resolved(asked), source)
     task_class = load_task(asked.task)
-    sampling = task_class.sampling(task_class.Config(**settings_for(task_info(asked.task), asked.task_settings)))
+    sampling = sampling_of(task_class, task_class.Config(**settings_for(task_info(asked.task), asked.task_settings)))
     few = open_some(source, TRIED, lambda some: pack(some, config, sampling, title="packing a few"), seed=0)
     count = len(source) if asked.limit is None else min(len(source), asked.limit)
     _try(asked, few, sampling, count=count, classes=len(few.classes or ()))
@@ -67,8 +67,7 @@ def try_own_task_early(asked: RunConfig) -> None:
 def _try(asked: RunConfig, samples: Samples, sampling: Sampling, *, count: int, classes: int) -> None:
     """The contract of tasks, held with a few samples; `count` training samples there are."""
     device = torch.device("cpu")
-    labels = "label" in task_info(asked.task).needs
-    batches = ordered_batches(samples, sampling=sampling, batch_size=TRIED, device=device, limit=TRIED, labels=labels)
+    batches = ordered_batches(samples, sampling=sampling, batch_size=TRIED, device=device, limit=TRIED)
     batch = next(iter(batches))
     batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
     config = _nearly_resolved(asked, classes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -15,9 +14,10 @@ from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import ordered_batches
+from selftaught.encoders.base import Kind
+from selftaught.encoders.modality import input_for, modality_of
 from selftaught.features.diagnostics import describe_features, frechet_distance
 from selftaught.features.encode import encode
-from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask
 from selftaught.training.budget.schedule import HELD_OUT_SAMPLES
 from selftaught.training.data import Data
@@ -51,7 +51,8 @@ def judge(
             if (pictures := task.generate(example)) is not None:
                 made.append(task.encoder(pictures).float())
         first.append(encode(task.encoder, batch, config.size, config.precision))
-        second.append(encode(task.encoder, other_view(batch, config.size, rng), config.size, config.precision))
+        other = other_view(batch, config.size, rng, task.encoder.kind)
+        second.append(encode(task.encoder, other, config.size, config.precision))
     task.train()
     names = sorted(totals, key=lambda name: (name != "loss", name != task.metric_name(), name))
     sums = torch.tensor([*[totals[name] for name in names], float(weight)], dtype=torch.float64, device=fabric.device)
@@ -78,7 +79,6 @@ def held_out_batches(data: Data, config: RunConfig, fabric: Fabric, samples: int
         limit=count,
         rank=fabric.global_rank,
         world=fabric.world_size,
-        labels=data.loader.labels,
     )
     full = list(batches)
     # A last batch of one or two samples has too few negatives or statistics to say anything.
@@ -87,13 +87,10 @@ def held_out_batches(data: Data, config: RunConfig, fabric: Fabric, samples: int
     return full
 
 
-def other_view(batch: Batch, size: int, rng: torch.Generator) -> Batch:
+def other_view(batch: Batch, size: int, rng: torch.Generator, kind: Kind = "image") -> Batch:
     """The same samples through a light random crop (at least half of the area), the second view of alignment."""
-    if batch.image is not None:
-        return dataclasses.replace(batch, image=random_resized_crop(batch.image, size, rng, scale=(0.5, 1.0)))
-    assert batch.video is not None
-    frames = random_resized_crop(batch.video.flatten(0, 1), size, rng, scale=(0.5, 1.0))
-    return dataclasses.replace(batch, video=frames.unflatten(0, batch.video.shape[:2]))
+    name = input_for(kind, batch.inputs)
+    return batch.using(**{name: modality_of(batch[name]).light_crop(batch[name], size, rng)})
 
 
 def draw_pictures(
@@ -115,7 +112,6 @@ def draw_pictures(
             batch_size=config.batch_size,
             device=device,
             limit=samples // data.sampling.clips_per_video,
-            labels=data.loader.labels,
         )
     )
     with autocast(device, config.precision):

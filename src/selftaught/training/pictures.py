@@ -16,9 +16,8 @@ from selftaught.core.own_folder import record, write_json
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.kernels import first_kernels, kernel_columns
+from selftaught.encoders.modality import BY_AXES, modality_of
 from selftaught.features.encode import encode
-from selftaught.ops.colour import denormalise
-from selftaught.ops.crop import centre_view
 from selftaught.ops.draw_maps import draw_maps
 from selftaught.ops.sheet import lay_out
 from selftaught.tasks.base import Map, PretextTask, Shown
@@ -126,9 +125,7 @@ def _enlarged(picture: Tensor, side: int) -> Image.Image:
 
 
 def _thumbnail(batch: Batch, size: int) -> Tensor:
-    """One picture of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip."""
-    images = batch.image
-    if images is None:
-        assert batch.video is not None
-        images = batch.video[:, batch.video.shape[1] // 2]
-    return denormalise(centre_view(images, size))
+    """One picture of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip, black for audio alone."""
+    views = (modality_of(x).thumbnail(x, size) for x in batch.inputs.values() if x.ndim in BY_AXES)
+    found = next((view for view in views if view is not None), None)
+    return torch.zeros(len(batch), 3, size, size) if found is None else found

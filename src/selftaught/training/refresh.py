@@ -113,9 +113,8 @@ def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabr
         rank=fabric.global_rank,
         world=fabric.world_size,
     ):
-        assert batch.image is not None
         with autocast(fabric.device, config.precision):
-            parts.append(task.embed(batch.image).float())
+            parts.append(task.embed(batch).float())
     task.train(was_training)
     labels = data.samples.labels
     return Known(

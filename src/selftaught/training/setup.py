@@ -99,7 +99,7 @@ def is_partly_used(task: PretextTask, encoder: str) -> bool:
 
 def seen_as(task_class: type[PretextTask], encoder: str) -> str:
     """The encoder's name with the prefix that the task asks for, unless it has one."""
-    return encoder if encoder.startswith(PREFIXES) else task_class.encoder_input + encoder
+    return encoder if encoder.startswith(PREFIXES) else task_class.encoders["encoder"].prefix + encoder
 
 
 def build_task(config: RunConfig) -> PretextTask:
@@ -113,9 +113,10 @@ def make_task(name: str, task_class: type[PretextTask], settings: Any, config: R
     """As `build_task`, of a class that needs no file; `name` and `settings` are used in place of those in `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
     encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
-    if encoder.kind != task_class.encoder_kind:
+    kind = task_class.encoders["encoder"].kind
+    if encoder.kind != kind:
         raise ValueError(
-            f"task {name!r} trains an encoder for {task_class.encoder_kind}s, but {config.encoder!r} takes "
+            f"task {name!r} trains an encoder for {kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
     task = task_class(encoder, settings, config.size)

@@ -130,5 +130,4 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     if parts == 1:
         return [batch]
     size = len(batch) // parts
-    tensors = {name: value for name, value in vars(batch).items() if value is not None}
-    return [Batch(**{n: v[i * size : (i + 1) * size] for n, v in tensors.items()}) for i in range(parts)]
+    return [batch.rows(slice(i * size, (i + 1) * size)) for i in range(parts)]

@@ -60,8 +60,11 @@ def shards_to_stream(config: RunConfig) -> Shards | None:
     return shards if shards.is_remote or shards.is_compressed or _exceeds_limit(shards, config) else None
 
 
-def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Streamed:
-    """Both halves of the data: shards are held out whole, and their first images are kept in memory."""
+def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: Sequence[str]) -> Streamed:
+    """Both halves of the data: shards are held out whole, and their first images are kept in memory.
+
+    `names` are those of the task's inputs, which are images.
+    """
     train, rest = (shards.part(split, held_out=config.held_out) for split in ("train", "held_out"))
     workers = config.workers or max(1, usable_cores() // config.devices)
     images = first_images(rest, KEPT)
@@ -87,12 +90,14 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Streamed
         world=fabric.world_size,
         workers=workers,
         exchange=exchange,
+        names=names,
     )
     note = (
         f"{len(train)} shards with about {count:,} images are read in order while training, {len(rest)} are held out; "
         "nothing is packed (--stream never packs them)"
     )
     held_out = in_memory(images, side=side, decoding=decoding, workers=workers)
+    held_out.names = names
     return Streamed(stream=stream, held_out=held_out, config=config, note=note)
 
 

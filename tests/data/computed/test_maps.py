@@ -17,6 +17,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.maps import ComputedMaps, open_computed, pack_maps
 from selftaught.data.computed.optical_flow import OpticalFlow
+from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import list_stores
@@ -70,7 +71,9 @@ def photos(tmp_path: Path) -> Path:
 
 def clips(path: Path, *, limit: float = 1.0) -> Samples:
     source = open_video_folder(path, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
-    return open_samples(source, side=32, sampling=Sampling(frames=4), cache_limit_gb=limit, workers=2)
+    return open_samples(
+        source, side=32, sampling=Sampling(inputs={"video": Clip(frames=4)}), cache_limit_gb=limit, workers=2
+    )
 
 
 def images(path: Path, *, limit: float = 1.0) -> Samples:
@@ -87,7 +90,7 @@ def test_maps_stand_in_the_windows_and_times_of_the_clips(videos: Path, limit: f
     samples = clips(videos, limit=limit)
     rows = np.array([0, 1, 2, 1])
     draws = np.random.default_rng(0).random((4, 3))
-    video = samples.read(rows, draws).video
+    video = samples.read(rows, draws)["video"]
     seconds = np.stack([samples.clip(row, draw)[0] for row, draw in zip(rows, draws[:, 2], strict=True)])  # type: ignore[attr-defined]
     frames = np.stack([samples.clip(row, draw)[1].frames for row, draw in zip(rows, draws[:, 2], strict=True)])  # type: ignore[attr-defined]
     maps = computed(samples)
@@ -101,7 +104,7 @@ def test_images_are_videos_of_one_frame_and_subsets_have_rows_of_their_own(photo
     samples = Subset(images(photos, limit=limit), np.array([2, 0]))
     rows, draws = np.array([1, 0, 1]), np.random.default_rng(0).random((3, 3))
     maps = computed(samples, Copy(plus=3)).read(rows, np.zeros((3, 1), np.int64), draws)
-    image = samples.read(rows, draws).image
+    image = samples.read(rows, draws)["image"]
     assert image is not None
     assert np.array_equal(maps[:, 0], image + np.uint8(3))
 

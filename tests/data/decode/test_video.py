@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import decode_frames, geometry, read_header, upright
+from selftaught.data.inputs import Clip
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.open import open_samples
 from tests.data.store.videos import counted
@@ -59,8 +60,10 @@ def test_the_display_matrix_is_honoured(write_video: Any, tmp_path: Path, matrix
     read = []
     for limit in (50.0, 1e-9):
         source = open_video_folder(path.parent, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
-        samples = open_samples(source, side=64, sampling=Sampling(frames=2), cache_limit_gb=limit, workers=1)
-        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3))).video
+        samples = open_samples(
+            source, side=64, sampling=Sampling(inputs={"video": Clip(frames=2)}), cache_limit_gb=limit, workers=1
+        )
+        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3)))["video"]
         assert video is not None
         read.append(video)
     assert np.array_equal(read[0], read[1])

@@ -47,7 +47,7 @@ def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: st
     samples = open_samples(
         source, side=64, sampling=Sampling(), cache_limit_gb=1.0, workers=1, decoding=decoding_of(config)
     )
-    images = samples.read(np.arange(2), np.full((2, 3), 0.5)).image
+    images = samples.read(np.arange(2), np.full((2, 3), 0.5))["image"]
     assert images is not None
     assert len(np.unique(images[1])) >= 200
     # The darker image stays darker: not each by its own range.

@@ -12,6 +12,7 @@ import pytest
 
 from selftaught.data.batch import Sampling
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
+from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import VideoFolder, open_video_folder
 from selftaught.data.store.open import open_samples
@@ -161,7 +162,9 @@ def test_every_container_is_decoded(tmp_path: Path, suffix: str, container: str,
             file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 12 * i, np.uint8), "rgb24")))
         file.mux(stream.encode())
     source = open_source(str(tmp_path), split="train", needs=VIDEO, held_out=0.0)
-    samples = open_samples(source, side=16, sampling=Sampling(frames=4), cache_limit_gb=1, workers=1)
+    samples = open_samples(
+        source, side=16, sampling=Sampling(inputs={"video": Clip(frames=4)}), cache_limit_gb=1, workers=1
+    )
     assert list(samples.keys) == [f"clip{suffix}"]
     assert not samples.skipped
 

@@ -27,11 +27,10 @@ def opened(
 def pictures(samples: Samples, draws: np.ndarray | None = None) -> np.ndarray:
     rows = np.arange(len(samples))
     batch = samples.read(rows, np.full((len(rows), 3), 0.5) if draws is None else draws)
-    assert batch.image is not None
     assert np.array_equal(batch.index, rows)
-    assert batch.image.shape == (len(rows), samples.side, samples.side, 3)
-    assert batch.image.flags.c_contiguous
-    return batch.image
+    assert batch["image"].shape == (len(rows), samples.side, samples.side, 3)
+    assert batch["image"].flags.c_contiguous
+    return batch["image"]
 
 
 def opened_at(path: Path, *, side: int = 16, limit: float = 1.0) -> Samples:

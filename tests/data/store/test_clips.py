@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip, Sound
 from selftaught.data.store.clips import ClipPlan, nearest
 from selftaught.data.store.video_index import VideoIndex
 from tests.data.store.videos import PAIRS, counted, numbers, opened, read
@@ -17,10 +18,9 @@ from tests.data.store.videos import PAIRS, counted, numbers, opened, read
 
 def test_consecutive_frames_start_anywhere_that_fits(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "a.mp4", counted())
-    samples = opened(tmp_path, Sampling(frames=5))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=5)}))
     batch = read(samples, *np.linspace(0, 0.999, 60))
-    assert batch.video is not None
-    found = [numbers(clip) for clip in batch.video]
+    found = [numbers(clip) for clip in batch["video"]]
     assert all(np.diff(clip).tolist() == [1] * 4 for clip in found)
     assert [clip[0] for clip in found] == sorted(clip[0] for clip in found)
     assert {clip[0] for clip in found} == set(range(16))
@@ -30,14 +30,13 @@ def test_frames_by_real_times_of_a_variable_rate(tmp_path: Path, write_video: An
     # Frames 0 to 9 at 25 a second, then a pause of a second, then the rest at 12.5 a second.
     times = [*range(10), *range(35, 55, 2)]
     write_video(tmp_path / "a.mkv", counted(), times=times)
-    samples = opened(tmp_path, Sampling(frames=4, fps=5.0))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=4, fps=5.0)}))
     for start in (0.0, 0.3, 0.6, 0.999):
         batch = read(samples, start)
-        assert batch.video is not None
         assert batch.time is not None
         wanted = float(batch.time[0]) + (np.arange(4) - 1.5) / 5
         shown = np.array(times) / 25
-        assert numbers(batch.video[0]) == [int(np.abs(shown - t).argmin()) for t in wanted]
+        assert numbers(batch["video"][0]) == [int(np.abs(shown - t).argmin()) for t in wanted]
 
 
 def test_pairs_of_one_video_keep_their_distance(tmp_path: Path, write_video: Any) -> None:
@@ -62,7 +61,7 @@ def test_pairs_of_one_video_keep_their_distance(tmp_path: Path, write_video: Any
 
 def test_spread_is_uniform_over_all_places_with_the_gap(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "a.mp4", counted(23).repeat(4, 0))
-    sampling = Sampling(frames=1, clips_per_video=2, min_gap=1.0)
+    sampling = Sampling(inputs={"video": Clip(frames=1)}, clips_per_video=2, min_gap=1.0)
     samples = opened(tmp_path, sampling)
     rows, length = np.zeros(40000, np.int64), 91 / 25
     spread = samples.spread(rows, np.random.default_rng(0).random((40000, 3)), sampling)[:, 2].reshape(-1, 2) * length
@@ -76,18 +75,18 @@ def test_spread_is_uniform_over_all_places_with_the_gap(tmp_path: Path, write_vi
 def test_short_videos_are_listed(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "long.mp4", counted(20))
     write_video(tmp_path / "short.mp4", counted(4))
-    samples = opened(tmp_path, Sampling(frames=5))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=5)}))
     assert samples.keys == ["long.mp4"]
     assert samples.skipped == [("short.mp4", "4 frames, fewer than the 5 of a clip")]
-    assert opened(tmp_path, Sampling(frames=4, fps=8.0)).skipped == [
+    assert opened(tmp_path, Sampling(inputs={"video": Clip(frames=4, fps=8.0)})).skipped == [
         ("short.mp4", "0.1 s, shorter than a clip of 0.4 s")
     ]
-    too_close = opened(tmp_path, Sampling(frames=1, clips_per_video=2, min_gap=0.5)).skipped
+    too_close = opened(tmp_path, Sampling(inputs={"video": Clip(frames=1)}, clips_per_video=2, min_gap=0.5)).skipped
     assert too_close == [("short.mp4", "too short for 2 clips with middles 0.5 s apart")]
     with pytest.raises(
         ValueError, match=r"none of the 2 videos .* can be used .*long\.mp4: 20 frames, fewer than the 40"
     ):
-        opened(tmp_path, Sampling(frames=40))
+        opened(tmp_path, Sampling(inputs={"video": Clip(frames=40)}))
 
 
 def test_the_nearest_time_equals_a_loop() -> None:
@@ -113,15 +112,17 @@ def index_of(times: list[list[float]], sound: list[tuple[float, int]]) -> VideoI
 def test_the_middle_keeps_to_where_frames_and_sound_are_whole() -> None:
     seconds = [i / 10 for i in range(41)]
     index = index_of([seconds, seconds, seconds], [(1.0, 2 * 16000), (0.0, 16000 * 9 // 10), (0.0, 0)])
-    plan = ClipPlan(index, Sampling(frames=1, audio_seconds=1.0))
+    plan = ClipPlan(index, Sampling(inputs={"video": Clip(frames=1), "audio": Sound(seconds=1.0)}))
     assert (plan.earliest[0], plan.latest[0]) == (1.5, 2.5)
     assert plan.earliest[1] == plan.latest[1] == 0.45  # never whole: the one place with most of it
     assert plan.unusable == {2: "no sound"}
-    clip = plan.at(0, 0.5)
+    clip = plan.at(0, np.array([0.5, 0.5, 0.5]))
     assert (clip.middle, clip.frames.tolist(), clip.sound_first) == (2.0, [20], 8000)
 
 
 def test_a_clip_by_rate_takes_the_frames_nearest_to_its_times() -> None:
-    plan = ClipPlan(index_of([[i / 10 for i in range(21)]], [(0.0, 0)]), Sampling(frames=3, fps=5.0))
-    assert plan.at(0, 0.0).frames.tolist() == [0, 2, 4]
-    assert plan.at(0, 1.0).frames.tolist() == [16, 18, 20]
+    plan = ClipPlan(
+        index_of([[i / 10 for i in range(21)]], [(0.0, 0)]), Sampling(inputs={"video": Clip(frames=3, fps=5.0)})
+    )
+    assert plan.at(0, np.array([0.5, 0.5, 0.0])).frames.tolist() == [0, 2, 4]
+    assert plan.at(0, np.array([0.5, 0.5, 1.0])).frames.tolist() == [16, 18, 20]

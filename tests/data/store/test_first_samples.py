@@ -28,10 +28,9 @@ def test_the_first_images_of_each_shard_are_kept(tmp_path: Path) -> None:
     assert list(samples.keys) == [source.entries[i].key for i in (0, 2, 3, 4, 5)]
     assert [key for key, _ in samples.skipped] == ["s-000.tar/000001.jpg"]
     host = samples.read(np.array([1]), np.full((1, 3), 0.5))
-    assert host.image is not None
     expected = fit(jpeg(2), side=16, decoding=Decoding())
     left = int(0.5 * (expected.shape[1] - 15))
-    assert np.array_equal(host.image[0], expected[:, left : left + 16])
+    assert np.array_equal(host["image"][0], expected[:, left : left + 16])
 
 
 def test_shards_without_images_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import selftaught
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import find_or_build, is_in_use, list_stores
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def pixels(samples: Samples) -> np.ndarray[Any, Any]:
-    image = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5)).image
+    image = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))["image"]
     assert image is not None
     return image
 
@@ -133,8 +134,10 @@ def test_a_damaged_store_of_videos_is_built_again(tmp_path: Path, write_video: A
 
     def read() -> np.ndarray[Any, Any]:
         source = open_video_folder(tmp_path / "videos", split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
-        samples = open_samples(source, side=16, sampling=Sampling(frames=2), cache_limit_gb=1.0, workers=1)
-        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3))).video
+        samples = open_samples(
+            source, side=16, sampling=Sampling(inputs={"video": Clip(frames=2)}), cache_limit_gb=1.0, workers=1
+        )
+        video = samples.read(np.zeros(1, np.int64), np.zeros((1, 3)))["video"]
         assert video is not None
         return video
 

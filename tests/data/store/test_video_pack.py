@@ -12,6 +12,7 @@ import pytest
 
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import Header
+from selftaught.data.inputs import Clip
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import list_stores
 from selftaught.data.store.open import open_samples
@@ -22,8 +23,8 @@ from tests.data.store.videos import counted, draws, moving, numbers, opened, rea
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mpg", ".webm", ".mov"])
 def test_every_container_gives_its_frames(tmp_path: Path, write_video: Any, suffix: str) -> None:
     write_video(tmp_path / f"a{suffix}", counted())
-    samples = opened(tmp_path, Sampling(frames=20))
-    clip = read(samples, 0.0).video
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=20)}))
+    clip = read(samples, 0.0)["video"]
     assert clip is not None
     assert clip.shape == (1, 20, 32, 32, 3)
     assert numbers(clip[0]) == list(range(20))
@@ -39,7 +40,7 @@ def test_broken_files_are_skipped_and_listed(tmp_path: Path, write_video: Any) -
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), format="s16", layout="mono")
         frame.sample_rate = 16000
         container.mux(voice.encode(frame))
-    samples = opened(tmp_path, Sampling(frames=5))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=5)}))
     assert samples.keys == ["whole.mp4"]
     reasons = dict(samples.skipped)
     assert set(reasons) == {"zero.mp4", "text.avi", "headless.mp4", "sound_only.mkv"}
@@ -54,14 +55,13 @@ def test_a_truncated_file_gives_what_came_before(tmp_path: Path, write_video: An
     noisy = moving(40) // 2 + rng.integers(0, 100, (40, 48, 48, 3)).astype(np.uint8)
     data = write_video(tmp_path / f"whole{suffix}", noisy).read_bytes()
     (tmp_path / f"cut{suffix}").write_bytes(data[: int(len(data) * 0.6)])
-    samples = opened(tmp_path, Sampling(frames=2), side=48)
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}), side=48)
     assert samples.keys == [f"cut{suffix}", f"whole{suffix}"]
     cut, whole = (int(samples.num_frames[row]) for row in (0, 1))
     assert whole == 40
     assert 2 <= cut < 40
     batch = samples.read(np.array([0, 1]), draws(0.0, 0.0))
-    assert batch.video is not None
-    assert np.array_equal(batch.video[0], batch.video[1])
+    assert np.array_equal(batch["video"][0], batch["video"][1])
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
@@ -71,27 +71,31 @@ def test_a_damaged_middle_ends_the_video_with_a_note(tmp_path: Path, write_video
     data = bytearray(write_video(tmp_path / f"a{suffix}", noisy).read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4000] = rng.integers(0, 255, 4000).astype(np.uint8).tobytes()
     (tmp_path / f"a{suffix}").write_bytes(data)
-    samples = opened(tmp_path, Sampling(frames=2), side=48)
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}), side=48)
     assert samples.keys == [f"a{suffix}"]
     for limit in (50.0, 1e-9):
-        again = opened(tmp_path, Sampling(frames=2), side=48, limit=limit)
+        again = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}), side=48, limit=limit)
         ((key, note),) = again.skipped
         assert key == f"a{suffix}"
         assert f"after {again.num_frames[0]} frames; those are used" in note
-        assert again.read(np.zeros(20, np.int64), draws(*np.linspace(0, 1, 20))).video is not None
+        assert again.read(np.zeros(20, np.int64), draws(*np.linspace(0, 1, 20)))["video"] is not None
 
 
 def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
     with pytest.raises(ValueError, match=r"none of the 1 videos .* can be read; the first, a\.mp4: Invalid data"):
-        opened(tmp_path, Sampling(frames=2))
+        opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}))
 
 
 def test_the_store_is_built_once_and_serves_every_sampling(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "once.mp4", counted())
     calls: list[tuple[int, int]] = []
     source = open_video_folder(tmp_path, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
-    for sampling in (Sampling(), Sampling(frames=3), Sampling(frames=2, fps=5)):
+    for sampling in (
+        Sampling(),
+        Sampling(inputs={"video": Clip(frames=3)}),
+        Sampling(inputs={"video": Clip(frames=2, fps=5)}),
+    ):
         open_samples(
             source,
             side=32,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip, Sound
 from selftaught.data.store.samples import HostBatch
 from tests.data.store.videos import PAIRS, draws, moving, opened, read
 
@@ -18,14 +19,13 @@ from tests.data.store.videos import PAIRS, draws, moving, opened, read
 def test_one_window_for_all_frames_and_no_squashing(tmp_path: Path, write_video: Any) -> None:
     ramp = np.broadcast_to(np.arange(96, dtype=np.uint8)[None, None, :, None] * 2, (6, 48, 96, 3)).copy()
     write_video(tmp_path / "a.mp4", ramp)
-    samples = opened(tmp_path, Sampling(frames=6), side=24)
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=6)}), side=24)
     batch = samples.read(np.zeros(3, np.int64), np.array([[0.5, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.999, 0.0]]))
-    assert batch.video is not None
-    assert batch.video.shape == (3, 6, 24, 24, 3)
-    left = batch.video[:, :, :, 0].mean((2, 3))
+    assert batch["video"].shape == (3, 6, 24, 24, 3)
+    left = batch["video"][:, :, :, 0].mean((2, 3))
     assert np.ptp(left, axis=1).max() <= 2
     assert np.abs(left[:, 0] - [1, 49, 97]).max() < 6
-    assert np.diff(batch.video[1, 0, 12, :, 0].astype(int)).mean() == pytest.approx(4, abs=0.5)
+    assert np.diff(batch["video"][1, 0, 12, :, 0].astype(int)).mean() == pytest.approx(4, abs=0.5)
 
 
 def test_a_late_sound_track_is_aligned(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_a_late_sound_track_is_aligned(tmp_path: Path) -> None:
         frame.sample_rate, frame.pts = 16000, 8000
         container.mux(voice.encode(frame))
         container.mux(voice.encode(None))
-    samples = opened(tmp_path, Sampling(frames=50, audio_seconds=1.96))
-    heard = read(samples, 0.0).audio
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=50), "audio": Sound(seconds=1.96)}))
+    heard = read(samples, 0.0)["audio"]
     assert heard is not None
     assert np.abs(heard[0, : 8000 - 200]).max() == 0
     assert np.array_equal(heard[0, 8000:20000], (noise[0, :12000] / 32768).astype(np.float32))
@@ -64,8 +64,8 @@ def assert_same(first: HostBatch, second: HostBatch) -> None:
     ("name", "sampling"),
     [
         ("av_clips", PAIRS),
-        ("av_clips", Sampling(frames=6, fps=10.0)),
-        ("asl_letters12", Sampling(frames=8)),
+        ("av_clips", Sampling(inputs={"video": Clip(frames=6, fps=10.0)})),
+        ("asl_letters12", Sampling(inputs={"video": Clip(frames=8)})),
         ("weizmann4", Sampling()),
     ],
 )
@@ -89,7 +89,7 @@ def test_on_the_fly_gives_the_same(
 def test_a_file_that_goes_away_is_replaced_and_listed(tmp_path: Path, write_video: Any) -> None:
     for name in "ab":
         write_video(tmp_path / f"{name}.mp4", moving(12))
-    samples = opened(tmp_path, Sampling(frames=3), limit=1e-9)
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=3)}), limit=1e-9)
     (tmp_path / "a.mp4").unlink()
     batch = samples.read(np.array([0, 1, 0]), draws(0.0, 0.5, 0.9))
     assert batch.index.tolist() == [1, 1, 1]

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip, Sound
 from tests.data.store.videos import counted, numbers, opened, read
 
 
 def test_images_of_videos_are_single_frames(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "a.mp4", counted())
     batch = read(opened(tmp_path, Sampling()), 0.0, 0.5, 0.999)
-    assert batch.video is None
-    assert batch.image is not None
-    assert batch.image.shape == (3, 32, 32, 3)
-    assert numbers(batch.image)[0] == 0
-    assert numbers(batch.image)[2] == 19
+    assert list(batch.inputs) == ["image"]
+    assert batch["image"].shape == (3, 32, 32, 3)
+    assert numbers(batch["image"])[0] == 0
+    assert numbers(batch["image"])[2] == 19
 
 
 def test_flash_and_beep_stay_together(tmp_path: Path, write_video: Any) -> None:
@@ -32,15 +32,13 @@ def test_flash_and_beep_stay_together(tmp_path: Path, write_video: Any) -> None:
     for suffix in (".mp4", ".mkv", ".avi"):
         folder = tmp_path / suffix[1:]
         write_video(folder / f"a{suffix}", frames, sound=sound, rate=rate)
-        samples = opened(folder, Sampling(frames=1, audio_seconds=1.0))
+        samples = opened(folder, Sampling(inputs={"video": Clip(frames=1), "audio": Sound(seconds=1.0)}))
         batch = read(samples, *np.linspace(0, 0.999, 80))
-        assert batch.video is not None
-        assert batch.audio is not None
         assert batch.time is not None
-        assert batch.audio.shape == (80, 16000)
-        bright = batch.video.mean((1, 2, 3, 4)) > 130
+        assert batch["audio"].shape == (80, 16000)
+        bright = batch["video"].mean((1, 2, 3, 4)) > 130
         assert np.abs(batch.time[bright] - (at + 0.04)).max() < 0.09
-        for time, heard in zip(batch.time, batch.audio, strict=True):
+        for time, heard in zip(batch.time, batch["audio"], strict=True):
             onset = at - (time - 0.5)
             loud = np.flatnonzero(np.abs(heard) > 0.2)
             if 0.05 < onset < 0.95:
@@ -52,18 +50,17 @@ def test_flash_and_beep_stay_together(tmp_path: Path, write_video: Any) -> None:
 def test_sound_windows_are_whole_where_they_can_be(tmp_path: Path, write_video: Any) -> None:
     sound = np.full(3 * 16000, 0.5, np.float32) * np.sin(np.arange(48000) / 5).astype(np.float32)
     write_video(tmp_path / "a.avi", counted(75), sound=sound, rate=16000)
-    samples = opened(tmp_path, Sampling(frames=1, audio_seconds=1.0))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=1), "audio": Sound(seconds=1.0)}))
     batch = read(samples, *np.linspace(0, 0.999, 20))
-    assert batch.audio is not None
-    assert (np.abs(batch.audio).reshape(20, 100, 160).max(2) > 0.1).all()
+    assert (np.abs(batch["audio"]).reshape(20, 100, 160).max(2) > 0.1).all()
 
 
 def test_evaluation_clips_are_evenly_spaced(tmp_path: Path, write_video: Any) -> None:
     write_video(tmp_path / "a.mp4", counted())
-    samples = opened(tmp_path, Sampling(frames=1))
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=1)}))
     views = samples.eval_draws(1, 10)
     assert [view.shape for view in views] == [(1, 3)] * 10
-    found = [numbers(read(samples, view[0, 2]).video[0])[0] for view in views]  # type: ignore[index]
+    found = [numbers(read(samples, view[0, 2])["video"][0])[0] for view in views]
     assert found == sorted(found)
     assert len(set(found)) == 10
     assert set(np.diff(found)) <= {1, 2}
@@ -73,7 +70,7 @@ def test_real_clips_have_their_stated_frames_and_sound(shared_data: Callable[[st
     folder = shared_data("weizmann4")
     lines = [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()[1:]]
     stated = {line[0]: int(line[4]) for line in lines}
-    samples = opened(folder, Sampling(frames=16), side=64)
+    samples = opened(folder, Sampling(inputs={"video": Clip(frames=16)}), side=64)
     assert samples.labels is not None
     assert len(samples) == 48
     assert {key: int(samples.num_frames[row]) for row, key in enumerate(samples.keys)} == {

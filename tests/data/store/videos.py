@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip, Sound
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import HostBatch
@@ -17,7 +18,7 @@ from selftaught.data.store.video_samples import VideoSamples
 def opened(
     path: Path, sampling: Sampling, *, side: int = 32, limit: float = 50.0, held_out: float = 0.0
 ) -> VideoSamples:
-    needs = frozenset({"video", "audio"} if sampling.audio_seconds else {"video"})
+    needs = frozenset({"video", "audio"} if "audio" in sampling.inputs else {"video"})
     source = open_video_folder(path, split="train", needs=needs, seed=0, held_out=held_out)
     samples = open_samples(source, side=side, sampling=sampling, cache_limit_gb=limit, workers=2)
     assert isinstance(samples, VideoSamples)
@@ -54,4 +55,4 @@ def moving(count: int, side: int = 48, seed: int = 0) -> NDArray[np.uint8]:
     return frames
 
 
-PAIRS = Sampling(frames=1, audio_seconds=1.0, clips_per_video=2, min_gap=1.0)
+PAIRS = Sampling(inputs={"video": Clip(frames=1), "audio": Sound(seconds=1.0)}, clips_per_video=2, min_gap=1.0)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip
+from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.open import open_samples
@@ -25,7 +27,7 @@ from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.evaluation.probes.label_free import LabelFree
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.diagnostics import alignment, alpha_req, feature_std, lidar, rankme, uniformity
-from selftaught.features.encode import NEEDS, probe_sampling
+from selftaught.features.encode import probe_sampling
 from selftaught.features.reader import Reader
 from selftaught.features.views import view_features
 
@@ -153,8 +155,11 @@ def test_clips_and_sound_are_described_too(kind: Kind, write_video: Any, tmp_pat
         tone = np.sin(np.arange(16000) * (0.02 + 0.05 * number)).astype(np.float32) * 0.5
         write_video(tmp_path / f"{number:02d}.mp4", frames, sound=tone, rate=16000)
     encoder = Averages(kind)
-    source = open_source(str(tmp_path), split="held_out", needs=NEEDS[kind], download=False, seed=0, held_out=0.95)
-    clips = open_samples(source, side=32, sampling=probe_sampling(encoder, 8), cache_limit_gb=1, workers=1)
+    sampling = Sampling(inputs={"video": Clip(frames=8)}) if kind == "video" else probe_sampling(encoder)
+    source = open_source(
+        str(tmp_path), split="held_out", needs=MODALITIES[kind].needs, download=False, seed=0, held_out=0.95
+    )
+    clips = open_samples(source, side=32, sampling=sampling, cache_limit_gb=1, workers=1)
     assert len(clips) > 8
     views = view_features(reader(encoder), clips, views=3, seed=0)
     assert views.shape == (len(clips), 3, 3 if kind == "video" else 4)

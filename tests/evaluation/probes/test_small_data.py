@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Clip
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
@@ -58,8 +59,8 @@ class Shades:
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         if self.frames:
-            return HostBatch(index=rows, video=self.pixels[rows])
-        return HostBatch(index=rows, image=self.pixels[rows, 0])
+            return HostBatch(index=rows, inputs={"video": self.pixels[rows]})
+        return HostBatch(index=rows, inputs={"image": self.pixels[rows, 0]})
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         return draws
@@ -144,4 +145,4 @@ def test_features_that_are_no_numbers_are_said() -> None:
 
 
 def test_clips_are_cut_as_the_encoder_was_trained() -> None:
-    assert probe_sampling(reader("r3d_18").encoder).frames == 16
+    assert probe_sampling(reader("r3d_18").encoder).inputs == {"video": Clip(frames=16)}

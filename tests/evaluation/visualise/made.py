@@ -59,7 +59,7 @@ class Pictures:
         return len(self.pixels)
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        return HostBatch(index=rows, image=self.pixels[rows])
+        return HostBatch(index=rows, inputs={"image": self.pixels[rows]})
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         return draws

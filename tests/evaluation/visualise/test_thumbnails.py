@@ -42,9 +42,9 @@ class Clips(Pictures):
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         if not self.frames:
-            return HostBatch(index=rows, audio=np.zeros((len(rows), 10), np.float32))
+            return HostBatch(index=rows, inputs={"audio": np.zeros((len(rows), 10), np.float32)})
         level = 40 * np.arange(self.frames, dtype=np.uint8)[None, :, None, None, None]
-        return HostBatch(index=rows, video=np.broadcast_to(level, (len(rows), self.frames, 8, 8, 3)).copy())
+        return HostBatch(index=rows, inputs={"video": np.broadcast_to(level, (len(rows), self.frames, 8, 8, 3)).copy()})
 
 
 @pytest.mark.parametrize(("frames", "level"), [(5, 80), (4, 80), (1, 0)])

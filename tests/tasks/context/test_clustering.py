@@ -17,6 +17,11 @@ from selftaught.training.optimizers import build_optimizer
 Make = Callable[[], Encoder]
 
 
+def whole(pictures: torch.Tensor) -> Batch:
+    """A batch of all pictures."""
+    return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
+
+
 def images(n: int = 60, kinds: int = 3, side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     """Stripes of `kinds` widths and directions under noise, and the kind of each."""
     kind = torch.arange(n) % kinds
@@ -34,7 +39,7 @@ def task(make: Make, **settings: Any) -> Clustering:
 @torch.no_grad()
 def known_of(model: Clustering, pictures: torch.Tensor, kind: torch.Tensor | None) -> Known:
     model.eval()
-    features = model.embed(pictures)
+    features = model.embed(whole(pictures))
     model.train()
     return Known(index=torch.arange(len(pictures)) * 2, features=features, labels=kind)
 
@@ -54,7 +59,7 @@ def test_the_label_is_the_cluster_of_the_sample(tiny_encoder: Make) -> None:
     assert made.scalars["nmi_before"] == 0
     assert model.cluster_of.tolist()[1::2] == [-1] * 59  # numbers of no sample
     rows = torch.tensor([4, 0, 9])
-    batch = Batch(index=rows * 2, image=pictures[rows])
+    batch = Batch(index=rows * 2, inputs={"image": pictures[rows]})
     example = model.pseudo_label(batch, generator(0))
     assert example.images.shape == (3, 3, 32, 32)
     white = (known_of(model, pictures, None).features - model.mean) @ model.whitening
@@ -71,7 +76,7 @@ def test_loss_is_the_mean_cross_entropy_over_the_clusters_there_are(tiny_encoder
     refreshed(model, pictures)
     assert len(model.centroids) == 5  # 20 samples each
     assert model.chance(8) == 1 / 5
-    example = model.pseudo_label(Batch(index=torch.arange(6) * 2, image=pictures[:6]), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(6) * 2, inputs={"image": pictures[:6]}), generator(0))
     logits = model(example).detach()
     assert logits.shape == (6, 5)
     total = 0.0
@@ -124,7 +129,7 @@ def test_held_out_samples_are_told_by_the_nearest_centroid(tiny_encoder: Make) -
     expected = model.cluster_of[::2]
     model.eval()
     # Numbers of held-out samples are numbers of another list: they must not be looked up.
-    example = model.pseudo_label(Batch(index=torch.zeros(60).long(), image=pictures), generator(0))
+    example = model.pseudo_label(Batch(index=torch.zeros(60).long(), inputs={"image": pictures}), generator(0))
     assert example.cluster.tolist() == expected.tolist()
 
 
@@ -136,7 +141,7 @@ def test_learns_to_tell_the_groups_of_held_out_pictures(tiny_encoder: Make) -> N
     assert made.order is not None
     for step in range(60):
         rows = made.order[torch.arange(step * 16, step * 16 + 16) % 200] // 2
-        example = model.pseudo_label(Batch(index=rows * 2, image=pictures[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows * 2, inputs={"image": pictures[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
@@ -146,12 +151,14 @@ def test_learns_to_tell_the_groups_of_held_out_pictures(tiny_encoder: Make) -> N
     again = refreshed(model, pictures[:120], kind[:120], seed=1)
     assert again.scalars["nmi_labels"] > 0.5, again
     for step in range(20):
-        example = model.pseudo_label(Batch(index=torch.arange(32) * 2, image=pictures[:32]), generator("more", step))
+        example = model.pseudo_label(
+            Batch(index=torch.arange(32) * 2, inputs={"image": pictures[:32]}), generator("more", step)
+        )
         optimizer.zero_grad()
         model.loss(model(example), example)["loss"].backward()
         optimizer.step()
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(40), image=pictures[120:]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(40), inputs={"image": pictures[120:]}), generator("test"))
     assert float(model.loss(model(example), example)["accuracy"]) > 0.6
 
 
@@ -159,7 +166,7 @@ def test_show_gives_pictures_and_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = task(tiny_encoder)
     refreshed(model, pictures)
-    example = model.eval().pseudo_label(Batch(index=torch.arange(3), image=pictures[:3]), generator(0))
+    example = model.eval().pseudo_label(Batch(index=torch.arange(3), inputs={"image": pictures[:3]}), generator(0))
     shown = model.show(example, model(example), 8)
     assert len(shown) == 3
     assert str(shown[0].pseudo_label).startswith("cluster ")

@@ -36,7 +36,7 @@ def noise(n: int = 6, side: int = 66) -> Tensor:
 
 
 def as_batch(images: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(images)), image=images)
+    return Batch(index=torch.arange(len(images)), inputs={"image": images})
 
 
 def test_pairs_lie_as_their_label_says_and_all_positions_are_equally_frequent(tiny_encoder: Make) -> None:

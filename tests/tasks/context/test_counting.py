@@ -28,7 +28,7 @@ def noise(n: int = 6, side: int = 32) -> Tensor:
 
 
 def as_batch(images: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(images)), image=images)
+    return Batch(index=torch.arange(len(images)), inputs={"image": images})
 
 
 def test_tiles_make_up_the_picture_and_the_whole_is_the_picture_at_half_its_side(tiny_encoder: Make) -> None:

@@ -25,6 +25,11 @@ from selftaught.training.optimizers import build_optimizer
 Make = Callable[[], Encoder]
 
 
+def whole(pictures: torch.Tensor) -> Batch:
+    """A batch of all pictures."""
+    return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
+
+
 def images(n: int = 48, kinds: int = 3, side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures of one colour each, of three, under noise; and the kind of each."""
     kind = torch.arange(n) % kinds
@@ -43,7 +48,7 @@ def task(make: Make, **settings: Any) -> DeepEmbeddedClustering:
 def refreshed(model: DeepEmbeddedClustering, pictures: torch.Tensor, kind: torch.Tensor | None = None) -> Refreshed:
     """Samples have even numbers."""
     model.eval()
-    features = model.embed(pictures)
+    features = model.embed(whole(pictures))
     model.train()
     known = Known(index=torch.arange(len(pictures)) * 2, features=features, labels=kind)
     return model.before_epoch(known, 100, generator("epoch"))
@@ -73,7 +78,7 @@ def test_soft_assignment_target_and_divergence_are_the_papers_equations(tiny_enc
     assert torch.allclose(target, torch.tensor(p), atol=1e-6)
     pictures, _ = images()
     model = clustering(tiny_encoder, pictures)
-    example = model.pseudo_label(Batch(index=torch.arange(7) * 2, image=pictures[:7]), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(7) * 2, inputs={"image": pictures[:7]}), generator(0))
     example.target = target
     prediction = model(example)
     prediction.log_share = log_share
@@ -87,7 +92,7 @@ def test_the_autoencoder_comes_first_and_does_not_see_all(tiny_encoder: Make) ->
     assert not model.has_clusters
     assert made.order is None
     assert made.scalars == {"changed": 0, "largest_share": 0, "nmi_labels": 0}
-    batch = Batch(index=torch.arange(6) * 2, image=pictures[:6])
+    batch = Batch(index=torch.arange(6) * 2, inputs={"image": pictures[:6]})
     one, same, other = (model.pseudo_label(batch, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.seen, same.seen)
     assert not torch.equal(one.seen, other.seen)
@@ -149,7 +154,7 @@ def test_every_parameter_has_a_gradient_in_both_parts(tiny_encoder: Make, recons
         task(tiny_encoder, reconstruction=reconstruction),
         clustering(tiny_encoder, pictures, reconstruction=reconstruction),
     ):
-        example = model.pseudo_label(Batch(index=torch.arange(16) * 2, image=pictures[:16]), generator(0))
+        example = model.pseudo_label(Batch(index=torch.arange(16) * 2, inputs={"image": pictures[:16]}), generator(0))
         model.loss(model(example), example)["loss"].backward()
         assert all(p.grad is not None for p in model.parameters())
         moved = {
@@ -164,7 +169,7 @@ def test_every_parameter_has_a_gradient_in_both_parts(tiny_encoder: Make, recons
 def test_guard_targets_are_those_of_the_last_refresh_and_divide_by_the_clusters_size(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = clustering(tiny_encoder, pictures)
-    batch = Batch(index=torch.tensor([4, 0]), image=pictures[[2, 0]])
+    batch = Batch(index=torch.tensor([4, 0]), inputs={"image": pictures[[2, 0]]})
     before = model.pseudo_label(batch, generator(0)).target
     assert torch.equal(before, model.targets[[4, 0]])
     with torch.no_grad():
@@ -195,7 +200,7 @@ def test_learns_clusters_that_hold_on_new_pictures(tiny_encoder: Make) -> None:
         if step % 10 == 0:
             made = refreshed(model, pictures[:64], kind[:64])
         rows = torch.randperm(64, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(Batch(index=rows * 2, image=pictures[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows * 2, inputs={"image": pictures[rows]}), generator("train", step))
         scalars = model.loss(model(example), example)
         errors.append(float(scalars["reconstruction"]))
         optimizer.zero_grad()
@@ -206,14 +211,14 @@ def test_learns_clusters_that_hold_on_new_pictures(tiny_encoder: Make) -> None:
     assert errors[-1] == 0  # the decoder rests
     assert made.scalars["nmi_labels"] > 0.7, made
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(32), image=pictures[64:]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(32), inputs={"image": pictures[64:]}), generator("test"))
     with torch.no_grad():
         assert float(model.loss(model(example), example)["agreement"]) > 0.5
 
 
 def test_show_gives_pictures_then_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
-    batch = Batch(index=torch.arange(3), image=pictures[:3])
+    batch = Batch(index=torch.arange(3), inputs={"image": pictures[:3]})
     for model in (task(tiny_encoder).eval(), clustering(tiny_encoder, pictures).eval()):
         example = model.pseudo_label(batch, generator(0))
         with torch.no_grad():

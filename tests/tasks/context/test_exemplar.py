@@ -22,25 +22,29 @@ from selftaught.tasks.parts.losses import nt_xent
 from selftaught.training.optimizers import build_optimizer
 
 
+def whole(pictures: torch.Tensor) -> Batch:
+    """A batch of all pictures."""
+    return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
+
+
 def task(encoder: Encoder, **settings: Any) -> Exemplar:
     return Exemplar(encoder, Exemplar.Config(**settings), 32)
 
 
 def batch(n: int = 8, side: int = 48) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def known(model: Exemplar, images: torch.Tensor, first: int = 0) -> Known:
-    return Known(index=torch.arange(len(images)) * 3 + first, features=model.embed(images), labels=None)
+    return Known(index=torch.arange(len(images)) * 3 + first, features=model.embed(whole(images)), labels=None)
 
 
 def synthetic(n: int = 200) -> torch.Tensor:
     source = open_source(f"synthetic:N={n},side=48", split="train", needs=frozenset({"image"}), held_out=0.05)
     samples = open_samples(source, side=48, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    return torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    return torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
 
 
 def test_hue_saturation_and_value_are_pythons() -> None:
@@ -57,7 +61,7 @@ def test_hue_saturation_and_value_are_pythons() -> None:
 
 def test_every_exemplar_is_a_class_of_its_own(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder(), exemplars=20)
-    images = batch(50).image
+    images = batch(50)["image"]
     assert images is not None
     refreshed = model.before_epoch(known(model, images, first=7), 10_000, generator("epoch"))
     chosen = model.index.tolist()
@@ -68,19 +72,22 @@ def test_every_exemplar_is_a_class_of_its_own(tiny_encoder: Callable[[], Encoder
     assert all(sorted(order[k : k + 20].tolist()) == chosen for k in range(0, 10_000, 20))
     assert order[:20].tolist() != order[20:40].tolist()
     index = torch.tensor([chosen[5], chosen[0], chosen[5], chosen[19], 1])
-    example = model.pseudo_label(Batch(index=index, image=images[:5]), generator(0))
+    example = model.pseudo_label(Batch(index=index, inputs={"image": images[:5]}), generator(0))
     assert example.target.tolist() == [5, 0, 5, 19, -1] * 2
-    assert model.eval().pseudo_label(Batch(index=index, image=images[:5]), generator(0)).target.tolist() == [-1] * 10
+    assert (
+        model.eval().pseudo_label(Batch(index=index, inputs={"image": images[:5]}), generator(0)).target.tolist()
+        == [-1] * 10
+    )
 
 
 def test_few_samples_are_all_exemplars_and_the_rest_of_the_classes_stays_empty(
     tiny_encoder: Callable[[], Encoder],
 ) -> None:
     model = task(tiny_encoder(), exemplars=64)
-    images = batch(10).image
+    images = batch(10)["image"]
     assert images is not None
     assert model.before_epoch(known(model, images), 100, generator("epoch")).order is None
-    example = model.pseudo_label(Batch(index=torch.arange(10) * 3, image=images), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(10) * 3, inputs={"image": images}), generator(0))
     prediction = model(example)
     loss = model.loss(prediction, example)["loss"]
     total = 0.0
@@ -148,7 +155,7 @@ def test_guard_colour_does_not_find_the_partner(tiny_encoder: Callable[[], Encod
     def found_by_colour(colour: float) -> float:
         model = task(tiny_encoder(), colour=colour)
         model.before_epoch(known(model, images), 100, generator("epoch"))
-        views = model.pseudo_label(Batch(index=torch.arange(128) * 3, image=images), generator(1)).views
+        views = model.pseudo_label(Batch(index=torch.arange(128) * 3, inputs={"image": images}), generator(1)).views
         first, second = denormalise(views).mean((2, 3)).chunk(2)
         return float((torch.cdist(first, second).argmin(1) == torch.arange(128)).float().mean())
 
@@ -156,7 +163,7 @@ def test_guard_colour_does_not_find_the_partner(tiny_encoder: Callable[[], Encod
 
 
 def test_guard_no_border_enters(tiny_encoder: Callable[[], Encoder]) -> None:
-    flat = Batch(index=torch.arange(32), image=torch.full((32, 3, 48, 48), 77, dtype=torch.uint8))
+    flat = Batch(index=torch.arange(32), inputs={"image": torch.full((32, 3, 48, 48), 77, dtype=torch.uint8)})
     model = task(tiny_encoder(), colour=0.0, patch=(1.0, 1.0))
     assert float((denormalise(model.pseudo_label(flat, generator(0)).views) - 77 / 255).abs().max()) < 0.01
 
@@ -192,20 +199,20 @@ def test_wrong_settings_are_refused() -> None:
 def test_learns_the_synthetic_world_in_seconds(tiny_encoder: Callable[[], Encoder]) -> None:
     images = synthetic(300)
     model = task(tiny_encoder(), exemplars=64, colour=0.3, dropout=0.2, hidden=128)
-    known_images = Known(index=torch.arange(200), features=model.embed(images[:200]), labels=None)
+    known_images = Known(index=torch.arange(200), features=model.embed(whole(images[:200])), labels=None)
     order = model.before_epoch(known_images, 5000, generator("epoch")).order
     assert order is not None
     optimizer = build_optimizer(model, "sgd", 0.1, 0.0)
     torch.manual_seed(0)
     for step in range(100):
         rows = order[step * 32 : (step + 1) * 32]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         scalars = model.loss(model(example), example)
         optimizer.zero_grad()
         scalars["loss"].backward()
         optimizer.step()
     assert float(scalars["exemplar_accuracy"]) > 10 / 64
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(32), image=images[200:232]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(32), inputs={"image": images[200:232]}), generator("test"))
     accuracy = float(model.loss(model(example), example)["accuracy"])
     assert accuracy > 5 * model.chance(32), accuracy

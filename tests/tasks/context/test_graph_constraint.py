@@ -20,6 +20,11 @@ from selftaught.training.optimizers import build_optimizer
 Make = Callable[[], Encoder]
 
 
+def whole(pictures: torch.Tensor) -> Batch:
+    """A batch of all pictures."""
+    return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
+
+
 def images(n: int = 80, kinds: int = 3, side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     """Stripes at 0, 45 or 90 degrees, which a mirror does not mix up, phases at random; and the kind of each."""
     kind = torch.arange(n) % kinds
@@ -43,14 +48,14 @@ def refreshed(
 ) -> Refreshed:
     """Samples have even numbers."""
     model.eval()
-    features = model.embed(pictures)
+    features = model.embed(whole(pictures))
     model.train()
     known = Known(index=torch.arange(len(pictures)) * 2, features=features, labels=kind)
     return model.before_epoch(known, count, generator("epoch", seed))
 
 
 def batch_of(order: torch.Tensor, pictures: torch.Tensor) -> Batch:
-    return Batch(index=order, image=pictures[order // 2])
+    return Batch(index=order, inputs={"image": pictures[order // 2]})
 
 
 def test_the_order_is_pairs_and_their_label_is_found_by_number(tiny_encoder: Make) -> None:
@@ -156,7 +161,9 @@ def test_guard_neighbours_are_found_without_colour(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     grey = (pictures.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     same_grey = grey.expand(-1, 3, -1, -1).round().byte()
-    assert torch.nn.functional.cosine_similarity(model.embed(pictures), model.embed(same_grey)).min() > 0.99
+    assert (
+        torch.nn.functional.cosine_similarity(model.embed(whole(pictures)), model.embed(whole(same_grey))).min() > 0.99
+    )
 
 
 def test_larger_data_are_cut_into_graphs(tiny_encoder: Make) -> None:
@@ -171,8 +178,8 @@ def test_larger_data_are_cut_into_graphs(tiny_encoder: Make) -> None:
 def test_learned_features_can_be_the_descriptor(tiny_encoder: Make) -> None:
     pictures, _ = images(12)
     model = task(tiny_encoder, descriptor="features").eval()
-    assert model.embed(pictures).shape == (12, 64)
-    assert task(tiny_encoder).embed(pictures).shape == (12, 324)
+    assert model.embed(whole(pictures)).shape == (12, 64)
+    assert task(tiny_encoder).embed(whole(pictures)).shape == (12, 324)
 
 
 def test_an_odd_share_of_a_batch_would_tear_pairs(tiny_encoder: Make) -> None:
@@ -212,14 +219,14 @@ def test_learns_what_belongs_together(tiny_encoder: Make) -> None:
             assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
         optimizer.step()
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(40), image=pictures[120:]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(40), inputs={"image": pictures[120:]}), generator("test"))
     assert float(model.loss(model(example), example)["accuracy"]) > 0.75
 
 
 def test_show_gives_both_pictures_and_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = task(tiny_encoder).eval()
-    example = model.pseudo_label(Batch(index=torch.arange(8), image=pictures[:8]), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(8), inputs={"image": pictures[:8]}), generator(0))
     shown = model.show(example, model(example), 6)
     assert len(shown) == 6
     assert {s.pseudo_label for s in shown} == {"same", "different"}

@@ -29,7 +29,7 @@ def noise(n: int = 6, side: int = 64) -> Tensor:
 
 
 def as_batch(images: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(images)), image=images)
+    return Batch(index=torch.arange(len(images)), inputs={"image": images})
 
 
 def test_puzzles_are_the_tiles_in_the_order_of_their_permutation(tiny_encoder: Make) -> None:

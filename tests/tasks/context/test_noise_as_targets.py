@@ -53,7 +53,7 @@ def test_colours_change_where_they_shall(tiny_encoder: Make) -> None:
     colour = torch.tensor([200, 100, 50], dtype=torch.uint8).view(1, 3, 1, 1).expand(64, 3, 40, 40)
     seen = {}
     for jitter in (0.0, 1.0):
-        batch = Batch(index=torch.zeros(64, dtype=torch.int64), image=colour)
+        batch = Batch(index=torch.zeros(64, dtype=torch.int64), inputs={"image": colour})
         views = denormalise(task(tiny_encoder, jitter=jitter).pseudo_label(batch, generator(0)).images)
         seen[jitter] = views[:64].mean((2, 3))
     assert torch.allclose(seen[0.0], torch.tensor([200, 100, 50]) / 255, atol=5e-3)
@@ -144,7 +144,7 @@ def test_held_out_views_are_judged_by_the_targets_of_their_first_views(tiny_enco
 
 def test_the_same_generator_gives_the_same_views(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
-    batch = Batch(index=torch.arange(4) * 2, image=images(4))
+    batch = Batch(index=torch.arange(4) * 2, inputs={"image": images(4)})
     one, same, other = (model.pseudo_label(batch, generator(seed)).images for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
@@ -159,7 +159,7 @@ def test_learns_to_keep_new_images_apart_in_seconds(tiny_encoder: Make) -> None:
     @torch.no_grad()
     def accuracy() -> float:
         model.eval()
-        example = model.pseudo_label(Batch(index=torch.arange(32), image=pictures[64:]), generator("test"))
+        example = model.pseudo_label(Batch(index=torch.arange(32), inputs={"image": pictures[64:]}), generator("test"))
         found = float(model.loss(model(example), example)["accuracy"])
         model.train()
         return found
@@ -168,7 +168,7 @@ def test_learns_to_keep_new_images_apart_in_seconds(tiny_encoder: Make) -> None:
     optimizer = build_optimizer(model, "sgd", 0.2, 0.0)
     for step in range(240):
         rows = torch.randperm(64, generator=generator("rows", step))[:32]
-        example = model.pseudo_label(Batch(index=rows * 2, image=pictures[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows * 2, inputs={"image": pictures[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
@@ -180,7 +180,7 @@ def test_learns_to_keep_new_images_apart_in_seconds(tiny_encoder: Make) -> None:
 
 def test_show_gives_pictures(tiny_encoder: Make) -> None:
     model = task(tiny_encoder).eval()
-    example = model.pseudo_label(Batch(index=torch.arange(5), image=images(5)), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(5), inputs={"image": images(5)}), generator(0))
     shown = model.show(example, model(example).detach(), 8)
     assert len(shown) == 5
     assert isinstance(shown[2].pseudo_label, torch.Tensor)

@@ -22,7 +22,7 @@ def task(angles: int = 4, size: int = 32, encoder: str = "timm:test_resnet") -> 
 
 def batch(n: int = 4, side: int = 40) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 @pytest.mark.parametrize("angles", [2, 4])
@@ -54,7 +54,7 @@ def test_guard_resampling_leaves_no_trace_of_the_angle() -> None:
     """Detail along the two axes of a crop has the same strength over many crops, so a turned one looks no different."""
     noise = torch.randint(0, 256, (256, 3, 48, 48), generator=generator("noise"), dtype=torch.uint8)
     model = task()
-    example = model.pseudo_label(Batch(index=torch.arange(256), image=noise), generator(1))
+    example = model.pseudo_label(Batch(index=torch.arange(256), inputs={"image": noise}), generator(1))
     upright, turned = example.images[:256], example.images[256:512]
     across = [float(x.diff(dim=3).abs().mean() / x.diff(dim=2).abs().mean()) for x in (upright, turned)]
     assert across[0] == pytest.approx(across[1], rel=0.05)
@@ -63,7 +63,9 @@ def test_guard_resampling_leaves_no_trace_of_the_angle() -> None:
 def test_guard_borders_do_not_tell_the_angle() -> None:
     """No padding: a picture of one grey level stays one grey level under every angle, up to its last pixel."""
     flat = torch.full((4, 3, 48, 48), 77, dtype=torch.uint8)
-    pictures = denormalise(task().pseudo_label(Batch(index=torch.arange(4), image=flat), generator(0)).images)
+    pictures = denormalise(
+        task().pseudo_label(Batch(index=torch.arange(4), inputs={"image": flat}), generator(0)).images
+    )
     assert float((pictures - 77 / 255).abs().max()) < 0.01
 
 
@@ -78,19 +80,18 @@ def test_learns_the_synthetic_world_in_seconds() -> None:
     import numpy as np
 
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    images = torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
     model = task()
     optimizer = build_optimizer(model, "sgd", 0.02, 0.0)
     for step in range(40):
         rows = torch.randperm(300, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(57), image=images[300:357]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(57), inputs={"image": images[300:357]}), generator("test"))
     accuracy = float(model.loss(model(example), example)["accuracy"])
     assert accuracy > 0.5, accuracy
 

@@ -30,7 +30,7 @@ def batch(n: int = 8, side: int = 64) -> Batch:
     """Smooth random pictures, so that a warp can be undone."""
     coarse = torch.rand(n, 3, 8, 8, generator=generator("images"))
     images = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
-    return Batch(index=torch.arange(n), image=(images * 255).byte())
+    return Batch(index=torch.arange(n), inputs={"image": (images * 255).byte()})
 
 
 @pytest.mark.parametrize("kind", ["projective", "affine"])
@@ -68,7 +68,7 @@ def test_a_small_picture_is_not_magnified_more_than_warps_need(
     """Of a picture that grows from left to right, a plain view grows by its share (less up to 15 %, its zoom)."""
     ramp = torch.linspace(0, 255, stored).round().to(torch.uint8).expand(64, 3, stored, stored).contiguous()
     for view, least, most in ((None, 0.8 * share, 1.08 * share), (0.3, 0.24, 0.33)):
-        pictures = Batch(index=torch.arange(64), image=ramp)
+        pictures = Batch(index=torch.arange(64), inputs={"image": ramp})
         example = task(tiny_encoder(), view=view, blur=0.0).pseudo_label(pictures, generator(0))
         plain = denormalise(example.images)[:64, 0].mean(1)
         seen = (plain[:, -3:].mean(1) - plain[:, :3].mean(1)).abs() * 32 / 29
@@ -156,12 +156,14 @@ def test_loss_is_the_mean_squared_error_and_the_mean_explains_nothing(tiny_encod
 def test_guard_no_border_enters(kind: str, tiny_encoder: Callable[[], Encoder]) -> None:
     """A picture of one grey level stays that level to its last pixel; nearly all of what is read is really there."""
     model = task(tiny_encoder(), kind=kind)
-    flat = Batch(index=torch.arange(32), image=torch.full((32, 3, 64, 64), 77, dtype=torch.uint8))
+    flat = Batch(index=torch.arange(32), inputs={"image": torch.full((32, 3, 64, 64), 77, dtype=torch.uint8)})
     example = model.pseudo_label(flat, generator(0))
     assert float((denormalise(example.images) - 77 / 255).abs().max()) < 0.01
     framed = torch.full((256, 3, 64, 64), 200, dtype=torch.uint8)
     framed[:, :, 1:-1, 1:-1] = 0
-    seen = denormalise(model.pseudo_label(Batch(index=torch.arange(256), image=framed), generator(0)).images)
+    seen = denormalise(
+        model.pseudo_label(Batch(index=torch.arange(256), inputs={"image": framed}), generator(0)).images
+    )
     untouched = (seen.amax((1, 2, 3)) < 0.05).float().chunk(2)
     assert float(untouched[0].mean()) == 1
     assert float(untouched[1].mean()) > {"projective": 0.9, "affine": 0.4, "classes": 0.9}[kind]
@@ -173,7 +175,7 @@ def test_guard_sharpness_hardly_tells_a_plain_view_from_a_transformed_one(tiny_e
 
     def told(blur: float) -> float:
         model = task(tiny_encoder(), kind="classes", blur=blur)
-        example = model.pseudo_label(Batch(index=torch.arange(256), image=noise), generator(0))
+        example = model.pseudo_label(Batch(index=torch.arange(256), inputs={"image": noise}), generator(0))
         first, second = example.images.diff(dim=3).abs().mean((1, 2, 3)).chunk(2)
         ratio = second / first
         larger, smaller = ratio[example.target == 6], ratio[example.target == 7]
@@ -223,18 +225,17 @@ def test_learns_the_synthetic_world_in_seconds(tiny_encoder: Callable[[], Encode
     source = open_source("synthetic:N=400,side=64", split="train", needs=frozenset({"image"}))
     samples = open_samples(source, side=64, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    images = torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
     model = task(tiny_encoder(), kind="projective")
     optimizer = build_optimizer(model, "sgd", 0.05, 0.0)
     for step in range(100):
         rows = torch.randperm(300, generator=generator("rows", step))[:32]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(57), image=images[300:357]), generator("test"))
+    example = model.pseudo_label(Batch(index=torch.arange(57), inputs={"image": images[300:357]}), generator("test"))
     explained = float(model.loss(model(example).detach(), example)["explained"])
     assert explained > 0.15, explained

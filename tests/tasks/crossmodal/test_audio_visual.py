@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Sound
 from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.encoders.audio import AudioConvNet
 from selftaught.encoders.base import Encoder
+from selftaught.tasks.base import sampling_of
 from selftaught.tasks.crossmodal import audio_visual
 from selftaught.tasks.crossmodal.audio_visual import AudioVisual, Example
 
@@ -41,8 +43,8 @@ def batch_of(index: list[int], time: list[float], silent: tuple[int, ...] = ()) 
     n = len(index)
     audio = 0.1 * torch.randn(n, 16000, generator=rng(1))
     audio[list(silent)] = 0.0
-    video = torch.randint(256, (n, 1, 3, 20, 20), dtype=torch.uint8, generator=rng(2))
-    return Batch(index=torch.tensor(index), video=video, audio=audio, time=torch.tensor(time))
+    image = torch.randint(256, (n, 3, 20, 20), dtype=torch.uint8, generator=rng(2))
+    return Batch(index=torch.tensor(index), inputs={"image": image, "audio": audio}, time=torch.tensor(time))
 
 
 def pairs(videos: int = 8, silent: tuple[int, ...] = ()) -> Batch:
@@ -51,8 +53,8 @@ def pairs(videos: int = 8, silent: tuple[int, ...] = ()) -> Batch:
 
 
 def test_sampling_is_two_seconds_of_each_video_apart() -> None:
-    sampling = AudioVisual.sampling(Config())
-    assert (sampling.frames, sampling.audio_seconds) == (1, 1.0)
+    sampling = sampling_of(AudioVisual, Config())
+    assert sampling.inputs == {"image": Image(), "audio": Sound(seconds=1.0)}
     assert (sampling.clips_per_video, sampling.min_gap) == (2, 1.0)
 
 
@@ -161,8 +163,7 @@ def test_loss_and_accuracy_against_loops(task: Task) -> None:
 
 def test_loudness_does_not_reach_the_network(task: Task) -> None:
     made, batch = task(), pairs(2)
-    assert batch.audio is not None
-    quiet = Batch(index=batch.index, video=batch.video, audio=batch.audio * 0.2, time=batch.time)
+    quiet = batch.using(audio=batch["audio"] * 0.2)
     one, other = made.pseudo_label(batch, rng()), made.pseudo_label(quiet, rng())
     assert torch.allclose(one.sounds, other.sounds, atol=1e-3)
 
@@ -215,8 +216,8 @@ def test_it_learns_which_pitch_a_colour_has(
         frames, sound = singing(seed)
         write_video(tmp_path / f"{seed}.avi", frames, fps=10, sound=sound, rate=16000)
     made = task(same_video=0.5)
-    sampling = made.sampling(made.config)
-    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
+    sampling = sampling_of(type(made), made.config)
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"video", "audio"}), held_out=0.0)
     samples = open_samples(source, side=20, sampling=sampling, cache_limit_gb=1, workers=1, progress=None)
     loader = Loader(samples, sampling=sampling, batch_size=24, seed=0, device=torch.device("cpu"))
     held = [loader.batch(step) for step in (1000, 1001, 1002)]
@@ -237,8 +238,8 @@ def test_real_clips_make_pairs(task: Task, shared_data: Callable[[str], Path], t
     for file in sorted(shared_data("av_clips").glob("grid_*.mpg"))[:3]:
         (tmp_path / file.name).symlink_to(file)
     made = task()
-    sampling = made.sampling(made.config)
-    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
+    sampling = sampling_of(type(made), made.config)
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"video", "audio"}), held_out=0.0)
     samples = open_samples(source, side=20, sampling=sampling, cache_limit_gb=1, workers=1, progress=None)
     loader = Loader(samples, sampling=sampling, batch_size=6, seed=0, device=torch.device("cpu"))
     batch = loader.batch(0)

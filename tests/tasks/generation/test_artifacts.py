@@ -26,7 +26,7 @@ def task(make: Make, size: int = 32, width: int = 4, **settings: object) -> Arti
 
 def batch(n: int = 4, side: int = 40) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def test_entries_are_kept_with_their_probability(tiny_encoder: Make) -> None:
@@ -180,13 +180,12 @@ def test_learns_to_spot_damage_in_seconds(tiny_encoder: Make) -> None:
     source = open_source("synthetic:N=300,side=40", split="train", needs=frozenset({"image"}), held_out=0.05)
     samples = open_samples(source, side=40, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    images = torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
     model = task(tiny_encoder, width=8, autoencoder_share=0.4)
     optimizer = build_optimizer(model, "adamw", 4e-3, 0.0, model.recipe.betas)
     for step in range(60):
         rows = torch.randperm(240, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         for player in model.turns(step):
             with only_parameters_of(player, model):
                 model.loss(model(example, player), example, player)["loss"].backward()
@@ -195,7 +194,9 @@ def test_learns_to_spot_damage_in_seconds(tiny_encoder: Make) -> None:
         model.after_step(step, 60)
     model.eval()
     with torch.no_grad():
-        example = model.pseudo_label(Batch(index=torch.arange(40), image=images[240:280]), generator("test"))
+        example = model.pseudo_label(
+            Batch(index=torch.arange(40), inputs={"image": images[240:280]}), generator("test")
+        )
         accuracy = float(model.loss(model(example), example)["accuracy"])
     assert accuracy > 0.7, accuracy
     assert model.chance(16) == 0.5

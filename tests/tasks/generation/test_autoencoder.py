@@ -26,7 +26,7 @@ def make(tiny_encoder: Callable[[], Encoder]) -> Callable[..., Autoencoder]:
 
 def batch(n: int = 4, side: int = 40) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def test_loss_and_gain_as_loops(make: Callable[..., Autoencoder]) -> None:
@@ -131,7 +131,7 @@ def halves(n: int, seed: str) -> Batch:
     first, second = torch.rand(2, n, 3, 1, 1, generator=rng) * 255
     right = (torch.arange(32) < 16).expand(32, 32)
     is_first = torch.where(torch.rand(n, 1, 1, generator=rng) < 0.5, right, right.T)[:, None]
-    return Batch(index=torch.arange(n), image=torch.where(is_first, first, second).round().byte())
+    return Batch(index=torch.arange(n), inputs={"image": torch.where(is_first, first, second).round().byte()})
 
 
 def test_learns_a_world_of_few_numbers_in_seconds(make: Callable[..., Autoencoder]) -> None:

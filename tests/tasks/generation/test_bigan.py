@@ -27,13 +27,13 @@ def task(encoder: Encoder, size: int = 16, **settings: Any) -> BiGAN:
 
 def batch(n: int = 8, side: int = 24, name: str = "images") -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator(name), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def flat(n: int, name: str) -> Batch:
     """Pictures of one colour each, so three numbers say all."""
     colours = torch.randint(0, 256, (n, 3, 1, 1), generator=generator(name), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=colours.expand(n, 3, 12, 12).contiguous())
+    return Batch(index=torch.arange(n), inputs={"image": colours.expand(n, 3, 12, 12).contiguous()})
 
 
 def pairs(model: BiGAN, example: Example) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:

@@ -31,7 +31,7 @@ def make(tiny_encoder: Callable[[], Encoder]) -> Callable[..., Colorization]:
 def batch(n: int = 4, side: int = 40) -> Batch:
     """Random patches of 8 x 8 pixels: colours that survive the mean over a label's 4 x 4."""
     coarse = torch.randint(0, 256, (n, 3, side // 8, side // 8), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=coarse.repeat_interleave(8, 2).repeat_interleave(8, 3))
+    return Batch(index=torch.arange(n), inputs={"image": coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)})
 
 
 def striped(n: int, seed: str) -> Batch:
@@ -46,7 +46,7 @@ def striped(n: int, seed: str) -> Batch:
     a = torch.where(is_red, 30.0, 0.0)
     b = torch.where(is_red, 20.0, -30.0)
     images = (lab_to_rgb(torch.stack([lightness, a, b], 1)) * 255).round().byte()
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def test_colours_are_the_means_of_squares_at_a_quarter_of_the_side(make: Callable[..., Colorization]) -> None:
@@ -130,7 +130,7 @@ def test_guard_the_input_carries_no_colour(make: Callable[..., Colorization]) ->
     for sign in (1, -1):
         images = (lab_to_rgb(torch.cat([lightness, sign * ab], 1)) * 255).round().byte()
         model = make(min_scale=1.0)
-        example = model.pseudo_label(Batch(index=torch.arange(4), image=images), generator(0))
+        example = model.pseudo_label(Batch(index=torch.arange(4), inputs={"image": images}), generator(0))
         seen.append(denormalise(example.images))
         labels.append(example.colours)
         assert float((seen[-1] - seen[-1][:, :1]).abs().max()) < 1e-6

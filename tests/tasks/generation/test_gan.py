@@ -31,7 +31,7 @@ def batch(n: int = 8, side: int = 24, name: str = "images") -> Batch:
     ground = torch.randint(20, 90, (n, 3, 1, 1), generator=rng)
     below = (torch.arange(side) >= side // 2).view(1, 1, side, 1)
     noise = torch.randint(-20, 21, (n, 3, side, side), generator=rng)
-    return Batch(index=torch.arange(n), image=(torch.where(below, ground, sky) + noise).to(torch.uint8))
+    return Batch(index=torch.arange(n), inputs={"image": (torch.where(below, ground, sky) + noise).to(torch.uint8)})
 
 
 @pytest.mark.parametrize("objective", ["dcgan", "wgan_gp"])

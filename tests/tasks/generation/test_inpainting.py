@@ -26,7 +26,7 @@ def task(make: Make, size: int = 32, **settings: object) -> Inpainting:
 
 def batch(n: int = 4, side: int = 40) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -164,20 +164,21 @@ def test_learns_more_than_the_mean_colour_in_seconds(tiny_encoder: Make) -> None
     source = open_source("synthetic:N=300,side=40", split="train", needs=frozenset({"image"}), held_out=0.05)
     samples = open_samples(source, side=40, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    images = torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
     model = task(tiny_encoder)
     optimizer = build_optimizer(model, "adamw", 3e-3, 0.0)
     for step in range(80):
         rows = torch.randperm(240, generator=generator("rows", step))[:24]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     model.eval()
     with torch.no_grad():
-        example = model.pseudo_label(Batch(index=torch.arange(40), image=images[240:280]), generator("test"))
+        example = model.pseudo_label(
+            Batch(index=torch.arange(40), inputs={"image": images[240:280]}), generator("test")
+        )
         gain = float(model.loss(model(example), example)["psnr_gain"])
     assert gain > 0.3, gain
 

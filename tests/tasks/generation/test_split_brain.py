@@ -35,7 +35,7 @@ def make(tiny_encoder: Callable[[], Encoder]) -> Callable[..., SplitBrain]:
 def batch(n: int = 4, side: int = 40) -> Batch:
     """Random patches of 8 x 8 pixels."""
     coarse = torch.randint(0, 256, (n, 3, side // 8, side // 8), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=coarse.repeat_interleave(8, 2).repeat_interleave(8, 3))
+    return Batch(index=torch.arange(n), inputs={"image": coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)})
 
 
 def of_two_kinds(n: int, seed: str) -> Batch:
@@ -44,7 +44,7 @@ def of_two_kinds(n: int, seed: str) -> Batch:
     is_red = quarters.repeat_interleave(16, 1).repeat_interleave(16, 2)
     lightness, a, b = (torch.where(is_red, x, y) for x, y in ((75.0, 45.0), (30.0, 0.0), (20.0, -30.0)))
     images = (lab_to_rgb(torch.stack([lightness, a, b], 1)) * 255).round().byte()
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def test_labels_are_bins_of_the_mean_colour_of_each_square(make: Callable[..., SplitBrain]) -> None:
@@ -57,7 +57,7 @@ def test_labels_are_bins_of_the_mean_colour_of_each_square(make: Callable[..., S
         assert abs(int(example.lightness[n, i, j]) - lightness / 2) <= 1.01
         distances = [math.dist((a, b), centre) for centre in bin_centres().tolist()]
         assert distances[int(example.colour[n, i, j])] <= min(distances) + 1.5
-    white = Batch(index=torch.arange(1), image=torch.full((1, 3, 40, 40), 255, dtype=torch.uint8))
+    white = Batch(index=torch.arange(1), inputs={"image": torch.full((1, 3, 40, 40), 255, dtype=torch.uint8)})
     assert bool((make().pseudo_label(white, generator(0)).lightness == LIGHTNESS_BINS - 1).all())
 
 

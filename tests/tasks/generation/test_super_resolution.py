@@ -28,7 +28,7 @@ def task(make: Make, size: int = 32, **settings: object) -> SuperResolution:
 
 def batch(n: int = 4, side: int = 64) -> Batch:
     images = torch.randint(0, 256, (n, 3, side, side), generator=generator("images"), dtype=torch.uint8)
-    return Batch(index=torch.arange(n), image=images)
+    return Batch(index=torch.arange(n), inputs={"image": images})
 
 
 def test_the_same_generator_gives_the_same_example(tiny_encoder: Make) -> None:
@@ -85,7 +85,7 @@ def test_guard_crops_are_never_enlarged(tiny_encoder: Make) -> None:
     """Detail of one pixel is still there: a crop of less than S x S pixels would have smoothed it everywhere."""
     model = task(tiny_encoder, min_scale=0.01)
     noise = torch.randint(0, 2, (64, 3, 40, 40), generator=generator("noise"), dtype=torch.uint8) * 255
-    originals = model.pseudo_label(Batch(index=torch.arange(64), image=noise), generator(0)).originals
+    originals = model.pseudo_label(Batch(index=torch.arange(64), inputs={"image": noise}), generator(0)).originals
     # Neighbours of an enlarged crop share pixels; of a reduced one they are nearly independent.
     centred = originals - originals.mean((2, 3), keepdim=True)
     for shifted in (centred[..., 1:] * centred[..., :-1], centred[..., 1:, :] * centred[..., :-1, :]):
@@ -199,20 +199,21 @@ def test_learns_more_than_interpolation_in_seconds(tiny_encoder: Make) -> None:
     source = open_source("synthetic:N=240,side=64", split="train", needs=frozenset({"image"}), held_out=0.05)
     samples = open_samples(source, side=64, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    images = torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
     model = task(tiny_encoder, adversarial=0.0)
     optimizer = build_optimizer(model, "adamw", 3e-3, 0.0)
     for step in range(45):
         rows = torch.randperm(180, generator=generator("rows", step))[:24]
-        example = model.pseudo_label(Batch(index=rows, image=images[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
         loss = model.loss(model(example), example)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     model.eval()
     with torch.no_grad():
-        example = model.pseudo_label(Batch(index=torch.arange(40), image=images[180:220]), generator("test"))
+        example = model.pseudo_label(
+            Batch(index=torch.arange(40), inputs={"image": images[180:220]}), generator("test")
+        )
         gain = float(model.loss(model(example), example)["psnr_gain"])
     assert gain > 0.2, gain
 

@@ -25,26 +25,25 @@ def images(n: int = 200) -> torch.Tensor:
     source = open_source(f"synthetic:N={n},side=40", split="train", needs=frozenset({"image"}), held_out=0.05)
     samples = open_samples(source, side=40, sampling=Sampling(), cache_limit_gb=1, workers=1)
     host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    assert host.image is not None
-    return torch.from_numpy(host.image).permute(0, 3, 1, 2)
+    return torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
 
 
 def test_views_of_an_image_are_n_rows_apart_and_differ() -> None:
     pictures = images(40)[:6]
     example = task(jitter=0.0, grey=0.0, blur=0.0, min_scale=1.0).pseudo_label(
-        Batch(index=torch.arange(6), image=pictures), generator(0)
+        Batch(index=torch.arange(6), inputs={"image": pictures}), generator(0)
     )
     first, second = denormalise(example.views).chunk(2)
     distances = (first[:, None] - second[None]).abs().mean((2, 3, 4))
     mirrored = (first.flip(3)[:, None] - second[None]).abs().mean((2, 3, 4))
     assert torch.minimum(distances, mirrored).argmin(1).tolist() == list(range(6))
-    strong = task().pseudo_label(Batch(index=torch.arange(6), image=pictures), generator(0)).views
+    strong = task().pseudo_label(Batch(index=torch.arange(6), inputs={"image": pictures}), generator(0)).views
     assert all(not torch.equal(a, b) for a, b in zip(*strong.chunk(2), strict=True))
 
 
 def test_loss_is_nt_xent_of_the_two_halves() -> None:
     model = task().eval()
-    example = model.pseudo_label(Batch(index=torch.arange(6), image=images(40)[:6]), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(6), inputs={"image": images(40)[:6]}), generator(0))
     z = model(example)
     assert torch.equal(model.loss(z, example)["loss"], nt_xent(z[:6], z[6:], 0.2)[0])
 
@@ -54,7 +53,11 @@ def test_guard_colour_does_not_find_the_partner() -> None:
     pictures = images(200)[:128]
 
     def found_by_colour(**settings: float) -> float:
-        views = task(**settings).pseudo_label(Batch(index=torch.arange(128), image=pictures), generator(1)).views
+        views = (
+            task(**settings)
+            .pseudo_label(Batch(index=torch.arange(128), inputs={"image": pictures}), generator(1))
+            .views
+        )
         first, second = denormalise(views).mean((2, 3)).chunk(2)
         return float((torch.cdist(first, second).argmin(1) == torch.arange(128)).float().mean())
 
@@ -69,7 +72,7 @@ def test_learns_to_find_the_partner_in_seconds() -> None:
     losses = []
     for step in range(40):
         rows = torch.randperm(len(pictures), generator=generator("rows", step))[:32]
-        example = model.pseudo_label(Batch(index=rows, image=pictures[rows]), generator("train", step))
+        example = model.pseudo_label(Batch(index=rows, inputs={"image": pictures[rows]}), generator("train", step))
         scalars = model.loss(model(example), example)
         losses.append(float(scalars["loss"].detach()))
         optimizer.zero_grad()
@@ -88,7 +91,7 @@ def test_wrong_settings_are_refused() -> None:
 
 def test_show_gives_the_partner_and_what_was_found() -> None:
     model = task().eval()
-    example = model.pseudo_label(Batch(index=torch.arange(6), image=images(40)[:6]), generator(0))
+    example = model.pseudo_label(Batch(index=torch.arange(6), inputs={"image": images(40)[:6]}), generator(0))
     shown = model.show(example, model(example), 8)
     assert len(shown) == 6
     partner = shown[2].pseudo_label

@@ -18,6 +18,7 @@ from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.encoders.base import Encoder
+from selftaught.tasks.base import sampling_of
 from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
 
 Config = FrameOrderVerification.Config
@@ -38,7 +39,7 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
 
 def clips(n: int, frames: int = 30, side: int = 20) -> Batch:
     video = torch.randint(256, (n, frames, 3, side, side), dtype=torch.uint8, generator=rng(1))
-    return Batch(index=torch.arange(n), video=video)
+    return Batch(index=torch.arange(n), inputs={"video": video})
 
 
 def alike(n: int, frames: int) -> Tensor:
@@ -111,7 +112,7 @@ def test_frames_that_look_like_c_do_not_take_its_place(task: Task) -> None:
 def test_the_frames_are_those_of_the_order(task: Task) -> None:
     video = torch.arange(30, dtype=torch.uint8)[None, :, None, None, None].expand(6, 30, 3, 20, 20) * 8
     made = task(jitter=0.04)
-    example = made.pseudo_label(Batch(index=torch.arange(6), video=video), rng())
+    example = made.pseudo_label(Batch(index=torch.arange(6), inputs={"video": video}), rng())
     assert example.frames.shape == (6, 5, 3, 16, 16)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     grey = example.frames.mean((3, 4)) * std + mean
@@ -217,12 +218,12 @@ def test_it_learns_the_order_of_a_moving_square(task: Task, tmp_path: Path, writ
     for seed in range(24):
         write_video(tmp_path / f"{seed}.mp4", crossing(seed))
     made = task(jitter=0.02, min_scale=0.9, hidden=64)
-    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"video"}), held_out=0.0)
     samples = open_samples(
-        source, side=24, sampling=made.sampling(made.config), cache_limit_gb=1, workers=1, progress=None
+        source, side=24, sampling=sampling_of(type(made), made.config), cache_limit_gb=1, workers=1, progress=None
     )
     cpu = torch.device("cpu")
-    loader = Loader(samples, sampling=made.sampling(made.config), batch_size=24, seed=0, device=cpu)
+    loader = Loader(samples, sampling=sampling_of(type(made), made.config), batch_size=24, seed=0, device=cpu)
     held = [loader.batch(step) for step in (1000, 1001)]
     train(made, loader, 40)
     assert judge(made, held) > 0.75
@@ -236,8 +237,8 @@ def test_frames_without_motion_cannot_be_told(task: Task, tmp_path: Path, write_
         noise = np.random.default_rng(seed).integers(-3, 4, still.shape)
         write_video(tmp_path / f"{seed}.mp4", np.clip(still + noise, 0, 255).astype(np.uint8), gop=40)
     made = task(hidden=64)
-    source = open_source(str(tmp_path), split="train", needs=made.needs, held_out=0.0)
-    sampling = made.sampling(made.config)
+    source = open_source(str(tmp_path), split="train", needs=frozenset({"video"}), held_out=0.0)
+    sampling = sampling_of(type(made), made.config)
     samples = open_samples(source, side=24, sampling=sampling, cache_limit_gb=1, workers=1, progress=None)
     loader = Loader(samples, sampling=sampling, batch_size=16, seed=0, device=torch.device("cpu"))
     held = [loader.batch(step) for step in range(1000, 1006)]

@@ -54,12 +54,11 @@ def test_a_step_is_measured_within_bounds(
 
 
 def test_the_first_rows_of_every_kind_there_is() -> None:
-    batch = Batch(index=torch.arange(6), image=torch.arange(6 * 3).view(6, 3, 1, 1).byte())
+    batch = Batch(index=torch.arange(6), inputs={"image": torch.arange(6 * 3).view(6, 3, 1, 1).byte()})
     few = first_rows(batch, 2)
     assert few.index.tolist() == [0, 1]
-    assert few.image is not None
-    assert few.image.flatten().tolist() == list(range(6))
-    assert few.video is None
+    assert few["image"].flatten().tolist() == list(range(6))
+    assert list(few.inputs) == ["image"]
 
 
 def test_a_trial_leaves_the_task_as_it_is() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 import selftaught
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Shown
@@ -80,12 +81,14 @@ class Example:
 class UpsideDown(PretextTask):
     """Predict whether an image was turned upside down, and break the contract in the way that `Config` says."""
 
-    needs = frozenset({"image"})
-
     @dataclass(frozen=True, kw_only=True)
     class Config:
         breaks: str = ""
         """What."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Any, config: Config, size: int) -> None:
         super().__init__()
@@ -103,8 +106,7 @@ class UpsideDown(PretextTask):
         return 0.5
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Any:
-        assert batch.image is not None
-        images = normalise(random_resized_crop(batch.image, self.size, rng))
+        images = normalise(random_resized_crop(batch["image"], self.size, rng))
         match self.breaks:
             case "torch":
                 turned = torch.randint(2, (len(images),))

@@ -111,6 +111,7 @@ TROUBLE = """
 import os
 import signal
 
+from selftaught.data.inputs import Image
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.context.rotation import Rotation
 
@@ -118,7 +119,9 @@ from selftaught.tasks.context.rotation import Rotation
 class Trouble(Rotation, PretextTask):
     \"\"\"Rotation in which one process does what it is asked to after a step: WHAT:RANK:STEP.\"\"\"
 
-    needs = frozenset({"image"})
+    @classmethod
+    def inputs(cls, config):
+        return {"image": Image()}
 
     def after_step(self, step, total):
         what, rank, at = os.environ.get("TROUBLE", "nothing:0:0").split(":")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels", "labels": "labels"}
+_ADDED = {"mask": "masks", "depth": "depth maps", "pose": "poses"}
+"""What a task may be given and no source provides yet."""
 
 
 def open_source(
@@ -189,7 +191,8 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     has = source.provides | ({"image"} if "video" in source.provides else set())
     if "label" in has:  # one class is a case of several
         has = has | {"labels"}
-    lacks = sorted(needs - has, key=list(_MODALITIES).index)
+    words = _MODALITIES | _ADDED
+    lacks = sorted(needs - has, key=list(words).index)
     if not lacks:
         return
     if lacks == ["label"] and "labels" in has:
@@ -205,8 +208,9 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         "label": source.label_advice,
     }
     do["labels"] = do["label"]
+    do |= dict.fromkeys(_ADDED, "choose a task that does without them")
     raise ValueError(
-        f"{_MODALITIES[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
+        f"{words[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"
         else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
     )

@@ -39,14 +39,18 @@ def open_image_samples(
     workers: int | None,
     progress: Progress | None,
     decoding: Decoding,
+    names: Sequence[str] = ("image",),
 ) -> Samples:
-    """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit."""
+    """The packed store of `source`, built where absent; decoding on the fly where it would exceed the limit.
+
+    `names` are those of the inputs that are images.
+    """
     asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
     keys = {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
     limit = cache_limit_gb * 1e9
 
     def opened(folder: Path, meta: dict[str, Any]) -> Samples:
-        return _open(source, folder, meta, decoding=decoding, workers=workers)
+        return _open(source, folder, meta, decoding=decoding, workers=workers, names=names)
 
     if (samples := open_kept(keys, limit, opened)) is not None:
         return samples
@@ -99,7 +103,15 @@ def _build(
     return build_kept(source, keys, build, size=estimated_bytes, limit=limit)
 
 
-def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decoding, workers: int | None) -> Samples:
+def _open(
+    source: Source,
+    folder: Path,
+    meta: dict[str, Any],
+    *,
+    decoding: Decoding,
+    workers: int | None,
+    names: Sequence[str],
+) -> Samples:
     index = PackedIndex.load(folder)
     index.paged = int(meta.get("paged", 0))
     if index.source_of.max(initial=-1) >= len(source) or index.source_of.min(initial=0) < 0:
@@ -107,12 +119,19 @@ def _open(source: Source, folder: Path, meta: dict[str, Any], *, decoding: Decod
     if meta["packed"] and (folder / PIXELS).stat().st_size != index.offsets[-1]:
         raise ValueError("the pixels are not all there")
     if meta["packed"]:
-        return PackedImages(source, index, side=meta["side"], decoding=decoding, folder=folder)
-    return LiveImages(source, index, side=meta["side"], decoding=decoding, folder=folder, workers=workers or 1)
+        packed = PackedImages(source, index, side=meta["side"], decoding=decoding, folder=folder)
+        packed.names = names
+        return packed
+    live = LiveImages(source, index, side=meta["side"], decoding=decoding, folder=folder, workers=workers or 1)
+    live.names = names
+    return live
 
 
 class _ImageSamples:
     """What the packed and the live samples share: the index of the readable pictures."""
+
+    names: Sequence[str] = ("image",)
+    """Of the inputs that `read` gives, all the same picture."""
 
     def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path) -> None:
         self.side = side
@@ -194,7 +213,7 @@ class PackedImages(_ImageSamples):
                 lines = np.empty((side, wide, 3), dtype=np.uint8)
                 self._fill(lines, start)
                 image[:] = lines[:, at : at + side]
-        return HostBatch(index=rows, image=images)
+        return HostBatch(index=rows, inputs=dict.fromkeys(self.names, images))
 
     def _whole(self, row: int) -> NDArray[np.uint8]:
         image = np.empty((int(self._height[row]), int(self._width[row]), 3), np.uint8)
@@ -229,7 +248,7 @@ class LiveImages(_ImageSamples):
 
         for _ in self._pool.map(decode, range(len(rows))):
             pass
-        return HostBatch(index=rows, image=images)
+        return HostBatch(index=rows, inputs=dict.fromkeys(self.names, images))
 
     def _whole(self, row: int) -> NDArray[np.uint8]:
         payload = self._source.read(int(self.source_of[row]))

@@ -8,6 +8,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.progress import late_bar, say_once
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Decoding
+from selftaught.data.inputs import Computed, Image, needs_of
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.store.samples import Progress, Samples, notes_of
@@ -41,6 +42,7 @@ def open_samples(
     Raises:
         NothingReadable: where no sample can be used.
     """
+    refuse_computed(source.name, sampling)
     if "video" in source.provides:
         from selftaught.data.store.video_samples import open_video_samples
 
@@ -52,7 +54,7 @@ def open_samples(
             workers=workers,
             progress=progress,
         )
-    if sampling.frames or sampling.audio_seconds:
+    if needs_of(sampling.inputs) & {"video", "audio"}:
         raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
     from selftaught.data.store.image_samples import open_image_samples
 
@@ -63,7 +65,18 @@ def open_samples(
         workers=workers,
         progress=progress,
         decoding=decoding or Decoding(),
+        names=[name for name, one in sampling.inputs.items() if isinstance(one, Image)],
     )
+
+
+def refuse_computed(data: str, sampling: Sampling) -> None:
+    """Raise a ValueError where an input is computed, which samples do not read yet."""
+    for name, one in sampling.inputs.items():
+        if isinstance(one, Computed):
+            raise ValueError(
+                f"input {name!r} is computed by {one.program!r}, which is not available for {data}; "
+                "choose a task that does without it"
+            )
 
 
 def store_side(size: int) -> int:

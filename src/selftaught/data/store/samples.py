@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,24 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class HostBatch:
-    """Samples on the host, C-contiguous; absent modalities are None.
+    """Samples on the host; `host["image"]` is the input of that name.
 
     Attributes:
         index: (N,) int64, the rows asked for.
-        image: (N, side, side, 3) uint8 RGB.
-        video: (N, T, side, side, 3) uint8 RGB.
-        audio: (N, S) float32 mono in [-1, 1].
-        time: (N,) float32, seconds from the start of the video to the middle of the clip.
+        inputs: by name; images (N, side, side, 3) uint8 RGB, clips (N, T, side, side, 3) uint8 RGB, audio (N, S)
+            float32 mono in [-1, 1].
+        time: (N,) float32, seconds from the start of the video to the moment; None for images.
     """
 
     index: NDArray[np.int64]
-    image: NDArray[np.uint8] | None = None
-    video: NDArray[np.uint8] | None = None
-    audio: NDArray[np.float32] | None = None
+    inputs: Mapping[str, NDArray[Any]]
     time: NDArray[np.float32] | None = None
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.inputs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.inputs
 
 
 class NothingReadable(ValueError):  # noqa: N818 - reads as what is the case
@@ -77,17 +80,17 @@ class Samples(Protocol):
 
         Args:
             rows: (N,) int64.
-            draws: (N, 3) float64 in [0, 1): position of the square window along y and x where the picture is not
-                square (0.5 is the middle), then the start of the clip in its video.
+            draws: (N, 3 or more) float64 in [0, 1): position of the square window along y and x where the picture is
+                not square (0.5 is the middle), then the moment in the video, then what single inputs draw.
         """
         ...
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        """Draws (N, 3) that keep clips of one video `sampling.min_gap` seconds apart; as they are for pictures."""
+        """Draws (N, D) that keep clips of one video `sampling.min_gap` seconds apart; as they are for pictures."""
         ...
 
     def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
-        """Draws (count, 3) of each deterministic view: `clips` evenly over a video, one at the centre of a picture."""
+        """Draws (count, D) of each deterministic view: `clips` evenly over a video, one at the centre of a picture."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +55,7 @@ class Subset:
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """As `base` reads them, with the index of this subset."""
-        host = self.base.read(self.rows[rows], draws)
-        return HostBatch(index=rows, image=host.image, video=host.video, audio=host.audio, time=host.time)
+        return replace(self.base.read(self.rows[rows], draws), index=rows)
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         """As `base` does."""

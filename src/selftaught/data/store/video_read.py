@@ -20,7 +20,7 @@ from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
 from selftaught.data.decode.video import Shrink, clean_frames, decode_frames, decode_sound, first_video_stream, opened
 from selftaught.data.files.file_tree import Unreadable
-from selftaught.data.store.clips import Clip, nearest
+from selftaught.data.store.clips import Place, nearest
 from selftaught.data.store.video_index import VideoIndex
 from selftaught.data.store.video_pack import FRAMES, SOUND
 
@@ -41,7 +41,7 @@ class PackedVideos:
     def fill(
         self,
         videos: NDArray[np.int64],
-        clips: Sequence[Clip],
+        clips: Sequence[Place],
         places: Sequence[Sequence[float]],
         frames: NDArray[np.uint8],
         sound: NDArray[np.int16] | None,
@@ -93,7 +93,7 @@ class LiveVideos:
     def fill(
         self,
         videos: NDArray[np.int64],
-        clips: Sequence[Clip],
+        clips: Sequence[Place],
         places: Sequence[Sequence[float]],
         frames: NDArray[np.uint8],
         sound: NDArray[np.int16] | None,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
 from selftaught.data.decode.image import MIN_SIDE
-from selftaught.data.store.clips import Clip, ClipPlan
+from selftaught.data.inputs import Image, Sound
+from selftaught.data.store.clips import ClipPlan, Place
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept
 from selftaught.data.store.stored_frames import StoredFrames
@@ -32,8 +33,7 @@ _FORMAT = "2"
 class VideoSamples:
     """The videos that are long enough for `sampling`, by row; see `store.Samples`.
 
-    `read` gives clips, or one frame as `image` where `sampling.frames` is 0. The third draw is the place of the clip:
-    uniform over all there are.
+    `read` gives the inputs of `sampling`. The third draw is the moment: uniform over all there are.
 
     Attributes:
         num_frames: (M,) frames of each video.
@@ -90,7 +90,7 @@ class VideoSamples:
         return len(self._video)
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        """Clips (N, T, side, side, 3) or images (N, side, side, 3), sound (N, S) and the time of the clips' middles."""
+        """Clips (N, T, side, side, 3), images (N, side, side, 3), audio (N, S) and the time of the moments."""
         plan, count, side = self._plan, len(rows), self.side
         rows = np.array(rows, np.int64)
         frames = np.empty((count, plan.num_frames, side, side, 3), np.uint8)
@@ -105,14 +105,14 @@ class VideoSamples:
             rows[todo] = (rows[todo] + 1) % len(self)
         else:
             raise ValueError("none of the videos can be read any more; were they moved?")
-        still = self.sampling.frames == 0
-        return HostBatch(
-            index=rows,
-            image=frames[:, 0] if still else None,
-            video=None if still else frames,
-            audio=sound.astype(np.float32) / np.float32(32768) if plan.num_samples else None,
-            time=time,
-        )
+        inputs: dict[str, NDArray[Any]] = {}
+        for name, one in self.sampling.inputs.items():
+            if isinstance(one, Sound):
+                inputs[name] = sound.astype(np.float32) / np.float32(32768)
+            elif name in plan.parts:
+                part = frames[:, plan.parts[name]]
+                inputs[name] = part[:, 0] if isinstance(one, Image) else part
+        return HostBatch(index=rows, inputs=inputs, time=time)
 
     def _fill(
         self,
@@ -125,7 +125,7 @@ class VideoSamples:
     ) -> NDArray[np.int64]:
         """Read the rows of the batch numbered `todo` (K,); which of them could not be read."""
         videos = self._video[rows[todo]]
-        clips = [self._plan.at(int(v), float(u)) for v, u in zip(videos, draws[todo, 2], strict=True)]
+        clips = [self._plan.at(int(v), drawn) for v, drawn in zip(videos, draws[todo], strict=True)]
         # The first time round all rows are read, straight into place.
         whole = len(todo) == len(rows)
         frames_here, sound_here = (frames, sound) if whole else (frames[todo], sound[todo])
@@ -143,7 +143,7 @@ class VideoSamples:
     def spread(
         self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling | None = None
     ) -> NDArray[np.float64]:
-        """Draws (N, 3) whose neighbouring rows of one video are at least `min_gap` seconds apart, else as given.
+        """Draws (N, D) whose neighbouring rows of one video are at least `min_gap` seconds apart, else as given.
 
         Neighbours are the groups of `clips_per_video` rows that follow each other and name one video. Each clip stays
         uniform over the places that leave room for the others.
@@ -161,17 +161,19 @@ class VideoSamples:
         return spread
 
     def eval_draws(self, row_count: int, clips: int) -> list[NDArray[np.float64]]:
-        """`clips` draws (row_count, 3) of central windows whose clips are evenly spaced over each video."""
+        """`clips` draws (row_count, D) of central windows whose clips are evenly spaced over each video."""
         evenly = []
         for k in range(clips):
-            draws = np.full((row_count, 3), 0.5)
+            draws = np.full((row_count, self.sampling.draws), 0.5)
             draws[:, 2] = (k + 0.5) / clips
             evenly.append(draws)
         return evenly
 
-    def clip(self, row: int, draw: float) -> tuple[NDArray[np.float64], Clip]:
-        """Seconds of the frames (T,) that `read` gives for a row and its third draw, and the clip."""
-        clip = self._plan.at(int(self._video[row]), draw)
+    def clip(self, row: int, draw: float) -> tuple[NDArray[np.float64], Place]:
+        """Seconds of the frames (T,) that `read` gives for a row and its third draw, and the place of the clip."""
+        drawn = np.full(self.sampling.draws, 0.5)
+        drawn[2] = draw
+        clip = self._plan.at(int(self._video[row]), drawn)
         return self._plan.times(int(self._video[row]))[clip.frames], clip
 
 

@@ -14,15 +14,16 @@ from torch.optim import SGD
 from selftaught.core.precision import autocast
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
-from selftaught.data.batch import Batch
+from selftaught.data.batch import Batch, Sampling
+from selftaught.data.inputs import Given
 from selftaught.data.loader import Loader
+from selftaught.data.modality import MODALITIES
 from selftaught.data.store.samples import Samples
-from selftaught.encoders.base import Encoder
+from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.modality import encoder_view, input_for, modality_of
 from selftaught.evaluation.fit.freezing import train_unfrozen
-from selftaught.features.encode import encoder_input, probe_sampling, sample_batches, samples_at_once
+from selftaught.features.encode import sample_batches, samples_at_once
 from selftaught.features.reader import Reader
-from selftaught.ops.colour import normalise
-from selftaught.ops.crop import crop_resize, random_boxes, random_resized_crop
 from selftaught.training.optimizers import learning_rate
 
 WARMUP = 0.05
@@ -86,8 +87,9 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
     Raises:
         DivergedError: the loss is no longer a number.
     """
-    sampling = probe_sampling(network.encoder)
-    loader = Loader(samples, sampling=sampling, batch_size=recipe.batch_size, seed=seed, device=device, labels=True)
+    kind = network.encoder.kind
+    sampling = Sampling(inputs={**MODALITIES[kind].inputs, "label": Given("label")})
+    loader = Loader(samples, sampling=sampling, batch_size=recipe.batch_size, seed=seed, device=device)
     optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     train_unfrozen(network)
     late: list[Tensor] = []
@@ -95,11 +97,11 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
     with contextlib.closing(loader), StepProgress(title, recipe.steps) as progress:
         for step in range(recipe.steps):
             batch = loader.batch(step)
-            assert batch.label is not None
-            crops = random_crops(batch, size, generator(seed, "finetune", step, device=device), recipe.min_scale)
+            rng = generator(seed, "finetune", step, device=device)
+            crops = random_crops(batch, size, rng, recipe.min_scale, kind)
             torch.manual_seed(seed_from(seed, "network", step))  # dropout draws from the global generator
             logits = network(crops)
-            loss = F.cross_entropy(logits.float(), batch.label)
+            loss = F.cross_entropy(logits.float(), batch["label"])
             loss.backward()
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, recipe.steps, group["peak"], WARMUP)
@@ -109,21 +111,15 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
             if (is_end or step % LOOK_EVERY == 0) and not torch.isfinite(loss):
                 raise DivergedError
             if step >= recipe.steps - max(1, recipe.steps // 10):
-                late.append((logits.detach().argmax(1) == batch.label).float().mean())
+                late.append((logits.detach().argmax(1) == batch["label"]).float().mean())
             progress.update(step + 1)
     return float(torch.stack(late).mean())
 
 
-def random_crops(batch: Batch, size: int, rng: Generator, min_scale: float) -> Tensor:
-    """Normalised random-resized crops (N, 3, size, size) of pictures, or (N, 3, T, size, size) of clips."""
-    if batch.image is not None:
-        return normalise(random_resized_crop(batch.image, size, rng, scale=(min_scale, 1.0)))
-    assert batch.video is not None
-    n, t, _, height, width = batch.video.shape
-    boxes = random_boxes(n, height, width, rng, scale=(min_scale, 1.0)).repeat_interleave(t, 0)
-    frames = normalise(crop_resize(batch.video.flatten(0, 1), boxes, size))
-    clips: Tensor = frames.unflatten(0, (n, t)).transpose(1, 2).contiguous()
-    return clips
+def random_crops(batch: Batch, size: int, rng: Generator, min_scale: float, kind: Kind = "image") -> Tensor:
+    """Normalised random-resized crops as an encoder of that kind takes them: (N, 3, [T,] size, size)."""
+    x = batch[input_for(kind, batch.inputs)]
+    return modality_of(x).training_view(x, size, rng, min_scale=min_scale)
 
 
 def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
@@ -148,6 +144,6 @@ def predict(network: Classifier, samples: Samples, reader: Reader) -> Tensor:
     parts = []
     at_once = samples_at_once(network.encoder, reader.batch_size)
     for views in sample_batches(samples, batch_size=at_once, device=reader.device, clips=reader.clips):
-        logits = [network(encoder_input(network.encoder, batch, reader.size)) for batch in views]
+        logits = [network(encoder_view(network.encoder, batch.inputs, reader.size)) for batch in views]
         parts.append(torch.stack(logits).mean(0).cpu())
     return torch.cat(parts)

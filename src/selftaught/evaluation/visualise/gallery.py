@@ -12,7 +12,8 @@ from torch import Tensor
 
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
-from selftaught.features.encode import encoder_input, sample_batches
+from selftaught.encoders.modality import encoder_view
+from selftaught.features.encode import sample_batches
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import encode_picture, lay_out
 
@@ -42,7 +43,7 @@ class Gallery:
         """Pictures as the encoder takes them, (N, 3, S, S) normalised on the device, in batches; all unless named."""
         samples = self.samples if rows is None else Subset(self.samples, np.array(rows, np.int64))
         for views in sample_batches(samples, batch_size=BATCH, device=self.device, clips=1):
-            yield encoder_input(self.encoder, views[0], self.size)
+            yield encoder_view(self.encoder, views[0].inputs, self.size)
 
     def pictures(self, rows: Sequence[int]) -> Tensor:
         """Pictures (N, 3, S, S) in [0, 1] on the CPU."""

@@ -24,12 +24,10 @@ def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[
     views = samples.eval_draws(len(samples), 1)[0]
     for row in np.unique(rows):
         host = samples.read(np.array([row]), views[[row]])
-        if host.image is not None:
-            picture = Image.fromarray(host.image[0])
-        elif host.video is not None:
-            picture = Image.fromarray(host.video[0, host.video.shape[1] // 2])
-        else:
+        seen = next((one for one in host.inputs.values() if one.ndim >= 4), None)
+        if seen is None:
             return {}
+        picture = Image.fromarray(seen[0] if seen.ndim == 4 else seen[0, seen.shape[1] // 2])
         picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=QUALITY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -60,7 +62,6 @@ class Clustering(PretextTask):
     each of ten classes, and never fewer than 20 images for each on average.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,10 @@ class Clustering(PretextTask):
     mean: Tensor
     whitening: Tensor
     centroids: Tensor
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -121,11 +126,10 @@ class Clustering(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of N crops with their pictures' clusters."""
-        assert batch.image is not None
-        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         if self.training:
             return Example(images, self.cluster_of[batch.index])
-        features = whiten(self.embed(batch.image), self.mean, self.whitening)
+        features = whiten(self.embed(batch), self.mean, self.whitening)
         return Example(images, nearest(features, self.centroids))
 
     def forward(self, example: Example) -> Tensor:

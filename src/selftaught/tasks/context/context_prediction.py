@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import affine_colour
 from selftaught.ops.tiles import (
@@ -82,7 +84,6 @@ class ContextPrediction(PretextTask):
     instead of SGD.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,10 @@ class ContextPrediction(PretextTask):
 
     offsets: Tensor
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         name, flag = "context_prediction", "--task.patch"
@@ -139,8 +144,7 @@ class ContextPrediction(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 9 N patches and N K pairs."""
-        assert batch.image is not None
-        patches = random_tiles(batch.image, self.grid, rng, min_scale=self.config.min_scale).flatten(0, 1)
+        patches = random_tiles(batch["image"], self.grid, rng, min_scale=self.config.min_scale).flatten(0, 1)
         if self.config.colour == "project":
             patches = project_colour(patches)
         if self.config.resample > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise, to_grey
 from selftaught.ops.crop import random_resized_crop
@@ -61,7 +63,6 @@ class Counting(PretextTask):
     of the picture, half of them mirrored.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,10 @@ class Counting(PretextTask):
         """Share of the pictures that are shown grey."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that the square covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -110,9 +115,8 @@ class Counting(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of N wholes and 4 N tiles."""
-        assert batch.image is not None
         n, side, scale = len(batch), self.side, (self.config.min_scale, 1.0)
-        squares = random_resized_crop(batch.image, 2 * side, rng, scale=scale, ratio=(1.0, 1.0))
+        squares = random_resized_crop(batch["image"], 2 * side, rng, scale=scale, ratio=(1.0, 1.0))
         grey = uniform((n, 1, 1, 1), 0, 1, rng) < self.config.grey
         squares = torch.where(grey, to_grey(squares), squares)
         kind = torch.randint(len(FILTERS), (n,), generator=rng, device=squares.device)

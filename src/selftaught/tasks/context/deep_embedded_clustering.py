@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +12,9 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.modality import pooled_features
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import centre_view, random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
@@ -74,7 +76,6 @@ class DeepEmbeddedClustering(PretextTask):
     are random crops; the paper has no augmentation.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=0.0)
 
     @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,10 @@ class DeepEmbeddedClustering(PretextTask):
     """(largest sample number + 1, K); no row as long as there are no clusters."""
     frequency: Tensor
     progress: Tensor
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -139,11 +144,11 @@ class DeepEmbeddedClustering(PretextTask):
         self.progress.fill_((step + 1) / total)
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, batch: Batch) -> Tensor:
         """Embeddings (N, E) of the central squares; zeros as long as nobody asks."""
         if float(self.progress) < self.config.autoencoder:
-            return torch.zeros(len(images), self.config.embedding, device=images.device)
-        embedding: Tensor = self.head(self.encoder(centre_view(images, self.size)))
+            return torch.zeros(len(batch), self.config.embedding, device=batch.index.device)
+        embedding: Tensor = self.head(pooled_features(self.encoder, batch.inputs, self.size))
         return embedding
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
@@ -176,19 +181,18 @@ class DeepEmbeddedClustering(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`: a corrupted square first, later the square and its target."""
-        assert batch.image is not None
         scale = self.config.min_scale if self.training else min(0.5, self.config.min_scale)
         if scale < 1:
-            picture = normalise(random_resized_crop(batch.image, self.size, rng, scale=(scale, 1.0)))
+            picture = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(scale, 1.0)))
         else:
-            picture = centre_view(batch.image, self.size)
+            picture = centre_view(batch["image"], self.size)
         if not self.has_clusters:
             kept = torch.rand(picture.shape, generator=rng, device=picture.device) >= self.config.corruption
             seen = (picture * kept).contiguous(memory_format=torch.channels_last)
             return Example(seen, picture, picture.new_zeros(len(batch), self.config.clusters))
         if self.training:
             return Example(picture, picture, self.targets[batch.index])
-        share = log_soft_assignment(self.embed(batch.image).float(), self.centroids.float()).exp()
+        share = log_soft_assignment(self.embed(batch).float(), self.centroids.float()).exp()
         return Example(picture, picture, target_distribution(share, self.frequency))
 
     def forward(self, example: Example) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import affine_colour, denormalise, normalise, to_grey
 from selftaught.ops.colour_spaces import hsv_to_rgb, rgb_to_hsv
@@ -74,7 +76,6 @@ class Exemplar(PretextTask):
     K samples the rest of the classes stay empty. AdamW with a cosine instead of SGD with steps.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,10 @@ class Exemplar(PretextTask):
     components: Tensor
     mean_colour: Tensor
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -132,11 +137,11 @@ class Exemplar(PretextTask):
         return math.inf
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, batch: Batch) -> Tensor:
         """Pictures (N, 3, H, W) uint8 -> mean colour, its second moments, squared gradients at 25 places (N, 37)."""
-        pixels = images.float() / 255
+        pixels = batch["image"].float() / 255
         flat = pixels.flatten(2)
-        with torch.autocast(images.device.type, enabled=False):  # small variances need more digits than bf16 has
+        with torch.autocast(pixels.device.type, enabled=False):  # small variances need more digits than bf16 has
             moments = flat @ flat.transpose(1, 2) / flat.shape[2]
         grey = to_grey(pixels)
         down, right = grey.diff(dim=2)[..., :-1], grey.diff(dim=3)[..., :-1, :]
@@ -168,12 +173,11 @@ class Exemplar(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of two views; an exemplar has its own patch, others a random one."""
-        assert batch.image is not None
         n = len(batch)
         target = self._classes(batch.index)
         drawn = _inside(uniform((n, 2), -1, 1, rng), uniform((n,), *self.config.patch, rng))
         place = torch.where(target[:, None] >= 0, self.place[target.clamp(min=0)], drawn)
-        pictures = shrink(batch.image, round(self.size / self.config.patch[0]))
+        pictures = shrink(batch["image"], round(self.size / self.config.patch[0]))
         views = torch.cat([warp(pictures, self._transformations(place, rng), self.size) for _ in range(2)])
         if self.config.colour > 0:
             views = self._recoloured(views, rng)

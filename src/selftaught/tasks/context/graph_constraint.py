@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from torch import Generator, Tensor
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import centre_view, random_resized_crop
@@ -71,7 +73,6 @@ class GraphConstraint(PretextTask):
     graph has at most 10,000 images, larger data are cut at random. The learning rate falls by a cosine.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,10 @@ class GraphConstraint(PretextTask):
     positives: Tensor
     """Codes (P,) int64 of the pairs that belong together, ascending; see `_codes`."""
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -111,12 +116,11 @@ class GraphConstraint(PretextTask):
         return self.config.every
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, batch: Batch) -> Tensor:
         """What the graph compares of pictures (N, 3, H, W) uint8: histograms of gradients, or pooled features."""
         if self.config.descriptor == "gradients":
-            return gradient_histograms(centre_view(images, DESCRIBED))
-        features: Tensor = self.encoder(centre_view(images, self.size))
-        return features
+            return gradient_histograms(centre_view(batch["image"], DESCRIBED))
+        return super().embed(batch)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Mine pairs in graphs of all samples, and read them: the two samples of a pair one after the other."""
@@ -144,10 +148,9 @@ class GraphConstraint(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`: N / 2 pairs of neighbouring rows; on held-out data 2 N - 1 or so."""
-        assert batch.image is not None
         scale = (self.config.min_scale, 1.0)
-        views = normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))
-        n, device = len(batch), batch.image.device
+        views = normalise(random_resized_crop(batch["image"], self.size, rng, scale=scale))
+        n, device = len(batch), batch["image"].device
         if self.training:
             if n % 2:
                 raise ValueError(
@@ -157,7 +160,7 @@ class GraphConstraint(PretextTask):
             rows = torch.arange(0, n, 2, device=device)
             codes = _codes(batch.index[0::2], batch.index[1::2])
             return Example(views, rows, rows + 1, torch.isin(codes, self.positives).long())
-        others = normalise(random_resized_crop(batch.image, self.size, rng, scale=scale))
+        others = normalise(random_resized_crop(batch["image"], self.size, rng, scale=scale))
         rows = torch.arange(n, device=device)
         first, second = torch.cat([rows, rows]), torch.cat([rows, (rows + 1) % n]) + n
         views = torch.cat([views, others]).contiguous(memory_format=torch.channels_last)

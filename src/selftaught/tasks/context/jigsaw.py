@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import to_grey
 from selftaught.ops.tiles import (
@@ -77,7 +79,6 @@ class Jigsaw(PretextTask):
     second stage of clustering as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,10 @@ class Jigsaw(PretextTask):
 
     permutations: Tensor
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         name, flag = "jigsaw", "--task.tile"
@@ -126,9 +131,8 @@ class Jigsaw(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 9 N tiles and N Q puzzles."""
-        assert batch.image is not None
         n, device = len(batch), rng.device
-        tiles = random_tiles(batch.image, self.grid, rng, min_scale=self.config.min_scale)
+        tiles = random_tiles(batch["image"], self.grid, rng, min_scale=self.config.min_scale)
         grey = uniform((n, 1, 1, 1, 1), 0, 1, rng) < self.config.grey
         tiles = torch.where(grey, to_grey(tiles), tiles)
         shift = torch.randint(2 * self.grid.shift + 1, (2, n, TILES, 1, 3), generator=rng, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -60,7 +62,6 @@ class NoiseAsTargets(PretextTask):
     learning rate falls by a cosine.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,10 @@ views grey."""
     """(largest sample number + 1,) int64, row of `targets`; -1 where the run does not read the sample."""
     seen: Tensor
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -98,9 +103,9 @@ views grey."""
     def refresh_epochs(self) -> float:
         return float("inf")
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, batch: Batch) -> Tensor:
         """Nothing: the targets do not depend on the pictures."""
-        return torch.zeros(len(images), 1, device=images.device)
+        return torch.zeros(len(batch), 1, device=batch.index.device)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Draw the targets, one for each sample."""
@@ -111,8 +116,7 @@ views grey."""
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`; which targets are theirs is found out in `loss`."""
-        assert batch.image is not None
-        views = [self._view(batch.image, rng) for _ in range(1 if self.training else 2)]
+        views = [self._view(batch["image"], rng) for _ in range(1 if self.training else 2)]
         return Example(torch.cat(views).contiguous(memory_format=torch.channels_last), batch.index)
 
     def _view(self, images: Tensor, rng: Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -47,7 +49,6 @@ class Rotation(PretextTask):
     AlexNet has two hidden layers); the learning rate falls by a cosine instead of three steps.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,10 @@ class Rotation(PretextTask):
         """How many rotations to tell apart: 4 (0, 90, 180, 270 degrees) or 2 (0, 180)."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -69,8 +74,7 @@ class Rotation(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of A * N rotated crops, angle-major."""
-        assert batch.image is not None
-        crops = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        crops = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         turns = [0, 1, 2, 3] if self.config.angles == 4 else [0, 2]
         angle = torch.arange(len(turns), device=crops.device).repeat_interleave(len(crops))
         images = all_rotations(crops, turns).contiguous(memory_format=torch.channels_last)

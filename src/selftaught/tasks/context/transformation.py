@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import generator, uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights, resample
@@ -76,7 +78,6 @@ class Transformation(PretextTask):
     cosine. The classes are those that others tried beside rotations, not the paper's.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,10 @@ class Transformation(PretextTask):
     mean: Tensor
     spread: Tensor
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -131,10 +136,9 @@ class Transformation(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of N pairs."""
-        assert batch.image is not None
         n, config = len(batch), self.config
-        view = config.view or min(0.9, max(0.5, self.size / min(batch.image.shape[-2:])))
-        wide = shrink(batch.image, round(self.size / view))
+        view = config.view or min(0.9, max(0.5, self.size / min(batch["image"].shape[-2:])))
+        wide = shrink(batch["image"], round(self.size / view))
         target, matrix = self._draw(n, rng)
         frame = self._frames(n, view, rng)
         read = matrix @ _slight(n, 0.05, rng) if self.is_classes else matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
-from selftaught.data.batch import Batch, Sampling
+from selftaught.data.batch import Batch, Moments
+from selftaught.data.inputs import Image, Input, Sound
 from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
@@ -66,7 +68,6 @@ class AudioVisual(PretextTask):
     the same video.
     """
 
-    needs = frozenset({"video", "audio"})
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -94,23 +95,26 @@ class AudioVisual(PretextTask):
         )
 
     @classmethod
-    def sampling(cls, config: Config) -> Sampling:
-        """One frame and the second of sound around it, two of each video, a second or more apart."""
-        return Sampling(frames=1, audio_seconds=SECONDS, clips_per_video=2, min_gap=SECONDS)
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        """One frame and the second of sound around it."""
+        return {"image": Image(), "audio": Sound(seconds=SECONDS)}
+
+    @classmethod
+    def moments(cls, config: Config) -> Moments:
+        """Two of each video, a second or more apart."""
+        return Moments(clips_per_video=2, min_gap=SECONDS)
 
     def chance(self, batch_size: int) -> float:
         return 0.5
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Frame (N, 1, 3, H, W) uint8 and sound (N, S) of N rows -> `Example` of N pairs."""
-        assert batch.video is not None
-        assert batch.audio is not None
-        crops = random_resized_crop(batch.video[:, 0], self.size, rng, scale=(self.config.min_scale, 1.0))
+        """Frame (N, 3, H, W) uint8 and sound (N, S) of N rows -> `Example` of N pairs."""
+        crops = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0))
         crops = colour_jitter(crops, rng, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, grey=0.0)
         partner, target, weight = self._pair(batch, rng)
         return Example(
             images=normalise(crops),
-            sounds=log_mel(batch.audio),
+            sounds=log_mel(batch["audio"]),
             partner=partner,
             target=target,
             same_video=batch.index == batch.index[partner],
@@ -156,10 +160,9 @@ class AudioVisual(PretextTask):
 
     def _pair(self, batch: Batch, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """For every frame: the row of its sound (N,), whether it is its own (N,), and whether the pair counts (N,)."""
-        assert batch.audio is not None
         assert batch.time is not None
         n, device = len(batch), batch.index.device
-        loud = rms(batch.audio) >= self.config.silence
+        loud = rms(batch["audio"]) >= self.config.silence
         same = batch.index[:, None] == batch.index[None, :]
         # Windows that overlap share sound: they would be mismatched by label only.
         apart = (batch.time[:, None] - batch.time[None, :]).abs() >= SECONDS - 1e-3

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import colour_jitter, normalise
@@ -74,7 +75,6 @@ class Artifacts(PretextTask):
     authors' code.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=6e-4, weight_decay=5e-5, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,10 @@ class Artifacts(PretextTask):
         """Strength of the changes of brightness (a quarter of it) and saturation."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.33
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -133,8 +137,7 @@ class Artifacts(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of crops and of the entries that will be kept."""
-        assert batch.image is not None
-        crops = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0))
+        crops = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0))
         if self.config.jitter:
             s = self.config.jitter
             crops = colour_jitter(crops, rng, s / 4, 0.0, s, 0.0, jitter=1.0, grey=0.0)

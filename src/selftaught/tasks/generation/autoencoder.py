@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
@@ -54,7 +56,6 @@ class Autoencoder(PretextTask):
     whole batch, so that a picture of one colour does not count without bound.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,10 @@ class Autoencoder(PretextTask):
         """Share of the input's pixels that are set to the mean colour."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -97,9 +102,8 @@ class Autoencoder(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`: crops, and the same crops damaged."""
-        assert batch.image is not None
         c = self.config
-        clean = normalise(random_resized_crop(batch.image, self.size, rng, scale=(c.min_scale, 1.0)))
+        clean = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(c.min_scale, 1.0)))
         images = clean
         if c.noise:
             images = images + c.noise * torch.randn(images.shape, generator=rng, device=images.device)

@@ -14,6 +14,7 @@ from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -123,7 +124,6 @@ class BiGAN(PretextTask):
     exponentially in the second half.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
@@ -141,6 +141,10 @@ class BiGAN(PretextTask):
         out, as in the paper."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -171,8 +175,7 @@ class BiGAN(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of N pictures and N codes; the pseudo-label is which came first."""
-        assert batch.image is not None
-        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         return Example(images, uniform((len(images), self.config.code), -1, 1, rng))
 
     def forward(self, example: Example, player: str = "generator") -> dict[str, Tensor]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,8 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
-from selftaught.encoders.base import Encoder
+from selftaught.data.inputs import Image, Input
+from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import equal_lightness_grey, lab_to_rgb, rgb_to_lab
@@ -68,9 +70,8 @@ class Colorization(PretextTask):
     `psnr_gain`, favours grey too: the paper's own colours hardly beat it there and look far better.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
-    encoder_input = "grey:"
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image", sees="grey")}
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
@@ -82,6 +83,10 @@ class Colorization(PretextTask):
         """Predict from all stages of the encoder (Larsson et al., CVPR 2017) and not from the last one alone."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -105,8 +110,7 @@ class Colorization(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`. In training the colours are added to the statistics."""
-        assert batch.image is not None
-        pictures = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)).clamp_(0, 1)
+        pictures = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)).clamp_(0, 1)
         images = normalise(equal_lightness_grey(pictures).expand(-1, 3, -1, -1))
         colours = rgb_to_lab(F.adaptive_avg_pool2d(pictures, self.side))[:, 1:]
         bins, weights = encode_ab(colours)

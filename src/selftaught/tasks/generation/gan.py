@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -101,7 +102,6 @@ class GAN(PretextTask):
     pictures; the learning rate of both players warms up and falls by a cosine.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
 
     @dataclass(frozen=True, kw_only=True)
@@ -140,6 +140,10 @@ class GAN(PretextTask):
             return dataclasses.replace(cls.recipe, betas=(0.0, 0.9), momentum=0.0)
         return cls.recipe
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -164,8 +168,7 @@ class GAN(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of N real pictures and 2 N codes."""
-        assert batch.image is not None
-        images = normalise(random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)))
+        images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         codes, other_codes = uniform((2 * len(images), self.config.code), -1, 1, rng).chunk(2)
         return Example(images, codes, other_codes, uniform((len(images),), 0, 1, rng))
 

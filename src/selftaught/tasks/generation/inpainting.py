@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
@@ -82,7 +83,6 @@ class Inpainting(PretextTask):
     generator have one learning rate (the authors' code gives the generator ten times as much).
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999), momentum=0.5)
 
     @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,10 @@ class Inpainting(PretextTask):
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
         return recipe_of_game(cls.recipe, config.adversarial)
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -128,9 +132,8 @@ class Inpainting(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of crops with a hole."""
-        assert batch.image is not None
         scale = (self.config.min_scale, 1.0)
-        return self.cut(random_resized_crop(batch.image, self.size, rng, scale=scale), rng)
+        return self.cut(random_resized_crop(batch["image"], self.size, rng, scale=scale), rng)
 
     def cut(self, originals: Tensor, rng: Generator) -> Example:
         """Pictures (N, 3, S, S) in [0, 1] -> the same with a hole whose content nothing but `originals` keeps."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,8 @@ from torch import Generator, Tensor
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
-from selftaught.encoders.base import Encoder
+from selftaught.data.inputs import Image, Input
+from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.encoders.feature_map import map_shape
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.colour import denormalise, normalise
@@ -73,9 +75,8 @@ class SplitBrain(PretextTask):
     (0: nothing known), as the accuracy of such a guess depends on the data.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
-    encoder_input = "split:"
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image", sees="split")}
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
@@ -83,6 +84,10 @@ class SplitBrain(PretextTask):
         """Pixels a side that one label stands for."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the picture's area that a crop covers."""
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -110,8 +115,7 @@ class SplitBrain(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`. In training the classes are added to the statistics."""
-        assert batch.image is not None
-        pictures = random_resized_crop(batch.image, self.size, rng, scale=(self.config.min_scale, 1.0)).clamp_(0, 1)
+        pictures = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)).clamp_(0, 1)
         lab = rgb_to_lab(F.adaptive_avg_pool2d(pictures, self.side))
         colour = encode_ab(lab[:, 1:], neighbours=1)[0][:, 0]
         lightness = (lab[:, 0] / (100 / LIGHTNESS_BINS)).long().clamp(0, LIGHTNESS_BINS - 1)

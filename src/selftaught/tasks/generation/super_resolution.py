@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.feature_map import feature_map, map_shape
@@ -94,7 +95,6 @@ class SuperResolution(PretextTask):
     data.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
 
     @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,10 @@ empty takes the discriminator's features."""
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
         return recipe_of_game(cls.recipe, config.adversarial)
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -157,11 +161,10 @@ empty takes the discriminator's features."""
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example`; a crop is only ever reduced, where the picture is large enough."""
-        assert batch.image is not None
-        height, width = batch.image.shape[-2:]
+        height, width = batch["image"].shape[-2:]
         unenlarged = self.size**2 / RATIO / (height * width)
         scale = (min(1.0, max(self.config.min_scale, unenlarged)), 1.0)
-        return self.reduce(random_resized_crop(batch.image, self.size, rng, scale=scale, ratio=(RATIO, 1 / RATIO)))
+        return self.reduce(random_resized_crop(batch["image"], self.size, rng, scale=scale, ratio=(RATIO, 1 / RATIO)))
 
     def reduce(self, originals: Tensor) -> Example:
         """Pictures (N, 3, S, S) in [0, 1] -> what is left of them, as if the small ones had been stored."""

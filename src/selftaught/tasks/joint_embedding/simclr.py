@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from torch import Generator, Tensor
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -48,7 +50,6 @@ class SimCLR(PretextTask):
     On 32-pixel pictures the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
     """
 
-    needs = frozenset({"image"})
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,10 @@ class SimCLR(PretextTask):
         blur: Annotated[float, Range(least=0, most=1)] = 0.5
         """Probability of a blurred view."""
 
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"image": Image()}
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
@@ -80,11 +85,10 @@ class SimCLR(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 2 * N views; the pseudo-label is the order of the rows."""
-        assert batch.image is not None
-        n, device = len(batch), batch.image.device
+        n, device = len(batch), batch["image"].device
         views = torch.empty(2 * n, 3, self.size, self.size, device=device, memory_format=torch.channels_last)
-        self._view(batch.image, rng, out=views[:n])
-        self._view(batch.image, rng, out=views[n:])
+        self._view(batch["image"], rng, out=views[:n])
+        self._view(batch["image"], rng, out=views[n:])
         return Example(views)
 
     def forward(self, example: Example) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
-from selftaught.data.batch import Batch, Sampling
+from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.flow import motion_magnitude
@@ -64,7 +66,6 @@ class FrameOrderVerification(PretextTask):
     paper's; AdamW with a cosine instead of SGD with one step.
     """
 
-    needs = frozenset({"video"})
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -105,20 +106,19 @@ class FrameOrderVerification(PretextTask):
         self.head = nn.Sequential(*hidden, nn.Linear(config.hidden or width, 2))
 
     @classmethod
-    def sampling(cls, config: Config) -> Sampling:
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
         """Consecutive frames: tau_max and tau_min count frames, as in the paper."""
-        return Sampling(frames=config.frames)
+        return {"video": Clip(frames=config.frames)}
 
     def chance(self, batch_size: int) -> float:
         return 0.5
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Clip (N, T, 3, H, W) uint8 -> `Example` of five frames each."""
-        assert batch.video is not None
-        order = self.choose(motion_magnitude(batch.video), _some_pixels(batch.video), rng)
+        order = self.choose(motion_magnitude(batch["video"]), _some_pixels(batch["video"]), rng)
         scale = (self.config.min_scale, 1.0)
         frames = jittered_crop(
-            gather_frames(batch.video, order), self.size, rng, scale=scale, jitter=self.config.jitter
+            gather_frames(batch["video"], order), self.size, rng, scale=scale, jitter=self.config.jitter
         )
         return Example(normalise(frames.flatten(0, 1)).view_as(frames), order)
 

@@ -124,7 +124,6 @@ class Trial:
             device=loader.device,
             rank=loader.rank,
             world=loader.world,
-            labels=loader.labels,
             limit=min(loader.count, max(REFRESHED, 4 * config.batch_size)),
         )
 
@@ -137,7 +136,7 @@ class Trial:
 
 def first_rows(batch: Batch, rows: int) -> Batch:
     """The first samples of a batch."""
-    return Batch(**{name: value[:rows] for name, value in vars(batch).items() if value is not None})
+    return batch.rows(slice(rows))
 
 
 def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, allowed: float) -> Costs:

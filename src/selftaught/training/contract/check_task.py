@@ -17,6 +17,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip, Given, Image, Sound, needs_of
 from selftaught.ops.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
@@ -44,7 +45,7 @@ def check_task(
     """See `selftaught.check_task`."""
     name, task_class, settings = _opened(task, dict(task_settings or {}))
     own = task_class.Config(**settings)
-    chosen = seen_as(task_class, encoder or ENCODERS[task_class.encoder_kind])
+    chosen = seen_as(task_class, encoder or ENCODERS[task_class.encoders["encoder"].kind])
     config = RunConfig(data="", out="", encoder=chosen, size=size)
     with random_states_kept():
         batch = _drawn_batch(task_class, own, size)
@@ -60,7 +61,8 @@ def _opened(
     if isinstance(task, type):
         if not issubclass(task, PretextTask):
             raise ValueError(f"check_task needs a name, a file or a subclass of PretextTask, got class {task.__name__}")
-        return task.__name__, task, {"classes": CLASSES, **given} if "label" in task.needs else given
+        needs = needs_of(task.inputs(task.Config(**given)))
+        return task.__name__, task, {"classes": CLASSES, **given} if "label" in needs else given
     info = task_info(str(task))
     settings = settings_for(info, given)
     if "label" in info.needs:
@@ -70,20 +72,18 @@ def _opened(
 
 def _drawn_batch(task_class: type[PretextTask], config: Any, size: int) -> Batch:
     """Two samples of noise, as the task wants them cut."""
-    sampling, side, rng = task_class.sampling(config), size + size // 4, _generator()
-
-    def pixels(*shape: int) -> Tensor:
-        return torch.randint(256, (SAMPLES, *shape, side, side), generator=rng, dtype=torch.uint8)
-
-    seconds, needs = sampling.audio_seconds, task_class.needs
-    return Batch(
-        index=torch.arange(SAMPLES),
-        image=None if sampling.frames else pixels(3),
-        video=pixels(sampling.frames, 3) if sampling.frames else None,
-        audio=torch.rand(SAMPLES, round(seconds * SAMPLE_RATE), generator=rng) * 2 - 1 if seconds else None,
-        time=torch.arange(SAMPLES) * 10.0 if "video" in needs else None,
-        label=torch.arange(SAMPLES) % CLASSES if "label" in needs else None,
-    )
+    named, side, rng = task_class.inputs(config), size + size // 4, _generator()
+    inputs: dict[str, Tensor] = {}
+    for name, one in named.items():
+        if isinstance(one, Image | Clip):
+            frames = (one.frames,) if isinstance(one, Clip) else ()
+            inputs[name] = torch.randint(256, (SAMPLES, *frames, 3, side, side), generator=rng, dtype=torch.uint8)
+        elif isinstance(one, Sound):
+            inputs[name] = torch.rand(SAMPLES, round(one.seconds * SAMPLE_RATE), generator=rng) * 2 - 1
+        elif one == Given("label"):
+            inputs[name] = torch.arange(SAMPLES) % CLASSES
+    time = torch.arange(SAMPLES) * 10.0 if "video" in needs_of(named) else None
+    return Batch(index=torch.arange(SAMPLES), inputs=inputs, time=time)
 
 
 def check_contract(
@@ -279,9 +279,8 @@ def _refreshed(task: PretextTask, name: str, batch: Batch, count: int) -> bool:
 
     False where it refuses so few; there may be enough of them when all are read.
     """
-    assert batch.image is not None
     with _says(name, "embed"), torch.no_grad():
-        features = task.eval().embed(batch.image).float().cpu()
+        features = task.eval().embed(batch).float().cpu()
     rows = min(count, REFRESHED)
     rng = _generator()
     drawn = features[torch.arange(rows) % len(features)]

@@ -1,0 +1,18 @@
+"""What each kind of encoder asks of the data."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from selftaught.data.modality import MODALITIES
+from selftaught.encoders.base import Kind
+
+
+def test_every_kind_of_encoder_says_what_it_needs() -> None:
+    assert {kind: set(modality.needs) for kind, modality in MODALITIES.items()} == {
+        "image": {"image"},
+        "video": {"video"},
+        "audio": {"video", "audio"},
+    }
+    assert set(MODALITIES) == set(get_args(Kind))
+    assert all(modality.sampling.inputs == modality.inputs for modality in MODALITIES.values())
