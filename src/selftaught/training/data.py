@@ -11,13 +11,14 @@ from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.data.batch import Sampling
 from selftaught.data.batches import Batches
+from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.files.left_out import LeftOut
+from selftaught.data.inputs import Computed
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.value_range import range_note, with_range
-from selftaught.data.store.open import pack, refuse_computed
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of
 from selftaught.data.stream import check_share
@@ -127,7 +128,7 @@ def content_of(asked: RunConfig, data: Data) -> str:
 
 def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
     sampling = _sampling(config)
-    refuse_computed(config.data, sampling)
+    _refuse_computed(config.data, sampling)
     found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
     notes = [found.note, *found.held_out.notes]
     if found.config.value_range != "auto":
@@ -159,7 +160,20 @@ def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, 
             title, seed = "packing held-out", 0
             count = None if count is None else max(count, LEAST_HELD_OUT)
         return open_some(
-            source, count, lambda part: pack(part, config, sampling, title=title, is_shown=is_shown), seed=seed
+            source,
+            count,
+            lambda part: pack_with_maps(part, config, sampling, title=title, is_shown=is_shown),
+            seed=seed,
         )
 
     return open_halves(sources[0], sources[1], opened, share=config.held_out or LEAST_SHARE)
+
+
+def _refuse_computed(data: str, sampling: Sampling) -> None:
+    """Raise a ValueError where a program computes an input: its maps are kept beside a packed store."""
+    for name, one in sampling.inputs.items():
+        if isinstance(one, Computed):
+            raise ValueError(
+                f"input {name!r} is computed by {one.program!r} from packed data, but the shards of {data} are read in "
+                "order; give --stream never, or choose a task that does without it"
+            )

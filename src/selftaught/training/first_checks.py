@@ -9,9 +9,9 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.data.batch import Sampling
+from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.loader import ordered_batches
 from selftaught.data.sources.value_range import with_range
-from selftaught.data.store.open import pack
 from selftaught.data.store.parts import open_some
 from selftaught.data.store.samples import Samples
 from selftaught.tasks.base import PretextTask, sampling_of
@@ -59,7 +59,7 @@ def try_own_task_early(asked: RunConfig) -> None:
     config = with_range(_nearly_resolved(asked), source)
     task_class = load_task(asked.task)
     sampling = sampling_of(task_class, task_class.Config(**settings_for(task_info(asked.task), asked.task_settings)))
-    few = open_some(source, TRIED, lambda some: pack(some, config, sampling, title="packing a few"), seed=0)
+    few = open_some(source, TRIED, lambda some: pack_with_maps(some, config, sampling, title="packing a few"), seed=0)
     count = len(source) if asked.limit is None else min(len(source), asked.limit)
     _try(asked, few, sampling, count=count, classes=len(few.classes or ()))
 

@@ -33,6 +33,7 @@ class ComputedMaps:
 
     Attributes:
         program: what computed them.
+        key: of the maps in the cache.
         side: pixels of the square windows that are read, those of the samples.
         unread: how many frames could not be read when the maps were computed; theirs are 0.
     """
@@ -41,6 +42,7 @@ class ComputedMaps:
         self, program: Program, stored: StoredFrames, items: NDArray[np.int64], side: int, folder: Path, unread: int
     ) -> None:
         self.program = program
+        self.key = folder.name
         self.side = side
         self.unread = unread
         self._stored, self._items = stored, items

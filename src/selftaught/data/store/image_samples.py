@@ -177,6 +177,10 @@ class _ImageSamples:
             read=lambda item: iter([self._whole(item)]),
         )
 
+    def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+        """(N, 1) of 0: an image is a video of one frame."""
+        return np.zeros((len(rows), 1), np.int64)
+
     def _whole(self, row: int) -> NDArray[np.uint8]:
         """The image of a row with both its sides, (H, W, 3)."""
         raise NotImplementedError

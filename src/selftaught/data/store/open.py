@@ -8,7 +8,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.progress import late_bar, say_once
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Decoding
-from selftaught.data.inputs import Computed, Image, needs_of
+from selftaught.data.inputs import Image, needs_of
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.store.samples import Progress, Samples, notes_of
@@ -42,7 +42,6 @@ def open_samples(
     Raises:
         NothingReadable: where no sample can be used.
     """
-    refuse_computed(source.name, sampling)
     if "video" in source.provides:
         from selftaught.data.store.video_samples import open_video_samples
 
@@ -67,16 +66,6 @@ def open_samples(
         decoding=decoding or Decoding(),
         names=[name for name, one in sampling.inputs.items() if isinstance(one, Image)],
     )
-
-
-def refuse_computed(data: str, sampling: Sampling) -> None:
-    """Raise a ValueError where an input is computed, which samples do not read yet."""
-    for name, one in sampling.inputs.items():
-        if isinstance(one, Computed):
-            raise ValueError(
-                f"input {name!r} is computed by {one.program!r}, which is not available for {data}; "
-                "choose a task that does without it"
-            )
 
 
 def store_side(size: int) -> int:

@@ -57,9 +57,19 @@ class ReadFromStore(Protocol):
         """(M,) int64, which item of `stored` each row is."""
         ...
 
+    def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+        """(N, T) int64, the numbers of the frames that `read` gives as the image or clip `name`; of an image T is 1."""
+        ...
+
 
 def stored_of(samples: Samples) -> tuple[StoredFrames, NDArray[np.int64]]:
-    """The frames that samples are read from, and which item of them each row (M,) is.
+    """The frames that samples are read from, and which item of them each row (M,) is; errors as of `from_store`."""
+    known = from_store(samples)
+    return known.stored, known.item_of
+
+
+def from_store(samples: Samples) -> ReadFromStore:
+    """The samples as what is read from a store.
 
     Raises:
         ValueError: where the samples are read from no store.
@@ -69,4 +79,4 @@ def stored_of(samples: Samples) -> tuple[StoredFrames, NDArray[np.int64]]:
             "labels computed by a program are kept beside a packed store, and these data have none; "
             "give a folder of images or videos"
         )
-    return samples.stored, samples.item_of
+    return samples

@@ -13,7 +13,7 @@ from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch, Samples, notes_of
-from selftaught.data.store.stored_frames import StoredFrames, stored_of
+from selftaught.data.store.stored_frames import StoredFrames, from_store, stored_of
 
 
 class Subset:
@@ -52,6 +52,10 @@ class Subset:
     def item_of(self) -> NDArray[np.int64]:
         """(M,) which item of `stored` each row is."""
         return stored_of(self.base)[1][self.rows]
+
+    def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+        """As `base` gives them."""
+        return from_store(self.base).frames_of(self.rows[rows], draws, name)
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """As `base` reads them, with the index of this subset."""

@@ -169,6 +169,12 @@ class VideoSamples:
             evenly.append(draws)
         return evenly
 
+    def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+        """(N, T) numbers of the frames that `read` gives as the image or clip `name`."""
+        part = self._plan.parts[name]
+        videos = self._video[rows]
+        return np.stack([self._plan.at(int(v), drawn).frames[part] for v, drawn in zip(videos, draws, strict=True)])
+
     def clip(self, row: int, draw: float) -> tuple[NDArray[np.float64], Place]:
         """Seconds of the frames (T,) that `read` gives for a row and its third draw, and the place of the clip."""
         drawn = np.full(self.sampling.draws, 0.5)

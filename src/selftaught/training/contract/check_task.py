@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -17,7 +18,8 @@ from selftaught.core.config import RunConfig
 from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
-from selftaught.data.inputs import Clip, Given, Image, Sound, needs_of
+from selftaught.data.computed.catalogue import load_program
+from selftaught.data.inputs import Clip, Computed, Given, Image, Sound, needs_of
 from selftaught.ops.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
 from selftaught.tasks.catalogue import load_task, settings_for, task_info
@@ -82,6 +84,12 @@ def _drawn_batch(task_class: type[PretextTask], config: Any, size: int) -> Batch
             inputs[name] = torch.rand(SAMPLES, round(one.seconds * SAMPLE_RATE), generator=rng) * 2 - 1
         elif one == Given("label"):
             inputs[name] = torch.arange(SAMPLES) % CLASSES
+    for name, one in named.items():
+        if isinstance(one, Computed):
+            program = load_program(one.program)
+            shape = (*inputs[one.like].shape[:-3], program.channels, side, side)
+            values = torch.rand(shape, generator=rng)
+            inputs[name] = values.round().byte() if program.dtype is np.uint8 else values
     time = torch.arange(SAMPLES) * 10.0 if "video" in needs_of(named) else None
     return Batch(index=torch.arange(SAMPLES), inputs=inputs, time=time)
 

@@ -1,0 +1,110 @@
+"""A task's computed inputs are maps of the very frames and window that it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from selftaught.core.config import RunConfig
+from selftaught.data.batch import Sampling
+from selftaught.data.computed.base import Program
+from selftaught.data.computed.with_maps import pack_with_maps
+from selftaught.data.inputs import Clip, Computed, Image, Input
+from selftaught.data.loader import Loader
+from selftaught.data.sources.open import open_source
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.samples import Samples
+from selftaught.data.store.subset import Subset
+from tests.data.computed.moving import shifting
+
+COPY = __name__
+"""The program of this file, by its module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy(Program):
+    """The frames themselves, so that a map must equal its input."""
+
+    name: ClassVar[str] = "copy"
+    version: ClassVar[int] = 1
+    reads: ClassVar[Literal[1, 2]] = 1
+    kind: ClassVar[Literal["mask", "depth", "flow"]] = "depth"
+    dtype: ClassVar[type[np.uint8]] = np.uint8
+    channels: ClassVar[int] = 3
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return frames
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def videos(tmp_path: Path, write_video: Any) -> str:
+    for name, width in (("a", 48), ("b", 40)):
+        write_video(tmp_path / "videos" / f"{name}.mp4", shifting(16, 1.0, 0.5, height=32, width=width))
+    return str(tmp_path / "videos")
+
+
+def packed(data: str, needs: str, **inputs: Input) -> tuple[Samples, Sampling]:
+    source = open_source(data, split="train", needs=frozenset({needs}), held_out=0.0)
+    config = RunConfig(task="any", data=data, out="any", cache_limit=1.0, workers=1, store_size=32)
+    sampling = Sampling(inputs=inputs)
+    return pack_with_maps(source, config, sampling, title="packing", is_shown=False), sampling
+
+
+def test_maps_follow_each_clip_and_image_through_its_window(videos: str) -> None:
+    samples, sampling = packed(
+        videos,
+        "video",
+        past=Clip(frames=4),
+        future=Clip(frames=3, after="past", gap=(0.0, 0.1)),
+        frame=Image(),
+        of_past=Computed(COPY, like="past"),
+        of_future=Computed(COPY, like="future"),
+        of_frame=Computed(COPY, like="frame"),
+    )
+    rows, draws = np.array([0, 1, 1]), np.random.default_rng(0).random((3, sampling.draws))
+    for some, chosen in ((samples, rows), (Subset(samples, rows), np.arange(3))):
+        host = some.read(chosen, draws)
+        for name in ("past", "future", "frame"):
+            assert np.array_equal(host[f"of_{name}"], host[name])
+    assert host["past"].shape == (3, 4, 32, 32, 3)
+
+
+def test_maps_of_images_are_images(tmp_path: Path) -> None:
+    samples, _ = packed("synthetic:N=8,side=32", "image", photo=Image(), edges=Computed(COPY, like="photo"))
+    host = samples.read(np.arange(8), np.full((8, 3), 0.5))
+    assert host["edges"].shape == (8, 32, 32, 3)
+    assert np.array_equal(host["edges"], host["photo"])
+
+
+def test_a_batch_has_flow_of_its_clip(videos: str) -> None:
+    samples, sampling = packed(videos, "video", clip=Clip(frames=5), flow=Computed("optical_flow", like="clip"))
+    loader = Loader(samples, sampling=sampling, batch_size=4, seed=0, device=torch.device("cpu"))
+    batch = loader.batch(0)
+    loader.close()
+    assert batch["clip"].shape == (4, 5, 3, 32, 32)
+    assert batch["flow"].shape == (4, 5, 2, 32, 32)
+    inner = batch["flow"][..., 6:-6, 6:-6].mean((0, 1, 3, 4))
+    assert (inner - torch.tensor([1.0, 0.5])).abs().max() < 0.1
+
+
+def test_what_programs_computed_changes_the_fingerprint(videos: str) -> None:
+    with_flow, _ = packed(videos, "video", clip=Clip(frames=2), a=Computed("optical_flow", like="clip"))
+    with_mask, _ = packed(videos, "video", clip=Clip(frames=2), a=Computed("moving_mask", like="clip"))
+    assert with_flow.fingerprint != with_mask.fingerprint
+
+
+def test_an_unknown_program_is_said_before_anything_is_packed(videos: str) -> None:
+    with pytest.raises(ValueError, match="unknown program 'optical'; did you mean optical_flow"):
+        packed(videos, "video", clip=Clip(frames=2), flow=Computed("optical", like="clip"))
+    assert list_stores() == []
