@@ -84,7 +84,7 @@ def test_the_kill_of_a_process_ends_what_the_first_one_does_alone(start: Start) 
     """Such as packing, while the other one waits."""
     begin = time.monotonic()
     with stopping():
-        children = start("echo '{\"ready\": true}'; kill -9 $$")
+        children = start("echo '{\"ready\": true}'; sleep 1; kill -9 $$")
         with pytest.raises(Terminated):
             time.sleep(60)
     assert time.monotonic() - begin < 20
