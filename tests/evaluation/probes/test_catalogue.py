@@ -31,7 +31,7 @@ def test_a_probe_gets_its_settings_and_its_seed() -> None:
 def test_wrong_names_and_settings_are_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"^unknown probe 'liner'; did you mean linear"):
         probe_info("liner")
-    with pytest.raises(ValueError, match=r"^--probe.k must be a whole number, got 'many'$"):
+    with pytest.raises(ValueError, match=r"^--probe.k must be a whole number of at least 1, got 'many'$"):
         make_probe("knn", {"k": "many"}, seed=0)
     with pytest.raises(ValueError, match=r"^unknown setting of probe 'knn' 'kk'; did you mean k"):
         make_probe("knn", {"kk": 1}, seed=0)
