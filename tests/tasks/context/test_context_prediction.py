@@ -21,7 +21,8 @@ from selftaught.tasks.context.context_prediction import (
     drop_colour,
     project_colour,
 )
-from selftaught.training.optimizers import build_optimizer
+from tests.tasks.context.tile_statistics import centroid_accuracy, statistics
+from tests.tasks.learning import scalar_of, train
 
 Make = Callable[[], Encoder]
 
@@ -72,21 +73,6 @@ def test_loss_is_cross_entropy_of_joined_embeddings(tiny_encoder: Make) -> None:
     found = model.loss(logits, example)
     assert float(found["loss"]) == pytest.approx(total / 12, rel=1e-4)
     assert float(found["accuracy"]) == pytest.approx(hits / 12)
-
-
-def centroid_accuracy(features: Tensor, cells: Tensor) -> float:
-    """A classifier by the nearest mean, learned on one half and judged on the other."""
-    features = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
-    half = len(features) // 2
-    means = torch.stack([features[:half][cells[:half] == cell].mean(0) for cell in range(9)])
-    return float((torch.cdist(features[half:], means).argmin(1) == cells[half:]).float().mean())
-
-
-def statistics(patches: Tensor) -> Tensor:
-    """Mean, deviation and strength of gradients of the middle of each patch in each channel: (M, 12)."""
-    inner = patches[:, :, 1:-1, 1:-1]
-    gradients = [inner.diff(dim=d).abs().mean((2, 3)) for d in (2, 3)]
-    return torch.cat([inner.mean((2, 3)), inner.std((2, 3)), *gradients], 1)
 
 
 def test_guard_tone_and_contrast_do_not_tell_the_place(tiny_encoder: Make) -> None:
@@ -189,17 +175,8 @@ def photographs(n: int) -> Tensor:
 def test_learns_where_patches_lie_in_seconds(tiny_encoder: Make) -> None:
     images = photographs(200)
     model = task(tiny_encoder(), embedding=64, hidden=64, min_scale=0.8)
-    optimizer = build_optimizer(model, "adamw", 3e-3, 0.0)
-    for step in range(120):
-        rows = torch.randperm(150, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(as_batch(images[rows]), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    example = model.pseudo_label(as_batch(images[150:]), generator("test"))
-    accuracy = float(model.loss(model(example), example)["accuracy"])
+    train(model, images[:150], optimizer="adamw", lr=3e-3, steps=120, batch_size=16)
+    accuracy = scalar_of(model, images[150:], "accuracy")
     assert accuracy > 0.35, accuracy
 
 

@@ -13,7 +13,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.downsample import halve_pictures
 from selftaught.tasks.context.counting import Counting, Example, nearer_to_own, quarters
-from selftaught.training.optimizers import build_optimizer
+from tests.tasks.learning import train
 
 Make = Callable[[], Encoder]
 
@@ -146,14 +146,7 @@ def things(n: int) -> Tensor:
 def test_learns_to_count_things_in_seconds(tiny_encoder: Make) -> None:
     images = things(300)
     model = task(tiny_encoder(), grey=0.0, counts=64, hidden=64)
-    optimizer = build_optimizer(model, "adamw", 1e-3, 0.0)
-    for step in range(250):
-        rows = torch.randperm(250, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(as_batch(images[rows]), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    train(model, images[:250], optimizer="adamw", lr=1e-3, steps=250, batch_size=16)
     example = model.eval().pseudo_label(as_batch(images[250:]), generator("test"))
     found = {name: float(value.detach()) for name, value in model.loss(model(example), example).items()}
     assert found["loss"] < 7, found

@@ -14,7 +14,8 @@ from selftaught.encoders.base import Encoder
 from selftaught.ops.tiles import as_pictures, mosaic, random_tiles
 from selftaught.tasks.context.jigsaw import Jigsaw, puzzle_grid
 from selftaught.tasks.parts.permutations import hamming_distances
-from selftaught.training.optimizers import build_optimizer
+from tests.tasks.context.tile_statistics import centroid_accuracy, statistics
+from tests.tasks.learning import scalar_of, train
 
 Make = Callable[[], Encoder]
 
@@ -79,21 +80,6 @@ def test_occluded_tiles_are_of_one_other_picture(tiny_encoder: Make, occluded: i
     # What is left still tells which permutation it is.
     distances = hamming_distances(model.permutations) + 10 * torch.eye(100, dtype=torch.int64)
     assert int(distances.min()) > occluded
-
-
-def centroid_accuracy(features: Tensor, cells: Tensor) -> float:
-    """A classifier by the nearest mean, learned on one half and judged on the other."""
-    features = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
-    half = len(features) // 2
-    means = torch.stack([features[:half][cells[:half] == cell].mean(0) for cell in range(9)])
-    return float((torch.cdist(features[half:], means).argmin(1) == cells[half:]).float().mean())
-
-
-def statistics(tiles: Tensor) -> Tensor:
-    """Mean, deviation and strength of gradients of the middle of each tile in each channel: (M, 12)."""
-    inner = tiles[:, :, 1:-1, 1:-1]
-    gradients = [inner.diff(dim=d).abs().mean((2, 3)) for d in (2, 3)]
-    return torch.cat([inner.mean((2, 3)), inner.std((2, 3)), *gradients], 1)
 
 
 def test_guard_tone_and_contrast_do_not_tell_the_place(tiny_encoder: Make) -> None:
@@ -172,17 +158,8 @@ def photographs(n: int) -> Tensor:
 def test_learns_to_solve_puzzles_in_seconds(tiny_encoder: Make) -> None:
     images = photographs(200)
     model = task(tiny_encoder(), permutations=10, embedding=32, hidden=64, min_scale=0.8)
-    optimizer = build_optimizer(model, "adamw", 3e-3, 0.0)
-    for step in range(60):
-        rows = torch.randperm(150, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(as_batch(images[rows]), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    example = model.pseudo_label(as_batch(images[150:]), generator("test"))
-    accuracy = float(model.loss(model(example), example)["accuracy"])
+    train(model, images[:150], optimizer="adamw", lr=3e-3, steps=60, batch_size=16)
+    accuracy = scalar_of(model, images[150:], "accuracy")
     assert accuracy > 0.4, accuracy
 
 

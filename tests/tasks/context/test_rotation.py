@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.data.batch import Batch, Sampling
-from selftaught.data.sources.open import open_source
-from selftaught.data.store.open import open_samples
+from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.context.rotation import Rotation
-from selftaught.training.optimizers import build_optimizer
+from tests.tasks.learning import scalar_of, synthetic_images, train
 
 
 def task(angles: int = 4, size: int = 32, encoder: str = "timm:test_resnet") -> Rotation:
@@ -75,24 +73,10 @@ def test_wrong_settings_are_refused() -> None:
 
 
 def test_learns_the_synthetic_world_in_seconds() -> None:
-    source = open_source("synthetic:N=400,side=32", split="train", needs=frozenset({"image"}))
-    samples = open_samples(source, side=32, sampling=Sampling(), cache_limit_gb=1, workers=1)
-    import numpy as np
-
-    host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
+    images = synthetic_images(400, 32)
     model = task()
-    optimizer = build_optimizer(model, "sgd", 0.02, 0.0)
-    for step in range(40):
-        rows = torch.randperm(300, generator=generator("rows", step))[:16]
-        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(57), inputs={"image": images[300:357]}), generator("test"))
-    accuracy = float(model.loss(model(example), example)["accuracy"])
+    train(model, images[:300], optimizer="sgd", lr=0.02, steps=40, batch_size=16)
+    accuracy = scalar_of(model, images[300:357], "accuracy")
     assert accuracy > 0.5, accuracy
 
 

@@ -4,20 +4,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from selftaught.core.randomness import generator, uniform
-from selftaught.data.batch import Batch, Sampling
-from selftaught.data.sources.open import open_source
-from selftaught.data.store.open import open_samples
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.warp import CORNERS, warp
 from selftaught.tasks.context.transformation import CLASSES, Transformation
-from selftaught.training.optimizers import build_optimizer
+from tests.tasks.learning import scalar_of, synthetic_images, train
 
 KINDS = ("projective", "affine", "classes")
 
@@ -222,20 +219,8 @@ def test_wrong_settings_are_refused() -> None:
 
 
 def test_learns_the_synthetic_world_in_seconds(tiny_encoder: Callable[[], Encoder]) -> None:
-    source = open_source("synthetic:N=400,side=64", split="train", needs=frozenset({"image"}))
-    samples = open_samples(source, side=64, sampling=Sampling(), cache_limit_gb=1, workers=1)
-    host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
+    images = synthetic_images(400, 64)
     model = task(tiny_encoder(), kind="projective")
-    optimizer = build_optimizer(model, "sgd", 0.05, 0.0)
-    for step in range(100):
-        rows = torch.randperm(300, generator=generator("rows", step))[:32]
-        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    example = model.pseudo_label(Batch(index=torch.arange(57), inputs={"image": images[300:357]}), generator("test"))
-    explained = float(model.loss(model(example).detach(), example)["explained"])
+    train(model, images[:300], optimizer="sgd", lr=0.05, steps=100, batch_size=32)
+    explained = scalar_of(model, images[300:357], "explained")
     assert explained > 0.15, explained

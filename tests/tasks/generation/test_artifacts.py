@@ -15,6 +15,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.tasks.generation.artifacts import Artifacts, SpottingHead, drop
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.players import only_parameters_of
+from tests.tasks.learning import check_players_move_alone
 
 Make = Callable[[], Encoder]
 
@@ -129,13 +130,7 @@ def test_losses_are_the_papers_sums(tiny_encoder: Make) -> None:
 
 def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
-    example = model.pseudo_label(batch(), generator(0))
-    for player, modules in model.players().items():
-        with only_parameters_of(player, model):
-            model.loss(model(example, player), example, player)["loss"].backward()
-        moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-        assert moved == {name for name, _ in model.named_parameters() if name.split(".")[0] in modules}
-        model.zero_grad()
+    check_players_move_alone(model, batch())
 
 
 def test_first_the_autoencoder_moves_then_the_others_also_when_resumed(tiny_encoder: Make) -> None:

@@ -3,18 +3,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.data.batch import Batch, Sampling
-from selftaught.data.sources.open import open_source
-from selftaught.data.store.open import open_samples
+from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.generation.inpainting import ChannelwiseConnected, Example, Inpainting, Prediction
-from selftaught.training.optimizers import build_optimizer
-from selftaught.training.players import only_parameters_of
+from tests.tasks.learning import check_players_move_alone, scalar_of, synthetic_images, train
 
 Make = Callable[[], Encoder]
 MASKS = ("centre", "blocks", "region")
@@ -125,13 +121,7 @@ def test_the_discriminator_sees_made_pixels_in_the_hole_alone(tiny_encoder: Make
 
 def test_every_player_moves_its_own_parameters_alone(tiny_encoder: Make) -> None:
     model = task(tiny_encoder, adversarial=0.001)
-    example = model.pseudo_label(batch(), generator(0))
-    for player, modules in model.players().items():
-        with only_parameters_of(player, model):
-            model.loss(model(example, player), example, player)["loss"].backward()
-        moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-        assert moved == {name for name, _ in model.named_parameters() if name.split(".")[0] in modules}
-        model.zero_grad()
+    check_players_move_alone(model, batch())
 
 
 def test_reconstruction_alone_has_no_turns(tiny_encoder: Make) -> None:
@@ -161,25 +151,10 @@ def test_wrong_settings_are_refused() -> None:
 
 
 def test_learns_more_than_the_mean_colour_in_seconds(tiny_encoder: Make) -> None:
-    source = open_source("synthetic:N=300,side=40", split="train", needs=frozenset({"image"}), held_out=0.05)
-    samples = open_samples(source, side=40, sampling=Sampling(), cache_limit_gb=1, workers=1)
-    host = samples.read(np.arange(len(samples)), np.full((len(samples), 3), 0.5))
-    images = torch.from_numpy(host["image"]).permute(0, 3, 1, 2)
+    images = synthetic_images(300, 40, held_out=0.05)
     model = task(tiny_encoder)
-    optimizer = build_optimizer(model, "adamw", 3e-3, 0.0)
-    for step in range(80):
-        rows = torch.randperm(240, generator=generator("rows", step))[:24]
-        example = model.pseudo_label(Batch(index=rows, inputs={"image": images[rows]}), generator("train", step))
-        loss = model.loss(model(example), example)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    with torch.no_grad():
-        example = model.pseudo_label(
-            Batch(index=torch.arange(40), inputs={"image": images[240:280]}), generator("test")
-        )
-        gain = float(model.loss(model(example), example)["psnr_gain"])
+    train(model, images[:240], optimizer="adamw", lr=3e-3, steps=80, batch_size=24)
+    gain = scalar_of(model, images[240:280], "psnr_gain")
     assert gain > 0.3, gain
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import late_bar, say_once
 from selftaught.data.batch import Sampling
@@ -12,10 +10,6 @@ from selftaught.data.inputs import Image, needs_of
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.store.samples import Progress, Samples, notes_of
-
-if TYPE_CHECKING:
-    from selftaught.data.batch import Sampling
-    from selftaught.data.sources.base import Source
 
 
 def open_samples(
