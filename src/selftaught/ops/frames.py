@@ -20,22 +20,38 @@ def jittered_crop(
 ) -> Tensor:
     """One random window for all frames of a clip, shifted a little for each: (N, K, C, H, W) -> (N, K, C, size, size).
 
-    The window is the random-resized crop of `ops.crop`, mirrored with probability `flip`; each frame's own shift is
-    uniform in +-`jitter` of the window's sides and not a whole number of pixels, so that neither the place of the
-    window nor the grid of 8 x 8 blocks a codec leaves says which frame is which. float32, in [0, 1] from uint8.
+    The window is the random-resized crop of `ops.crop`, mirrored with probability `flip`, and each frame is cut from it
+    by `shifted_crop`.
+    """
+    n, _, _, h, w = frames.shape
+    return shifted_crop(frames, random_boxes(n, h, w, rng, scale, flip=flip), size, rng, jitter=jitter)
+
+
+def shifted_crop(frames: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float) -> Tensor:
+    """The window of each clip, shifted a little for each of its frames: (N, K, C, H, W) -> (N, K, C, size, size).
+
+    Each frame's own shift is uniform in +-`jitter` of the window's sides and not a whole number of pixels, so that
+    neither the place of the window nor the grid of 8 x 8 blocks a codec leaves says which frame is which. The shifted
+    window stays inside the frame. float32, in [0, 1] from uint8.
+
+    Args:
+        frames: of clips, as above.
+        boxes: (N, 4) top, left, height, width of each clip's window, as `ops.crop.crop_resize` takes them.
+        size: side of the result in pixels.
+        rng: for the shifts.
+        jitter: share of the window's sides.
     """
     n, k, _, h, w = frames.shape
-    top, left, height, width = random_boxes(n, h, w, rng, scale, flip=flip).unbind(1)
+    top, left, height, width = boxes.unbind(1)
     shift = uniform((2, n, k), -jitter, jitter, rng)
     low, high = torch.minimum(left, left + width), torch.maximum(left, left + width)
-    # The shifted window stays inside the frame.
     down = (shift[0] * height[:, None]).clamp(-top[:, None], (h - height - top)[:, None])
     right = (shift[1] * width.abs()[:, None]).clamp(-low[:, None], (w - high)[:, None])
     across = torch.broadcast_to
-    boxes = torch.stack(
+    shifted = torch.stack(
         [top[:, None] + down, left[:, None] + right, across(height[:, None], (n, k)), across(width[:, None], (n, k))], 2
     )
-    return crop_resize(frames.flatten(0, 1), boxes.flatten(0, 1), size).view(n, k, -1, size, size)
+    return crop_resize(frames.flatten(0, 1), shifted.flatten(0, 1), size).view(n, k, -1, size, size)
 
 
 def split_channels(frames: Tensor, rng: Generator) -> Tensor:
