@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.data.inputs import Clip, Sound, needs_of
+from selftaught.data.computed.catalogue import load_program
+from selftaught.data.inputs import Clip, Computed, Sound, needs_of
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
@@ -33,6 +34,9 @@ def sample(task: PretextTask) -> Batch:
     for name, one in named.items():
         if isinstance(one, Sound):
             inputs[name] = torch.randn(COUNT, 16000, generator=rng) * 0.1
+        elif isinstance(one, Computed):
+            shape = (*inputs[one.like].shape[:-3], load_program(one.program).channels, 80, 80)
+            inputs[name] = torch.rand(shape, generator=rng).round()
         else:
             shape = (one.frames, 3, 80, 80) if isinstance(one, Clip) else (3, 80, 80)
             inputs[name] = torch.randint(0, 256, (COUNT, *shape), generator=rng, dtype=torch.uint8)
