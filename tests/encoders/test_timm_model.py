@@ -7,6 +7,7 @@ import timm
 import torch
 
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.feature_map import stage_maps
 from selftaught.encoders.staged import StagedEncoder
 
 VIT = "timm:vit_tiny_patch16_224"
@@ -59,6 +60,25 @@ def test_transformers_get_64_tokens_from_small_pictures() -> None:
     assert encoder.origin.make.endswith("num_classes=0, img_size=32, patch_size=4, dynamic_img_size=True)")
     assert len(encoder.stages) == 12
     assert make(VIT, 96, stem="small").forward_features(torch.randn(1, 3, 96, 96)).shape == (1, 65, 192)
+
+
+@pytest.mark.parametrize(
+    ("name", "grids"),
+    [
+        ("timm:test_vit", {"block1": (4, 4), "block6": (4, 4)}),
+        ("timm:levit_128s", {"stages.0": (4, 4), "stages.2": (1, 1)}),  # strides 16, 32, 64
+        ("timm:convit_tiny", {"block1": (4, 4), "block12": (4, 4)}),  # the class token comes late
+        ("timm:gmixer_12_224", {"blocks.0": (4, 4)}),
+    ],
+)
+def test_stages_say_that_they_are_tokens_and_on_which_grid(name: str, grids: dict[str, tuple[int, int]]) -> None:
+    encoder = make(name, 64, "standard")
+    maps = stage_maps(encoder, torch.randn(2, 3, 64, 64))
+    for stage, grid in grids.items():
+        assert encoder.stage_kind(stage) == "tokens"
+        assert encoder.token_grid(stage, 64, 64) == grid
+        assert maps[stage].shape[2:] == grid
+    assert make("timm:test_resnet", 64).stage_kind("layer1") == "map"
 
 
 def test_transformers_take_other_sizes_than_the_one_they_were_made_for() -> None:

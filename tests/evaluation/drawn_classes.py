@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
-from selftaught.encoders.base import Encoder
+from selftaught.encoders.base import Encoder, StageKind
 from selftaught.evaluation.probes.base import Labelled
 from selftaught.features.reader import Reader
 
@@ -95,3 +95,20 @@ def drawn_reader(*, seed: int = 0, cache: Path | None = None) -> Reader:
         batch_size=128,
         cache=cache,
     )
+
+
+class OtherKinds(TwoStages):
+    """The same numbers as of `TwoStages` with the first stage as tokens behind one other, the last as a sequence."""
+
+    def stage_kind(self, stage: str) -> StageKind:
+        return "tokens" if stage == "near" else "sequence"
+
+    def token_grid(self, stage: str, height: int, width: int) -> tuple[int, int]:
+        return height, width
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        near, far = (features.flatten(2).mT for features in super().forward_stages(x).values())
+        return {"near": torch.cat([near.mean(1, keepdim=True), near], 1), "far": far}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_features(x).mean(1)

@@ -19,9 +19,10 @@ def test_small_maps_are_kept_whole_and_deep_ones_pooled_to_a_point() -> None:
     assert torch.allclose(pool_stage(wide, 100), wide.mean((2, 3)), atol=1e-6)
 
 
-def test_clips_and_tokens() -> None:
+def test_clips_and_sequences() -> None:
     assert pool_stage(torch.rand(2, 64, 8, 20, 20), 9000).shape == (2, 64 * 2 * 8 * 8)
-    tokens = torch.rand(2, 1 + 49, 16)
-    pooled = pool_stage(tokens, 9000)
-    assert pooled.shape == (2, 16 * 49)
-    assert torch.equal(pooled[0].view(16, 49)[:, 3], tokens[0, 4])
+    sequence = torch.rand(2, 64, 8, generator=generator(0))
+    assert torch.equal(pool_stage(sequence, 9000), sequence.flatten(1))
+    halves = torch.stack([sequence[..., :4].mean(2), sequence[..., 4:].mean(2)], 2)
+    assert torch.allclose(pool_stage(sequence, 128), halves.flatten(1), atol=1e-6)
+    assert torch.allclose(pool_stage(sequence, 10), sequence.mean(2), atol=1e-6)

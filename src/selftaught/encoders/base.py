@@ -9,6 +9,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 Kind = Literal["image", "video", "audio"]
+StageKind = Literal["map", "clip", "tokens", "sequence"]
+"""(N, C, H, W), (N, C, T, H, W), (N, L, D) of patches behind class and register tokens, (N, T, D) over time."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class EncoderSpec:
     """What it must take; a mismatch is an error before anything is read."""
     sees: Literal["", "grey", "split"] = ""
     """How it sees images (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
+    tokens: bool = False
+    """Whether it must be a `TokenEncoder`, for tasks that hide or compare patches."""
 
     @property
     def prefix(self) -> str:
@@ -41,9 +45,23 @@ class Encoder(nn.Module, ABC):
     num_features: int
     stages: tuple[str, ...]
 
+    def stage_kind(self, stage: str) -> StageKind:
+        """What the features of a stage are; a clip for encoders of video, else a map, unless overridden."""
+        return "clip" if self.kind == "video" else "map"
+
+    def token_grid(self, stage: str, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the patches that a stage of tokens has for images of `height` x `width` pixels.
+
+        The patches are the last rows x columns tokens, row by row.
+
+        Raises:
+            ValueError: where the stage is not one of tokens.
+        """
+        raise ValueError(f"stage {stage!r} of encoder '{self.name}' is a {self.stage_kind(stage)} and has no tokens")
+
     @abstractmethod
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        """Features after every stage, unpooled: (N, C, H, W), (N, C, T, H, W) or (N, L, D) tokens."""
+        """Features after every stage, unpooled, as `stage_kind` says of each."""
 
     @abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
@@ -52,3 +70,33 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Pooled features (N, num_features)."""
+
+
+class TokenEncoder(Encoder):
+    """An encoder of images that takes and gives patches one by one, for tasks that hide some of them.
+
+    `forward_tokens(embed_patches(x)[0])` is `forward_features(x)`.
+
+    Attributes:
+        token_features: D, the length of a token.
+        num_prefix_tokens: P, class and register tokens, which come before the patches.
+    """
+
+    token_features: int
+    num_prefix_tokens: int
+
+    @abstractmethod
+    def embed_patches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, 3, H, W) -> one token for each patch, row by row, and where the patches are.
+
+        Returns:
+            (N, L, D), with the embedding of the position added; and (L, 2) int64, row and column on the grid.
+        """
+
+    @abstractmethod
+    def forward_tokens(self, tokens: Tensor) -> Tensor:
+        """Any K of the patches, in any order: (N, K, D) of `embed_patches` -> (N, P + K, D) after the last stage."""
+
+    @abstractmethod
+    def fix_positions(self) -> None:
+        """Make the embeddings of positions sines and cosines that do not learn; those of prefix tokens become 0."""

@@ -1,8 +1,6 @@
-"""Unpooled features as a map; channels and side of it."""
+"""Features of stages with the channels first: on the grid of the image, over time, or both."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
@@ -10,20 +8,62 @@ from torch import Tensor
 from selftaught.encoders.base import Encoder
 
 
-def feature_map(features: Tensor) -> Tensor:
-    """Unpooled features as a map: (N, C, H, W) as it is, tokens (N, L, D) as (N, D, h, h) without class tokens."""
-    if features.ndim == 4:
+def channels_first(encoder: Encoder, stage: str, features: Tensor, height: int, width: int) -> Tensor:
+    """Unpooled features of one stage; class and register tokens are left out.
+
+    Maps (N, C, H, W) and clips (N, C, T, H, W) stay, tokens (N, L, D) become maps (N, D, h, w), sequences (N, T, D)
+    become (N, D, T).
+
+    Args:
+        height, width: of the images that the features are of, pixels.
+    """
+    kind = encoder.stage_kind(stage)
+    if kind == "sequence":
+        return features.transpose(1, 2)
+    if kind != "tokens":
         return features
-    side = math.isqrt(features.shape[1])
-    patches = features[:, features.shape[1] - side * side :].transpose(1, 2)
-    return patches.reshape(*patches.shape[:2], side, side)
+    rows, columns = encoder.token_grid(stage, height, width)
+    patches = features[:, features.shape[1] - rows * columns :].transpose(1, 2)
+    return patches.reshape(*patches.shape[:2], rows, columns)
+
+
+def stage_features(encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """Every stage, `channels_first`."""
+    height, width = x.shape[-2:]
+    found = encoder.forward_stages(x)
+    return {stage: channels_first(encoder, stage, features, height, width) for stage, features in found.items()}
+
+
+def stage_maps(encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """The stages that are maps or tokens, as maps (N, C, h, w)."""
+    return {stage: features for stage, features in stage_features(encoder, x).items() if is_map(encoder, stage)}
+
+
+def is_map(encoder: Encoder, stage: str) -> bool:
+    """Whether a stage has one vector for each place of an image."""
+    return encoder.stage_kind(stage) in ("map", "tokens")
+
+
+def last_map(encoder: Encoder, x: Tensor) -> Tensor:
+    """Unpooled features after the last stage of images (N, 3, H, W) as a map (N, C, h, w).
+
+    Raises:
+        ValueError: where they are a clip or a sequence.
+    """
+    stage = encoder.stages[-1]
+    if not is_map(encoder, stage):
+        raise ValueError(
+            f"encoder '{encoder.name}' ends in a {encoder.stage_kind(stage)}, not in a map of features; choose another "
+            "--encoder, such as resnet18 or timm:vit_tiny_patch16_224"
+        )
+    return channels_first(encoder, stage, encoder.forward_features(x), x.shape[-2], x.shape[-1])
 
 
 @torch.no_grad()
 def map_shape(encoder: Encoder, size: int) -> tuple[int, int]:
-    """Channels and side of `feature_map(encoder.forward_features(x))` for pictures of side `size`."""
+    """Channels and side of `last_map(encoder, x)` for images of side `size`."""
     mode = encoder.training
     device = next(encoder.parameters()).device
-    found = feature_map(encoder.eval().forward_features(torch.zeros(1, 3, size, size, device=device)))
+    found = last_map(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
     encoder.train(mode)
     return found.shape[1], found.shape[2]

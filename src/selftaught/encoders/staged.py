@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.base import Encoder, Kind, StageKind
 from selftaught.encoders.inputs import INPUTS
 
 
@@ -27,6 +27,7 @@ class Layout:
         patch: sides of pictures must be a multiple of this many pixels.
         timm_pool: compute by timm's `forward_features` and pool by its `forward_head`.
         channel_axis: where the network puts the channels of a 4-D map; 3 for (N, H, W, C).
+        tokens: stages that are tokens (N, L, D) -> pixels between neighbouring patches, down and across.
     """
 
     stages: Mapping[str, str]
@@ -36,6 +37,7 @@ class Layout:
     patch: int = 1
     timm_pool: bool = False
     channel_axis: int = 1
+    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,6 @@ class Origin:
     changes: tuple[str, ...] = ()
 
 
-@final
 class StagedEncoder(Encoder):
     """A library's network without its classifier; the keys of `net.state_dict()` are exactly the library's.
 
@@ -93,6 +94,15 @@ class StagedEncoder(Encoder):
         self.stages = tuple(layout.stages)
         self.stem = stem
         self.size = size
+
+    def stage_kind(self, stage: str) -> StageKind:
+        return "tokens" if stage in self.layout.tokens else super().stage_kind(stage)
+
+    def token_grid(self, stage: str, height: int, width: int) -> tuple[int, int]:
+        if stage not in self.layout.tokens:
+            return super().token_grid(stage, height, width)
+        down, across = self.layout.tokens[stage]
+        return math.ceil(height / down), math.ceil(width / across)
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         outputs = self._read(x, self.stages)

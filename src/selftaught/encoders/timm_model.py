@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor
 from selftaught.core.names import unknown_name
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
+from selftaught.encoders.vit import VitEncoder, has_patch_tokens
 
 LEAST_TOKENS_A_SIDE = 8
 """Of a transformer with the small stem: 64 tokens are about what an 8 x 8 last map offers."""
@@ -57,24 +60,27 @@ def _create(model: str, choices: list[dict[str, Any]]) -> tuple[Any, dict[str, A
 
 
 def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: int, stem: str) -> StagedEncoder:
-    patch = _patch_side(net) if _has_tokens(net) else 1
+    patch = _patch_sides(net)[0] if _has_tokens(net) else 1
     check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
-    output, num_features, readable = _pass_without_numbers(name, net, size)
+    output, num_features, outputs = _pass_without_numbers(name, net, size)
     channel_axis = 3 if output.ndim == 4 and getattr(net, "output_fmt", "NCHW") == "NHWC" else 1
     written = "".join(f", {key}={value!r}" for key, value in arguments.items())
     origin = Origin(make=f"timm.create_model({model!r}, num_classes=0{written})", make_headless=(), features="model(x)")
+    stages = _stages(net, list(outputs), output, channel_axis)
     layout = Layout(
-        stages=_stages(net, readable, output, channel_axis),
+        stages=stages,
         classifier=_classifier_keys(net),
         patch=patch,
         timm_pool=True,
         channel_axis=channel_axis,
+        tokens=_token_strides(net, stages, {**outputs, "": output}, size),
     )
-    return StagedEncoder(net, layout, origin, name=name, kind="image", num_features=num_features, stem=stem, size=size)
+    encoder = VitEncoder if has_patch_tokens(net) else StagedEncoder
+    return encoder(net, layout, origin, name=name, kind="image", num_features=num_features, stem=stem, size=size)
 
 
-def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, list[str]]:
-    """Shape of the last features, length of the pooled ones, and the modules whose output is one tensor.
+def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """The last features, the length of the pooled ones, and outputs of the modules that give one tensor.
 
     Runs a copy that holds shapes only, so nothing is computed; refuses what the model cannot take.
     """
@@ -96,7 +102,7 @@ def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, 
         raise ValueError(
             f"encoder '{name}' gives {type(output).__name__} instead of one map of features; choose another"
         )
-    return output, num_features, [path for path, value in seen.items() if isinstance(value, Tensor)]
+    return output, num_features, {path: value for path, value in seen.items() if isinstance(value, Tensor)}
 
 
 def _keep(seen: dict[str, object], path: str, _module: object, _args: object, output: object) -> None:
@@ -119,6 +125,26 @@ def _stages(net: Any, readable: list[str], output: Tensor, channel_axis: int) ->
     return paths
 
 
+def _token_strides(
+    net: Any, stages: Mapping[str, str], outputs: Mapping[str, Tensor], size: int
+) -> dict[str, tuple[float, float]]:
+    """Pixels between neighbouring patches of every stage that is tokens (N, L, D), of square images of `size`."""
+    known = {entry["module"]: entry.get("reduction") for entry in _feature_info(net)}
+    last = list(known.values())[-1] if known else None
+    strides: dict[str, tuple[float, float]] = {}
+    for stage, path in stages.items():
+        if outputs[path].ndim != 3:
+            continue
+        count, stride = outputs[path].shape[1], known.get(path, last)
+        if _has_tokens(net):
+            strides[stage] = _patch_sides(net)
+        elif isinstance(stride, int | float) and math.ceil(size / stride) ** 2 <= count:
+            strides[stage] = (stride, stride)
+        else:  # timm does not say: the largest square of patches behind the other tokens
+            strides[stage] = (size / math.isqrt(count),) * 2
+    return strides
+
+
 def _feature_info(net: Any) -> list[dict[str, Any]]:
     return list(getattr(net, "feature_info", None) or [])
 
@@ -130,9 +156,9 @@ def _has_tokens(net: Any) -> bool:
     return bool(info) and hasattr(embedding, "patch_size") and all(e["module"].startswith("blocks.") for e in info)
 
 
-def _patch_side(net: Any) -> int:
+def _patch_sides(net: Any) -> tuple[int, int]:
     side = net.patch_embed.patch_size
-    return int(side if isinstance(side, int) else side[0])
+    return (side, side) if isinstance(side, int) else (int(side[0]), int(side[1]))
 
 
 def _patch_for(size: int) -> int:

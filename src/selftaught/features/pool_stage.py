@@ -7,17 +7,13 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from selftaught.encoders.feature_map import feature_map
-
 
 def pool_stage(features: Tensor, dims: int) -> Tensor:
     """Average-pool space (and time) so that at most about `dims` numbers are left, and flatten.
 
-    (N, C, H, W), (N, C, T, H, W) or tokens (N, L, D) -> (N, d); a stage with fewer numbers is kept whole,
-    one with more than `dims` channels is pooled to a single position.
+    (N, C, H, W), (N, C, T, H, W) or (N, C, T) -> (N, d), as `encoders.feature_map.stage_features` gives them; a stage
+    with fewer numbers is kept whole, one with more than `dims` channels is pooled to a single position.
     """
-    if features.ndim == 3:
-        features = feature_map(features)
     channels, spatial = features.shape[1], features.shape[2:]
     # 1.07 lets 9,000 reach the field's 9,600 = 96 x 10 x 10 = 384 x 5 x 5.
     positions = max(1.0, dims * 1.07 / channels)
@@ -28,6 +24,8 @@ def pool_stage(features: Tensor, dims: int) -> Tensor:
         steps = min(2, spatial[0]) if positions >= 2 else 1
         side = max(1, int(math.sqrt(positions / steps)))
         pooled = F.adaptive_avg_pool3d(features, (steps, min(side, spatial[1]), min(side, spatial[2])))
+    elif len(spatial) == 1:
+        pooled = F.adaptive_avg_pool1d(features, min(int(positions), spatial[0]))
     else:
-        raise ValueError(f"a stage must be (N, C, H, W), (N, C, T, H, W) or (N, L, D), got {tuple(features.shape)}")
+        raise ValueError(f"a stage must be (N, C, H, W), (N, C, T, H, W) or (N, C, T), got {tuple(features.shape)}")
     return pooled.flatten(1).float()

@@ -21,6 +21,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import stage_features
 from selftaught.encoders.modality import encoder_view
 from selftaught.features.encode import CLIPS, sample_batches, samples_at_once
 from selftaught.features.pool_stage import pool_stage
@@ -166,7 +167,7 @@ class Reader:
             if kind[0] == POOLED:
                 found = {POOLED: encoder(x).float()}
             else:
-                found = {name: pool_stage(value, kind[1]) for name, value in encoder.forward_stages(x).items()}
+                found = {name: pool_stage(value, kind[1]) for name, value in stage_features(encoder, x).items()}
         return {name: value.unflatten(0, (len(batch), -1)).mean(1) for name, value in found.items()}
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.feature_map import stage_maps
 from selftaught.evaluation.dense.stage_maps import (
     StageMaps,
     Standardise,
@@ -16,8 +17,8 @@ from selftaught.evaluation.dense.stage_maps import (
     read_stages,
     settle_norms,
 )
-from selftaught.evaluation.dense.stage_maps import _as_map as as_map
 from tests.evaluation.drawn_boxes import TinyEncoder
+from tests.evaluation.drawn_classes import OtherKinds
 
 
 @pytest.mark.parametrize(
@@ -37,17 +38,21 @@ def test_strides_are_those_of_the_network(name: str, strides: list[int]) -> None
     assert [stage.stride for stage in found] == strides
     x = torch.randn(1, 3, 64, 128, generator=generator(0))
     with torch.no_grad():
-        maps = encoder.forward_stages(x)
+        maps = stage_maps(encoder, x)
     for stage in found:
-        value = as_map(maps[stage.name], 64, 128, stage.stride)
-        assert value.shape == (1, stage.channels, 64 / stage.stride, 128 / stage.stride)
+        assert maps[stage.name].shape == (1, stage.channels, 64 / stage.stride, 128 / stage.stride)
 
 
-def test_tokens_lie_row_by_row_behind_class_tokens() -> None:
-    tokens = torch.arange(2 + 3 * 5, dtype=torch.float32).view(1, -1, 1)
-    value = as_map(tokens, 48, 80, 16)
-    assert value.shape == (1, 1, 3, 5)
-    assert value[0, 0, 1, 2] == 2 + 5 + 2
+def test_tokens_of_images_that_are_not_square_are_standardised_as_maps() -> None:
+    encoder = build_encoder("timm:test_vit", size=64, stem="standard").eval()
+    reading = read_stages(encoder)
+    maps = StageMaps(encoder, reading.stages, is_frozen=True, precision="32-true").eval()
+    x = torch.randn(2, 3, 32, 96, generator=generator(0))
+    with torch.no_grad():
+        tokens = encoder.forward_features(x)
+    found = maps(x)[encoder.stages[-1]]
+    assert found.shape == (2, 64, 2, 6)
+    torch.testing.assert_close(found[:, :, 1, 2], tokens[:, 1 + 6 + 2])
 
 
 @pytest.mark.parametrize("name", ["alexnet", "googlenet"])
@@ -100,6 +105,14 @@ def test_layers_after_a_stage_lead_to_the_last(name: str, stage: str) -> None:
 def test_encoders_of_clips_are_refused() -> None:
     with pytest.raises(ValueError, match="encoder 'r3d_18' takes video, but this probe needs one that takes pictures"):
         read_stages(build_encoder("r3d_18", size=32))
+
+
+def test_encoders_without_maps_are_refused_and_sequences_left_out() -> None:
+    encoder = OtherKinds().eval()
+    assert [(stage.name, stage.channels, stage.stride) for stage in read_stages(encoder).stages] == [("near", 4, 1)]
+    encoder.stages = ("far",)
+    with pytest.raises(ValueError, match="encoder 'two_stages' has no stage that is a map, which this probe needs"):
+        read_stages(encoder)
 
 
 def test_channels_are_standardised_by_what_they_have_on_pictures() -> None:

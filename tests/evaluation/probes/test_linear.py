@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -11,9 +12,11 @@ from sklearn.preprocessing import StandardScaler
 
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
+from selftaught.evaluation.probes.base import Probe
+from selftaught.evaluation.probes.knn import KNearest
 from selftaught.evaluation.probes.linear import Linear
 from selftaught.features.all_stages import read_stages
-from tests.evaluation.drawn_classes import drawn_data, drawn_reader
+from tests.evaluation.drawn_classes import OtherKinds, drawn_data, drawn_reader
 
 
 def test_closed_form_equals_scikit_learns_ridge() -> None:
@@ -35,6 +38,14 @@ def test_closed_form_equals_scikit_learns_ridge() -> None:
         assert np.allclose(found.numpy(), expected, atol=1e-3)
         accuracy = 100 * (expected.argmax(1) == data.test.labels).mean()
         assert score.stages[name] == pytest.approx(accuracy, abs=0.26)  # one sample of 400 may lie on the border
+
+
+@pytest.mark.parametrize("probe", [Linear(Linear.Config()), KNearest(KNearest.Config(stage="all"))])
+def test_tokens_and_sequences_are_probed_as_the_maps_they_hold(probe: Probe) -> None:
+    data = drawn_data(train=60, test=60)
+    maps = probe.score(drawn_reader(), data)
+    others = probe.score(dataclasses.replace(drawn_reader(), encoder=OtherKinds().eval()), data)
+    assert others.stages == maps.stages
 
 
 @pytest.mark.parametrize("schedule", ["rotnet", "deepcluster", "fair"])

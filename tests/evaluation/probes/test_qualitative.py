@@ -20,6 +20,7 @@ from selftaught.evaluation.probes.base import Score, Unlabelled
 from selftaught.evaluation.probes.qualitative import Qualitative, spread
 from selftaught.evaluation.subject import open_subject
 from selftaught.training.train import train
+from tests.evaluation.drawn_classes import OtherKinds
 from tests.evaluation.visualise.made import (
     SMALL,
     Pictures,
@@ -70,6 +71,16 @@ def test_tokens_and_pictures_without_labels() -> None:
     assert [stage["stage"] for stage in index["stages"]] == ["block1", "block12"]
     assert index["map"]["labels"] == [None] * 9
     assert index["stages"][0]["patches"]["found"][0][0]["box"] == [0, 0, 32, 32]
+
+
+def test_stages_without_places_in_the_image_are_left_out() -> None:
+    encoder = OtherKinds().eval()
+    data = Unlabelled(test=Pictures(random_pictures(9, 16)))
+    index, _ = drawn(Qualitative(Qualitative.Config(**SMALL)).score(reader_of(encoder, 16), data))
+    assert [stage["stage"] for stage in index["stages"]] == ["near"]
+    encoder.stages = ("far",)
+    with pytest.raises(ValueError, match="probe 'qualitative' shows maps, but no stage of two_stages is one; give"):
+        Qualitative(Qualitative.Config(**SMALL)).score(reader_of(encoder, 16), data)
 
 
 def test_the_seed_decides() -> None:

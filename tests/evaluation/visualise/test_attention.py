@@ -18,13 +18,6 @@ def test_attention_equals_loops(power: float) -> None:
                 assert found[n, row, column].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_tokens_are_a_map_without_the_class_token() -> None:
-    tokens = torch.randn(2, 1 + 9, 6, generator=generator("attention"))
-    found = attention(tokens)
-    assert found.shape == (2, 3, 3)
-    assert found[1, 2, 0].item() == pytest.approx(sum(a * a for a in tokens[1, 1 + 2 * 3 + 0].tolist()), rel=1e-5)
-
-
 def test_the_strongest_position_is_the_brightest() -> None:
     maps = torch.zeros(1, 4, 4)
     maps[0, 1, 2] = 9.0

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map
+from selftaught.encoders.feature_map import is_map, stage_maps
 from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
 
@@ -55,6 +55,11 @@ def read_stages(encoder: Encoder) -> Reading:
     """Strides and channels of an encoder of pictures, in evaluation mode, found by two blank pictures."""
     if encoder.kind != "image":
         raise ValueError(f"encoder '{encoder.name}' takes {encoder.kind}, but this probe needs one that takes pictures")
+    if not any(is_map(encoder, stage) for stage in encoder.stages):
+        raise ValueError(
+            f"encoder '{encoder.name}' has no stage that is a map, which this probe needs; give an encoder such as "
+            "resnet18 or timm:vit_tiny_patch16_224"
+        )
     layout = encoder.layout if isinstance(encoder, StagedEncoder | SplitEncoder) else None
     patch, least = (layout.patch, layout.least_side) if layout else (1, 1)
     small = -(-max(SIDE, least) // patch) * patch
@@ -86,8 +91,7 @@ def _of_one_side(encoder: Encoder, patch: int) -> Reading:
 
 def _shapes(encoder: Encoder, side: int) -> dict[str, tuple[int, int]]:
     blank = torch.zeros(1, 3, side, side, device=next(encoder.parameters()).device)
-    maps = {name: feature_map(value) for name, value in encoder.forward_stages(blank).items()}
-    return {name: (value.shape[1], value.shape[2]) for name, value in maps.items()}
+    return {name: (value.shape[1], value.shape[2]) for name, value in stage_maps(encoder, blank).items()}
 
 
 def centre_kernels(encoder: Encoder) -> None:
@@ -186,18 +190,8 @@ class StageMaps(nn.Module):
 
     def _read(self, x: Tensor) -> dict[str, Tensor]:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen), autocast(x.device, self.precision):
-            found = self.encoder.forward_stages(x)
-        height, width = x.shape[-2:]
-        return {stage.name: _as_map(found[stage.name], height, width, stage.stride).float() for stage in self.stages}
-
-
-def _as_map(features: Tensor, height: int, width: int, stride: float) -> Tensor:
-    """(N, C, h, w) as it is, tokens (N, L, D) of a picture of any shape as (N, D, h, w) without class tokens."""
-    if features.ndim == 4:
-        return features
-    rows, columns = round(height / stride), round(width / stride)
-    patches = features[:, features.shape[1] - rows * columns :].transpose(1, 2)
-    return patches.reshape(*patches.shape[:2], rows, columns)
+            found = stage_maps(self.encoder, x)
+        return {stage.name: found[stage.name].float() for stage in self.stages}
 
 
 def freeze_norms(network: nn.Module) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from selftaught.core.randomness import generator, numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
+from selftaught.encoders.feature_map import is_map
 from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
 from selftaught.evaluation.visualise.attention import draw_attention
 from selftaught.evaluation.visualise.data_map import LEAST, draw_map
@@ -85,7 +86,13 @@ class Qualitative(Probe):
         )
         count = len(gallery.samples)
         shown = np.linspace(0, count - 1, min(config.shown, count)).astype(int).tolist()
-        stages = spread(encoder.stages, config.stages)
+        readable = [stage for stage in encoder.stages if is_map(encoder, stage)]
+        if not readable:
+            raise ValueError(
+                f"probe 'qualitative' shows maps, but no stage of {encoder.name} is one; give an encoder such as "
+                "resnet18 or timm:vit_tiny_patch16_224"
+            )
+        stages = spread(readable, config.stages)
         peaks = find_peaks(encoder, gallery.views(), stages, precision=reader.precision)
         if broken := [stage for stage in stages if not peaks[stage].values.isfinite().all()]:
             raise ValueError(f"features of {encoder.name} at {broken[0]} are not finite; its training diverged")

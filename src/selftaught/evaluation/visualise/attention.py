@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.precision import autocast
-from selftaught.encoders.feature_map import feature_map
+from selftaught.encoders.feature_map import stage_maps
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
@@ -24,13 +24,13 @@ STRENGTH = 0.6
 """Of the colours over the picture."""
 
 
-def attention(features: Tensor, power: float = 2.0) -> Tensor:
-    """sum_c |a_c|^power at every position: (N, C, h, w) or tokens (N, L, D) -> (N, h, w) float32, at least 0.
+def attention(maps: Tensor, power: float = 2.0) -> Tensor:
+    """sum_c |a_c|^power at every position: (N, C, h, w) -> (N, h, w) float32, at least 0.
 
     The activation-based attention of Zagoruyko & Komodakis (ICLR 2017, section 3.1), by which RotNet (Gidaris et al.,
-    ICLR 2018, figure 3) shows what its layers look at. Class tokens are left out.
+    ICLR 2018, figure 3) shows what its layers look at.
     """
-    return feature_map(features).float().abs().pow(power).sum(1)
+    return maps.float().abs().pow(power).sum(1)
 
 
 def overlay(pictures: Tensor, maps: Tensor) -> Tensor:
@@ -55,9 +55,9 @@ def draw_attention(gallery: Gallery, rows: Sequence[int], stages: Sequence[str],
     """The part "attention" of the index: a row for each of some pictures."""
     views = torch.cat(list(gallery.views(rows)))
     with autocast(views.device, gallery.precision):
-        features = gallery.encoder.forward_stages(views)
+        maps = stage_maps(gallery.encoder, views)
     pictures = denormalise(views)
-    columns = [pictures, *(overlay(pictures, attention(features[stage], power)) for stage in stages)]
+    columns = [pictures, *(overlay(pictures, attention(maps[stage], power)) for stage in stages)]
     tiles = fit(torch.stack(columns, 1).flatten(0, 1), TILE)
     caption = f"Attention of each stage: the sum over channels of |a|^{power:g}, bright where it is large."
     return gallery.add("attention.jpg", tiles, columns=len(columns), caption=caption) | {

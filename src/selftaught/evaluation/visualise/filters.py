@@ -11,9 +11,8 @@ from torch import Generator, Tensor
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map
 from selftaught.evaluation.visualise.gallery import Gallery
-from selftaught.evaluation.visualise.read_stage import read_stage
+from selftaught.evaluation.visualise.read_stage import read_map
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit
@@ -97,8 +96,8 @@ def _step(encoder: Encoder, stage: str, wanted: Tensor, x: Tensor, length: float
 def _means(encoder: Encoder, stage: str, x: Tensor, precision: str) -> Tensor:
     """Mean activation of every channel (N, C) float32."""
     with autocast(x.device, precision):
-        features = read_stage(encoder, stage, x)
-    return feature_map(features).float().mean((2, 3))
+        maps = read_map(encoder, stage, x)
+    return maps.float().mean((2, 3))
 
 
 def draw_filters(gallery: Gallery, file: str, ascent: Ascent, *, caption: str, highest: Tensor) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map
+from selftaught.encoders.feature_map import stage_maps
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.receptive_field import Box, Fields
 from selftaught.ops.sheet import fit
@@ -47,9 +47,9 @@ class Found:
     column: int
 
 
-def peaks_of(features: Tensor) -> Peaks:
-    """The peaks of maps (N, C, h, w) or tokens (N, L, D)."""
-    maps = feature_map(features).float()
+def peaks_of(maps: Tensor) -> Peaks:
+    """The peaks of maps (N, C, h, w)."""
+    maps = maps.float()
     values, positions = maps.flatten(2).max(2)
     return Peaks(values=values.cpu(), positions=positions.cpu(), means=maps.mean((2, 3)).cpu(), width=maps.shape[3])
 
@@ -62,9 +62,9 @@ def find_peaks(
     parts: dict[str, list[Peaks]] = {stage: [] for stage in stages}
     for views in batches:
         with autocast(views.device, precision):
-            features = encoder.forward_stages(views)
+            maps = stage_maps(encoder, views)
         for stage in stages:
-            parts[stage].append(peaks_of(features[stage]))
+            parts[stage].append(peaks_of(maps[stage]))
     return {
         stage: Peaks(
             values=torch.cat([p.values for p in found]),

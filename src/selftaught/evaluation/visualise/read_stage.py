@@ -1,10 +1,11 @@
-"""Features of one stage without computing what comes after it."""
+"""The map of one stage without computing what comes after it."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import channels_first
 from selftaught.encoders.staged import StagedEncoder
 
 
@@ -13,8 +14,12 @@ class _Reached(Exception):  # noqa: N818 -- no error: it ends a forward pass whe
         self.output = output
 
 
-def read_stage(encoder: Encoder, stage: str, x: Tensor) -> Tensor:
-    """`encoder.forward_stages(x)[stage]`; the pass ends there, where the stage is the output of a module."""
+def read_map(encoder: Encoder, stage: str, x: Tensor) -> Tensor:
+    """`encoders.feature_map.stage_maps(encoder, x)[stage]`; the pass ends there, where a module gives the stage."""
+    return channels_first(encoder, stage, _read_stage(encoder, stage, x), x.shape[-2], x.shape[-1])
+
+
+def _read_stage(encoder: Encoder, stage: str, x: Tensor) -> Tensor:
     path = encoder.layout.stages[stage] if isinstance(encoder, StagedEncoder) else ""
     if not path:
         return encoder.forward_stages(x)[stage]

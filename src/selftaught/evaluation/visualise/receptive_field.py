@@ -10,8 +10,7 @@ from torch import Tensor
 
 from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map
-from selftaught.evaluation.visualise.read_stage import read_stage
+from selftaught.evaluation.visualise.read_stage import read_map
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of the input; bottom and right are the first beyond."""
@@ -51,7 +50,7 @@ def receptive_fields(encoder: Encoder, stage: str, indices: Iterable[int], *, si
     columns: dict[int, tuple[int, int]] = {}
     # cuDNN may convolve by Fourier transforms, whose rounding leaks beyond the kernel.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        features = feature_map(read_stage(encoder, stage, noise))
+        features = read_map(encoder, stage, noise)
         weights = torch.randn(features.shape[1], generator=rng).to(device)
         for index in sorted(set(indices)):
             reading = (features[:, :, index, index].float() * weights).sum()

@@ -15,7 +15,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map, map_shape
+from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.ops.colour import colour_jitter, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
@@ -159,7 +159,7 @@ class Artifacts(PretextTask):
                 repaired = self.autoencoder.decode(damaged, self.repair, example.kept).float().tanh()
         # Both halves in one pass, whoever's turn it is, so that the encoder's batch statistics do not change with it.
         pictures = normalise((torch.cat([intact, repaired]) + 1) / 2)
-        logits, places = self.head(feature_map(self.encoder.forward_features(pictures)))
+        logits, places = self.head(last_map(self.encoder, pictures))
         return Prediction(intact, repaired, logits, places)
 
     def loss(self, prediction: Prediction, example: Example, player: str = "discriminator") -> dict[str, Tensor]:

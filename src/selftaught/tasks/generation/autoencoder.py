@@ -15,7 +15,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map, map_shape
+from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
@@ -119,10 +119,8 @@ class Autoencoder(PretextTask):
 
     def encode(self, images: Tensor) -> Tensor:
         """Normalised pictures (N, 3, S, S) -> codes (N, K)."""
-        if self.config.source == "map":
-            features = feature_map(self.encoder.forward_features(images)).flatten(1)
-        else:
-            features = self.encoder(images)
+        is_map = self.config.source == "map"
+        features = last_map(self.encoder, images).flatten(1) if is_map else self.encoder(images)
         codes: Tensor = self.code(features)
         return codes
 

@@ -15,7 +15,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
-from selftaught.encoders.feature_map import feature_map, map_shape
+from selftaught.encoders.feature_map import last_map, map_shape, stage_maps
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import equal_lightness_grey, lab_to_rgb, rgb_to_lab
 from selftaught.ops.crop import random_resized_crop
@@ -128,9 +128,9 @@ class Colorization(PretextTask):
     def forward(self, example: Example) -> Tensor:
         """Logits (N, 313, s, s)."""
         if self.config.hypercolumn:
-            logits: Tensor = self.head(self.encoder.forward_stages(example.images))
+            logits: Tensor = self.head(stage_maps(self.encoder, example.images))
             return logits
-        logits = self.head(feature_map(self.encoder.forward_features(example.images)))
+        logits = self.head(last_map(self.encoder, example.images))
         return logits
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
@@ -172,17 +172,15 @@ class Hypercolumn(nn.Module):
         mode = encoder.training
         device = next(encoder.parameters()).device
         with torch.no_grad():
-            stages = encoder.eval().forward_stages(torch.zeros(1, 3, size, size, device=device))
+            stages = stage_maps(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
         encoder.train(mode)
-        self.reduce = nn.ModuleDict(
-            {_key(name): nn.Conv2d(feature_map(x).shape[1], width, 1) for name, x in stages.items()}
-        )
+        self.reduce = nn.ModuleDict({_key(name): nn.Conv2d(x.shape[1], width, 1) for name, x in stages.items()})
         self.classify = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, out, 1))
 
     def forward(self, stages: dict[str, Tensor]) -> Tensor:
         """Stages of one pass -> logits."""
         maps = [
-            F.interpolate(self.reduce[_key(name)](feature_map(x)), (self.side, self.side), mode="bilinear")
+            F.interpolate(self.reduce[_key(name)](x), (self.side, self.side), mode="bilinear")
             for name, x in stages.items()
         ]
         logits: Tensor = self.classify(torch.stack(maps).sum(0))

@@ -14,7 +14,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import feature_map, map_shape
+from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr
@@ -192,7 +192,7 @@ class Inpainting(PretextTask):
         return [Shown(inputs=[seen[i]], pseudo_label=originals[i], prediction=filled[i]) for i in rows]
 
     def _make(self, images: Tensor) -> Tensor:
-        made: Tensor = self.head(feature_map(self.encoder.forward_features(images)))
+        made: Tensor = self.head(last_map(self.encoder, images))
         return made
 
     def _filled(self, made: Tensor, example: Example) -> Tensor:

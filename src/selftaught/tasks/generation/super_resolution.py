@@ -18,7 +18,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.feature_map import feature_map, map_shape
+from selftaught.encoders.feature_map import last_map, map_shape, stage_maps
 from selftaught.encoders.weights import load_state_dict_into, read_state_dict
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
@@ -241,10 +241,10 @@ empty takes the discriminator's features."""
 
     def _make(self, images: Tensor) -> Tensor:
         if self.config.stages == "all":
-            stages = list(self.encoder.forward_stages(images).values())
+            maps = list(stage_maps(self.encoder, images).values())
         else:
-            stages = [self.encoder.forward_features(images)]
-        residual: Tensor = self.head([feature_map(stage) for stage in stages])
+            maps = [last_map(self.encoder, images)]
+        residual: Tensor = self.head(maps)
         return denormalise(images) + residual.float()
 
 
@@ -312,7 +312,7 @@ class ContentNetwork(nn.Module):
         return super().train(False)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return feature_map(self.network.forward_features(normalise(pictures)))
+        return last_map(self.network, normalise(pictures))
 
 
 @torch.no_grad()
@@ -322,7 +322,6 @@ def stage_shapes(encoder: Encoder, size: int, stages: str) -> list[tuple[int, in
         return [map_shape(encoder, size)]
     mode = encoder.training
     device = next(encoder.parameters()).device
-    found = encoder.eval().forward_stages(torch.zeros(1, 3, size, size, device=device))
+    maps = stage_maps(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
     encoder.train(mode)
-    maps = [feature_map(features) for features in found.values()]
-    return [(features.shape[1], features.shape[2]) for features in maps]
+    return [(features.shape[1], features.shape[2]) for features in maps.values()]
