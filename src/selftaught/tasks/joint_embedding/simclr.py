@@ -13,11 +13,11 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import colour_jitter, denormalise, normalise
-from selftaught.ops.crop import random_resized_crop
+from selftaught.ops.colour import denormalise
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.heads import projection_head
 from selftaught.tasks.parts.losses import nt_xent
+from selftaught.tasks.parts.views import distorted_view
 
 
 @dataclass
@@ -115,6 +115,6 @@ class SimCLR(PretextTask):
 
     def _view(self, images: Tensor, rng: Generator, out: Tensor) -> None:
         c = self.config
-        crops = random_resized_crop(images, self.size, rng, scale=(c.min_scale, 1.0), blur=c.blur)
-        s = 0.8 * c.jitter
-        normalise(colour_jitter(crops, rng, s, s, s, 0.2 * c.jitter, grey=c.grey), out=out)
+        distorted_view(
+            images, self.size, rng, min_scale=c.min_scale, jitter=c.jitter, grey=c.grey, blur=c.blur, out=out
+        )
