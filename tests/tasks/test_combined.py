@@ -117,6 +117,12 @@ def batch(n: int = 8, side: int = 40) -> Batch:
     return Batch(index=torch.arange(n), inputs={"image": images, "photo": images})
 
 
+def test_statistics_are_shared_where_all_parts_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_task("rotation+simclr").shares_statistics
+    monkeypatch.setattr(Rotation, "shares_statistics", False)
+    assert not load_task("rotation+simclr").shares_statistics
+
+
 def test_loss_is_the_weighted_sum_and_every_scalar_is_there() -> None:
     task = build("simclr+rotation", {"weights": (0.5, 2.0)}).eval()
     example = task.pseudo_label(batch(), generator(0))

@@ -9,16 +9,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from selftaught.core.config import RunConfig
+from selftaught.tasks.context.rotation import Rotation
+from selftaught.training.budget.length import Length
+from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint, restore_optimizer
 from selftaught.training.encoder_of_run import load_encoder, read_config
-from selftaught.training.train import train
+from selftaught.training.setup import build_task
+from selftaught.training.train import _prepare, train
 from tests.training.small_run import SMALL, config, rows
 from tests.training.stopping import assert_same_run, stopped_before
 
@@ -163,3 +169,28 @@ def test_a_handful_of_samples_is_not_praised(tmp_path: Path, capsys: pytest.Capt
     assert said in summary["warnings"]
     assert said in capsys.readouterr().err
     assert not any("collapsed" in warning for warning in summary["warnings"])
+
+
+class TwoGPUs:
+    """What the loop asks of Fabric before the first step, without GPUs."""
+
+    world_size = 2
+    device = torch.device("cuda")
+
+    def setup(self, task: Any, optimizer: Any) -> tuple[Any, Any]:
+        return task, optimizer
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_processes_on_gpus_share_the_statistics_of_batch_norm_unless_the_task_says_no(
+    is_shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rotation, "shares_statistics", is_shared)
+    settings = config(tmp_path, lr=0.1)
+    task = build_task(settings)
+    length = Length(config=settings, schedule=Schedule(parts=((0, 6),), look_every=6))
+    fabric: Any = TwoGPUs()
+    found = _prepare(fabric, length, task, torch.optim.SGD(task.parameters(), 0.1), Any, 0.0).task  # type: ignore[arg-type]
+    norms = [module for module in found.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, nn.SyncBatchNorm) == is_shared for norm in norms)

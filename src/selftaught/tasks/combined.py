@@ -260,6 +260,7 @@ def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
         "Parts": dict(parts),
         "Config": staticmethod(configure),
         "recipe": least_rate([part.recipe for part in parts.values()]),
+        "shares_statistics": all(part.shares_statistics for part in parts.values()),
         "encoders": {"encoder": asked.pop() if len(asked) == 1 else EncoderSpec("image")},
     }
     return type("Combined", (Combined,), shared)

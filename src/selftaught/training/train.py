@@ -117,7 +117,7 @@ def _prepare(
     channels_last(task)
     for state in optimizer.state.values():
         state.update({name: in_order(value) for name, value in state.items() if isinstance(value, Tensor)})
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
+    if fabric.world_size > 1 and fabric.device.type == "cuda" and task.shares_statistics:
         task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
     model, optimizer = fabric.setup(task, optimizer)
     return Training(
