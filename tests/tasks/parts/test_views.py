@@ -21,9 +21,9 @@ def test_a_view_is_a_crop_with_distorted_colours() -> None:
 
 def test_a_view_is_written_to_where_it_is_asked_to_be() -> None:
     both = torch.zeros(12, 3, 32, 32)
-    settings = {"min_scale": 0.3, "jitter": 0.5, "grey": 0.2, "blur": 0.5}
-    distorted_view(IMAGES, 32, generator(1), **settings, out=both[6:])
-    assert torch.equal(both[6:], distorted_view(IMAGES, 32, generator(1), **settings))
+    view = distorted_view(IMAGES, 32, generator(1), min_scale=0.3, jitter=0.5, grey=0.2, blur=0.5)
+    distorted_view(IMAGES, 32, generator(1), min_scale=0.3, jitter=0.5, grey=0.2, blur=0.5, out=both[6:])
+    assert torch.equal(both[6:], view)
     assert not bool(both[:6].any())
 
 
