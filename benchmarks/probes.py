@@ -48,10 +48,11 @@ from selftaught.core.config import RunConfig
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view
+from selftaught.evaluation.data.base import Asked
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
-from selftaught.evaluation.labelled import few, open_labelled
-from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.all_stages import read_stages
 from selftaught.features.encode import sample_batches
@@ -102,7 +103,8 @@ def measure_probes(args: argparse.Namespace, parts: list[str]) -> dict[str, Any]
     """Parts linear and others."""
     config = RunConfig(data=args.data, out="", size=args.size, stem="standard")
     encoder = random_encoder(config)
-    data = few(open_labelled(config, encoder, args.data, many=True), 1.0, limit=args.limit)
+    asked = Asked(data=args.data, config=config, kind=encoder.kind, needs=frozenset({"labels"}))
+    data = open_labelled(asked).few(1.0, limit=args.limit)
     found: dict[str, Any] = {"pictures": len(data.train) + len(data.test)}
     with tempfile.TemporaryDirectory() as folder:
         # As `evaluate` makes it; the identity of the weights is known before the clock starts, as it is there.

@@ -34,6 +34,7 @@ ALLOWED = {
 """Entry of the root -> the others that its files may import."""
 APART = {
     "evaluation/probes": "tasks training data/sources",
+    "evaluation/data": "tasks training",
     "evaluation/fit": "tasks data/sources",
     "evaluation/dense": "tasks training data/sources",
     "evaluation/metrics": "tasks training data/sources",
@@ -42,14 +43,14 @@ APART = {
 """Folder -> what no file in it imports, although `evaluation` may."""
 FLOW = {
     "data": "inputs batch modality batches files decode annotations sources store computed loader stream",
-    "evaluation": "fit metrics dense visualise probes",
+    "evaluation": "fit metrics data dense visualise probes",
     "report": "facts blocks writers",
 }
 """Entries of a folder, each of which imports none that comes after it; files not named may import them all."""
 EXCEPTED = {
     "data/batch": "plain values, which every test of the loader and of a task makes",
     "data/batches": "abstract, held by the tests of the loader and of the stream",
-    "data/annotations/dense_sample": "plain values, which the tests of each format and of data/sources/dense make",
+    "data/annotations/dense_sample": "plain values, which the tests of each format and of evaluation/data/dense make",
     "data/sources/base": "abstract, held by the tests of each source",
     "data/sources/torchvision_names": "a list",
     "encoders/base": "abstract, held by the tests of each kind of encoder",

@@ -96,7 +96,7 @@ def evaluate(
         encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
             resnet18:weights.safetensors.
         data: data with labels, boxes or masks, as the probe needs them, in any form that pretrain reads.
-        probe: protocol, a name from `selftaught probes`.
+        probe: protocol, a name from `selftaught probes`, package.module or path/to/file.py of your own.
         probe_settings: settings of the probe.
         fraction: shares of the training labels the probe may see, such as 0.01,0.1,1; of those that --limit leaves,
             where it is given.
@@ -176,7 +176,7 @@ def compare(
             video and audio-visual.
         out: folder to write; one run folder for each task goes into it, and report.html.
         labelled: data with labels to rank the tasks by; without, the label-free figures rank them.
-        probe: protocol, a name from `selftaught probes`.
+        probe: protocol, a name from `selftaught probes`, package.module or path/to/file.py of your own.
         probe_settings: settings of the probe.
         fraction: share of the training labels the probe may see, such as 0.01.
         supervised: also train the same encoder with the labels, for the table.

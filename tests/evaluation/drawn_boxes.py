@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from selftaught.core.randomness import generator, numpy_generator
-from selftaught.data.annotations.dense_sample import Dense, DenseSample
+from selftaught.data.annotations.dense_sample import DenseSample
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.data.dense import Dense
 from tests.data.trees import Object, text, write, xml
 
 CLASSES = ("blue", "red")

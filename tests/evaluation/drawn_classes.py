@@ -14,7 +14,7 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder, StageKind
-from selftaught.evaluation.probes.base import Labelled
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.features.reader import Reader
 
 CLASSES = ("dark", "light", "left", "top")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from selftaught.core.config import RunConfig
+from selftaught.evaluation.data.base import Asked
 
 
 def pictures(folder: Path, count: int, seed: int) -> None:
@@ -19,3 +21,9 @@ def pictures(folder: Path, count: int, seed: int) -> None:
 
 def config(data: Path | str, task: str = "rotation") -> RunConfig:
     return RunConfig(data=str(data), out="", size=32, task=task)
+
+
+def asked(data: Path, run: RunConfig | None = None, **more: Any) -> Asked:
+    """Labelled data for an encoder of images, of a run that learned from other data."""
+    settled: dict[str, Any] = {"data": str(data), "config": run or config("elsewhere"), "kind": "image"}
+    return Asked(**settled | {"needs": frozenset({"label"})} | more)

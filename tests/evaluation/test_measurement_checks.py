@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from selftaught.evaluation.measurement_checks import FOLDED, MOST_DRAWS, check_measurement, folds_of
+from selftaught.evaluation.measurement_checks import MOST_DRAWS, check_measurement, folds_of
+from selftaught.evaluation.probes.catalogue import make_probe
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,12 @@ from selftaught.evaluation.measurement_checks import FOLDED, MOST_DRAWS, check_m
         ),
         ("label_free", {"draws": 2}, "--fraction and --draws are for probes that learn from labels; label_free"),
         ("label_free", {"limit": 5}, "--limit is for probes that learn from training samples; label_free does not"),
-        ("detection", {"supervised": True}, "--supervised trains on class labels, but detection reads boxes or masks"),
+        (
+            "detection",
+            {"supervised": True},
+            "--supervised trains on class labels, but detection reads boxes; leave it out",
+        ),
+        ("knn", {"skip_broken": True}, "--skip-broken is for data with boxes or masks; other images are skipped"),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(probe: str, changes: dict[str, Any], sentence: str) -> None:
@@ -37,15 +43,17 @@ def test_what_cannot_be_measured_is_one_sentence(probe: str, changes: dict[str, 
 
 
 def test_probes_that_take_long_have_one_test_part() -> None:
-    assert [folds_of(probe, None, None) for probe in (*FOLDED, "finetune", "retrieval")] == [None] * 4 + [1, 1]
-    assert folds_of("finetune", None, 5) == 5
-    assert folds_of("knn", 0.3, 1) == 1
+    names = ("linear", "knn", "mlp", "svm", "finetune", "retrieval")
+    made = {name: make_probe(name, {}, seed=0) for name in (*names, "label_free")}
+    assert [folds_of(name, made[name], None, None) for name in names] == [None] * 4 + [1, 1]
+    assert folds_of("finetune", made["finetune"], None, 5) == 5
+    assert folds_of("knn", made["knn"], 0.3, 1) == 1
     for test_share, folds, sentence in (
         (1.0, None, r"--test-share must be in \(0, 1\), got 1.0"),
         (None, 0, "--folds must be at least 1, got 0; 1 tests on one part"),
         (0.5, 2, "--folds and --test-share both say what is tested; give one of them"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            folds_of("knn", test_share, folds)
+            folds_of("knn", made["knn"], test_share, folds)
     with pytest.raises(ValueError, match=r"^--folds is for probes that learn from class labels; label_free does not$"):
-        folds_of("label_free", None, 5)
+        folds_of("label_free", made["label_free"], None, 5)

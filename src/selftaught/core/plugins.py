@@ -1,10 +1,15 @@
-"""What the file of a task or probe says about itself, read without importing it."""
+"""What the file of a task or probe says about itself, read without importing it; and a user's own file, imported."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from selftaught.core.names import unknown_name
@@ -12,6 +17,9 @@ from selftaught.core.options import Option, flag_of, typed
 
 PAPER = re.compile(r"\(([^()]*?\b(\d{4}))\)")
 """Authors and venue with year, as docstrings name a paper."""
+
+_TEXTS: dict[str, bytes] = {}
+"""Name of a user's module -> the text that was imported."""
 
 
 def settings_of(whose: str, known: Sequence[Option], given: dict[str, Any], *, prefix: str) -> dict[str, Any]:
@@ -50,3 +58,56 @@ def first_sentence(text: str) -> str:
     """First sentence, without the paper in brackets."""
     first = PAPER.sub("", " ".join(text.split("\n\n")[0].split()))
     return re.split(r"(?<=[.!?])\s", first.strip(), maxsplit=1)[0].replace(" .", ".").strip()
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a task or probe is the path of a file."""
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def module_file(name: str, *, flag: str, listing: str) -> Path:
+    """File of a user's module, also found from the current directory; `listing` is the verb that lists the known."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ValueError(
+            f"--{flag} {name}: no Python module of that name is installed or in the current directory; "
+            f"'selftaught {listing}' lists the built-in ones"
+        )
+    return Path(spec.origin)
+
+
+def import_own(name: str, path: Path) -> ModuleType:
+    """A user's module, or a file under a name that no other module has; imported again where its text has changed."""
+    text = path.read_bytes()
+    if is_path(name):
+        name = f"selftaught_own_{path.stem}"
+        known = sys.modules.get(name)
+        if known is None or known.__file__ != str(path) or _TEXTS.get(name) != text:
+            known = _import_file(name, path)
+    else:
+        known = importlib.import_module(name)
+        if _TEXTS.get(name, text) != text:
+            known = importlib.reload(known)
+    _TEXTS[name] = text
+    return known
+
+
+def _import_file(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being run
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -8,6 +8,19 @@ from dataclasses import dataclass
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Image, Input, Sound, needs_of
 
+WORDS: Mapping[str, str] = {
+    "image": "pictures",
+    "video": "videos",
+    "audio": "sound",
+    "label": "labels",
+    "labels": "labels",
+    "box": "boxes",
+    "mask": "masks",
+    "depth": "depth maps",
+    "pose": "poses",
+}
+"""What a task or probe needs -> what people call it, in the plural."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modality:

@@ -12,8 +12,8 @@ from selftaught.core.config import RunConfig, parse_seconds
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
-from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.open import open_source
+from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.measurement_checks import check_measurement
 from selftaught.evaluation.metrics.standing import with_standings
@@ -126,15 +126,10 @@ def _check(config: RunConfig, tasks: Sequence[str]) -> None:
             )
     packing = [task for task in tasks if shards_to_stream(dataclasses.replace(config, task=task)) is None]
     for needs in {frozenset(task_info(task).needs) for task in packing}:
-        _open(config, config.data, needs)
+        open_source(config.data, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
     for asked in _runs(config, tasks, is_said=False):
         check_asked(asked)
         try_own_task_early(asked)
-
-
-def _open(config: RunConfig, data: str, needs: frozenset[str]) -> None:
-    """Open the training part of the data, so that what it lacks is said."""
-    open_source(data, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
 
 
 def _check_ranking(
@@ -147,16 +142,16 @@ def _check_ranking(
     supervised: bool,
 ) -> None:
     """What the tasks shall be ranked by is refused now where it cannot be, not after the first training."""
-    check_measurement(probe, settings, config.seed, [fraction], supervised=supervised)
+    found = check_measurement(probe, settings, config.seed, [fraction], supervised=supervised)
     if labelled is None:
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
-    _open(
-        config,
-        labelled,
-        MODALITIES[load_task(task).encoders["encoder"].kind].needs | frozenset(probe_info(probe).needs),
+    kind = load_task(task).encoders["encoder"].kind
+    asked = Asked(
+        data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.download
     )
+    found.data.check(asked)
 
 
 def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:

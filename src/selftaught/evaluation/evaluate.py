@@ -19,19 +19,16 @@ from selftaught.core.config import RunConfig
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
-from selftaught.core.progress import say_once
-from selftaught.data.annotations.dense_sample import Dense, few_dense, identity_of
-from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
-from selftaught.evaluation.folds import score_folds
+from selftaught.evaluation.data.base import Asked, EvaluationData
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.evaluation.labelled import HELD_OUT, few, identity, open_labelled, open_unlabelled
 from selftaught.evaluation.measurement_checks import check_measurement, folds_of
 from selftaught.evaluation.metrics.intervals import difference, interval_of
 from selftaught.evaluation.metrics.labels_saved import labels_saved
 from selftaught.evaluation.parts_of_work import PartsOfWork
-from selftaught.evaluation.probes.base import Labelled, Probe, Score, Unlabelled
-from selftaught.evaluation.probes.catalogue import make_probe, probe_info
+from selftaught.evaluation.probes.base import Probe, Score
+from selftaught.evaluation.probes.catalogue import probe_info
+from selftaught.evaluation.score_parts import score_parts
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.supervised import check_supervised, supervised_run
 from selftaught.features.reader import Reader
@@ -83,19 +80,19 @@ def evaluate_encoder(
 ) -> dict[str, Any]:
     """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
     begin = time.monotonic()
-    check_measurement(probe, settings, seed, fractions, draws=draws, limit=limit, supervised=supervised)
-    folds = folds_of(probe, test_share, folds)
+    flags: dict[str, Any] = {"draws": draws, "limit": limit, "supervised": supervised, "skip_broken": skip_broken}
+    found = check_measurement(probe, settings, seed, fractions, **flags)
+    folds = folds_of(probe, found, test_share, folds)
     if supervised:
         check_supervised(subject)
     as_run = supervised if as_run is None else as_run
     split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
-    needs = frozenset(probe_info(probe).needs)
-    whole = _open(subject, labelled, needs, split, download=download, skip_broken=skip_broken)
-    data = _few(whole, 1.0, limit=limit, seed=seed)
+    whole = _open(subject, labelled, found, download=download, skip_broken=skip_broken, **split)
+    data = whole.few(1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
-        part = _few(data, fraction, seed=seed + draw)
-        return _protocol(probe, settings or {}, part, subject.config, seed=seed, accelerator=accelerator)
+        part = data.few(fraction, seed=seed + draw)
+        return _protocol(probe, found, part, subject.config, accelerator)
 
     largest = max(fractions)
     asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
@@ -110,7 +107,8 @@ def evaluate_encoder(
             measured[asked.identity] = _measure(subject, asked, teacher)
         return measured[asked.identity]
 
-    result = measure(largest, 0) | {"fraction": largest, "limit": limit if _is_limited(whole, data) else None}
+    is_limited = data is not whole or whole.is_limited
+    result = measure(largest, 0) | {"fraction": largest, "limit": limit if is_limited else None}
     if len(fractions) > 1 or draws > 1:
         result["few_labels"] = [
             _few_labels(fraction, [measure(fraction, draw) for draw in range(draws if fraction < 1 else 1)])
@@ -123,7 +121,16 @@ def evaluate_encoder(
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
-def _about(subject: Subject, labelled: str, data: Labelled | Dense | Unlabelled) -> dict[str, Any]:
+def _open(subject: Subject, labelled: str, probe: Probe, **how: Any) -> EvaluationData:
+    """The data as the probe asks for them; `how` are further fields of `Asked`."""
+    encoder = subject.encoder
+    asked = Asked(
+        data=labelled, config=subject.config, kind=encoder.kind, needs=probe.needs, inputs=probe.inputs, **how
+    )
+    return probe.data.open(asked)
+
+
+def _about(subject: Subject, labelled: str, data: EvaluationData) -> dict[str, Any]:
     """What was measured, on which data."""
     return {
         "labelled": str(labelled),
@@ -132,66 +139,13 @@ def _about(subject: Subject, labelled: str, data: Labelled | Dense | Unlabelled)
         "checkpoint": subject.checkpoint,
         "run": subject.name,
         "folder": str(subject.folder),
-        "test_is": "" if isinstance(data, Unlabelled) else data.test_is,
-        "notes": [] if isinstance(data, Unlabelled) else list(data.notes),
-        "skipped": _skipped(data),
+        "test_is": data.test_is,
+        "notes": list(data.notes),
+        "skipped": data.skipped,
     }
 
 
-def _open(
-    subject: Subject,
-    labelled: str,
-    needs: frozenset[str],
-    split: dict[str, Any],
-    *,
-    download: bool,
-    skip_broken: bool,
-) -> Labelled | Dense | Unlabelled:
-    """The data as a probe of these needs is given them."""
-    if needs & {"box", "mask"}:
-        held_out = subject.config.held_out or HELD_OUT
-        dense = open_dense(
-            labelled,
-            needs=needs,
-            held_out=held_out,
-            skip_broken=skip_broken,
-            download=download,
-            value_range=subject.config.value_range,
-            max_image_pixels=subject.config.max_image_pixels,
-        )
-        for note in dense.notes:
-            say_once(f"{labelled}: {note}")
-        return dense
-    if skip_broken:
-        raise ValueError("--skip-broken is for data with boxes or masks; other images are skipped without asking")
-    if not needs:
-        return open_unlabelled(subject.config, subject.encoder, labelled, download=download)
-    return open_labelled(subject.config, subject.encoder, labelled, many="labels" in needs, download=download, **split)
-
-
-def _few(
-    data: Labelled | Dense | Unlabelled, fraction: float, *, limit: int | None = None, seed: int
-) -> Labelled | Dense | Unlabelled:
-    if isinstance(data, Labelled):
-        return few(data, fraction, limit=None if data.is_limited else limit, seed=seed)
-    return few_dense(data, fraction, limit=limit, seed=seed) if isinstance(data, Dense) else data
-
-
-def _is_limited(whole: Labelled | Dense | Unlabelled, few: Labelled | Dense | Unlabelled) -> bool:
-    return whole is not few or (isinstance(whole, Labelled) and whole.is_limited)
-
-
-def _protocol(
-    name: str,
-    settings: dict[str, Any],
-    data: Labelled | Dense | Unlabelled,
-    config: RunConfig,
-    *,
-    seed: int,
-    accelerator: str,
-) -> Protocol:
-    probe = make_probe(name, settings, seed=seed)
-    folds = data.folds if isinstance(data, Labelled) else ()
+def _protocol(name: str, probe: Probe, data: EvaluationData, config: RunConfig, accelerator: str) -> Protocol:
     device = compute_device(accelerator)
 
     def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
@@ -203,43 +157,35 @@ def _protocol(
             cache=cache,
             is_random=is_random,
         )
-        if isinstance(data, Labelled):
-            return score_folds(lambda part: probe.score(reader, part), data)
-        return probe.score(reader, data)
+        return score_parts(lambda part: probe.score(reader, part), data)
 
-    parts = (name, dataclasses.asdict(probe.config), _identity(data), seed, config.size, config.precision, device.type)
+    settings = dataclasses.asdict(probe.config)
+    parts = (_identity(name), settings, data.identity, probe.seed, config.size, config.precision, device.type)
     return Protocol(
-        name=name,
-        settings=json.loads(json.dumps(dataclasses.asdict(probe.config))),  # tuples are lists, as in a file
+        name=probe_info(name).short,
+        settings=json.loads(json.dumps(settings)),  # tuples are lists, as in a file
         metric=probe.metric,
         identity=hashlib.sha256(repr(parts).encode()).hexdigest(),
-        chance=_chance(probe, folds or (data,)),
-        train_samples=0 if isinstance(data, Unlabelled) else len(data.train),
-        test_samples=sum(len(part.test) for part in folds or (data,)),
+        chance=_chance(probe, data.parts),
+        train_samples=data.train_samples,
+        test_samples=data.test_samples,
         trains_encoder=probe.trains_encoder,
         score=score,
     )
 
 
-def _chance(probe: Probe, parts: Sequence[Labelled | Dense | Unlabelled]) -> float | None:
+def _identity(name: str) -> str:
+    """A probe's name; of a user's file its text too, which may change."""
+    info = probe_info(name)
+    return f"{name} {hashlib.sha256(info.path.read_bytes()).hexdigest()}" if info.own else name
+
+
+def _chance(probe: Probe, parts: Sequence[EvaluationData]) -> float | None:
     """The metric without any knowledge, weighed by the test samples of the parts."""
     found = [probe.chance(part) for part in parts]
     if any(value is None for value in found):
         return None
     return float(np.average([value or 0.0 for value in found], weights=[len(part.test) for part in parts]))
-
-
-def _skipped(data: Labelled | Dense | Unlabelled) -> int:
-    """Samples that were left out because they could not be used."""
-    if isinstance(data, Labelled) and data.folds:
-        return len(data.train.skipped)
-    return sum(len(half.skipped) for half in ([] if isinstance(data, Unlabelled) else [data.train]) + [data.test])
-
-
-def _identity(data: Labelled | Dense | Unlabelled) -> str:
-    if isinstance(data, Unlabelled):
-        return data.test.fingerprint
-    return identity_of(data) if isinstance(data, Dense) else identity(data)
 
 
 def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:

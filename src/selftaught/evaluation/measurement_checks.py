@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from selftaught.data.modality import WORDS
+from selftaught.evaluation.probes.base import Probe
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 
-FOLDED = ("linear", "knn", "mlp", "svm")
-"""Probes that test small data in folds unless told otherwise: they read features that are computed once."""
 MOST_DRAWS = 1000
 """Of each share of the labels."""
 
@@ -22,12 +22,12 @@ def check_measurement(
     draws: int = 1,
     limit: int | None = None,
     supervised: bool = False,
-) -> None:
-    """Refuse what cannot be measured."""
+    skip_broken: bool = False,
+) -> Probe:
+    """The probe; refuses what cannot be measured."""
     if seed < 0:
         raise ValueError(f"--seed must be at least 0, got {seed}")
-    make_probe(probe, settings or {}, seed=seed)
-    needs = probe_info(probe).needs
+    made = make_probe(probe, settings or {}, seed=seed)
     for fraction in fractions:
         if not 0 < fraction <= 1:
             raise ValueError(f"--fraction must be in (0, 1], got {fraction}")
@@ -37,15 +37,23 @@ def check_measurement(
         raise ValueError(f"--limit must be at least 1, got {limit}")
     if not 1 <= draws <= MOST_DRAWS:
         raise ValueError(f"--draws must be in [1, {MOST_DRAWS}], got {draws}")
-    if not needs and (tuple(fractions) != (1.0,) or draws > 1):
+    if not made.data.learns and (tuple(fractions) != (1.0,) or draws > 1):
         raise ValueError(f"--fraction and --draws are for probes that learn from labels; {probe} does not")
-    if not needs and limit is not None:
+    if not made.data.learns and limit is not None:
         raise ValueError(f"--limit is for probes that learn from training samples; {probe} does not")
-    if supervised and {*needs} & {"box", "mask"}:
-        raise ValueError(f"--supervised trains on class labels, but {probe} reads boxes or masks; leave it out")
+    if supervised and made.data.learns and not made.data.has_classes:
+        raise ValueError(f"--supervised trains on class labels, but {probe} reads {_needs_of(probe)}; leave it out")
+    if skip_broken and not made.data.skips_broken:
+        raise ValueError("--skip-broken is for data with boxes or masks; other images are skipped without asking")
+    return made
 
 
-def folds_of(probe: str, test_share: float | None, folds: int | None) -> int | None:
+def _needs_of(probe: str) -> str:
+    """What a probe needs of the data, in words."""
+    return " and ".join(WORDS[word] for word in probe_info(probe).needs)
+
+
+def folds_of(name: str, probe: Probe, test_share: float | None, folds: int | None) -> int | None:
     """The folds asked for, 1 for probes that take long; refuses what cannot be."""
     if test_share is not None and not 0 < test_share < 1:
         raise ValueError(f"--test-share must be in (0, 1), got {test_share}")
@@ -54,6 +62,6 @@ def folds_of(probe: str, test_share: float | None, folds: int | None) -> int | N
     if folds is not None and folds > 1 and test_share is not None:
         raise ValueError("--folds and --test-share both say what is tested; give one of them")
     for flag, value in (("test-share", test_share), ("folds", folds)):
-        if value is not None and not {*probe_info(probe).needs} & {"label", "labels"}:
-            raise ValueError(f"--{flag} is for probes that learn from class labels; {probe} does not")
-    return 1 if folds is None and probe not in FOLDED else folds
+        if value is not None and not probe.data.has_classes:
+            raise ValueError(f"--{flag} is for probes that learn from class labels; {name} does not")
+    return 1 if folds is None and not probe.folds_few else folds

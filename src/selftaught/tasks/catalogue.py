@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
-import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,13 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
-from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, settings_of
+from selftaught.core.plugins import (
+    PAPER,
+    assigned_names,
+    first_sentence,
+    import_own,
+    is_path,
+    module_file,
+    nested_class,
+    settings_of,
+)
 from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from selftaught.tasks.base import PretextTask
 
 Kind = Literal["image", "video", "audio-visual"]
@@ -91,13 +96,13 @@ def task_info(name: str) -> TaskInfo:
     """The task of that name, `package.module` or `path/to/file.py`; or several of them with + between."""
     if "+" in name and not Path(name).expanduser().is_file():
         return _combination(name)
-    if _is_path(name):
+    if is_path(name):
         path = Path(name).expanduser()
         if not path.is_file():
             raise ValueError(f"--task {name}: there is no such file; give a path to a Python file or a task's name")
         return read_task(path.resolve(), name=name, family="own")
     if "." in name:
-        return read_task(_module_file(name), name=name, family="own")
+        return read_task(module_file(name, flag="task", listing="tasks"), name=name, family="own")
     family = {path.stem: path.parent.name for path in _task_files()}
     if name in family:
         return _library_task(_TASKS / family[name] / f"{name}.py", name, family[name])
@@ -113,10 +118,8 @@ def load_task(name: str) -> type[PretextTask]:
         from selftaught.tasks.combined import combine
 
         return combine({part.short: load_task(part.name) for part in info.parts})
-    if _is_path(name):
-        module = _import_file(info.path)
-    elif info.family == "own":
-        module = importlib.import_module(name)
+    if info.family == "own":
+        module = import_own(name, info.path)
     else:
         family = f".{info.family}" if info.family else ""
         module = importlib.import_module(f"selftaught.tasks{family}.{info.path.stem}")
@@ -202,47 +205,6 @@ def _returns_literal(method: ast.FunctionDef) -> bool:
     *before, last = method.body
     does_more = any(not isinstance(line, ast.Expr) for line in before)  # an expression is its docstring
     return not does_more and isinstance(last, ast.Return) and isinstance(last.value, ast.Dict) and bool(last.value.keys)
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith(".py") or "/" in name or "\\" in name
-
-
-def _module_file(name: str) -> Path:
-    """File of a user's module; a task beside the user's own work is found from the current directory."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    importlib.invalidate_caches()
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise ValueError(
-            f"--task {name}: no Python module of that name is installed or in the current directory; "
-            "'selftaught tasks' lists the built-in ones"
-        )
-    return Path(spec.origin)
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file once, under a name that no other module has."""
-    name = f"selftaught_own_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path):
-        return known
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it is being run
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _is_task(node: ast.ClassDef) -> bool:

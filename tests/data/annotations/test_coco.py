@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
+from selftaught.evaluation.data.dense import open_dense
 from tests.data.annotations.notes import BOXES, MASKS, both, note
 from tests.data.trees import coco, encoded, picture, text, write
 
@@ -167,19 +167,3 @@ def test_a_segmentation_that_is_none_is_one_line_or_skipped(tmp_path: Path, segm
     data = open_dense(str(tmp_path), needs=MASKS, skip_broken=True)
     assert list(data.train.keys) == ["images/train/000.png"]
     assert "001.png" in data.train.skipped[0][1]
-
-
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
-        (("images/train/0.jpg", "labels/train/0.txt"), "labels/train/0.txt and the like are YOLO's"),
-        (("0.jpg", "0.txt"), "0.txt and the like are YOLO's, which are not read: have their tool write COCO's JSON"),
-        (("0.jpg", "0.xml"), "0.xml and the like are labelImg's: put them into a folder Annotations"),
-        (("0.jpg", "0.json"), "0.json and the like are LabelMe's"),
-    ],
-)
-def test_forms_that_are_not_read_are_named(tmp_path: Path, files: tuple[str, str], sentence: str) -> None:
-    for file in files:
-        text(tmp_path / file, "0 0.5 0.5 0.1 0.1")
-    with pytest.raises(ValueError, match=sentence):
-        open_dense(str(tmp_path), needs=BOXES)

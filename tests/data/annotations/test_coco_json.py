@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.data.sources.dense import open_dense
+from selftaught.evaluation.data.dense import open_dense
 from tests.data.annotations.notes import BOXES, both, note
 from tests.data.trees import picture, text, write
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from selftaught.data.annotations.mask_folder import find_masks, parse_classes
-from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
+from selftaught.evaluation.data.dense import open_dense
 from tests.data.trees import picture, text, write
 
 MASKS, IMAGES = frozenset({"mask"}), frozenset({"image"})

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
+from selftaught.evaluation.data.dense import open_dense
 from tests.data.trees import DOG, Object, picture, text, voc, write, xml
 
 BOXES, MASKS = frozenset({"box"}), frozenset({"mask"})

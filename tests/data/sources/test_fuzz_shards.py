@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from selftaught.data.files.file_tree import Unreadable
-from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
+from selftaught.evaluation.data.dense import open_dense
 from tests.data.trees import DOG, coco, text, voc, xml
 
 COUNT = int(os.environ.get("SELFTAUGHT_FUZZ", "25"))

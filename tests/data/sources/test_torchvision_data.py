@@ -14,10 +14,10 @@ import pytest
 from selftaught.core.files import cache_root
 from selftaught.data.decode.image import decode_image
 from selftaught.data.sources.base import Source
-from selftaught.data.sources.dense import open_dense
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.torchvision_data import _RECIPES
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES
+from selftaught.evaluation.data.dense import open_dense
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_the_range_is_told_and_kept_by_the_run(tmp_path: Path) -> None:
 
 
 def test_boxes_and_masks_of_deep_images_are_read_by_the_range_of_the_training_part(tmp_path: Path) -> None:
-    from selftaught.data.sources.dense import open_dense
+    from selftaught.evaluation.data.dense import open_dense
 
     for i in range(8):
         for folder in ("images", "masks"):

@@ -81,10 +81,11 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     assert any("held out instead" in note for note in result["notes"])
     import pyarrow.parquet as pq
 
-    from selftaught.evaluation.labelled import open_unlabelled
-    from selftaught.training.encoder_of_run import load_encoder, read_config
+    from selftaught.evaluation.data.base import Asked
+    from selftaught.evaluation.data.unlabelled import open_unlabelled
+    from selftaught.training.encoder_of_run import read_config
 
-    described = open_unlabelled(read_config(tmp_path / "run"), load_encoder(tmp_path / "run"), str(folder))
+    described = open_unlabelled(Asked(data=str(folder), config=read_config(tmp_path / "run"), kind="image"))
     assert len(described.test) == result["heldout_samples"]
     assert not {*described.test.keys} & {*held}
     embedded = selftaught.embed(tmp_path / "run", folder, out=tmp_path / "f.parquet")

@@ -16,10 +16,9 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.data.annotations.dense_sample import Dense
-from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.data.dense import Dense, open_dense
 from selftaught.evaluation.dense.detector import Detector
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.metrics.intervals import interval_of

@@ -16,10 +16,11 @@ from selftaught.data.loader import Loader
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.fit.classifier import Classifier, predict
 from selftaught.evaluation.probes import finetune
-from selftaught.evaluation.probes.base import Labelled, Score
+from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.finetune import FineTune, held_back_by_class
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.reader import Reader

@@ -21,8 +21,8 @@ from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder, Kind
+from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.probes.base import Unlabelled
 from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.evaluation.probes.label_free import LabelFree
 from selftaught.evaluation.subject import open_subject

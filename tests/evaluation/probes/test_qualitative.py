@@ -15,8 +15,9 @@ from PIL import Image
 from selftaught.core.config import RunConfig
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.probes.base import Score, Unlabelled
+from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.qualitative import Qualitative, spread
 from selftaught.evaluation.subject import open_subject
 from selftaught.training.train import train
@@ -160,11 +161,13 @@ def test_the_folder_for_other_tests_is_what_evaluate_writes(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_three_encoders_fit_a_page(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     """With the defaults, on photographs at 64 pixels."""
-    from selftaught.evaluation.labelled import open_unlabelled
+    from selftaught.evaluation.data.base import Asked
+    from selftaught.evaluation.data.unlabelled import open_unlabelled
 
     path = shared_data("imagenette128/imagenette128.zip")
     encoder = build_encoder("resnet18", size=64, stem="standard")
-    data = open_unlabelled(RunConfig(data=str(path), out=str(tmp_path), size=64), encoder, str(path))
+    config = RunConfig(data=str(path), out=str(tmp_path), size=64)
+    data = open_unlabelled(Asked(data=str(path), config=config, kind=encoder.kind))
     score = Qualitative(Qualitative.Config(steps=20)).score(reader_of(encoder, 64), data)
     assert 3 * sum(map(len, score.files.values())) < 2_000_000
     assert torch.tensor(json.loads(score.files["index.json"])["map"]["x"]).std() > 0.05

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.data.annotations.dense_sample import IGNORE, Dense, few_dense
-from selftaught.data.sources.dense import open_dense
+from selftaught.data.annotations.dense_sample import IGNORE
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.data.dense import Dense, open_dense
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.segmentation import Segmentation, pixel_loss
 from selftaught.features.reader import Reader
@@ -124,6 +124,6 @@ def test_settings_and_encoders_that_cannot_be_are_one_sentence() -> None:
 @pytest.mark.slow
 def test_camvid(shared_data: Callable[[str], Path], encoder: Encoder) -> None:
     camvid = open_dense(str(shared_data("camvid240")), needs=frozenset({"mask"}))
-    score = scored(encoder, few_dense(camvid, 0.5), size=64, steps=100, batch_size=8, channels=32)
+    score = scored(encoder, camvid.few(0.5), size=64, steps=100, batch_size=8, channels=32)
     assert score.value > score.more["commonest_class"] + 10
     assert set(score.more["per_class"]) == set(camvid.classes)

@@ -17,7 +17,8 @@ from selftaught.data.inputs import Clip
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluation.probes.base import Labelled, Unlabelled
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.probes.catalogue import make_probe
 from selftaught.features.encode import probe_sampling
 from selftaught.features.reader import Reader

@@ -11,9 +11,10 @@ from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
 from selftaught.core.config import RunConfig
-from selftaught.evaluation.labelled import open_labelled
+from selftaught.evaluation.data.base import Asked
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.metrics.intervals import interval_of
-from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.probes.svm import Svm
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
@@ -105,7 +106,7 @@ def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> N
     data_folder = str(shared_data("voc_layout"))
     config = RunConfig(data=data_folder, out="", size=64, stem="standard")
     encoder = random_encoder(config)
-    data = open_labelled(config, encoder, data_folder, many=True)
+    data = open_labelled(Asked(data=data_folder, config=config, kind=encoder.kind, needs=frozenset({"labels"})))
     probe = Svm(Svm.Config(dims=1000, stage="all"))
     reader = Reader(encoder=encoder, size=64, device=CPU, precision="32-true")
     score = probe.score(reader, data)

@@ -14,8 +14,8 @@ from selftaught.core.own_folder import write_json
 from selftaught.data.batch import Sampling
 from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.kept_score import figures, write_files
-from selftaught.evaluation.probes.base import Unlabelled
 from selftaught.evaluation.probes.qualitative import Qualitative
 from selftaught.features.reader import Reader
 

@@ -10,51 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.store.samples import Samples
+from selftaught.data.inputs import Input
+from selftaught.evaluation.data.base import DataKind
+from selftaught.evaluation.data.open_labelled import LABELLED
 from selftaught.features.reader import Reader
 
 Interval = tuple[float, float]
 """95 % confidence: lower and upper end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """What a probe fits on and what it is judged by; classes are numbered alike in both.
-
-    A probe with `needs = {"label"}` reads `train.labels` and `test.labels`. One with `needs = {"labels"}` reads
-    `train_targets` and `test_targets`, which of data with one class each are made of the labels (then `train.labels`
-    is there too, else None).
-
-    Attributes:
-        train_targets: (N, K) int8 for K classes: 1 where a training sample is of the class, 0 where not, -1 where it
-            must be left out for that class ("difficult" in VOC); None unless the probe needs "labels".
-        test_targets: the same of the test samples.
-        test_is: where the test part comes from, such as "the data's own val part".
-        folds: where each sample is tested once, the training and test samples of every fold; the fields above are
-            then those of the first.
-        notes: what is to be said of the split.
-        is_limited: whether training samples were left out, as asked, before any was read.
-    """
-
-    train: Samples
-    test: Samples
-    classes: tuple[str, ...]
-    train_targets: NDArray[np.int8] | None = None
-    test_targets: NDArray[np.int8] | None = None
-    test_is: str = ""
-    folds: tuple[Labelled, ...] = ()
-    notes: tuple[str, ...] = ()
-    is_limited: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unlabelled:
-    """What a probe whose `needs` is empty is given: held-out samples, of data with or without labels.
-
-    `test.labels` and `test.classes` are None where there are none; they may be shown, but no figure is made from them.
-    """
-
-    test: Samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +62,16 @@ class Probe(ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
-    """What the data must provide beside pictures: "label" (one class each) or "labels" (several classes each, or one)
-    for what reads `Labelled`, "box" or "mask" for what reads `Dense`; empty for what needs no labels
-    and reads `Unlabelled`."""
+    """What the data must provide beside what the encoder takes: "label" (one class each) or "labels" (several classes
+    each, or one), "video", "audio", "box", "mask"; empty for what needs no labels. Read from the text of the file."""
+    data: ClassVar[DataKind] = LABELLED
+    """How they are opened and what `score` is given: LABELLED, DENSE for boxes and masks, UNLABELLED."""
+    inputs: ClassVar[Mapping[str, Input]] = {}
+    """What is read of each sample, as a task names it, such as {"clip": Clip(frames=8, fps=4)}; where it is empty what
+    the encoder takes, or for an encoder of images the frames of a clip where `needs` names "video"."""
+    folds_few: ClassVar[bool] = False
+    """Whether few samples without a test part are tested in folds unless asked otherwise: for probes that read features
+    which are computed once."""
     metric: ClassVar[str] = "top1"
     """Name of `Score.value`."""
     Config: ClassVar[type[Any]]
@@ -113,7 +82,7 @@ class Probe(ABC):
 
     @abstractmethod
     def score(self, reader: Reader, data: Any) -> Score:
-        """Measure the encoder of `reader` on `data`: `Labelled`, `Dense` or `Unlabelled`, as `needs` asks for."""
+        """Measure the encoder of `reader` on what `self.data` opens: `Labelled`, `Dense` or `Unlabelled`."""
 
     @property
     def trains_encoder(self) -> bool:
@@ -122,4 +91,4 @@ class Probe(ABC):
 
     def chance(self, data: Any) -> float | None:
         """The metric without any knowledge, where it is known."""
-        return 100 / len(data.classes) if self.needs else None
+        return 100 / len(data.classes) if data.classes else None

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
-from selftaught.core.plugins import first_sentence, nested_class, read_needs, settings_of
+from selftaught.core.plugins import (
+    first_sentence,
+    import_own,
+    is_path,
+    module_file,
+    nested_class,
+    read_needs,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from selftaught.evaluation.probes.base import Probe
@@ -21,24 +29,45 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeInfo:
-    """One probe: its name on the command line, what it needs of the data and its settings."""
+    """What the file of a probe says about it.
+
+    Attributes:
+        name: as given to --probe.
+        needs: of the data, in words such as "label".
+        path: the file.
+        own: whether it is a user's file.
+    """
 
     name: str
     summary: str
     description: str
     needs: tuple[str, ...]
     options: tuple[Option, ...]
+    path: Path
     class_name: str
+    own: bool = False
+
+    @property
+    def short(self) -> str:
+        """The name in files and tables: "linear", "my_probe" of my_package.my_probe."""
+        return self.path.stem
 
 
 def list_probes() -> list[ProbeInfo]:
     """Every file of the folder that holds a probe, by name."""
-    found = (_read(path) for path in sorted(FOLDER.glob("[!_]*.py")))
+    found = (_library_probe(path) for path in sorted(FOLDER.glob("[!_]*.py")))
     return [info for info in found if info is not None]
 
 
 def probe_info(name: str) -> ProbeInfo:
-    """The probe of that name."""
+    """The probe of that name, `package.module` or `path/to/file.py`."""
+    if is_path(name):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ValueError(f"--probe {name}: there is no such file; give a path to a Python file or a probe's name")
+        return _own_probe(path.resolve(), name)
+    if "." in name:
+        return _own_probe(module_file(name, flag="probe", listing="probes"), name)
     known = {info.name: info for info in list_probes()}
     if name not in known:
         raise ValueError(unknown_name("probe", name, list(known)))
@@ -49,17 +78,37 @@ def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
     """The probe with its settings, text or plain values; this imports torch."""
     info = probe_info(name)
     values = settings_of(f"probe {name!r}", info.options, settings, prefix="probe.")
-    probe_class = cast(
-        "type[Probe]", getattr(importlib.import_module(f"selftaught.evaluation.probes.{name}"), info.class_name)
-    )
+    if info.own:
+        module = import_own(name, info.path)
+    else:
+        module = importlib.import_module(f"selftaught.evaluation.probes.{name}")
+    probe_class = cast("type[Probe]", getattr(module, info.class_name))
     return probe_class(probe_class.Config(**values), seed)
 
 
+def _own_probe(path: Path, name: str) -> ProbeInfo:
+    """A user's file, read each time: it may change in between."""
+    try:
+        info = _read(path)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"--probe {name}: {path} is not readable as Python: {error}") from None
+    if info is None:
+        raise ValueError(f"--probe {name}: {path} must hold a subclass of Probe")
+    if info.name in {known.name for known in list_probes()}:
+        raise ValueError(f"--probe {name}: {info.name} is the name of a built-in probe; rename the file")
+    return replace(info, name=name, own=True)
+
+
 @cache
+def _library_probe(path: Path) -> ProbeInfo | None:
+    """A file of the folder, parsed once per process, as all take 0.1 s."""
+    return _read(path)
+
+
 def _read(path: Path) -> ProbeInfo | None:
-    """What a file says about its probe, None where it has none; parsed once per process, as all take 0.1 s."""
+    """What a file says about its probe, None where it has none."""
     module = ast.parse(path.read_text(encoding="utf-8"))
-    classes = [n for n in module.body if isinstance(n, ast.ClassDef) and "Probe" in map(ast.unparse, n.bases)]
+    classes = [n for n in module.body if isinstance(n, ast.ClassDef) and _is_probe(n)]
     if not classes:
         return None
     docs = ast.get_docstring(classes[0]) or ""
@@ -70,5 +119,11 @@ def _read(path: Path) -> ProbeInfo | None:
         description=docs,
         needs=("label",) if needs is None else needs,
         options=read_options(nested_class(classes[0], "Config")),
+        path=path,
         class_name=classes[0].name,
     )
+
+
+def _is_probe(node: ast.ClassDef) -> bool:
+    names = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", None) for base in node.bases}
+    return "Probe" in names

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from selftaught.core.precision import channels_last
 from selftaught.core.ranges import Range, Settings
-from selftaught.data.annotations.dense_sample import Dense, DenseSamples
+from selftaught.data.annotations.dense_sample import DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.data.base import DataKind
+from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import (
     Canvas,
     PictureBatch,
@@ -53,6 +55,7 @@ class Detection(Probe):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"box"})
+    data: ClassVar[DataKind] = DENSE
     metric: ClassVar[str] = "map"
 
     @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,10 @@ from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.trimmed_convolutions import trim_kernels
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.classifier import Classifier, DivergedError, Recipe, fit, predict
 from selftaught.evaluation.fit.freezing import freeze_before
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.reader import POOLED, Reader
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
@@ -28,6 +29,8 @@ class KNearest(Probe):
     Votes of the k nearest features by cosine, weighted by exp(cosine / temperature), as in DINO and lightly. All
     training samples vote where there are fewer than k.
     """
+
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
+from selftaught.evaluation.data.base import DataKind
+from selftaught.evaluation.data.unlabelled import UNLABELLED, Unlabelled
 from selftaught.evaluation.metrics.half_samples import with_intervals
-from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.diagnostics import (
     alignment,
     alpha_req,
@@ -44,6 +46,7 @@ class LabelFree(Probe):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    data: ClassVar[DataKind] = UNLABELLED
     metric = "rankme"
 
     @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
 from selftaught.evaluation.fit.ridge import LinearClassifier, RidgeProbe
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
@@ -32,6 +33,8 @@ class Linear(Probe):
     cut at the centre in training too, so that the features are computed once, and no epoch is chosen by the test set.
     The best stage is named by the test figures, as in the field's tables.
     """
+
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):

@@ -9,9 +9,10 @@ import numpy as np
 
 from selftaught.core.randomness import generator
 from selftaught.core.ranges import Range, Settings
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import Reader
@@ -24,6 +25,8 @@ class Mlp(Probe):
     stage, average-pooled to about 9,000 numbers and standardised. AdamW; training ends when a held-back part of the
     training samples is told no better, and the weights of the best epoch are kept.
     """
+
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):

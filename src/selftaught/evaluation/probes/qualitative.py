@@ -14,7 +14,9 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.feature_map import is_map
-from selftaught.evaluation.probes.base import Probe, Score, Unlabelled
+from selftaught.evaluation.data.base import DataKind
+from selftaught.evaluation.data.unlabelled import UNLABELLED, Unlabelled
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.visualise.attention import draw_attention
 from selftaught.evaluation.visualise.data_map import LEAST, draw_map
 from selftaught.evaluation.visualise.filters import ascend, draw_filters
@@ -37,6 +39,7 @@ class Qualitative(Probe):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    data: ClassVar[DataKind] = UNLABELLED
     metric: ClassVar[str] = "pictures"
 
     @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.evaluation.metrics.retrieval_metrics import Found, Search, count_alike, search_classes
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.evaluation.visualise.thumbnails import picture_files
 from selftaught.features.all_stages import read_stages

@@ -17,8 +17,10 @@ from torch import Tensor
 from selftaught.core.precision import channels_last
 from selftaught.core.randomness import seed_from
 from selftaught.core.ranges import Range, Settings
-from selftaught.data.annotations.dense_sample import IGNORE, Dense, DenseSamples
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.evaluation.data.base import DataKind
+from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import calibration_rows
 from selftaught.evaluation.dense.mask_batches import MaskBatch, Windows, all_windows, augment, join, training_batches
 from selftaught.evaluation.dense.mask_drawings import draw_masks
@@ -51,6 +53,7 @@ class Segmentation(Probe):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"mask"})
+    data: ClassVar[DataKind] = DENSE
     metric: ClassVar[str] = "miou"
 
     @dataclass(frozen=True, kw_only=True)

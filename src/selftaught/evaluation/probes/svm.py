@@ -12,12 +12,13 @@ from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.ranges import Range, Settings
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.squared_hinge import UnitRows, fit_svms
 from selftaught.evaluation.fit.targets import Targets, deal_folds
 from selftaught.evaluation.metrics.average_precision import Rankings
 from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class_means
 from selftaught.evaluation.metrics.intervals import bootstrap, interval_of
-from selftaught.evaluation.probes.base import Labelled, Probe, Score
+from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 
@@ -37,6 +38,7 @@ class Svm(Probe):
 
     needs = frozenset({"labels"})
     metric = "map"
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):

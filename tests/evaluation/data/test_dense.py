@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.data.annotations.dense_sample import few_dense, identity_of
-from selftaught.data.sources.dense import open_dense
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.data.dense import open_dense
+from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.labelled import few, identity, open_labelled
 from selftaught.evaluation.subject import Subject
 from tests.data.trees import DOG, HARD, voc
+from tests.evaluation.own_data import asked
 
 TEN = {f"{i:03d}": [DOG] for i in range(12)}
 
@@ -41,19 +41,19 @@ def subject(tmp_path: Path) -> Subject:
 
 def test_a_share_of_the_training_pictures_is_drawn_by_seed(tree: Path) -> None:
     data = open_dense(str(tree), needs=frozenset({"box"}), held_out=0.2)
-    half, again, other = few_dense(data, 0.5), few_dense(data, 0.5), few_dense(data, 0.5, seed=1)
+    half, again, other = data.few(0.5), data.few(0.5), data.few(0.5, seed=1)
     assert len(half.train) == round(0.5 * len(data.train))
     assert half.train.keys == again.train.keys != other.train.keys
     assert set(half.train.keys) < set(data.train.keys)
     assert half.test is data.test
-    assert few_dense(data, 1.0) is data
-    assert len(few_dense(data, 1.0, limit=3).train) == 3
-    assert len(few_dense(data, 0.5, limit=4).train) == 2
-    assert len(few_dense(data, 1e-9).train) == 1
+    assert data.few(1.0) is data
+    assert len(data.few(1.0, limit=3).train) == 3
+    assert len(data.few(0.5, limit=4).train) == 2
+    assert len(data.few(1e-9).train) == 1
     key = half.train.keys[2]
     assert torch.equal(half.train.read(2).image, data.train.read(list(data.train.keys).index(key)).image)
-    assert len({identity_of(part) for part in (data, half, other)}) == 3
-    assert identity_of(half) == identity_of(again)
+    assert len({part.identity for part in (data, half, other)}) == 3
+    assert half.identity == again.identity
 
 
 def test_evaluate_reads_masks_and_says_where_the_test_part_comes_from(tree: Path, subject: Subject) -> None:
@@ -81,7 +81,7 @@ def test_evaluate_leaves_out_what_is_broken_where_it_may(tmp_path: Path, subject
         evaluate_encoder(subject, str(root), probe="segmentation", settings=settings)
     result = evaluate_encoder(subject, str(root), probe="segmentation", settings=settings, skip_broken=True)
     assert (result["skipped"], result["train_samples"], result["test_samples"]) == (1, 5, 6)
-    with pytest.raises(ValueError, match=r"--supervised trains on class labels, but segmentation reads boxes or masks"):
+    with pytest.raises(ValueError, match=r"--supervised trains on class labels, but segmentation reads masks"):
         evaluate_encoder(subject, str(root), probe="segmentation", supervised=True)
     with pytest.raises(ValueError, match=r"--skip-broken is for data with boxes or masks"):
         evaluate_encoder(subject, str(root), probe="svm", skip_broken=True)
@@ -92,7 +92,7 @@ def test_several_classes_reach_a_probe_as_targets(tmp_path: Path, subject: Subje
     root = voc(
         tmp_path / "VOC", {"train": " ".join(list(objects)[:9]), "val": " ".join(list(objects)[9:])}, objects=objects
     )
-    data = open_labelled(subject.config, subject.encoder, str(root), many=True)
+    data = open_labelled(asked(root, subject.config, needs=frozenset({"labels"})))
     assert data.train_targets is not None
     assert data.test_targets is not None
     assert (data.train_targets.shape, data.test_targets.shape) == ((9, 20), (3, 20))
@@ -101,16 +101,16 @@ def test_several_classes_reach_a_probe_as_targets(tmp_path: Path, subject: Subje
     assert data.train_targets[:, cat].tolist() == [0, 0, 1] * 3
     assert data.train.labels is None
     assert data.test_is == "the data's own val part"
-    third = few(data, 1 / 3, seed=2)
+    third = data.few(1 / 3, seed=2)
     assert third.train_targets is not None
     assert len(third.train) == len(third.train_targets) == 3
     rows = [list(data.train.keys).index(key) for key in third.train.keys]
     assert np.array_equal(third.train_targets, data.train_targets[rows])
     changed = dataclasses.replace(data, train_targets=data.train_targets.copy())
-    assert identity(changed) == identity(data)
+    assert changed.identity == data.identity
     assert changed.train_targets is not None
     changed.train_targets[0, 0] = 1
-    assert identity(changed) != identity(data)
+    assert changed.identity != data.identity
     with pytest.raises(ValueError, match="one class for each sample is needed"):
         evaluate_encoder(subject, str(root), probe="linear")
     result = evaluate_encoder(subject, str(root), probe="svm", settings={"stage": "pooled"})
@@ -118,7 +118,7 @@ def test_several_classes_reach_a_probe_as_targets(tmp_path: Path, subject: Subje
 
 
 def test_one_class_each_becomes_targets_too(subject: Subject) -> None:
-    data = open_labelled(subject.config, subject.encoder, "synthetic:N=40,side=32", many=True)
+    data = open_labelled(asked(Path("synthetic:N=40,side=32"), subject.config, needs=frozenset({"labels"})))
     assert data.train.labels is not None
     assert data.train_targets is not None
     assert np.array_equal(data.train_targets.argmax(1), data.train.labels)

@@ -1,9 +1,8 @@
-"""Labelled and unlabelled data as a probe is given them: training and test samples with one list of classes."""
+"""Labelled data become training and test samples with one list of classes."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -13,72 +12,55 @@ from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.data.files.splits import told
-from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
-from selftaught.data.sources.open import open_source
 from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.open import pack
-from selftaught.data.store.parts import SomeEntries, draw, open_halves
-from selftaught.data.store.samples import NothingReadable, Samples
-from selftaught.data.store.subset import Subset, balanced_rows
-from selftaught.encoders.base import Encoder
-from selftaught.evaluation.duplicates import note_of_duplicates
-from selftaught.evaluation.labelled_split import UNLABELLED, open_drawn, open_limited
-from selftaught.evaluation.probes.base import Labelled, Unlabelled
-from selftaught.features.encode import probe_sampling
-
-HELD_OUT = 0.1
-"""Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
+from selftaught.data.store.parts import SomeEntries, open_halves
+from selftaught.data.store.samples import Samples
+from selftaught.data.store.subset import Subset
+from selftaught.evaluation.data.base import Asked, DataKind
+from selftaught.evaluation.data.duplicates import note_of_duplicates
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.data.labelled_split import UNLABELLED, open_drawn, open_limited
 
 
-def open_labelled(
-    config: RunConfig,
-    encoder: Encoder,
-    labelled: str,
-    *,
-    many: bool = False,
-    download: bool = False,
-    test_share: float | None = None,
-    folds: int | None = None,
-    as_run: bool = False,
-    limit: int | None = None,
-    seed: int = 0,
-) -> Labelled:
-    """Both splits of labelled data as the encoder reads them; samples without a label are left out.
+def open_labelled(asked: Asked) -> Labelled:
+    """Both parts of labelled data as the encoder reads them; samples without a label are left out.
 
-    Data without a test part of their own are split by class: into `folds` parts that are tested in turn, or with
-    `test_share` as the test part. See `folds.py` for what is usual.
-
-    Args:
-        many: samples may be of several classes.
-        folds: parts of a cross-validation, 1 for none; unless given, 5 for few samples.
-        as_run: split them as a run on them does, for an encoder that was trained on the labels of the rest.
-        limit: pack about so many training samples where the test part does not depend on the others, at least one of
-            each class.
-        seed: of the training samples that are chosen.
+    Data without a test part of their own are split by class: into folds that are tested in turn, or into two parts. See
+    `folds.py` for what is usual. With a limit, about so many training samples are packed where the test part does not
+    depend on the others, at least one of each class.
     """
-    needs = MODALITIES[encoder.kind].needs | {"labels" if many else "label"}
-    sources = [_open(config, labelled, split, needs, download) for split in ("train", "test")]
-    config = with_range(config, sources[0])
+    labelled, many = asked.data, "labels" in asked.needs
+    sources = [asked.source(split) for split in ("train", "test")]
+    config = with_range(asked.config, sources[0])
     part = sources[1].part
 
     def packed(source: Source) -> Samples:
         title = "packing test" if source is sources[1] else "packing train"
-        return pack(source, config, probe_sampling(encoder), title=title)
+        return pack(source, config, asked.sampling, title=title)
 
-    if not part and not as_run:
-        sources[0] = open_source(labelled, split="train", needs=needs, download=download, seed=0, held_out=0.0)
-        drawn = open_drawn(sources[0], packed, labelled, test_share=test_share, folds=folds, limit=limit, seed=seed)
+    if not part and not asked.as_run:
+        sources[0] = asked.source("train", held_out=0.0)
+        drawn = open_drawn(
+            sources[0],
+            packed,
+            labelled,
+            test_share=asked.test_share,
+            folds=asked.folds,
+            limit=asked.limit,
+            seed=asked.seed,
+        )
         return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(config, labelled))), labelled)
-    for flag, value in (("test-share", test_share), ("folds", folds)):
+    for flag, value in (("test-share", asked.test_share), ("folds", asked.folds)):
         if value is not None and value != 1:
             raise ValueError(
                 f"--{flag} is for data without a test part of their own, but "
                 + (f"{labelled} has the part {part}; leave it out" if part else "--supervised trains on one split")
             )
-    if limit is not None:
-        sources[0] = open_limited(sources[0], packed, limit, seed=seed)
-    halves = open_halves(sources[0], sources[1], packed, share=config.held_out or HELD_OUT)
+    if asked.limit is not None:
+        sources[0] = open_limited(sources[0], packed, asked.limit, seed=asked.seed)
+    halves = open_halves(sources[0], sources[1], packed, share=asked.held_out)
     for note in halves.notes:
         say_once(note)
         part = ""
@@ -87,6 +69,10 @@ def open_labelled(
     test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
     data = replace(data, test_is=test_is, is_limited=isinstance(sources[0], SomeEntries))
     return _with_duplicates(data, labelled)
+
+
+LABELLED = DataKind(open=open_labelled, has_classes=True)
+"""For probes that need "label", one class each, or "labels", one or several."""
 
 
 def _with_duplicates(data: Labelled, labelled: str) -> Labelled:
@@ -171,41 +157,6 @@ def _several(sources: list[Source], train: Samples, test: Samples) -> Labelled:
     )
 
 
-def _open(config: RunConfig, labelled: str, split: str, needs: frozenset[str], download: bool) -> Source:
-    held_out = config.held_out or HELD_OUT
-    return open_source(labelled, split=split, needs=needs, download=download, seed=0, held_out=held_out)
-
-
-def few(data: Labelled, fraction: float, *, limit: int | None = None, seed: int = 0) -> Labelled:
-    """The same data with a share of the training samples, drawn by `seed`; balanced where each is of one class.
-
-    Where `limit` leaves fewer of them, the share is of those.
-    """
-    if data.folds:
-        parts = tuple(few(fold, fraction, limit=limit, seed=seed) for fold in data.folds)
-        changed = any(part is not fold for part, fold in zip(parts, data.folds, strict=True))
-        return replace(parts[0], folds=parts, test_is=data.test_is, notes=data.notes) if changed else data
-    train = data.train
-    assert isinstance(train, Subset)
-    labels = np.zeros(len(train), np.int64) if train.labels is None else train.labels
-    rows = balanced_rows(labels, fraction, limit, seed)
-    if len(rows) == len(train):
-        return data
-    targets = None if data.train_targets is None else data.train_targets[rows]
-    return replace(data, train=Subset(train.base, train.rows[rows]), train_targets=targets)
-
-
-def identity(data: Labelled) -> str:
-    """Hex digest that changes when the samples, their labels or the classes do."""
-    if data.folds:
-        return hashlib.sha256("".join(map(identity, data.folds)).encode()).hexdigest()
-    parts = [data.train.fingerprint, data.test.fingerprint, repr(data.classes)]
-    for values in (data.train.labels, data.test.labels, data.train_targets, data.test_targets):
-        if values is not None:
-            parts.append(hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
 def _with_classes(test: Samples, classes: tuple[str, ...], labelled: str) -> Samples:
     """Number the test classes as the training classes are; a class that was not trained on is an error."""
     if test.classes is None or test.classes == classes:
@@ -228,25 +179,3 @@ def _near(unseen: list[str], classes: tuple[str, ...]) -> str:
         if near := difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.7):
             return f" (did you mean {by_case[near[0]]} for {name}?)"
     return ""
-
-
-def open_unlabelled(config: RunConfig, encoder: Encoder, data: str, *, download: bool = False) -> Unlabelled:
-    """The held-out part of any data: their own val or test part, else the share that a run on them does not learn from.
-
-    That share is `config.held_out`, or a tenth where the run held nothing back.
-    """
-    share = config.held_out or HELD_OUT
-
-    def opened(split: str) -> Source:
-        needs = MODALITIES[encoder.kind].needs
-        return open_source(data, split=split, needs=needs, download=download, seed=0, held_out=share)
-
-    def packed(source: Source) -> Samples:
-        return pack(source, config, probe_sampling(encoder), title="packing held-out")
-
-    source = opened("held_out")
-    config = with_range(config, source)
-    try:
-        return Unlabelled(test=packed(source))
-    except NothingReadable:  # a run on them holds out others
-        return Unlabelled(test=draw(packed(opened("train")), share)[1])

@@ -10,7 +10,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
-from selftaught.evaluation.labelled_split import open_drawn, open_limited
+from selftaught.evaluation.data.labelled_split import open_drawn, open_limited
 
 
 class Squares(Source):

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.encoders.base import Encoder
-from selftaught.encoders.build import build_encoder
-from selftaught.evaluation.labelled import _near, open_labelled
-from tests.evaluation.own_data import config, pictures
+from selftaught.evaluation.data.open_labelled import _near, open_labelled
+from tests.evaluation.own_data import asked, config, pictures
 
 
-def test_a_test_class_without_training_samples_is_told_with_the_near_one(tmp_path: Path, encoder: Encoder) -> None:
+def test_a_test_class_without_training_samples_is_told_with_the_near_one(tmp_path: Path) -> None:
     for i, place in enumerate(("train/cat", "train/dog", "test/Cats", "test/dog")):
         pictures(tmp_path / place, 4, i)
-    data = open_labelled(config("elsewhere"), encoder, str(tmp_path))
+    data = open_labelled(asked(tmp_path))
     assert data.notes == (
         f"{tmp_path}: 4 test samples are of classes without a training sample, Cats (did you mean cat for Cats?); "
         "they count as wrong",
@@ -29,23 +27,21 @@ def test_the_near_class_is_found_whatever_its_case() -> None:
     assert _near(["zebra"], ("cat", "dog")) == ""
 
 
-def test_a_flat_test_part_is_said_to_lack_labels(tmp_path: Path, encoder: Encoder) -> None:
+def test_a_flat_test_part_is_said_to_lack_labels(tmp_path: Path) -> None:
     for i, place in enumerate(("train/cat", "train/dog", "test1")):
         pictures(tmp_path / place, 4, i)
     with pytest.raises(ValueError, match="only the training part has labels, the test part has none"):
-        open_labelled(config(tmp_path), encoder, str(tmp_path))
+        open_labelled(asked(tmp_path, config(tmp_path)))
 
 
-def test_the_runs_own_data_are_told(tmp_path: Path, encoder: Encoder) -> None:
+def test_the_runs_own_data_are_told(tmp_path: Path) -> None:
     for i, place in enumerate(("own/cat", "own/dog")):
         pictures(tmp_path / place, 8, i)
     own = tmp_path / "own"
     told = f"{own} is the run's own data: the encoder saw test samples in training, "
-    assert open_labelled(config(tmp_path / "own" / ".." / "own"), encoder, str(own)).notes == (
-        told + "without their labels",
-    )
-    assert open_labelled(config(own, "supervised"), encoder, str(own)).notes == (told + "with their labels",)
-    assert open_labelled(config("elsewhere"), encoder, str(own)).notes == ()
+    assert open_labelled(asked(own, config(tmp_path / "own" / ".." / "own"))).notes == (told + "without their labels",)
+    assert open_labelled(asked(own, config(own, "supervised"))).notes == (told + "with their labels",)
+    assert open_labelled(asked(own)).notes == ()
 
 
 def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path, write_video: Any) -> None:
@@ -55,7 +51,7 @@ def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path
         (tmp_path / name).mkdir()
         for i in range(4):
             write_video(tmp_path / name / f"{i}.mp4", np.roll(frames, i, 1), **({} if i == 3 else {"sound": sound}))
-    data = open_labelled(config("elsewhere"), build_encoder("audio_convnet", size=32), str(tmp_path), folds=1)
+    data = open_labelled(asked(tmp_path, kind="audio", folds=1))
     assert len(data.train) + len(data.test) == 6
     assert sorted(Path(key).name for key, _ in {*data.train.skipped, *data.test.skipped}) == ["3.mp4", "3.mp4"]
     assert all("sound" in reason for _, reason in data.train.skipped)

@@ -10,7 +10,7 @@ from selftaught.core.names import one_line
 from selftaught.data.store.image_samples import PackedImages
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
-from selftaught.evaluation.probes.base import Labelled
+from selftaught.evaluation.data.labelled import Labelled
 
 MOST = 100_000
 """Samples up to which their pixels are compared; of more, reading them all would take too long."""

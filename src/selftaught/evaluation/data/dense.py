@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import final
+
+import numpy as np
 
 from selftaught.core.config import read_range
 from selftaught.core.files import digest
+from selftaught.core.progress import say_once
+from selftaught.core.randomness import numpy_generator
 from selftaught.data.annotations.base import SLACK, Annotations
-from selftaught.data.annotations.dense_sample import Dense, DenseSample
+from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
+from selftaught.data.annotations.find import find_annotations
 from selftaught.data.decode.image import Decoding
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
@@ -19,8 +24,54 @@ from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.torchvision_names import VOC_NAMES
 from selftaught.data.sources.value_range import range_for
+from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
 
 _ADVICE = "mend it, or leave such pictures out with --skip-broken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(EvaluationData):
+    """What a probe of places fits on and what it is judged by; classes are those of boxes or of pixels."""
+
+    train: DenseSamples
+    test: DenseSamples
+
+    @property
+    def fitted_on(self) -> DenseSamples:
+        """The training images."""
+        return self.train
+
+    @property
+    def identity(self) -> str:
+        """Hex digest that changes when the images, their annotations or the classes do."""
+        return hashlib.sha256(repr((self.train.fingerprint, self.test.fingerprint, self.classes)).encode()).hexdigest()
+
+    def few(self, fraction: float, *, limit: int | None = None, seed: int = 0) -> Dense:
+        """The same data with a share of the training images, or of `limit` of them, at least one, drawn by `seed`."""
+        count = len(self.train)
+        kept = max(1, round(fraction * min(count, count if limit is None else limit)))
+        if kept == count:
+            return self
+        rows = np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept])
+        return replace(self, train=DenseSubset(self.train, rows))
+
+
+class DenseSubset:
+    """Rows of `base` under new numbers; see `DenseSamples`."""
+
+    def __init__(self, base: DenseSamples, rows: np.ndarray) -> None:
+        self.classes = base.classes
+        self.fingerprint = hashlib.sha256(base.fingerprint.encode() + rows.tobytes()).hexdigest()
+        self.skipped = base.skipped
+        self.keys: Sequence[str] = [base.keys[i] for i in rows]
+        self._base, self._rows = base, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, i: int) -> DenseSample:
+        """As `base` reads it."""
+        return self._base.read(int(self._rows[i]))
 
 
 class AnnotatedSamples:
@@ -88,7 +139,7 @@ def open_dense(
         max_image_pixels: larger images cannot be read.
     """
     tree = _tree(data, download=download)
-    annotations = _find(tree, needs)
+    annotations = find_annotations(tree, needs)
     halves: dict[str, AnnotatedSamples] = {}
     for split in ("train", "test"):
         chosen = choose_split(
@@ -113,6 +164,30 @@ def open_dense(
         test_is=told(part, seed=seed, test=len(halves["test"]), train=len(halves["train"])),
         notes=(*drawn, *_notes(annotations)),
     )
+
+
+def _open(asked: Asked) -> Dense:
+    """`open_dense` as a probe asks for it."""
+    dense = open_dense(
+        asked.data,
+        needs=asked.needs,
+        held_out=asked.held_out,
+        skip_broken=asked.skip_broken,
+        download=asked.download,
+        value_range=asked.config.value_range,
+        max_image_pixels=asked.config.max_image_pixels,
+    )
+    for note in dense.notes:
+        say_once(f"{asked.data}: {note}")
+    return dense
+
+
+def _check(asked: Asked) -> None:
+    _open(asked)
+
+
+DENSE = DataKind(open=_open, check=_check, skips_broken=True)
+"""For probes that need "box" or "mask"."""
 
 
 def _drawn_instead(annotations: Annotations, halves: dict[str, AnnotatedSamples], share: float) -> tuple[str, ...]:
@@ -140,41 +215,6 @@ def _tree(data: str, *, download: bool) -> FileTree:
 
         return torchvision_voc(data.lower(), download=download)
     return open_tree(data)
-
-
-def _find(tree: FileTree, needs: frozenset[str]) -> Annotations:
-    """The annotations of the kind that is needed, in the first format that has them."""
-    from selftaught.data.annotations.coco import open_coco
-    from selftaught.data.annotations.mask_folder import open_mask_folder
-    from selftaught.data.annotations.voc import open_voc
-
-    for opened in (open_voc, open_coco, open_mask_folder):
-        found: Annotations | None = opened(tree, masks="mask" in needs)
-        if found is not None:
-            return found
-    kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")
-    raise ValueError(
-        f"{kind} are needed, but {tree.where} holds none; {_other_form(tree.keys)}give a VOC tree (JPEGImages, "
-        f"Annotations, ImageSets), pictures with COCO's JSON files{folders}"
-    )
-
-
-def _other_form(keys: Sequence[str]) -> str:
-    """What to do with the annotations of other tools that lie there, or ""."""
-    from selftaught.data.files.file_kinds import is_picture
-
-    pictures = {key.rpartition(".")[0] for key in keys if is_picture(key)}
-    stems = pictures | {re.sub(r"(^|/)images/", r"\1labels/", stem) for stem in pictures}
-    beside = [key for key in keys if key.endswith((".txt", ".xml", ".json")) and key.rpartition(".")[0] in stems]
-    kinds = Counter(key.rpartition(".")[2] for key in beside)
-    if not kinds or 2 * max(kinds.values()) < len(pictures):
-        return ""
-    kind = kinds.most_common(1)[0][0]
-    first = next(key for key in beside if key.endswith(kind))
-    if kind == "xml":
-        return f"{first} and the like are labelImg's: put them into a folder Annotations, pictures into JPEGImages; or "
-    name = "YOLO's" if kind == "txt" else "LabelMe's"
-    return f"{first} and the like are {name}, which are not read: have their tool write COCO's JSON; or "
 
 
 def _all(annotations: Annotations, keys: list[str]) -> AnnotatedSamples:

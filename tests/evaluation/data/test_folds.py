@@ -16,12 +16,13 @@ from PIL import Image
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.store.cache import list_stores
+from selftaught.evaluation.data.folds import dealt, held_for_test
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.folds import dealt, held_for_test
-from selftaught.evaluation.labelled import open_labelled
-from selftaught.evaluation.probes.base import Labelled
 from selftaught.evaluation.subject import open_subject
 from selftaught.training.train import train
+from tests.evaluation.own_data import asked as asked_of
 
 
 def one_hot(labels: Sequence[int]) -> np.ndarray[Any, np.dtype[np.int8]]:
@@ -76,7 +77,7 @@ def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(run: Path, data: Path, **asked: Any) -> Labelled:
     subject = open_subject(run)
-    return open_labelled(subject.config, subject.encoder, str(data), **asked)
+    return open_labelled(asked_of(data, subject.config, **asked))
 
 
 def test_the_test_part_is_drawn_without_the_runs_held_out(run: Path, shades: Path) -> None:
@@ -92,7 +93,7 @@ def test_the_test_part_is_drawn_without_the_runs_held_out(run: Path, shades: Pat
 def test_a_second_run_that_held_out_other_samples_is_tested_on_the_same(run: Path, shades: Path) -> None:
     subject = open_subject(run)
     other = dataclasses.replace(subject.config, held_out=0.1)
-    again = open_labelled(other, subject.encoder, str(shades), folds=1)
+    again = open_labelled(asked_of(shades, other, folds=1))
     assert again.test.keys == opened(run, shades, folds=1).test.keys
 
 

@@ -12,9 +12,9 @@ from selftaught.data.sources.base import Source
 from selftaught.data.store.parts import OpenPart, SomeEntries
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset, balanced_rows
+from selftaught.evaluation.data.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.targets import Targets
-from selftaught.evaluation.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
-from selftaught.evaluation.probes.base import Labelled
 
 UNLABELLED = "{} has no labels; a probe needs sub-folders per class, a label column or labels.csv"
 

@@ -1,0 +1,1 @@
+"""The data that probes fit on and are judged by: classes, boxes and masks, or none."""

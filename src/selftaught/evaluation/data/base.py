@@ -1,0 +1,167 @@
+"""What the data of every probe have in common: test samples, mostly training samples too, and shares of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from selftaught.core.config import RunConfig
+from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Input, listed, needs_of
+from selftaught.data.modality import MODALITIES
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_source
+from selftaught.encoders.base import Kind
+
+HELD_OUT = 0.1
+"""Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
+
+
+class Part(Protocol):
+    """The training or the test samples.
+
+    Attributes:
+        fingerprint: hex digest that changes when the samples do.
+        skipped: (path, reason) of what was left out because it could not be used.
+    """
+
+    fingerprint: str
+    skipped: list[tuple[str, str]]
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData(ABC):
+    """What a probe fits on and what it is judged by.
+
+    Attributes:
+        test: the samples it is judged by.
+        classes: names of the classes; empty where there are none.
+        test_is: where the test part comes from, such as "the data's own val part".
+        notes: sentences for people on how the data were read and divided.
+        is_limited: whether training samples were left out, as asked, before any was read.
+    """
+
+    test: Part
+    classes: tuple[str, ...] = ()
+    test_is: str = ""
+    notes: tuple[str, ...] = ()
+    is_limited: bool = False
+
+    @property
+    def fitted_on(self) -> Part | None:
+        """The training samples; None where nothing is fitted."""
+        return None
+
+    @property
+    def parts(self) -> Sequence[Self]:
+        """The data themselves, or every fold of a cross-validation."""
+        return (self,)
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Hex digest that changes when the samples or what is known of them do."""
+
+    def few(self, fraction: float, *, limit: int | None = None, seed: int = 0) -> Self:
+        """The same data with a share of the training samples, or of `limit` of them, drawn by `seed`; itself if all."""
+        return self
+
+    @property
+    def train_samples(self) -> int:
+        """How many samples a probe learns from; in one fold where there are several."""
+        return 0 if self.fitted_on is None else len(self.fitted_on)
+
+    @property
+    def test_samples(self) -> int:
+        """How many samples it is judged by, in all folds."""
+        return sum(len(part.test) for part in self.parts)
+
+    @property
+    def skipped(self) -> int:
+        """How many samples were left out because they could not be used."""
+        return len(self.test.skipped) + (0 if self.fitted_on is None else len(self.fitted_on.skipped))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which data, for which encoder and probe, and how they shall be divided.
+
+    Attributes:
+        data: path or name.
+        config: of the run, or what stands for it.
+        kind: of the encoder.
+        needs: what the probe needs of the data, `Probe.needs`.
+        inputs: what the probe reads of each sample, `Probe.inputs`; empty for what the encoder takes.
+        skip_broken: leave out and list images whose boxes or masks are missing or wrong.
+        test_share: of each class; None for what is usual.
+        folds: parts of a cross-validation, 1 for none; None for what is usual.
+        as_run: divide them as a run on them does, for an encoder that was trained on the labels of the rest.
+        limit: read about so many training samples.
+        seed: of the training samples that are chosen.
+    """
+
+    data: str
+    config: RunConfig
+    kind: Kind
+    needs: frozenset[str] = frozenset()
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    download: bool = False
+    skip_broken: bool = False
+    test_share: float | None = None
+    folds: int | None = None
+    as_run: bool = False
+    limit: int | None = None
+    seed: int = 0
+
+    @property
+    def held_out(self) -> float:
+        """The share that is the test part where the data have none and they are divided as a run does."""
+        return self.config.held_out or HELD_OUT
+
+    @property
+    def sampling(self) -> Sampling:
+        """How each sample is cut; an encoder of images takes the frames of a clip where the probe needs videos."""
+        if not self.inputs:
+            is_video = "video" in self.needs and self.kind == "image"
+            return MODALITIES["video" if is_video else self.kind].sampling
+        takes = {"image", "video"} if self.kind == "image" else {self.kind}
+        if not any(one.takes in takes for one in self.inputs.values()):
+            raise ValueError(
+                f"the probe reads {listed(self.inputs)} of each sample, which no encoder of {self.kind} takes; "
+                "choose another probe"
+            )
+        return Sampling(inputs=self.inputs)
+
+    def source(self, split: str, *, held_out: float | None = None) -> Source:
+        """One part of the data, of which nothing is decoded; what they lack is one sentence."""
+        share = self.held_out if held_out is None else held_out
+        needs = needs_of(self.sampling.inputs) | self.needs
+        return open_source(self.data, split=split, needs=needs, download=self.download, seed=0, held_out=share)
+
+
+def check_source(asked: Asked) -> None:
+    """Raise what the training part of the data lacks."""
+    asked.source("train", held_out=asked.config.held_out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataKind:
+    """A kind of evaluation data: how they are opened, and which flags they understand.
+
+    Attributes:
+        open: reads or packs them.
+        check: raises what they lack, before anything is decoded.
+        learns: whether there are training samples, of which shares can be asked for.
+        has_classes: whether samples have classes, which an encoder can be trained on and which folds are dealt by.
+        skips_broken: whether samples may be left out by --skip-broken.
+    """
+
+    open: Callable[[Asked], EvaluationData]
+    check: Callable[[Asked], None] = check_source
+    learns: bool = True
+    has_classes: bool = False
+    skips_broken: bool = False

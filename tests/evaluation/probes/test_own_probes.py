@@ -1,0 +1,173 @@
+"""Probes of one's own, each one file: on videos with labels, on masks, and what is said of files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import selftaught
+from selftaught.evaluation.probes.catalogue import probe_info
+from tests.evaluation.small_run import evaluate_run
+
+ACTION = '''
+"""Which way brightness goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+
+from selftaught.core.ranges import Range, Settings
+from selftaught.data.inputs import Clip, Input
+from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.probes.base import Probe, Score
+from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.features.encode import sample_batches
+from selftaught.features.reader import Reader
+
+
+class Action(Probe):
+    """Tell clips that become lighter from those that become darker. It looks at pixels."""
+
+    needs = frozenset({"video", "label"})
+    inputs: ClassVar[Mapping[str, Input]] = {"clip": Clip(frames=3, stride=4)}
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Settings, prefix="probe."):
+        clips: Annotated[int, Range(least=1)] = 2
+        """Clips of a video."""
+
+    def score(self, reader: Reader, data: Labelled) -> Score:
+        features = reader.pooled(data.test)
+        rises = []
+        for views in sample_batches(data.test, batch_size=2, device=reader.device, clips=self.config.clips):
+            clips = torch.stack([batch["clip"].float() for batch in views])
+            assert clips.shape[2:] == (3, 3, clips.shape[-1], clips.shape[-1])
+            rises += (clips[:, :, -1] - clips[:, :, 0]).mean((0, 2, 3, 4)).tolist()
+        lighter = data.classes.index("lighter")
+        right = [100.0 * ((rise > 0) == (label == lighter)) for rise, label in zip(rises, data.test.labels)]
+        return best_stage({"pixels": np.array(right, np.float32)}, {"features": list(features.shape)})
+'''
+MASKS = '''
+"""Pixels by the nearest class mean of colour."""
+
+from dataclasses import dataclass
+
+import torch
+
+import selftaught.evaluation.probes.base as probes
+from selftaught.core.ranges import Settings
+from selftaught.evaluation.data.dense import DENSE, Dense
+from selftaught.features.reader import Reader
+
+
+class NearestColour(probes.Probe):
+    """Give each pixel the class whose mean colour is nearest."""
+
+    needs = frozenset({"mask"})
+    data = DENSE
+    metric = "pixel_accuracy"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Settings, prefix="probe."):
+        pass
+
+    def score(self, reader: Reader, data: Dense) -> probes.Score:
+        samples = [data.train.read(i) for i in range(len(data.train))]
+        pixels = torch.cat([one.image.flatten(1).T.float() for one in samples])
+        classes = torch.cat([one.mask.flatten() for one in samples])
+        means = {k: pixels[classes == k].mean(0) for k in range(len(data.classes)) if (classes == k).any()}
+        right = known = 0
+        for i in range(len(data.test)):
+            one = data.test.read(i)
+            colours, truth = one.image.flatten(1).T.float(), one.mask.flatten()
+            nearest = torch.stack([(colours - mean).norm(dim=1) for mean in means.values()]).argmin(0)
+            found = torch.tensor(list(means))[nearest]
+            right, known = right + int((found == truth)[truth != 255].sum()), known + int((truth != 255).sum())
+        value = 100 * right / known
+        return probes.Score(value=value, stage="pixels", stages={"pixels": value})
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package in the current directory, under a name that no other test imports."""
+    folder = tmp_path / f"probes_{tmp_path.name}"
+    folder.mkdir()
+    (folder / "action.py").write_text(ACTION)
+    (folder / "nearest_colour.py").write_text(MASKS)
+    monkeypatch.chdir(tmp_path)
+    return folder.name
+
+
+@pytest.fixture
+def videos(tmp_path: Path, write_video: Any) -> Path:
+    """Four videos that become lighter and four that become darker, alike in the mean."""
+    levels = np.linspace(40, 200, 20)
+    for name, order in (("lighter", levels), ("darker", levels[::-1])):
+        for i in range(4):
+            frames = np.broadcast_to(order[:, None, None, None] + 5 * i, (20, 32, 48, 3)).astype(np.uint8)
+            write_video(tmp_path / "videos" / name / f"{i}.mp4", frames)
+    return tmp_path / "videos"
+
+
+def test_a_probe_of_actions_reads_clips_with_labels(run: Path, package: str, videos: Path, tmp_path: Path) -> None:
+    result = evaluate_run(run, str(videos), probe=f"{package}.action", settings={"clips": "3"}, test_share=0.5)
+    assert (result["value"], result["random"]["value"], result["chance"]) == (100, 100, 50)
+    assert (result["probe"], result["test_samples"], result["settings"]) == ("action", 4, {"clips": 3})
+    assert result["more"]["features"][0] == 4  # frames are averaged
+    assert result["file"].startswith("action-")
+    with pytest.raises(ValueError, match=r"^videos are needed, but synthetic:N=20,side=32 holds pictures and labels"):
+        evaluate_run(run, "synthetic:N=20,side=32", probe=f"{package}.action")
+    selftaught.write_report(run, out=tmp_path / "page.html")
+    assert "action" in (tmp_path / "page.html").read_text()
+
+
+def test_a_probe_of_masks_reads_them_with_their_images(run: Path, package: str, tmp_path: Path) -> None:
+    from tests.data.trees import picture, text, write
+
+    for i in range(10):
+        mask = np.zeros((30, 40), np.uint8)
+        mask[4 + i :, 10:] = 1
+        image = np.where(mask[:, :, None] == 1, np.array([220, 40, 40], np.uint8), picture(i) // 4)
+        write(tmp_path / "data" / "images" / f"{i}.png", image)
+        write(tmp_path / "data" / "masks" / f"{i}.png", mask)
+    text(tmp_path / "data" / "classes.txt", "ground\nthing\n")
+    result = evaluate_run(run, str(tmp_path / "data"), probe=f"{package}/nearest_colour.py")
+    assert (result["probe"], result["metric"], result["value"]) == ("nearest_colour", "pixel_accuracy", 100)
+    with pytest.raises(ValueError, match=r"^--folds is for probes that learn from class labels; .*nearest_colour.py "):
+        evaluate_run(run, str(tmp_path / "data"), probe=f"{package}/nearest_colour.py", folds=3)
+
+
+@pytest.mark.parametrize("name", ["{}/action.py", "{}.action"])
+def test_random_weights_are_measured_again_when_the_file_has_changed(
+    run: Path, package: str, videos: Path, name: str
+) -> None:
+    first = evaluate_run(run, str(videos), probe=name.format(package), test_share=0.5)
+    path = Path(package) / "action.py"
+    path.write_text(path.read_text().replace("100.0 *", "50.0 *"))
+    again = evaluate_run(run, str(videos), probe=name.format(package), test_share=0.5)
+    assert (first["random"]["value"], again["value"], again["random"]["value"]) == (100, 50, 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("absent.py", None, r"--probe \S+absent.py: there is no such file"),
+        ("nothing.py", "x = 1\n", r"must hold a subclass of Probe$"),
+        ("broken.py", "class Probe(:\n", r"is not readable as Python"),
+        ("linear.py", ACTION, r"linear is the name of a built-in probe; rename the file$"),
+    ],
+)
+def test_files_that_are_no_probe_are_one_sentence(
+    tmp_path: Path, name: str, content: str | None, sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=sentence):
+        probe_info(str(tmp_path / name))
