@@ -3,12 +3,17 @@
 That part cannot matter, but computing its gradient is not harmless: oneDNN's bfloat16 kernels leave it uninitialised
 (torch 2.11 to 2.15), so that weights nothing reads drift to anything, NaN among it. Leaving it out also spares up to
 8/9 of the work where deep stages see small pictures or tiles. Its gradient is 0.
+
+In training on a CPU, maps of a few pixels go through `small_maps`, which leaves all padding out.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from selftaught.encoders.small_maps import convolve, is_faster
 
 
 class TrimmedConv2d(nn.Conv2d):
@@ -17,6 +22,8 @@ class TrimmedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.padding_mode != "zeros" or isinstance(self.padding, str) or set(self.dilation) != {1}:
             return super().forward(x)
+        if self._is_small(x):
+            return self._as_products(x)
         kernel, stride, padding = self.weight.shape[2:], self.stride, self.padding
         outs = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[-2:], padding, kernel, stride, strict=True)]
         # Tap k of output o meets pixel o s - p + k.
@@ -29,6 +36,20 @@ class TrimmedConv2d(nn.Conv2d):
             return super().forward(x)
         weight = self.weight[:, :, first[0] : last[0] + 1, first[1] : last[1] + 1]
         return F.conv2d(x, weight, self.bias, stride, (left[0], left[1]), 1, self.groups)
+
+    def _is_small(self, x: Tensor) -> bool:
+        """Whether matrix products are faster here; exported networks keep their convolutions."""
+        if not torch.is_grad_enabled() or self.groups != 1 or x.ndim != 4 or torch.compiler.is_compiling():
+            return False
+        return is_faster(x, self.weight, _pair(self.stride), _pair(self.padding))
+
+    def _as_products(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight, self.bias
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+            x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        result = convolve(x, weight, _pair(self.stride), _pair(self.padding))
+        return result if bias is None else result + bias[:, None, None]
 
 
 class TrimmedConvTranspose2d(nn.ConvTranspose2d):
@@ -54,3 +75,8 @@ def trim_kernels(network: nn.Module) -> None:
             module.__class__ = TrimmedConv2d
         elif type(module) is nn.ConvTranspose2d:
             module.__class__ = TrimmedConvTranspose2d
+
+
+def _pair(values: tuple[int, ...] | str) -> tuple[int, int]:
+    assert not isinstance(values, str)
+    return values[0], values[1]
