@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from selftaught.data.modality import MODALITIES
+from selftaught.data.modality import MODALITIES, kind_of_task, kinds_of_tasks
 from selftaught.encoders.base import Kind
 
 
@@ -16,3 +16,10 @@ def test_every_kind_of_encoder_says_what_it_needs() -> None:
     }
     assert set(MODALITIES) == set(get_args(Kind))
     assert all(modality.sampling.inputs == modality.inputs for modality in MODALITIES.values())
+
+
+def test_tasks_are_listed_by_the_last_modality_that_they_need() -> None:
+    assert kinds_of_tasks() == ["image", "video", "audio-visual"]
+    assert kind_of_task({"image", "label"}) == "image"
+    assert kind_of_task({"video", "label"}) == "video"
+    assert kind_of_task({"video", "audio"}) == "audio-visual"

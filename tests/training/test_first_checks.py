@@ -13,6 +13,7 @@ from selftaught.core.config import RunConfig
 from selftaught.evaluation.compare import compare_tasks
 from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
+from selftaught.training.setup import spec_for
 from selftaught.training.train import train
 
 OWN = '''
@@ -133,8 +134,9 @@ def test_a_task_that_labels_all_samples_at_once_is_tried_too(
     file = tmp_path / "bright.py"
     own = OWN.replace("RETURNED", returned) + REFRESHING.replace("BODY", body)
     file.write_text(own.replace("import PretextTask", "import PretextTask, Refreshed"))
+    config = asked(tmp_path / "run", task=str(file), limit=20)
     with pytest.raises(ValueError, match=sentence):
-        try_own_task_early(asked(tmp_path / "run", task=str(file), limit=20))
+        try_own_task_early(config, spec_for(config))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_a_wrong_encoder_or_setting_packs_nothing(
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
     config = asked(tmp_path / "run", **changes)
     with pytest.raises(ValueError, match=r"nosuch|r3d_18|50|setting|angles"):
-        check_asked(config)
+        check_asked(config, spec_for(config))
     with pytest.raises(ValueError, match=r"nosuch|r3d_18|50|setting|angles"):
         train(config)
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from selftaught.features.encode import encode
 from selftaught.tasks.base import PretextTask
 from selftaught.training.data import Data, open_data
 from selftaught.training.look import draw_pictures, held_out_batches, judge, other_view
-from selftaught.training.setup import build_task, resolve
+from selftaught.training.setup import build_task, resolve, spec_for
 from tests.training.small_run import config
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
@@ -28,10 +28,10 @@ FABRIC = Fabric(accelerator="cpu", devices=1)
 @pytest.fixture(scope="module")
 def opened() -> Iterator[tuple[PretextTask, Data, RunConfig]]:
     asked = config(Path("run"), held_out=0.25)
-    data = open_data(asked, FABRIC)
-    settings = resolve(asked, data)
+    data = open_data(asked, spec_for(asked), FABRIC)
+    settings = resolve(asked, spec_for(asked), data)
     torch.manual_seed(0)
-    yield build_task(settings), data, settings
+    yield build_task(spec_for(settings), settings), data, settings
     data.loader.close()
 
 

@@ -24,6 +24,7 @@ from selftaught.tasks.generation.bigan import BiGAN
 from selftaught.tasks.generation.bigan import Example as Pairs
 from selftaught.tasks.generation.gan import GAN
 from selftaught.tasks.generation.gan import Example as Pictures
+from selftaught.tasks.resolve import resolve_task
 from selftaught.training.budget.length import Length, length_within
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint
@@ -31,7 +32,7 @@ from selftaught.training.data import open_data
 from selftaught.training.encoder_of_run import read_config
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
-from selftaught.training.setup import recipe_of, resolve
+from selftaught.training.setup import resolve, spec_for
 from selftaught.training.step import Training
 from selftaught.training.train import train
 from tests.training.small_run import rows
@@ -81,13 +82,19 @@ def length_of(settings: RunConfig) -> Length:
     return Length(config=settings, schedule=Schedule(parts=((0, settings.steps),), look_every=1))
 
 
+def training_of(fabric: Fabric, settings: RunConfig, task: PretextTask, model: Any, optimizer: Any) -> Training:
+    """Without data: steps are given their batches."""
+    data: Any = None
+    return Training(fabric, settings, spec_for(settings), task, model, optimizer, data, length_of(settings))
+
+
 def one_step(task: PretextTask, step: int, **changes: Any) -> dict[str, torch.Tensor]:
     """A step of the loop on made-up pictures, on one process."""
     settings = config(Path(), **changes)
     optimizer = build_optimizer(task, "adamw", 1e-3, 0.0, (0.5, 0.999))
     fabric = Fabric(accelerator="cpu", devices=1)
     model, prepared = fabric.setup(task, optimizer)
-    training = Training(fabric, settings, task, model, prepared, data=None, length=length_of(settings))  # type: ignore[arg-type]
+    training = training_of(fabric, settings, task, model, prepared)
     return training.step(step, images())
 
 
@@ -135,7 +142,7 @@ def test_every_turn_sees_all_accumulated_parts() -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     model, optimizer = fabric.setup(task, build_optimizer(task, "sgd", 0.0, 0.0))
     settings = config(Path(), accumulate=2, lr=1e-12)  # the discriminator stays as it is before the generator's turn
-    training = Training(fabric, settings, task, model, optimizer, data=None, length=length_of(settings))  # type: ignore[arg-type]
+    training = training_of(fabric, settings, task, model, optimizer)
     halves = list(training._examples(0, images()))
     expected = {
         p: sum(float(scalars_of(task, task, e, p)["loss"].detach()) for e in halves) / 2 for p in task.players()
@@ -177,10 +184,10 @@ def test_resuming_a_game_gives_the_run_that_never_stopped(finished: Path, tmp_pa
 def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
     asked = config(tmp_path / "run", steps=None, budget="20s")
     fabric = Fabric(accelerator="cpu", devices=1)
-    data = open_data(asked, fabric)
-    resolved = resolve(asked, data)
-    now = time.monotonic()
-    found, late = (length_within(resolved, data, fabric, begin=now - spent) for spent in (0.0, 20.0))
+    data = open_data(asked, spec_for(asked), fabric)
+    resolved = resolve(asked, spec_for(asked), data)
+    now, spec = time.monotonic(), spec_for(asked)
+    found, late = (length_within(resolved, spec, data, fabric, begin=now - spent) for spent in (0.0, 20.0))
     data.loader.close()
     assert (found.config.steps or 0) > 1
     assert (found.config.budget, late.config.steps) == (None, 1)
@@ -196,7 +203,7 @@ def test_a_game_ends_after_the_steps_its_budget_gave(tmp_path: Path) -> None:
 
 
 def test_the_betas_of_the_settings_reach_the_optimiser(finished: Path) -> None:
-    assert recipe_of("gan", {"objective": "wgan_gp"}).betas == (0.0, 0.9)
+    assert resolve_task("gan", {"objective": "wgan_gp"}).recipe.betas == (0.0, 0.9)
     meta = load_checkpoint(finished / "checkpoints" / "last.safetensors")[1]
     assert str(["betas", {"tuple": [0.5, 0.999]}]) in str(meta["optimizer"])
 

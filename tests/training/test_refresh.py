@@ -26,7 +26,7 @@ from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.data import Data, open_data
 from selftaught.training.optimizers import build_optimizer
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps, steps_between
-from selftaught.training.setup import build_task, resolve
+from selftaught.training.setup import build_task, resolve, spec_for
 from selftaught.training.train import train
 from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes
@@ -130,9 +130,9 @@ def config(out: Path, task: Path, **changes: object) -> RunConfig:
 def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Data, PretextTask]:
     asked = config(out, task, **changes)
     fabric = make_fabric(asked, is_partly_used=False)
-    data = open_data(asked, fabric)
-    resolved = resolve(asked, data)
-    return resolved, fabric, data, build_task(resolved)
+    data = open_data(asked, spec_for(asked), fabric)
+    resolved = resolve(asked, spec_for(asked), data)
+    return resolved, fabric, data, build_task(spec_for(resolved), resolved)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +14,23 @@ import pytest
 from selftaught import pretrain
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
-from selftaught.tasks.base import PACES, Pace, Recipe
+from selftaught.tasks import catalogue, spec
+from selftaught.tasks.base import PACES, Pace, PretextTask, Recipe
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.tasks.context import rotation
+from selftaught.tasks.resolve import resolve_task
 from selftaught.training.data import open_data
 from selftaught.training.first_checks import check_asked
-from selftaught.training.setup import is_partly_used, pace_of, recipe_of, resolve
+from selftaught.training.setup import is_partly_used, pace_of, resolve, spec_for
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
+QUICK: Any = {"encoder": "timm:test_resnet", "accelerator": "cpu", "precision": "32-true"}
 ASKED = RunConfig(data="demo", out="run", task="simclr", batch_size=128)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_pace_for_every_optimizer_but_games_of_two(name: str) -> None:
-    recipe = recipe_of(name, {})
+    recipe = resolve_task(name, {}).recipe
     own = recipe.pace(recipe.optimizer)
     assert own is not None
     assert (own.lr, own.weight_decay) == (recipe.lr, recipe.weight_decay)
@@ -37,9 +44,9 @@ def test_every_task_has_a_pace_for_every_optimizer_but_games_of_two(name: str) -
 
 
 def test_players_only_play_where_they_are_asked_to() -> None:
-    assert recipe_of("super_resolution", {"adversarial": 0.0}).pace("sgd") is not None
-    assert recipe_of("inpainting", {}).pace("sgd") is not None
-    assert recipe_of("inpainting", {"adversarial": 0.001}).pace("sgd") is None
+    assert resolve_task("super_resolution", {"adversarial": 0.0}).recipe.pace("sgd") is not None
+    assert resolve_task("inpainting", {}).recipe.pace("sgd") is not None
+    assert resolve_task("inpainting", {"adversarial": 0.001}).recipe.pace("sgd") is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
     settings: dict[str, float], encoder: str, expected: bool
 ) -> None:
     asked = RunConfig(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
-    assert is_partly_used(check_asked(asked), encoder) is expected
+    assert is_partly_used(check_asked(asked, spec_for(asked)), encoder) is expected
 
 
 def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:
@@ -98,8 +105,8 @@ def test_warm_up_and_clip_are_the_flags_else_the_recipes(
 ) -> None:
     monkeypatch.setattr(load_task("rotation"), "recipe", COMPLETE)
     asked = RunConfig(data="synthetic:N=20,side=32", out="run", task="rotation", size=32, batch_size=8, **flags)  # type: ignore[arg-type]
-    data = open_data(asked, make_fabric(asked, is_partly_used=False))
-    resolved = resolve(asked, data)
+    data = open_data(asked, spec_for(asked), make_fabric(asked, is_partly_used=False))
+    resolved = resolve(asked, spec_for(asked), data)
     assert (resolved.warmup, resolved.clip, resolved.momentum) == (*expected, 0.8)
 
 
@@ -132,13 +139,47 @@ def test_an_optimizer_without_a_rate_is_refused_before_anything_is_read(tmp_path
     with pytest.raises(ValueError, match=message):
         pretrain("nowhere", task="gan", optimizer="sgd", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    check_asked(RunConfig(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01))
+    asked = RunConfig(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01)
+    check_asked(asked, spec_for(asked))
 
 
 def test_a_combination_takes_the_least_rate_of_its_parts() -> None:
-    mixed, first, second = (recipe_of(name, {}) for name in ("rotation+colorization", "rotation", "colorization"))
+    mixed, first, second = (
+        resolve_task(name, {}).recipe for name in ("rotation+colorization", "rotation", "colorization")
+    )
     for optimizer in PACES:
         paces = [recipe.pace(optimizer) for recipe in (mixed, first, second)]
         assert all(paces)
     assert mixed.lr == load_task("rotation").recipe.lr
     assert mixed.pace("adamw") == min((r.pace("adamw") for r in (first, second)), key=lambda p: p.lr if p else 0.0)
+
+
+@pytest.mark.parametrize("task", ["rotation", "own", "rotation+simclr", "supervised"])
+def test_settings_are_resolved_once_in_a_run(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            calls[name] += 1
+            return original(*args, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for name in ("read_task", "_import_file"):
+        counted(catalogue, name)
+    counted(spec, "sampling_of")  # which calls `inputs`
+    monkeypatch.setattr(
+        PretextTask, "recipe_for", classmethod(lambda cls, _: calls.update(["recipe_for"]) or cls.recipe)
+    )
+    if task == "own":
+        task = shutil.copy(str(rotation.__file__), str(tmp_path / "own_rotation.py"))
+    catalogue._library_task.cache_clear()
+    out = tmp_path / "run"
+    pretrain("synthetic:N=24,side=32", out=out, task=task, size=32, batch_size=8, steps=1, **QUICK)
+    parts = task.count("+") + 1
+    assert calls["read_task"] == parts + (parts > 1)  # and the file of combinations
+    assert calls["_import_file"] == (".py" in task)
+    assert calls["sampling_of"] == parts + (parts > 1)
+    assert calls["recipe_for"] == parts

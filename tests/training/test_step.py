@@ -21,7 +21,7 @@ from selftaught.training.budget.length import Length, given_length
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.data import open_data
 from selftaught.training.optimizers import build_optimizer, learning_rate
-from selftaught.training.setup import build_task, resolve
+from selftaught.training.setup import build_task, resolve, spec_for
 from selftaught.training.step import Training, split
 from selftaught.training.train import train
 from tests.training.small_run import config, rows
@@ -36,7 +36,7 @@ def training_of(task: Rotation, fabric: Fabric | None = None, **settings: Any) -
     optimizer = build_optimizer(task, "sgd", 1.0, 0.0, own=task.parameter_groups(), momentum=0.0)
     model, prepared = fabric.setup(task, optimizer)
     length = Length(config=config, schedule=Schedule(parts=((0, 4),), look_every=1))
-    return Training(fabric, config, task, model, prepared, data=None, length=length)  # type: ignore[arg-type]
+    return Training(fabric, config, spec_for(config), task, model, prepared, data=None, length=length)  # type: ignore[arg-type]
 
 
 def rotation() -> Rotation:
@@ -130,19 +130,19 @@ def test_a_step_is_one_update_by_the_mean_gradient_of_its_parts(tmp_path: Path, 
     """Compared with a loop over the parts and a step of plain SGD at the rate of the warm-up."""
     fabric = Fabric(accelerator="cpu", devices=1)
     asked = config(tmp_path / "run", accumulate=accumulate, optimizer="sgd", lr=0.1, weight_decay=0.0, steps=40)
-    data = open_data(asked, fabric)
-    settings = resolve(asked, data)
+    data = open_data(asked, spec_for(asked), fabric)
+    settings = resolve(asked, spec_for(asked), data)
     batch = data.loader.batch(3)
     data.loader.close()
 
     def task_and_optimizer() -> tuple[PretextTask, torch.optim.Optimizer]:
         torch.manual_seed(0)
-        task = build_task(settings).train()
+        task = build_task(spec_for(settings), settings).train()
         return task, build_optimizer(task, "sgd", 0.1, 0.0)
 
     task, optimizer = task_and_optimizer()
     model, prepared = fabric.setup(task, optimizer)
-    training = Training(fabric, settings, task, model, prepared, data, given_length(settings, data))
+    training = Training(fabric, settings, spec_for(settings), task, model, prepared, data, given_length(settings, data))
     scalars = training.step(3, batch)
     other, plain = task_and_optimizer()
     losses = []

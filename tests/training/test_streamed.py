@@ -12,11 +12,14 @@ import torch
 
 import selftaught
 from selftaught.core.config import RunConfig
+from selftaught.data.sources.shards import Shards
 from selftaught.data.store.cache import list_stores
 from selftaught.data.stream import Stream
 from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
 from tests.data.tar_shards import served, write_shards
+from tests.training.stopping import stopped_before
 from tests.two_processes import in_two_processes
 
 SETTINGS: dict[str, Any] = {
@@ -85,6 +88,23 @@ def test_a_run_resumes_to_the_bit_with_any_number_of_threads(
     assert resumed["value"] == whole["value"]
 
 
+@pytest.mark.parametrize(("began", "resumed"), [(1e-5, 50.0), (50.0, 1e-5)])
+def test_auto_decides_once_and_a_resumed_run_reads_as_it_began(
+    folder: Path, began: float, resumed: float, tmp_path: Path
+) -> None:
+    """Whatever the cache may hold by then: another order of the samples would be another run."""
+    short = SETTINGS | {"steps": 3, "batch_size": 4, "checkpoint_every": 1}
+    whole = selftaught.pretrain(folder, out=tmp_path / "whole", cache_limit=began, **short)
+    is_streamed = "read in order" in " ".join(whole["notes"])
+    assert is_streamed == (began < 1)
+    with stopped_before(2):
+        selftaught.pretrain(folder, out=tmp_path / "run", cache_limit=began, **short)
+    decided = json.loads((tmp_path / "run" / "config.json").read_text())["stream"]
+    assert decided == ("always" if is_streamed else "never")
+    selftaught.pretrain(folder, out=tmp_path / "run", cache_limit=resumed, resume=True, **short)
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
 def test_a_served_run_is_that_of_the_same_local_shards(folder: Path, whole: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("aiohttp")
     with served(folder) as url:
@@ -127,19 +147,23 @@ def test_two_processes_read_every_shard_once_in_an_epoch(folder: Path, tmp_path:
     assert listed >= {name.split()[0] for name in [*read[0][:2], *read[1][:2]]}
 
 
+def found_by(config: RunConfig) -> Shards | None:
+    return shards_to_stream(config, spec_for(config))
+
+
 def asked(data: Path | str, **settings: Any) -> RunConfig:
     return RunConfig(data=str(data), out="run", **SETTINGS | settings)
 
 
 def test_auto_streams_what_is_compressed_or_larger_than_the_limit(folder: Path, tmp_path: Path) -> None:
-    assert shards_to_stream(asked(folder)) is None
-    assert shards_to_stream(asked(folder, cache_limit=1e-5)) is not None
-    assert shards_to_stream(asked(folder, cache_limit=1e-5, stream="never")) is None
-    assert shards_to_stream(asked(folder, cache_limit=1e-5, task="clustering")) is None
-    assert shards_to_stream(asked(folder, cache_limit=1e-5, limit=10)) is None
+    assert found_by(asked(folder)) is None
+    assert found_by(asked(folder, cache_limit=1e-5)) is not None
+    assert found_by(asked(folder, cache_limit=1e-5, stream="never")) is None
+    assert found_by(asked(folder, cache_limit=1e-5, task="clustering")) is None
+    assert found_by(asked(folder, cache_limit=1e-5, limit=10)) is None
     write_shards(tmp_path, [2, 2], ending=".tar.gz")
-    assert shards_to_stream(asked(tmp_path)) is not None
-    assert shards_to_stream(asked("demo")) is None
+    assert found_by(asked(tmp_path)) is not None
+    assert found_by(asked("demo")) is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +178,7 @@ def test_auto_streams_what_is_compressed_or_larger_than_the_limit(folder: Path, 
 )
 def test_what_cannot_be_streamed_is_refused(folder: Path, settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        shards_to_stream(asked(settings.pop("data", folder), stream="always", **settings))
+        found_by(asked(settings.pop("data", folder), stream="always", **settings))
 
 
 def test_fewer_shards_than_processes_are_refused_before_training(tmp_path: Path) -> None:

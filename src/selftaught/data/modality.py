@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from selftaught.data.batch import Sampling
@@ -28,6 +28,8 @@ class Modality:
 
     inputs: Mapping[str, Input]
     """What its features are read from, when it is not being trained."""
+    tasks: str
+    """What tasks are listed as that need the first of them."""
     memory: int = 1
     """As many images take the memory of one sample."""
 
@@ -43,8 +45,22 @@ class Modality:
 
 
 MODALITIES: Mapping[str, Modality] = {
-    "image": Modality(inputs={"image": Image()}),
-    "video": Modality(inputs={"video": Clip(frames=16)}, memory=16),
-    "audio": Modality(inputs={"audio": Sound(seconds=1.0), "image": Image()}),  # the image is for people
+    "image": Modality(inputs={"image": Image()}, tasks="image"),
+    "video": Modality(inputs={"video": Clip(frames=16)}, tasks="video", memory=16),
+    # The image is for people.
+    "audio": Modality(inputs={"audio": Sound(seconds=1.0), "image": Image()}, tasks="audio-visual"),
 }
 """Kind of encoder, as in `encoders.base.Kind` -> what it asks of the data."""
+
+
+def kinds_of_tasks() -> list[str]:
+    """The kinds that tasks are listed by: image, video, audio-visual."""
+    return [modality.tasks for modality in MODALITIES.values()]
+
+
+def kind_of_task(needs: Collection[str]) -> str:
+    """The kind of a task whose inputs need these of a source: that of the last modality whose input is among them."""
+    for modality in reversed(list(MODALITIES.values())):
+        if next(iter(modality.inputs.values())).takes in needs:
+            return modality.tasks
+    return next(iter(MODALITIES.values())).tasks

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selftaught.core.config import RunConfig, parse_seconds
+from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
@@ -21,10 +21,12 @@ from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
 from selftaught.evaluation.subject import open_subject
-from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.tasks.catalogue import task_info
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.group import check_alone
+from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
 from selftaught.training.train import train
 
@@ -57,12 +59,15 @@ def compare_tasks(
     if not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
     out = Path(config.out)
-    _check(config, tasks)
-    _check_ranking(config, tasks[0], labelled, probe, probe_settings, fraction, supervised)
+    runs = _runs(config, tasks)
+    _check(config, runs)
+    _check_ranking(config, runs[0][1], labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.resume or config.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
-    for task, asked in zip(tasks, _runs(config, tasks), strict=True):
+    stem = _stem(config, runs)
+    for task, (began, spec) in zip(tasks, runs, strict=True):
+        asked = dataclasses.replace(began, stem=stem)
         run = Path(asked.out)
         is_done = config.resume and (run / "summary.json").exists()
         work.begin(task, is_done=is_done)
@@ -81,28 +86,37 @@ def compare_tasks(
                 as_run=supervised,
                 download=config.download,
             )
-        rows.append(_row(run, task_info(task).short, evaluation, _label_free(run, config)))
+        rows.append(_row(run, spec.short, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
     return result
 
 
-def _runs(config: RunConfig, tasks: Sequence[str], *, is_said: bool = True) -> list[RunConfig]:
-    """The run of each task, all with one stem; says how long they will take where they have a budget."""
+def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, TaskSpec]]:
+    """The run of each task, with the task under the settings that it has."""
+    known = {option.name for task in tasks for option in task_info(task).options}
+    for name in config.task_settings:
+        if name not in known:
+            raise ValueError(
+                f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
+            )
     runs = []
     for task in tasks:
         info = task_info(task)
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
-        runs.append(dataclasses.replace(config, task=task, task_settings=own, out=str(Path(config.out) / info.short)))
-    if not is_said:
-        return runs
+        run = dataclasses.replace(config, task=task, task_settings=own, out=str(Path(config.out) / info.short))
+        runs.append((run, spec_for(run)))
+    return runs
+
+
+def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
+    """The one stem of all runs; says how long they will take where they have a budget."""
     if config.budget is not None:
         total = clock(len(runs) * parse_seconds(config.budget))
         say(f"{len(runs)} tasks of {config.budget} each: about {total}, and the evaluation of each")
-    stem = stem_for_all(runs)
-    return [dataclasses.replace(run, stem=stem) for run in runs]
+    return stem_for_all(runs)
 
 
 def _check_folder(out: Path, *, is_allowed: bool) -> None:
@@ -116,25 +130,18 @@ def _check_folder(out: Path, *, is_allowed: bool) -> None:
         raise ValueError(f"--out {out} already holds a comparison; go on with --resume or replace it with --overwrite")
 
 
-def _check(config: RunConfig, tasks: Sequence[str]) -> None:
+def _check(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> None:
     """All that can be wrong with any task is said before the first one is trained."""
-    known = {option.name for task in tasks for option in task_info(task).options}
-    for name in config.task_settings:
-        if name not in known:
-            raise ValueError(
-                f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
-            )
-    packing = [task for task in tasks if shards_to_stream(dataclasses.replace(config, task=task)) is None]
-    for needs in {frozenset(task_info(task).needs) for task in packing}:
+    for needs in {spec.needs for asked, spec in runs if shards_to_stream(asked, spec) is None}:
         open_source(config.data, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
-    for asked in _runs(config, tasks, is_said=False):
-        check_asked(asked)
-        try_own_task_early(asked)
+    for asked, spec in runs:
+        check_asked(asked, spec)
+        try_own_task_early(asked, spec)
 
 
 def _check_ranking(
     config: RunConfig,
-    task: str,
+    spec: TaskSpec,
     labelled: str | None,
     probe: str,
     settings: dict[str, Any] | None,
@@ -147,7 +154,7 @@ def _check_ranking(
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
-    kind = load_task(task).encoders["encoder"].kind
+    kind = spec.encoders["encoder"].kind
     asked = Asked(
         data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.download
     )

@@ -38,6 +38,7 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
         optimizer="auto",
         lr=None,
         weight_decay=None,
+        stream="auto",
         download=download,
         resume=True,
     )

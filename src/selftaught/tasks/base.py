@@ -202,6 +202,11 @@ class PretextTask(nn.Module, ABC):
         """The recipe under these settings; the task's own unless overridden."""
         return cls.recipe
 
+    @classmethod
+    def encoders_for(cls, config: Any) -> Mapping[str, EncoderSpec]:
+        """What it trains under these settings; `encoders` unless overridden."""
+        return cls.encoders
+
     def metric_name(self) -> str:
         """Name of the scalar of `loss` by which held-out data are judged; higher is better."""
         return "accuracy"

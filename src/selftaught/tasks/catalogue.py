@@ -11,7 +11,7 @@ import importlib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
@@ -27,13 +27,14 @@ from selftaught.core.plugins import (
 )
 from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
+from selftaught.data.modality import kind_of_task, kinds_of_tasks
 
 if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask
 
-Kind = Literal["image", "video", "audio-visual"]
-
 _TASKS = Path(__file__).parent
+_COMBINED = "combined"
+"""Family of combinations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class TaskInfo:
     Attributes:
         name: as given to --task.
         family: folder of the task, "own" for a user's file, "" for tasks/supervised.py.
-        kind: what its encoder learns from.
+        kind: what it learns from, as `data.modality` lists tasks: image, video, audio-visual.
         needs: of "image", "video", "audio", "label", ..., as `inputs` names them: what a source must provide.
         paper: authors and venue with year.
         summary: first sentence of the docstring, without the paper.
@@ -54,7 +55,7 @@ class TaskInfo:
 
     name: str
     family: str
-    kind: Kind
+    kind: str
     needs: tuple[str, ...]
     paper: str
     year: int | None
@@ -88,7 +89,7 @@ def named_tasks(text: str) -> list[str]:
     """The names in a list with commas; a kind (image, video, audio-visual) stands for all pretext tasks of it."""
     names: list[str] = []
     for name in text.split(","):
-        names += [task.name for task in list_tasks() if task.kind == name] if name in get_args(Kind) else [name]
+        names += [task.name for task in list_tasks() if task.kind == name] if name in kinds_of_tasks() else [name]
     return names
 
 
@@ -111,18 +112,14 @@ def task_info(name: str) -> TaskInfo:
     raise ValueError(unknown_name("task", name, sorted(family)))
 
 
-def load_task(name: str) -> type[PretextTask]:
-    """Import the task's class; this imports torch."""
-    info = task_info(name)
-    if info.parts:
-        from selftaught.tasks.combined import combine
-
-        return combine({part.short: load_task(part.name) for part in info.parts})
+def load_task(info: TaskInfo | str) -> type[PretextTask]:
+    """Import the class of a task, given by what its file says or by its name; this imports torch."""
+    info = task_info(info) if isinstance(info, str) else info
     if info.family == "own":
-        module = import_own(name, info.path)
+        module = import_own(info.name, info.path)
     else:
-        family = f".{info.family}" if info.family else ""
-        module = importlib.import_module(f"selftaught.tasks{family}.{info.path.stem}")
+        place = info.path.relative_to(_TASKS).with_suffix("")
+        module = importlib.import_module(".".join(["selftaught.tasks", *place.parts]))
     return cast("type[PretextTask]", getattr(module, info.class_name))
 
 
@@ -145,11 +142,11 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         raise ValueError(f"--task {name}: {path} must hold exactly one subclass of PretextTask, got {len(classes)}")
     docs = [text for text in (ast.get_docstring(classes[0]), ast.get_docstring(module)) if text]
     papers = [match for text in docs if (match := PAPER.search(" ".join(text.split("\n\n")[0].split())))]
-    needs = _needs(classes[0], name=name)
+    needs = () if family == _COMBINED else _needs(classes[0], name=name)  # a combination has those of its parts
     return TaskInfo(
         name=name,
         family=family,
-        kind="audio-visual" if "audio" in needs else "video" if "video" in needs else "image",
+        kind=kind_of_task(needs),
         needs=needs,
         paper=papers[0][1] if papers else "",
         year=int(papers[0][2]) if papers else None,
@@ -158,7 +155,7 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         options=read_options(nested_class(classes[0], "Config")),
         path=path,
         class_name=classes[0].name,
-        alone=_alone(classes[0], needs),
+        alone=_alone(classes[0]),
     )
 
 
@@ -179,15 +176,14 @@ def _combination(name: str) -> TaskInfo:
             raise ValueError(f"--task {name}: {part.name} cannot be combined with other tasks, as {part.alone}")
     if len({part.short for part in parts}) < len(parts):
         raise ValueError(f"--task {name} must name different tasks, got {', '.join(part.short for part in parts)}")
-    info = replace(_library_task(_TASKS / "combined.py", "combined", "combined"), name=name)
+    info = replace(_library_task(_TASKS / "combined.py", "combined", _COMBINED), name=name)
     options = [replace(o, name=f"{part.short}.{o.name}") for part in parts for o in part.options]
-    return replace(info, options=(*options, *info.options), parts=parts)
+    needs = tuple(sorted(needs_of_kinds(kind for part in parts for kind in part.needs)))
+    return replace(info, options=(*options, *info.options), parts=parts, needs=needs, kind=kind_of_task(needs))
 
 
-def _alone(node: ast.ClassDef, needs: tuple[str, ...]) -> str:
+def _alone(node: ast.ClassDef) -> str:
     """What keeps a task from being a part of a combination, read from its class."""
-    if needs != ("image",):
-        return f"it needs {' and '.join(needs)}, and parts learn from pictures alone"
     assigned = {name: getattr(line, "value", None) for line in node.body for name in assigned_names(line)}
     defined = {line.name: line for line in node.body if isinstance(line, ast.FunctionDef)}
     # Where the settings decide who plays, the combination asks the task once it is built.

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import is_distributed
-from selftaught.data.batch import Batch
-from selftaught.data.inputs import Image, Input
+from selftaught.data.batch import Batch, Moments
+from selftaught.data.inputs import Clip, Computed, Input, Sound
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
+from selftaught.tasks.spec import TaskSpec, spec_of
 
 _KEPT = 0.9
 """Of the running gradient norms, at every step."""
@@ -37,15 +39,6 @@ class Prediction:
 
     of: dict[str, Any]
     scalars: dict[str, dict[str, Tensor]] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """`Combined.Config` with the parts' weights and the configuration of each part."""
-
-    weights: tuple[float, ...]
-    balance: Literal["given", "gradient"]
-    parts: Mapping[str, Any]
 
 
 class Combined(PretextTask):
@@ -74,9 +67,6 @@ class Combined(PretextTask):
     last weight matrix of the encoder, as GradNorm (Chen et al., ICML 2018) wants in the long run, but at once.
     """
 
-    Parts: ClassVar[Mapping[str, type[PretextTask]]] = {}
-    """The parts by name; `combine` sets them."""
-
     @dataclass(frozen=True, kw_only=True)
     class Config:
         weights: tuple[float, ...] | None = None
@@ -88,29 +78,44 @@ class Combined(PretextTask):
     weights: Tensor
     norms: Tensor
 
-    def __init__(self, encoder: Encoder, config: Settings, size: int) -> None:
+    def __init__(self, encoder: Encoder, config: WithParts, size: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.config = config
         self.size = size
         self.parts = nn.ModuleDict()
-        for name, part in self.Parts.items():
-            self.parts[name] = _named(name, lambda part=part, name=name: self._build(name, part, config.parts[name]))
-        self.register_buffer("weights", torch.tensor(config.weights), persistent=False)
+        for name, part in config.parts.items():
+            with in_words_of(name):
+                self.parts[name] = self._build(name, part)
+        self._names = joined_inputs(config.parts)[1]
+        weights = config.weights or (1.0,) * len(config.parts)
+        self.register_buffer("weights", torch.tensor(weights), persistent=False)
         self.register_buffer("norms", torch.zeros(len(self.parts)))
 
     @classmethod
-    def inputs(cls, config: Settings) -> Mapping[str, Input]:
-        """Those of all parts, which are images."""
-        inputs: dict[str, Input] = {}
-        for name, part in cls.Parts.items():
-            inputs |= part.inputs(config.parts[name])
-        return inputs or {"image": Image()}
+    def inputs(cls, config: WithParts) -> Mapping[str, Input]:
+        """Those of all parts; what several of them ask for is read once."""
+        return joined_inputs(config.parts)[0]
 
     @classmethod
-    def recipe_for(cls, config: Settings) -> Recipe:
+    def moments(cls, config: WithParts) -> Moments:
+        """As many moments of one sample, and as far apart, as any part wants."""
+        asked = [part.sampling for part in config.parts.values()]
+        return Moments(
+            clips_per_video=max(one.clips_per_video for one in asked), min_gap=max(one.min_gap for one in asked)
+        )
+
+    @classmethod
+    def recipe_for(cls, config: WithParts) -> Recipe:
         """The first part's, with the least learning rate of those with its optimiser."""
-        return least_rate([part.recipe_for(config.parts[name]) for name, part in cls.Parts.items()])
+        return least_rate([part.recipe for part in config.parts.values()])
+
+    @classmethod
+    def encoders_for(cls, config: WithParts) -> Mapping[str, EncoderSpec]:
+        """What all parts ask for; where they see images differently, an encoder that sees them as they are."""
+        asked = {part.encoders["encoder"] for part in config.parts.values()}
+        first = next(iter(config.parts.values())).encoders["encoder"]
+        return {"encoder": first if len(asked) == 1 else EncoderSpec(first.kind)}
 
     def metric_name(self) -> str:
         return "above_chance"
@@ -141,9 +146,14 @@ class Combined(PretextTask):
         seeds = torch.randint(2**62, (len(parts),), generator=rng, device=rng.device).tolist()
         generators = [torch.Generator(device=rng.device).manual_seed(seed) for seed in seeds]
         made = {
-            name: part.pseudo_label(batch, own) for (name, part), own in zip(parts.items(), generators, strict=True)
+            name: part.pseudo_label(self._batch_of(name, batch), own)
+            for (name, part), own in zip(parts.items(), generators, strict=True)
         }
         return Example(made, len(batch))
+
+    def _batch_of(self, part: str, batch: Batch) -> Batch:
+        """The batch under the names that a part has for its inputs."""
+        return dataclasses.replace(batch, inputs={own: batch[name] for own, name in self._names[part].items()})
 
     def forward(self, example: Example) -> Prediction:
         """Each part's prediction; in training also the norms of the parts' gradients, where they are balanced."""
@@ -210,11 +220,11 @@ class Combined(PretextTask):
         norms = gradients.norm(dim=1).to(self.norms.dtype)
         self.norms.copy_(torch.where(self.norms > 0, torch.lerp(norms, self.norms, _KEPT), norms))
 
-    def _build(self, name: str, part: type[PretextTask], config: Any) -> PretextTask:
+    def _build(self, name: str, part: TaskSpec) -> PretextTask:
         """A part that uses the shared encoder, seen as it wants, without owning it."""
         seen = self.encoder
         asked = part.encoders["encoder"]
-        if asked != self.encoders["encoder"] and not getattr(self.encoder, "sees", ""):
+        if asked != self.encoders_for(self.config)["encoder"] and not getattr(self.encoder, "sees", ""):
             if not isinstance(self.encoder, StagedEncoder):
                 raise ValueError(
                     f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} pictures; "
@@ -223,7 +233,7 @@ class Combined(PretextTask):
             # A shallow copy: the same layers and weights behind another way to see.
             seen = copy.copy(self.encoder)
             seen.sees = asked.sees
-        made = part(seen, config, self.size)
+        made = part.build(seen, self.size)
         if made.players():
             raise ValueError(
                 f"{name} cannot be combined with other tasks under these settings, as its players take turns; "
@@ -236,34 +246,93 @@ class Combined(PretextTask):
         return dict(self.parts.items())  # type: ignore[arg-type]
 
 
-def combine(parts: Mapping[str, type[PretextTask]]) -> type[PretextTask]:
-    """The class of one combination: `Combined` with these parts, settings of the parts as `part.setting`."""
+@dataclass(frozen=True, kw_only=True)
+class WithParts(Combined.Config):
+    """The settings of a combination with its parts."""
 
-    def configure(
-        weights: tuple[float, ...] | None = None, balance: Literal["given", "gradient"] = "given", **settings: Any
-    ) -> Settings:
-        if weights is not None and (len(weights) != len(parts) or min(weights) < 0 or not sum(weights)):
+    parts: Mapping[str, TaskSpec]
+
+    def __post_init__(self) -> None:
+        count, weights = len(self.parts), self.weights
+        if weights is not None and (len(weights) != count or min(weights) < 0 or not sum(weights)):
             got = ",".join(map(str, weights))
             raise ValueError(
-                f"--task.weights must be {len(parts)} numbers from 0 on, for {', '.join(parts)}, got {got}"
+                f"--task.weights must be {count} numbers from 0 on, for {', '.join(self.parts)}, got {got}"
             )
-        own: dict[str, dict[str, Any]] = {name: {} for name in parts}
-        for key, value in settings.items():
-            name, _, setting = key.partition(".")
-            own[name][setting] = value
-        made = {name: _named(name, lambda p=part, name=name: p.Config(**own[name])) for name, part in parts.items()}
-        return Settings(weights=weights or (1.0,) * len(parts), balance=balance, parts=made)
 
-    asked = {part.encoders["encoder"] for part in parts.values()}
-    shared = {
-        "__doc__": Combined.__doc__,
-        "Parts": dict(parts),
-        "Config": staticmethod(configure),
-        "recipe": least_rate([part.recipe for part in parts.values()]),
-        "shares_statistics": all(part.shares_statistics for part in parts.values()),
-        "encoders": {"encoder": asked.pop() if len(asked) == 1 else EncoderSpec("image")},
-    }
-    return type("Combined", (Combined,), shared)
+
+def combine(name: str, parts: Mapping[str, TaskSpec], settings: Mapping[str, Any]) -> TaskSpec:
+    """The spec of one combination.
+
+    Args:
+        name: as given to --task.
+        parts: by their short names.
+        settings: of the combination, and of each part as `part.setting`.
+
+    Raises:
+        ValueError: where the parts cannot learn one encoder from the same samples.
+    """
+    _check_parts(name, parts)
+    own = {field.name: settings[field.name] for field in dataclasses.fields(Combined.Config)}
+    return spec_of(
+        Combined,
+        name=name,
+        short="+".join(parts),
+        family="combined",
+        settings=settings,
+        config=WithParts(parts=parts, **own),
+        parts=parts,
+    )
+
+
+def _check_parts(name: str, parts: Mapping[str, TaskSpec]) -> None:
+    """One encoder takes one kind of input, and a sample has one stretch of audio."""
+    (first, one), *others = parts.items()
+    kind = one.encoders["encoder"].kind
+    for other, part in others:
+        if part.encoders["encoder"].kind != kind:
+            raise ValueError(
+                f"--task {name} cannot train one encoder: {first} learns one of {kind} input, {other} one of "
+                f"{part.encoders['encoder'].kind} input; combine tasks whose encoders take the same"
+            )
+    lengths = {i.seconds: short for short, part in parts.items() for i in part.inputs.values() if isinstance(i, Sound)}
+    if len(lengths) > 1:
+        listed = ", ".join(f"{short} {seconds:g} s" for seconds, short in lengths.items())
+        raise ValueError(f"--task {name} cannot read audio of several lengths at once: {listed}; combine other tasks")
+
+
+def joined_inputs(parts: Mapping[str, TaskSpec]) -> tuple[dict[str, Input], dict[str, dict[str, str]]]:
+    """The inputs of all parts under one name each, and the names of each part's own inputs among them.
+
+    Inputs that are equal are one, whatever the parts call them. Where two parts mean different inputs by one name, the
+    later one's is `part.name`.
+    """
+    inputs: dict[str, Input] = {}
+    names: dict[str, dict[str, str]] = {}
+    for part, spec in parts.items():
+        own: dict[str, str] = {}
+        waiting = dict(spec.inputs)
+        while waiting:
+            # An input that refers to another comes after it; `Sampling` has checked that there is no circle.
+            name = next(n for n, one in waiting.items() if _refers_to(one) not in waiting)
+            one = _renamed(waiting.pop(name), own)
+            free = name if name not in inputs else f"{part}.{name}"
+            own[name] = next((k for k, other in inputs.items() if other == one and k not in own.values()), free)
+            inputs[own[name]] = one
+        names[part] = own
+    return inputs, names
+
+
+def _refers_to(one: Input) -> str:
+    """Name of the input that this one follows or is computed of."""
+    return one.after if isinstance(one, Clip) else one.like if isinstance(one, Computed) else ""
+
+
+def _renamed(one: Input, names: Mapping[str, str]) -> Input:
+    """The input with the name of the one that it refers to."""
+    if isinstance(one, Clip) and one.after:
+        return dataclasses.replace(one, after=names[one.after])
+    return dataclasses.replace(one, like=names[one.like]) if isinstance(one, Computed) else one
 
 
 def least_rate(recipes: list[Recipe]) -> Recipe:
@@ -278,12 +347,13 @@ def least_rate(recipes: list[Recipe]) -> Recipe:
     return dataclasses.replace(first, lr=lr, others=others)
 
 
-def _named(name: str, make: Any) -> Any:
-    """`make()`; what it says of its flags is said of the part's."""
+@contextmanager
+def in_words_of(part: str) -> Iterator[None]:
+    """What an error says of a task's flags is said of the part's."""
     try:
-        return make()
+        yield
     except ValueError as error:
-        raise ValueError(str(error).replace("--task.", f"--task.{name}.")) from None
+        raise ValueError(str(error).replace("--task.", f"--task.{part}.")) from None
 
 
 def _disown(part: PretextTask, encoder: Encoder, name: str) -> None:

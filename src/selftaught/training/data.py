@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from lightning_fabric import Fabric
 
@@ -22,8 +23,7 @@ from selftaught.data.sources.value_range import range_note, with_range
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
 from selftaught.data.store.samples import Samples, notes_of
 from selftaught.data.stream import check_share
-from selftaught.tasks.base import sampling_of
-from selftaught.tasks.catalogue import load_task, settings_for, task_info
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.streamed import open_streamed, shards_to_stream
 
 
@@ -41,6 +41,8 @@ class Data:
     """How the data were read, where there was a choice or something was left out."""
     value_range: str = "auto"
     """Of the images of more than 8 bits, LOW,HIGH where there are some."""
+    is_streamed: bool = False
+    """Whether shards are read in order instead of being packed."""
 
     @property
     def whole(self) -> Loader:
@@ -60,21 +62,18 @@ class Data:
         return [*self.loader.skipped, *self.held_out.skipped]
 
 
-def open_sources(config: RunConfig) -> list[Source]:
+def open_sources(config: RunConfig, spec: TaskSpec) -> list[Source]:
     """The training part of the data and the one that is held out."""
-    needs = frozenset(task_info(config.task).needs)
-    return [
-        open_source(config.data, split=split, needs=needs, download=config.download, seed=0, held_out=config.held_out)
-        for split in ("train", "held_out")
-    ]
+    how: dict[str, Any] = {"needs": spec.needs, "download": config.download, "seed": 0, "held_out": config.held_out}
+    return [open_source(config.data, split=split, **how) for split in ("train", "held_out")]
 
 
-def open_data(config: RunConfig, fabric: Fabric) -> Data:
+def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
     """Open or pack both halves of the data, or shards to be read in order; the first process packs, the others wait."""
-    if (shards := shards_to_stream(config)) is not None:
-        return _open_streamed(shards, config, fabric)
-    sampling = _sampling(config)
-    sources = open_sources(config)
+    sampling = spec.sampling
+    if (shards := shards_to_stream(config, spec)) is not None:
+        return _open_streamed(shards, config, sampling, fabric)
+    sources = open_sources(config, spec)
     is_shown = fabric.is_global_zero
     with fabric.rank_zero_first():
         config = with_range(config, sources[0])
@@ -107,27 +106,26 @@ def open_data(config: RunConfig, fabric: Fabric) -> Data:
     )
 
 
-def check_data(config: RunConfig) -> None:
+def check_data(config: RunConfig, spec: TaskSpec) -> None:
     """Open both halves of the data without reading them, so that what is wrong with them is said."""
-    shards = shards_to_stream(config)
+    shards = shards_to_stream(config, spec)
     if shards is None:
-        open_sources(config)
+        open_sources(config, spec)
         return
     shards.part("held_out", held_out=config.held_out)
     check_share(shards.part("train", held_out=config.held_out), config.devices * config.num_nodes)
 
 
-def content_of(asked: RunConfig, data: Data) -> str:
+def content_of(spec: TaskSpec, data: Data) -> str:
     """Digest of the samples of both halves, with their labels where the task learns from them."""
     known = [data.loader.fingerprint, data.held_out.fingerprint]
-    if "label" in task_info(asked.task).needs:
+    if "label" in spec.needs:
         halves = (data.samples, data.held_out)
         known += [repr((half.classes, None if half.labels is None else half.labels.tolist())) for half in halves]
     return digest(known)
 
 
-def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
-    sampling = _sampling(config)
+def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric: Fabric) -> Data:
     _refuse_computed(config.data, sampling)
     found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
     notes = [found.note, *found.held_out.notes]
@@ -142,13 +140,8 @@ def _open_streamed(shards: Shards, config: RunConfig, fabric: Fabric) -> Data:
         num_classes=0,
         notes=tuple(notes),
         value_range=found.config.value_range,
+        is_streamed=True,
     )
-
-
-def _sampling(config: RunConfig) -> Sampling:
-    """How the run's task wants samples cut."""
-    task_class = load_task(config.task)
-    return sampling_of(task_class, task_class.Config(**settings_for(task_info(config.task), config.task_settings)))
 
 
 def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:

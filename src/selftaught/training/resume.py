@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import Data
 from selftaught.training.run_folder import OtherRun, RunFolder, read_environment
-from selftaught.training.setup import resolve
+from selftaught.training.setup import resolve, spec_for
 
 
-def resumed_config(folder: RunFolder, asked: RunConfig, data: Data) -> RunConfig:
+def read_as_begun(folder: RunFolder, asked: RunConfig) -> RunConfig:
+    """The settings with the --stream that was decided when the run to be resumed began.
+
+    "auto" may decide otherwise by now, as with another --cache-limit.
+    """
+    path = folder.path / "config.json"
+    if not asked.resume or asked.stream != "auto" or not path.is_file():
+        return asked
+    return dataclasses.replace(asked, stream=RunConfig.load(path).stream)
+
+
+def spec_as_begun(config: RunConfig, spec: TaskSpec) -> TaskSpec:
+    """The task under the settings the run began with; defaults of another version may be others."""
+    began, now = (json.dumps(dict(settings), sort_keys=True) for settings in (config.task_settings, spec.settings))
+    return spec if began == now else spec_for(config)
+
+
+def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     """The settings a run goes on with; `folder.check` has compared all but the length."""
     began = read_environment(folder.path)["asked"]  # before the config, which is written first
     config = folder.config_for(asked)
@@ -22,7 +41,7 @@ def resumed_config(folder: RunFolder, asked: RunConfig, data: Data) -> RunConfig
         raise ValueError(f"{asked.out} holds a run of task {config.task}, not {asked.task}; give another --out")
     if _is_same_length(began, asked):
         return config
-    steps = resolve(asked, data).steps
+    steps = resolve(asked, spec, data).steps
     assert steps is not None
     assert config.steps is not None
     if steps < config.steps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import torch
 
@@ -11,21 +10,25 @@ from selftaught.core.config import Optimizer, RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import PREFIXES, TIMM
+from selftaught.encoders.names import TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.tasks.base import Pace, PretextTask, Recipe
-from selftaught.tasks.catalogue import load_task, settings_for, task_info
+from selftaught.tasks.resolve import resolve_task
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import Data
 
 
-def resolve(asked: RunConfig, data: Data) -> RunConfig:
-    """Fill in what was left open; steps stay open where a time budget will set them."""
-    info = task_info(asked.task)
-    task_class = load_task(asked.task)
-    settings = settings_for(info, asked.task_settings)
-    if "label" in info.needs:
-        settings["classes"] = data.num_classes
-    recipe = recipe_of(asked.task, settings)
+def spec_for(config: RunConfig) -> TaskSpec:
+    """The task of a run under its settings; made once, at the start, and handed on."""
+    return resolve_task(config.task, config.task_settings)
+
+
+def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
+    """Fill in what was left open; steps stay open where a time budget will set them.
+
+    `spec` knows the number of classes of the data where the task learns from labels.
+    """
+    recipe = spec.recipe
     optimizer: Optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
     pace = pace_of(recipe, optimizer, asked)
     steps, epochs = asked.steps, asked.epochs
@@ -33,8 +36,8 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
     return dataclasses.replace(
         asked,
-        encoder=seen_as(task_class, asked.encoder),
-        task_settings=settings,
+        encoder=spec.seen_as(asked.encoder),
+        task_settings=dict(spec.settings),
         optimizer=optimizer,
         lr=pace.lr,
         weight_decay=pace.weight_decay,
@@ -45,6 +48,7 @@ def resolve(asked: RunConfig, data: Data) -> RunConfig:
         precision=precision_of(asked, data.loader.device),
         steps=steps,
         value_range=data.value_range,
+        stream="always" if data.is_streamed else "never",
         epochs=None,
         resume=False,
         overwrite=False,
@@ -82,12 +86,6 @@ def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
     )
 
 
-def recipe_of(task: str, settings: dict[str, Any]) -> Recipe:
-    """The task's recipe under its settings, as given or complete."""
-    task_class = load_task(task)
-    return task_class.recipe_for(task_class.Config(**settings_for(task_info(task), settings)))
-
-
 def is_partly_used(task: PretextTask, encoder: str) -> bool:
     """Whether a step may leave parameters of the task without a gradient.
 
@@ -97,28 +95,16 @@ def is_partly_used(task: PretextTask, encoder: str) -> bool:
     return bool(task.players()) or TIMM in encoder
 
 
-def seen_as(task_class: type[PretextTask], encoder: str) -> str:
-    """The encoder's name with the prefix that the task asks for, unless it has one."""
-    return encoder if encoder.startswith(PREFIXES) else task_class.encoders["encoder"].prefix + encoder
-
-
-def build_task(config: RunConfig) -> PretextTask:
-    """The task with a fresh encoder, weights from the run's seed."""
-    task_class = load_task(config.task)
-    settings = task_class.Config(**settings_for(task_info(config.task), config.task_settings))
-    return make_task(config.task, task_class, settings, config)
-
-
-def make_task(name: str, task_class: type[PretextTask], settings: Any, config: RunConfig) -> PretextTask:
-    """As `build_task`, of a class that needs no file; `name` and `settings` are used in place of those in `config`."""
+def build_task(spec: TaskSpec, config: RunConfig) -> PretextTask:
+    """The task with a fresh encoder, weights from the run's seed; encoder, size and seed are those of `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
     encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
-    kind = task_class.encoders["encoder"].kind
+    kind = spec.encoders["encoder"].kind
     if encoder.kind != kind:
         raise ValueError(
-            f"task {name!r} trains an encoder for {kind}s, but {config.encoder!r} takes "
+            f"task {spec.name!r} trains an encoder for {kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
-    task = task_class(encoder, settings, config.size)
+    task = spec.build(encoder, config.size)
     trim_kernels(task)
     return task

@@ -19,6 +19,7 @@ from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
 from selftaught.tasks.base import PretextTask
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import BUDGET, Schedule
 from selftaught.training.budget.timekeeping import Timekeeper
@@ -34,6 +35,7 @@ class Training:
 
     fabric: Fabric
     config: RunConfig
+    spec: TaskSpec
     task: PretextTask
     model: nn.Module
     optimizer: Optimizer

@@ -17,8 +17,7 @@ from selftaught.data.store.image_pack import look_ahead
 from selftaught.data.store.image_samples import LiveImages
 from selftaught.data.store.open import store_side
 from selftaught.data.stream import Stream
-from selftaught.tasks.base import PretextTask
-from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.tasks.spec import TaskSpec
 
 KEPT = 1024
 """Held-out images in memory: as many as are looked at."""
@@ -34,7 +33,7 @@ class Streamed:
     note: str
 
 
-def shards_to_stream(config: RunConfig) -> Shards | None:
+def shards_to_stream(config: RunConfig, spec: TaskSpec) -> Shards | None:
     """The shards that a run reads in order; None where it packs its data, or decodes them while training.
 
     Raises:
@@ -42,7 +41,7 @@ def shards_to_stream(config: RunConfig) -> Shards | None:
     """
     if config.stream == "never":
         return None
-    refused = _refusal(config)
+    refused = _refusal(config, spec)
     if config.stream == "always" and refused:
         raise ValueError(refused)
     shards = None if refused else find_shards(config.data)
@@ -101,15 +100,14 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
     return Streamed(stream=stream, held_out=held_out, config=config, note=note)
 
 
-def _refusal(config: RunConfig) -> str:
+def _refusal(config: RunConfig, spec: TaskSpec) -> str:
     """Why the task cannot read shards in order; "" where it can."""
-    info = task_info(config.task)
     advice = "leave --stream out, which packs the data, or choose another task"
-    if further := sorted(set(info.needs) - {"image"}):
-        return f"--stream always gives images only, but task {info.short!r} needs {' and '.join(further)} too; {advice}"
-    if load_task(config.task).refresh_epochs is not PretextTask.refresh_epochs:
+    if further := sorted(spec.needs - {"image"}):
+        return f"--stream always gives images only, but task {spec.short!r} needs {' and '.join(further)} too; {advice}"
+    if spec.labels_all_samples:
         return (
-            f"--stream always gives samples in the order of their shards, but task {info.short!r} needs all of them at "
+            f"--stream always gives samples in the order of their shards, but task {spec.short!r} needs all of them at "
             f"once to make its pseudo-labels; {advice}"
         )
     if config.limit is not None:

@@ -23,7 +23,8 @@ from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.tasks.base import PretextTask
-from selftaught.tasks.catalogue import task_info
+from selftaught.tasks.resolve import with_classes
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import (
     Length,
     given_length,
@@ -34,16 +35,23 @@ from selftaught.training.budget.length import (
 )
 from selftaught.training.budget.schedule import BUDGET, repeats
 from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
-from selftaught.training.data import Data, content_of, open_data
+from selftaught.training.data import Data, check_data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
 from selftaught.training.look import draw_pictures, judge
 from selftaught.training.optimizers import build_optimizer, load_state
 from selftaught.training.processes.group import Group, StopTogether, check_processes, group_of
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
-from selftaught.training.resume import is_finished, notes_of_length, resumed_config, write_settings
+from selftaught.training.resume import (
+    is_finished,
+    notes_of_length,
+    read_as_begun,
+    resumed_config,
+    spec_as_begun,
+    write_settings,
+)
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
-from selftaught.training.setup import build_task, is_partly_used, recipe_of, resolve
+from selftaught.training.setup import build_task, is_partly_used, resolve, spec_for
 from selftaught.training.speed import Speed
 from selftaught.training.step import Training
 
@@ -66,20 +74,24 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked)
-    is_partly = is_partly_used(check_asked(asked), asked.encoder)
+    spec = spec_for(asked)
+    is_partly = is_partly_used(check_asked(asked, spec), asked.encoder)
     folder.check(asked)
     fabric = make_fabric(asked, is_partly_used=is_partly)
-    group.launch(fabric)
-    data = open_data(asked, fabric)
-    try_own_task(asked, data)
+    reading = read_as_begun(folder, asked)
+    group.launch(fabric, lambda: check_data(reading, spec))
+    data = open_data(reading, spec, fabric)
+    spec = with_classes(spec, data.num_classes)
+    try_own_task(asked, spec, data)
     is_resumed = False
     if fabric.is_global_zero:
-        is_resumed = folder.prepare(asked, content_of(asked, data))
+        is_resumed = folder.prepare(asked, content_of(spec, data))
         folder.write_skipped([*data.skipped, *data.left_out.files])
     is_resumed = bool(fabric.broadcast(is_resumed))
     if is_resumed:
         folder.use_same_threads()
-    config = resumed_config(folder, asked, data) if is_resumed else resolve(asked, data)
+    config = resumed_config(folder, asked, spec, data) if is_resumed else resolve(asked, spec, data)
+    spec = spec_as_begun(config, spec) if is_resumed else spec
     if is_resumed and is_finished(folder, config):
         load_checkpoint(folder.last)  # says where it is damaged
         return folder.path  # nothing is left to do, and its times stay
@@ -88,11 +100,11 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     elif config.steps is not None:
         length = given_length(config, data)
     else:
-        length = length_within(config, data, fabric, begin=begin)
+        length = length_within(config, spec, data, fabric, begin=begin)
     config = length.config
-    say_length(length, data, is_shown=fabric.is_global_zero)
-    task = build_task(config)
-    optimizer = _optimizer(task, config)
+    say_length(length, spec, data, is_shown=fabric.is_global_zero)
+    task = build_task(spec, config)
+    optimizer = _optimizer(task, spec, config)
     start = _restore(folder, task, optimizer, data) if is_resumed else 0
     if fabric.is_global_zero:
         folder.keep_until(start)
@@ -101,7 +113,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         write_settings(folder, asked, config, start)
         data = dataclasses.replace(data, notes=(*data.notes, *notes_of_length(folder)))
     fabric.barrier()
-    training = _prepare(fabric, length, task, optimizer, data, begin)
+    training = _prepare(fabric, length, spec, task, optimizer, data, begin)
     try:
         task.train()
         stop.is_patient = True
@@ -111,7 +123,13 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
 
 
 def _prepare(
-    fabric: Fabric, length: Length, task: PretextTask, optimizer: Optimizer, data: Data, begin: float
+    fabric: Fabric,
+    length: Length,
+    spec: TaskSpec,
+    task: PretextTask,
+    optimizer: Optimizer,
+    data: Data,
+    begin: float,
 ) -> Training:
     """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU."""
     channels_last(task)
@@ -123,6 +141,7 @@ def _prepare(
     return Training(
         fabric=fabric,
         config=length.config,
+        spec=spec,
         task=task,
         model=model,
         optimizer=optimizer,
@@ -132,16 +151,15 @@ def _prepare(
     )
 
 
-def _optimizer(task: PretextTask, config: RunConfig) -> Optimizer:
-    recipe = recipe_of(config.task, config.task_settings)
+def _optimizer(task: PretextTask, spec: TaskSpec, config: RunConfig) -> Optimizer:
     # A run of an earlier version has none; its checkpoint does.
-    momentum = recipe.momentum if config.momentum is None else config.momentum
+    momentum = spec.recipe.momentum if config.momentum is None else config.momentum
     return build_optimizer(
         task,
         config.optimizer,
         config.lr or 0.0,
         config.weight_decay or 0.0,
-        recipe.betas,
+        spec.recipe.betas,
         task.parameter_groups(),
         momentum,
     )
@@ -181,7 +199,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed, together = Speed(config.batch_size), StopTogether(fabric.world_size)
-    title = f"{task_info(config.task).short} {config.encoder} {config.size} px"
+    title = f"{training.spec.short} {config.encoder} {config.size} px"
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
@@ -250,7 +268,6 @@ def _check_finite(loss: float, step: int, lr: float | None) -> None:
 
 def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds: float) -> dict[str, Any]:
     config, task, data = training.config, training.task, training.data
-    info = task_info(config.task)
     assert config.steps is not None
     warnings = [
         training.length.warning(config.steps, data.loader.steps_per_epoch),
@@ -258,8 +275,8 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         collapse_warning(looked, len(data.held_out)),
     ]
     return {
-        "task": info.short,
-        "family": info.family,
+        "task": training.spec.short,
+        "family": training.spec.family,
         "encoder": config.encoder,
         "size": config.size,
         "seed": config.seed,

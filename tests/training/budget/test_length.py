@@ -22,7 +22,7 @@ from selftaught.training.budget.timekeeping import Costs, Timekeeper
 from selftaught.training.data import Data, open_data
 from selftaught.training.encoder_of_run import read_config
 from selftaught.training.run_folder import describe_environment
-from selftaught.training.setup import resolve
+from selftaught.training.setup import resolve, spec_for
 from selftaught.training.train import train
 from tests.training.budget.planned import COSTS, SMALL, planned
 from tests.training.stopping import assert_same_run, stopped_before
@@ -44,8 +44,8 @@ def test_a_budget_that_cannot_be_kept_is_said() -> None:
 def opened() -> Iterator[tuple[RunConfig, Data, Fabric]]:
     fabric = Fabric(accelerator="cpu", devices=1)
     asked = dataclasses.replace(SMALL, stem="auto", budget="60s")
-    data = open_data(asked, fabric)
-    yield resolve(asked, data), data, fabric
+    data = open_data(asked, spec_for(asked), fabric)
+    yield resolve(asked, spec_for(asked), data), data, fabric
     data.loader.close()
 
 
@@ -72,7 +72,7 @@ def test_auto_takes_the_stem_that_the_budget_allows(
 
     monkeypatch.setattr(budget, "measure", measured)
     monkeypatch.setattr(budget, "monotonic", lambda: 0.0)
-    length = length_within(config, data, fabric, begin=0.0)
+    length = length_within(config, spec_for(config), data, fabric, begin=0.0)
     assert length.config.stem == stem
     assert length.config.budget is None
     assert steps[0] <= length.schedule.steps <= steps[1]
@@ -94,7 +94,7 @@ def test_a_stem_that_was_asked_for_stays(
     config, data, fabric = opened
     monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1.0, row=1e-4))
     monkeypatch.setattr(budget, "monotonic", lambda: 0.0)
-    length = length_within(dataclasses.replace(config, stem="small"), data, fabric, begin=0.0)
+    length = length_within(dataclasses.replace(config, stem="small"), spec_for(config), data, fabric, begin=0.0)
     assert length.config.stem == "small"
 
 
@@ -106,7 +106,7 @@ def test_a_run_of_few_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
     summary = json.loads((run / "summary.json").read_text())
     assert "better: --steps 400 or more" in summary["warnings"][0]
     assert not (run / "budget.json").exists()
-    data = open_data(SMALL, Fabric(accelerator="cpu", devices=1))
+    data = open_data(SMALL, spec_for(SMALL), Fabric(accelerator="cpu", devices=1))
     long = given_length(dataclasses.replace(SMALL, steps=400), data)
     assert long.warning(400, data.loader.steps_per_epoch) == ""
     data.loader.close()
@@ -159,12 +159,16 @@ def test_a_comparison_has_one_stem(
     monkeypatch.setattr(budget, "measure", measured)
     asked = dataclasses.replace(SMALL, stem="auto", budget="60s", out=str(tmp_path))
     runs = [dataclasses.replace(asked, task=task, out=str(tmp_path / task)) for task in ("rotation", "simclr")]
-    assert budget.stem_for_all(runs) == "standard"
+
+    def stem(runs: list[RunConfig], **changes: Any) -> str:
+        return budget.stem_for_all([(dataclasses.replace(run, **changes), spec_for(run)) for run in runs])
+
+    assert stem(runs) == "standard"
     assert "so it is for all tasks, by the speed of simclr" in capsys.readouterr().err
-    assert budget.stem_for_all(runs[:1]) == "auto"
-    assert budget.stem_for_all([dataclasses.replace(run, budget=None, steps=5) for run in runs]) == "auto"
-    assert budget.stem_for_all([dataclasses.replace(run, stem="small") for run in runs]) == "small"
+    assert stem(runs[:1]) == "auto"
+    assert stem(runs, budget=None, steps=5) == "auto"
+    assert stem(runs, stem="small") == "small"
     (tmp_path / "rotation").mkdir()
     began = describe_environment(dataclasses.replace(runs[0], stem="small"))
     (tmp_path / "rotation" / "environment.json").write_text(json.dumps(began))
-    assert budget.stem_for_all([dataclasses.replace(run, resume=True) for run in runs]) == "small"
+    assert stem(runs, resume=True) == "small"

@@ -13,7 +13,7 @@ from selftaught.core.devices import make_fabric
 from selftaught.data.batch import Batch, Sampling
 from selftaught.training.budget.trial import BYTES_A_SECOND, Trial, first_rows, measure
 from selftaught.training.data import open_data
-from selftaught.training.setup import build_task, resolve
+from selftaught.training.setup import build_task, resolve, spec_for
 from tests.training.budget.planned import SMALL, Clock
 
 
@@ -64,9 +64,9 @@ def test_the_first_rows_of_every_kind_there_is() -> None:
 def test_a_trial_leaves_the_task_as_it_is() -> None:
     asked = dataclasses.replace(SMALL, encoder="timm:test_resnet", accelerator="cpu", steps=10)
     fabric = make_fabric(asked, is_partly_used=False)
-    data = open_data(asked, fabric)
-    config = resolve(asked, data)
-    task = build_task(config)
+    data = open_data(asked, spec_for(asked), fabric)
+    config = resolve(asked, spec_for(asked), data)
+    task = build_task(spec_for(config), config)
     before = {name: value.clone() for name, value in task.state_dict().items()}
     costs = measure(config, task, data, fabric, allowed=0.05)
     data.loader.close()

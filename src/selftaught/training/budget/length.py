@@ -16,7 +16,8 @@ from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.devices import make_fabric
 from selftaught.core.progress import clock, say, working
 from selftaught.tasks.base import PretextTask
-from selftaught.tasks.catalogue import load_task, task_info
+from selftaught.tasks.resolve import with_classes
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.schedule import (
     HELD_OUT_SAMPLES,
     Schedule,
@@ -32,7 +33,7 @@ from selftaught.training.budget.timekeeping import Costs, Timekeeper, plan
 from selftaught.training.budget.trial import measure
 from selftaught.training.data import Data, open_data
 from selftaught.training.run_folder import read_environment
-from selftaught.training.setup import build_task, resolve, seen_as
+from selftaught.training.setup import build_task, resolve
 
 TRIAL_SHARE = 0.05
 """Part of a budget that the speed of a step is measured in."""
@@ -76,7 +77,7 @@ def given_length(config: RunConfig, data: Data) -> Length:
     return Length(config=config, schedule=schedule, better=(f"--steps {needed(per_epoch)} or more",))
 
 
-def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float) -> Length:
+def length_within(config: RunConfig, spec: TaskSpec, data: Data, fabric: Fabric, *, begin: float) -> Length:
     """The length that fits into the budget, counted from `begin` on the monotonic clock.
 
     Measures a step; where the run would be too short, also other stems (`--stem auto` takes the published one where
@@ -91,10 +92,10 @@ def length_within(config: RunConfig, data: Data, fabric: Fabric, *, begin: float
         return _plan(costs, of, data, seconds - float(fabric.broadcast(monotonic() - begin)))
 
     with working("measuring the speed of a step", is_shown=fabric.is_global_zero):
-        config, costs = choose_stem(config, data, fabric, fitting, allowed=allowed)
+        config, costs = choose_stem(config, spec, data, fabric, fitting, allowed=allowed)
         better = []
         if too_short(fitting(costs, config).steps, per_epoch):
-            better = _better(config, costs, data, fabric, allowed=allowed)
+            better = _better(config, spec, costs, data, fabric, allowed=allowed)
     schedule = fitting(costs, config)
     spent = float(fabric.broadcast(monotonic() - begin))
     better.append(_longer_budget(costs, schedule, needed(per_epoch), spent))
@@ -126,6 +127,7 @@ def _plan(costs: Costs, config: RunConfig, data: Data, seconds: float) -> Schedu
 
 def choose_stem(
     config: RunConfig,
+    spec: TaskSpec,
     data: Data,
     fabric: Fabric,
     fitting: Callable[[Costs, RunConfig], Schedule],
@@ -139,8 +141,8 @@ def choose_stem(
     no time to lose.
     """
     per_epoch = data.loader.steps_per_epoch
-    task = build_task(config)
-    other = _built(dataclasses.replace(config, stem="standard")) if _auto_took_small(config, task) else None
+    task = build_task(spec, config)
+    other = _built(spec, dataclasses.replace(config, stem="standard")) if _auto_took_small(config, task) else None
     if other is None:
         return config, measure(config, task, data, fabric, allowed=allowed)
     fast = measure(*other, data, fabric, allowed=allowed)
@@ -171,10 +173,10 @@ def timekeeper_of(length: Length, begin: float) -> Timekeeper:
     return Timekeeper(length.costs, ends=begin + seconds, seconds=seconds)
 
 
-def say_length(length: Length, data: Data, *, is_shown: bool) -> None:
+def say_length(length: Length, spec: TaskSpec, data: Data, *, is_shown: bool) -> None:
     """The line before training: steps and passes, and that they are too few where they are."""
     config, warning = length.config, length.warning(length.schedule.steps, data.loader.steps_per_epoch)
-    noun = "image" if task_info(config.task).kind == "image" else "video"
+    noun = "image" if spec.kind == "image" else "video"
     line = length_in_words(
         length.schedule.steps, config.batch_size, data.loader.steps_per_epoch, data.loader.count, noun
     )
@@ -214,36 +216,38 @@ def _auto_took_small(config: RunConfig, task: PretextTask) -> bool:
     return config.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
 
 
-def _built(config: RunConfig) -> tuple[RunConfig, PretextTask] | None:
+def _built(spec: TaskSpec, config: RunConfig) -> tuple[RunConfig, PretextTask] | None:
     """The task of other settings, None where it cannot be had with them."""
     try:
-        return config, build_task(config)
+        return config, build_task(spec, config)
     except ValueError:
         return None
 
 
-def _others(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
+def _others(config: RunConfig, spec: TaskSpec) -> Iterator[tuple[str, RunConfig]]:
     """Settings that may be faster, by the flags that ask for them."""
     if config.stem == "small":
         yield "--stem standard", dataclasses.replace(config, stem="standard")
     if config.size > 48:
         size = max(32, config.size // 2 // 8 * 8)
         yield f"--size {size} --stem standard", dataclasses.replace(config, size=size, stem="standard")
-    if task_info(config.task).kind == "image":
+    if spec.kind == "image":
         for name in ("alexnet", "resnet18"):
-            encoder = seen_as(load_task(config.task), name)
+            encoder = spec.seen_as(name)
             if encoder != config.encoder:
                 yield f"--encoder {name}", dataclasses.replace(config, encoder=encoder)
 
 
-def _better(config: RunConfig, costs: Costs, data: Data, fabric: Fabric, *, allowed: float) -> list[str]:
+def _better(
+    config: RunConfig, spec: TaskSpec, costs: Costs, data: Data, fabric: Fabric, *, allowed: float
+) -> list[str]:
     """Flags that make more steps in the same time, with how many times as many, by a short measurement."""
     begin = monotonic()
     found: list[tuple[float, str]] = []
-    for flags, other in _others(config):
+    for flags, other in _others(config, spec):
         if not fabric.broadcast(monotonic() - begin < allowed):
             break
-        if (built := _built(other)) is None:
+        if (built := _built(spec, other)) is None:
             continue
         times = costs.step / measure(*built, data, fabric, allowed=min(1.0, allowed / 4)).step
         if times > FASTER:
@@ -251,29 +255,30 @@ def _better(config: RunConfig, costs: Costs, data: Data, fabric: Fabric, *, allo
     return [text for _, text in sorted(found, reverse=True)[:3]]
 
 
-def stem_for_all(runs: Sequence[RunConfig]) -> Stem:
+def stem_for_all(runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
     """The one stem of the runs of a comparison under a budget: the published one where the small one would leave any of
     them too short. Runs that began already, and are resumed, had it decided.
     """
-    first = runs[0]
+    first = runs[0][0]
     if first.budget is None or first.stem != "auto":
         return first.stem
-    for run in runs:
+    for run, _ in runs:
         before = Path(run.out) / "environment.json"
         if run.resume and before.is_file():
             stem: Stem = read_environment(before.parent)["asked"].get("stem", "auto")
             return stem
     with torch.random.fork_rng():
-        return next((stem for run in runs if (stem := _stem_alone(run)) != "auto"), "auto")
+        return next((stem for run, spec in runs if (stem := _stem_alone(run, spec)) != "auto"), "auto")
 
 
-def _stem_alone(run: RunConfig) -> Stem:
+def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
     """The stem that one of several runs would choose, measured on one device."""
     assert run.budget is not None
     seconds = parse_seconds(run.budget)
     alone = dataclasses.replace(run, devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
     fabric = make_fabric(alone, is_partly_used=False)
-    data = open_data(alone, fabric)
+    data = open_data(alone, spec, fabric)
+    spec = with_classes(spec, data.num_classes)
     try:
 
         def fitting(costs: Costs, of: RunConfig) -> Schedule:
@@ -281,8 +286,7 @@ def _stem_alone(run: RunConfig) -> Stem:
 
         with working(f"measuring the speed of a step of {run.task}"):
             note = f"; so it is for all tasks, by the speed of {run.task}"
-            return choose_stem(resolve(alone, data), data, fabric, fitting, allowed=_allowed(seconds), note=note)[
-                0
-            ].stem
+            config = resolve(alone, spec, data)
+            return choose_stem(config, spec, data, fabric, fitting, allowed=_allowed(seconds), note=note)[0].stem
     finally:
         data.loader.close()

@@ -19,14 +19,15 @@ from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
 from selftaught.data.computed.catalogue import load_program
-from selftaught.data.inputs import Clip, Computed, Given, Image, Sound, needs_of
+from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of
 from selftaught.ops.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
-from selftaught.tasks.catalogue import load_task, settings_for, task_info
+from selftaught.tasks.resolve import resolve_class, resolve_task, with_classes
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.contract.global_numbers import no_global_numbers, random_states_kept
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.refresh import fit_buffers
-from selftaught.training.setup import make_task, seen_as
+from selftaught.training.setup import build_task
 
 ENCODERS = {"image": "resnet18", "video": "r3d_18", "audio": "audio_convnet"}
 """By what a task trains, where none is given."""
@@ -45,36 +46,27 @@ def check_task(
     task_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """See `selftaught.check_task`."""
-    name, task_class, settings = _opened(task, dict(task_settings or {}))
-    own = task_class.Config(**settings)
-    chosen = seen_as(task_class, encoder or ENCODERS[task_class.encoders["encoder"].kind])
+    spec = _spec(task, task_settings or {})
+    chosen = spec.seen_as(encoder or ENCODERS[spec.encoders["encoder"].kind])
     config = RunConfig(data="", out="", encoder=chosen, size=size)
     with random_states_kept():
-        batch = _drawn_batch(task_class, own, size)
-        check_contract(
-            name, lambda seed: make_task(name, task_class, own, dataclasses.replace(config, seed=seed)), batch
-        )
+        batch = _drawn_batch(spec.inputs, size)
+        check_contract(spec.name, lambda seed: build_task(spec, dataclasses.replace(config, seed=seed)), batch)
 
 
-def _opened(
-    task: str | Path | type[PretextTask], given: dict[str, Any]
-) -> tuple[str, type[PretextTask], dict[str, Any]]:
-    """Name, class and settings of a class, or of a task by its name or file."""
-    if isinstance(task, type):
-        if not issubclass(task, PretextTask):
-            raise ValueError(f"check_task needs a name, a file or a subclass of PretextTask, got class {task.__name__}")
-        needs = needs_of(task.inputs(task.Config(**given)))
-        return task.__name__, task, {"classes": CLASSES, **given} if "label" in needs else given
-    info = task_info(str(task))
-    settings = settings_for(info, given)
-    if "label" in info.needs:
-        settings["classes"] = CLASSES
-    return str(task), load_task(str(task)), settings
+def _spec(task: str | Path | type[PretextTask], given: Mapping[str, Any]) -> TaskSpec:
+    """Of a class, or of a task by its name or file."""
+    if not isinstance(task, type):
+        return with_classes(resolve_task(str(task), given), CLASSES)
+    if not issubclass(task, PretextTask):
+        raise ValueError(f"check_task needs a name, a file or a subclass of PretextTask, got class {task.__name__}")
+    spec = resolve_class(task, given)
+    return spec if "classes" in given else with_classes(spec, CLASSES)
 
 
-def _drawn_batch(task_class: type[PretextTask], config: Any, size: int) -> Batch:
+def _drawn_batch(named: Mapping[str, Input], size: int) -> Batch:
     """Two samples of noise, as the task wants them cut."""
-    named, side, rng = task_class.inputs(config), size + size // 4, _generator()
+    side, rng = size + size // 4, _generator()
     inputs: dict[str, Tensor] = {}
     for name, one in named.items():
         if isinstance(one, Image | Clip):

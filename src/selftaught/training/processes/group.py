@@ -17,7 +17,6 @@ from selftaught.core.config import RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
-from selftaught.training.data import check_data
 from selftaught.training.processes.children import LAST_WORDS, Children
 
 _LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
@@ -38,14 +37,17 @@ class Group:
         self._was_there = dist.is_available() and dist.is_initialized()
         self._children: Children | None = None
 
-    def launch(self, fabric: Fabric) -> None:
-        """Start the other processes, unless that is done, and meet them."""
+    def launch(self, fabric: Fabric, check: Callable[[], None]) -> None:
+        """Start the other processes, unless that is done, and meet them.
+
+        `check` says what is wrong with the data, so that one process alone does.
+        """
         environment = getattr(fabric.strategy, "cluster_environment", None)
         if self.config.devices * self.config.num_nodes > 1 and not self._was_there and environment is not None:
             if self._on_ready is not None:
                 self._on_ready()
             elif not environment.creates_processes_externally:
-                check_data(self.config)  # what is wrong with them is said by one process alone
+                check()
                 self._start()
         fabric.launch()
         if not self._was_there and fabric.world_size > 1:

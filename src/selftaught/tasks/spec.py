@@ -1,0 +1,102 @@
+"""A task with its settings, resolved once at the start of a run and handed on to all that need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Input, needs_of
+from selftaught.data.modality import kind_of_task
+from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.names import PREFIXES
+from selftaught.tasks.base import PretextTask, Recipe, sampling_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """A task and all that its settings decide.
+
+    Attributes:
+        name: as given to --task.
+        short: a name that can be a folder, such as "rotation" or "jigsaw+rotation".
+        family: folder of the task's file; "own" for a user's file or class, "" for supervised training.
+        cls: the class of the task.
+        settings: complete plain values, as config.json holds them.
+        config: what the task is given, made of the settings: mostly a `cls.Config`.
+        recipe: the optimisation under these settings.
+        encoders: what it trains under these settings.
+        sampling: its inputs, and how many moments of one sample a batch holds.
+        parts: of a combination, by name.
+    """
+
+    name: str
+    short: str
+    family: str
+    cls: type[PretextTask]
+    settings: Mapping[str, Any]
+    config: Any
+    recipe: Recipe
+    encoders: Mapping[str, EncoderSpec]
+    sampling: Sampling
+    parts: Mapping[str, TaskSpec] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """What the task is given of each sample, by name."""
+        return self.sampling.inputs
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a source must provide: of "image", "video", "audio", "label", ..."""
+        return needs_of(self.inputs)
+
+    @property
+    def kind(self) -> str:
+        """What it learns from: image, video or audio-visual."""
+        return kind_of_task(self.needs)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a user wrote it, or a part of it."""
+        return self.family == "own" or any(part.is_own for part in self.parts.values())
+
+    @property
+    def labels_all_samples(self) -> bool:
+        """Whether it may make pseudo-labels of all samples at once."""
+        return self.cls.refresh_epochs is not PretextTask.refresh_epochs
+
+    def seen_as(self, encoder: str) -> str:
+        """The encoder's name with the prefix that the task asks for, unless it has one."""
+        return encoder if encoder.startswith(PREFIXES) else self.encoders["encoder"].prefix + encoder
+
+    def build(self, encoder: Encoder, size: int) -> PretextTask:
+        """The task with this encoder, which sees images of `size` pixels."""
+        return self.cls(encoder, self.config, size)
+
+
+def spec_of(
+    cls: type[PretextTask],
+    *,
+    name: str,
+    short: str,
+    family: str,
+    settings: Mapping[str, Any],
+    config: Any = None,
+    parts: Mapping[str, TaskSpec] | None = None,
+) -> TaskSpec:
+    """Ask the class what its settings decide; `config` is made of them unless given."""
+    config = cls.Config(**settings) if config is None else config
+    return TaskSpec(
+        name=name,
+        short=short,
+        family=family,
+        cls=cls,
+        settings=settings,
+        config=config,
+        recipe=cls.recipe_for(config),
+        encoders=cls.encoders_for(config),
+        sampling=sampling_of(cls, config),
+        parts=parts or {},
+    )
