@@ -41,13 +41,33 @@ class Prediction:
     scalars: dict[str, dict[str, Tensor]] | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithParts:
+    """`Combined.Config` with the parts."""
+
+    weights: tuple[float, ...] | None
+    balance: Literal["given", "gradient"]
+    parts: Mapping[str, TaskSpec]
+
+    def __post_init__(self) -> None:
+        count, weights = len(self.parts), self.weights
+        if weights is not None and (len(weights) != count or min(weights) < 0 or not sum(weights)):
+            got = ",".join(map(str, weights))
+            raise ValueError(
+                f"--task.weights must be {count} numbers from 0 on, for {', '.join(self.parts)}, got {got}"
+            )
+
+
 class Combined(PretextTask):
     """Several pretext tasks on one encoder at once (Doersch, Zisserman, ICCV 2017).
 
     Link: https://arxiv.org/abs/1708.07860
 
-    Flow: image (N, 3, H, W) -> each part makes its own example, with its own generator -> the shared encoder -> the
-    part's own head -> the weighted sum of the parts' losses.
+    Flow: the inputs of all parts, at one moment of each sample -> each part makes its own example, with its own
+    generator -> the shared encoder -> the part's own head -> the weighted sum of the parts' losses.
+
+    Parts may have different inputs, such as an image and a clip, if their encoders take the same kind of input. Inputs
+    that are equal are read once.
 
     A part's settings are `--task.PART.SETTING`. Every scalar of a part is logged as `PART_scalar`. The metric
     `above_chance` is the mean over the parts of (value - chance) / (1 - chance): 0 is chance, and 1 is the best that an
@@ -59,10 +79,10 @@ class Combined(PretextTask):
     encoder, as in `--encoder grey:resnet18`, shows every part the same kind of picture, the harmonised inputs of the
     paper. Without it, a part that must not see colour sees the encoder's input in greyscale, and no other part does.
 
-    Differences from the paper: all parts read the same pictures in one step, and the sum of their gradients makes one
+    Differences from the paper: all parts read the same samples in one step, and the sum of their gradients makes one
     update, where its workers train a task each on batches of its own; all parts reach the encoder's last stage, where
-    its heads join ResNet-101 after the third block; there is no lasso that chooses stages for each part; any image
-    tasks are combined, its motion segmentation not among them; the optimiser is the first part's (RMSProp there).
+    its heads join ResNet-101 after the third block; there is no lasso that chooses stages for each part; any tasks
+    are combined, its motion segmentation not among them; the optimiser is the first part's (RMSProp there).
     `--task.balance gradient` is not the paper's: parts weigh in inversely to the running norm of their gradient at the
     last weight matrix of the encoder, as GradNorm (Chen et al., ICML 2018) wants in the long run, but at once.
     """
@@ -244,21 +264,6 @@ class Combined(PretextTask):
 
     def _parts(self) -> dict[str, PretextTask]:
         return dict(self.parts.items())  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WithParts(Combined.Config):
-    """The settings of a combination with its parts."""
-
-    parts: Mapping[str, TaskSpec]
-
-    def __post_init__(self) -> None:
-        count, weights = len(self.parts), self.weights
-        if weights is not None and (len(weights) != count or min(weights) < 0 or not sum(weights)):
-            got = ",".join(map(str, weights))
-            raise ValueError(
-                f"--task.weights must be {count} numbers from 0 on, for {', '.join(self.parts)}, got {got}"
-            )
 
 
 def combine(name: str, parts: Mapping[str, TaskSpec], settings: Mapping[str, Any]) -> TaskSpec:
