@@ -115,9 +115,9 @@ def batch(n: int = 8, side: int = 40) -> Batch:
 
 
 def test_statistics_are_shared_where_all_parts_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_task("rotation+simclr").shares_statistics
+    assert build("rotation+simclr").shares_statistics
     monkeypatch.setattr(Rotation, "shares_statistics", False)
-    assert not load_task("rotation+simclr").shares_statistics
+    assert not build("rotation+simclr").shares_statistics
 
 
 def test_loss_is_the_weighted_sum_and_every_scalar_is_there() -> None:

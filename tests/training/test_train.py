@@ -23,7 +23,7 @@ from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint, restore_optimizer
 from selftaught.training.encoder_of_run import load_encoder, read_config
-from selftaught.training.setup import build_task
+from selftaught.training.setup import build_task, spec_for
 from selftaught.training.train import _prepare, train
 from tests.training.small_run import SMALL, config, rows
 from tests.training.stopping import assert_same_run, stopped_before
@@ -187,10 +187,12 @@ def test_processes_on_gpus_share_the_statistics_of_batch_norm_unless_the_task_sa
 ) -> None:
     monkeypatch.setattr(Rotation, "shares_statistics", is_shared)
     settings = config(tmp_path, lr=0.1)
-    task = build_task(settings)
+    spec = spec_for(settings)
+    task = build_task(spec, settings)
     length = Length(config=settings, schedule=Schedule(parts=((0, 6),), look_every=6))
     fabric: Any = TwoGPUs()
-    found = _prepare(fabric, length, task, torch.optim.SGD(task.parameters(), 0.1), Any, 0.0).task  # type: ignore[arg-type]
+    optimizer = torch.optim.SGD(task.parameters(), 0.1)
+    found = _prepare(fabric, length, spec, task, optimizer, Any, 0.0).task  # type: ignore[arg-type]
     norms = [module for module in found.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     assert norms
     assert all(isinstance(norm, nn.SyncBatchNorm) == is_shared for norm in norms)

@@ -176,7 +176,7 @@ class PretextTask(nn.Module, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image")}
     """What `encoder`, which is kept, must be."""
-    shares_statistics: ClassVar[bool] = True
+    shares_statistics: bool = True
     """Whether batch normalisation in training takes its statistics over all processes, where they compute on GPUs."""
     Config: ClassVar[type[Any]]
 

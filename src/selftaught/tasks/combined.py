@@ -108,6 +108,7 @@ class Combined(PretextTask):
             with in_words_of(name):
                 self.parts[name] = self._build(name, part)
         self._names = joined_inputs(config.parts)[1]
+        self.shares_statistics = all(part.cls.shares_statistics for part in config.parts.values())
         weights = config.weights or (1.0,) * len(config.parts)
         self.register_buffer("weights", torch.tensor(weights), persistent=False)
         self.register_buffer("norms", torch.zeros(len(self.parts)))
