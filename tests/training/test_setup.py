@@ -167,7 +167,7 @@ def test_settings_are_resolved_once_in_a_run(task: str, tmp_path: Path, monkeypa
 
         monkeypatch.setattr(owner, name, call)
 
-    for name in ("read_task", "_import_file"):
+    for name in ("read_task", "import_own"):
         counted(catalogue, name)
     counted(spec, "sampling_of")  # which calls `inputs`
     monkeypatch.setattr(
@@ -180,6 +180,6 @@ def test_settings_are_resolved_once_in_a_run(task: str, tmp_path: Path, monkeypa
     pretrain("synthetic:N=24,side=32", out=out, task=task, size=32, batch_size=8, steps=1, **QUICK)
     parts = task.count("+") + 1
     assert calls["read_task"] == parts + (parts > 1)  # and the file of combinations
-    assert calls["_import_file"] == (".py" in task)
+    assert calls["import_own"] == (".py" in task)
     assert calls["sampling_of"] == parts + (parts > 1)
     assert calls["recipe_for"] == parts
