@@ -4,10 +4,16 @@ That part cannot matter, but computing its gradient is not harmless: oneDNN's bf
 (torch 2.11 to 2.15), so that weights nothing reads drift to anything, NaN among it. Leaving it out also spares up to
 8/9 of the work where deep stages see small pictures or tiles. Its gradient is 0.
 
+Of clips with fewer frames than the kernel reaches over, all of which may matter, the gradient is wrong in the same way,
+and memory beyond it is written (torch 2.14.1, AVX-512; at a stride of 2 in float32 too). r3d_18 has 2 frames for the 3
+of its last stage. Such clips get frames of zeros at their end, where padding would be anyway.
+
 In training on a CPU, maps of a few pixels go through `small_maps`, which leaves all padding out.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,22 +26,13 @@ class TrimmedConv2d(nn.Conv2d):
     """`nn.Conv2d`, with the same weights under the same names."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.padding_mode != "zeros" or isinstance(self.padding, str) or set(self.dilation) != {1}:
-            return super().forward(x)
-        if self._is_small(x):
+        if _is_plain(self) and self._is_small(x):
             return self._as_products(x)
-        kernel, stride, padding = self.weight.shape[2:], self.stride, self.padding
-        outs = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[-2:], padding, kernel, stride, strict=True)]
-        # Tap k of output o meets pixel o s - p + k.
-        first = [max(0, p - (out - 1) * s) for out, p, s in zip(outs, padding, stride, strict=True)]
-        last = [min(k - 1, n - 1 + p) for n, p, k in zip(x.shape[-2:], padding, kernel, strict=True)]
-        size = [b - a + 1 for a, b in zip(first, last, strict=True)]
-        left = [p - a for p, a in zip(padding, first, strict=True)]
-        same = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[-2:], left, size, stride, strict=True)] == outs
-        if list(kernel) == size or min(outs) < 1 or not same:
+        used = _used(self, x)
+        if used is None or used.is_whole:
             return super().forward(x)
-        weight = self.weight[:, :, first[0] : last[0] + 1, first[1] : last[1] + 1]
-        return F.conv2d(x, weight, self.bias, stride, (left[0], left[1]), 1, self.groups)
+        weight = self.weight[:, :, used.taps[0], used.taps[1]]
+        return F.conv2d(x, weight, self.bias, self.stride, used.padding, 1, self.groups)
 
     def _is_small(self, x: Tensor) -> bool:
         """Whether matrix products are faster here; exported networks keep their convolutions."""
@@ -50,6 +47,23 @@ class TrimmedConv2d(nn.Conv2d):
             x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
         result = convolve(x, weight, _pair(self.stride), _pair(self.padding))
         return result if bias is None else result + bias[:, None, None]
+
+
+class TrimmedConv3d(nn.Conv3d):
+    """`nn.Conv3d`, with the same weights under the same names; (N, C, T, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        used = _used(self, x)
+        if used is None or x.ndim != 5:
+            return super().forward(x)
+        weight = self.weight[:, :, used.taps[0], used.taps[1], used.taps[2]]
+        missing = weight.shape[2] + self.stride[0] - 1 - x.shape[2] if weight.shape[2] > 1 else 0
+        if missing <= 0 and used.is_whole:
+            return super().forward(x)
+        if missing > 0:
+            x = F.pad(x, (0, 0, 0, 0, 0, missing))
+        found = F.conv3d(x, weight, self.bias, self.stride, used.padding, 1, self.groups)
+        return found[:, :, : used.outputs[0]]
 
 
 class TrimmedConvTranspose2d(nn.ConvTranspose2d):
@@ -68,11 +82,47 @@ class TrimmedConvTranspose2d(nn.ConvTranspose2d):
         return F.conv_transpose2d(x, weight, self.bias, stride, left, 0, self.groups)
 
 
+@dataclass(frozen=True)
+class _Used:
+    """The part of a kernel that meets pixels: its taps along each axis, and the padding that is left."""
+
+    taps: list[slice]
+    padding: list[int]
+    outputs: list[int]
+    is_whole: bool
+
+
+def _is_plain(conv: nn.Conv2d | nn.Conv3d) -> bool:
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and set(conv.dilation) == {1}
+
+
+def _used(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> _Used | None:
+    """None where the convolution is not a plain one, or has no result."""
+    if not _is_plain(conv):
+        return None
+    kernel, stride, padding = conv.weight.shape[2:], conv.stride, conv.padding
+    assert not isinstance(padding, str)
+    shape = x.shape[-len(kernel) :]
+    outs = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(shape, padding, kernel, stride, strict=True)]
+    # Tap k of output o meets pixel o s - p + k.
+    first = [max(0, p - (out - 1) * s) for out, p, s in zip(outs, padding, stride, strict=True)]
+    last = [min(k - 1, n - 1 + p) for n, p, k in zip(shape, padding, kernel, strict=True)]
+    size = [b - a + 1 for a, b in zip(first, last, strict=True)]
+    left = [p - a for p, a in zip(padding, first, strict=True)]
+    same = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(shape, left, size, stride, strict=True)] == outs
+    if min(outs) < 1 or not same:
+        return None
+    taps = [slice(a, b + 1) for a, b in zip(first, last, strict=True)]
+    return _Used(taps, left, outs, list(kernel) == size)
+
+
 def trim_kernels(network: nn.Module) -> None:
     """Make every plain convolution of `network` leave out what only meets padding."""
     for module in network.modules():
         if type(module) is nn.Conv2d:
             module.__class__ = TrimmedConv2d
+        elif isinstance(module, nn.Conv3d) and type(module).forward is nn.Conv3d.forward:  # torchvision has own ones
+            module.__class__ = TrimmedConv3d
         elif type(module) is nn.ConvTranspose2d:
             module.__class__ = TrimmedConvTranspose2d
 
