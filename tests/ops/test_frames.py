@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from selftaught.ops.frames import gather_frames, jittered_crop, split_channels
+from selftaught.ops.frames import gather_frames, jittered_crop, shifted_crop, split_channels, without_bars
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -57,3 +58,37 @@ def test_split_channels_copies_one_channel() -> None:
     same = torch.stack([(split[:, :, 0] == frames[:, :, c]).flatten(2).all(2) for c in range(3)])
     assert (same.sum(0) == 1).all()
     assert (same.sum((1, 2)) > 0).all()
+
+
+def test_a_given_window_is_cut_where_it_is_said() -> None:
+    boxes = torch.tensor([[4.0, 10.0, 16.0, 16.0], [0.0, 36.0, 20.0, -20.0]])
+    cut = shifted_crop(ramps(2, 3), boxes, 8, rng(), jitter=0.0)
+    middle = cut.mean((3, 4)) * 40
+    assert torch.allclose(middle[:, :, 0], torch.tensor([[17.5], [25.5]]).expand(2, 3), atol=0.01)
+    assert torch.allclose(middle[:, :, 1], torch.tensor([[11.5], [9.5]]).expand(2, 3), atol=0.05)
+    assert (cut[1, :, 0, :, 0] > cut[1, :, 0, :, -1]).all()
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "left", "right", "found"),
+    [
+        (0, 0, 0, 0, (0, 0, 64, 96)),
+        (10, 10, 0, 0, (11, 0, 42, 96)),
+        (0, 0, 12, 9, (0, 14, 64, 71)),
+        (8, 6, 12, 12, (9, 14, 48, 68)),
+        (40, 0, 0, 0, (0, 0, 64, 96)),
+    ],
+    ids=["none", "letterbox", "pillarbox", "both", "dark"],
+)
+def test_bars_are_cut_off_with_the_pixels_that_touch_them(
+    above: int, below: int, left: int, right: int, found: tuple[int, ...]
+) -> None:
+    """Bars hold noise of a codec; a clip of which little would be left is dark, not barred."""
+    video = torch.randint(0, 12, (1, 4, 3, 64, 96), generator=rng(), dtype=torch.uint8)
+    inside = video[:, :, :, above : 64 - below, left : 96 - right]
+    inside.copy_(torch.randint(0, 256, inside.shape, generator=rng(), dtype=torch.uint8))
+    assert without_bars(video)[0].tolist() == list(found)
+
+
+def test_a_black_clip_is_whole() -> None:
+    assert without_bars(torch.zeros(1, 2, 3, 8, 10, dtype=torch.uint8)).tolist() == [[0, 0, 8, 10]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -62,3 +64,29 @@ def split_channels(frames: Tensor, rng: Generator) -> Tensor:
     n, k, c, h, w = frames.shape
     channel = torch.randint(c, (n, k), generator=rng, device=rng.device)
     return frames.gather(2, channel[:, :, None, None, None].expand(n, k, 1, h, w)).expand(n, k, c, h, w)
+
+
+def without_bars(video: Tensor, *, dark: int = 16) -> Tensor:
+    """What lies between the black bars of each clip: (N, T, 3, H, W) uint8 -> boxes (N, 4) top, left, height, width.
+
+    A row or column at the edge belongs to a bar where its brightest channel is below `dark` in the mean over all its
+    pixels and frames. What touches a bar is a mixture of both, and one pixel of 64 is cut off as well. Where less than
+    half of a side would be left, the clip is dark and not barred, and that side stays whole.
+    """
+    h, w = video.shape[-2:]
+    bright = video.amax(2).float().mean(1)
+    low, height = _between(bright.mean(2) >= dark, h)
+    left, width = _between(bright.mean(1) >= dark, w)
+    return torch.stack([low, left, height, width], 1)
+
+
+def _between(is_bright: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """First edge and length (N,) float32 of what lies between the dark ends of an axis (N, length) bool."""
+    first = is_bright.int().argmax(1)
+    last = length - 1 - is_bright.flip(1).int().argmax(1)
+    margin = math.ceil(length / 64)
+    start = torch.where(first > 0, first + margin, first)
+    stop = torch.where(last < length - 1, last - margin, last) + 1
+    whole = stop - start < length / 2
+    start, stop = start.masked_fill(whole, 0), stop.masked_fill(whole, length)
+    return start.float(), (stop - start).float()
