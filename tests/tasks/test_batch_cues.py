@@ -21,6 +21,7 @@ GAMES = ("artifacts", "bigan", "gan", "super_resolution")
 """Their discriminators' batches are held by `test_adversarial_guard`."""
 TASKS = [task.name for task in list_tasks() if task.name not in GAMES]
 SETTINGS: dict[str, dict[str, Any]] = {
+    "clip_rotation": {"frames": 2},
     "deep_embedded_clustering": {"clusters": 2, "restarts": 1},
     "graph_constraint": {"neighbours": 3},
 }
@@ -49,8 +50,9 @@ def sample(task: PretextTask) -> Batch:
 def prepared(name: str) -> tuple[PretextTask, Batch]:
     task_class = load_task(name)
     torch.manual_seed(0)
-    inner = "resnet18" if task_class.encoders["encoder"].sees == "split" else "timm:test_resnet"
-    encoder = build_encoder(task_class.encoders["encoder"].prefix + inner, size=SIZE, stem="standard")
+    spec = task_class.encoders["encoder"]
+    inner = "mc3_18" if spec.kind == "video" else "resnet18" if spec.sees == "split" else "timm:test_resnet"
+    encoder = build_encoder(spec.prefix + inner, size=SIZE, stem="standard")
     task = task_class(encoder, task_class.Config(**SETTINGS.get(name, {})), SIZE)
     batch = sample(task)
     if task.refresh_epochs():

@@ -21,11 +21,13 @@ from selftaught.data.inputs import Image, Input
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Shown
-from selftaught.tasks.catalogue import list_tasks
+from selftaught.tasks.catalogue import list_tasks, load_task
 from selftaught.tasks.parts.losses import classification
 from selftaught.training.contract.check_task import check_contract, tensors_of
 
-TASKS = (*(task.name for task in list_tasks()), "supervised", "jigsaw+rotation")
+NAMES = tuple(task.name for task in list_tasks())
+OF_CLIPS = tuple(name for name in NAMES if load_task(name).encoders["encoder"].kind == "video")
+TASKS = (*(name for name in NAMES if name not in OF_CLIPS), "supervised", "jigsaw+rotation")
 SMALL = ("timm:test_resnet", "timm:test_vit")
 LARGE = ("resnet18", "alexnet", "googlenet", "grey:resnet18", "sobel:resnet18", "split:resnet18", "timm:test_convnext")
 
@@ -53,6 +55,18 @@ def test_every_task_keeps_the_contract(task: str, encoder: str, monkeypatch: pyt
     assert not [path for path, has_gradient in learned.items() if not has_gradient and not path.startswith(still)]
     one, other = (dict(tensors_of(made.pseudo_label(batch, generator(seed)))) for seed in ("one", "other"))
     assert any(not torch.equal(tensor, other[place]) for place, tensor in one.items())
+
+
+@pytest.mark.parametrize("task", OF_CLIPS)
+def test_every_task_of_clip_encoders_keeps_the_contract(task: str) -> None:
+    selftaught.check_task(task, encoder="mc3_18", size=16, task_settings={"frames": 2})
+
+
+@pytest.mark.slow  # networks of full size on clips of full length
+@pytest.mark.parametrize("encoder", ["r3d_18", "r2plus1d_18"])
+@pytest.mark.parametrize("task", OF_CLIPS)
+def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: str, encoder: str) -> None:
+    selftaught.check_task(task, encoder=encoder)
 
 
 @pytest.mark.parametrize("task", ["simclr", "colorization"])

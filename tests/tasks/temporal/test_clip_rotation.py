@@ -1,0 +1,137 @@
+"""Rotation of clips: its four angles, its guards, and learning from what falls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from selftaught.data.batch import Batch
+from selftaught.encoders.base import Encoder
+from selftaught.tasks.temporal import clip_rotation
+from selftaught.tasks.temporal.clip_rotation import ClipRotation, Example
+from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
+
+Config = ClipRotation.Config
+Task = Callable[..., ClipRotation]
+
+
+@pytest.fixture
+def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
+    def make(**settings: Any) -> ClipRotation:
+        return ClipRotation(tiny_clip_encoder(), Config(**{"frames": 4, **settings}), 16)
+
+    return make
+
+
+def clips(n: int = 3, side: int = 24) -> Tensor:
+    return torch.randint(30, 256, (n, 4, 3, side, side), dtype=torch.uint8, generator=rng(1))
+
+
+def batch(videos: Tensor) -> Batch:
+    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
+
+
+def test_every_clip_appears_at_every_angle_with_its_number(task: Task) -> None:
+    example = task().pseudo_label(batch(clips()), rng())
+    assert example.clips.shape == (12, 3, 4, 16, 16)
+    assert example.turns.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert example.clips.is_contiguous(memory_format=torch.channels_last_3d)
+    for row in range(12):
+        pixels = example.clips[row % 3].tolist()
+        for _ in range(int(example.turns[row])):  # a quarter turn counter-clockwise: row r is column -1 - r of before
+            pixels = [[[[image[j][15 - i] for j in range(16)] for i in range(16)] for image in c] for c in pixels]
+        assert example.clips[row].tolist() == pixels
+
+
+def test_all_frames_of_a_clip_are_cut_alike(task: Task) -> None:
+    still = clips(20)[:, :1].expand(-1, 4, -1, -1, -1)
+    example = task().pseudo_label(batch(still), rng())
+    assert torch.allclose(example.clips, example.clips[:, :, :1].expand_as(example.clips), atol=1e-5)
+
+
+def test_crops_are_squares_of_at_least_the_side_asked_for(task: Task) -> None:
+    areas = torch.tensor([[6.0, 0.0, 40.0, 80.0], [0.0, 10.0, 60.0, 30.0]]).repeat_interleave(2000, 0)
+    top, left, height, width = task(least_side=0.7)._crops(areas, rng()).unbind(1)
+    assert torch.equal(height, width.abs())
+    assert 0.45 < float((width < 0).float().mean()) < 0.55
+    share = height / areas[:, 2:].amin(1)
+    assert 0.7 <= float(share.min()) < 0.71
+    assert 0.99 < float(share.max()) <= 1
+    for first, begin, whole in ((top, areas[:, 0], areas[:, 2]), (torch.minimum(left, left + width), *areas.T[[1, 3]])):
+        assert bool((first >= begin - 1e-4).all())
+        assert bool((first + height <= begin + whole + 1e-4).all())
+
+
+def test_loss_against_loops(task: Task) -> None:
+    made = task().eval()
+    example = made.pseudo_label(batch(clips()), rng())
+    with torch.no_grad():
+        logits = made(example)
+    total, hits = 0.0, 0
+    for turns in range(4):
+        for n in range(3):
+            scores = logits[turns * 3 + n].tolist()
+            total -= scores[turns] - math.log(sum(math.exp(score) for score in scores))
+            hits += max(range(4), key=scores.__getitem__) == turns
+    found = made.loss(logits, example)
+    assert float(found["loss"]) == pytest.approx(total / 12, rel=1e-5)
+    assert float(found["accuracy"]) == pytest.approx(hits / 12)
+    assert made.chance(8) == 0.25
+
+
+def test_two_processes_are_one(task: Task) -> None:
+    made = task()
+    whole = made.pseudo_label(batch(clips(4)), rng())
+    rows = torch.arange(16).view(4, 4)
+    halves = [Example(whole.clips[own], whole.turns[own]) for own in (rows[:, :2].flatten(), rows[:, 2:].flatten())]
+    check_halves(made, whole, halves)
+
+
+def test_shown_clips_are_of_all_angles(task: Task) -> None:
+    made = task()
+    example = made.pseudo_label(batch(clips()), rng())
+    shown = made.show(example, made(example), 4)
+    assert [sample.pseudo_label for sample in shown] == ["0°", "90°", "180°", "270°"]
+    assert all(clip.shape == (4, 3, 16, 16) and 0 <= clip.min() <= clip.max() <= 1 for s in shown for clip in s.inputs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"least_side": 0.0}, r"--task\.least-side must be in \(0, 1\]"), ({"frames": 0}, r"--task\.frames must be at")],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
+
+
+def test_it_learns_which_way_things_fall(task: Task) -> None:
+    """The ground and the square look alike under every angle; how it moves does not."""
+    videos = crossings(range(0, 120, 2), frames=6)[0].transpose(-1, -2).contiguous()
+    made = task(frames=6)
+    fit(made, lambda step: batch(videos[:48]), steps=30, lr=5e-3)
+    assert judge(made, [batch(videos[48:])] * 4) > 0.7
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_guard_black_bars_do_not_tell_the_angle(task: Task, is_guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise between bars: chance is 1/4; without the guard two pairs of angles are told apart."""
+    videos = clips(40, side=32)
+    videos[:, :, :, :6] = videos[:, :, :, -6:] = 0
+    if not is_guarded:
+        monkeypatch.setattr(clip_rotation, "without_bars", lambda video: torch.tensor([[0.0, 0, 32, 32]] * len(video)))
+    made = task()
+    fit(made, lambda step: batch(videos[:32]), steps=25, lr=1e-2)
+    accuracy = judge(made, [batch(videos[32:])] * 4)
+    assert accuracy == pytest.approx(0.25, abs=0.1) if is_guarded else accuracy > 0.42
+
+
+def test_a_run_of_a_clip_encoder_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:
+    settings: dict[str, Any] = {"encoder": "mc3_18", "size": 16, "batch_size": 2, "task_settings": {"frames": 2}}
+    run = check_run(tmp_path, write_video, "clip_rotation", **settings)
+    assert (run / "pictures" / "pictures.json").exists()
