@@ -101,7 +101,7 @@ def main() -> None:
 
 def measure_probes(args: argparse.Namespace, parts: list[str]) -> dict[str, Any]:
     """Parts linear and others."""
-    config = RunConfig(data=args.data, out="", size=args.size, stem="standard")
+    config = RunConfig.of(data=args.data, out="", size=args.size, stem="standard")
     encoder = random_encoder(config)
     asked = Asked(data=args.data, config=config, kind=encoder.kind, needs=frozenset({"labels"}))
     data = open_labelled(asked).few(1.0, limit=args.limit)

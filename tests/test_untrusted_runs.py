@@ -44,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "run"
     return train(
-        RunConfig(
+        RunConfig.of(
             data=str(photos),
             out=str(out),
             task="rotation",
@@ -113,7 +113,7 @@ def test_resuming_a_folder_loads_the_task_that_was_asked_for(
     (run / "config.json").write_text(json.dumps(config | {"task": "dl/evil.py"}))
     asked: dict[str, Any] = environment["asked"]
     with pytest.raises(ValueError, match="task"):
-        train(RunConfig(**(asked | {"out": str(run), "resume": True})))
+        train(RunConfig.of(**(asked | {"out": str(run), "resume": True})))
     # The encoder trained with the labels lies in the run folder too, and is resumed.
     (run / "config.json").write_text(json.dumps(config))
     teacher = RunFolder(run / "supervised")

@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SELFTAUGHT_CACHE", str(folder / "cache"))
         common = {"task": "rotation", "encoder": "timm:test_resnet", "size": 32, "batch_size": 4, "steps": 1}
         for out in ("run", "second"):
-            train(RunConfig(data="photos", out=out, accelerator="cpu", **common))  # type: ignore[arg-type]
+            train(RunConfig.of(data="photos", out=out, accelerator="cpu", **common))  # type: ignore[arg-type]
         yield folder
 
 

@@ -61,7 +61,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
         The run's summary.json, and its folder under "run".
     """
     begin = threads.began()
-    config = RunConfig.from_dict({"data": str(data), "out": str(out), "task": task, **settings})
+    config = RunConfig.of(data=str(data), out=str(out), task=task, **settings)
     from selftaught.training.train import train
 
     return _summary(train(config, begin=begin))
@@ -182,7 +182,7 @@ def compare(
         supervised: also train the same encoder with the labels, for the table.
         settings: fields of `RunConfig`; task settings go to every task that has them.
     """
-    config = RunConfig.from_dict({"data": str(data), "out": str(out), **settings})
+    config = RunConfig.of(data=str(data), out=str(out), **settings)
     from selftaught.evaluation.compare import compare_tasks
     from selftaught.report import write_report
     from selftaught.report.writers.place import check_page
@@ -350,7 +350,7 @@ def demo(*, out: str = "selftaught-demo") -> Json:
     network: Json = {"encoder": "resnet18", "size": 32, "stem": "standard"}
     # With imports, probes and page this budget makes at most 5 minutes on 2 cores.
     length: Json = {"budget": "160s", "evaluate_every": 5.0}
-    run = train(RunConfig(data="demo", out=out, task="simclr", overwrite=True, **network, **length))
+    run = train(RunConfig.of(data="demo", out=out, task="simclr", overwrite=True, **network, **length))
     few = evaluate_encoder(open_subject(run), "demo", fractions=[0.02])  # four patches of each photograph
     whole = evaluate_encoder(open_subject(run), "demo")
     page = write_report(run)

@@ -20,7 +20,7 @@ def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
 
 
 def test_a_home_of_nobody_stays_as_it_is() -> None:
-    assert RunConfig(data="demo", out="~nobody-of-this-name/run").out == "~nobody-of-this-name/run"
+    assert RunConfig.of(data="demo", out="~nobody-of-this-name/run").out == "~nobody-of-this-name/run"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_left(
 
 
 def config(**changes: Any) -> RunConfig:
-    return RunConfig(data="demo", out="run", **changes)
+    return RunConfig.of(data="demo", out="run", **changes)
 
 
 @pytest.mark.parametrize(

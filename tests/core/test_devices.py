@@ -30,8 +30,8 @@ def test_auto_takes_the_precision_the_machine_is_fast_in(
     is_fast: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("selftaught.core.devices.fast_bf16", lambda accelerator: is_fast)
-    fabric = make_fabric(RunConfig(data="demo", out="run", accelerator="cpu"), is_partly_used=False)
+    fabric = make_fabric(RunConfig.of(data="demo", out="run", accelerator="cpu"), is_partly_used=False)
     assert fabric._precision.precision == precision
     assert fabric.world_size == 1
-    asked = RunConfig(data="demo", out="run", accelerator="cpu", precision="32-true")
+    asked = RunConfig.of(data="demo", out="run", accelerator="cpu", precision="32-true")
     assert make_fabric(asked, is_partly_used=False)._precision.precision == "32-true"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.evaluation.small_run import CONFIG
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(dataclasses.replace(CONFIG, out=str(tmp_path_factory.mktemp("runs") / "run")))
+    return train(CONFIG.replace(out=str(tmp_path_factory.mktemp("runs") / "run")))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def pictures(folder: Path, count: int, seed: int) -> None:
 
 
 def config(data: Path | str, task: str = "rotation") -> RunConfig:
-    return RunConfig(data=str(data), out="", size=32, task=task)
+    return RunConfig.of(data=str(data), out="", size=32, task=task)
 
 
 def asked(data: Path, run: RunConfig | None = None, **more: Any) -> Asked:

@@ -12,7 +12,7 @@ from selftaught.evaluation.subject import open_subject
 DATA = "synthetic:N=200,side=32"
 
 
-CONFIG = RunConfig(
+CONFIG = RunConfig.of(
     data=DATA,
     out="",
     task="rotation",

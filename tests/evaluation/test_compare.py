@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.evaluation.small_run import CONFIG, DATA
 
 
 def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, steps=2, out=str(tmp_path / "labelled"))
+    config = CONFIG.replace(steps=2, out=str(tmp_path / "labelled"))
     result = compare_tasks(config, ["rotation", "simclr"], labelled=DATA, probe="knn")
     values = [row["probe"]["value"] for row in result["rows"]]
     assert values == sorted(values, reverse=True)
@@ -32,18 +31,18 @@ def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(t
     assert "2 runs are too few" in agreed["note"]
     with pytest.raises(ValueError, match="already holds a comparison"):
         compare_tasks(config, ["rotation"])
-    unlabelled = compare_tasks(dataclasses.replace(config, resume=True), ["rotation", "simclr"])
+    unlabelled = compare_tasks(config.replace(resume=True), ["rotation", "simclr"])
     assert [r["rankme"] for r in unlabelled["rows"]] == sorted((r["rankme"] for r in unlabelled["rows"]), reverse=True)
     assert all(r["rankme"] == r["label_free"]["value"] for r in unlabelled["rows"])
     assert unlabelled["label_free_agreement"] is None
 
 
 def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, out=str(tmp_path / "out"))
+    config = CONFIG.replace(out=str(tmp_path / "out"))
     with pytest.raises(ValueError, match="videos are needed"):
         compare_tasks(config, ["rotation", "frame_order_verification"])
     with pytest.raises(ValueError, match=r"--task.angels"):
-        compare_tasks(dataclasses.replace(config, task_settings={"angels": 2}), ["rotation"])
+        compare_tasks(config.replace(task_settings={"angels": 2}), ["rotation"])
     with pytest.raises(ValueError, match="--probe label_free measures no use"):
         compare_tasks(config, ["rotation"], labelled=DATA, probe="label_free")
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from selftaught.core.config import RunConfig
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.query import check_query, query_vector
 
-CONFIG = RunConfig(data="d", out="o", size=32)
+CONFIG = RunConfig.of(data="d", out="o", size=32)
 
 
 def clip() -> Any:

@@ -42,7 +42,7 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
 
     monkeypatch.setattr("selftaught.training.train.train", prepare_alone)
     subject = open_subject(run, out=tmp_path)
-    longer = dataclasses.replace(subject, config=dataclasses.replace(subject.config, steps=8))
+    longer = dataclasses.replace(subject, config=subject.config.replace(steps=8))
     for asked, data in ((subject, "a"), (subject, "a"), (longer, "a"), (longer, "b"), (longer, "b"), (subject, "b")):
         assert supervised_run(asked, data) == tmp_path / "supervised"
     assert trained == [("a", 4), ("a", 8), ("b", 8), ("b", 4)]

@@ -72,7 +72,7 @@ def check_run(folder: Path, write_video: Any, task: str, *, frames: int = 20, **
 
     def run(name: str, **more: Any) -> Path:
         return train(
-            RunConfig(
+            RunConfig.of(
                 data=str(folder / "videos"),
                 out=str(folder / name),
                 task=task,

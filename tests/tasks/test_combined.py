@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +261,7 @@ def test_balanced_parts_pull_at_the_last_layer_with_equal_strength(grey: str) ->
 
 def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the loop, whose precision lets no gradient pass but in its own backward pass."""
-    asked = RunConfig(
+    asked = RunConfig.of(
         data="synthetic:N=40,side=32",
         out=str(tmp_path / "whole"),
         task=f"rotation+{grey}",
@@ -288,11 +287,11 @@ def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.Mo
         return original(self, step, batch)
 
     monkeypatch.setattr(Training, "step", stopping)
-    other = dataclasses.replace(asked, out=str(tmp_path / "other"))
+    other = asked.replace(out=str(tmp_path / "other"))
     with pytest.raises(KeyboardInterrupt):
         train(other)
     monkeypatch.undo()
-    resumed = train(dataclasses.replace(other, resume=True))
+    resumed = train(other.replace(resume=True))
     one, two = (load_checkpoint(run / "checkpoints" / "last.safetensors")[0] for run in (whole, resumed))
     assert "task.norms" in one
     assert all(torch.equal(one[name], two[name]) for name in one)

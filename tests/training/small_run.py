@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from pathlib import Path
 
 from selftaught.core.config import RunConfig
 
-SMALL = RunConfig(
+SMALL = RunConfig.of(
     data="synthetic:N=120,side=32",
     out="",
     task="rotation",
@@ -24,7 +23,7 @@ SMALL = RunConfig(
 
 
 def config(out: Path, **changes: object) -> RunConfig:
-    return dataclasses.replace(SMALL, out=str(out), **changes)  # type: ignore[arg-type]
+    return SMALL.replace(out=str(out), **changes)  # type: ignore[arg-type]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

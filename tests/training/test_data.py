@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +55,6 @@ def test_what_cannot_be_read_is_listed_and_a_limit_is_kept(tmp_path: Path, fabri
     data = open_data(asked, spec_for(asked), fabric)
     data.loader.close()
     assert len(data.samples) <= 9
-    whole = open_data(dataclasses.replace(asked, limit=None), spec_for(asked), fabric)
+    whole = open_data(asked.replace(limit=None), spec_for(asked), fabric)
     whole.loader.close()
     assert [key for key, _ in whole.skipped] == [broken]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.training.budget.planned import SMALL as BUDGETED
 
 def test_evaluation_uses_the_stem_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1200.0, row=1e-4))
-    run = train(dataclasses.replace(BUDGETED, out=str(tmp_path / "run"), stem="auto", budget="10m"))
+    run = train(BUDGETED.replace(out=str(tmp_path / "run"), stem="auto", budget="10m"))
     config = read_config(run)
     assert config.stem == "standard"
     assert random_encoder(config).stem == load_encoder(run).stem == "standard"

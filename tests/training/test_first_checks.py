@@ -73,7 +73,7 @@ def asked(out: Path, **changes: object) -> RunConfig:
         "data": "synthetic:N=24,side=32", "out": str(out), "task": "rotation", "encoder": "timm:test_resnet",
         "size": 32, "batch_size": 8, "steps": 1, "accelerator": "cpu",
     }  # fmt: skip
-    return RunConfig(**(values | changes))  # type: ignore[arg-type]
+    return RunConfig.of(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +58,7 @@ def test_a_last_batch_of_too_few_is_left_out(opened: tuple[PretextTask, Data, Ru
     _, data, settings = opened
     sizes = {
         (samples, size): [
-            len(batch)
-            for batch in held_out_batches(data, dataclasses.replace(settings, batch_size=size), FABRIC, samples)
+            len(batch) for batch in held_out_batches(data, settings.replace(batch_size=size), FABRIC, samples)
         ]
         for samples, size in ((19, 8), (20, 8), (24, 8), (3, 8))
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import time
@@ -39,7 +38,7 @@ from tests.training.small_run import rows
 from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes, join_group
 
-SMALL = RunConfig(
+SMALL = RunConfig.of(
     data="synthetic:N=60,side=32",
     out="",
     task="gan",
@@ -63,7 +62,7 @@ GAMES = {
 
 
 def config(out: Path, **changes: Any) -> RunConfig:
-    return dataclasses.replace(SMALL, out=str(out), **changes)
+    return SMALL.replace(out=str(out), **changes)
 
 
 def images(n: int = 8) -> Batch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import csv
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -111,7 +110,7 @@ def task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(out: Path, task: Path, **changes: object) -> RunConfig:
     """51 of 60 samples are trained with: 6.375 steps an epoch, a refresh every 2 steps."""
-    small = RunConfig(
+    small = RunConfig.of(
         data="synthetic:N=60,side=32",
         out=str(out),
         task=str(task),
@@ -124,7 +123,7 @@ def config(out: Path, task: Path, **changes: object) -> RunConfig:
         precision="32-true",
         accelerator="cpu",
     )
-    return dataclasses.replace(small, **changes)  # type: ignore[arg-type]
+    return small.replace(**changes)  # type: ignore[arg-type]
 
 
 def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Data, PretextTask]:

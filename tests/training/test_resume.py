@@ -97,9 +97,9 @@ def test_changed_data_are_refused_unless_asked(data: Path, tmp_path: Path, monke
 def test_the_looks_of_a_budget_stay_as_planned(data: Path, tmp_path: Path) -> None:
     settings = SETTINGS | {"steps": None, "budget": "1m"}
     folder = RunFolder(tmp_path / "run")
-    folder.prepare(RunConfig(data=str(data), out=str(tmp_path / "run"), **settings), "content")
+    folder.prepare(RunConfig.of(data=str(data), out=str(tmp_path / "run"), **settings), "content")
     folder.release()
-    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, evaluate_every=0.5, **settings)
+    asked = RunConfig.of(data=str(data), out=str(tmp_path / "run"), resume=True, evaluate_every=0.5, **settings)
     with pytest.raises(ValueError, match=r"began with: evaluate_every was 1.0, now 0.5"):
         folder.check(asked)
 
@@ -108,7 +108,7 @@ def test_the_looks_of_a_budget_stay_as_planned(data: Path, tmp_path: Path) -> No
 def test_a_damaged_environment_is_one_sentence(data: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "environment.json").write_text(text)
-    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS)
+    asked = RunConfig.of(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS)
     with pytest.raises(ValueError, match=r"environment.json (is damaged|holds a list)"):
         RunFolder(tmp_path / "run").check(asked)
 
@@ -126,11 +126,11 @@ def test_a_damaged_environment_is_one_sentence(data: Path, tmp_path: Path, text:
 def test_a_length_that_is_not_larger_is_refused(
     data: Path, tmp_path: Path, began: dict[str, Any], length: dict[str, Any]
 ) -> None:
-    asked = RunConfig(data=str(data), out=str(tmp_path / "run"), **SETTINGS | began)
+    asked = RunConfig.of(data=str(data), out=str(tmp_path / "run"), **SETTINGS | began)
     folder = RunFolder(tmp_path / "run")
     folder.prepare(asked, "content")
     folder.release()
-    other = RunConfig(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS | length)
+    other = RunConfig.of(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS | length)
     with pytest.raises(ValueError, match=r"or a larger one in --steps or --epochs .* in another --out"):
         folder.check(other)
 

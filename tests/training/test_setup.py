@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from selftaught.training.setup import is_partly_used, pace_of, resolve, spec_for
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 QUICK: Any = {"encoder": "timm:test_resnet", "accelerator": "cpu", "precision": "32-true"}
-ASKED = RunConfig(data="demo", out="run", task="simclr", batch_size=128)
+ASKED = RunConfig.of(data="demo", out="run", task="simclr", batch_size=128)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -60,7 +59,7 @@ def test_players_only_play_where_they_are_asked_to() -> None:
 def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
     settings: dict[str, float], encoder: str, expected: bool
 ) -> None:
-    asked = RunConfig(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
+    asked = RunConfig.of(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
     assert is_partly_used(check_asked(asked, spec_for(asked)), encoder) is expected
 
 
@@ -69,7 +68,7 @@ def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:
     found = pace_of(recipe, "adamw", ASKED)
     assert (found.lr, found.weight_decay) == (PACES["adamw"].lr / 2, PACES["adamw"].weight_decay)
     assert pace_of(recipe, "sgd", ASKED).lr == 0.06
-    given = pace_of(recipe, "adamw", dataclasses.replace(ASKED, lr=0.3, weight_decay=0.0))
+    given = pace_of(recipe, "adamw", ASKED.replace(lr=0.3, weight_decay=0.0))
     assert (given.lr, given.weight_decay) == (0.3, 0.0)
 
 
@@ -93,7 +92,7 @@ COMPLETE = Recipe(
 def test_a_flag_comes_before_the_recipe_each_by_itself(
     optimizer: Any, flags: dict[str, float], expected: tuple[float, ...]
 ) -> None:
-    found = pace_of(COMPLETE, optimizer, dataclasses.replace(ASKED, **flags))  # type: ignore[arg-type]
+    found = pace_of(COMPLETE, optimizer, ASKED.replace(**flags))  # type: ignore[arg-type]
     assert (found.weight_decay, found.final_weight_decay, found.momentum) == expected
 
 
@@ -104,7 +103,7 @@ def test_warm_up_and_clip_are_the_flags_else_the_recipes(
     flags: dict[str, float], expected: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_task("rotation"), "recipe", COMPLETE)
-    asked = RunConfig(data="synthetic:N=20,side=32", out="run", task="rotation", size=32, batch_size=8, **flags)  # type: ignore[arg-type]
+    asked = RunConfig.of(data="synthetic:N=20,side=32", out="run", task="rotation", size=32, batch_size=8, **flags)  # type: ignore[arg-type]
     data = open_data(asked, spec_for(asked), make_fabric(asked, is_partly_used=False))
     resolved = resolve(asked, spec_for(asked), data)
     assert (resolved.warmup, resolved.clip, resolved.momentum) == (*expected, 0.8)
@@ -118,7 +117,7 @@ def test_the_defaults_are_those_of_a_recipe_that_says_nothing() -> None:
 
 def test_momentum_without_an_optimizer_that_has_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^--momentum is for sgd and lars, the optimizer is adamw, got 0.5; leave it"):
-        pace_of(COMPLETE, "adamw", dataclasses.replace(ASKED, momentum=0.5))
+        pace_of(COMPLETE, "adamw", ASKED.replace(momentum=0.5))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_an_optimizer_without_a_rate_is_refused_before_anything_is_read(tmp_path
     with pytest.raises(ValueError, match=message):
         pretrain("nowhere", task="gan", optimizer="sgd", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    asked = RunConfig(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01)
+    asked = RunConfig.of(data="demo", out="run", task="gan", optimizer="sgd", lr=0.01)
     check_asked(asked, spec_for(asked))
 
 

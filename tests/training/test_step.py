@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {"warmup": 0.0, "lr": 1.0, "steps": 4, "batch_size": 
 def training_of(task: Rotation, fabric: Fabric | None = None, **settings: Any) -> Training:
     """By plain gradient descent without momentum and weight decay."""
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
-    config = RunConfig(data="demo", out="run", **(SETTINGS | settings))
+    config = RunConfig.of(data="demo", out="run", **(SETTINGS | settings))
     optimizer = build_optimizer(task, "sgd", 1.0, 0.0, own=task.parameter_groups(), momentum=0.0)
     model, prepared = fabric.setup(task, optimizer)
     length = Length(config=config, schedule=Schedule(parts=((0, 4),), look_every=1))

@@ -130,7 +130,7 @@ def train_one(rank: int, port: int, data: str, out: str) -> None:
     Stream._shard = noted  # type: ignore[method-assign]
     from selftaught.training.train import train
 
-    train(RunConfig(data=data, out=f"{out}/run", devices=2, stream="always", **SETTINGS))
+    train(RunConfig.of(data=data, out=f"{out}/run", devices=2, stream="always", **SETTINGS))
     Path(out, f"{rank}.json").write_text(json.dumps(read))
 
 
@@ -152,7 +152,7 @@ def found_by(config: RunConfig) -> Shards | None:
 
 
 def asked(data: Path | str, **settings: Any) -> RunConfig:
-    return RunConfig(data=str(data), out="run", **SETTINGS | settings)
+    return RunConfig.of(data=str(data), out="run", **SETTINGS | settings)
 
 
 def test_auto_streams_what_is_compressed_or_larger_than_the_limit(folder: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_a_handful_of_samples_is_not_praised(tmp_path: Path, capsys: pytest.Capt
     for i in range(3):
         (tmp_path / "photos").mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{i}.png")
-    config = RunConfig(
+    config = RunConfig.of(
         data=str(tmp_path / "photos"), out=str(tmp_path / "run"), task="simclr", stem="standard", size=32,
         batch_size=16, steps=1, precision="32-true",
     )  # fmt: skip

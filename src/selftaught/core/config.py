@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, get_args, get_type_hints
 
 from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
@@ -148,8 +149,17 @@ class RunConfig(Settings):
             object.__setattr__(self, name, value)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
-        """Build from plain values; an unknown name is an error that lists the near matches."""
+    def of(cls, **settings: Unpack[AllSettings]) -> RunConfig:
+        """The settings by the names of their flags; what is not given has its default."""
+        return cls.from_dict(settings)
+
+    def replace(self, **changes: Unpack[AllSettings]) -> RunConfig:
+        """The same settings but for some, by the names of their flags."""
+        return self.from_dict({**self.to_dict(), **changes})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """As `of`, from plain values; an unknown name is an error that lists the near matches."""
         known = [f.name for f in fields(cls)]
         for name in values:
             if name not in known:
@@ -157,6 +167,7 @@ class RunConfig(Settings):
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
+        """All settings by the names of their flags."""
         return asdict(self)
 
     def save(self, path: Path) -> None:
@@ -208,6 +219,14 @@ class RunSettings(TypedDict, total=False):
     changed_data: bool
     overwrite: bool
     tensorboard: bool
+
+
+class AllSettings(RunSettings, total=False):
+    """Those, and the arguments of `pretrain` itself."""
+
+    data: str
+    out: str
+    task: str
 
 
 _KINDS: dict[Any, tuple[Any, str]] = {

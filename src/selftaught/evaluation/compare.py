@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +66,7 @@ def compare_tasks(
     work = PartsOfWork("task", len(tasks), is_eager=True)
     stem = _stem(config, runs)
     for task, (began, spec) in zip(tasks, runs, strict=True):
-        asked = dataclasses.replace(began, stem=stem)
+        asked = began.replace(stem=stem)
         run = Path(asked.out)
         is_done = config.resume and (run / "summary.json").exists()
         work.begin(task, is_done=is_done)
@@ -106,7 +105,7 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         info = task_info(task)
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
-        run = dataclasses.replace(config, task=task, task_settings=own, out=str(Path(config.out) / info.short))
+        run = config.replace(task=task, task_settings=own, out=str(Path(config.out) / info.short))
         runs.append((run, spec_for(run)))
     return runs
 

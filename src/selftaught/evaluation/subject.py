@@ -99,7 +99,7 @@ def _from_file(
     if not file.is_file():
         raise ValueError(f"{what}: there is no file {file}")
     folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
-    config = RunConfig(
+    config = RunConfig.of(
         data=str(file), out=str(folder), encoder=name, size=size or USUAL_SIZE, stem=stem or "auto", task="supervised"
     )
     with torch.random.fork_rng(devices=[]):

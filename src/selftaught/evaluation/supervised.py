@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from selftaught.core.own_folder import record
@@ -29,8 +28,7 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
 
     check_supervised(subject)
     out = subject.folder / FOLDER
-    asked = dataclasses.replace(
-        subject.config,
+    asked = subject.config.replace(
         data=labelled,
         out=str(out),
         task="supervised",
@@ -50,6 +48,6 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
             is_other = True
     if is_other:
         say_once(f"the supervised encoder in {out} learned from other data or settings; it is trained again")
-        train(dataclasses.replace(asked, resume=False, overwrite=True))
+        train(asked.replace(resume=False, overwrite=True))
     record(out)
     return out

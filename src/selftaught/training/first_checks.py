@@ -76,9 +76,9 @@ def _try(asked: RunConfig, spec: TaskSpec, samples: Samples, sampling: Sampling,
     batch = next(iter(batches))
     batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
     config = _seen(spec, asked)
-    check_contract(spec.name, lambda seed: build_task(spec, dataclasses.replace(config, seed=seed)), batch, count=count)
+    check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch, count=count)
 
 
 def _seen(spec: TaskSpec, asked: RunConfig) -> RunConfig:
     """With the encoder that sees as the task asks."""
-    return dataclasses.replace(asked, encoder=spec.seen_as(asked.encoder))
+    return asked.replace(encoder=spec.seen_as(asked.encoder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def read_as_begun(folder: RunFolder, asked: RunConfig) -> RunConfig:
     path = folder.path / "config.json"
     if not asked.resume or asked.stream != "auto" or not path.is_file():
         return asked
-    return dataclasses.replace(asked, stream=RunConfig.load(path).stream)
+    return asked.replace(stream=RunConfig.load(path).stream)
 
 
 def spec_as_begun(config: RunConfig, spec: TaskSpec) -> TaskSpec:
@@ -49,7 +48,7 @@ def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Da
             f"--resume can make a run longer, not shorter: the run in {folder.path} has {config.steps} steps, "
             f"now {steps} are asked for; leave the length as it was, or start another run in another --out"
         )
-    return dataclasses.replace(config, steps=steps)
+    return config.replace(steps=steps)
 
 
 def is_finished(folder: RunFolder, config: RunConfig) -> bool:

@@ -130,7 +130,7 @@ class RunFolder:
     def config_for(self, asked: RunConfig) -> RunConfig:
         """The settings the run goes on with."""
         config = RunConfig.load(self.path / "config.json")
-        return dataclasses.replace(config, data=asked.data, **{name: getattr(asked, name) for name in _WHEN})
+        return config.replace(data=asked.data, **{name: getattr(asked, name) for name in _WHEN})
 
     def release(self) -> None:
         """Let other processes write to the folder."""

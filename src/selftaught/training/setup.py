@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 
 from selftaught.core.config import Optimizer, RunConfig
@@ -34,8 +32,7 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     steps, epochs = asked.steps, asked.epochs
     if steps is None and asked.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
-    return dataclasses.replace(
-        asked,
+    return asked.replace(
         encoder=spec.seen_as(asked.encoder),
         task_settings=dict(spec.settings),
         optimizer=optimizer,

@@ -93,7 +93,7 @@ class Training:
         steps = int(self.fabric.broadcast(self.timekeeper.steps(done, self.schedule)))
         if steps != before:
             self.schedule = self.schedule.changed(done, steps)
-            self.config = dataclasses.replace(self.config, steps=steps)
+            self.config = self.config.replace(steps=steps)
             progress.lengthen(steps)
             if self.fabric.is_global_zero:
                 write_json(folder.path / BUDGET, self.schedule.to_dict())

@@ -193,7 +193,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     fabric, config, task, data = training.fabric, training.config, training.task, training.data
     look_every, samples = training.schedule.look_every, training.schedule.look_samples
     save_every = config.checkpoint_every or look_every
-    planned = dataclasses.replace(config, steps=training.schedule.first)
+    planned = config.replace(steps=training.schedule.first)
     refreshed_before = set(refresh_steps(task, data, training.schedule.first))
     log = RunLog(config, folder, fabric, steps_per_epoch=data.loader.steps_per_epoch)
     best = load_checkpoint(folder.last)[1]["best"] if start else None

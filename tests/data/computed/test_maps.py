@@ -134,7 +134,7 @@ def test_a_run_shows_how_far_it_is_where_there_is_something_to_compute(
     videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     samples = clips(videos)
-    config = RunConfig(task="any", data=str(videos), out="any", cache_limit=1.0, workers=1)
+    config = RunConfig.of(task="any", data=str(videos), out="any", cache_limit=1.0, workers=1)
     for lines in (1, 0):
         pack_maps(Copy(), samples, config, title="computing copy")
         assert capsys.readouterr().err.count("computing copy 3/3") == lines

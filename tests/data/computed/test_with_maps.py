@@ -56,7 +56,7 @@ def videos(tmp_path: Path, write_video: Any) -> str:
 
 def packed(data: str, needs: str, **inputs: Input) -> tuple[Samples, Sampling]:
     source = open_source(data, split="train", needs=frozenset({needs}), held_out=0.0)
-    config = RunConfig(task="any", data=data, out="any", cache_limit=1.0, workers=1, store_size=32)
+    config = RunConfig.of(task="any", data=data, out="any", cache_limit=1.0, workers=1, store_size=32)
     sampling = Sampling(inputs=inputs)
     return pack_with_maps(source, config, sampling, title="packing", is_shown=False), sampling
 

@@ -36,13 +36,13 @@ def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: st
     from selftaught.data.sources.value_range import decoding_of, with_range
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)
-    config = with_range(RunConfig(data=str(folder), out="out"), source_of(folder, "train", 0.0))
+    config = with_range(RunConfig.of(data=str(folder), out="out"), source_of(folder, "train", 0.0))
     assert config.value_range == text
     found = read_range(config.value_range)
     assert found is not None
     assert abs(found.low - low) <= 0.01 * (high - low)
     assert abs(found.high - high) <= 0.01 * (high - low)
-    assert with_range(RunConfig(data=str(folder), out="out"), source_of(folder, "train", 0.0)) == config
+    assert with_range(RunConfig.of(data=str(folder), out="out"), source_of(folder, "train", 0.0)) == config
     source = source_of(folder, "train", 0.0)
     samples = open_samples(
         source, side=64, sampling=Sampling(), cache_limit_gb=1.0, workers=1, decoding=decoding_of(config)

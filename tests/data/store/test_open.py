@@ -21,9 +21,9 @@ def test_a_packed_store_shows_no_bar(drawn: Path, capsys: pytest.CaptureFixture[
 
     source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)
     shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731
-    pack(source, RunConfig(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
+    pack(source, RunConfig.of(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
     assert "packing train 6/6" in shown()
-    pack(source, RunConfig(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
+    pack(source, RunConfig.of(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
     assert shown() == ""
 
 

@@ -30,7 +30,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
     torch.manual_seed(1)
-    config = RunConfig(
+    config = RunConfig.of(
         data="", out=str(tmp_path), task="rotation", encoder="timm:test_resnet", size=32, precision="32-true"
     )
     encoder = build_encoder("timm:test_resnet", size=32)

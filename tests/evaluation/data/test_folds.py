@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ def test_every_sample_is_in_one_fold_but_the_only_one_of_its_class() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    config = RunConfig(
+    config = RunConfig.of(
         data="synthetic:N=16", out=str(out), task="rotation", encoder="timm:test_resnet", size=32, batch_size=8,
         steps=1, precision="32-true", held_out=0.5,
     )  # fmt: skip
@@ -92,7 +91,7 @@ def test_the_test_part_is_drawn_without_the_runs_held_out(run: Path, shades: Pat
 
 def test_a_second_run_that_held_out_other_samples_is_tested_on_the_same(run: Path, shades: Path) -> None:
     subject = open_subject(run)
-    other = dataclasses.replace(subject.config, held_out=0.1)
+    other = subject.config.replace(held_out=0.1)
     again = open_labelled(asked_of(shades, other, folds=1))
     assert again.test.keys == opened(run, shades, folds=1).test.keys
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from selftaught.data.sources.open import open_source
@@ -12,7 +11,7 @@ from tests.evaluation.own_data import asked, config, pictures
 
 def test_the_held_out_part_is_the_datas_own_or_the_share_of_the_run(tmp_path: Path) -> None:
     pictures(tmp_path / "flat", 20, 0)
-    run = dataclasses.replace(config("elsewhere"), held_out=0.2)
+    run = config("elsewhere").replace(held_out=0.2)
     data = open_unlabelled(asked(tmp_path / "flat", run, needs=frozenset()))
     held = open_source(str(tmp_path / "flat"), split="held_out", needs=frozenset({"image"}), held_out=0.2)
     assert [*data.test.keys] == [entry.key for entry in held.entries]

@@ -182,7 +182,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     subject = Subject(
         name="x",
         encoder=TinyEncoder().eval(),
-        config=RunConfig(data="", out=str(folder), task="rotation", size=60, precision="32-true", seed=3),
+        config=RunConfig.of(data="", out=str(folder), task="rotation", size=60, precision="32-true", seed=3),
         part="encoder",
         checkpoint="last",
         folder=folder,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +222,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    config = RunConfig(
+    config = RunConfig.of(
         data="synthetic:N=60,side=32",
         out=str(out),
         task="rotation",
@@ -273,8 +272,8 @@ def test_supervised_weights_need_fewer_labels_than_scratch_on_real_photographs(
 ) -> None:
     """An encoder that learned the classes from all labels is fine-tuned with few: it must save many."""
     photographs = str(shared_data("cifar10"))
-    config = RunConfig(data=photographs, out=str(tmp_path / "run"), task="supervised", encoder=TINY, size=32)
-    train(dataclasses.replace(config, steps=400, batch_size=64, limit=10_000))
+    config = RunConfig.of(data=photographs, out=str(tmp_path / "run"), task="supervised", encoder=TINY, size=32)
+    train(config.replace(steps=400, batch_size=64, limit=10_000))
     result = evaluate_encoder(
         open_subject(tmp_path / "run"),
         photographs,

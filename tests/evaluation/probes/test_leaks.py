@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,12 @@ def test_figures_of_random_weights_do_not_depend_on_the_run_beside_them(
 ) -> None:
     """A run of other weights evaluated first, into the same caches and its own folder, leaves them as they were."""
     source = "synthetic:N=60,side=32"
-    config = RunConfig(
+    config = RunConfig.of(
         data=source, out="", task="rotation", stem="standard", size=32, batch_size=8, steps=1, precision="32-true"
     )
     runs = []
     for task in ("rotation", "simclr"):
-        runs.append(train(dataclasses.replace(config, task=task, out=str(tmp_path / task))))
+        runs.append(train(config.replace(task=task, out=str(tmp_path / task))))
 
     def random_of(run: Path) -> Any:
         return evaluate_encoder(open_subject(run), source, probe="svm", settings={"dims": 64, "costs": "0.1"})["random"]

@@ -125,7 +125,7 @@ def test_stages_are_spread_from_first_to_last() -> None:
 
 def test_evaluate_writes_the_pictures_beside_its_figures(tmp_path: Path) -> None:
     run = train(
-        RunConfig(
+        RunConfig.of(
             data="synthetic:N=120,side=32",
             out=str(tmp_path / "run"),
             task="rotation",
@@ -166,7 +166,7 @@ def test_three_encoders_fit_a_page(shared_data: Callable[[str], Path], tmp_path:
 
     path = shared_data("imagenette128/imagenette128.zip")
     encoder = build_encoder("resnet18", size=64, stem="standard")
-    config = RunConfig(data=str(path), out=str(tmp_path), size=64)
+    config = RunConfig.of(data=str(path), out=str(tmp_path), size=64)
     data = open_unlabelled(Asked(data=str(path), config=config, kind=encoder.kind))
     score = Qualitative(Qualitative.Config(steps=20)).score(reader_of(encoder, 64), data)
     assert 3 * sum(map(len, score.files.values())) < 2_000_000

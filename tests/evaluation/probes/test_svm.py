@@ -104,7 +104,7 @@ def test_the_interval_is_around_the_figure_where_a_class_is_rare_and_hard() -> N
 def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> None:
     """The VOC tree beside the checkout: 20 classes, one of which nothing shows."""
     data_folder = str(shared_data("voc_layout"))
-    config = RunConfig(data=data_folder, out="", size=64, stem="standard")
+    config = RunConfig.of(data=data_folder, out="", size=64, stem="standard")
     encoder = random_encoder(config)
     data = open_labelled(Asked(data=data_folder, config=config, kind=encoder.kind, needs=frozenset({"labels"})))
     probe = Svm(Svm.Config(dims=1000, stage="all"))

@@ -10,7 +10,7 @@ from selftaught.training.budget.schedule import (
 )
 from selftaught.training.budget.timekeeping import Costs, plan
 
-SMALL = RunConfig(
+SMALL = RunConfig.of(
     data="synthetic:N=120,side=32",
     out="",
     task="rotation",

@@ -27,7 +27,7 @@ from selftaught.training.train import train
 from tests.training.budget.planned import COSTS, SMALL, planned
 from tests.training.stopping import assert_same_run, stopped_before
 
-QUICK = dataclasses.replace(SMALL, encoder="timm:test_resnet")
+QUICK = SMALL.replace(encoder="timm:test_resnet")
 
 
 def test_a_budget_that_cannot_be_kept_is_said() -> None:
@@ -43,7 +43,7 @@ def test_a_budget_that_cannot_be_kept_is_said() -> None:
 @pytest.fixture
 def opened() -> Iterator[tuple[RunConfig, Data, Fabric]]:
     fabric = Fabric(accelerator="cpu", devices=1)
-    asked = dataclasses.replace(SMALL, stem="auto", budget="60s")
+    asked = SMALL.replace(stem="auto", budget="60s")
     data = open_data(asked, spec_for(asked), fabric)
     yield resolve(asked, spec_for(asked), data), data, fabric
     data.loader.close()
@@ -94,12 +94,12 @@ def test_a_stem_that_was_asked_for_stays(
     config, data, fabric = opened
     monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1.0, row=1e-4))
     monkeypatch.setattr(budget, "monotonic", lambda: 0.0)
-    length = length_within(dataclasses.replace(config, stem="small"), spec_for(config), data, fabric, begin=0.0)
+    length = length_within(config.replace(stem="small"), spec_for(config), data, fabric, begin=0.0)
     assert length.config.stem == "small"
 
 
 def test_a_run_of_few_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = train(dataclasses.replace(QUICK, out=str(tmp_path / "run"), steps=2))
+    run = train(QUICK.replace(out=str(tmp_path / "run"), steps=2))
     said = capsys.readouterr().err
     assert "2 steps of 8 images, 0.15 passes over 108 images" in said
     assert "warning: 2 steps (0.15 passes) are too few" in said
@@ -107,7 +107,7 @@ def test_a_run_of_few_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "better: --steps 400 or more" in summary["warnings"][0]
     assert not (run / "budget.json").exists()
     data = open_data(SMALL, spec_for(SMALL), Fabric(accelerator="cpu", devices=1))
-    long = given_length(dataclasses.replace(SMALL, steps=400), data)
+    long = given_length(SMALL.replace(steps=400), data)
     assert long.warning(400, data.loader.steps_per_epoch) == ""
     data.loader.close()
 
@@ -133,7 +133,7 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
     monkeypatch.setattr(module, "timekeeper_of", lambda *_: Changing())
     monkeypatch.setattr(budget, "plan", lambda *_, **__: Schedule(parts=((0, 12),), look_every=3, budget="60s"))
     monkeypatch.setattr(budget, "measure", lambda *_, **__: COSTS)
-    asked = dataclasses.replace(QUICK, out=str(tmp_path / "whole"), budget="60s", checkpoint_every=4)
+    asked = QUICK.replace(out=str(tmp_path / "whole"), budget="60s", checkpoint_every=4)
     whole = train(asked)
     assert read_config(whole).steps == 8
     assert json.loads((whole / "budget.json").read_text())["steps"] == [[0, 12], [5, 8]]
@@ -142,9 +142,9 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
     assert len(rates) == 8
     assert rates[-1] < 0.2 * max(rates)
     with stopped_before(6):
-        train(dataclasses.replace(asked, out=str(tmp_path / "stopped")))
+        train(asked.replace(out=str(tmp_path / "stopped")))
     monkeypatch.undo()
-    stopped = train(dataclasses.replace(asked, out=str(tmp_path / "stopped"), resume=True))
+    stopped = train(asked.replace(out=str(tmp_path / "stopped"), resume=True))
     assert_same_run(whole, stopped, "metrics.csv", "heldout.csv", "budget.json")
 
 
@@ -157,11 +157,11 @@ def test_a_comparison_has_one_stem(
         return Costs(step=speeds.get((of.task, task.encoder.stem), 0.01), row=1e-4)
 
     monkeypatch.setattr(budget, "measure", measured)
-    asked = dataclasses.replace(SMALL, stem="auto", budget="60s", out=str(tmp_path))
-    runs = [dataclasses.replace(asked, task=task, out=str(tmp_path / task)) for task in ("rotation", "simclr")]
+    asked = SMALL.replace(stem="auto", budget="60s", out=str(tmp_path))
+    runs = [asked.replace(task=task, out=str(tmp_path / task)) for task in ("rotation", "simclr")]
 
     def stem(runs: list[RunConfig], **changes: Any) -> str:
-        return budget.stem_for_all([(dataclasses.replace(run, **changes), spec_for(run)) for run in runs])
+        return budget.stem_for_all([(run.replace(**changes), spec_for(run)) for run in runs])
 
     assert stem(runs) == "standard"
     assert "so it is for all tasks, by the speed of simclr" in capsys.readouterr().err
@@ -169,6 +169,6 @@ def test_a_comparison_has_one_stem(
     assert stem(runs, budget=None, steps=5) == "auto"
     assert stem(runs, stem="small") == "small"
     (tmp_path / "rotation").mkdir()
-    began = describe_environment(dataclasses.replace(runs[0], stem="small"))
+    began = describe_environment(runs[0].replace(stem="small"))
     (tmp_path / "rotation" / "environment.json").write_text(json.dumps(began))
     assert stem(runs, resume=True) == "small"

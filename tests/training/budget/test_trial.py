@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +21,7 @@ class Timed(Trial):
 
     def __init__(self, rows: int, fixed: float, each: float) -> None:
         self.rows, self.fixed, self.each = rows, fixed, each
-        self.config = dataclasses.replace(SMALL, batch_size=rows)
+        self.config = SMALL.replace(batch_size=rows)
         self.data = SimpleNamespace(sampling=Sampling())  # type: ignore[assignment]
         self.fabric = Fabric(accelerator="cpu", devices=1)
         self.clock = Clock()
@@ -62,7 +61,7 @@ def test_the_first_rows_of_every_kind_there_is() -> None:
 
 
 def test_a_trial_leaves_the_task_as_it_is() -> None:
-    asked = dataclasses.replace(SMALL, encoder="timm:test_resnet", accelerator="cpu", steps=10)
+    asked = SMALL.replace(encoder="timm:test_resnet", accelerator="cpu", steps=10)
     fabric = make_fabric(asked, is_partly_used=False)
     data = open_data(asked, spec_for(asked), fabric)
     config = resolve(asked, spec_for(asked), data)

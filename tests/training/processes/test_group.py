@@ -35,7 +35,7 @@ def test_a_refusal_with_two_devices_is_one_line_and_leaves_nothing(
     told = capfd.readouterr().err
     assert len(told.strip().splitlines()) == 1, told
     assert "holds other files" in told
-    settings = RunConfig(
+    settings = RunConfig.of(
         data=DATA, out=str(tmp_path / "run"), task="rotation", size=32, batch_size=8, steps=1, devices=2
     )
     before = dict(os.environ)
@@ -48,7 +48,7 @@ def test_a_refusal_with_two_devices_is_one_line_and_leaves_nothing(
 def test_torchrun_of_more_processes_than_devices_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    settings = RunConfig(data=DATA, out=str(tmp_path / "run"), task="rotation", size=32, batch_size=8, steps=1)
+    settings = RunConfig.of(data=DATA, out=str(tmp_path / "run"), task="rotation", size=32, batch_size=8, steps=1)
     with pytest.raises(ValueError, match=r"^torchrun started 2 processes, --devices is 1; give --devices 2$"):
         train(settings)
     assert not (tmp_path / "run").exists()
@@ -68,7 +68,7 @@ def test_compare_is_refused_in_the_processes_of_torchrun(tmp_path: Path, monkeyp
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="compare starts its processes itself; run it without torchrun"):
-        compare_tasks(RunConfig(data=DATA, out=str(tmp_path / "out")), ["rotation"])
+        compare_tasks(RunConfig.of(data=DATA, out=str(tmp_path / "out")), ["rotation"])
 
 
 def test_torchrun_has_one_process_tell_and_one_show(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ def decoding_of(config: RunConfig) -> Decoding:
 
 def with_range(config: RunConfig, source: Source) -> RunConfig:
     """The settings with the range of values of the deep images of `source`, where they have some and ask for auto."""
-    return dataclasses.replace(config, value_range=range_for(config.value_range, source))
+    return config.replace(value_range=range_for(config.value_range, source))
 
 
 def range_for(asked: str, source: Source) -> str:

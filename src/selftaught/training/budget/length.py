@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -100,7 +99,7 @@ def length_within(config: RunConfig, spec: TaskSpec, data: Data, fabric: Fabric,
     spent = float(fabric.broadcast(monotonic() - begin))
     better.append(_longer_budget(costs, schedule, needed(per_epoch), spent))
     return Length(
-        config=dataclasses.replace(config, steps=schedule.steps, budget=None),
+        config=config.replace(steps=schedule.steps, budget=None),
         schedule=schedule,
         costs=costs,
         better=tuple(better),
@@ -142,7 +141,7 @@ def choose_stem(
     """
     per_epoch = data.loader.steps_per_epoch
     task = build_task(spec, config)
-    other = _built(spec, dataclasses.replace(config, stem="standard")) if _auto_took_small(config, task) else None
+    other = _built(spec, config.replace(stem="standard")) if _auto_took_small(config, task) else None
     if other is None:
         return config, measure(config, task, data, fabric, allowed=allowed)
     fast = measure(*other, data, fabric, allowed=allowed)
@@ -162,7 +161,7 @@ def choose_stem(
 def recorded_length(config: RunConfig, path: Path) -> Length:
     """Of a run with a budget that is resumed: as it was written down, and not changed any more."""
     schedule = Schedule.load(path)
-    return Length(config=dataclasses.replace(config, steps=schedule.steps), schedule=schedule)
+    return Length(config=config.replace(steps=schedule.steps), schedule=schedule)
 
 
 def timekeeper_of(length: Length, begin: float) -> Timekeeper:
@@ -227,15 +226,15 @@ def _built(spec: TaskSpec, config: RunConfig) -> tuple[RunConfig, PretextTask] |
 def _others(config: RunConfig, spec: TaskSpec) -> Iterator[tuple[str, RunConfig]]:
     """Settings that may be faster, by the flags that ask for them."""
     if config.stem == "small":
-        yield "--stem standard", dataclasses.replace(config, stem="standard")
+        yield "--stem standard", config.replace(stem="standard")
     if config.size > 48:
         size = max(32, config.size // 2 // 8 * 8)
-        yield f"--size {size} --stem standard", dataclasses.replace(config, size=size, stem="standard")
+        yield f"--size {size} --stem standard", config.replace(size=size, stem="standard")
     if spec.kind == "image":
         for name in ("alexnet", "resnet18"):
             encoder = spec.seen_as(name)
             if encoder != config.encoder:
-                yield f"--encoder {name}", dataclasses.replace(config, encoder=encoder)
+                yield f"--encoder {name}", config.replace(encoder=encoder)
 
 
 def _better(
@@ -275,7 +274,7 @@ def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
     """The stem that one of several runs would choose, measured on one device."""
     assert run.budget is not None
     seconds = parse_seconds(run.budget)
-    alone = dataclasses.replace(run, devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
+    alone = run.replace(devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
     fabric = make_fabric(alone, is_partly_used=False)
     data = open_data(alone, spec, fabric)
     spec = with_classes(spec, data.num_classes)

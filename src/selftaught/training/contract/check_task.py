@@ -48,10 +48,10 @@ def check_task(
     """See `selftaught.check_task`."""
     spec = _spec(task, task_settings or {})
     chosen = spec.seen_as(encoder or ENCODERS[spec.encoders["encoder"].kind])
-    config = RunConfig(data="", out="", encoder=chosen, size=size)
+    config = RunConfig.of(data="", out="", encoder=chosen, size=size)
     with random_states_kept():
         batch = _drawn_batch(spec.inputs, size)
-        check_contract(spec.name, lambda seed: build_task(spec, dataclasses.replace(config, seed=seed)), batch)
+        check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
 
 
 def _spec(task: str | Path | type[PretextTask], given: Mapping[str, Any]) -> TaskSpec:
