@@ -38,16 +38,25 @@ def test_a_camera_that_zooms_and_turns_moves_nothing() -> None:
     assert MovingMask().run(np.clip(np.stack(frames), 0, 255).astype(np.uint8)).mean() < 0.01
 
 
-def test_the_flow_of_a_homography_is_all_the_cameras() -> None:
-    y, x = np.mgrid[:48, :60].astype(np.float32) * 2 + 1
-    below = 1 + 2e-4 * x
-    flow = np.stack([(1.02 * x + 0.01 * y + 2) / below - x, (0.98 * y - 1) / below - y], axis=2).astype(np.float32)
-    assert np.abs(camera_flow(flow, 2) - flow).max() < 0.01
+def test_an_affine_flow_is_all_the_cameras_whatever_moves_in_the_middle() -> None:
+    """Also where what moves is larger than what is left of the background."""
+    y, x = np.mgrid[:48, :60].astype(np.float32)
+    camera = np.stack([0.02 * x + 0.01 * y + 2, -0.03 * y - 1], axis=2)
+    assert np.abs(camera_flow(camera) - camera).max() < 1e-3
+    flow = camera.copy()
+    flow[8:40, 8:52] += (3, -2)
+    assert np.abs(camera_flow(flow) - camera).max() < 0.1
 
 
-def test_a_small_frame_has_no_camera() -> None:
-    flow = np.ones((4, 4, 2), np.float32)
-    assert (camera_flow(flow, 2) == 0).all()
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 4)])
+def test_the_smallest_frames_move_as_a_whole(size: tuple[int, int]) -> None:
+    assert np.abs(camera_flow(np.ones((*size, 2), np.float32)) - 1).max() < 1e-3
+
+
+def test_noise_of_the_flow_is_no_motion() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (3, 96, 120, 3))
+    still = shifting(1, 0, 0) + noise * 20
+    assert MovingMask().run(np.clip(still, 0, 255).astype(np.uint8)).mean() < 0.01
 
 
 def test_the_threshold_must_be_positive() -> None:
@@ -55,9 +64,9 @@ def test_the_threshold_must_be_positive() -> None:
         MovingMask(threshold=0)
 
 
-@pytest.mark.parametrize(("sequence", "least"), [("dance-twirl", 0.45), ("dog", 0.4), ("car-shadow", 0.35)])
+@pytest.mark.parametrize(("sequence", "least"), [("cows", 0.5), ("dog", 0.4), ("car-shadow", 0.4), ("blackswan", 0.4)])
 def test_what_moves_in_a_real_video_is_found(shared_data: Callable[[str], Path], sequence: str, least: float) -> None:
-    """IoU with the masks that people drew, camera and all; of all 12 sequences of DAVIS here the mean is 0.30."""
+    """IoU with the masks that people drew, camera and all; of all 12 sequences of DAVIS here the mean is 0.40."""
     frames, truth = [], []
     with zipfile.ZipFile(shared_data("davis240") / "davis240.zip") as archive:
         for i in range(4):
