@@ -152,6 +152,18 @@ SETTINGS = {
         seeds=(0,),
         reading=_LONG,
     ),
+    "cifar10-vit": Setting(
+        data="cifar10",
+        tasks={
+            "mae": ("--lr", "2e-3"),
+            "supervised": (
+                *("--optimizer", "adamw", "--lr", "2e-3", "--weight-decay", "0.05"),
+                *("--task.min-scale", "0.6"),
+            ),
+        },
+        flags="--encoder timm:test_vit --size 32 --batch-size 128 --steps 800",
+        evaluate=("--limit", "2000"),
+    ),
     "imagenette128": Setting(
         data="imagenette128",
         tasks={

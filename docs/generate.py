@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selftaught.core.options import Option, describe, flag_of
 from selftaught.evaluation.probes.catalogue import ProbeInfo, list_probes
-from selftaught.tasks.catalogue import TaskInfo, list_tasks
+from selftaught.tasks.catalogue import TaskInfo, list_tasks, load_task
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread
@@ -60,7 +60,9 @@ def _list_of_probes(probes: list[ProbeInfo]) -> str:
 
 
 def _page_of_task(task: TaskInfo) -> str:
-    example = f"    selftaught pretrain DATA --task {task.name} --out RUN"
+    encoder = load_task(task.name).encoders["encoder"].default
+    chosen = f" --encoder {encoder}" if encoder else ""
+    example = f"    selftaught pretrain DATA --task {task.name}{chosen} --out RUN"
     facts = [f"- paper: {task.paper}", f"- family: {task.family}", f"- needs: {', '.join(task.needs)}"]
     lines = [f"# {task.name}", "", *facts, "", task.description, "", "## Run it", "", example, ""]
     return "\n".join([*lines, *_settings("task", task.options), *_evidence(task.name), ""])

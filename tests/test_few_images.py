@@ -12,6 +12,7 @@ from PIL import Image
 
 from selftaught import pretrain
 from selftaught.tasks.catalogue import list_tasks
+from tests.fitting_encoder import fitting, needs_tokens
 
 QUICK = ("bigan", "deep_embedded_clustering", "graph_constraint", "noise_as_targets")
 NEED_MORE = {
@@ -32,8 +33,14 @@ def test_takes_steps_on_five_images_or_says_why_not(name: str, tmp_path: Path) -
     for number in range(5):
         pixels = noise.integers(0, 256, (48, 56, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "data" / f"{number}.png")
-    encoder = "resnet18" if name == "split_brain" else "timm:test_resnet"
-    settings = {"encoder": encoder, "size": 32, "stem": "standard", "steps": 3, "log_every": 1}
+    encoder = "resnet18" if name == "split_brain" else fitting(name, "timm:test_resnet")
+    settings = {
+        "encoder": encoder,
+        "size": 32,
+        "stem": "auto" if needs_tokens(name) else "standard",
+        "steps": 3,
+        "log_every": 1,
+    }
     if name in NEED_MORE:
         with pytest.raises(ValueError, match=NEED_MORE[name]):
             pretrain(tmp_path / "data", task=name, out=tmp_path / "run", **settings)  # type: ignore[arg-type]

@@ -23,6 +23,8 @@ class EncoderSpec:
     """How it sees images (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
     tokens: bool = False
     """Whether it must be a `TokenEncoder`, for tasks that hide or compare patches."""
+    default: str = ""
+    """An architecture that fits, where the usual one of the kind does not."""
 
     @property
     def prefix(self) -> str:

@@ -134,9 +134,10 @@ class Combined(PretextTask):
     @classmethod
     def encoders_for(cls, config: WithParts) -> Mapping[str, EncoderSpec]:
         """What all parts ask for; where they see images differently, an encoder that sees them as they are."""
-        asked = {part.encoders["encoder"] for part in config.parts.values()}
-        first = next(iter(config.parts.values())).encoders["encoder"]
-        return {"encoder": first if len(asked) == 1 else EncoderSpec(first.kind)}
+        first, *others = (part.encoders["encoder"] for part in config.parts.values())
+        sees = first.sees if all(other.sees == first.sees for other in others) else ""
+        tokens = next((spec for spec in (first, *others) if spec.tokens), first)
+        return {"encoder": EncoderSpec(first.kind, sees=sees, tokens=tokens.tokens, default=tokens.default)}
 
     def metric_name(self) -> str:
         return "above_chance"
@@ -245,7 +246,7 @@ class Combined(PretextTask):
         """A part that uses the shared encoder, seen as it wants, without owning it."""
         seen = self.encoder
         asked = part.encoders["encoder"]
-        if asked != self.encoders_for(self.config)["encoder"] and not getattr(self.encoder, "sees", ""):
+        if asked.sees != self.encoders_for(self.config)["encoder"].sees and not getattr(self.encoder, "sees", ""):
             if not isinstance(self.encoder, StagedEncoder):
                 raise ValueError(
                     f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} pictures; "

@@ -7,6 +7,7 @@ import torch
 from selftaught.core.config import Optimizer, RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
+from selftaught.encoders.base import TokenEncoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
@@ -96,11 +97,16 @@ def build_task(spec: TaskSpec, config: RunConfig) -> PretextTask:
     """The task with a fresh encoder, weights from the run's seed; encoder, size and seed are those of `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
     encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
-    kind = spec.encoders["encoder"].kind
-    if encoder.kind != kind:
+    asked = spec.encoders["encoder"]
+    if encoder.kind != asked.kind:
         raise ValueError(
-            f"task {spec.name!r} trains an encoder for {kind}s, but {config.encoder!r} takes "
+            f"task {spec.name!r} trains an encoder for {asked.kind}s, but {config.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
+        )
+    if asked.tokens and not isinstance(encoder, TokenEncoder):
+        raise ValueError(
+            f"task {spec.name!r} leaves patches of images out, which {config.encoder!r} cannot do; give --encoder a "
+            "plain vision transformer of timm, such as timm:vit_tiny_patch16_224 or timm:deit_small_patch16_224"
         )
     task = spec.build(encoder, config.size)
     trim_kernels(task)

@@ -47,7 +47,8 @@ def check_task(
 ) -> None:
     """See `selftaught.check_task`."""
     spec = _spec(task, task_settings or {})
-    chosen = spec.seen_as(encoder or ENCODERS[spec.encoders["encoder"].kind])
+    asked = spec.encoders["encoder"]
+    chosen = spec.seen_as(encoder or asked.default or ENCODERS[asked.kind])
     config = RunConfig.of(data="", out="", encoder=chosen, size=size)
     with random_states_kept():
         batch = _drawn_batch(spec.inputs, size)
