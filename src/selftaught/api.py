@@ -276,7 +276,7 @@ def export(
 
     path, form = resolve_format(out, format, overwrite=overwrite)
     encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    written = export_encoder(encoder, path, format=form, size=read_config(run).size, headless=headless)
+    written = export_encoder(encoder, path, format=form, size=read_config(run).network.size, headless=headless)
     return {"out": str(written), "format": form, "part": part, "encoder": encoder.name}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from selftaught.cli import flags
 from selftaught.cli import main as cli
-from selftaught.core.config import RunConfig
+from selftaught.core.config import run_settings
 from selftaught.core.options import run_options
 from selftaught.tasks.catalogue import list_tasks
 
@@ -29,7 +27,7 @@ def test_pretrain_help_has_every_setting_once_under_a_heading(capsys: pytest.Cap
     assert cli.main(["pretrain", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     grouped = [name for names in flags.GROUPS.values() for name in names]
-    fields = {f.name for f in dataclasses.fields(RunConfig)}
+    fields = {setting.name for setting in run_settings()}
     assert sorted(grouped) == sorted(fields - {"data", "out", "task_settings"})
     for name in grouped:
         flag = f"--{name}".replace("_", "-")

@@ -9,18 +9,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selftaught.core.config import RunConfig, RunSettings, ValueRange, parse_seconds, read_range
+from selftaught.core.config import (
+    AllSettings,
+    RunConfig,
+    RunSettings,
+    ValueRange,
+    parse_seconds,
+    read_range,
+    run_settings,
+)
 
 
 def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
-    hints = typing.get_type_hints(RunConfig)
-    assert typing.get_type_hints(RunSettings) == {
-        name: hint for name, hint in hints.items() if name not in {"data", "out", "task"}
-    }
+    hints = {s.name: typing.get_type_hints(s.owner)[s.field.name] for s in run_settings()}
+    assert typing.get_type_hints(AllSettings) == hints
+    assert set(hints) - set(typing.get_type_hints(RunSettings)) == {"data", "out", "task"}
+
+
+def test_settings_are_in_groups_and_keep_their_names_outside() -> None:
+    made = config(size=32, lr=0.1, devices=2, resume=True, seed=3, task_settings={"angles": 2})
+    assert (made.data.path, made.folder.out, made.folder.resume) == ("demo", "run", True)
+    assert (made.network.size, made.optim.lr, made.machine.world, made.seed) == (32, 0.1, 2, 3)
+    flat = made.to_dict()
+    assert (flat["data"], flat["out"], flat["size"], flat["lr"], flat["seed"]) == ("demo", "run", 32, 0.1, 3)
+    assert set(flat) == {setting.name for setting in run_settings()}
+    assert made.replace(size=64, data="other") == config(**flat | {"size": 64, "data": "other"})
+    assert made.network.size == 32
 
 
 def test_a_home_of_nobody_stays_as_it_is() -> None:
-    assert RunConfig.of(data="demo", out="~nobody-of-this-name/run").out == "~nobody-of-this-name/run"
+    assert RunConfig.of(data="demo", out="~nobody-of-this-name/run").folder.out == "~nobody-of-this-name/run"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +65,7 @@ def test_a_value_of_another_type_is_refused_and_nothing_is_left(
 
 
 def config(**changes: Any) -> RunConfig:
-    return RunConfig.of(data="demo", out="run", **changes)
+    return RunConfig.of(**{"data": "demo", "out": "run"} | changes)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +92,7 @@ def test_a_setting_out_of_its_range_is_one_sentence(changes: dict[str, Any], sen
 
 
 def test_the_ends_of_a_range_are_allowed() -> None:
-    assert config(size=8, weight_decay=0, warmup=0.0, held_out=0.0, seed=0, batch_size=2).size == 8
+    assert config(size=8, weight_decay=0, warmup=0.0, held_out=0.0, seed=0, batch_size=2).network.size == 8
     assert config(size=8192, seed=2**63 - 1).seed == 2**63 - 1
 
 

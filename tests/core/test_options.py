@@ -119,6 +119,7 @@ def test_a_docstring_gets_the_settings_that_are_no_arguments() -> None:
         return 1
 
     text = with_settings(verb).__doc__ or ""
-    assert text.startswith("Summary.\n\nSettings, each with its default:\n    out = None: text. Run folder")
+    assert text.startswith("Summary.\n\nSettings, each with its default:\n    task = 'simclr': text. Pretext task")
+    assert "    out = None: text. Run folder" in text
     assert "\n    seed = 0: a whole number in [0, 9223372036854775807]. Seed" in text
     assert "\n    size = " not in text

@@ -49,13 +49,17 @@ def test_weights_in_a_file_stand_beside_it(tmp_path: Path) -> None:
     subject = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}")
     assert torch.equal(torch.get_rng_state(), state)
     assert (subject.folder, subject.is_run) == (tmp_path / "w-evaluated", False)
-    assert (subject.config.size, subject.config.encoder, subject.config.task) == (USUAL_SIZE, "resnet18", "supervised")
+    assert (subject.config.network.size, subject.config.network.encoder, subject.config.task) == (
+        USUAL_SIZE,
+        "resnet18",
+        "supervised",
+    )
     net.fc = torch.nn.Identity()
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(subject.encoder(x), net.eval()(x), atol=1e-5)
     small = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}", size=96, out=tmp_path / "out")
-    assert (small.config.size, small.folder) == (96, tmp_path / "out")
+    assert (small.config.network.size, small.folder) == (96, tmp_path / "out")
 
 
 def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:

@@ -29,15 +29,15 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
     trained: list[tuple[str, int | None]] = []
 
     def prepare_alone(config: RunConfig) -> Path:
-        folder = RunFolder(Path(config.out))
+        folder = RunFolder(Path(config.folder.out))
         try:
-            folder.prepare(config, f"content of {config.data}")
+            folder.prepare(config, f"content of {config.data.path}")
         finally:
             folder.release()
         if not (folder.path / "summary.json").exists():
             for name in ("summary.json", "config.json", "checkpoints/last.safetensors"):
                 write_json(folder.path / name, {})
-            trained.append((config.data, config.steps))
+            trained.append((config.data.path, config.length.steps))
         return folder.path
 
     monkeypatch.setattr("selftaught.training.train.train", prepare_alone)

@@ -19,7 +19,7 @@ def test_evaluation_uses_the_stem_that_was_chosen(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1200.0, row=1e-4))
     run = train(BUDGETED.replace(out=str(tmp_path / "run"), stem="auto", budget="10m"))
     config = read_config(run)
-    assert config.stem == "standard"
+    assert config.network.stem == "standard"
     assert random_encoder(config).stem == load_encoder(run).stem == "standard"
 
 

@@ -47,7 +47,7 @@ def test_figures_are_means_over_the_samples(opened: tuple[PretextTask, Data, Run
             example = task.pseudo_label(batch, generator("held-out", number, 0))
             losses += float(task.loss(task(example), example)["loss"]) * len(batch)
             count += len(batch)
-            features.append(encode(task.encoder, batch, settings.size, settings.precision))
+            features.append(encode(task.encoder, batch, settings.network.size, settings.machine.precision))
     assert count == len(data.held_out)
     assert found["loss"] == pytest.approx(losses / count, rel=1e-5)
     assert found["rankme"] == pytest.approx(rankme(torch.cat(features)), rel=1e-4)

@@ -77,8 +77,8 @@ def small_gan(**settings: Any) -> GAN:
 
 
 def length_of(settings: RunConfig) -> Length:
-    assert settings.steps is not None
-    return Length(config=settings, schedule=Schedule(parts=((0, settings.steps),), look_every=1))
+    assert settings.length.steps is not None
+    return Length(config=settings, schedule=Schedule(parts=((0, settings.length.steps),), look_every=1))
 
 
 def training_of(fabric: Fabric, settings: RunConfig, task: PretextTask, model: Any, optimizer: Any) -> Training:
@@ -188,8 +188,8 @@ def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
     now, spec = time.monotonic(), spec_for(asked)
     found, late = (length_within(resolved, spec, data, fabric, begin=now - spent) for spent in (0.0, 20.0))
     data.loader.close()
-    assert (found.config.steps or 0) > 1
-    assert (found.config.budget, late.config.steps) == (None, 1)
+    assert (found.config.length.steps or 0) > 1
+    assert (found.config.length.budget, late.config.length.steps) == (None, 1)
     assert found.broken is None
     assert "--budget 20s cannot be kept" in str(late.broken)
 
@@ -197,8 +197,8 @@ def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
 def test_a_game_ends_after_the_steps_its_budget_gave(tmp_path: Path) -> None:
     run = train(config(tmp_path / "run", steps=None, budget="2s", log_every=1000, checkpoint_every=None))
     asked = read_config(run)
-    assert asked.budget is None
-    assert rows(run / "heldout.csv")[-1]["step"] == str(asked.steps)
+    assert asked.length.budget is None
+    assert rows(run / "heldout.csv")[-1]["step"] == str(asked.length.steps)
 
 
 def test_the_betas_of_the_settings_reach_the_optimiser(finished: Path) -> None:
@@ -287,7 +287,7 @@ def test_two_processes_give_the_loss_and_gradient_of_one(name: str, of_two: dict
 @pytest.mark.parametrize("task", ["gan", "bigan"])
 def test_two_processes_train_a_game(task: str, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "selftaught", "pretrain", SMALL.data, "--task", task, "--encoder", "resnet18",
+        sys.executable, "-m", "selftaught", "pretrain", SMALL.data.path, "--task", task, "--encoder", "resnet18",
         "--stem", "standard", "--size", "32", "--batch-size", "8", "--steps", "4", "--log-every", "1",
         "--task.width", "16", "--task.code", "8", "--accelerator", "cpu", "--devices", "2",
         "--out", str(tmp_path / "run"),

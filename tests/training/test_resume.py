@@ -144,7 +144,7 @@ def test_a_finished_run_is_made_longer(data: Path, tmp_path: Path) -> None:
     assert "planned for 4 steps and made longer at step 4" in summary["notes"][-1]
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == list(range(1, 9))
-    peak = read_config(run).lr
+    peak = read_config(run).optim.lr
     assert peak is not None
     assert [float(row["lr"]) for row in rows[4:]] == pytest.approx(
         [learning_rate(s, 8, peak, 0.05) for s in range(4, 8)]

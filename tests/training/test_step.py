@@ -152,7 +152,7 @@ def test_a_step_is_one_update_by_the_mean_gradient_of_its_parts(tmp_path: Path, 
         (loss / accumulate).backward()
         losses.append(float(loss.detach()))
     rate = prepared.param_groups[0]["lr"]
-    assert settings.warmup == 0.05
+    assert settings.optim.warmup == 0.05
     assert rate == learning_rate(3, 40, 0.1, 0.05)
     for group in plain.param_groups:
         group["lr"] = rate

@@ -43,7 +43,7 @@ def test_the_run_folder_holds_everything(finished: Path) -> None:
     for sample in pictures["samples"]:
         assert (finished / "pictures" / sample["inputs"][0]).exists()
     resolved = read_config(finished)
-    assert (resolved.optimizer, resolved.lr, resolved.task_settings["angles"]) == ("sgd", 0.1 * 8 / 256, 4)
+    assert (resolved.optim.optimizer, resolved.optim.lr, resolved.task_settings["angles"]) == ("sgd", 0.1 * 8 / 256, 4)
 
 
 def test_resuming_gives_the_run_that_never_stopped(finished: Path, tmp_path: Path) -> None:
@@ -74,7 +74,8 @@ def test_resuming_goes_on_with_momentum_weight_decay_and_clip(tmp_path: Path) ->
 @pytest.mark.slow
 def test_kill_9_at_any_moment(finished: Path, tmp_path: Path) -> None:
     given = [
-        "pretrain", SMALL.data, "--task", "rotation", "--encoder", SMALL.encoder, "--stem", "standard", "--size", "32",
+        "pretrain", SMALL.data.path, "--task", "rotation", "--encoder", SMALL.network.encoder, "--stem", "standard",
+        "--size", "32",
         "--batch-size", "8", "--steps", "6", "--log-every", "1", "--checkpoint-every", "2",
         "--precision", "32-true", "--out", str(tmp_path / "run"),
     ]  # fmt: skip
@@ -131,10 +132,10 @@ def test_a_budget_sets_the_steps(tmp_path: Path) -> None:
     begin = time.monotonic()
     run = train(config(tmp_path / "run", steps=None, budget="2s", log_every=1000))
     seconds = time.monotonic() - begin
-    steps = read_config(run).steps
+    steps = read_config(run).length.steps
     assert steps is not None
     assert steps >= 1
-    assert read_config(run).budget is None
+    assert read_config(run).length.budget is None
     assert rows(run / "heldout.csv")[-1]["step"] == str(steps)
     assert seconds < 40
 

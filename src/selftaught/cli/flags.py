@@ -11,24 +11,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from selftaught.core.config import run_settings
 from selftaught.core.names import NEAR
 from selftaught.core.options import Option, flag_of, option_of, run_options, typed
 
+
+def _names(group: str) -> tuple[str, ...]:
+    """Settings of one group; "data" and "out" are arguments of `pretrain` itself."""
+    return tuple(s.name for s in run_settings() if s.group == group and s.name not in ("data", "out"))
+
+
 GROUPS = {
-    "what learns": ("task", "encoder", "size", "stem"),
-    "how long": ("epochs", "steps", "budget", "batch_size"),
-    "how it learns": (
-        "optimizer", "lr", "weight_decay", "final_weight_decay", "momentum", "warmup", "clip", "accumulate",
-    ),
-    "the data": (
-        "seed", "limit", "held_out", "value_range", "max_image_pixels", "store_size", "cache_limit", "stream",
-        "workers", "download",
-    ),
-    "the machine": ("precision", "accelerator", "devices", "num_nodes", "strategy"),
-    "the run folder": (
-        "log_every", "evaluate_every", "checkpoint_every", "resume", "changed_data", "overwrite", "tensorboard",
-    ),
-}  # fmt: skip
+    "what learns": ("task", *_names("network")),
+    "how long": _names("length"),
+    "how it learns": _names("optim"),
+    "the data": ("seed", *_names("data")),
+    "the machine": _names("machine"),
+    "the run folder": _names("folder"),
+}
 """Headings of `pretrain --help`; a test holds that every field of RunConfig is under one."""
 
 

@@ -6,7 +6,8 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Unpack, get_args, get_type_hints
@@ -24,64 +25,55 @@ Strategy = Literal["auto", "ddp"]
 Streaming = Literal["auto", "always", "never"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig(Settings):
-    """Every setting of one pretraining run; the flags of `selftaught pretrain` are made from it.
+_FLAGS = {"path": "data"}
+"""Fields whose flags have another name."""
+_KINDS: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+    str: (str, "text"),
+}
+
+
+class Group(Settings):
+    """Base of settings that are made plain: numbers of numpy become Python's and paths text, which JSON can hold.
 
     The largest values are far above what any machine bears, so that a slip of the finger is told as such.
     """
 
-    data: str
-    """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, or demo."""
-    out: str
-    """Run folder to write."""
-    task: str = "simclr"
-    """Pretext task: a name from `selftaught tasks`, or package.module of your own."""
-    task_settings: dict[str, Any] = field(default_factory=dict)
-    """The task's own settings (--task.NAME VALUE)."""
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name, hint in get_type_hints(kind).items():
+            value = plain(getattr(self, name))
+            if isinstance(value, str) and name == "out":
+                value = at_home(value)
+            allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+            of, what = next((_KINDS[h] for h in allowed if h in _KINDS), (object, ""))
+            is_wrong = not isinstance(value, of) or (isinstance(value, bool) and bool not in allowed)
+            if what and is_wrong and not (value is None and type(None) in allowed):
+                raise ValueError(f"--{_FLAGS.get(name, name).replace('_', '-')} must be {what}, got {value!r}")
+            object.__setattr__(self, name, value)
+        super().__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings(Group):
+    """What learns."""
+
     encoder: str = "resnet18"
     """A name from `selftaught encoders`, or timm:MODEL."""
     size: Annotated[int, Range(least=8, most=8192)] = 96
     """Side of the square pictures the encoder sees, pixels."""
     stem: Stem = "auto"
     """First layers: published, or stride 1 for small pictures; auto is small below 48 pixels where time allows."""
-    epochs: Annotated[float | None, Range(above=0, most=1_000_000_000)] = None
-    """Passes over the data (default 10 where neither --steps nor --budget is given)."""
-    steps: Annotated[int | None, Range(least=1, most=1_000_000_000)] = None
-    """Optimiser steps, instead of --epochs."""
-    budget: str | None = None
-    """Wall time of the whole command such as 90s, 10m or 1.5h, instead of --epochs; steps are set by measured speed."""
-    batch_size: Annotated[int, Range(least=2, most=1_000_000)] = 128
-    """Samples in one optimiser step, over all devices and accumulated parts."""
-    optimizer: Optimizer = "auto"
-    """auto takes what the task's paper uses."""
-    lr: Annotated[float | None, Range(above=0)] = None
-    """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
-    weight_decay: Annotated[float | None, Range(least=0)] = None
-    """Default: the task's. Never applied to biases and normalisation layers."""
-    final_weight_decay: Annotated[float | None, Range(least=0)] = None
-    """Weight decay at the end, reached by a cosine (default: the task's, else --weight-decay throughout)."""
-    momentum: Annotated[float | None, Range(least=0, below=1)] = None
-    """Momentum of sgd and lars (default: the task's, else 0.9)."""
-    warmup: Annotated[float | None, Range(least=0, below=1)] = None
-    """Part of the steps in which the learning rate rises linearly, then falls by a cosine (default: the task's, else
-    0.05)."""
-    accumulate: Annotated[int, Range(least=1, most=1_000_000)] = 1
-    """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
-    clip: Annotated[float | None, Range(above=0)] = None
-    """Largest norm of the gradient (default: the task's, else none)."""
-    precision: Precision = "auto"
-    """auto is bf16-mixed where the machine computes bf16 in hardware."""
-    accelerator: Accelerator = "auto"
-    """Where to compute."""
-    devices: Annotated[int, Range(least=1, most=1024)] = 1
-    """Devices (or CPU processes) of one node."""
-    num_nodes: Annotated[int, Range(least=1, most=100_000)] = 1
-    """Nodes of a multi-node run."""
-    strategy: Strategy = "auto"
-    """How devices work together."""
-    seed: Annotated[int, Range(least=0, most=9_223_372_036_854_775_807)] = 0
-    """Seed of weights, order, crops and pseudo-labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings(Group):
+    """What is read, and how."""
+
+    path: str
+    """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, or demo."""
     limit: Annotated[int | None, Range(least=4)] = None
     """Use at most this many training samples, chosen by seed."""
     held_out: Annotated[float, Range(least=0, below=1)] = 0.1
@@ -103,6 +95,85 @@ class RunConfig(Settings):
     """Decoding threads (default: all cores to pack or stream, one while training on what exceeds --cache-limit)."""
     download: bool = False
     """Allow torchvision and Hugging Face data sets to be downloaded."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.value_range != "auto":
+            read_range(self.value_range)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthSettings(Group):
+    """How long a run is; one of them at most."""
+
+    epochs: Annotated[float | None, Range(above=0, most=1_000_000_000)] = None
+    """Passes over the data (default 10 where neither --steps nor --budget is given)."""
+    steps: Annotated[int | None, Range(least=1, most=1_000_000_000)] = None
+    """Optimiser steps, instead of --epochs."""
+    budget: str | None = None
+    """Wall time of the whole command such as 90s, 10m or 1.5h, instead of --epochs; steps are set by measured speed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in ("epochs", "steps", "budget") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
+        if self.budget is not None:
+            parse_seconds(self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimSettings(Group):
+    """How it learns."""
+
+    batch_size: Annotated[int, Range(least=2, most=1_000_000)] = 128
+    """Samples in one optimiser step, over all devices and accumulated parts."""
+    optimizer: Optimizer = "auto"
+    """auto takes what the task's paper uses."""
+    lr: Annotated[float | None, Range(above=0)] = None
+    """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
+    weight_decay: Annotated[float | None, Range(least=0)] = None
+    """Default: the task's. Never applied to biases and normalisation layers."""
+    final_weight_decay: Annotated[float | None, Range(least=0)] = None
+    """Weight decay at the end, reached by a cosine (default: the task's, else --weight-decay throughout)."""
+    momentum: Annotated[float | None, Range(least=0, below=1)] = None
+    """Momentum of sgd and lars (default: the task's, else 0.9)."""
+    warmup: Annotated[float | None, Range(least=0, below=1)] = None
+    """Part of the steps in which the learning rate rises linearly, then falls by a cosine (default: the task's, else
+    0.05)."""
+    accumulate: Annotated[int, Range(least=1, most=1_000_000)] = 1
+    """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
+    clip: Annotated[float | None, Range(above=0)] = None
+    """Largest norm of the gradient (default: the task's, else none)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings(Group):
+    """What computes."""
+
+    precision: Precision = "auto"
+    """auto is bf16-mixed where the machine computes bf16 in hardware."""
+    accelerator: Accelerator = "auto"
+    """Where to compute."""
+    devices: Annotated[int, Range(least=1, most=1024)] = 1
+    """Devices (or CPU processes) of one node."""
+    num_nodes: Annotated[int, Range(least=1, most=100_000)] = 1
+    """Nodes of a multi-node run."""
+    strategy: Strategy = "auto"
+    """How devices work together."""
+
+    @property
+    def world(self) -> int:
+        """Devices of all nodes, each with a process of its own."""
+        return self.devices * self.num_nodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSettings(Group):
+    """Where and when a run writes."""
+
+    out: str
+    """Run folder to write."""
     log_every: Annotated[int, Range(least=1)] = 10
     """Steps between two rows of metrics.csv."""
     evaluate_every: Annotated[float, Range(above=0)] = 1.0
@@ -118,35 +189,37 @@ class RunConfig(Settings):
     tensorboard: bool = False
     """Also write TensorBoard events (pip install 'selftaught[tensorboard]')."""
 
-    def __post_init__(self) -> None:
-        self._make_plain()
-        given = [name for name in ("epochs", "steps", "budget") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"--{given[0]} and --{given[1]} both set the length of the run; give one of them")
-        super().__post_init__()
-        parts = self.accumulate * self.devices * self.num_nodes
-        if self.batch_size % parts:
-            raise ValueError(
-                f"--batch-size {self.batch_size} cannot be cut into {parts} equal parts "
-                f"({self.accumulate} accumulated x {self.devices * self.num_nodes} devices)"
-            )
-        if self.value_range != "auto":
-            read_range(self.value_range)
-        if self.budget is not None:
-            parse_seconds(self.budget)
 
-    def _make_plain(self) -> None:
-        """Numbers of numpy become Python's and paths text, which JSON can hold; what is of another type is refused."""
-        for name, hint in get_type_hints(RunConfig).items():
-            value = plain(getattr(self, name))
-            if isinstance(value, str) and name == "out":
-                value = at_home(value)
-            allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-            kind, what = next((_KINDS[h] for h in allowed if h in _KINDS), (object, ""))
-            is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and bool not in allowed)
-            if what and is_wrong and not (value is None and type(None) in allowed):
-                raise ValueError(f"--{name.replace('_', '-')} must be {what}, got {value!r}")
-            object.__setattr__(self, name, value)
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(Group):
+    """Every setting of one pretraining run, in groups; the flags of `selftaught pretrain` are their fields.
+
+    Flags, keywords and config.json have no groups: `of`, `replace`, `from_dict` and `to_dict` take and give settings by
+    the names of their flags, such as size=96.
+    """
+
+    task: str = "simclr"
+    """Pretext task: a name from `selftaught tasks`, or package.module of your own."""
+    task_settings: dict[str, Any] = field(default_factory=dict)
+    """The task's own settings (--task.NAME VALUE)."""
+    seed: Annotated[int, Range(least=0, most=9_223_372_036_854_775_807)] = 0
+    """Seed of weights, order, crops and pseudo-labels."""
+    network: NetworkSettings = NetworkSettings()
+    data: DataSettings
+    length: LengthSettings = LengthSettings()
+    optim: OptimSettings = OptimSettings()
+    machine: MachineSettings = MachineSettings()
+    folder: FolderSettings
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        devices = self.machine.world
+        parts = self.optim.accumulate * devices
+        if self.optim.batch_size % parts:
+            raise ValueError(
+                f"--batch-size {self.optim.batch_size} cannot be cut into {parts} equal parts "
+                f"({self.optim.accumulate} accumulated x {devices} devices)"
+            )
 
     @classmethod
     def of(cls, **settings: Unpack[AllSettings]) -> RunConfig:
@@ -160,15 +233,20 @@ class RunConfig(Settings):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
         """As `of`, from plain values; an unknown name is an error that lists the near matches."""
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise ValueError(unknown_name("setting", name, known))
-        return cls(**values)
+        places = {setting.name: setting for setting in run_settings()}
+        top: dict[str, Any] = {}
+        groups: dict[str, dict[str, Any]] = {group: {} for group in _groups()}
+        for name, value in values.items():
+            if name not in places:
+                raise ValueError(unknown_name("setting", name, list(places)))
+            setting = places[name]
+            (groups[setting.group] if setting.group else top)[setting.field.name] = value
+        return cls(**top, **{group: kind(**groups[group]) for group, kind in _groups().items()})
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by the names of their flags."""
-        return asdict(self)
+        values = asdict(self)
+        return {s.name: (values[s.group] if s.group else values)[s.field.name] for s in run_settings()}
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
@@ -229,12 +307,40 @@ class AllSettings(RunSettings, total=False):
     task: str
 
 
-_KINDS: dict[Any, tuple[Any, str]] = {
-    bool: (bool, "true or false"),
-    int: (int, "a whole number"),
-    float: (int | float, "a number"),
-    str: (str, "text"),
-}
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a run.
+
+    Attributes:
+        name: of its flag, with underscores.
+        group: field of `RunConfig` that holds it; "" for its own fields.
+        owner: the class that declares it.
+    """
+
+    name: str
+    group: str
+    owner: Any
+    field: Field[Any]
+
+
+@cache
+def run_settings() -> tuple[Setting, ...]:
+    """Every setting of a run, in order."""
+    found = []
+    for own in fields(RunConfig):
+        kind = _groups().get(own.name)
+        if kind is None:
+            found.append(Setting(own.name, "", RunConfig, own))
+        else:
+            found += [Setting(_FLAGS.get(f.name, f.name), own.name, kind, f) for f in fields(kind)]
+    return tuple(found)
+
+
+@cache
+def _groups() -> dict[str, Any]:
+    """Fields of `RunConfig` that are groups, with their classes."""
+    hints = get_type_hints(RunConfig)
+    return {name: kind for name, kind in hints.items() if isinstance(kind, type) and issubclass(kind, Group)}
 
 
 def parse_seconds(text: str) -> float:

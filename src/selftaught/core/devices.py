@@ -18,22 +18,22 @@ def make_fabric(config: RunConfig, *, is_partly_used: bool) -> Fabric:
         is_partly_used: whether a step may leave parameters without a gradient, which DDP must be told to expect.
     """
     remind_of_threads()
-    accelerator = accelerator_of(config.accelerator)
-    precision = config.precision
+    accelerator = accelerator_of(config.machine.accelerator)
+    precision = config.machine.precision
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
-    if accelerator == "cpu" and config.devices > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // config.devices))
-    several = config.devices * config.num_nodes > 1
+    if accelerator == "cpu" and config.machine.devices > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // config.machine.devices))
+    several = config.machine.world > 1
     strategy = "auto"
     if several:
         strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
     return Fabric(
         accelerator=accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
+        devices=config.machine.devices,
+        num_nodes=config.machine.num_nodes,
         precision=precision,
-        strategy=strategy if config.strategy == "auto" else config.strategy,
+        strategy=strategy if config.machine.strategy == "auto" else config.machine.strategy,
     )
 
 

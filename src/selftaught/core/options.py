@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import run_settings
 from selftaught.core.ranges import Range, range_in_source
 
 Value = Literal["str", "int", "float", "bool"]
@@ -174,16 +174,22 @@ def _docstring(line: ast.stmt) -> str:
 
 @functools.cache
 def run_options() -> dict[str, Option]:
-    """The fields of RunConfig, with the docstring under each; task_settings are flags of their own."""
-    source = ast.parse(textwrap.dedent(inspect.getsource(RunConfig))).body[0]
+    """The settings of a run, with the docstring under each; task_settings are flags of their own."""
+    options = {}
+    for setting in run_settings():
+        if setting.name != "task_settings":
+            hint = typing.get_type_hints(setting.owner, include_extras=True)[setting.field.name]
+            help = _helps(setting.owner)[setting.field.name]
+            options[setting.name] = option_of(setting.name, hint, setting.field.default, help)
+    return options
+
+
+@functools.cache
+def _helps(settings: type) -> dict[str, str]:
+    """The docstring under each field of a class."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
     assert isinstance(source, ast.ClassDef)
-    helps = {option.name: option.help for option in read_options(source)}
-    hints = typing.get_type_hints(RunConfig, include_extras=True)
-    return {
-        field.name: option_of(field.name, hints[field.name], field.default, helps[field.name])
-        for field in dataclasses.fields(RunConfig)
-        if field.name != "task_settings"
-    }
+    return {option.name: option.help for option in read_options(source)}
 
 
 def option_of(name: str, hint: Any, default: Any, help: str) -> Option:

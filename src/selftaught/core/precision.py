@@ -84,6 +84,6 @@ def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> 
 
 def precision_of(config: RunConfig, device: torch.device) -> Precision:
     """The precision a run computes in, with auto resolved."""
-    if config.precision != "auto":
-        return config.precision
+    if config.machine.precision != "auto":
+        return config.machine.precision
     return "bf16-mixed" if fast_bf16(device.type) else "32-true"

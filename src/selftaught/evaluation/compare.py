@@ -43,8 +43,8 @@ def compare_tasks(
     """Pretrain every task as `config` says and rank them.
 
     With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Figures without
-    labels are measured on the held-out part of `config.data` either way, so that "label_free_agreement" can say how
-    well they would have ranked the tasks. What is done stays: with `config.resume` finished tasks are not trained
+    labels are measured on the held-out part of the data either way, so that "label_free_agreement" can say how
+    well they would have ranked the tasks. What is done stays: with --resume finished tasks are not trained
     again.
     """
     check_alone("compare")
@@ -57,18 +57,18 @@ def compare_tasks(
         raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
     if not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
-    out = Path(config.out)
+    out = Path(config.folder.out)
     runs = _runs(config, tasks)
     _check(config, runs)
     _check_ranking(config, runs[0][1], labelled, probe, probe_settings, fraction, supervised)
-    _check_folder(out, is_allowed=config.resume or config.overwrite)
+    _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
     stem = _stem(config, runs)
     for task, (began, spec) in zip(tasks, runs, strict=True):
         asked = began.replace(stem=stem)
-        run = Path(asked.out)
-        is_done = config.resume and (run / "summary.json").exists()
+        run = Path(asked.folder.out)
+        is_done = config.folder.resume and (run / "summary.json").exists()
         work.begin(task, is_done=is_done)
         mark(out, "comparison")
         train(asked)  # refuses a finished run of other settings or data, and leaves it as it is otherwise
@@ -83,7 +83,7 @@ def compare_tasks(
                 fractions=[fraction],
                 supervised=supervised and task == tasks[0],
                 as_run=supervised,
-                download=config.download,
+                download=config.data.download,
             )
         rows.append(_row(run, spec.short, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
@@ -105,16 +105,16 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         info = task_info(task)
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
-        run = config.replace(task=task, task_settings=own, out=str(Path(config.out) / info.short))
+        run = config.replace(task=task, task_settings=own, out=str(Path(config.folder.out) / info.short))
         runs.append((run, spec_for(run)))
     return runs
 
 
 def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
     """The one stem of all runs; says how long they will take where they have a budget."""
-    if config.budget is not None:
-        total = clock(len(runs) * parse_seconds(config.budget))
-        say(f"{len(runs)} tasks of {config.budget} each: about {total}, and the evaluation of each")
+    if config.length.budget is not None:
+        total = clock(len(runs) * parse_seconds(config.length.budget))
+        say(f"{len(runs)} tasks of {config.length.budget} each: about {total}, and the evaluation of each")
     return stem_for_all(runs)
 
 
@@ -132,7 +132,8 @@ def _check_folder(out: Path, *, is_allowed: bool) -> None:
 def _check(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> None:
     """All that can be wrong with any task is said before the first one is trained."""
     for needs in {spec.needs for asked, spec in runs if shards_to_stream(asked, spec) is None}:
-        open_source(config.data, split="train", needs=needs, download=config.download, seed=0, held_out=config.held_out)
+        data = config.data
+        open_source(data.path, split="train", needs=needs, download=data.download, seed=0, held_out=data.held_out)
     for asked, spec in runs:
         check_asked(asked, spec)
         try_own_task_early(asked, spec)
@@ -155,7 +156,7 @@ def _check_ranking(
         return
     kind = spec.encoders["encoder"].kind
     asked = Asked(
-        data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.download
+        data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.data.download
     )
     found.data.check(asked)
 
@@ -163,7 +164,7 @@ def _check_ranking(
 def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
     """What label_free says of the run; None where there are too few held-out samples, which must not end it all."""
     try:
-        return evaluate_encoder(open_subject(run), config.data, probe="label_free", download=config.download)
+        return evaluate_encoder(open_subject(run), config.data.path, probe="label_free", download=config.data.download)
     except ValueError as error:
         print(f"figures without labels are left out: {error}", file=sys.stderr)
         return None
@@ -202,14 +203,15 @@ def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict
     ranked = sorted(rows, key=lambda row: -(row["probe"]["value"] if row["probe"] else row["rankme"]))
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
-    ranked = with_standings(ranked, Path(config.out))
+    ranked = with_standings(ranked, Path(config.folder.out))
     first = next((row["probe"] for row in rows if row["probe"]), None)
+    length = config.length
     return {
-        "data": config.data,
+        "data": config.data.path,
         "labelled": labelled,
-        "encoder": config.encoder,
-        "size": config.size,
-        "budget": config.budget or (f"{config.steps} steps" if config.steps else f"{config.epochs or 10:g} epochs"),
+        "encoder": config.network.encoder,
+        "size": config.network.size,
+        "budget": length.budget or (f"{length.steps} steps" if length.steps else f"{length.epochs or 10:g} epochs"),
         "seed": config.seed,
         "ranked_by": f"{probe} probe" if labelled else "effective rank (RankMe)",
         "rows": ranked,

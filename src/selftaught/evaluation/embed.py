@@ -110,14 +110,13 @@ def _features(encoder: Encoder, config: RunConfig, data: str, *, split: str, dow
     skipped: set[str] = set()
     notes: dict[str, None] = {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    how: dict[str, Any] = {"size": config.network.size, "device": device, "precision": config.machine.precision}
     for samples, told in _samples(encoder, config, data, split, download):
         keys += samples.keys
         skipped |= {key for key, _ in samples.skipped}
         notes |= dict.fromkeys(told)
         labels += _label_names(samples)
-        vectors.append(
-            all_features(encoder, samples, size=config.size, device=device, precision=config.precision, clips=3)
-        )
+        vectors.append(all_features(encoder, samples, clips=3, **how))
     if skipped:
         first = one_line(min(skipped))
         many = f"1 file of {data} was" if len(skipped) == 1 else f"{len(skipped)} files of {data} were"
@@ -131,7 +130,7 @@ def _samples(
     """The split asked for, or every sample of the data once; each with the notes on how it was read."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
-    share = config.held_out or LEAST_SHARE
+    share = config.data.held_out or LEAST_SHARE
 
     def source_of(name: str) -> Source:
         needs = MODALITIES[encoder.kind].needs

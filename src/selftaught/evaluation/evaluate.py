@@ -147,20 +147,21 @@ def _about(subject: Subject, labelled: str, data: EvaluationData) -> dict[str, A
 
 def _protocol(name: str, probe: Probe, data: EvaluationData, config: RunConfig, accelerator: str) -> Protocol:
     device = compute_device(accelerator)
+    size, precision = config.network.size, config.machine.precision
 
     def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
         reader = Reader(
             encoder=encoder,
-            size=config.size,
+            size=size,
             device=device,
-            precision=config.precision,
+            precision=precision,
             cache=cache,
             is_random=is_random,
         )
         return score_parts(lambda part: probe.score(reader, part), data)
 
     settings = dataclasses.asdict(probe.config)
-    parts = (_identity(name), settings, data.identity, probe.seed, config.size, config.precision, device.type)
+    parts = (_identity(name), settings, data.identity, probe.seed, size, precision, device.type)
     return Protocol(
         name=probe_info(name).short,
         settings=json.loads(json.dumps(settings)),  # tuples are lists, as in a file
@@ -238,7 +239,7 @@ def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, A
 
 def _random(subject: Subject, protocol: Protocol) -> Score:
     """The same encoder with random weights; it depends on no run, so its figures are computed once and kept."""
-    identity = repr((torch.__version__, KEPT, subject.architecture, subject.config.store_size, protocol.identity))
+    identity = repr((torch.__version__, KEPT, subject.architecture, subject.config.data.store_size, protocol.identity))
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     folder = cache_root() / "random"
     if kept_score(folder, key) is None:

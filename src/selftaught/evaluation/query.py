@@ -43,8 +43,9 @@ def check_query(path: Path, encoder: Encoder) -> None:
 
 def query_vector(path: Path, encoder: Encoder, config: RunConfig) -> Tensor:
     """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
+    size, precision = config.network.size, config.machine.precision
     if not _is_video(path):
-        return encode(encoder, _square(path, config), config.size, config.precision)
+        return encode(encoder, _square(path, config), size, precision)
     state = path.stat()
     source = VideoFolder(
         path.parent,
@@ -55,12 +56,16 @@ def query_vector(path: Path, encoder: Encoder, config: RunConfig) -> Tensor:
     try:
         # No room for a store: the few frames are decoded from the file itself.
         samples = open_video_samples(
-            source, side=store_side(config.size), sampling=probe_sampling(encoder), cache_limit_gb=0.0, workers=1
+            source,
+            side=store_side(size),
+            sampling=probe_sampling(encoder),
+            cache_limit_gb=0.0,
+            workers=1,
         )
     except (NothingReadable, Unreadable) as error:
         raise _unreadable(path, error) from None
     device = next(encoder.parameters()).device
-    return all_features(encoder, samples, size=config.size, device=device, precision=config.precision, clips=1)
+    return all_features(encoder, samples, size=size, device=device, precision=precision, clips=1)
 
 
 def _is_video(path: Path) -> bool:

@@ -46,7 +46,7 @@ class Subject:
     def architecture(self) -> str:
         """The encoder's name with all that random weights depend on."""
         config = self.config
-        return repr((part_name(config, self.part), config.size, config.stem, config.seed))
+        return repr((part_name(config, self.part), config.network.size, config.network.stem, config.seed))
 
 
 def open_subject(
@@ -103,7 +103,7 @@ def _from_file(
         data=str(file), out=str(folder), encoder=name, size=size or USUAL_SIZE, stem=stem or "auto", task="supervised"
     )
     with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(name, size=config.size, stem=config.stem)
+        encoder = build_encoder(name, size=config.network.size, stem=config.network.stem)
     load_state_dict_into(encoder, file)
     return Subject(
         name=what,

@@ -64,8 +64,9 @@ class Data:
 
 def open_sources(config: RunConfig, spec: TaskSpec) -> list[Source]:
     """The training part of the data and the one that is held out."""
-    how: dict[str, Any] = {"needs": spec.needs, "download": config.download, "seed": 0, "held_out": config.held_out}
-    return [open_source(config.data, split=split, **how) for split in ("train", "held_out")]
+    data = config.data
+    how: dict[str, Any] = {"needs": spec.needs, "download": data.download, "seed": 0, "held_out": data.held_out}
+    return [open_source(data.path, split=split, **how) for split in ("train", "held_out")]
 
 
 def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
@@ -80,19 +81,19 @@ def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
         halves = _pack_both(sources, config, sampling, is_shown=is_shown)
     notes = [note for source in sources for note in source.notes]
     notes += [*halves.notes, *notes_of(halves.train), *notes_of(halves.held_out)]
-    if config.value_range != "auto":
+    if config.data.value_range != "auto":
         notes.append(range_note(config))
     for note in notes:
         say_once(note, is_shown=is_shown)
     loader = Loader(
         halves.train,
         sampling=sampling,
-        batch_size=config.batch_size,
+        batch_size=config.optim.batch_size,
         seed=config.seed,
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
-        limit=config.limit,
+        limit=config.data.limit,
     )
     classes = halves.train.classes
     return Data(
@@ -102,7 +103,7 @@ def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
         num_classes=len(classes) if classes else 0,
         left_out=sources[0].left_out,
         notes=tuple(dict.fromkeys(notes)),
-        value_range=config.value_range,
+        value_range=config.data.value_range,
     )
 
 
@@ -112,8 +113,8 @@ def check_data(config: RunConfig, spec: TaskSpec) -> None:
     if shards is None:
         open_sources(config, spec)
         return
-    shards.part("held_out", held_out=config.held_out)
-    check_share(shards.part("train", held_out=config.held_out), config.devices * config.num_nodes)
+    shards.part("held_out", held_out=config.data.held_out)
+    check_share(shards.part("train", held_out=config.data.held_out), config.machine.world)
 
 
 def content_of(spec: TaskSpec, data: Data) -> str:
@@ -126,10 +127,10 @@ def content_of(spec: TaskSpec, data: Data) -> str:
 
 
 def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric: Fabric) -> Data:
-    _refuse_computed(config.data, sampling)
+    _refuse_computed(config.data.path, sampling)
     found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
     notes = [found.note, *found.held_out.notes]
-    if found.config.value_range != "auto":
+    if found.config.data.value_range != "auto":
         notes.append(range_note(found.config))
     for note in notes:
         say_once(note, is_shown=fabric.is_global_zero)
@@ -139,7 +140,7 @@ def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric
         sampling=sampling,
         num_classes=0,
         notes=tuple(notes),
-        value_range=found.config.value_range,
+        value_range=found.config.data.value_range,
         is_streamed=True,
     )
 
@@ -148,7 +149,7 @@ def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, 
     """No more than --limit asks for; where nothing of one half can be read, a share of the other takes its place."""
 
     def opened(source: Source) -> Samples:
-        title, count, seed = "packing train", config.limit, config.seed
+        title, count, seed = "packing train", config.data.limit, config.seed
         if source is not sources[0]:
             title, seed = "packing held-out", 0
             count = None if count is None else max(count, LEAST_HELD_OUT)
@@ -159,7 +160,7 @@ def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, 
             seed=seed,
         )
 
-    return open_halves(sources[0], sources[1], opened, share=config.held_out or LEAST_SHARE)
+    return open_halves(sources[0], sources[1], opened, share=config.data.held_out or LEAST_SHARE)
 
 
 def _refuse_computed(data: str, sampling: Sampling) -> None:

@@ -61,7 +61,7 @@ def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "l
 
 def part_name(config: RunConfig, part: str) -> str:
     """The encoder's name of a part of a run."""
-    return config.encoder if part == "encoder" else _PARTS[part]
+    return config.network.encoder if part == "encoder" else _PARTS[part]
 
 
 def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None = None) -> Encoder:
@@ -71,4 +71,4 @@ def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None
     name = part_name(config, part)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(config.seed if seed is None else seed, "random encoder"))
-        return build_encoder(name, size=config.size, stem=config.stem).eval()
+        return build_encoder(name, size=config.network.size, stem=config.network.stem).eval()

@@ -32,7 +32,7 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
 
     Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
-    optimizer = spec.recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
+    optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace_of(spec.recipe, optimizer, asked)
     spec, config = with_classes(spec, 2), _seen(spec, asked)  # how many there are is not known yet
     with torch.random.fork_rng(devices=[]):
@@ -65,7 +65,7 @@ def try_own_task_early(asked: RunConfig, spec: TaskSpec) -> None:
         return pack_with_maps(some, config, spec.sampling, title="packing a few")
 
     few = open_some(source, TRIED, packed, seed=0)
-    count = len(source) if asked.limit is None else min(len(source), asked.limit)
+    count = len(source) if asked.data.limit is None else min(len(source), asked.data.limit)
     _try(asked, with_classes(spec, len(few.classes or ())), few, spec.sampling, count=count)
 
 
@@ -81,4 +81,4 @@ def _try(asked: RunConfig, spec: TaskSpec, samples: Samples, sampling: Sampling,
 
 def _seen(spec: TaskSpec, asked: RunConfig) -> RunConfig:
     """With the encoder that sees as the task asks."""
-    return asked.replace(encoder=spec.seen_as(asked.encoder))
+    return asked.replace(encoder=spec.seen_as(asked.network.encoder))

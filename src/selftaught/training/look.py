@@ -36,7 +36,7 @@ def judge(
     by the variance of the latter: 1 is what a single picture in the middle of the real ones would get.
     """
     task.eval()
-    forward = autocast_forward(task, fabric.device, config.precision)
+    forward = autocast_forward(task, fabric.device, config.machine.precision)
     totals: dict[str, float] = {}
     weight = 0
     first, second, made = [], [], []
@@ -47,12 +47,12 @@ def judge(
         for name, value in scalars_of_turns(turns, task.players()).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
         weight += len(batch)
-        with autocast(fabric.device, config.precision):
+        with autocast(fabric.device, config.machine.precision):
             if (pictures := task.generate(example)) is not None:
                 made.append(task.encoder(pictures).float())
-        first.append(encode(task.encoder, batch, config.size, config.precision))
-        other = other_view(batch, config.size, rng, task.encoder.kind)
-        second.append(encode(task.encoder, other, config.size, config.precision))
+        first.append(encode(task.encoder, batch, config.network.size, config.machine.precision))
+        other = other_view(batch, config.network.size, rng, task.encoder.kind)
+        second.append(encode(task.encoder, other, config.network.size, config.machine.precision))
     task.train()
     names = sorted(totals, key=lambda name: (name != "loss", name != task.metric_name(), name))
     sums = torch.tensor([*[totals[name] for name in names], float(weight)], dtype=torch.float64, device=fabric.device)
@@ -74,7 +74,7 @@ def held_out_batches(data: Data, config: RunConfig, fabric: Fabric, samples: int
     batches = ordered_batches(
         data.held_out,
         sampling=data.sampling,
-        batch_size=config.batch_size // fabric.world_size,
+        batch_size=config.optim.batch_size // fabric.world_size,
         device=fabric.device,
         limit=count,
         rank=fabric.global_rank,
@@ -109,14 +109,14 @@ def draw_pictures(
         ordered_batches(
             data.held_out,
             sampling=data.sampling,
-            batch_size=config.batch_size,
+            batch_size=config.optim.batch_size,
             device=device,
             limit=samples // data.sampling.clips_per_video,
         )
     )
-    with autocast(device, config.precision):
+    with autocast(device, config.machine.precision):
         draw_samples(folder, task, batches[0], generator("pictures", device=device))
     draw_kernels(folder, task.encoder)
-    draw_neighbours(folder, task.encoder, batches, config.size, config.precision)
+    draw_neighbours(folder, task.encoder, batches, config.network.size, config.machine.precision)
     folder.finish()
     task.train()

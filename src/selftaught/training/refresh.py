@@ -90,12 +90,12 @@ def _forget_momentum(optimizer: Optimizer, parameter: Tensor) -> None:
 
 def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: int) -> int:
     """Samples that are read from `step` on until the next refresh or the end; one epoch's where no end is known yet."""
-    if config.steps is None:
+    if config.length.steps is None:
         count = min(steps_between(task, data), round(data.loader.steps_per_epoch) or 1)
     else:
-        later = (due for due in refresh_steps(task, data, config.steps) if due > step)
-        count = next(later, config.steps) - step
-    return count * config.batch_size // data.sampling.clips_per_video
+        later = (due for due in refresh_steps(task, data, config.length.steps) if due > step)
+        count = next(later, config.length.steps) - step
+    return count * config.optim.batch_size // data.sampling.clips_per_video
 
 
 @torch.no_grad()
@@ -108,12 +108,12 @@ def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabr
     for batch in ordered_batches(
         Subset(data.samples, chosen),
         sampling=data.sampling,
-        batch_size=config.batch_size,
+        batch_size=config.optim.batch_size,
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,
     ):
-        with autocast(fabric.device, config.precision):
+        with autocast(fabric.device, config.machine.precision):
             parts.append(task.embed(batch).float())
     task.train(was_training)
     labels = data.samples.labels

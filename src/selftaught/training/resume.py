@@ -21,9 +21,9 @@ def read_as_begun(folder: RunFolder, asked: RunConfig) -> RunConfig:
     "auto" may decide otherwise by now, as with another --cache-limit.
     """
     path = folder.path / "config.json"
-    if not asked.resume or asked.stream != "auto" or not path.is_file():
+    if not asked.folder.resume or asked.data.stream != "auto" or not path.is_file():
         return asked
-    return asked.replace(stream=RunConfig.load(path).stream)
+    return asked.replace(stream=RunConfig.load(path).data.stream)
 
 
 def spec_as_begun(config: RunConfig, spec: TaskSpec) -> TaskSpec:
@@ -37,15 +37,15 @@ def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Da
     began = read_environment(folder.path)["asked"]  # before the config, which is written first
     config = folder.config_for(asked)
     if config.task != asked.task:  # a folder from somebody else must not choose the code that is run
-        raise ValueError(f"{asked.out} holds a run of task {config.task}, not {asked.task}; give another --out")
+        raise ValueError(f"{asked.folder.out} holds a run of task {config.task}, not {asked.task}; give another --out")
     if _is_same_length(began, asked):
         return config
-    steps = resolve(asked, spec, data).steps
+    steps = resolve(asked, spec, data).length.steps
     assert steps is not None
-    assert config.steps is not None
-    if steps < config.steps:
+    assert config.length.steps is not None
+    if steps < config.length.steps:
         raise OtherRun(
-            f"--resume can make a run longer, not shorter: the run in {folder.path} has {config.steps} steps, "
+            f"--resume can make a run longer, not shorter: the run in {folder.path} has {config.length.steps} steps, "
             f"now {steps} are asked for; leave the length as it was, or start another run in another --out"
         )
     return config.replace(steps=steps)
@@ -53,22 +53,23 @@ def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Da
 
 def is_finished(folder: RunFolder, config: RunConfig) -> bool:
     """Whether the run has ended and no more steps are asked for."""
-    return (folder.path / "summary.json").exists() and folder.config_for(config).steps == config.steps
+    return (folder.path / "summary.json").exists() and folder.config_for(config).length.steps == config.length.steps
 
 
 def write_settings(folder: RunFolder, asked: RunConfig, config: RunConfig, start: int) -> None:
     """Write the resolved settings, and note where the run was made longer: at its step `start`."""
     path = folder.path / "config.json"
-    before = folder.config_for(config).steps if start and path.exists() else None
-    is_longer = before is not None and before != config.steps
+    before = folder.config_for(config).length.steps if start and path.exists() else None
+    is_longer = before is not None and before != config.length.steps
     if is_longer:
         (folder.path / "summary.json").unlink(missing_ok=True)
     write_json(path, config.to_dict())
     if not is_longer:
         return
     found = read_environment(folder.path)
-    found["asked"] |= {"epochs": asked.epochs, "steps": asked.steps}
-    found["lengthened"] = [*found.get("lengthened", []), {"step": start, "before": before, "steps": config.steps}]
+    found["asked"] |= {"epochs": asked.length.epochs, "steps": asked.length.steps}
+    change = {"step": start, "before": before, "steps": config.length.steps}
+    found["lengthened"] = [*found.get("lengthened", []), change]
     write_json(folder.path / "environment.json", found)
 
 
@@ -92,4 +93,4 @@ def has_other_length(folder: Path, asked: RunConfig) -> bool:
 
 
 def _is_same_length(before: dict[str, Any], asked: RunConfig) -> bool:
-    return (before.get("epochs"), before.get("steps")) == (asked.epochs, asked.steps)
+    return (before.get("epochs"), before.get("steps")) == (asked.length.epochs, asked.length.steps)

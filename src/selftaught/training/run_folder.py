@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import RunConfig, run_settings
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.names import printable, text_cell
 from selftaught.core.own_folder import (
@@ -39,7 +38,7 @@ _WHEN = ("log_every", "checkpoint_every", "evaluate_every")
 """What a resumed run may do at other times: nothing that is learnt depends on it."""
 _WARMUP = 0.05
 """What earlier versions wrote of a warm-up that nobody had asked for."""
-_DEFAULTS = {f.name: f.default for f in dataclasses.fields(RunConfig) if f.default is None}
+_DEFAULTS = {setting.name: None for setting in run_settings() if setting.field.default is None}
 """What was not asked for in runs of earlier versions, which did not know some of these."""
 _MAY_DIFFER = {
     "out",
@@ -76,7 +75,7 @@ class RunFolder:
     def check(self, asked: RunConfig) -> None:
         """Refuse a folder that the run cannot be written to, before anything else is done."""
         environment = self.path / "environment.json"
-        if asked.resume and environment.exists():
+        if asked.folder.resume and environment.exists():
             self._check_same(read_environment(self.path)["asked"], asked)
             return
         check_out_folder(self.path)
@@ -88,7 +87,7 @@ class RunFolder:
                 f"--out {self.path} holds other files, which no run of selftaught wrote (such as "
                 f"{others[0]}); give a new or empty folder"
             )
-        if is_run and self.is_begun and not asked.overwrite:
+        if is_run and self.is_begun and not asked.folder.overwrite:
             raise ValueError(
                 f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
             )
@@ -100,14 +99,14 @@ class RunFolder:
         mark(self.path, "run")
         self._lock = self._lock or Locked(self.path)
         self.check(asked)  # another process may have ended since
-        if asked.resume and environment.exists():
+        if asked.folder.resume and environment.exists():
             self._check_data(asked, content)
             remove_drafts(self.path)
             if self.last.exists() and (self.path / "config.json").exists():
                 return True
             say_once(f"{self.path} has no checkpoint yet: the run begins at its first step")
             return False
-        remove_own(self.path, spare=Path(asked.data).expanduser())
+        remove_own(self.path, spare=Path(asked.data.path).expanduser())
         self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked) | {"content": content})
         return False
@@ -116,21 +115,21 @@ class RunFolder:
         """The data must hold what they held, wherever they lie now; runs of older versions know only where."""
         environment = read_environment(self.path)
         began, known = environment["asked"]["data"], environment.get("content")
-        if known == content if known else same_place(began, asked.data):
+        if known == content if known else same_place(began, asked.data.path):
             return
-        if not asked.changed_data:
+        if not asked.folder.changed_data:
             what = "other samples, names or labels than" if known else "another path than"
             raise OtherRun(
-                f"--resume: {asked.data} holds {what} the data the run in {self.path} began with ({began}); "
+                f"--resume: {asked.data.path} holds {what} the data the run in {self.path} began with ({began}); "
                 "bring those back, or go on with the others by --changed-data"
             )
-        asked_then = environment["asked"] | {"data": asked.data}
+        asked_then = environment["asked"] | {"data": asked.data.path}
         write_json(self.path / "environment.json", environment | {"content": content, "asked": asked_then})
 
     def config_for(self, asked: RunConfig) -> RunConfig:
         """The settings the run goes on with."""
         config = RunConfig.load(self.path / "config.json")
-        return config.replace(data=asked.data, **{name: getattr(asked, name) for name in _WHEN})
+        return config.replace(**{name: value for name, value in asked.to_dict().items() if name in ("data", *_WHEN)})
 
     def release(self) -> None:
         """Let other processes write to the folder."""
@@ -145,10 +144,10 @@ class RunFolder:
     def _check_same(self, before: dict[str, Any], asked: RunConfig) -> None:
         now = json.loads(json.dumps(asked.to_dict()))  # as it was written: tuples are lists
         before = _DEFAULTS | before
-        if asked.warmup is None and before["warmup"] == _WARMUP:
+        if asked.optim.warmup is None and before["warmup"] == _WARMUP:
             before["warmup"] = None
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
-        if asked.budget is not None and before.get("evaluate_every") != asked.evaluate_every:
+        if asked.length.budget is not None and before.get("evaluate_every") != asked.folder.evaluate_every:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest
         if changed and set(changed) <= {"epochs", "steps", "budget"}:
             self._check_length(before, now, changed)

@@ -21,7 +21,7 @@ class RunLog:
         self.is_written = fabric.is_global_zero
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
-        self._loggers = [_tensorboard(folder)] if config.tensorboard and self.is_written else []
+        self._loggers = [_tensorboard(folder)] if config.folder.tensorboard and self.is_written else []
 
     def training(self, done: int, lr: float, row: Mapping[str, float], speed: Speed) -> None:
         """One row of metrics.csv and one of speed.csv."""

@@ -28,21 +28,21 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     `spec` knows the number of classes of the data where the task learns from labels.
     """
     recipe = spec.recipe
-    optimizer: Optimizer = recipe.optimizer if asked.optimizer == "auto" else asked.optimizer
+    optimizer: Optimizer = recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace = pace_of(recipe, optimizer, asked)
-    steps, epochs = asked.steps, asked.epochs
-    if steps is None and asked.budget is None:
+    steps, epochs = asked.length.steps, asked.length.epochs
+    if steps is None and asked.length.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
     return asked.replace(
-        encoder=spec.seen_as(asked.encoder),
+        encoder=spec.seen_as(asked.network.encoder),
         task_settings=dict(spec.settings),
         optimizer=optimizer,
         lr=pace.lr,
         weight_decay=pace.weight_decay,
         final_weight_decay=pace.final_weight_decay,
         momentum=pace.momentum,
-        warmup=recipe.warmup if asked.warmup is None else asked.warmup,
-        clip=recipe.clip if asked.clip is None else asked.clip,
+        warmup=recipe.warmup if asked.optim.warmup is None else asked.optim.warmup,
+        clip=recipe.clip if asked.optim.clip is None else asked.optim.clip,
         precision=precision_of(asked, data.loader.device),
         steps=steps,
         value_range=data.value_range,
@@ -59,27 +59,27 @@ def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
     Each by itself: `--weight-decay` leaves the recipe's final weight decay as it is. AdamW has no momentum.
     """
     known = recipe.pace(optimizer)
-    if known is None and asked.lr is None:
+    if known is None and asked.optim.lr is None:
         raise ValueError(
             f"task {asked.task!r} has no learning rate for --optimizer {optimizer}, only for {recipe.optimizer}; "
             f"give --lr, or leave --optimizer out"
         )
-    if optimizer == "adamw" and asked.momentum is not None:
+    if optimizer == "adamw" and asked.optim.momentum is not None:
         raise ValueError(
-            f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.momentum}; leave it out, or give "
-            "--optimizer sgd"
+            f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.optim.momentum}; leave it out, or "
+            "give --optimizer sgd"
         )
-    lr = known.lr * asked.batch_size / 256 if asked.lr is None and known is not None else asked.lr
+    lr = known.lr * asked.optim.batch_size / 256 if asked.optim.lr is None and known is not None else asked.optim.lr
     decay = recipe.weight_decay if known is None else known.weight_decay
     assert lr is not None
     final = None if known is None else known.final_weight_decay
     momentum = recipe.momentum if known is None or known.momentum is None else known.momentum
-    if asked.momentum is not None:
-        momentum = asked.momentum
+    if asked.optim.momentum is not None:
+        momentum = asked.optim.momentum
     return Pace(
         lr=lr,
-        weight_decay=decay if asked.weight_decay is None else asked.weight_decay,
-        final_weight_decay=final if asked.final_weight_decay is None else asked.final_weight_decay,
+        weight_decay=decay if asked.optim.weight_decay is None else asked.optim.weight_decay,
+        final_weight_decay=final if asked.optim.final_weight_decay is None else asked.optim.final_weight_decay,
         momentum=None if optimizer == "adamw" else momentum,
     )
 
@@ -96,18 +96,19 @@ def is_partly_used(task: PretextTask, encoder: str) -> bool:
 def build_task(spec: TaskSpec, config: RunConfig) -> PretextTask:
     """The task with a fresh encoder, weights from the run's seed; encoder, size and seed are those of `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
-    encoder = build_encoder(config.encoder, size=config.size, stem=config.stem)
+    network = config.network
+    encoder = build_encoder(network.encoder, size=network.size, stem=network.stem)
     asked = spec.encoders["encoder"]
     if encoder.kind != asked.kind:
         raise ValueError(
-            f"task {spec.name!r} trains an encoder for {asked.kind}s, but {config.encoder!r} takes "
+            f"task {spec.name!r} trains an encoder for {asked.kind}s, but {network.encoder!r} takes "
             f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
         )
     if asked.tokens and not isinstance(encoder, TokenEncoder):
         raise ValueError(
-            f"task {spec.name!r} leaves patches of images out, which {config.encoder!r} cannot do; give --encoder a "
+            f"task {spec.name!r} leaves patches of images out, which {network.encoder!r} cannot do; give --encoder a "
             "plain vision transformer of timm, such as timm:vit_tiny_patch16_224 or timm:deit_small_patch16_224"
         )
-    task = spec.build(encoder, config.size)
+    task = spec.build(encoder, network.size)
     trim_kernels(task)
     return task

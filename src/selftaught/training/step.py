@@ -51,12 +51,12 @@ class Training:
         """Forward, backward and update for this process's share of the batch of `step`; returns the task's scalars."""
         config, schedule = self.config, self.schedule
         place = schedule.place(step)
-        assert config.lr is not None
-        assert config.warmup is not None
+        assert config.optim.lr is not None
+        assert config.optim.warmup is not None
         decay = None
-        if config.final_weight_decay is not None:
-            decay = weight_decay_at(place, schedule.first, config.weight_decay or 0.0, config.final_weight_decay)
-        set_rates(self.optimizer, learning_rate(place, schedule.first, config.lr, config.warmup), decay)
+        if (final := config.optim.final_weight_decay) is not None:
+            decay = weight_decay_at(place, schedule.first, config.optim.weight_decay or 0.0, final)
+        set_rates(self.optimizer, learning_rate(place, schedule.first, config.optim.lr, config.optim.warmup), decay)
         players = self.task.turns(step) or ("",)
         examples: Iterable[Any] = self._examples(step, batch)
         if len(players) > 1:
@@ -74,12 +74,12 @@ class Training:
 
     def _clip(self) -> None:
         """Scale the gradient down to --clip where it is longer."""
-        if self.config.clip is None:
+        if self.config.optim.clip is None:
             return
         # With 16-mixed gradients are as many times too large; a fused optimiser divides them in its step.
         scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
-        nn.utils.clip_grad_norm_(list(self.task.parameters()), self.config.clip * scale)
+        nn.utils.clip_grad_norm_(list(self.task.parameters()), self.config.optim.clip * scale)
 
     def noted(self, part: str) -> AbstractContextManager[None]:
         """Note how long a part of the run takes that is no step."""
@@ -103,7 +103,7 @@ class Training:
     def _examples(self, step: int, batch: Batch) -> Iterator[Any]:
         """What each part of the batch is for the task, one after the other."""
         config, fabric = self.config, self.fabric
-        for part, piece in enumerate(split(batch, config.accumulate)):
+        for part, piece in enumerate(split(batch, config.optim.accumulate)):
             rng = generator(config.seed, "pretext", step, fabric.global_rank, part, device=fabric.device)
             with torch.no_grad():
                 example = self.task.pseudo_label(piece, rng)
@@ -117,12 +117,12 @@ class Training:
             # Layers such as dropout draw from the global generator: seeding it makes them a function of the step.
             turn = (number,) if player else ()
             torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part, *turn))
-            is_last = part == config.accumulate - 1
+            is_last = part == config.optim.accumulate - 1
             with nullcontext() if is_last else fabric.no_backward_sync(self.model):  # type: ignore[arg-type]
                 scalars = scalars_of(self.task, self.model, example, player)
-                fabric.backward(scalars["loss"] / config.accumulate)
+                fabric.backward(scalars["loss"] / config.optim.accumulate)
             for name, value in scalars.items():
-                value = value.detach() / config.accumulate
+                value = value.detach() / config.optim.accumulate
                 means[name] = means[name] + value if name in means else value
         return means
 

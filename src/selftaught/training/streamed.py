@@ -39,20 +39,20 @@ def shards_to_stream(config: RunConfig, spec: TaskSpec) -> Shards | None:
     Raises:
         ValueError: where --stream always asks for what cannot be.
     """
-    if config.stream == "never":
+    if config.data.stream == "never":
         return None
     refused = _refusal(config, spec)
-    if config.stream == "always" and refused:
+    if config.data.stream == "always" and refused:
         raise ValueError(refused)
-    shards = None if refused else find_shards(config.data)
+    shards = None if refused else find_shards(config.data.path)
     if shards is None:
-        if config.stream == "always":
+        if config.data.stream == "always":
             raise ValueError(
                 f"--stream always reads tar shards (paths, {{000..005}} ranges, URLs or a folder of .tar, .tar.gz, "
-                f".tgz, .tar.bz2 or .tar.xz files), and {config.data} is none; give such, or leave --stream out"
+                f".tgz, .tar.bz2 or .tar.xz files), and {config.data.path} is none; give such, or leave --stream out"
             )
         return None
-    if config.stream == "always":
+    if config.data.stream == "always":
         return shards
     if len(shards) < 2 and not shards.is_compressed:  # none could be held out
         return None
@@ -64,13 +64,13 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
 
     `names` are those of the task's inputs, which are images.
     """
-    train, rest = (shards.part(split, held_out=config.held_out) for split in ("train", "held_out"))
-    workers = config.workers or max(1, usable_cores() // config.devices)
+    train, rest = (shards.part(split, held_out=config.data.held_out) for split in ("train", "held_out"))
+    workers = config.data.workers or max(1, usable_cores() // config.machine.devices)
     images = first_images(rest, KEPT)
     count = estimate(len(images) + len(images.skipped), images.end, train)
     config = with_range(config, images)
     decoding = decoding_of(config)
-    side, _ = look_ahead(images, side=config.store_size or store_side(config.size))
+    side, _ = look_ahead(images, side=config.data.store_size or store_side(config.network.size))
 
     def exchange(numbers: Sequence[int]) -> list[list[int]]:
         rows = fabric.all_gather(torch.tensor(list(numbers), dtype=torch.int64, device=fabric.device))
@@ -82,7 +82,7 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
         count=count,
         side=side,
         decoding=decoding,
-        batch_size=config.batch_size,
+        batch_size=config.optim.batch_size,
         seed=config.seed,
         device=fabric.device,
         rank=fabric.global_rank,
@@ -110,7 +110,7 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
             f"--stream always gives samples in the order of their shards, but task {spec.short!r} needs all of them at "
             f"once to make its pseudo-labels; {advice}"
         )
-    if config.limit is not None:
+    if config.data.limit is not None:
         return (
             "--limit chooses among all samples, which are not known where --stream always reads them in order; "
             "leave one of them out"
@@ -120,8 +120,8 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
 
 def _exceeds_limit(shards: Shards, config: RunConfig) -> bool:
     """Whether a packed store would be larger than the cache may be; images are a third longer than high."""
-    side = config.store_size or store_side(config.size)
-    most = config.cache_limit * 1e9
+    side = config.data.store_size or store_side(config.network.size)
+    most = config.data.cache_limit * 1e9
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
     if sum(shards.sizes) / 1000 * 4 * side * side <= most:
         return False

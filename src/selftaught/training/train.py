@@ -64,7 +64,7 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
     """
     begin = time.monotonic() if begin is None else begin
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
-        folder = RunFolder(Path(asked.out))
+        folder = RunFolder(Path(asked.folder.out))
         try:
             with stopping() as stop, group_of(asked, stop, begin, on_ready) as group:
                 return _train(asked, folder, begin, stop, group)
@@ -75,7 +75,7 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked)
     spec = spec_for(asked)
-    is_partly = is_partly_used(check_asked(asked, spec), asked.encoder)
+    is_partly = is_partly_used(check_asked(asked, spec), asked.network.encoder)
     folder.check(asked)
     fabric = make_fabric(asked, is_partly_used=is_partly)
     reading = read_as_begun(folder, asked)
@@ -97,7 +97,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         return folder.path  # nothing is left to do, and its times stay
     if is_resumed and (folder.path / BUDGET).exists():
         length = recorded_length(config, folder.path / BUDGET)
-    elif config.steps is not None:
+    elif config.length.steps is not None:
         length = given_length(config, data)
     else:
         length = length_within(config, spec, data, fabric, begin=begin)
@@ -153,12 +153,12 @@ def _prepare(
 
 def _optimizer(task: PretextTask, spec: TaskSpec, config: RunConfig) -> Optimizer:
     # A run of an earlier version has none; its checkpoint does.
-    momentum = spec.recipe.momentum if config.momentum is None else config.momentum
+    momentum = spec.recipe.momentum if config.optim.momentum is None else config.optim.momentum
     return build_optimizer(
         task,
-        config.optimizer,
-        config.lr or 0.0,
-        config.weight_decay or 0.0,
+        config.optim.optimizer,
+        config.optim.lr or 0.0,
+        config.optim.weight_decay or 0.0,
         spec.recipe.betas,
         task.parameter_groups(),
         momentum,
@@ -192,14 +192,14 @@ def _save(path: Path, training: Training, step: int, best: float | None) -> None
 def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop: Stop) -> Path:
     fabric, config, task, data = training.fabric, training.config, training.task, training.data
     look_every, samples = training.schedule.look_every, training.schedule.look_samples
-    save_every = config.checkpoint_every or look_every
+    save_every = config.folder.checkpoint_every or look_every
     planned = config.replace(steps=training.schedule.first)
     refreshed_before = set(refresh_steps(task, data, training.schedule.first))
     log = RunLog(config, folder, fabric, steps_per_epoch=data.loader.steps_per_epoch)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
-    speed, together = Speed(config.batch_size), StopTogether(fabric.world_size)
-    title = f"{training.spec.short} {config.encoder} {config.size} px"
+    speed, together = Speed(config.optim.batch_size), StopTogether(fabric.world_size)
+    title = f"{training.spec.short} {config.network.encoder} {config.network.size} px"
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
@@ -216,11 +216,11 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             scalars = training.step(step, batch)
             training.keep_to_budget(folder, done, progress)
             is_end = done >= training.schedule.steps
-            is_logged = done % config.log_every == 0 or is_end
+            is_logged = done % config.folder.log_every == 0 or is_end
             row = mean_over_processes(scalars, fabric) if is_logged or step == start else {}
             speed.add(waited, time.perf_counter() - started)
             if is_logged:
-                _check_finite(row["loss"], step, config.lr)
+                _check_finite(row["loss"], step, config.optim.lr)
                 log.training(done, training.optimizer.param_groups[0]["lr"], row, speed)
             progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
@@ -268,25 +268,25 @@ def _check_finite(loss: float, step: int, lr: float | None) -> None:
 
 def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds: float) -> dict[str, Any]:
     config, task, data = training.config, training.task, training.data
-    assert config.steps is not None
+    assert config.length.steps is not None
     warnings = [
-        training.length.warning(config.steps, data.loader.steps_per_epoch),
-        repeats(config.batch_size, data.loader.steps_per_epoch),
+        training.length.warning(config.length.steps, data.loader.steps_per_epoch),
+        repeats(config.optim.batch_size, data.loader.steps_per_epoch),
         collapse_warning(looked, len(data.held_out)),
     ]
     return {
         "task": training.spec.short,
         "family": training.spec.family,
-        "encoder": config.encoder,
-        "size": config.size,
+        "encoder": config.network.encoder,
+        "size": config.network.size,
         "seed": config.seed,
-        "steps": config.steps,
-        "epochs": config.steps / data.loader.steps_per_epoch,
+        "steps": config.length.steps,
+        "epochs": config.length.steps / data.loader.steps_per_epoch,
         "seconds": round(seconds, 1),
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric_name(),
         "value": looked[task.metric_name()],
-        "chance": task.chance(min(config.batch_size, len(data.held_out) * data.sampling.clips_per_video)),
+        "chance": task.chance(min(config.optim.batch_size, len(data.held_out) * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],
         "uniformity": looked["uniformity"],

@@ -37,8 +37,8 @@ def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: st
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)
     config = with_range(RunConfig.of(data=str(folder), out="out"), source_of(folder, "train", 0.0))
-    assert config.value_range == text
-    found = read_range(config.value_range)
+    assert config.data.value_range == text
+    found = read_range(config.data.value_range)
     assert found is not None
     assert abs(found.low - low) <= 0.01 * (high - low)
     assert abs(found.high - high) <= 0.01 * (high - low)

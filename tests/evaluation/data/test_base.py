@@ -31,4 +31,4 @@ def test_what_the_data_lack_is_said_before_they_are_read(tmp_path: Path) -> None
 
 
 def test_the_share_without_a_test_part_is_the_runs(tmp_path: Path) -> None:
-    assert asked(tmp_path).held_out == config("elsewhere").held_out
+    assert asked(tmp_path).held_out == config("elsewhere").data.held_out

@@ -68,15 +68,15 @@ def test_auto_takes_the_stem_that_the_budget_allows(
     config, data, fabric = opened
 
     def measured(of: RunConfig, task: Any, *_: Any, **__: Any) -> Costs:
-        return Costs(step=speeds[task.encoder.stem] / (10 if of.encoder == "alexnet" else 1), row=1e-4)
+        return Costs(step=speeds[task.encoder.stem] / (10 if of.network.encoder == "alexnet" else 1), row=1e-4)
 
     monkeypatch.setattr(budget, "measure", measured)
     monkeypatch.setattr(budget, "monotonic", lambda: 0.0)
     length = length_within(config, spec_for(config), data, fabric, begin=0.0)
-    assert length.config.stem == stem
-    assert length.config.budget is None
+    assert length.config.network.stem == stem
+    assert length.config.length.budget is None
     assert steps[0] <= length.schedule.steps <= steps[1]
-    assert length.config.steps == length.schedule.steps
+    assert length.config.length.steps == length.schedule.steps
     said = capsys.readouterr().err
     assert ("--stem auto takes the standard stem" in said) == (stem == "standard")
     warning = length.warning(length.schedule.steps, data.loader.steps_per_epoch)
@@ -95,7 +95,7 @@ def test_a_stem_that_was_asked_for_stays(
     monkeypatch.setattr(budget, "measure", lambda *_, **__: Costs(step=1.0, row=1e-4))
     monkeypatch.setattr(budget, "monotonic", lambda: 0.0)
     length = length_within(config.replace(stem="small"), spec_for(config), data, fabric, begin=0.0)
-    assert length.config.stem == "small"
+    assert length.config.network.stem == "small"
 
 
 def test_a_run_of_few_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +135,7 @@ def test_a_run_that_was_given_another_length_is_resumed_exactly(
     monkeypatch.setattr(budget, "measure", lambda *_, **__: COSTS)
     asked = QUICK.replace(out=str(tmp_path / "whole"), budget="60s", checkpoint_every=4)
     whole = train(asked)
-    assert read_config(whole).steps == 8
+    assert read_config(whole).length.steps == 8
     assert json.loads((whole / "budget.json").read_text())["steps"] == [[0, 12], [5, 8]]
     assert json.loads((whole / "summary.json").read_text())["steps"] == 8
     rates = [float(row["lr"]) for row in csv.DictReader((whole / "metrics.csv").read_text().splitlines())]

@@ -142,7 +142,7 @@ def pack_maps(
     """`open_computed` as a run does it, with a progress bar where the maps are not there yet."""
     with late_bar(title, is_shown=is_shown) as progress:
         return open_computed(
-            program, samples, cache_limit_gb=config.cache_limit, workers=config.workers, progress=progress
+            program, samples, cache_limit_gb=config.data.cache_limit, workers=config.data.workers, progress=progress
         )
 
 

@@ -25,12 +25,12 @@ _DECODED = 32
 
 def decoding_of(config: RunConfig) -> Decoding:
     """How a run decodes its images; a range that is still "auto" is that of the image's type."""
-    return Decoding(read_range(config.value_range), config.max_image_pixels)
+    return Decoding(read_range(config.data.value_range), config.data.max_image_pixels)
 
 
 def with_range(config: RunConfig, source: Source) -> RunConfig:
     """The settings with the range of values of the deep images of `source`, where they have some and ask for auto."""
-    return config.replace(value_range=range_for(config.value_range, source))
+    return config.replace(value_range=range_for(config.data.value_range, source))
 
 
 def range_for(asked: str, source: Source) -> str:
@@ -43,7 +43,7 @@ def range_for(asked: str, source: Source) -> str:
 
 def range_note(config: RunConfig) -> str:
     """What is to be said of deep images that are read by the range of `config`."""
-    low, high = config.value_range.split(",")
+    low, high = config.data.value_range.split(",")
     return (
         f"images of more than 8 bits: the values {low} to {high} are shown as black to white; "
         "--value-range LOW,HIGH sets others"

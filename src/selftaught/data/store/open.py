@@ -77,10 +77,10 @@ def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, i
     with late_bar(title, is_shown=is_shown) as progress:
         samples = open_samples(
             source,
-            side=config.store_size or store_side(config.size),
+            side=config.data.store_size or store_side(config.network.size),
             sampling=sampling,
-            cache_limit_gb=config.cache_limit,
-            workers=config.workers,
+            cache_limit_gb=config.data.cache_limit,
+            workers=config.data.workers,
             progress=progress,
             decoding=decoding_of(config),
         )

@@ -120,7 +120,7 @@ class Asked:
     @property
     def held_out(self) -> float:
         """The share that is the test part where the data have none and they are divided as a run does."""
-        return self.config.held_out or HELD_OUT
+        return self.config.data.held_out or HELD_OUT
 
     @property
     def sampling(self) -> Sampling:
@@ -145,7 +145,7 @@ class Asked:
 
 def check_source(asked: Asked) -> None:
     """Raise what the training part of the data lacks."""
-    asked.source("train", held_out=asked.config.held_out)
+    asked.source("train", held_out=asked.config.data.held_out)
 
 
 @dataclass(frozen=True, kw_only=True)

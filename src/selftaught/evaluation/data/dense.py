@@ -174,8 +174,8 @@ def _open(asked: Asked) -> Dense:
         held_out=asked.held_out,
         skip_broken=asked.skip_broken,
         download=asked.download,
-        value_range=asked.config.value_range,
-        max_image_pixels=asked.config.max_image_pixels,
+        value_range=asked.config.data.value_range,
+        max_image_pixels=asked.config.data.max_image_pixels,
     )
     for note in dense.notes:
         say_once(f"{asked.data}: {note}")

@@ -86,7 +86,7 @@ def _with_duplicates(data: Labelled, labelled: str) -> Labelled:
 
 def _seen(config: RunConfig, labelled: str) -> list[str]:
     """What is to be said where the test samples are drawn from the data that the run learned from."""
-    if not same_place(str(config.data), labelled):
+    if not same_place(config.data.path, labelled):
         return []
     how = "with their labels" if "supervised" in config.task.split("+") else "without their labels"
     note = f"{labelled} is the run's own data: the encoder saw test samples in training, {how}"

@@ -66,12 +66,12 @@ class Length:
 
 def given_length(config: RunConfig, data: Data) -> Length:
     """Of a run whose steps are known."""
-    assert config.steps is not None
+    assert config.length.steps is not None
     per_epoch = data.loader.steps_per_epoch
-    look = min(HELD_OUT_SAMPLES, len(data.held_out)) / config.batch_size * 2 / 3
+    look = min(HELD_OUT_SAMPLES, len(data.held_out)) / config.optim.batch_size * 2 / 3
     schedule = Schedule(
-        parts=((0, config.steps),),
-        look_every=looks_between(config.steps, per_epoch, config.evaluate_every, look),
+        parts=((0, config.length.steps),),
+        look_every=looks_between(config.length.steps, per_epoch, config.folder.evaluate_every, look),
     )
     return Length(config=config, schedule=schedule, better=(f"--steps {needed(per_epoch)} or more",))
 
@@ -82,8 +82,8 @@ def length_within(config: RunConfig, spec: TaskSpec, data: Data, fabric: Fabric,
     Measures a step; where the run would be too short, also other stems (`--stem auto` takes the published one where
     that helps) and, for a hint, other settings.
     """
-    assert config.budget is not None
-    seconds = parse_seconds(config.budget)
+    assert config.length.budget is not None
+    seconds = parse_seconds(config.length.budget)
     allowed = _allowed(seconds)
     per_epoch = data.loader.steps_per_epoch
 
@@ -118,9 +118,9 @@ def _plan(costs: Costs, config: RunConfig, data: Data, seconds: float) -> Schedu
         costs,
         seconds,
         per_epoch=data.loader.steps_per_epoch,
-        evaluate_every=config.evaluate_every,
+        evaluate_every=config.folder.evaluate_every,
         held_out=len(data.held_out),
-        budget=str(config.budget),
+        budget=str(config.length.budget),
     )
 
 
@@ -151,8 +151,8 @@ def choose_stem(
         if not too_short(fitting(costs, config).steps, per_epoch):
             return config, costs
     say(
-        f"--stem auto takes the standard stem: {config.budget} are about {steps:,} {plural('step', steps)} with it and "
-        f"too few with the small one, which --stem small asks for{note}",
+        f"--stem auto takes the standard stem: {config.length.budget} are about {steps:,} {plural('step', steps)} with "
+        f"it and too few with the small one, which --stem small asks for{note}",
         is_shown=fabric.is_global_zero,
     )
     return other[0], fast
@@ -177,13 +177,13 @@ def say_length(length: Length, spec: TaskSpec, data: Data, *, is_shown: bool) ->
     config, warning = length.config, length.warning(length.schedule.steps, data.loader.steps_per_epoch)
     noun = "image" if spec.kind == "image" else "video"
     line = length_in_words(
-        length.schedule.steps, config.batch_size, data.loader.steps_per_epoch, data.loader.count, noun
+        length.schedule.steps, config.optim.batch_size, data.loader.steps_per_epoch, data.loader.count, noun
     )
     if length.costs is not None:
         line += f", about {length.costs.step:.2g} s each"
     if length.costs is not None and length.broken is None:
         line += f"; with all else that fits {length.schedule.budget}"
-    twice = repeats(config.batch_size, data.loader.steps_per_epoch)
+    twice = repeats(config.optim.batch_size, data.loader.steps_per_epoch)
     for text in (line, length.broken, warning and f"warning: {warning}", twice and f"warning: {twice}"):
         if text:
             say(text, is_shown=is_shown)
@@ -212,7 +212,7 @@ def _longer_budget(costs: Costs, schedule: Schedule, steps: int, spent: float) -
 
 def _auto_took_small(config: RunConfig, task: PretextTask) -> bool:
     """Whether the encoder has the small stem without having been asked for it."""
-    return config.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
+    return config.network.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
 
 
 def _built(spec: TaskSpec, config: RunConfig) -> tuple[RunConfig, PretextTask] | None:
@@ -225,15 +225,15 @@ def _built(spec: TaskSpec, config: RunConfig) -> tuple[RunConfig, PretextTask] |
 
 def _others(config: RunConfig, spec: TaskSpec) -> Iterator[tuple[str, RunConfig]]:
     """Settings that may be faster, by the flags that ask for them."""
-    if config.stem == "small":
+    if config.network.stem == "small":
         yield "--stem standard", config.replace(stem="standard")
-    if config.size > 48:
-        size = max(32, config.size // 2 // 8 * 8)
+    if config.network.size > 48:
+        size = max(32, config.network.size // 2 // 8 * 8)
         yield f"--size {size} --stem standard", config.replace(size=size, stem="standard")
     if spec.kind == "image":
         for name in ("alexnet", "resnet18"):
             encoder = spec.seen_as(name)
-            if encoder != config.encoder:
+            if encoder != config.network.encoder:
                 yield f"--encoder {name}", config.replace(encoder=encoder)
 
 
@@ -259,11 +259,11 @@ def stem_for_all(runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
     them too short. Runs that began already, and are resumed, had it decided.
     """
     first = runs[0][0]
-    if first.budget is None or first.stem != "auto":
-        return first.stem
+    if first.length.budget is None or first.network.stem != "auto":
+        return first.network.stem
     for run, _ in runs:
-        before = Path(run.out) / "environment.json"
-        if run.resume and before.is_file():
+        before = Path(run.folder.out) / "environment.json"
+        if run.folder.resume and before.is_file():
             stem: Stem = read_environment(before.parent)["asked"].get("stem", "auto")
             return stem
     with torch.random.fork_rng():
@@ -272,9 +272,9 @@ def stem_for_all(runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
 
 def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
     """The stem that one of several runs would choose, measured on one device."""
-    assert run.budget is not None
-    seconds = parse_seconds(run.budget)
-    alone = run.replace(devices=1, num_nodes=1, batch_size=run.batch_size // run.devices // run.num_nodes)
+    assert run.length.budget is not None
+    seconds = parse_seconds(run.length.budget)
+    alone = run.replace(devices=1, num_nodes=1, batch_size=run.optim.batch_size // run.machine.world)
     fabric = make_fabric(alone, is_partly_used=False)
     data = open_data(alone, spec, fabric)
     spec = with_classes(spec, data.num_classes)
@@ -286,6 +286,8 @@ def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
         with working(f"measuring the speed of a step of {run.task}"):
             note = f"; so it is for all tasks, by the speed of {run.task}"
             config = resolve(alone, spec, data)
-            return choose_stem(config, spec, data, fabric, fitting, allowed=_allowed(seconds), note=note)[0].stem
+            return choose_stem(config, spec, data, fabric, fitting, allowed=_allowed(seconds), note=note)[
+                0
+            ].network.stem
     finally:
         data.loader.close()

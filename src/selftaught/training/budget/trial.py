@@ -39,10 +39,10 @@ class Trial:
         self.config, self.data, self.fabric = config, data, fabric
         self.task = channels_last(copy.deepcopy(task).to(fabric.device))
         self.task.train()
-        self.optimizer = build_optimizer(self.task, config.optimizer, 0.0, 0.0, own=task.parameter_groups())
-        self.forward = autocast_forward(self.task, fabric.device, config.precision)
+        self.optimizer = build_optimizer(self.task, config.optim.optimizer, 0.0, 0.0, own=task.parameter_groups())
+        self.forward = autocast_forward(self.task, fabric.device, config.machine.precision)
         self.moves = Counter(player for step in range(60) for player in self.task.turns(step) or ("",))
-        self.rows = config.batch_size // fabric.world_size // config.accumulate
+        self.rows = config.optim.batch_size // fabric.world_size // config.optim.accumulate
         self.between = steps_between(self.task, data)
         self.loader: Batches = self._few_samples() if self.between else data.loader
         self.tried = 0
@@ -74,7 +74,7 @@ class Trial:
                 break
             more = min(self.rows, 4 * rows)
             if not self._agreed(2 * (taken + each * (more - rows)) < allowed):
-                return self._same(waited + whole * self.config.accumulate)
+                return self._same(waited + whole * self.config.optim.accumulate)
             self._step(more)
             waited, larger = self._step(more)
             each = min(max(0.0, larger - taken) / (more - rows), larger / more)
@@ -88,7 +88,7 @@ class Trial:
         times: list[float] = []
         while self._agreed(not times or (monotonic() - begin < allowed and len(times) < MOST_STEPS)):
             waited, taken = self._step(self.rows)
-            times.append(waited + taken * self.config.accumulate)
+            times.append(waited + taken * self.config.optim.accumulate)
         return self._same(sorted(times)[len(times) // 2])
 
     def _step(self, rows: int) -> tuple[float, float]:
@@ -119,12 +119,12 @@ class Trial:
         return Loader(
             loader.samples,
             sampling=loader.sampling,
-            batch_size=config.batch_size,
+            batch_size=config.optim.batch_size,
             seed=config.seed,
             device=loader.device,
             rank=loader.rank,
             world=loader.world,
-            limit=min(loader.count, max(REFRESHED, 4 * config.batch_size)),
+            limit=min(loader.count, max(REFRESHED, 4 * config.optim.batch_size)),
         )
 
     def _agreed(self, answer: bool) -> bool:
@@ -151,10 +151,10 @@ def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *,
     finally:
         trial.close()
     values = sum(p.numel() for p in task.parameters())
-    moments = 2 if config.optimizer == "adamw" else 1
+    moments = 2 if config.optim.optimizer == "adamw" else 1
     return Costs(
         step=step,
-        row=step / config.batch_size * 2 / 3,
+        row=step / config.optim.batch_size * 2 / 3,
         save=values * 4 * (1 + moments) / BYTES_A_SECOND,
         refresh=float(fabric.broadcast(refreshed)),
         between=trial.between,

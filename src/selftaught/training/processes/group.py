@@ -43,7 +43,7 @@ class Group:
         `check` says what is wrong with the data, so that one process alone does.
         """
         environment = getattr(fabric.strategy, "cluster_environment", None)
-        if self.config.devices * self.config.num_nodes > 1 and not self._was_there and environment is not None:
+        if self.config.machine.world > 1 and not self._was_there and environment is not None:
             if self._on_ready is not None:
                 self._on_ready()
             elif not environment.creates_processes_externally:
@@ -63,10 +63,10 @@ class Group:
             MASTER_PORT=given.get("MASTER_PORT") or str(_free_port()),
             NODE_RANK=given.get("NODE_RANK") or given.get("GROUP_RANK", "0"),
             LOCAL_RANK="0",
-            WORLD_SIZE=str(config.devices * config.num_nodes),
+            WORLD_SIZE=str(config.machine.world),
         )
         order = {"config": config.to_dict(), "begin": self.begin, "threads": self._threads}
-        self._children = Children(order, os.environ, config.devices)
+        self._children = Children(order, os.environ, config.machine.devices)
         self._children.wait_until_ready()
 
     def cause(self, error: BaseException) -> BaseException:
@@ -115,7 +115,7 @@ def group_of(
     """
     group = Group(config, begin, on_ready)
     try:
-        with of_world(config.devices * config.num_nodes):
+        with of_world(config.machine.world):
             yield group
     except BaseException as error:
         stop.wait_for_end()
@@ -201,9 +201,10 @@ def _free_port() -> int:
 def check_processes(config: RunConfig) -> None:
     """Refuse a run of fewer processes than torchrun started: each would be a run of its own in one folder."""
     started = os.environ.get("WORLD_SIZE", "1")
-    asked = config.devices * config.num_nodes
+    machine = config.machine
+    asked = machine.world
     if "TORCHELASTIC_RUN_ID" in os.environ and started.isdigit() and int(started) != asked:
-        what = f"--devices is {config.devices}" + (f" on {config.num_nodes} nodes" if config.num_nodes > 1 else "")
+        what = f"--devices is {machine.devices}" + (f" on {machine.num_nodes} nodes" if machine.num_nodes > 1 else "")
         nodes = max(1, int(started) // max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or started)))
         give = f"--devices {int(started) // nodes}" + (f" --num-nodes {nodes}" if nodes > 1 else "")
         raise ValueError(f"torchrun started {started} processes, {what}; give {give}")
