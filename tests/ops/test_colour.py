@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 
+import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
@@ -14,8 +16,10 @@ def pictures(n: int = 3) -> torch.Tensor:
 
 
 def affine(images: torch.Tensor, step: int, amount: float) -> torch.Tensor:
-    matrix = colour._step_matrix(step, torch.full((len(images),), amount))
-    return colour.affine_colour(images, matrix, torch.zeros(len(images), 3))
+    """One of brightness, contrast, saturation and hue alone."""
+    amounts = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    amounts[step] = amount
+    return colour.affine_colour(images, *colour.colour_map(images, *amounts[:, None].expand(4, len(images))))
 
 
 def test_brightness_and_saturation_equal_the_platforms() -> None:
@@ -37,6 +41,33 @@ def test_hue_turns_the_way_of_the_colour_wheel() -> None:
         turned = affine(red, 3, sign / 3).flatten().clamp(0, 1).tolist()
         hue = colorsys.rgb_to_hsv(*turned)[0]
         assert abs(hue - (sign / 3) % 1) < 0.12, (sign, turned)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5])
+def test_all_steps_at_once_are_the_steps_one_after_the_other_in_any_order(order: tuple[int, ...]) -> None:
+    images, amounts = pictures(), (1.3, 0.6, 1.5, 0.15)
+    one_by_one = images
+    for step in order:
+        one_by_one = affine(one_by_one, step, amounts[step])
+    at_once = colour.colour_map(images, *torch.tensor(amounts)[:, None].expand(4, len(images)))
+    assert torch.allclose(colour.affine_colour(images, *at_once), one_by_one, atol=1e-5)
+
+
+def test_contrast_is_the_distance_to_the_mean_luma() -> None:
+    images = pictures()
+    mean = (images * torch.tensor(colour.LUMA).view(3, 1, 1)).sum(1).mean((1, 2))[:, None, None, None]
+    assert torch.allclose(affine(images, 1, 0.4), 0.4 * images + 0.6 * mean, atol=1e-5)
+
+
+def test_jitter_and_normalisation_in_one_are_the_one_after_the_other() -> None:
+    images = pictures(16)
+    wanted = colour.normalise(colour.colour_jitter(images, generator(7)))
+    got = colour.normalised_jitter(images, generator(7))
+    assert torch.allclose(got, wanted, atol=1e-5)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    whole = torch.empty(20, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    assert colour.normalised_jitter(images, generator(7), out=whole[4:]).data_ptr() == whole[4:].data_ptr()
+    assert torch.equal(whole[4:], got)
 
 
 def test_jitter_without_strength_is_the_identity_and_grey_is_grey() -> None:

@@ -60,6 +60,21 @@ def test_blur_equals_convolution_and_zero_is_the_identity() -> None:
     assert torch.allclose(ours[0, :, inside, inside], both[0, :, inside, inside], atol=1e-3)
 
 
+def test_a_blurred_image_does_not_depend_on_its_neighbours(precision: float) -> None:
+    images, boxes = pictures(4, 32, 40), crop.random_boxes(4, 32, 40, generator("boxes"))
+    sigma = torch.tensor([0.8, 0.0, 1.2, 0.0])
+    whole = crop.crop_resize(images, boxes, 24, sigma)
+    for n in range(4):
+        weights = [
+            crop.blur_weights(sigma[n : n + 1], 24)
+            @ crop.axis_weights(boxes[n : n + 1, i], boxes[n : n + 1, 2 + i], s, 24)
+            for i, s in enumerate((32, 40))
+        ]
+        expected = weights[0][0] @ (images[n].float() / 255) @ weights[1][0].T
+        assert (whole[n] - expected).abs().max() < precision
+    assert torch.equal(whole[1::2], crop.crop_resize(images[1::2], boxes[1::2], 24))
+
+
 def test_boxes_lie_inside_and_have_the_promised_area_and_ratio() -> None:
     boxes = crop.random_boxes(4000, 60, 60, generator("boxes"), scale=(0.2, 0.5), ratio=(0.75, 4 / 3), flip=0.5)
     top, left, height, width = boxes.unbind(1)

@@ -3,13 +3,15 @@
 Brightness, contrast, saturation, hue rotation (in YIQ) and conversion to grey are affine in RGB, so
 any chain of them is one 3 x 3 matrix and one offset for each image, and costs one small product. Two
 differences from torchvision's chain: values are cut to [0, 1] once at the end instead of after every
-step, and hue turns in YIQ instead of HSV (as NVIDIA DALI does).
+step, and hue turns in YIQ instead of HSV (as NVIDIA DALI does). The four steps then commute: saturation and hue
+keep the luma and every grey, and contrast moves all pixels by one grey.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,16 @@ from selftaught.core.randomness import uniform
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LUMA = (0.299, 0.587, 0.114)
-_RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+_RGB_TO_YIQ = np.array([LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)])
+_LINEAR = [
+    (np.linalg.inv(_RGB_TO_YIQ) @ np.array(kept) @ _RGB_TO_YIQ).tolist()
+    for kept in (
+        [(1, 0, 0), (0, 0, 0), (0, 0, 0)],
+        [(0, 0, 0), (0, 1, 0), (0, 0, 1)],
+        [(0, 0, 0), (0, 0, 1), (0, -1, 0)],
+    )
+]
+"""In RGB: to grey; what is not grey; the same turned by 90 degrees."""
 
 
 def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
@@ -54,33 +65,68 @@ def colour_jitter(
 ) -> Tensor:
     """Random colour distortion of SimCLR (Chen et al. 2020, appendix A), one draw for each image.
 
-    Factors are uniform in [max(0, 1 - s), 1 + s], hue uniform in [-hue, hue] turns; the four steps
-    come in random order, with probability `jitter`; then grey with probability `grey`.
-    Images (N, 3, H, W) in [0, 1] -> the same shape, cut to [0, 1].
+    Factors are uniform in [max(0, 1 - s), 1 + s], hue uniform in [-hue, hue] turns, with probability `jitter`; then
+    grey with probability `grey`. Images (N, 3, H, W) in [0, 1] -> the same shape, cut to [0, 1].
     """
-    n = images.shape[0]
-    mean = images.mean((2, 3))
-    matrix = torch.eye(3, device=images.device).expand(n, 3, 3)
-    offset = torch.zeros(n, 3, device=images.device)
     strengths = (brightness, contrast, saturation, hue)
+    return affine_colour(images, *_drawn_map(images, rng, strengths, jitter, grey)).clamp_(0, 1)
+
+
+def normalised_jitter(
+    images: Tensor,
+    rng: torch.Generator,
+    brightness: float = 0.8,
+    contrast: float = 0.8,
+    saturation: float = 0.8,
+    hue: float = 0.2,
+    jitter: float = 0.8,
+    grey: float = 0.2,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`normalise(colour_jitter(...), out)` with fewer passes over the pixels; `images` without gradient."""
+    matrix, offset = _drawn_map(images, rng, (brightness, contrast, saturation, hue), jitter, grey)
+    scale = 1 / images.new_tensor(IMAGENET_STD)
+    shift = -images.new_tensor(IMAGENET_MEAN) * scale
+    coloured = affine_colour(images, scale[:, None] * matrix, scale * offset + shift)
+    if out is None:
+        out = torch.empty_like(images, memory_format=torch.channels_last)
+    for channel, (mean, std) in enumerate(zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)):
+        torch.clamp(coloured[:, channel], -mean / std, (1 - mean) / std, out=out[:, channel])
+    return out
+
+
+def _drawn_map(
+    images: Tensor, rng: torch.Generator, strengths: tuple[float, float, float, float], jitter: float, grey: float
+) -> tuple[Tensor, Tensor]:
+    """The draw of `colour_jitter` as `colour_map`."""
+    n = images.shape[0]
+    amounts = [torch.empty(0)] * 4
+    # The order changes nothing but which of the generator's numbers is which: that of runs of earlier versions.
     for step in torch.randperm(4, generator=rng, device=rng.device).tolist():
-        low, high = (-hue, hue) if step == 3 else (max(0.0, 1 - strengths[step]), 1 + strengths[step])
-        amount = uniform((n,), low, high, rng)
-        linear = _step_matrix(step, amount)
-        if step == 1:
-            now = torch.einsum("nij,nj->ni", matrix, mean) + offset
-            shift = ((1 - amount) * (now @ now.new_tensor(LUMA)))[:, None].expand(n, 3)
-        else:
-            shift = torch.zeros_like(offset)
-        matrix, offset = torch.bmm(linear, matrix), torch.einsum("nij,nj->ni", linear, offset) + shift
-    chosen = uniform((n,), 0, 1, rng) < jitter
-    matrix = torch.where(chosen[:, None, None], matrix, torch.eye(3, device=images.device))
-    offset = torch.where(chosen[:, None], offset, torch.zeros_like(offset))
-    luma = images.new_tensor(LUMA).expand(3, 3)
-    greyed = uniform((n,), 0, 1, rng) < grey
-    matrix = torch.where(greyed[:, None, None], luma @ matrix, matrix)
-    offset = torch.where(greyed[:, None], offset @ luma.T, offset)
-    return affine_colour(images, matrix, offset).clamp_(0, 1)
+        s = strengths[step]
+        amounts[step] = uniform((n,), *((-s, s) if step == 3 else (max(0.0, 1 - s), 1 + s)), rng)
+    is_changed = uniform((n,), 0, 1, rng) < jitter
+    amounts = [torch.where(is_changed, amount, one) for amount, one in zip(amounts, (1.0, 1.0, 1.0, 0.0), strict=True)]
+    amounts[2] = torch.where(uniform((n,), 0, 1, rng) < grey, 0.0, amounts[2])
+    return colour_map(images, *amounts)
+
+
+def colour_map(
+    images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Matrix (N, 3, 3) and offset (N, 3) of `affine_colour` that change images (N, 3, H, W) as asked.
+
+    Args:
+        images: of which contrast needs the mean luma.
+        brightness: (N,) factors, as contrast and saturation; 1 changes nothing, a saturation of 0 is grey.
+        hue: (N,) in turns, 0 changes nothing.
+    """
+    basis = images.new_tensor(_LINEAR).view(3, 9)
+    angle = hue * (2 * math.pi)
+    turn = torch.stack([torch.ones_like(angle), saturation * angle.cos(), saturation * angle.sin()], 1)
+    matrix = (turn @ basis).view(-1, 3, 3) * (brightness * contrast)[:, None, None]
+    luma = images.mean((2, 3)) @ images.new_tensor(LUMA)
+    return matrix, (brightness * (1 - contrast) * luma)[:, None].expand(-1, 3)
 
 
 def affine_colour(images: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -94,21 +140,3 @@ def to_grey(images: Tensor) -> Tensor:
     """Luma of (..., 3, H, W) in any range -> (..., 1, H, W)."""
     weights = images.new_tensor(LUMA).view(3, 1, 1)
     return (images * weights).sum(-3, keepdim=True)
-
-
-def _step_matrix(step: int, amount: Tensor) -> Tensor:
-    """Linear part (N, 3, 3) of brightness (0), contrast (1), saturation (2) or hue (3)."""
-    eye = torch.eye(3, device=amount.device)
-    if step in (0, 1):
-        return amount[:, None, None] * eye
-    if step == 2:
-        luma = amount.new_tensor(LUMA).expand(3, 3)
-        return amount[:, None, None] * eye + (1 - amount)[:, None, None] * luma
-    angle = amount * 2 * math.pi
-    turn = torch.zeros(len(amount), 3, 3, device=amount.device)
-    turn[:, 0, 0] = 1
-    turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
-    turn[:, 1, 2], turn[:, 2, 1] = angle.sin(), -angle.sin()
-    to_yiq = amount.new_tensor(_RGB_TO_YIQ)
-    linear: Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
-    return linear

@@ -10,7 +10,7 @@ most half a grey level, as in 8-bit image libraries.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -47,10 +47,10 @@ def axis_weights(start: Tensor, length: Tensor, size_in: int, size_out: int, tot
 
 def blur_weights(sigma: Tensor, size: int) -> Tensor:
     """Gaussian blur along an axis as matrices (N, size, size); sigma (N,) in pixels, 0 is the identity."""
-    offset = torch.arange(size, device=sigma.device, dtype=torch.float32)
-    squared = (offset[:, None] - offset[None, :]).square()
+    squared = torch.arange(1 - size, size, device=sigma.device, dtype=torch.float32).square()
     # Cut at exp(-60): smaller numbers add nothing, and denormal ones are many times slower to compute with.
-    weights = (squared[None] * (-0.5 / sigma.clamp(min=1e-2).square())[:, None, None]).clamp_(min=-60).exp_()
+    kernels = (squared * (-0.5 / sigma.clamp(min=1e-2).square())[:, None]).clamp_(min=-60).exp_()
+    weights = kernels.unfold(1, size, 1).flip(1)
     return weights.div_(weights.sum(2, keepdim=True))
 
 
@@ -84,9 +84,18 @@ def crop_resize(images: Tensor, boxes: Tensor, size: int, sigma: Tensor | None =
     rows = axis_weights(top, height, h, size, 1 / 255 if images.dtype == torch.uint8 else 1.0)
     columns = axis_weights(left, width, w, size)
     if sigma is not None:
-        blur = blur_weights(sigma, size)
-        rows, columns = _product(blur, rows), _product(blur, columns)
+        rows, columns = _blurred((rows, columns), sigma, size)
     return resample(images, rows, columns)
+
+
+def _blurred(weights: Sequence[Tensor], sigma: Tensor, size: int) -> list[Tensor]:
+    """Weights (N, size, any) followed by a blur of `size` pixels; what is not blurred costs nothing on a CPU."""
+    if sigma.device.type != "cpu":  # would wait for the device to count them
+        blur = blur_weights(sigma, size)
+        return [_product(blur, one) for one in weights]
+    chosen = sigma.nonzero()[:, 0]
+    blur = blur_weights(sigma[chosen], size)
+    return [one.to(_fast(one)).index_copy(0, chosen, _product(blur, one[chosen])) for one in weights]
 
 
 def crop_resize_with_maps(
@@ -158,9 +167,12 @@ def _centres(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 def _product(first: Tensor, second: Tensor) -> Tensor:
     """Batched matrix product of weights; computed, and given, in bfloat16 where that is fast."""
-    if not fast_bf16(first.device.type):
-        return torch.bmm(first, second)
-    return torch.bmm(first.bfloat16(), second.bfloat16())
+    dtype = _fast(first)
+    return torch.bmm(first.to(dtype), second.to(dtype))
+
+
+def _fast(weights: Tensor) -> torch.dtype:
+    return torch.bfloat16 if fast_bf16(weights.device.type) else torch.float32
 
 
 def random_boxes(

@@ -16,7 +16,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import colour_jitter, denormalise, normalise
+from selftaught.ops.colour import denormalise, normalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 
@@ -121,7 +121,7 @@ views grey."""
 
     def _view(self, images: Tensor, rng: Generator) -> Tensor:
         crops, s = random_resized_crop(images, self.size, rng, scale=(self.config.min_scale, 1.0)), self.config.jitter
-        return normalise(colour_jitter(crops, rng, 0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s) if s else crops)
+        return normalised_jitter(crops, rng, 0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s) if s else normalise(crops)
 
     def forward(self, example: Example) -> Tensor:
         """Outputs (N or 2 N, K), not normalised."""

@@ -16,7 +16,7 @@ from selftaught.data.batch import Batch, Moments
 from selftaught.data.inputs import Image, Input, Sound
 from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import colour_jitter, denormalise, normalise
+from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.spectrogram import log_mel, rms
 from selftaught.tasks.base import PretextTask, Recipe, Shown
@@ -110,10 +110,10 @@ class AudioVisual(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Frame (N, 3, H, W) uint8 and sound (N, S) of N rows -> `Example` of N pairs."""
         crops = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0))
-        crops = colour_jitter(crops, rng, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, grey=0.0)
+        images = normalised_jitter(crops, rng, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, grey=0.0)
         partner, target, weight = self._pair(batch, rng)
         return Example(
-            images=normalise(crops),
+            images=images,
             sounds=log_mel(batch["audio"]),
             partner=partner,
             target=target,

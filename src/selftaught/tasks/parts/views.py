@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from selftaught.ops.colour import colour_jitter, normalise
+from selftaught.ops.colour import normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 
 
@@ -36,5 +36,4 @@ def distorted_view(
     """
     crops = random_resized_crop(images, size, rng, scale=(min_scale, 1.0), blur=blur)
     strength = 0.8 * jitter
-    jittered = colour_jitter(crops, rng, strength, strength, strength, 0.2 * jitter, grey=grey)
-    return normalise(jittered, out=out)
+    return normalised_jitter(crops, rng, strength, strength, strength, 0.2 * jitter, grey=grey, out=out)
