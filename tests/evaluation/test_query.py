@@ -34,7 +34,9 @@ def test_a_picture_encoder_sees_the_middle_frame_of_a_video(
         Image.fromarray(clip()[number]).save(tmp_path / f"{number}.png")
     encoder = build_encoder("resnet18", size=32).eval()
     check_query(path, encoder)
-    asked, first, middle = (query_vector(p, encoder, CONFIG) for p in (path, tmp_path / "0.png", tmp_path / "4.png"))
+    asked, first, middle = (
+        query_vector(p, encoder, CONFIG, CONFIG.data) for p in (path, tmp_path / "0.png", tmp_path / "4.png")
+    )
     assert asked.shape == (1, 512)
     assert (asked - middle).norm() < 0.2 * (asked - first).norm()
 
@@ -47,7 +49,7 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_picture(
     path = write_video(tmp_path / "a.mp4", np.repeat(clip(), 4, axis=0))
     encoder = build_encoder("r3d_18", size=32).eval()
     check_query(path, encoder)
-    assert query_vector(path, encoder, CONFIG).shape == (1, 512)
+    assert query_vector(path, encoder, CONFIG, CONFIG.data).shape == (1, 512)
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"--query .*a.png is a picture, but r3d_18 takes clips; give a video"):
         check_query(tmp_path / "a.png", encoder)

@@ -90,8 +90,8 @@ def search_data(
     source = open_source(
         data, split=first, needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
     )
-    config = with_range(config, source)
-    asked = query_vector(path, encoder, config)
+    config = config.replace(value_range=with_range(config.data, source).value_range)
+    asked = query_vector(path, encoder, config, config.data)
     found = _features(encoder, config, data, split=split, download=download)
     keys, labels, vectors = found.keys, found.labels, found.vectors
     known = Neighbours(vectors.float().numpy(), "exact")  # one query: an index would take longer than all cosines
@@ -137,7 +137,8 @@ def _samples(
         return open_source(data, split=name, needs=needs, download=download, seed=0, held_out=share)
 
     def packed(source: Source) -> Samples:
-        return pack(source, with_range(config, source), probe_sampling(encoder), title="packing")
+        reading = with_range(config.data, source)
+        return pack(source, reading, probe_sampling(encoder), size=config.network.size, title="packing")
 
     opened: list[tuple[Samples, Sequence[str]]] = []
     empty: NothingReadable | None = None

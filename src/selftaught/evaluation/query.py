@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, RunConfig
 from selftaught.core.files import digest
 from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
@@ -41,11 +41,11 @@ def check_query(path: Path, encoder: Encoder) -> None:
         raise _unreadable(path, error) from None
 
 
-def query_vector(path: Path, encoder: Encoder, config: RunConfig) -> Tensor:
+def query_vector(path: Path, encoder: Encoder, config: RunConfig, reading: DataSettings) -> Tensor:
     """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
     size, precision = config.network.size, config.machine.precision
     if not _is_video(path):
-        return encode(encoder, _square(path, config), size, precision)
+        return encode(encoder, _square(path, reading), size, precision)
     state = path.stat()
     source = VideoFolder(
         path.parent,
@@ -83,8 +83,8 @@ def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
         raise _unreadable(path, error) from None
 
 
-def _square(path: Path, config: RunConfig) -> Batch:
-    picture = _picture(path, decoding_of(config))
+def _square(path: Path, reading: DataSettings) -> Batch:
+    picture = _picture(path, decoding_of(reading))
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     height, width = pixels.shape[-2:]
     side = min(height, width)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, RunConfig
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.data.batch import Sampling
@@ -77,12 +77,12 @@ def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
     sources = open_sources(config, spec)
     is_shown = fabric.is_global_zero
     with fabric.rank_zero_first():
-        config = with_range(config, sources[0])
-        halves = _pack_both(sources, config, sampling, is_shown=is_shown)
+        reading = with_range(config.data, sources[0])
+        halves = _pack_both(sources, config, reading, sampling, is_shown=is_shown)
     notes = [note for source in sources for note in source.notes]
     notes += [*halves.notes, *notes_of(halves.train), *notes_of(halves.held_out)]
-    if config.data.value_range != "auto":
-        notes.append(range_note(config))
+    if reading.value_range != "auto":
+        notes.append(range_note(reading.value_range))
     for note in notes:
         say_once(note, is_shown=is_shown)
     loader = Loader(
@@ -103,7 +103,7 @@ def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
         num_classes=len(classes) if classes else 0,
         left_out=sources[0].left_out,
         notes=tuple(dict.fromkeys(notes)),
-        value_range=config.data.value_range,
+        value_range=reading.value_range,
     )
 
 
@@ -130,8 +130,8 @@ def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric
     _refuse_computed(config.data.path, sampling)
     found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
     notes = [found.note, *found.held_out.notes]
-    if found.config.data.value_range != "auto":
-        notes.append(range_note(found.config))
+    if found.value_range != "auto":
+        notes.append(range_note(found.value_range))
     for note in notes:
         say_once(note, is_shown=fabric.is_global_zero)
     return Data(
@@ -140,27 +140,30 @@ def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric
         sampling=sampling,
         num_classes=0,
         notes=tuple(notes),
-        value_range=found.config.data.value_range,
+        value_range=found.value_range,
         is_streamed=True,
     )
 
 
-def _pack_both(sources: list[Source], config: RunConfig, sampling: Sampling, *, is_shown: bool) -> Halves:
+def _pack_both(
+    sources: list[Source], config: RunConfig, reading: DataSettings, sampling: Sampling, *, is_shown: bool
+) -> Halves:
     """No more than --limit asks for; where nothing of one half can be read, a share of the other takes its place."""
+    how: dict[str, Any] = {"size": config.network.size, "is_shown": is_shown}
 
     def opened(source: Source) -> Samples:
-        title, count, seed = "packing train", config.data.limit, config.seed
+        title, count, seed = "packing train", reading.limit, config.seed
         if source is not sources[0]:
             title, seed = "packing held-out", 0
             count = None if count is None else max(count, LEAST_HELD_OUT)
         return open_some(
             source,
             count,
-            lambda part: pack_with_maps(part, config, sampling, title=title, is_shown=is_shown),
+            lambda part: pack_with_maps(part, reading, sampling, title=title, **how),
             seed=seed,
         )
 
-    return open_halves(sources[0], sources[1], opened, share=config.data.held_out or LEAST_SHARE)
+    return open_halves(sources[0], sources[1], opened, share=reading.held_out or LEAST_SHARE)
 
 
 def _refuse_computed(data: str, sampling: Sampling) -> None:

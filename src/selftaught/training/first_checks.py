@@ -59,10 +59,10 @@ def try_own_task_early(asked: RunConfig, spec: TaskSpec) -> None:
     if not spec.is_own or shards_to_stream(asked, spec) is not None:
         return
     source = open_sources(asked, spec)[0]
-    config = with_range(asked, source)
+    reading = with_range(asked.data, source)
 
     def packed(some: Source) -> Samples:
-        return pack_with_maps(some, config, spec.sampling, title="packing a few")
+        return pack_with_maps(some, reading, spec.sampling, size=asked.network.size, title="packing a few")
 
     few = open_some(source, TRIED, packed, seed=0)
     count = len(source) if asked.data.limit is None else min(len(source), asked.data.limit)

@@ -25,11 +25,11 @@ KEPT = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """Shards to train on, held-out images, and the settings with what was found out of them."""
+    """Shards to train on, held-out images, and what was found out of them."""
 
     stream: Stream
     held_out: LiveImages
-    config: RunConfig
+    value_range: str
     note: str
 
 
@@ -68,9 +68,9 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
     workers = config.data.workers or max(1, usable_cores() // config.machine.devices)
     images = first_images(rest, KEPT)
     count = estimate(len(images) + len(images.skipped), images.end, train)
-    config = with_range(config, images)
-    decoding = decoding_of(config)
-    side, _ = look_ahead(images, side=config.data.store_size or store_side(config.network.size))
+    reading = with_range(config.data, images)
+    decoding = decoding_of(reading)
+    side, _ = look_ahead(images, side=reading.store_size or store_side(config.network.size))
 
     def exchange(numbers: Sequence[int]) -> list[list[int]]:
         rows = fabric.all_gather(torch.tensor(list(numbers), dtype=torch.int64, device=fabric.device))
@@ -97,7 +97,7 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
     )
     held_out = in_memory(images, side=side, decoding=decoding, workers=workers)
     held_out.names = names
-    return Streamed(stream=stream, held_out=held_out, config=config, note=note)
+    return Streamed(stream=stream, held_out=held_out, value_range=reading.value_range, note=note)
 
 
 def _refusal(config: RunConfig, spec: TaskSpec) -> str:

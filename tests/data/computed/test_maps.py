@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import selftaught
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.maps import ComputedMaps, open_computed, pack_maps
@@ -134,9 +134,9 @@ def test_a_run_shows_how_far_it_is_where_there_is_something_to_compute(
     videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     samples = clips(videos)
-    config = RunConfig.of(task="any", data=str(videos), out="any", cache_limit=1.0, workers=1)
+    reading = DataSettings(path=str(videos), cache_limit=1.0, workers=1)
     for lines in (1, 0):
-        pack_maps(Copy(), samples, config, title="computing copy")
+        pack_maps(Copy(), samples, reading, title="computing copy")
         assert capsys.readouterr().err.count("computing copy 3/3") == lines
 
 

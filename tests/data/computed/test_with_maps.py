@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.with_maps import pack_with_maps
@@ -56,9 +56,9 @@ def videos(tmp_path: Path, write_video: Any) -> str:
 
 def packed(data: str, needs: str, **inputs: Input) -> tuple[Samples, Sampling]:
     source = open_source(data, split="train", needs=frozenset({needs}), held_out=0.0)
-    config = RunConfig.of(task="any", data=data, out="any", cache_limit=1.0, workers=1, store_size=32)
+    reading = DataSettings(path=data, cache_limit=1.0, workers=1, store_size=32)
     sampling = Sampling(inputs=inputs)
-    return pack_with_maps(source, config, sampling, title="packing", is_shown=False), sampling
+    return pack_with_maps(source, reading, sampling, size=32, title="packing", is_shown=False), sampling
 
 
 def test_maps_follow_each_clip_and_image_through_its_window(videos: str) -> None:

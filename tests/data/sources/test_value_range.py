@@ -32,20 +32,20 @@ def deep_folder(folder: Path, low: int, high: int, ending: str = ".png") -> Path
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
 @pytest.mark.parametrize(("low", "high", "text"), [(0, 4095, "0,4095"), (0, 65535, "0,65535"), (200, 1200, "200,1198")])
 def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: str, ending: str) -> None:
-    from selftaught.core.config import RunConfig
+    from selftaught.core.config import DataSettings
     from selftaught.data.sources.value_range import decoding_of, with_range
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)
-    config = with_range(RunConfig.of(data=str(folder), out="out"), source_of(folder, "train", 0.0))
-    assert config.data.value_range == text
-    found = read_range(config.data.value_range)
+    reading = with_range(DataSettings(path=str(folder)), source_of(folder, "train", 0.0))
+    assert reading.value_range == text
+    found = read_range(reading.value_range)
     assert found is not None
     assert abs(found.low - low) <= 0.01 * (high - low)
     assert abs(found.high - high) <= 0.01 * (high - low)
-    assert with_range(RunConfig.of(data=str(folder), out="out"), source_of(folder, "train", 0.0)) == config
+    assert with_range(DataSettings(path=str(folder)), source_of(folder, "train", 0.0)) == reading
     source = source_of(folder, "train", 0.0)
     samples = open_samples(
-        source, side=64, sampling=Sampling(), cache_limit_gb=1.0, workers=1, decoding=decoding_of(config)
+        source, side=64, sampling=Sampling(), cache_limit_gb=1.0, workers=1, decoding=decoding_of(reading)
     )
     images = samples.read(np.arange(2), np.full((2, 3), 0.5))["image"]
     assert images is not None

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_a_packed_store_shows_no_bar(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from selftaught.core.config import RunConfig
+    from selftaught.core.config import DataSettings
     from selftaught.data.store.open import pack
 
     source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)
     shown: Callable[[], str] = lambda: capsys.readouterr().err  # noqa: E731
-    pack(source, RunConfig.of(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
+    pack(source, DataSettings(path=str(drawn)), Sampling(), size=16, title="packing train")
     assert "packing train 6/6" in shown()
-    pack(source, RunConfig.of(data=str(drawn), out="out", size=16), Sampling(), title="packing train")
+    pack(source, DataSettings(path=str(drawn)), Sampling(), size=16, title="packing train")
     assert shown() == ""
 
 

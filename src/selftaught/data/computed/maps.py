@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.core.files import digest
 from selftaught.core.progress import late_bar, say_once
 from selftaught.core.threads import usable_cores
@@ -137,13 +137,11 @@ def open_computed(
 
 
 def pack_maps(
-    program: Program, samples: Samples, config: RunConfig, *, title: str, is_shown: bool = True
+    program: Program, samples: Samples, data: DataSettings, *, title: str, is_shown: bool = True
 ) -> ComputedMaps:
     """`open_computed` as a run does it, with a progress bar where the maps are not there yet."""
     with late_bar(title, is_shown=is_shown) as progress:
-        return open_computed(
-            program, samples, cache_limit_gb=config.data.cache_limit, workers=config.data.workers, progress=progress
-        )
+        return open_computed(program, samples, cache_limit_gb=data.cache_limit, workers=data.workers, progress=progress)
 
 
 def _build(

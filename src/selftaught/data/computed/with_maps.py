@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.core.files import digest
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.catalogue import load_program
@@ -75,19 +75,19 @@ class WithMaps:
 
 
 def pack_with_maps(
-    source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True
+    source: Source, data: DataSettings, sampling: Sampling, *, size: int, title: str, is_shown: bool = True
 ) -> Samples:
-    """The packed store of a source, with all inputs of `sampling` that programs compute; they run where it is needed.
+    """As `pack`, with all inputs of `sampling` that programs compute; they run where it is needed.
 
     Raises:
         ValueError: where a program is unknown, before anything is packed, or cannot be run on these data.
     """
     programs = {n: load_program(one.program)() for n, one in sampling.inputs.items() if isinstance(one, Computed)}
-    samples = pack(source, config, sampling, title=title, is_shown=is_shown)
+    samples = pack(source, data, sampling, size=size, title=title, is_shown=is_shown)
     if not programs:
         return samples
     maps = {
-        name: pack_maps(program, samples, config, title=f"{title}: {program.name}", is_shown=is_shown)
+        name: pack_maps(program, samples, data, title=f"{title}: {program.name}", is_shown=is_shown)
         for name, program in programs.items()
     }
     return WithMaps(samples, sampling, maps)

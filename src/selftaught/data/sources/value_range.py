@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig, ValueRange, read_range
+from selftaught.core.config import DataSettings, ValueRange, read_range
 from selftaught.core.files import cache_root, digest
 from selftaught.data.decode.high_depth import choose_range
 from selftaught.data.decode.image import Decoding, decode_values
@@ -23,14 +24,14 @@ _DECODED = 32
 """Deep images whose values choose the range."""
 
 
-def decoding_of(config: RunConfig) -> Decoding:
+def decoding_of(data: DataSettings) -> Decoding:
     """How a run decodes its images; a range that is still "auto" is that of the image's type."""
-    return Decoding(read_range(config.data.value_range), config.data.max_image_pixels)
+    return Decoding(read_range(data.value_range), data.max_image_pixels)
 
 
-def with_range(config: RunConfig, source: Source) -> RunConfig:
+def with_range(data: DataSettings, source: Source) -> DataSettings:
     """The settings with the range of values of the deep images of `source`, where they have some and ask for auto."""
-    return config.replace(value_range=range_for(config.data.value_range, source))
+    return dataclasses.replace(data, value_range=range_for(data.value_range, source))
 
 
 def range_for(asked: str, source: Source) -> str:
@@ -41,9 +42,9 @@ def range_for(asked: str, source: Source) -> str:
     return asked if found is None else str(found)
 
 
-def range_note(config: RunConfig) -> str:
-    """What is to be said of deep images that are read by the range of `config`."""
-    low, high = config.data.value_range.split(",")
+def range_note(value_range: str) -> str:
+    """What is to be said of deep images that are read by this range, LOW,HIGH."""
+    low, high = value_range.split(",")
     return (
         f"images of more than 8 bits: the values {low} to {high} are shown as black to white; "
         "--value-range LOW,HIGH sets others"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.core.progress import late_bar, say_once
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Decoding
@@ -70,19 +70,24 @@ def store_side(size: int) -> int:
     return max(round(size * 8 / 7), min(2 * size, 160))
 
 
-def pack(source: Source, config: RunConfig, sampling: Sampling, *, title: str, is_shown: bool = True) -> Samples:
-    """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent."""
+def pack(
+    source: Source, data: DataSettings, sampling: Sampling, *, size: int, title: str, is_shown: bool = True
+) -> Samples:
+    """Open the packed store of a source as a run reads it, building it with a progress bar where it is absent.
+
+    `size` is that of the images that the encoder sees, pixels.
+    """
     for note in source.notes:
         say_once(note, is_shown=is_shown)
     with late_bar(title, is_shown=is_shown) as progress:
         samples = open_samples(
             source,
-            side=config.data.store_size or store_side(config.network.size),
+            side=data.store_size or store_side(size),
             sampling=sampling,
-            cache_limit_gb=config.data.cache_limit,
-            workers=config.data.workers,
+            cache_limit_gb=data.cache_limit,
+            workers=data.workers,
             progress=progress,
-            decoding=decoding_of(config),
+            decoding=decoding_of(data),
         )
     for note in notes_of(samples):
         say_once(note, is_shown=is_shown)

@@ -33,12 +33,12 @@ def open_labelled(asked: Asked) -> Labelled:
     """
     labelled, many = asked.data, "labels" in asked.needs
     sources = [asked.source(split) for split in ("train", "test")]
-    config = with_range(asked.config, sources[0])
+    reading = with_range(asked.config.data, sources[0])
     part = sources[1].part
 
     def packed(source: Source) -> Samples:
         title = "packing test" if source is sources[1] else "packing train"
-        return pack(source, config, asked.sampling, title=title)
+        return pack(source, reading, asked.sampling, size=asked.config.network.size, title=title)
 
     if not part and not asked.as_run:
         sources[0] = asked.source("train", held_out=0.0)
@@ -51,7 +51,7 @@ def open_labelled(asked: Asked) -> Labelled:
             limit=asked.limit,
             seed=asked.seed,
         )
-        return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(config, labelled))), labelled)
+        return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(asked.config, labelled))), labelled)
     for flag, value in (("test-share", asked.test_share), ("folds", asked.folds)):
         if value is not None and value != 1:
             raise ValueError(

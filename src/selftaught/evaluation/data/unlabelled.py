@@ -33,10 +33,10 @@ def open_unlabelled(asked: Asked) -> Unlabelled:
     That share is the run's, or a tenth where the run held nothing back.
     """
     source = asked.source("held_out")
-    config = with_range(asked.config, source)
+    reading = with_range(asked.config.data, source)
 
     def packed(source: Source) -> Samples:
-        return pack(source, config, asked.sampling, title="packing held-out")
+        return pack(source, reading, asked.sampling, size=asked.config.network.size, title="packing held-out")
 
     try:
         return Unlabelled(test=packed(source))
