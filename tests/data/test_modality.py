@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from selftaught.data.modality import MODALITIES, kind_of_task, kinds_of_tasks
-from selftaught.encoders.base import Kind
+from selftaught.encoders.names import Kind
 
 
 def test_every_kind_of_encoder_says_what_it_needs() -> None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view, input_for, modality_of, pooled_features
+from selftaught.encoders.names import Kind
 from selftaught.ops.colour import denormalise
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selftaught.evaluation.measurement_checks import MOST_DRAWS, check_measurement, folds_of
+from selftaught.evaluation.measurement_checks import MOST_DRAWS, check_kind, check_measurement, folds_of
 from selftaught.evaluation.probes.catalogue import make_probe
 
 
@@ -57,3 +57,19 @@ def test_probes_that_take_long_have_one_test_part() -> None:
             folds_of("knn", made["knn"], test_share, folds)
     with pytest.raises(ValueError, match=r"^--folds is for probes that learn from class labels; label_free does not$"):
         folds_of("label_free", made["label_free"], None, 5)
+
+
+@pytest.mark.parametrize("probe", ["qualitative", "segmentation", "detection"])
+def test_encoders_of_clips_are_refused_by_probes_of_images(probe: str) -> None:
+    made = make_probe(probe, {}, seed=0)
+    check_kind(probe, made, "resnet18", "image")
+    with pytest.raises(ValueError, match=rf"^--probe {probe} measures encoders of pictures, but r3d_18 takes videos; "):
+        check_kind(probe, made, "r3d_18", "video")
+
+
+def test_encoders_of_sound_are_not_fine_tuned() -> None:
+    made = make_probe("finetune", {}, seed=0)
+    for kind in ("image", "video"):
+        check_kind("finetune", made, "any", kind)
+    with pytest.raises(ValueError, match="measures encoders of pictures and videos, but audio_convnet takes sound"):
+        check_kind("finetune", made, "audio_convnet", "audio")

@@ -9,6 +9,9 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from selftaught.core.config import Stem
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.staged import StagedEncoder
 from selftaught.evaluation.subject import USUAL_SIZE, open_subject
 from selftaught.training.encoder_of_run import load_encoder, random_encoder
 
@@ -60,6 +63,21 @@ def test_weights_in_a_file_stand_beside_it(tmp_path: Path) -> None:
         assert torch.allclose(subject.encoder(x), net.eval()(x), atol=1e-5)
     small = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}", size=96, out=tmp_path / "out")
     assert (small.config.network.size, small.folder) == (96, tmp_path / "out")
+
+
+@pytest.mark.parametrize("stem", ["standard", "small"])
+def test_a_file_says_which_stem_its_weights_have(tmp_path: Path, stem: Stem) -> None:
+    """Below 48 pixels the small stem is usual, which published weights do not have; above, the other way round."""
+    made = build_encoder("resnet18", size=64, stem=stem)
+    assert isinstance(made, StagedEncoder)
+    save_file(made.net.state_dict(), tmp_path / "w.safetensors")
+    for size in (32, 64):
+        subject = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}", size=size)
+        assert isinstance(subject.encoder, StagedEncoder)
+        assert isinstance(random := subject.random(), StagedEncoder)
+        assert (subject.encoder.stem, random.stem) == (stem, stem)
+    with pytest.raises(ValueError, match="do not fit encoder 'resnet34', stem small: the file lacks"):
+        open_subject(f"resnet34:{tmp_path / 'w.safetensors'}", size=32)
 
 
 def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:

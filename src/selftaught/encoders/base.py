@@ -8,7 +8,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-Kind = Literal["image", "video", "audio"]
+from selftaught.encoders.names import Kind
+
 StageKind = Literal["map", "clip", "tokens", "sequence"]
 """(N, C, H, W), (N, C, T, H, W), (N, L, D) of patches behind class and register tokens, (N, T, D) over time."""
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor
 
-from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import centre_view, crop_resize, random_boxes, random_resized_crop
 from selftaught.ops.spectrogram import log_mel

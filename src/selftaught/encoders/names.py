@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["image", "video", "audio"]
+"""What an encoder takes: images, clips, or audio as log-mel images."""
 CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 BLOCKS = ("conv1", "block1", "block2", "block3", "block4")
@@ -38,7 +40,7 @@ class EncoderInfo:
     """
 
     name: str
-    kind: Literal["image", "video", "audio"]
+    kind: Kind
     family: str
     stages: tuple[str, ...]
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from selftaught.encoders.base import Encoder, Kind, StageKind
+from selftaught.encoders.base import Encoder, StageKind
 from selftaught.encoders.inputs import INPUTS
+from selftaught.encoders.names import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

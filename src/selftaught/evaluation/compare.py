@@ -14,12 +14,13 @@ from selftaught.core.progress import clock, say
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
-from selftaught.evaluation.measurement_checks import check_measurement
+from selftaught.evaluation.measurement_checks import check_kind, check_measurement
 from selftaught.evaluation.metrics.standing import with_standings
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
 from selftaught.evaluation.subject import open_subject
+from selftaught.evaluation.supervised import check_supervised_kind
 from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import stem_for_all
@@ -155,6 +156,9 @@ def _check_ranking(
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
     kind = spec.encoders["encoder"].kind
+    check_kind(probe, found, config.encoder, kind)
+    if supervised:
+        check_supervised_kind(kind)
     asked = Asked(
         data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.data.download
     )

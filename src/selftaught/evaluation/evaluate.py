@@ -22,7 +22,7 @@ from selftaught.core.own_folder import mark, record, write_json
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.data.base import Asked, EvaluationData
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
-from selftaught.evaluation.measurement_checks import check_measurement, folds_of
+from selftaught.evaluation.measurement_checks import check_kind, check_measurement, folds_of
 from selftaught.evaluation.metrics.intervals import difference, interval_of
 from selftaught.evaluation.metrics.labels_saved import labels_saved
 from selftaught.evaluation.parts_of_work import PartsOfWork
@@ -82,6 +82,7 @@ def evaluate_encoder(
     begin = time.monotonic()
     flags: dict[str, Any] = {"draws": draws, "limit": limit, "supervised": supervised, "skip_broken": skip_broken}
     found = check_measurement(probe, settings, seed, fractions, **flags)
+    check_kind(probe, found, subject.encoder.name, subject.encoder.kind)
     folds = folds_of(probe, found, test_share, folds)
     if supervised:
         check_supervised(subject)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selftaught.data.modality import WORDS
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.probes.base import Probe
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 
@@ -46,6 +47,16 @@ def check_measurement(
     if skip_broken and not made.data.skips_broken:
         raise ValueError("--skip-broken is for data with boxes or masks; other images are skipped without asking")
     return made
+
+
+def check_kind(name: str, probe: Probe, encoder: str, kind: Kind) -> None:
+    """Refuse an encoder that the probe cannot measure."""
+    if kind not in probe.kinds:
+        measured = " and ".join(word for one, word in WORDS.items() if one in probe.kinds)
+        raise ValueError(
+            f"--probe {name} measures encoders of {measured}, but {encoder} takes {WORDS[kind]}; choose another probe, "
+            "such as linear"
+        )
 
 
 def _needs_of(probe: str) -> str:

@@ -16,6 +16,8 @@ from selftaught.training.encoder_of_run import load_encoder, part_name, random_e
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
+STEMS: tuple[Stem, ...] = ("standard", "small")
+"""First layers that weights in a file may have."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,9 +104,7 @@ def _from_file(
     config = RunConfig.of(
         data=str(file), out=str(folder), encoder=name, size=size or USUAL_SIZE, stem=stem or "auto", task="supervised"
     )
-    with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(name, size=config.network.size, stem=config.network.stem)
-    load_state_dict_into(encoder, file)
+    encoder, config = _with_weights(config, file)
     return Subject(
         name=what,
         encoder=encoder.eval(),
@@ -114,3 +114,26 @@ def _from_file(
         folder=folder,
         is_run=False,
     )
+
+
+def _with_weights(config: RunConfig, file: Path) -> tuple[Encoder, RunConfig]:
+    """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for."""
+    try:
+        return _built(config, file), config
+    except ValueError as wrong:
+        if config.network.stem != "auto":
+            raise
+        for stem in STEMS:
+            other = config.replace(stem=stem)
+            try:
+                return _built(other, file), other
+            except ValueError:
+                continue
+        raise wrong from None
+
+
+def _built(config: RunConfig, file: Path) -> Encoder:
+    with torch.random.fork_rng(devices=[]):
+        encoder = build_encoder(config.network.encoder, size=config.network.size, stem=config.network.stem)
+    load_state_dict_into(encoder, file)
+    return encoder

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from selftaught.core.own_folder import record
 from selftaught.core.progress import say_once
+from selftaught.data.modality import WORDS
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.subject import Subject
 from selftaught.training.run_folder import OtherRun
 
@@ -15,10 +17,15 @@ FOLDER = "supervised"
 
 def check_supervised(subject: Subject) -> None:
     """Refuse an encoder that has no supervised counterpart."""
-    if subject.encoder.kind != "image":
-        raise ValueError(f"--supervised trains encoders for images, but this one takes {subject.encoder.kind}s")
+    check_supervised_kind(subject.encoder.kind)
     if not subject.is_run:
         raise ValueError(f"--supervised trains for as many steps as a run, and {subject.name} is none")
+
+
+def check_supervised_kind(kind: Kind) -> None:
+    """Refuse an encoder of a kind that no supervised run trains."""
+    if kind != "image":
+        raise ValueError(f"--supervised trains encoders of images, but this one takes {WORDS[kind]}; leave it out")
 
 
 def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:

@@ -9,8 +9,8 @@ from selftaught.core.precision import channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.store.samples import Samples
-from selftaught.encoders.base import Kind
 from selftaught.encoders.modality import input_for, modality_of
+from selftaught.encoders.names import Kind
 from selftaught.features.encode import encode, sample_batches, samples_at_once
 from selftaught.features.reader import Reader
 

@@ -14,8 +14,8 @@ from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.loader import ordered_batches
-from selftaught.encoders.base import Kind
 from selftaught.encoders.modality import input_for, modality_of
+from selftaught.encoders.names import Kind
 from selftaught.features.diagnostics import describe_features, frechet_distance
 from selftaught.features.encode import encode
 from selftaught.tasks.base import PretextTask

@@ -13,7 +13,6 @@ from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.loader import Loader
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.build import build_encoder
 from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -212,11 +211,6 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: st
 def test_what_cannot_be_trained_is_refused_before_anything_is() -> None:
     with pytest.raises(ValueError, match=r"--probe.from-stage must be all or .*:test_resnet, act1, .* got 'conv9'"):
         probe(from_stage="conv9").score(reader(), data())
-    sound = build_encoder("audio_convnet", size=SIDE)
-    with pytest.raises(
-        ValueError, match="'finetune' trains encoders for images and clips, but 'audio_convnet' takes audio"
-    ):
-        probe().score(reader(encoder=sound), data())
 
 
 @pytest.fixture(scope="module")

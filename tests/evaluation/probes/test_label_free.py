@@ -20,7 +20,8 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
-from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.probes.catalogue import make_probe

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from selftaught.core.config import RunConfig
-from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -95,12 +94,6 @@ def test_the_seed_decides() -> None:
 
 
 def test_what_it_cannot_show_and_wrong_settings_are_said() -> None:
-    encoder: Encoder = SmallEncoder()
-    encoder.kind = "video"
-    with pytest.raises(ValueError, match="shows what encoders for pictures learned, but small takes clips"):
-        Qualitative(Qualitative.Config()).score(
-            reader_of(encoder, 16), Unlabelled(test=Pictures(random_pictures(9, 16)))
-        )
     few = Unlabelled(test=Pictures(random_pictures(7, 16)))
     with pytest.raises(ValueError, match="needs at least 8 pictures, got 7"):
         Qualitative(Qualitative.Config()).score(reader_of(SmallEncoder(), 16), few)

@@ -117,7 +117,7 @@ def test_settings_and_encoders_that_cannot_be_are_one_sentence() -> None:
         Segmentation.Config(batch_size=1)
     with pytest.raises(ValueError, match=r"--probe.lr must be above 0"):
         Segmentation.Config(lr=0)
-    with pytest.raises(ValueError, match=r"for encoders of pictures, but 'audio_convnet' takes audio"):
+    with pytest.raises(ValueError, match=r"'audio_convnet' takes audio, but this probe needs one that takes pictures"):
         scored(build_encoder("audio_convnet", size=32, stem="auto"))
 
 

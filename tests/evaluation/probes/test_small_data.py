@@ -125,11 +125,6 @@ def test_clips_are_described_without_labels() -> None:
     assert make_probe("label_free", asked, seed=0).score(reader("r3d_18"), clips).value >= 1
 
 
-def test_drawings_of_pictures_refuse_encoders_for_clips_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match="r3d_18 takes clips; give a run"):
-        make_probe("qualitative", {}, seed=0).score(reader("r3d_18"), Unlabelled(test=Shades((0, 1), frames=4)))
-
-
 def test_clips_are_fine_tuned_from_a_stage_on() -> None:
     asked = {**SETTINGS["finetune"], "from_stage": "layer3"}
     score = make_probe("finetune", asked, seed=0).score(reader("r3d_18"), labelled((0, 2, 0, 2), (0, 2), frames=4))

@@ -11,14 +11,14 @@ from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own
 from selftaught.data.files.file_kinds import suffix_of
 from selftaught.data.files.left_out import other_kinds
+from selftaught.data.modality import WORDS
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
 if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
-_MODALITIES = {"image": "pictures", "video": "videos", "audio": "sound", "label": "labels", "labels": "labels"}
-_ADDED = {"mask": "masks", "depth": "depth maps", "pose": "poses"}
+_ADDED = ("mask", "depth", "pose")
 """What a task may be given and no source provides yet."""
 
 
@@ -191,8 +191,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     has = source.provides | ({"image"} if "video" in source.provides else set())
     if "label" in has:  # one class is a case of several
         has = has | {"labels"}
-    words = _MODALITIES | _ADDED
-    lacks = sorted(needs - has, key=list(words).index)
+    lacks = sorted(needs - has, key=list(WORDS).index)
     if not lacks:
         return
     if lacks == ["label"] and "labels" in has:
@@ -200,7 +199,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
             f"one class for each sample is needed, but those of {source.name} may be of several; "
             "measure it by a probe for several classes, such as --probe svm"
         )
-    held = " and ".join(_MODALITIES[kind] for kind in _MODALITIES if kind in source.provides)
+    held = " and ".join(WORDS[kind] for kind in WORDS if kind in source.provides)
     first = source.entries[0].key if len(source) else "nothing"
     do = {
         "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)" + _frames_advice(source),
@@ -210,7 +209,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     do["labels"] = do["label"]
     do |= dict.fromkeys(_ADDED, "choose a task that does without them")
     raise ValueError(
-        f"{words[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
+        f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"
         else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
     )

@@ -13,7 +13,7 @@ from selftaught.data.inputs import Input, listed, needs_of
 from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
-from selftaught.encoders.base import Kind
+from selftaught.encoders.names import Kind
 
 HELD_OUT = 0.1
 """Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""

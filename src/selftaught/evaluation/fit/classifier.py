@@ -19,8 +19,9 @@ from selftaught.data.inputs import Given
 from selftaught.data.loader import Loader
 from selftaught.data.modality import MODALITIES
 from selftaught.data.store.samples import Samples
-from selftaught.encoders.base import Encoder, Kind
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view, input_for, modality_of
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.fit.freezing import train_unfrozen
 from selftaught.features.encode import sample_batches, samples_at_once
 from selftaught.features.reader import Reader

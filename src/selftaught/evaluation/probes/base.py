@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.inputs import Input
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import DataKind
 from selftaught.evaluation.data.open_labelled import LABELLED
 from selftaught.features.reader import Reader
@@ -69,6 +70,8 @@ class Probe(ABC):
     inputs: ClassVar[Mapping[str, Input]] = {}
     """What is read of each sample, as a task names it, such as {"clip": Clip(frames=8, fps=4)}; where it is empty what
     the encoder takes, or for an encoder of images the frames of a clip where `needs` names "video"."""
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"image", "video", "audio"})
+    """Kinds of encoders that it measures."""
     folds_few: ClassVar[bool] = False
     """Whether few samples without a test part are tested in folds unless asked otherwise: for probes that read features
     which are computed once."""

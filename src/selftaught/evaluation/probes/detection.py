@@ -16,6 +16,7 @@ from selftaught.core.precision import channels_last
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import DataKind
 from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import (
@@ -56,6 +57,7 @@ class Detection(Probe):
 
     needs: ClassVar[frozenset[str]] = frozenset({"box"})
     data: ClassVar[DataKind] = DENSE
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
     metric: ClassVar[str] = "map"
 
     @dataclass(frozen=True, kw_only=True)

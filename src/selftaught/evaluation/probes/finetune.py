@@ -17,6 +17,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.classifier import Classifier, DivergedError, Recipe, fit, predict
@@ -47,6 +48,8 @@ class FineTune(Probe):
     CIFAR-10, ResNet-18 from scratch on 5,000 labels reached 33.3 % with 0.2, 40.1 % with 0.05 and 41.8 % with 0.02
     (200 steps of 64 pictures, lr 0.02).
     """
+
+    kinds = frozenset[Kind]({"image", "video"})
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
@@ -101,11 +104,6 @@ class FineTune(Probe):
         return best_stage({POOLED: 100 * (predicted == data.test.labels).astype(np.float32)}, more)
 
     def _check(self, encoder: Encoder) -> None:
-        if encoder.kind == "audio":
-            raise ValueError(
-                f"probe 'finetune' trains encoders for images and clips, but {encoder.name!r} takes {encoder.kind}; "
-                "choose another with --probe, such as linear"
-            )
         stage = self.config.from_stage
         if stage not in ("all", *encoder.stages):
             raise ValueError(

@@ -14,6 +14,7 @@ from selftaught.core.randomness import generator, numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.feature_map import is_map
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import DataKind
 from selftaught.evaluation.data.unlabelled import UNLABELLED, Unlabelled
 from selftaught.evaluation.probes.base import Probe, Score
@@ -26,7 +27,6 @@ from selftaught.evaluation.visualise.patches import Peaks, choose_channels, draw
 from selftaught.evaluation.visualise.receptive_field import receptive_fields
 from selftaught.features.reader import Reader
 
-KINDS = {"video": "clips", "audio": "sound"}
 FORMAT = 1
 
 
@@ -40,6 +40,7 @@ class Qualitative(Probe):
 
     needs: ClassVar[frozenset[str]] = frozenset()
     data: ClassVar[DataKind] = UNLABELLED
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
     metric: ClassVar[str] = "pictures"
 
     @dataclass(frozen=True, kw_only=True)
@@ -70,11 +71,6 @@ class Qualitative(Probe):
     def score(self, reader: Reader, data: Unlabelled) -> Score:
         """No figure: `files` holds index.json and the pictures it names."""
         config, encoder = self.config, reader.encoder.to(reader.device).eval()
-        if encoder.kind != "image":
-            raise ValueError(
-                f"probe 'qualitative' shows what encoders for pictures learned, but {encoder.name} takes "
-                f"{KINDS[encoder.kind]}; give a run of a task that trains an encoder for pictures"
-            )
         if len(data.test) < LEAST:
             raise ValueError(
                 f"probe 'qualitative' needs at least {LEAST} pictures, got {len(data.test)}; give more data"

@@ -19,6 +19,7 @@ from selftaught.core.randomness import seed_from
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSamples
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import DataKind
 from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import calibration_rows
@@ -54,6 +55,7 @@ class Segmentation(Probe):
 
     needs: ClassVar[frozenset[str]] = frozenset({"mask"})
     data: ClassVar[DataKind] = DENSE
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
     metric: ClassVar[str] = "miou"
 
     @dataclass(frozen=True, kw_only=True)
@@ -90,11 +92,6 @@ class Segmentation(Probe):
         "size" in pixels, "loss" of the last tenth of the steps, "colours" of the classes in "pictures", whose files
         show a picture, its true mask and the predicted one.
         """
-        if reader.encoder.kind != "image":
-            raise ValueError(
-                f"--probe segmentation is for encoders of pictures, but '{reader.encoder.name}' takes "
-                f"{reader.encoder.kind}; choose another probe"
-            )
         devices = [reader.device] if reader.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # weights of the head and dropout draw from the global generator
             torch.manual_seed(seed_from(self.seed, "segmentation"))
