@@ -156,7 +156,7 @@ def _check_ranking(
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
     kind = spec.encoders["encoder"].kind
-    check_kind(probe, found, config.encoder, kind)
+    check_kind(probe, found, config.network.encoder, kind)
     if supervised:
         check_supervised_kind(kind)
     asked = Asked(
