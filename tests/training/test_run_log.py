@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lightning_fabric import Fabric
@@ -13,7 +12,7 @@ from selftaught.core.progress import StepProgress
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
 from selftaught.training.speed import Speed
-from tests.training.small_run import config, rows
+from tests.training.small_run import rows
 
 FIGURES = {"loss": 1.25, "accuracy": 0.5, "rankme": 40.4, "alignment": 0.5, "uniformity": -3.0, "feature_std": 0.9}
 
@@ -24,7 +23,7 @@ def fabric() -> Fabric:
 
 
 def test_rows_have_step_epoch_and_figures(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
-    log = RunLog(config(tmp_path), RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
     speed = Speed(8)
     speed.add(0.5, 2.0)
     log.training(6, 0.01, {"loss": 1.5, "accuracy": 0.25}, speed)
@@ -47,14 +46,14 @@ def test_rows_have_step_epoch_and_figures(tmp_path: Path, fabric: Fabric, capsys
 
 
 def test_a_collapse_is_warned_of(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
-    log = RunLog(config(tmp_path), RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
     with StepProgress("t", 10, is_shown=True) as progress:
         log.held_out(6, FIGURES | {"rankme": 1.0, "feature_std": 0.0}, "accuracy", 100, progress)
     assert "warning: " in capsys.readouterr().err
 
 
 def test_other_processes_write_nothing(tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = RunLog(config(tmp_path), RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
     log.is_written = False
     speed = Speed(8)
     speed.add(0.0, 1.0)
@@ -64,9 +63,8 @@ def test_other_processes_write_nothing(tmp_path: Path, fabric: Fabric, monkeypat
 
 
 def test_tensorboard_needs_its_package(tmp_path: Path, fabric: Fabric) -> None:
-    asked: Any = config(tmp_path, tensorboard=True)
     if importlib.util.find_spec("tensorboard") or importlib.util.find_spec("tensorboardX"):
-        assert len(RunLog(asked, RunFolder(tmp_path), fabric, steps_per_epoch=1.0)._loggers) == 1
+        assert len(RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=1.0, tensorboard=True)._loggers) == 1
     else:
         with pytest.raises(ValueError, match=r"--tensorboard needs a package: pip install 'selftaught\[tensorboard\]'"):
-            RunLog(asked, RunFolder(tmp_path), fabric, steps_per_epoch=1.0)
+            RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=1.0, tensorboard=True)

@@ -65,10 +65,10 @@ def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
 
 def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
-    found = pace_of(recipe, "adamw", ASKED)
+    found = pace_of(recipe, "adamw", ASKED.optim, task="simclr")
     assert (found.lr, found.weight_decay) == (PACES["adamw"].lr / 2, PACES["adamw"].weight_decay)
-    assert pace_of(recipe, "sgd", ASKED).lr == 0.06
-    given = pace_of(recipe, "adamw", ASKED.replace(lr=0.3, weight_decay=0.0))
+    assert pace_of(recipe, "sgd", ASKED.optim, task="simclr").lr == 0.06
+    given = pace_of(recipe, "adamw", ASKED.replace(lr=0.3, weight_decay=0.0).optim, task="simclr")
     assert (given.lr, given.weight_decay) == (0.3, 0.0)
 
 
@@ -92,7 +92,7 @@ COMPLETE = Recipe(
 def test_a_flag_comes_before_the_recipe_each_by_itself(
     optimizer: Any, flags: dict[str, float], expected: tuple[float, ...]
 ) -> None:
-    found = pace_of(COMPLETE, optimizer, ASKED.replace(**flags))  # type: ignore[arg-type]
+    found = pace_of(COMPLETE, optimizer, ASKED.replace(**flags).optim, task="simclr")  # type: ignore[arg-type]
     assert (found.weight_decay, found.final_weight_decay, found.momentum) == expected
 
 
@@ -112,12 +112,12 @@ def test_warm_up_and_clip_are_the_flags_else_the_recipes(
 def test_the_defaults_are_those_of_a_recipe_that_says_nothing() -> None:
     recipe = Recipe()
     assert (recipe.momentum, recipe.warmup, recipe.clip, recipe.final_weight_decay) == (0.9, 0.05, None, None)
-    assert pace_of(recipe, "lars", ASKED).momentum == 0.9
+    assert pace_of(recipe, "lars", ASKED.optim, task="simclr").momentum == 0.9
 
 
 def test_momentum_without_an_optimizer_that_has_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^--momentum is for sgd and lars, the optimizer is adamw, got 0.5; leave it"):
-        pace_of(COMPLETE, "adamw", ASKED.replace(momentum=0.5))
+        pace_of(COMPLETE, "adamw", ASKED.replace(momentum=0.5).optim, task="simclr")
 
 
 @pytest.mark.parametrize(

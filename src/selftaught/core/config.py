@@ -192,10 +192,18 @@ class FolderSettings(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Group):
-    """Every setting of one pretraining run, in groups; the flags of `selftaught pretrain` are their fields.
+    """Every setting of one pretraining run.
 
-    Flags, keywords and config.json have no groups: `of`, `replace`, `from_dict` and `to_dict` take and give settings by
-    the names of their flags, such as size=96.
+    The settings are in groups, such as `config.network.size`. Flags, keywords and config.json have no groups: `of`,
+    `replace`, `from_dict` and `to_dict` take and give settings by the names of their flags, such as `size=96`.
+
+    Attributes:
+        network: `encoder`, `size`, `stem`.
+        data: what is read and how; `data.path` is the data themselves.
+        length: `epochs`, `steps` or `budget`.
+        optim: `batch_size`, `optimizer`, `lr` and the rest of the optimisation.
+        machine: `precision`, `accelerator`, `devices`, `num_nodes`, `strategy`.
+        folder: `out`, `resume`, `overwrite`, and how often a run writes.
     """
 
     task: str = "simclr"

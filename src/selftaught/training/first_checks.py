@@ -33,7 +33,7 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
     Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
     optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
-    pace_of(spec.recipe, optimizer, asked)
+    pace_of(spec.recipe, optimizer, asked.optim, task=spec.name)
     spec, config = with_classes(spec, 2), _seen(spec, asked)  # how many there are is not known yet
     with torch.random.fork_rng(devices=[]):
         try:

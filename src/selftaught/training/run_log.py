@@ -7,7 +7,6 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.training.run_folder import RunFolder
@@ -17,11 +16,11 @@ from selftaught.training.speed import Speed
 class RunLog:
     """The log of a run; the first process alone writes it."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, fabric: Fabric, *, steps_per_epoch: float) -> None:
+    def __init__(self, folder: RunFolder, fabric: Fabric, *, steps_per_epoch: float, tensorboard: bool = False) -> None:
         self.is_written = fabric.is_global_zero
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
-        self._loggers = [_tensorboard(folder)] if config.folder.tensorboard and self.is_written else []
+        self._loggers = [_tensorboard(folder)] if tensorboard and self.is_written else []
 
     def training(self, done: int, lr: float, row: Mapping[str, float], speed: Speed) -> None:
         """One row of metrics.csv and one of speed.csv."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from selftaught.core.config import Optimizer, RunConfig
+from selftaught.core.config import Optimizer, OptimSettings, RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
 from selftaught.encoders.base import TokenEncoder
@@ -29,7 +29,7 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     """
     recipe = spec.recipe
     optimizer: Optimizer = recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
-    pace = pace_of(recipe, optimizer, asked)
+    pace = pace_of(recipe, optimizer, asked.optim, task=spec.name)
     steps, epochs = asked.length.steps, asked.length.epochs
     if steps is None and asked.length.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
@@ -53,33 +53,33 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     )
 
 
-def pace_of(recipe: Recipe, optimizer: Optimizer, asked: RunConfig) -> Pace:
+def pace_of(recipe: Recipe, optimizer: Optimizer, asked: OptimSettings, *, task: str) -> Pace:
     """Peak learning rate at the run's batch size, weight decay and momentum: those asked for, else the recipe's.
 
     Each by itself: `--weight-decay` leaves the recipe's final weight decay as it is. AdamW has no momentum.
     """
     known = recipe.pace(optimizer)
-    if known is None and asked.optim.lr is None:
+    if known is None and asked.lr is None:
         raise ValueError(
-            f"task {asked.task!r} has no learning rate for --optimizer {optimizer}, only for {recipe.optimizer}; "
+            f"task {task!r} has no learning rate for --optimizer {optimizer}, only for {recipe.optimizer}; "
             f"give --lr, or leave --optimizer out"
         )
-    if optimizer == "adamw" and asked.optim.momentum is not None:
+    if optimizer == "adamw" and asked.momentum is not None:
         raise ValueError(
-            f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.optim.momentum}; leave it out, or "
+            f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.momentum}; leave it out, or "
             "give --optimizer sgd"
         )
-    lr = known.lr * asked.optim.batch_size / 256 if asked.optim.lr is None and known is not None else asked.optim.lr
+    lr = known.lr * asked.batch_size / 256 if asked.lr is None and known is not None else asked.lr
     decay = recipe.weight_decay if known is None else known.weight_decay
     assert lr is not None
     final = None if known is None else known.final_weight_decay
     momentum = recipe.momentum if known is None or known.momentum is None else known.momentum
-    if asked.optim.momentum is not None:
-        momentum = asked.optim.momentum
+    if asked.momentum is not None:
+        momentum = asked.momentum
     return Pace(
         lr=lr,
-        weight_decay=decay if asked.optim.weight_decay is None else asked.optim.weight_decay,
-        final_weight_decay=final if asked.optim.final_weight_decay is None else asked.optim.final_weight_decay,
+        weight_decay=decay if asked.weight_decay is None else asked.weight_decay,
+        final_weight_decay=final if asked.final_weight_decay is None else asked.final_weight_decay,
         momentum=None if optimizer == "adamw" else momentum,
     )
 

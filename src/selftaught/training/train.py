@@ -195,7 +195,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     save_every = config.folder.checkpoint_every or look_every
     planned = config.replace(steps=training.schedule.first)
     refreshed_before = set(refresh_steps(task, data, training.schedule.first))
-    log = RunLog(config, folder, fabric, steps_per_epoch=data.loader.steps_per_epoch)
+    per_epoch = data.loader.steps_per_epoch
+    log = RunLog(folder, fabric, steps_per_epoch=per_epoch, tensorboard=config.folder.tensorboard)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed, together = Speed(config.optim.batch_size), StopTogether(fabric.world_size)
