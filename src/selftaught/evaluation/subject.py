@@ -82,8 +82,9 @@ def open_subject(
         )
     config = read_config(what)
     for flag, value in (("size", size), ("stem", stem)):
-        if value is not None and value != getattr(config, flag):
-            raise ValueError(f"--{flag} is for weights in a file; {what} was trained with {getattr(config, flag)}")
+        trained = getattr(config.network, flag)
+        if value not in (None, trained):
+            raise ValueError(f"--{flag} is for weights in a file; {what} was trained with {trained}")
     return Subject(
         name=str(what),
         encoder=load_encoder(what, part=part, checkpoint=checkpoint),
