@@ -27,9 +27,8 @@ def test_the_same_result_and_gradient(kernel: int, stride: int, padding: int, si
             continue
         if make is nn.ConvTranspose2d and min((n - 1) * stride - 2 * padding + kernel for n in side) < 1:
             continue
-        trimmed = copy.deepcopy(plain)
-        trim_kernels(trimmed)
-        assert type(trimmed) in (TrimmedConv2d, TrimmedConvTranspose2d)
+        trimmed = trim_kernels(copy.deepcopy(plain))
+        assert isinstance(trimmed, TrimmedConv2d | TrimmedConvTranspose2d)
         x = torch.randn(3, 4, *side)
         wanted, got = plain(x), trimmed(x)
         torch.testing.assert_close(got, wanted)
@@ -57,11 +56,30 @@ def test_what_only_meets_padding_is_not_computed() -> None:
         assert bool(layer.weight.grad.isfinite().all())
 
 
-def test_names_of_the_weights_stay() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    names = list(network.state_dict())
-    trim_kernels(network)
+def test_only_the_layers_are_others() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 4, 3, stride=2, dilation=2))
+    network.eval()
+    network.add_module("again", network[0])
+    names, parameters = list(network.state_dict()), list(network.parameters())
+    state = torch.get_rng_state()
+    assert trim_kernels(network) is network
+    assert torch.equal(torch.get_rng_state(), state)
     assert list(network.state_dict()) == names
+    assert all(one is other for one, other in zip(network.parameters(), parameters, strict=True))
+    assert type(network[0]) is type(network[2]) is TrimmedConv2d
+    assert network.get_submodule("again") is network[0]
+    assert not network[2].training
+    assert str(network[2]).removeprefix("Trimmed") == str(nn.Conv2d(4, 4, 3, stride=2, dilation=2))
+
+
+def test_a_convolution_of_its_own_kind_stays() -> None:
+    class Own(nn.Conv2d):
+        """Computes something else."""
+
+    layers = nn.ModuleList([Own(1, 1, 1), nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 1, 1))])
+    before = list(layers)
+    trim_kernels(layers)
+    assert list(layers) == before
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 6])
@@ -77,11 +95,11 @@ def test_clips_of_few_frames_have_the_same_result_and_gradient(
     plain = nn.Conv3d(16, 16, kernel, stride=stride, padding=padding)
     x = torch.randn(2, 16, frames, side, side)
     wanted, gradient = outcome(copy.deepcopy(plain).double(), x.double())
-    trim_kernels(plain)
-    assert type(plain) is TrimmedConv3d
+    trimmed = trim_kernels(plain)
+    assert type(trimmed) is TrimmedConv3d
     for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 0.02)):
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
-            got = outcome(plain, x)
+            got = outcome(trimmed, x)
         for one, other in zip(got, (wanted, gradient), strict=True):
             assert float((one - other).abs().max()) <= near * float(other.abs().max()) + 1e-6
 

@@ -13,13 +13,18 @@ In training on a CPU, maps of a few pixels go through `small_maps`, which leaves
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selftaught.encoders.small_maps import convolve, is_faster
+
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
 class TrimmedConv2d(nn.Conv2d):
@@ -116,15 +121,48 @@ def _used(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> _Used | None:
     return _Used(taps, left, outs, list(kernel) == size)
 
 
-def trim_kernels(network: nn.Module) -> None:
-    """Make every plain convolution of `network` leave out what only meets padding."""
-    for module in network.modules():
-        if type(module) is nn.Conv2d:
-            module.__class__ = TrimmedConv2d
-        elif isinstance(module, nn.Conv3d) and type(module).forward is nn.Conv3d.forward:  # torchvision has own ones
-            module.__class__ = TrimmedConv3d
-        elif type(module) is nn.ConvTranspose2d:
-            module.__class__ = TrimmedConvTranspose2d
+def trim_kernels(network: nn.Module) -> nn.Module:
+    """Put in place of every plain convolution of `network` one that leaves out what only meets padding.
+
+    Returns `network`, or what stands for it where it is a convolution itself. Parameters, their names and the random
+    state stay as they are.
+    """
+    trimmed: dict[nn.Module, nn.Module] = {}
+    for path, module in list(network.named_modules(remove_duplicate=False)):
+        if module not in trimmed:
+            trimmed[module] = _trimmed(module)
+        if path and trimmed[module] is not module:
+            parent, _, name = path.rpartition(".")
+            setattr(network.get_submodule(parent), name, trimmed[module])
+    return trimmed[network]
+
+
+def _trimmed(module: nn.Module) -> nn.Module:
+    """What takes the place of a module: a convolution with its parameters, or the module itself where it is another."""
+    if type(module) is nn.Conv2d:
+        return _like(module, TrimmedConv2d)
+    if isinstance(module, nn.Conv3d) and type(module).forward is nn.Conv3d.forward:  # torchvision has own ones
+        return _like(module, TrimmedConv3d)
+    if type(module) is nn.ConvTranspose2d:
+        return _like(module, TrimmedConvTranspose2d, output_padding=module.output_padding)
+    return module
+
+
+def _like(layer: Layer, make: Callable[..., Layer], **more: object) -> Layer:
+    with torch.device("meta"):  # nothing is drawn for weights that are replaced
+        trimmed = make(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            padding_mode=layer.padding_mode,
+            **more,
+        )
+    trimmed.weight, trimmed.bias = layer.weight, layer.bias
+    return trimmed.train(layer.training)
 
 
 def _pair(values: tuple[int, ...] | str) -> tuple[int, int]:
