@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.core.config import RunConfig
-from selftaught.core.devices import accelerator_of, compute_device, make_fabric
+from selftaught.core.config import MachineSettings, RunConfig
+from selftaught.core.devices import accelerator_of, check_sharding, compute_device, make_fabric
 
 
 def test_an_accelerator_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +35,26 @@ def test_auto_takes_the_precision_the_machine_is_fast_in(
     assert fabric.world_size == 1
     asked = RunConfig.of(data="demo", out="run", accelerator="cpu", precision="32-true")
     assert make_fabric(asked, is_partly_used=False)._precision.precision == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"strategy": "fsdp"}, "--strategy fsdp splits a run over several devices, got 1; give --devices 2 or more"),
+        ({"strategy": "hsdp", "devices": 2}, "got 2 devices on 1 nodes; give at least 2 of both, or --strategy fsdp"),
+        ({"strategy": "hsdp", "num_nodes": 2}, "got 1 devices on 2 nodes"),
+        (
+            {"strategy": "fsdp", "devices": 2, "precision": "16-mixed"},
+            "--strategy fsdp cannot compute in 16-mixed; give --precision bf16-mixed or 32-true",
+        ),
+    ],
+)
+def test_devices_and_precisions_without_sharding_are_refused(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_sharding(MachineSettings(**settings))  # type: ignore[arg-type]
+
+
+def test_what_can_be_split_passes() -> None:
+    for settings in ({"strategy": "fsdp", "num_nodes": 2}, {"strategy": "hsdp", "devices": 2, "num_nodes": 2}):
+        check_sharding(MachineSettings(**settings))  # type: ignore[arg-type]
+    check_sharding(MachineSettings(precision="16-mixed"))

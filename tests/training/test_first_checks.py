@@ -155,6 +155,26 @@ def test_a_wrong_encoder_or_setting_packs_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"task": "gan"}, "--strategy fsdp cannot train task 'gan': its players take turns; give --strategy ddp"),
+        (
+            {"task": "rotation+autoencoder", "task_settings": {"balance": "gradient"}},
+            "'rotation.autoencoder': --task.balance gradient reads gradients in the midst of a step",
+        ),
+        ({"devices": 1}, "give --devices 2 or more"),
+    ],
+)
+def test_what_cannot_be_split_is_refused_before_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], sentence: str
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=sentence):
+        train(asked(tmp_path / "run", **{"strategy": "fsdp", "devices": 2} | changes))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_own_task_that_learns_from_labels_is_tried_with_all_classes_of_the_data(tmp_path: Path) -> None:
     for number, name in enumerate(("ant", "bee", "cat")):
         (tmp_path / "data" / name).mkdir(parents=True)

@@ -278,8 +278,8 @@ def work(rank: int, port: int, out: str, task: str) -> None:
     seen: dict[str, Any] = {}
     original = refresh
 
-    def recording(task: PretextTask, *args: Any) -> dict[str, float]:
-        scalars = original(task, *args)
+    def recording(task: PretextTask, *args: Any, **named: Any) -> dict[str, float]:
+        scalars = original(task, *args, **named)
         seen["label_of"], seen["head"] = task.get_buffer("label_of").clone(), task.get_parameter("head.weight").clone()
         seen["features"] = task.get_buffer("features").clone()
         seen["order"] = args[1].loader.state(0)[0]["order"]

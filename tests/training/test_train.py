@@ -178,8 +178,11 @@ class TwoGPUs:
     world_size = 2
     device = torch.device("cuda")
 
-    def setup(self, task: Any, optimizer: Any) -> tuple[Any, Any]:
-        return task, optimizer
+    def setup_module(self, task: Any) -> Any:
+        return task
+
+    def setup_optimizers(self, optimizer: Any) -> Any:
+        return optimizer
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
@@ -187,13 +190,12 @@ def test_processes_on_gpus_share_the_statistics_of_batch_norm_unless_the_task_sa
     is_shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Rotation, "shares_statistics", is_shared)
-    settings = config(tmp_path, lr=0.1)
+    settings = config(tmp_path, lr=0.1, optimizer="sgd", weight_decay=0.0)
     spec = spec_for(settings)
     task = build_task(spec, settings)
     length = Length(config=settings, schedule=Schedule(parts=((0, 6),), look_every=6))
     fabric: Any = TwoGPUs()
-    optimizer = torch.optim.SGD(task.parameters(), 0.1)
-    found = _prepare(fabric, length, spec, task, optimizer, Any, 0.0).task  # type: ignore[arg-type]
+    found = _prepare(fabric, length, spec, task, None, Any, 0.0).task  # type: ignore[arg-type]
     norms = [module for module in found.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     assert norms
     assert all(isinstance(norm, nn.SyncBatchNorm) == is_shared for norm in norms)

@@ -21,7 +21,7 @@ Stem = Literal["auto", "standard", "small"]
 Optimizer = Literal["auto", "sgd", "adamw", "lars"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
-Strategy = Literal["auto", "ddp"]
+Strategy = Literal["auto", "ddp", "fsdp", "hsdp"]
 Streaming = Literal["auto", "always", "never"]
 
 
@@ -160,12 +160,18 @@ class MachineSettings(Group):
     num_nodes: Annotated[int, Range(least=1, most=100_000)] = 1
     """Nodes of a multi-node run."""
     strategy: Strategy = "auto"
-    """How devices work together."""
+    """How devices share the work: ddp, which is auto, gives each all parameters; fsdp splits parameters, gradients and
+    optimizer state over all devices, hsdp over those of a node."""
 
     @property
     def world(self) -> int:
         """Devices of all nodes, each with a process of its own."""
         return self.devices * self.num_nodes
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds only a part of the parameters."""
+        return self.strategy in ("fsdp", "hsdp")
 
 
 @dataclass(frozen=True, kw_only=True)

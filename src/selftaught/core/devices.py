@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
+from lightning_fabric.strategies.strategy import Strategy
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import MachineSettings, RunConfig
+from selftaught.core.distributed import shard
 from selftaught.core.precision import fast_bf16
 from selftaught.core.threads import remind_of_threads
 
@@ -25,15 +30,49 @@ def make_fabric(config: RunConfig, *, is_partly_used: bool) -> Fabric:
     if accelerator == "cpu" and config.machine.devices > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // config.machine.devices))
     several = config.machine.world > 1
-    strategy = "auto"
-    if several:
+    strategy: str | Strategy = "auto"
+    if config.machine.is_sharded:
+        strategy = sharding_strategy(config.machine)
+    elif several:
         strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
+    elif config.machine.strategy == "ddp":
+        strategy = "ddp"
     return Fabric(
         accelerator=accelerator,
         devices=config.machine.devices,
         num_nodes=config.machine.num_nodes,
         precision=precision,
-        strategy=strategy if config.machine.strategy == "auto" else config.machine.strategy,
+        strategy=strategy,
+    )
+
+
+def check_sharding(machine: MachineSettings) -> None:
+    """Refuse a sharded run on devices, or in a precision, for which there is none."""
+    name = machine.strategy
+    if not machine.is_sharded:
+        return
+    if name == "fsdp" and machine.world < 2:
+        raise ValueError("--strategy fsdp splits a run over several devices, got 1; give --devices 2 or more")
+    if name == "hsdp" and min(machine.devices, machine.num_nodes) < 2:
+        raise ValueError(
+            f"--strategy hsdp splits over the devices of each node and copies between nodes, got {machine.devices} "
+            f"devices on {machine.num_nodes} nodes; give at least 2 of both, or --strategy fsdp"
+        )
+    if machine.precision == "16-mixed":
+        raise ValueError(f"--strategy {name} cannot compute in 16-mixed; give --precision bf16-mixed or 32-true")
+
+
+def sharding_strategy(machine: MachineSettings) -> ModelParallelStrategy:
+    """Fabric's strategy: fsdp splits over all processes, hsdp over those of a node, with a copy on each node."""
+    is_hybrid = machine.strategy == "hsdp"
+
+    def parallelize(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
+        return shard(network, mesh if is_hybrid else mesh["data_parallel"])
+
+    return ModelParallelStrategy(
+        parallelize,
+        data_parallel_size=machine.num_nodes if is_hybrid else machine.world,
+        tensor_parallel_size=machine.devices if is_hybrid else 1,
     )
 
 

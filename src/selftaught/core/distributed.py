@@ -1,4 +1,7 @@
-"""Rows of all processes, with gradient, and means: cross-sample losses see the global batch, on 1 process or many."""
+"""What processes share: rows of all, with gradient, as cross-sample losses see the global batch; means; split tensors.
+
+Parameters, gradients and optimizer state are split by torch's `fully_shard` (FSDP2).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,14 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 Row = TypeVar("Row")
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 class _Gather(torch.autograd.Function):
@@ -95,3 +103,74 @@ def mean_over_processes(scalars: dict[str, Tensor], fabric: Fabric) -> dict[str,
     means = fabric.all_reduce(torch.stack([scalars[name].detach().float() for name in names]), reduce_op="mean")
     assert isinstance(means, Tensor)
     return dict(zip(names, means.tolist(), strict=True))
+
+
+def shard(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
+    """Split the parameters of `network` in place; those of a block are gathered only while it computes.
+
+    The rest is gathered for the whole step, so that a loss may read them. Parameters must be contiguous.
+    """
+    for block in blocks_of(network):
+        fully_shard(block, mesh=mesh)
+    fully_shard(network, mesh=mesh)
+    return network
+
+
+def blocks_of(network: nn.Module) -> list[nn.Module]:
+    """The outermost members of sequences and lists that have parts of their own; single layers where none has.
+
+    There is one at least: FSDP of torch before 2.13 finds the end of a backward pass only by a module whose output is
+    a tensor, which the prediction of a task need not be.
+    """
+    members = [module for module in _members(network) if _has_parameters(module)]
+    blocks = [module for module in members if not _is_layer(module)]
+    return (
+        blocks or members or [module for module in network.modules() if _is_layer(module) and _has_parameters(module)]
+    )
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return next(module.children(), None) is None
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _members(module: nn.Module) -> Iterator[nn.Module]:
+    for child in module.children():
+        if isinstance(module, _CONTAINERS) and not isinstance(child, _CONTAINERS):
+            yield child
+        else:
+            yield from _members(child)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A split tensor put together again; any other as it is. All processes call it, in the same order."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def part_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """The part of a whole tensor that this process holds of `like`; `tensor` itself where that is not split."""
+    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+        return tensor
+    found: DTensor = distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    return found
+
+
+@torch.no_grad()
+def fill(copy: nn.Module, network: nn.Module) -> None:
+    """Give a plain copy of a split network its parameters and buffers; all processes call it."""
+    for to, of in zip(_tensors(copy), _tensors(network), strict=True):
+        to.copy_(whole(of))
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def same_buffers(network: nn.Module) -> None:
+    """Give all processes the buffers of the first, as DistributedDataParallel does before each step."""
+    for work in [dist.broadcast(buffer, 0, async_op=True) for buffer in network.buffers()]:
+        if work is not None:
+            work.wait()

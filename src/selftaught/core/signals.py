@@ -24,12 +24,14 @@ class Stop:
     Attributes:
         asked: the signal that came to this process.
         due: the signal that the run stops for after this step, the same in all its processes.
+        is_late: whether the last save was long ago for one of them, the same in all.
     """
 
     def __init__(self) -> None:
         self.is_patient = False
         self.asked: int | None = None
         self.due: int | None = None
+        self.is_late = False
         self._saved = time.monotonic()
 
     def handle(self, number: int, _: FrameType | None) -> None:
@@ -52,12 +54,15 @@ class Stop:
             self.asked = self.due
             self.end()
 
+    def has_waited(self) -> bool:
+        """Whether the last save that `is_save_due` asked for was long ago for this process."""
+        return time.monotonic() - self._saved >= SAVE_SECONDS
+
     def is_save_due(self) -> bool:
-        """Whether a signal came, or the last save of this kind was long ago."""
-        now = time.monotonic()
-        if self.due is None and now - self._saved < SAVE_SECONDS:
+        """Whether a signal came, or the last save of this kind was long ago; the same in all processes."""
+        if self.due is None and not self.is_late:
             return False
-        self._saved = now
+        self._saved = time.monotonic()
         return True
 
     def end(self) -> NoReturn:

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from selftaught.encoders.small_maps import convolve, is_faster
 
-
 Layer = TypeVar("Layer", nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 

@@ -223,6 +223,14 @@ class PretextTask(nn.Module, ABC):
         """The players that move in this step, in order; all of them once, unless overridden."""
         return tuple(self.players())
 
+    def needs_whole(self) -> str:
+        """Why it cannot be trained with its parameters split over devices, as a clause; "", the default, where it can.
+
+        Split parameters are whole in `forward`, `pseudo_label` and `loss`, as they are read; in `before_update` and
+        `after_step` each is a `DTensor`, for which arithmetic element by element is right.
+        """
+        return "its players take turns" if self.players() else ""
+
     def refresh_epochs(self) -> float:
         """Epochs between two calls of `before_epoch`; 0, the default, is never, infinity is once, before all steps."""
         return 0

@@ -154,6 +154,11 @@ class Combined(PretextTask):
                 found.append(dataclasses.replace(group, names=tuple(names)))
         return found
 
+    def needs_whole(self) -> str:
+        if self.config.balance == "gradient":
+            return "--task.balance gradient reads gradients in the midst of a step"
+        return next(filter(None, (part.needs_whole() for part in self._parts().values())), "")
+
     def before_update(self, step: int, total: int) -> None:
         for part in self._parts().values():
             part.before_update(step, total)

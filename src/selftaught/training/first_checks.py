@@ -8,6 +8,7 @@ import logging
 import torch
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import check_sharding
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.loader import ordered_batches
@@ -32,9 +33,18 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
 
     Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
+    check_sharding(asked.machine)
     optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace_of(spec.recipe, optimizer, asked.optim, task=spec.name)
     spec, config = with_classes(spec, 2), _seen(spec, asked)  # how many there are is not known yet
+    task = _without_numbers(spec, config)
+    if asked.machine.is_sharded and (reason := task.needs_whole()):
+        name = asked.machine.strategy
+        raise ValueError(f"--strategy {name} cannot train task {asked.task!r}: {reason}; give --strategy ddp")
+    return task
+
+
+def _without_numbers(spec: TaskSpec, config: RunConfig) -> PretextTask:
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):

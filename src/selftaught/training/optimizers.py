@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
+from selftaught.core.distributed import part_like
+from selftaught.core.precision import in_order
 from selftaught.tasks.base import ParameterGroup
 
 
@@ -67,7 +70,8 @@ def build_optimizer(
             factors = {"lr_factor": lr_factor, "decay_factor": decay_factor}
             groups.append({"params": some, "lr": lr * lr_factor, "weight_decay": weight_decay * decay_factor} | factors)
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
+        has_fused = not any(isinstance(p, DTensor) for p in task.parameters())  # split ones have none of SGD
+        return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=has_fused or None)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
     if name == "lars":
@@ -100,11 +104,23 @@ def set_rates(optimizer: Optimizer, lr: float, weight_decay: float | None = None
 
 
 def load_state(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """`load_state_dict`; factors of groups that an earlier version did not write stay as they are."""
+    """`load_state_dict` of whole tensors, laid out like their parameters and split where those are.
+
+    Factors of groups that an earlier version did not write stay as they are.
+    """
     factors = [{name: group[name] for name in ("lr_factor", "decay_factor")} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
+    for parameter, values in optimizer.state.items():
+        values.update({name: _as_held(value, parameter) for name, value in values.items()})
     for group, own in zip(optimizer.param_groups, factors, strict=True):
         group.update(own | {name: group[name] for name in own if name in group})
+
+
+def _as_held(value: Any, parameter: Tensor) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    part = part_like(value, parameter)
+    return part if isinstance(part, DTensor) else in_order(part)
 
 
 def learning_rate(step: float, steps: int, peak: float, warmup: float) -> float:

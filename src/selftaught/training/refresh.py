@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
-from selftaught.core.distributed import gather_strided
+from selftaught.core.distributed import gather_strided, part_like
 from selftaught.core.precision import autocast
 from selftaught.core.randomness import generator
 from selftaught.data.loader import ordered_batches
@@ -55,18 +55,29 @@ def steps_between(task: PretextTask, data: Data, steps: int | None = None) -> in
 
 @torch.no_grad()
 def refresh(
-    task: PretextTask, optimizer: Optimizer, data: Data, config: RunConfig, fabric: Fabric, step: int
+    task: PretextTask,
+    optimizer: Optimizer,
+    data: Data,
+    config: RunConfig,
+    fabric: Fabric,
+    step: int,
+    *,
+    whole: PretextTask | None = None,
 ) -> dict[str, float]:
-    """Call the task's `before_epoch` in the first process and hand what it changed to all; returns its scalars."""
-    known = known_samples(task, data, config, fabric)
+    """Call the task's `before_epoch` in the first process and hand what it changed to all; returns its scalars.
+
+    `whole` is a copy of a task that is split over the processes: the one that is asked.
+    """
+    asked = task if whole is None else whole
+    known = known_samples(asked, data, config, fabric)
     state: dict[str, Tensor] = {}
     made = Refreshed(scalars={})
     if fabric.is_global_zero:
-        before = {name: p.clone() for name, p in task.named_parameters()}
-        count = samples_until_next(task, data, config, step)
-        made = task.before_epoch(known, count, generator(config.seed, "epoch", step))
-        changed = {name: p for name, p in task.named_parameters() if not torch.equal(p, before[name])}
-        state = {name: value.detach().cpu() for name, value in (*changed.items(), *task.named_buffers())}
+        before = {name: p.clone() for name, p in asked.named_parameters()}
+        count = samples_until_next(asked, data, config, step)
+        made = asked.before_epoch(known, count, generator(config.seed, "epoch", step))
+        changed = {name: p for name, p in asked.named_parameters() if not torch.equal(p, before[name])}
+        state = {name: value.detach().cpu() for name, value in (*changed.items(), *asked.named_buffers())}
     if fabric.world_size > 1:
         state, made = fabric.broadcast((state, made))
     fit_buffers(task, state)
@@ -75,7 +86,7 @@ def refresh(
         buffer.copy_(state[name])
     for name, parameter in task.named_parameters():
         if name in state:
-            parameter.copy_(state[name])
+            parameter.copy_(part_like(state[name], parameter))
             _forget_momentum(optimizer, parameter)
     data.whole.follow(step, None if made.order is None else made.order.cpu().numpy())
     return made.scalars

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
+from selftaught.core.distributed import fill, same_buffers, whole
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from
@@ -23,9 +24,11 @@ from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import BUDGET, Schedule
 from selftaught.training.budget.timekeeping import Timekeeper
+from selftaught.training.checkpoint import flatten_optimizer
 from selftaught.training.data import Data
 from selftaught.training.optimizers import learning_rate, set_rates, weight_decay_at
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
+from selftaught.training.refresh import fit_buffers
 from selftaught.training.run_folder import RunFolder
 
 
@@ -41,6 +44,8 @@ class Training:
     optimizer: Optimizer
     data: Data
     length: Length
+    replica: PretextTask | None = None
+    """A plain copy of a task that is split over the processes, for what reads it outside of a step; else None."""
     timekeeper: Timekeeper = dataclasses.field(default_factory=Timekeeper)
     schedule: Schedule = dataclasses.field(init=False)
 
@@ -79,7 +84,35 @@ class Training:
         # With 16-mixed gradients are as many times too large; a fused optimiser divides them in its step.
         scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
-        nn.utils.clip_grad_norm_(list(self.task.parameters()), self.config.optim.clip * scale)
+        parameters = list(self.task.parameters())
+        norm = whole(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+        nn.utils.clip_grads_with_norm_(parameters, self.config.optim.clip * scale, norm)
+
+    @contextmanager
+    def whole_task(self) -> Iterator[PretextTask]:
+        """The task with whole parameters and the buffers that a checkpoint holds; all processes call it."""
+        if self.fabric.world_size > 1:
+            same_buffers(self.task)  # statistics of a batch normalisation are each process's own on CPUs
+        if self.replica is None:
+            yield self.task
+            return
+        self.replica.to(self.fabric.device)
+        fit_buffers(self.replica, dict(self.task.named_buffers()))
+        fill(self.replica, self.task)
+        yield self.replica
+        self.replica.to("cpu")
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a checkpoint holds of task and optimizer, in whole tensors on the host: tensors and plain values.
+
+        All processes call it where the task is split; the first alone gets the tensors.
+        """
+        tensors, optimizer = flatten_optimizer(self.optimizer.state_dict())
+        tensors.update({f"task.{name}": value for name, value in self.task.state_dict().items()})
+        if self.replica is not None:
+            gathered = ((name, whole(value)) for name, value in tensors.items())
+            tensors = {name: value.cpu() for name, value in gathered if self.fabric.is_global_zero}
+        return tensors, optimizer
 
     def noted(self, part: str) -> AbstractContextManager[None]:
         """Note how long a part of the run takes that is no step."""
@@ -118,6 +151,8 @@ class Training:
             turn = (number,) if player else ()
             torch.manual_seed(seed_from(config.seed, "network", step, fabric.global_rank, part, *turn))
             is_last = part == config.optim.accumulate - 1
+            if self.replica is not None and part == 0:
+                same_buffers(self.task)
             with nullcontext() if is_last else fabric.no_backward_sync(self.model):  # type: ignore[arg-type]
                 scalars = scalars_of(self.task, self.model, example, player)
                 fabric.backward(scalars["loss"] / config.optim.accumulate)

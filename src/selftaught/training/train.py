@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
+from torch.distributed.fsdp import register_fsdp_forward_method
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
 from selftaught.core.distributed import mean_over_processes, of_world, rows_of_all
 from selftaught.core.own_folder import record, write_json
-from selftaught.core.precision import channels_last, in_order
+from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
 from selftaught.features.diagnostics import collapse_warning
@@ -34,7 +38,7 @@ from selftaught.training.budget.length import (
     timekeeper_of,
 )
 from selftaught.training.budget.schedule import BUDGET, repeats
-from selftaught.training.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from selftaught.training.checkpoint import load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.training.data import Data, check_data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
 from selftaught.training.look import draw_pictures, judge
@@ -104,16 +108,16 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     config = length.config
     say_length(length, spec, data, is_shown=fabric.is_global_zero)
     task = build_task(spec, config)
-    optimizer = _optimizer(task, spec, config)
-    start = _restore(folder, task, optimizer, data) if is_resumed else 0
+    restored = _restore(folder, task, data) if is_resumed else None
+    start = 0 if restored is None else restored.step
+    training = _prepare(fabric, length, spec, task, restored, data, begin)
     if fabric.is_global_zero:
         folder.keep_until(start)
         if length.schedule.budget is not None:
             write_json(folder.path / BUDGET, length.schedule.to_dict())
         write_settings(folder, asked, config, start)
-        data = dataclasses.replace(data, notes=(*data.notes, *notes_of_length(folder)))
+        training.data = dataclasses.replace(data, notes=(*data.notes, *notes_of_length(folder)))
     fabric.barrier()
-    training = _prepare(fabric, length, spec, task, optimizer, data, begin)
     try:
         task.train()
         stop.is_patient = True
@@ -122,31 +126,55 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         data.loader.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What a checkpoint holds beside the task: how many steps were done, and the optimizer's `state_dict()`."""
+
+    path: Path
+    step: int
+    optimizer: dict[str, Any]
+
+
 def _prepare(
     fabric: Fabric,
     length: Length,
     spec: TaskSpec,
     task: PretextTask,
-    optimizer: Optimizer,
+    restored: Restored | None,
     data: Data,
     begin: float,
 ) -> Training:
-    """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU."""
-    channels_last(task)
-    for state in optimizer.state.values():
-        state.update({name: in_order(value) for name, value in state.items() if isinstance(value, Tensor)})
+    """Move everything to the device; channels-last weights make convolutions fast on CPU and GPU.
+
+    The optimizer comes last: where the task is split over the processes, its parameters are others then.
+    """
+    config = length.config
     if fabric.world_size > 1 and fabric.device.type == "cuda" and task.shares_statistics:
         task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
-    model, optimizer = fabric.setup(task, optimizer)
+    replica = None
+    if config.machine.is_sharded:  # which takes contiguous parameters only
+        replica = copy.deepcopy(task)
+    else:
+        channels_last(task)
+    model = fabric.setup_module(task)
+    if replica is not None:
+        register_fsdp_forward_method(task, "pseudo_label")  # where a teacher may be asked
+    optimizer = _optimizer(task, spec, config)
+    if restored is not None:
+        with _of_same_run(restored.path):
+            load_state(optimizer, restored.optimizer)
+    wrapped = fabric.setup_optimizers(optimizer)
+    assert isinstance(wrapped, Optimizer)
     return Training(
         fabric=fabric,
-        config=length.config,
+        config=config,
         spec=spec,
         task=task,
         model=model,
-        optimizer=optimizer,
+        optimizer=wrapped,
         data=data,
         length=length,
+        replica=replica,
         timekeeper=timekeeper_of(length, begin),
     )
 
@@ -165,24 +193,34 @@ def _optimizer(task: PretextTask, spec: TaskSpec, config: RunConfig) -> Optimize
     )
 
 
-def _restore(folder: RunFolder, task: PretextTask, optimizer: Optimizer, data: Data) -> int:
+def _restore(folder: RunFolder, task: PretextTask, data: Data) -> Restored:
     tensors, meta = load_checkpoint(folder.last)
     state = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
     fit_buffers(task, state)
-    try:
+    with _of_same_run(folder.last):
         task.load_state_dict(state, strict=True)
-        load_state(optimizer, restore_optimizer(tensors, meta["optimizer"]))
-    except (RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder.last} does not belong to the run described beside it: {reason}") from None
+        optimizer = restore_optimizer(tensors, meta["optimizer"])
     own = {name.removeprefix("loop."): value for name, value in tensors.items() if name.startswith("loop.")}
     data.loader.restore(own, meta)
-    return int(meta["step"])
+    return Restored(path=folder.last, step=int(meta["step"]), optimizer=optimizer)
+
+
+@contextmanager
+def _of_same_run(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} does not belong to the run described beside it: {reason}") from None
 
 
 def _save(path: Path, training: Training, step: int, best: float | None) -> None:
-    tensors, optimizer = flatten_optimizer(training.optimizer.state_dict())
-    tensors.update({f"task.{name}": value for name, value in training.task.state_dict().items()})
+    """Write a checkpoint in the first process; all call it, as each may hold a part of the parameters."""
+    if training.replica is None and not training.fabric.is_global_zero:
+        return
+    tensors, optimizer = training.state()
+    if not training.fabric.is_global_zero:
+        return
     meta = {"step": step, "best": best, "optimizer": optimizer, "config": training.config.to_dict()}
     own, values = training.data.loader.state(step)
     tensors |= {f"loop.{name}": value for name, value in own.items()}
@@ -208,8 +246,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             step, done = done, done + 1
             if training.schedule.passes(step, refreshed_before):
                 progress.doing("making pseudo-labels of all samples")
-                with training.noted("refresh"):
-                    scalars_of_all = refresh(task, training.optimizer, data, planned, fabric, step)
+                with training.noted("refresh"), training.whole_task() as whole:
+                    scalars_of_all = refresh(task, training.optimizer, data, planned, fabric, step, whole=whole)
                 log.refreshed(step, scalars_of_all)
             started = time.perf_counter()
             batch = data.loader.batch(step)
@@ -226,30 +264,38 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
                 progress.doing("held-out evaluation")
-                with training.noted("look"):
-                    looked = judge(task, data, config, fabric, samples=samples)
+                with training.noted("look"), training.whole_task() as whole:
+                    looked = judge(whole, data, config, fabric, samples=samples)
                 value = looked[task.metric_name()]
                 log.held_out(done, looked, task.metric_name(), len(data.held_out), progress)
                 is_best = best is None or value > best
                 best = value if is_best else best
-                if is_best and fabric.is_global_zero:
+                if is_best:
                     _save(folder.best, training, done, best)
             together.after_step(stop, is_end=is_end)
-            if (done % save_every == 0 or is_end or stop.is_save_due()) and fabric.is_global_zero:
+            if done % save_every == 0 or is_end or stop.is_save_due():
                 with training.noted("save"):
                     _save(folder.last, training, done, best)
             together.end_unless(stop, is_end)
-    # A run resumed after its last step has not looked yet; all processes look together.
-    looked = looked or judge(task, data, config, fabric, samples=samples)
-    _finish(training, folder, looked, speed, begin, samples=samples)
+    with training.whole_task() as whole:
+        # A run resumed after its last step has not looked yet; all processes look together.
+        looked = looked or judge(whole, data, config, fabric, samples=samples)
+        _finish(training, whole, folder, looked, speed, begin, samples=samples)
     return folder.path
 
 
 def _finish(
-    training: Training, folder: RunFolder, looked: dict[str, float], speed: Speed, begin: float, *, samples: int
+    training: Training,
+    task: PretextTask,
+    folder: RunFolder,
+    looked: dict[str, float],
+    speed: Speed,
+    begin: float,
+    *,
+    samples: int,
 ) -> None:
     """Write down what was skipped, the pictures and the summary; all processes call this."""
-    fabric, config, task, data = training.fabric, training.config, training.task, training.data
+    fabric, config, data = training.fabric, training.config, training.data
     skipped = rows_of_all(list(data.loader.skipped))
     if fabric.is_global_zero:
         folder.write_skipped([*skipped, *data.held_out.skipped, *data.left_out.files])

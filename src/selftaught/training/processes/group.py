@@ -128,7 +128,7 @@ def group_of(
 
 
 class StopTogether:
-    """Has all processes stop after the same step, whichever got the signal.
+    """Has all processes stop, and save, after the same step, whichever got the signal or waited for long.
 
     After each step each says what it was asked, and takes what all had said after the step before: that has arrived
     while this one was computed, so that nobody waits. On a group of its own on the host, as no device is waited for.
@@ -137,21 +137,22 @@ class StopTogether:
     def __init__(self, world: int) -> None:
         group = dist.new_group(backend="gloo") if world > 1 else None
         self._group = group if isinstance(group, dist.ProcessGroup) else None
-        self._asked = torch.zeros(1, dtype=torch.int64)
+        self._asked = torch.zeros(2, dtype=torch.int64)
         self._work: dist.Work | None = None
 
     def after_step(self, stop: Stop, *, is_end: bool) -> None:
         """To be called by all processes after every step, before `stop` is looked at."""
         if self._group is None:
-            stop.due = stop.asked
+            stop.due, stop.is_late = stop.asked, stop.has_waited()
             return
         if self._work is not None:
             self._work.wait()
-            stop.due = int(self._asked) or None
+            asked, late = self._asked.tolist()
+            stop.due, stop.is_late = asked or None, bool(late)
         if is_end:
             dist.destroy_process_group(self._group)
             return
-        self._asked = torch.tensor([stop.asked or 0])
+        self._asked = torch.tensor([stop.asked or 0, int(stop.has_waited() and not stop.is_late)])
         self._work = dist.all_reduce(self._asked, dist.ReduceOp.MAX, group=self._group, async_op=True)
 
     def end_unless(self, stop: Stop, is_end: bool) -> None:
