@@ -13,7 +13,7 @@ from selftaught.encoders.base import Encoder
 
 
 class TinyEncoder(Encoder):
-    """Pictures (N, 3, H, W) -> (N, 64), three convolutions of stride 2, pooled on a 2 x 2 grid."""
+    """Images (N, 3, H, W) -> (N, 64), three convolutions of stride 2, pooled on a 2 x 2 grid."""
 
     name = "tiny"
     kind: Literal["image"] = "image"

@@ -33,7 +33,7 @@ WITHOUT_STATISTICS = {"bigan"}
 
 
 def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
-    """Within, the generator's results are the real pictures themselves, so nothing but the batch could tell them."""
+    """Within, the generator's results are the real images themselves, so nothing but the batch could tell them."""
     stack = ExitStack()
     name = type(task).__name__
     if name == "Artifacts":
@@ -50,7 +50,7 @@ def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
 
 
 def scores(task: PretextTask, example: Any, player: str) -> tuple[Tensor | None, Tensor | None]:
-    """Scores of real and of generated pictures in this player's turn; None where the discriminator is not asked."""
+    """Scores of real and of generated images in this player's turn; None where the discriminator is not asked."""
     prediction = task(example, player)
     if isinstance(prediction, dict):
         return prediction.get("real"), prediction.get("made")
@@ -60,7 +60,7 @@ def scores(task: PretextTask, example: Any, player: str) -> tuple[Tensor | None,
 
 
 def adversarial_tasks() -> Iterator[tuple[str, PretextTask, Any]]:
-    """Every task with players, and an example of `COUNT` pictures."""
+    """Every task with players, and an example of `COUNT` images."""
     for name in (task.name for task in list_tasks()):
         task_class = load_task(name)
         if task_class.players is PretextTask.players:
@@ -82,7 +82,7 @@ def test_the_settings_name_every_adversarial_task() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_guard_real_pictures_given_as_generated_ones_get_the_same_scores(name: str) -> None:
+def test_guard_real_images_given_as_generated_ones_get_the_same_scores(name: str) -> None:
     """To the bit, in training, in the turns of both players: only content can tell real from generated."""
     task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
     found: list[Tensor] = []
@@ -96,7 +96,7 @@ def test_guard_real_pictures_given_as_generated_ones_get_the_same_scores(name: s
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_guard_batches_of_real_and_of_generated_pictures_are_as_large_and_normalised_alike(name: str) -> None:
+def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalised_alike(name: str) -> None:
     """Every pass through the discriminator's batch normalisation has a twin of the other kind, or holds both kinds."""
     task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
     norms = [module for module in judge(task).modules() if isinstance(module, _BatchNorm)]
@@ -119,13 +119,13 @@ def test_guard_batches_of_real_and_of_generated_pictures_are_as_large_and_normal
         assert judged[0] == 2 * COUNT
     else:
         assert judged[:2] == [COUNT, COUNT]
-    # The generator's turn shows its pictures in a batch like that of the discriminator's.
+    # The generator's turn shows its images in a batch like that of the discriminator's.
     generating = next(player for player in reversed([*task.players()]) if player != "discriminator")
     assert passes[generating][0] == passes["discriminator"][0]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_turns_of_all_players_give_the_metric_on_held_out_pictures(name: str) -> None:
+def test_the_turns_of_all_players_give_the_metric_on_held_out_images(name: str) -> None:
     task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
     task.eval()
     with torch.no_grad():

@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def sample(task: PretextTask) -> Batch:
-    """Random pictures, or clips and sound of two videos each."""
+    """Random images, or clips and sound of two videos each."""
     rng = generator("samples")
     named = task.inputs(task.config)
     inputs: dict[str, torch.Tensor] = {}

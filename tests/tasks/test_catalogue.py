@@ -21,7 +21,7 @@ from selftaught.tasks import Image, PretextTask
 
 
 class Halves(PretextTask):
-    """Predict which half of the picture was shown.  (Somebody, Else, ICCV 2021)
+    """Predict which half of the image was shown.  (Somebody, Else, ICCV 2021)
 
     More text (with other brackets, 1999).
     """
@@ -33,7 +33,7 @@ class Halves(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config:
         parts: Literal[2, 4] = 4
-        """Pieces of the picture,
+        """Pieces of the image,
         two or four."""
         scale: tuple[float, float] = (0.2, 1.0)
         """Area of a crop."""
@@ -53,13 +53,13 @@ def own(tmp_path: Path) -> TaskInfo:
 def test_a_task_file_is_read_without_running_it(own: TaskInfo) -> None:
     assert (own.kind, own.needs, own.class_name, own.short) == ("image", ("image",), "Halves", "halves")
     assert (own.paper, own.year) == ("Somebody, Else, ICCV 2021", 2021)
-    assert own.summary == "Predict which half of the picture was shown."
+    assert own.summary == "Predict which half of the image was shown."
     assert "flow line" in own.description
     assert [(o.name, o.type, o.default) for o in own.options] == [
         ("parts", "int", 4), ("scale", "float", (0.2, 1.0)), ("jitter", "float", None),
         ("flip", "bool", False), ("mode", "str", "near"), ("rate", "float", 0.001),
     ]  # fmt: skip
-    assert own.options[0].help == "Pieces of the picture, two or four."
+    assert own.options[0].help == "Pieces of the image, two or four."
     assert own.options[0].choices == (2, 4)
 
 

@@ -40,12 +40,12 @@ from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 @dataclass
 class Example:
-    """Pictures and the mean of their red channel."""
+    """Images and the mean of their red channel."""
     images: Tensor
     red: Tensor
 
 class Grey(PretextTask):
-    """Predict how red a grey picture is (Somebody, NOWHERE 2020)."""
+    """Predict how red a grey image is (Somebody, NOWHERE 2020)."""
     encoders = {"encoder": EncoderSpec("image", sees="grey")}
     recipe = Recipe(optimizer="sgd", lr=0.03)
 
@@ -184,7 +184,7 @@ def test_recipe_is_the_first_parts_at_the_least_rate(grey: str) -> None:
     assert Rotation.recipe.betas == mixed.betas
 
 
-def test_hooks_reach_the_parts_and_pictures_are_of_all(grey: str) -> None:
+def test_hooks_reach_the_parts_and_images_are_of_all(grey: str) -> None:
     task = build(f"rotation+{grey}")
     task.after_step(0, 1)
     assert task._parts()["grey_red"].state_dict()["steps"].tolist() == [1]
@@ -201,7 +201,7 @@ def test_wrong_settings_name_the_parts_flag(grey: str) -> None:
         build("simclr+rotation", {"weights": (1.0,)})
     with pytest.raises(ValueError, match=r"--task.jigsaw.tile"):
         build("rotation+jigsaw", {"jigsaw.tile": 64})
-    with pytest.raises(ValueError, match="--encoder split:resnet18 cannot show task 'grey_red' its grey: pictures"):
+    with pytest.raises(ValueError, match="--encoder split:resnet18 cannot show task 'grey_red' its grey: images"):
         build(f"rotation+{grey}", encoder="split:resnet18")
     holder = Path(grey).with_name("holder.py")
     text = GREY.replace("self.encoder, self.config", "self.net, self.config").replace(

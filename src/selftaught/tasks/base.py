@@ -25,7 +25,7 @@ _RANGES = {
     "warmup": Range(least=0, below=1),
     "clip": Range(above=0),
 }
-"""Of the fields of `Pace` and `Recipe`, as those of the flags."""
+"""Ranges of the fields of `Pace` and `Recipe`, equal to those of the flags."""
 
 
 def _check(of: Pace | Recipe) -> None:
@@ -35,7 +35,7 @@ def _check(of: Pace | Recipe) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast an optimiser goes: what `Recipe` says of those that the paper does not take."""
+    """Learning rate, weight decay and momentum of an optimiser that the paper does not use."""
 
     lr: float
     """Learning rate at a global batch of 256 samples; scaled linearly with the batch."""
@@ -54,8 +54,11 @@ PACES: Mapping[str, Pace] = {
     "adamw": Pace(lr=2e-3, weight_decay=1e-2),
     "lars": Pace(lr=3.0, weight_decay=5e-4, momentum=0.9),
 }
-"""Of tasks that name no other. After 100 steps on CIFAR-10, held out: rotations told by AdamW 47.8 % (SGD by its recipe
-48.1); views found by simclr with AdamW 10.9, LARS 13.7 % (SGD 9.8); autoencoder: SGD 1.5, LARS 2.0 dB (AdamW 2.1)."""
+"""Defaults of all tasks.
+
+Held-out metrics after 100 steps on CIFAR-10: rotation with AdamW 47.8 % (SGD, its recipe: 48.1 %); simclr with AdamW
+10.9 %, LARS 13.7 % (SGD 9.8 %); autoencoder with SGD 1.5 dB, LARS 2.0 dB (AdamW 2.1 dB).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +99,11 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
-    """Parameters that are optimised unlike the rest.
+    """Parameters with a learning rate or weight decay of their own.
 
     Attributes:
-        names: of modules or parameters, as `get_submodule` and `named_parameters` have them.
-        lr_factor: times the learning rate, 0 or more.
+        names: of modules or parameters, as in `get_submodule` and `named_parameters`.
+        lr_factor: factor of the learning rate, at least 0.
         is_decayed: whether weight decay applies to its matrices and kernels; it never does to vectors.
     """
 
@@ -115,9 +118,9 @@ class Known:
 
     Attributes:
         index: (M,) int64, the samples' numbers, as in `Batch.index`.
-        features: (M, D) float32 on the CPU, what the task's `embed` says of each.
-        labels: (M,) int64 class indices, -1 where one has none; None where the data have no labels. For figures that
-            are logged, never to learn from.
+        features: (M, D) float32 on the CPU, the result of the task's `embed`.
+        labels: (M,) int64 class indices, -1 for samples without; None if the data have no labels. For metrics that
+            are logged, never for learning.
     """
 
     index: Tensor
@@ -127,11 +130,11 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class Refreshed:
-    """What a task made of them.
+    """Result of `before_epoch`.
 
     Attributes:
-        order: (K,) int64, numbers of the samples the epoch reads, in order, as many as were asked for; None keeps
-            the plain shuffle.
+        order: (K,) int64, numbers of the samples that the epoch reads, in order, with K = `count`; None keeps
+            the random order.
         scalars: to log, by name.
     """
 
@@ -186,15 +189,15 @@ class PretextTask(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def inputs(cls, config: Any) -> Mapping[str, Input]:
-        """What it is given of each sample, by name: `{"image": Image()}`, or clips, audio, labels (`data.inputs`).
+        """Inputs of each sample, by name: `{"image": Image()}`, or clips, audio, labels (`data.inputs`).
 
-        The first one that the encoder takes is what its features are of. The command line reads the kinds of inputs
+        Features are those of the first input that the encoder takes. The command line reads the kinds of inputs
         from the source text of this method.
         """
 
     @classmethod
     def moments(cls, config: Any) -> Moments:
-        """How many moments of one video a batch holds; one unless overridden."""
+        """Number of moments of one video in a batch; one unless overridden."""
         return Moments()
 
     @classmethod
@@ -208,7 +211,7 @@ class PretextTask(nn.Module, ABC):
         return cls.encoders
 
     def metric_name(self) -> str:
-        """Name of the scalar of `loss` by which held-out data are judged; higher is better."""
+        """Name of the scalar of `loss` that is the held-out metric; higher is better."""
         return "accuracy"
 
     def players(self) -> Mapping[str, tuple[str, ...]]:
@@ -220,7 +223,7 @@ class PretextTask(nn.Module, ABC):
         return {}
 
     def turns(self, step: int) -> Sequence[str]:
-        """The players that move in this step, in order; all of them once, unless overridden."""
+        """The players that are optimised in this step, in order; all of them once, unless overridden."""
         return tuple(self.players())
 
     def needs_whole(self) -> str:
@@ -232,7 +235,7 @@ class PretextTask(nn.Module, ABC):
         return "its players take turns" if self.players() else ""
 
     def refresh_epochs(self) -> float:
-        """Epochs between two calls of `before_epoch`; 0, the default, is never, infinity is once, before all steps."""
+        """Epochs between two calls of `before_epoch`; 0, the default: never; infinity: once, before the first step."""
         return 0
 
     def refresh_shares(self) -> Sequence[float]:
@@ -244,15 +247,15 @@ class PretextTask(nn.Module, ABC):
 
     @torch.no_grad()
     def embed(self, batch: Batch) -> Tensor:
-        """What `before_epoch` is given of each sample: pooled features (N, D) of the first input the encoder takes."""
+        """Features of each sample for `before_epoch`: pooled features (N, D) of the first input the encoder takes."""
         return pooled_features(self.encoder, batch.inputs, self.size)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Make new pseudo-labels for all training samples from their features.
 
-        Only the first process calls this; the task's state and the order are handed to the others. What it writes
-        into parameters starts without momentum. Buffers may change their shape: `fit_buffers` of `refresh` gives those
-        of a resumed run the shapes they had. There is no gradient here, and no random number but from `rng`.
+        Only the first process calls this; the others receive the task's state and the order. Parameters that it
+        changes start without momentum. Buffers may change their shape: `fit_buffers` of `refresh` gives those
+        of a resumed run the shapes they had. It runs without gradient; all random numbers come from `rng`.
 
         Args:
             known: of every training sample.
@@ -262,19 +265,20 @@ class PretextTask(nn.Module, ABC):
         raise NotImplementedError
 
     def generate(self, example: Any) -> Tensor | None:
-        """Pictures that the task makes of nothing, as its encoder takes them, whose features held-out figures compare
-        with those of real ones; None, the default, where it makes none.
+        """Images generated from random codes, as the encoder takes them; None, the default, without a generator.
+
+        Held-out evaluation compares their features with those of real images.
         """
         return None
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """Parameters with a learning rate or weight decay unlike the rest; none, the default, treats all alike."""
+        """Parameters with a learning rate or weight decay of their own; none by default."""
         return ()
 
     def before_update(self, step: int, total: int) -> None:
         """Before each update of step `step` of `total` (counted from 0), with gradients in `.grad`, clipped already.
 
-        In each player's turn where there are players. For layers that wait: set their `.grad` to None. With
+        With players, it is called in each turn. To freeze a layer for this step, set its `.grad` to None. With
         --precision 16-mixed the gradients are still multiplied by the loss scale.
         """
         return
@@ -285,7 +289,7 @@ class PretextTask(nn.Module, ABC):
 
     @abstractmethod
     def chance(self, batch_size: int) -> float:
-        """Value of `metric_name()` without any knowledge, for a batch of `batch_size` samples."""
+        """Value of `metric_name()` for a random guess, for a batch of `batch_size` samples."""
 
     @abstractmethod
     def pseudo_label(self, batch: Batch, rng: Generator) -> Any:
@@ -307,4 +311,4 @@ class PretextTask(nn.Module, ABC):
 
     @abstractmethod
     def show(self, example: Any, prediction: Any, count: int) -> list[Shown]:
-        """The first `count` samples as pictures and text, for the report."""
+        """The first `count` samples as images and text, for the report."""

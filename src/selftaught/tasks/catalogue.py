@@ -39,7 +39,7 @@ _COMBINED = "combined"
 
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo:
-    """What the file of a task says about it.
+    """Facts about a task, read from its file.
 
     Attributes:
         name: as given to --task.
@@ -74,7 +74,7 @@ class TaskInfo:
 
 
 def list_tasks() -> list[TaskInfo]:
-    """All pretext tasks of the library, by family and name; supervised training is none."""
+    """All pretext tasks of the library, by family and name, without supervised training."""
     paths = _task_files()
     return [_library_task(path, path.stem, path.parent.name) for path in paths]
 
@@ -214,7 +214,7 @@ _NOW = {
     "encoder_kind": 'encoders = {"encoder": EncoderSpec("video")}',
     "encoder_input": 'encoders = {"encoder": EncoderSpec("image", sees="grey")}',
 }
-"""What task files said once -> what they write instead."""
+"""Names in task files of older versions -> what replaces them."""
 
 
 def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _KEPT = 0.9
 
 @dataclass
 class Example:
-    """The example of each part, by its name, and of how many samples they were made."""
+    """The example of each part, by its name, and the number of samples."""
 
     of: dict[str, Any]
     samples: int
@@ -74,10 +74,10 @@ class Combined(PretextTask):
     accuracy can be; a gain in dB or bits, whose chance is 0, counts in its own unit. The first part's recipe is taken,
     with the least learning rate of the parts that have the same optimiser.
 
-    Shortcut: inputs that differ from part to part let the encoder tell which part asks, and keep its features apart;
-    batch normalisation, whose running statistics are those of all parts together, feels it most. Guard: a prefix on the
-    encoder, as in `--encoder grey:resnet18`, shows every part the same kind of picture, the harmonised inputs of the
-    paper. Without it, a part that must not see colour sees the encoder's input in greyscale, and no other part does.
+    Shortcut: inputs that differ between parts let the encoder recognise the part and keep separate features for each;
+    batch normalisation, whose running statistics are those of all parts, is affected most. Guard: a prefix on the
+    encoder, as in `--encoder grey:resnet18`, shows all parts the same kind of image, the harmonised inputs of the
+    paper. Without it, a part that must not see colour sees a grey image, and the other parts do not.
 
     Differences from the paper: all parts read the same samples in one step, and the sum of their gradients makes one
     update, where its workers train a task each on batches of its own; all parts reach the encoder's last stage, where
@@ -115,12 +115,12 @@ class Combined(PretextTask):
 
     @classmethod
     def inputs(cls, config: WithParts) -> Mapping[str, Input]:
-        """Those of all parts; what several of them ask for is read once."""
+        """Those of all parts; equal inputs are read once."""
         return joined_inputs(config.parts)[0]
 
     @classmethod
     def moments(cls, config: WithParts) -> Moments:
-        """As many moments of one sample, and as far apart, as any part wants."""
+        """The largest number of moments, and the largest gap, of all parts."""
         asked = [part.sampling for part in config.parts.values()]
         return Moments(
             clips_per_video=max(one.clips_per_video for one in asked), min_gap=max(one.min_gap for one in asked)
@@ -133,7 +133,7 @@ class Combined(PretextTask):
 
     @classmethod
     def encoders_for(cls, config: WithParts) -> Mapping[str, EncoderSpec]:
-        """What all parts ask for; where they see images differently, an encoder that sees them as they are."""
+        """The encoders of the parts; where parts see images differently, an encoder that sees them as they are."""
         first, *others = (part.encoders["encoder"] for part in config.parts.values())
         sees = first.sees if all(other.sees == first.sees for other in others) else ""
         tokens = next((spec for spec in (first, *others) if spec.tokens), first)
@@ -146,7 +146,7 @@ class Combined(PretextTask):
         return 0.0
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Those of the parts; what a part says of the shared encoder would be said for all of them."""
+        """Those of the parts; a group of the shared encoder applies to all of them."""
         found = []
         for name, part in self._parts().items():
             for group in part.parameter_groups():
@@ -223,7 +223,7 @@ class Combined(PretextTask):
         return shown[:count]
 
     def balanced_weights(self) -> Tensor:
-        """What the losses are multiplied by (P,); a part whose gradient is not known yet counts as an average one."""
+        """Weights (P,) of the losses; a part whose gradient is not known yet has an average one."""
         if self.config.balance == "given":
             return self.weights
         known = self.norms > 0
@@ -254,7 +254,7 @@ class Combined(PretextTask):
         if asked.sees != self.encoders_for(self.config)["encoder"].sees and not getattr(self.encoder, "sees", ""):
             if not isinstance(self.encoder, StagedEncoder):
                 raise ValueError(
-                    f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} pictures; "
+                    f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} images; "
                     f"choose one without a prefix, or {asked.prefix}ENCODER for all parts"
                 )
             # A shallow copy: the same layers and weights behind another way to see.
@@ -361,7 +361,7 @@ def least_rate(recipes: list[Recipe]) -> Recipe:
 
 @contextmanager
 def in_words_of(part: str) -> Iterator[None]:
-    """What an error says of a task's flags is said of the part's."""
+    """Name the flags of the part in errors that name those of the task."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The reference every pretext task is compared with: the same encoder trained on labels, by the same loop."""
+"""Supervised training, the reference for all pretext tasks: the same encoder and loop, with labels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Supervised(PretextTask):
         classes: int = 0
         """Number of classes K; set from the data."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:

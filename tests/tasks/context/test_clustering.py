@@ -18,7 +18,7 @@ Make = Callable[[], Encoder]
 
 
 def whole(pictures: torch.Tensor) -> Batch:
-    """A batch of all pictures."""
+    """A batch of all images."""
     return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
 
 
@@ -122,7 +122,7 @@ def test_guard_the_head_starts_anew(tiny_encoder: Make) -> None:
     assert made.scalars["nmi_before"] > 0.9  # the same features give the same groups
 
 
-def test_held_out_samples_are_told_by_the_nearest_centroid(tiny_encoder: Make) -> None:
+def test_held_out_samples_have_the_cluster_of_the_nearest_centroid(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = task(tiny_encoder)
     refreshed(model, pictures)
@@ -133,7 +133,7 @@ def test_held_out_samples_are_told_by_the_nearest_centroid(tiny_encoder: Make) -
     assert example.cluster.tolist() == expected.tolist()
 
 
-def test_learns_to_tell_the_groups_of_held_out_pictures(tiny_encoder: Make) -> None:
+def test_learns_the_groups_of_held_out_images(tiny_encoder: Make) -> None:
     pictures, kind = images(160)
     model = task(tiny_encoder, pca=4)
     optimizer = build_optimizer(model, "sgd", 0.05, 0.0)
@@ -162,7 +162,7 @@ def test_learns_to_tell_the_groups_of_held_out_pictures(tiny_encoder: Make) -> N
     assert float(model.loss(model(example), example)["accuracy"]) > 0.6
 
 
-def test_show_gives_pictures_and_words(tiny_encoder: Make) -> None:
+def test_show_gives_images_and_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = task(tiny_encoder)
     refreshed(model, pictures)

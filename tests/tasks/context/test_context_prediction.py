@@ -75,10 +75,10 @@ def test_loss_is_cross_entropy_of_joined_embeddings(tiny_encoder: Make) -> None:
     assert float(found["accuracy"]) == pytest.approx(hits / 12)
 
 
-def test_guard_tone_and_contrast_do_not_tell_the_place(tiny_encoder: Make) -> None:
+def test_guard_brightness_and_contrast_do_not_give_away_the_place(tiny_encoder: Make) -> None:
     """Noise whose brightness and contrast differ from third to third: raw patches betray their cell, ours do not.
 
-    The right third is as the left one, as half of the pictures are mirrored.
+    The right third is as the left one, as half of the images are mirrored.
     """
     model = task(tiny_encoder(), min_scale=1.0, resample=0.0, colour="keep")
     row = torch.arange(66)[:, None] * 3 // 66
@@ -107,7 +107,7 @@ def test_guard_colour_dropping_leaves_one_channel(tiny_encoder: Make) -> None:
     assert torch.allclose(spread[:, 2], torch.full((180,), 3.0), atol=0.02)
     assert float(spread[:, :2].max()) < 0.05
     assert set(order[:, 2].tolist()) == {0, 1, 2}
-    # What fills the others knows nothing of the picture, even of a grey one, whose channels are all alike.
+    # What fills the others knows nothing of the image, even of a grey one, whose channels are all alike.
     grey = torch.randn(180, 1, 16, 16, generator=generator("grey")).expand(-1, 3, -1, -1)
     dropped = drop_colour(grey, generator(0))
     noise_channel = dropped.gather(1, dropped.std((2, 3)).argmin(1)[:, None, None, None].expand(-1, 1, 16, 16))
@@ -153,7 +153,7 @@ def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
 
 
 def test_patches_suit_the_encoder() -> None:
-    """AlexNet's first layers need 31 pixels, more than a quarter of what is stored for 48-pixel pictures."""
+    """AlexNet's first layers need 31 pixels, more than a quarter of what is stored for 48-pixel images."""
     encoder = build_encoder("alexnet", size=48)
     assert task(encoder, size=48).grid.tile == 31
     with pytest.raises(ValueError, match=r"got 30 x 30 pixels; raise --task.patch to 31"):
@@ -161,7 +161,7 @@ def test_patches_suit_the_encoder() -> None:
 
 
 def photographs(n: int) -> Tensor:
-    """Pictures that have an order: a disc of its own colour and size on a ground that is brighter above and left."""
+    """Images that have an order: a disc of its own colour and size on a ground that is brighter above and left."""
     rng = generator("pictures")
     where = torch.linspace(-1, 1, 66)
     radius = torch.rand(n, 1, 1, generator=rng) * 0.3 + 0.5
@@ -180,7 +180,7 @@ def test_learns_where_patches_lie_in_seconds(tiny_encoder: Make) -> None:
     assert accuracy > 0.35, accuracy
 
 
-def test_show_gives_pictures_and_words(tiny_encoder: Make) -> None:
+def test_show_gives_images_and_words(tiny_encoder: Make) -> None:
     model = task(tiny_encoder()).eval()
     example: Example = model.pseudo_label(as_batch(noise(4)), generator(0))
     shown = model.show(example, model(example), 8)

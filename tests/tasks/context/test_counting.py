@@ -31,7 +31,7 @@ def as_batch(images: Tensor) -> Batch:
     return Batch(index=torch.arange(len(images)), inputs={"image": images})
 
 
-def test_tiles_make_up_the_picture_and_the_whole_is_the_picture_at_half_its_side(tiny_encoder: Make) -> None:
+def test_tiles_make_up_the_image_and_the_whole_is_the_image_at_half_its_side(tiny_encoder: Make) -> None:
     images = noise(12)
     model = task(tiny_encoder(), grey=0.0, min_scale=1.0)
     example = model.pseudo_label(as_batch(images), generator(0))
@@ -109,7 +109,7 @@ def test_guard_every_down_sampler_is_used_and_leaves_its_own_trace(tiny_encoder:
     assert all(abs(a - b) > 0.005 for i, a in enumerate(means) for b in means[:i])
 
 
-def test_guard_most_pictures_are_grey_in_whole_and_tiles(tiny_encoder: Make) -> None:
+def test_guard_most_images_are_grey_in_whole_and_tiles(tiny_encoder: Make) -> None:
     example = task(tiny_encoder()).pseudo_label(as_batch(noise(200)), generator(0))
     pictures = denormalise(example.images).unflatten(0, (5, 200))
     is_grey = (pictures[:, :, 0] - pictures[:, :, 2]).abs().amax((2, 3)) < 1e-4
@@ -132,7 +132,7 @@ def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
 
 
 def things(n: int) -> Tensor:
-    """Pictures with a number of things of one colour each, strewn over them."""
+    """Images with a number of things of one colour each, strewn over them."""
     rng = generator("things")
     images = torch.full((n, 3, 32, 32), 0.5) + 0.02 * torch.randn(n, 3, 32, 32, generator=rng)
     number = torch.randint(0, 12, (n, 3), generator=rng)
@@ -161,5 +161,5 @@ def test_show_gives_the_whole_its_tiles_and_counts(tiny_encoder: Make) -> None:
     assert len(shown) == 4
     assert [tuple(p.shape) for p in shown[0].inputs] == [(3, 16, 16), (3, 34, 34)]
     assert str(shown[0].pseudo_label).startswith("the tiles' counts add up to ")
-    assert "in another picture" in str(shown[0].prediction)
+    assert "in another image" in str(shown[0].prediction)
     assert 0 <= float(shown[0].inputs[1].min()) <= float(shown[0].inputs[1].max()) <= 1

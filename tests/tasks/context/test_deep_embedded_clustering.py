@@ -26,12 +26,12 @@ Make = Callable[[], Encoder]
 
 
 def whole(pictures: torch.Tensor) -> Batch:
-    """A batch of all pictures."""
+    """A batch of all images."""
     return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
 
 
 def images(n: int = 48, kinds: int = 3, side: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures of one colour each, of three, under noise; and the kind of each."""
+    """Images of one colour each, of three, under noise; and the kind of each."""
     kind = torch.arange(n) % kinds
     base = torch.tensor([[200.0, 60, 60], [60, 200, 60], [60, 60, 200]])[kind][:, :, None, None]
     pictures = base.expand(n, 3, side, side) + torch.randn(n, 3, side, side, generator=generator("noise")) * 10
@@ -190,7 +190,7 @@ def test_guard_one_cluster_for_all_is_worth_nothing() -> None:
     assert float(kappa(same, same, 3)) == 0
 
 
-def test_learns_clusters_that_hold_on_new_pictures(tiny_encoder: Make) -> None:
+def test_learns_clusters_that_hold_on_new_images(tiny_encoder: Make) -> None:
     pictures, kind = images(96)
     model = task(tiny_encoder, autoencoder=0.5)
     optimizer = build_optimizer(model, "sgd", 0.05, 0.0)
@@ -216,7 +216,7 @@ def test_learns_clusters_that_hold_on_new_pictures(tiny_encoder: Make) -> None:
         assert float(model.loss(model(example), example)["agreement"]) > 0.5
 
 
-def test_show_gives_pictures_then_words(tiny_encoder: Make) -> None:
+def test_show_gives_images_then_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
     batch = Batch(index=torch.arange(3), inputs={"image": pictures[:3]})
     for model in (task(tiny_encoder).eval(), clustering(tiny_encoder, pictures).eval()):

@@ -23,7 +23,7 @@ from selftaught.training.optimizers import build_optimizer
 
 
 def whole(pictures: torch.Tensor) -> Batch:
-    """A batch of all pictures."""
+    """A batch of all images."""
     return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
 
 
@@ -102,7 +102,7 @@ def test_few_samples_are_all_exemplars_and_the_rest_of_the_classes_stays_empty(
 
 
 def test_patches_are_where_the_gradient_is(tiny_encoder: Callable[[], Encoder]) -> None:
-    """A picture with detail in one corner gets its patch there, and one with none is no exemplar."""
+    """An image with detail in one corner gets its patch there, and one with none is no exemplar."""
     images = torch.full((40, 3, 64, 64), 90, dtype=torch.uint8)
     images[:20, :, :20, 40:] = torch.randint(0, 256, (20, 3, 20, 24), generator=generator(0), dtype=torch.uint8)
     model = task(tiny_encoder(), exemplars=20)
@@ -168,7 +168,7 @@ def test_guard_no_border_enters(tiny_encoder: Callable[[], Encoder]) -> None:
     assert float((denormalise(model.pseudo_label(flat, generator(0)).views) - 77 / 255).abs().max()) < 0.01
 
 
-def test_held_out_pictures_are_judged_by_their_partners(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_held_out_images_are_judged_by_their_partners(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(batch(), generator(0))
     prediction = model(example)

@@ -21,7 +21,7 @@ Make = Callable[[], Encoder]
 
 
 def whole(pictures: torch.Tensor) -> Batch:
-    """A batch of all pictures."""
+    """A batch of all images."""
     return Batch(index=torch.arange(len(pictures)), inputs={"image": pictures})
 
 
@@ -223,7 +223,7 @@ def test_learns_what_belongs_together(tiny_encoder: Make) -> None:
     assert float(model.loss(model(example), example)["accuracy"]) > 0.75
 
 
-def test_show_gives_both_pictures_and_words(tiny_encoder: Make) -> None:
+def test_show_gives_both_images_and_words(tiny_encoder: Make) -> None:
     pictures, _ = images()
     model = task(tiny_encoder).eval()
     example = model.pseudo_label(Batch(index=torch.arange(8), inputs={"image": pictures[:8]}), generator(0))

@@ -66,7 +66,7 @@ def test_loss_is_cross_entropy_of_tiles_encoded_one_by_one(tiny_encoder: Make) -
 
 
 @pytest.mark.parametrize("occluded", [1, 3])
-def test_occluded_tiles_are_of_one_other_picture(tiny_encoder: Make, occluded: int) -> None:
+def test_occluded_tiles_are_of_one_other_image(tiny_encoder: Make, occluded: int) -> None:
     model = task(tiny_encoder(), puzzles=4, occluded=occluded)
     example = model.pseudo_label(as_batch(noise(60)), generator(0))
     picture = example.places // 9
@@ -82,10 +82,10 @@ def test_occluded_tiles_are_of_one_other_picture(tiny_encoder: Make, occluded: i
     assert int(distances.min()) > occluded
 
 
-def test_guard_tone_and_contrast_do_not_tell_the_place(tiny_encoder: Make) -> None:
+def test_guard_brightness_and_contrast_do_not_give_away_the_place(tiny_encoder: Make) -> None:
     """Noise whose brightness and contrast differ from cell to cell: raw tiles betray theirs, ours do not.
 
-    The right column is as the left one, as half of the pictures are mirrored.
+    The right column is as the left one, as half of the images are mirrored.
     """
     model = task(tiny_encoder(), min_scale=1.0, grey=0.0)
     cell = ((torch.arange(64) - 2) * model.grid.side / 60 / model.grid.pitch).floor().clamp(0, 2)
@@ -105,7 +105,7 @@ def test_guard_tiles_never_touch_and_always_move(tile: int, gap: float) -> None:
     grid = puzzle_grid(tile, gap=gap, shift=2.0)
     assert grid.gap >= 2
     assert grid.play >= 1
-    # 64-pixel tiles in a picture of 255 pixels, colours shifted by up to 2: the authors' geometry.
+    # 64-pixel tiles in an image of 255 pixels, colours shifted by up to 2: the authors' geometry.
     if (tile, gap) == (64, 0.33):
         assert (grid.pitch, grid.shift) == (85, 2)
         assert 245 <= grid.side <= 255
@@ -121,7 +121,7 @@ def test_guard_colour_channels_are_shifted(tiny_encoder: Make) -> None:
     assert 0.7 < float(differ.float().mean()) < 1
 
 
-def test_guard_some_pictures_are_grey_and_then_wholly(tiny_encoder: Make) -> None:
+def test_guard_some_images_are_grey_and_then_wholly(tiny_encoder: Make) -> None:
     tiles = task(tiny_encoder()).pseudo_label(as_batch(noise(100)), generator(0)).tiles
     is_grey = ((tiles[:, 0] - tiles[:, 2]).abs().amax((1, 2)) < 1e-4).view(100, 9)
     assert torch.equal(is_grey.any(1), is_grey.all(1))
@@ -144,7 +144,7 @@ def test_wrong_settings_are_refused(tiny_encoder: Make) -> None:
 
 
 def photographs(n: int) -> Tensor:
-    """Pictures that have an order: a disc of its own colour and size on a ground that is brighter above and left."""
+    """Images that have an order: a disc of its own colour and size on a ground that is brighter above and left."""
     rng = generator("pictures")
     where = torch.linspace(-1, 1, 64)
     radius = torch.rand(n, 1, 1, generator=rng) * 0.3 + 0.5
@@ -170,7 +170,7 @@ def test_show_gives_puzzles_solved_and_as_guessed(tiny_encoder: Make) -> None:
     shown = model.show(example, logits, 6)
     assert len(shown) == 6
     upright = mosaic(as_pictures(example.tiles[:9]))
-    for one in (shown[0], shown[4]):  # two puzzles of the first picture
+    for one in (shown[0], shown[4]):  # two puzzles of the first image
         assert torch.equal(torch.as_tensor(one.pseudo_label), upright)
         assert torch.equal(torch.as_tensor(one.prediction), upright)
         assert not torch.equal(one.inputs[0], upright)

@@ -19,7 +19,7 @@ Make = Callable[[], Encoder]
 
 
 def images(n: int, side: int = 40, seed: int = 0) -> torch.Tensor:
-    """Pictures of smooth random colours, easy to tell apart."""
+    """Images of smooth random colours, easy to tell apart."""
     small = torch.rand(n, 3, 4, 4, generator=generator("pictures", seed))
     large = torch.nn.functional.interpolate(small, (side, side), mode="bilinear")
     return (large * 255).byte()
@@ -49,7 +49,7 @@ def test_targets_are_spread_over_the_unit_sphere_and_each_sample_has_its_own(tin
 
 
 def test_colours_change_where_they_shall(tiny_encoder: Make) -> None:
-    """Of pictures of one colour, crops have that colour; with jitter each has another, and some are grey."""
+    """Of images of one colour, crops have that colour; with jitter each has another, and some are grey."""
     colour = torch.tensor([200, 100, 50], dtype=torch.uint8).view(1, 3, 1, 1).expand(64, 3, 40, 40)
     seen = {}
     for jitter in (0.0, 1.0):
@@ -178,7 +178,7 @@ def test_learns_to_keep_new_images_apart_in_seconds(tiny_encoder: Make) -> None:
     assert accuracy() > max(8 * model.chance(32), before + 0.15), (before, accuracy())
 
 
-def test_show_gives_pictures(tiny_encoder: Make) -> None:
+def test_show_gives_images(tiny_encoder: Make) -> None:
     model = task(tiny_encoder).eval()
     example = model.pseudo_label(Batch(index=torch.arange(5), inputs={"image": images(5)}), generator(0))
     shown = model.show(example, model(example).detach(), 8)

@@ -31,7 +31,7 @@ def test_every_image_appears_under_every_angle_with_its_index(angles: int) -> No
         turns = int(example.angle[row]) * (4 // angles)
         upright = example.images[row % 4]
         pixels = upright.tolist()
-        for _ in range(turns):  # a quarter turn counter-clockwise: row r of the result is column -1 - r of the picture
+        for _ in range(turns):  # a quarter turn counter-clockwise: row r of the result is column -1 - r of the image
             pixels = [[[plane[j][31 - i] for j in range(32)] for i in range(32)] for plane in pixels]
         assert example.images[row].tolist() == pixels
 
@@ -58,8 +58,8 @@ def test_guard_resampling_leaves_no_trace_of_the_angle() -> None:
     assert across[0] == pytest.approx(across[1], rel=0.05)
 
 
-def test_guard_borders_do_not_tell_the_angle() -> None:
-    """No padding: a picture of one grey level stays one grey level under every angle, up to its last pixel."""
+def test_guard_borders_do_not_give_away_the_angle() -> None:
+    """No padding: an image of one grey level stays one grey level under every angle, up to its last pixel."""
     flat = torch.full((4, 3, 48, 48), 77, dtype=torch.uint8)
     pictures = denormalise(
         task().pseudo_label(Batch(index=torch.arange(4), inputs={"image": flat}), generator(0)).images
@@ -80,7 +80,7 @@ def test_learns_the_synthetic_world_in_seconds() -> None:
     assert accuracy > 0.5, accuracy
 
 
-def test_show_gives_pictures_and_words() -> None:
+def test_show_gives_images_and_words() -> None:
     model = task()
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example), 8)

@@ -24,7 +24,7 @@ def task(encoder: Encoder, **settings: Any) -> Transformation:
 
 
 def batch(n: int = 8, side: int = 64) -> Batch:
-    """Smooth random pictures, so that a warp can be undone."""
+    """Smooth random images, so that a warp can be undone."""
     coarse = torch.rand(n, 3, 8, 8, generator=generator("images"))
     images = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
     return Batch(index=torch.arange(n), inputs={"image": (images * 255).byte()})
@@ -59,10 +59,10 @@ def test_parameters_are_the_papers(kind: str, tiny_encoder: Callable[[], Encoder
 
 
 @pytest.mark.parametrize(("stored", "share"), [(32, 0.9), (40, 0.8), (64, 0.5), (128, 0.5)])
-def test_a_small_picture_is_not_magnified_more_than_warps_need(
+def test_a_small_image_is_not_magnified_more_than_warps_need(
     stored: int, share: float, tiny_encoder: Callable[[], Encoder]
 ) -> None:
-    """Of a picture that grows from left to right, a plain view grows by its share (less up to 15 %, its zoom)."""
+    """Of an image that grows from left to right, a plain view grows by its share (less up to 15 %, its zoom)."""
     ramp = torch.linspace(0, 255, stored).round().to(torch.uint8).expand(64, 3, stored, stored).contiguous()
     for view, least, most in ((None, 0.8 * share, 1.08 * share), (0.3, 0.24, 0.33)):
         pictures = Batch(index=torch.arange(64), inputs={"image": ramp})
@@ -151,7 +151,7 @@ def test_loss_is_the_mean_squared_error_and_the_mean_explains_nothing(tiny_encod
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_guard_no_border_enters(kind: str, tiny_encoder: Callable[[], Encoder]) -> None:
-    """A picture of one grey level stays that level to its last pixel; nearly all of what is read is really there."""
+    """An image of one grey level stays that level to its last pixel; nearly all of what is read is really there."""
     model = task(tiny_encoder(), kind=kind)
     flat = Batch(index=torch.arange(32), inputs={"image": torch.full((32, 3, 64, 64), 77, dtype=torch.uint8)})
     example = model.pseudo_label(flat, generator(0))
@@ -166,7 +166,7 @@ def test_guard_no_border_enters(kind: str, tiny_encoder: Callable[[], Encoder]) 
     assert float(untouched[1].mean()) > {"projective": 0.9, "affine": 0.4, "classes": 0.9}[kind]
 
 
-def test_guard_sharpness_hardly_tells_a_plain_view_from_a_transformed_one(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_guard_sharpness_hardly_separates_plain_and_transformed_views(tiny_encoder: Callable[[], Encoder]) -> None:
     """Noise, the worst case: detail of a view without the guard gives its part in the pair away, with it hardly."""
     noise = torch.randint(0, 256, (256, 3, 64, 64), generator=generator("noise"), dtype=torch.uint8)
 
@@ -192,7 +192,7 @@ def test_guard_unchanged_is_no_equal_pair(tiny_encoder: Callable[[], Encoder]) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_learns_and_pictures_are_shown(kind: str, tiny_encoder: Callable[[], Encoder]) -> None:
+def test_every_parameter_learns_and_images_are_shown(kind: str, tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder(), kind=kind)
     example = model.pseudo_label(batch(), generator(0))
     prediction = model(example)

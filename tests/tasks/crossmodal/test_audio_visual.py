@@ -115,7 +115,7 @@ def test_silence_takes_part_in_no_pair(task: Task) -> None:
     assert float(made.loss(logits, everything)["loss"].detach()) == 0
 
 
-def test_no_frame_sound_or_place_tells_the_label(task: Task) -> None:
+def test_no_frame_sound_or_place_gives_away_the_label(task: Task) -> None:
     """Every frame, every sound and every row is matched half of the time."""
     made, batch = task(), pairs(silent=(3, 4))
     by_row, by_sound = torch.zeros(16), torch.zeros(16, 2)

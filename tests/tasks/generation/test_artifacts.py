@@ -197,7 +197,7 @@ def test_learns_to_spot_damage_in_seconds(tiny_encoder: Make) -> None:
     assert model.chance(16) == 0.5
 
 
-def test_show_gives_pictures_of_places_and_words(tiny_encoder: Make) -> None:
+def test_show_gives_images_of_places_and_words(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example), 8)

@@ -81,7 +81,7 @@ def test_guard_nothing_passes_around_the_code(make: Callable[..., Autoencoder], 
     pictures = model(example).detach()
     handle.remove()
     assert codes[0].shape == (4, 8)
-    assert torch.equal(pictures, pictures[:1].expand_as(pictures)), "without their codes all pictures must be one"
+    assert torch.equal(pictures, pictures[:1].expand_as(pictures)), "without their codes all images must be one"
     assert not torch.allclose(model(example)[0], model(example)[1], atol=1e-4)
 
 
@@ -92,7 +92,7 @@ def test_guard_a_code_that_could_copy_is_refused(make: Callable[..., Autoencoder
 
 
 @pytest.mark.parametrize(("size", "start"), [(32, 4), (64, 4), (96, 6), (100, 7), (224, 7), (36, 5), (4, 4)])
-def test_the_decoder_starts_small_and_ends_at_the_pictures_side(size: int, start: int) -> None:
+def test_the_decoder_starts_small_and_ends_at_the_images_side(size: int, start: int) -> None:
     assert start_side(size) == start
     doublings = math.ceil(math.log2(size / start))
     assert size <= start << doublings < 1.3 * size
@@ -126,7 +126,7 @@ def test_wrong_settings_are_refused(setting: dict[str, Any], message: str) -> No
 
 
 def halves(n: int, seed: str) -> Batch:
-    """Pictures of two colours, one beside or above the other: a world of few numbers."""
+    """Images of two colours, one beside or above the other: a world of few numbers."""
     rng = generator(seed)
     first, second = torch.rand(2, n, 3, 1, 1, generator=rng) * 255
     right = (torch.arange(32) < 16).expand(32, 32)
@@ -149,7 +149,7 @@ def test_learns_a_world_of_few_numbers_in_seconds(make: Callable[..., Autoencode
     assert gain > 2, gain
 
 
-def test_show_gives_pictures(make: Callable[..., Autoencoder]) -> None:
+def test_show_gives_images(make: Callable[..., Autoencoder]) -> None:
     model = make(noise=0.3).eval()
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example), 8)

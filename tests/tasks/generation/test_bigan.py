@@ -31,13 +31,13 @@ def batch(n: int = 8, side: int = 24, name: str = "images") -> Batch:
 
 
 def flat(n: int, name: str) -> Batch:
-    """Pictures of one colour each, so three numbers say all."""
+    """Images of one colour each, so three numbers say all."""
     colours = torch.randint(0, 256, (n, 3, 1, 1), generator=generator(name), dtype=torch.uint8)
     return Batch(index=torch.arange(n), inputs={"image": colours.expand(n, 3, 12, 12).contiguous()})
 
 
 def pairs(model: BiGAN, example: Example) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """Pictures and codes that match, and each picture with the code of the one before it."""
+    """Images and codes that match, and each image with the code of the one before it."""
     codes, made = model.to_code(model.encoder(example.images)), model.generator(example.codes)
     rows = range(len(made))
     return {
@@ -84,7 +84,7 @@ def test_without_mismatched_pairs_the_game_is_the_papers(tiny_encoder: Callable[
     assert torch.allclose(model.loss(found, example, "discriminator")["loss"], expected, rtol=1e-4)
 
 
-def test_the_log_tells_whether_the_discriminator_looks_at_the_code(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_the_log_shows_whether_the_discriminator_uses_the_code(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(batch(), generator(0))
     of = pairs(model, example)
@@ -95,7 +95,7 @@ def test_the_log_tells_whether_the_discriminator_looks_at_the_code(tiny_encoder:
             assert float(scalars[name]) == pytest.approx(sum(scores) / 8, rel=1e-4)
 
 
-def test_held_out_figures_equal_loops(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_held_out_metrics_equal_loops(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(batch(), generator(0))
     with torch.no_grad():
@@ -136,7 +136,7 @@ def test_pseudo_label_is_a_function_of_the_generator(tiny_encoder: Callable[[], 
 def test_codes_begin_as_spread_out_as_z_whatever_the_features_scale(
     scale: float, offset: float, tiny_encoder: Callable[[], Encoder]
 ) -> None:
-    """Faint features, or such as share one large mean, would make codes that all pictures share."""
+    """Faint features, or such as share one large mean, would make codes that all images share."""
     model = task(tiny_encoder(), code=64)
     rng = generator("features")
     codes = model.to_code(offset + scale * torch.randn(256, model.encoder.num_features, generator=rng))
@@ -186,7 +186,7 @@ def test_every_parameter_learns_in_its_players_turn(tiny_encoder: Callable[[], E
 
 
 def test_encoder_and_generator_learn_to_invert_each_other(tiny_encoder: Callable[[], Encoder]) -> None:
-    """No loss compares codes or pixels, yet of pictures of one colour the encoder finds the code."""
+    """No loss compares codes or pixels, yet of images of one colour the encoder finds the code."""
     model = task(tiny_encoder(), 8, code=3, width=32, discriminator_width=16, hidden=64)
     optimizer = build_optimizer(model, "adamw", 2e-3, 0.0, (0.5, 0.999))
     test = model.pseudo_label(flat(256, "test"), generator("test"))
@@ -219,7 +219,7 @@ def test_wrong_settings_are_refused() -> None:
         BiGAN.Config(min_scale=2)
 
 
-def test_show_gives_grids_and_pictures_made_again(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_show_gives_grids_and_reconstructed_images(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(batch(), generator(0))
     prediction = model(example)

@@ -35,7 +35,7 @@ def batch(n: int = 4, side: int = 40) -> Batch:
 
 
 def striped(n: int, seed: str) -> Batch:
-    """Half of each picture has upright stripes and is reddish, half has level ones and is bluish, in one lightness."""
+    """Half of each image has upright stripes and is reddish, half has level ones and is bluish, in one lightness."""
     rng = generator(seed)
     ramp = torch.arange(40) % 4 < 2
     upright = ramp.expand(40, 40)
@@ -101,7 +101,7 @@ def test_a_resumed_run_has_the_same_statistics(make: Callable[..., Colorization]
 
 
 def test_who_knows_the_mean_distribution_alone_knows_nothing(make: Callable[..., Colorization]) -> None:
-    """The best guess without the picture has information 0 on the data it is made of, and no other has more."""
+    """The best guess without the image has information 0 on the data it is made of, and no other has more."""
     model = make()
     example = model.pseudo_label(batch(), generator(0))
     guess = model.wanted.share.clamp(min=1e-9).log()[None, :, None, None].expand(4, -1, 8, 8)
@@ -180,7 +180,7 @@ def test_learns_that_stripes_have_colours_in_seconds(make: Callable[..., Coloriz
     assert float(scalars["psnr_gain"]) > 6, scalars
 
 
-def test_show_gives_pictures_in_the_lightness_of_the_input(make: Callable[..., Colorization]) -> None:
+def test_show_gives_images_in_the_lightness_of_the_input(make: Callable[..., Colorization]) -> None:
     model = make().eval()
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example).detach(), 3)

@@ -25,7 +25,7 @@ def task(encoder: Encoder, size: int = 16, **settings: Any) -> GAN:
 
 
 def batch(n: int = 8, side: int = 24, name: str = "images") -> Batch:
-    """Pictures with a bright sky of some colour above a dark ground, and noise."""
+    """Images with a bright sky of some colour above a dark ground, and noise."""
     rng = generator(name)
     sky = torch.randint(150, 220, (n, 3, 1, 1), generator=rng)
     ground = torch.randint(20, 90, (n, 3, 1, 1), generator=rng)
@@ -44,7 +44,7 @@ def test_loss_is_the_papers_with_rotation_and_penalty(objective: str, tiny_encod
         return rows
 
     def rotation(pictures: Tensor) -> float:
-        """Mean cross entropy over the first half of the pictures, each at every angle."""
+        """Mean cross entropy over the first half of the images, each at every angle."""
         total = 0.0
         for k in range(4):
             for row in outputs(torch.rot90(pictures[:4], k, (2, 3))):
@@ -80,7 +80,7 @@ def test_pseudo_label_is_a_function_of_the_generator(tiny_encoder: Callable[[], 
     assert first.codes.abs().max() <= 1
 
 
-def test_guard_made_pictures_have_no_colour_that_real_ones_lack() -> None:
+def test_guard_generated_images_have_no_colour_that_real_ones_lack() -> None:
     torch.manual_seed(0)
     for side in (16, 48, 50):
         maker = Generator(4, side=side, width=16)
@@ -93,8 +93,8 @@ def test_guard_made_pictures_have_no_colour_that_real_ones_lack() -> None:
         assert 0.9 < float(pixels.max()) <= 1 + 1e-5
 
 
-def test_guard_batch_normalisation_remembers_real_pictures_alone(tiny_encoder: Callable[[], Encoder]) -> None:
-    """What is kept, and judges held-out pictures, does not depend on the made ones, nor on the generator's turns."""
+def test_guard_batch_normalisation_remembers_real_images_alone(tiny_encoder: Callable[[], Encoder]) -> None:
+    """What is kept, and judges held-out images, does not depend on the made ones, nor on the generator's turns."""
     example = task(tiny_encoder()).pseudo_label(batch(), generator(0))
     found = []
     for shift in (0.0, 3.0):
@@ -111,7 +111,7 @@ def test_guard_batch_normalisation_remembers_real_pictures_alone(tiny_encoder: C
     assert torch.equal(found[0], found[2])
 
 
-def test_guard_real_and_made_pictures_are_judged_in_one_batch(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_guard_real_and_generated_images_are_scored_in_one_batch(tiny_encoder: Callable[[], Encoder]) -> None:
     """In the turns of both players, and scored as that batch is: no statistics belong to one kind alone."""
     for player in ("discriminator", "generator"):
         model = task(tiny_encoder())
@@ -122,7 +122,7 @@ def test_guard_real_and_made_pictures_are_judged_in_one_batch(tiny_encoder: Call
         assert torch.allclose(torch.cat([found["real"], found["made"]]), both, atol=1e-5), player
 
 
-def test_guard_rotated_pictures_are_the_same_pixels(
+def test_guard_rotated_images_are_the_same_pixels(
     tiny_encoder: Callable[[], Encoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = task(tiny_encoder())
@@ -175,10 +175,8 @@ def test_wgan_gp_moves_its_generator_every_fifth_step_with_its_own_betas(tiny_en
 
 
 @pytest.mark.parametrize("rotated", [0.25, 1.0])
-def test_guard_scores_do_not_tell_whether_there_are_turned_copies(
-    rotated: float, tiny_encoder: Callable[[], Encoder]
-) -> None:
-    """In training, to the bit: those of real and made pictures, in the turns of both players."""
+def test_guard_scores_do_not_depend_on_rotated_copies(rotated: float, tiny_encoder: Callable[[], Encoder]) -> None:
+    """In training, to the bit: those of real and made images, in the turns of both players."""
     with_copies, without = task(tiny_encoder(), rotated=rotated), task(tiny_encoder(), generator_rotation=0.0)
     without.config = GAN.Config(width=16, code=4, rotation=0.0, generator_rotation=0.0)
     example = with_copies.pseudo_label(batch(), generator(0))
@@ -191,7 +189,7 @@ def test_guard_scores_do_not_tell_whether_there_are_turned_copies(
 
 
 def test_both_players_learn_in_seconds(tiny_encoder: Callable[[], Encoder]) -> None:
-    """The discriminator finds the sky; the generator, whose pictures were flat, puts brightness on top."""
+    """The discriminator finds the sky; the generator, whose images were flat, puts brightness on top."""
     model = task(tiny_encoder(), width=32)
     steps = 150
     optimizer = build_optimizer(model, "adamw", 0.0, 0.0, (0.5, 0.999))

@@ -102,7 +102,7 @@ def test_the_metric_is_the_gain_over_the_visible_mean(tiny_encoder: Make) -> Non
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_the_discriminator_sees_made_pixels_in_the_hole_alone(tiny_encoder: Make, mask: str) -> None:
+def test_the_discriminator_sees_generated_pixels_in_the_hole_only(tiny_encoder: Make, mask: str) -> None:
     model = task(tiny_encoder, mask=mask, adversarial=0.001)
     example = model.pseudo_label(batch(), generator(0))
     shown = []
@@ -158,7 +158,7 @@ def test_learns_more_than_the_mean_colour_in_seconds(tiny_encoder: Make) -> None
     assert gain > 0.3, gain
 
 
-def test_show_gives_pictures(tiny_encoder: Make) -> None:
+def test_show_gives_images(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example), 8)

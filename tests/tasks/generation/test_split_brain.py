@@ -104,7 +104,7 @@ def test_example_is_a_function_of_the_generator(make: Callable[..., SplitBrain])
 
 
 def test_guard_no_half_sees_what_it_predicts(make: Callable[..., SplitBrain]) -> None:
-    """Colour is predicted alike from pictures of other colours, lightness alike from pictures of other lightness."""
+    """Colour is predicted alike from images of other colours, lightness alike from images of other lightness."""
     model = make().eval()
     ab = torch.rand(2, 2, 32, 32, generator=generator("ab")) * 40 - 20
     lab = torch.cat([torch.full((2, 1, 32, 32), 60.0), ab], 1)
@@ -170,7 +170,7 @@ def test_learns_that_light_is_red_in_seconds(make: Callable[..., SplitBrain]) ->
     assert float(scalars["information_lightness"]) > 0.5, scalars
 
 
-def test_show_gives_both_inputs_the_picture_and_the_prediction(make: Callable[..., SplitBrain]) -> None:
+def test_show_gives_both_inputs_the_image_and_the_prediction(make: Callable[..., SplitBrain]) -> None:
     model = make().eval()
     example = model.pseudo_label(batch(), generator(0))
     with torch.no_grad():

@@ -38,7 +38,7 @@ def test_the_same_generator_gives_the_same_example(tiny_encoder: Make) -> None:
 
 
 def test_loss_is_pixel_content_and_adversarial_error(tiny_encoder: Make) -> None:
-    """Pixels in [-1, 1], the discriminator's map as content, -log D of the made pictures; as plain sums."""
+    """Pixels in [-1, 1], the discriminator's map as content, -log D of the made images; as plain sums."""
     model = task(tiny_encoder).eval()
     example = model.pseudo_label(batch(2), generator(0))
     assert model.discriminator is not None
@@ -68,7 +68,7 @@ def test_the_metric_is_the_gain_over_bicubic_interpolation(tiny_encoder: Make) -
 
 
 def test_guard_what_was_left_out_does_not_show_as_moire(tiny_encoder: Make) -> None:
-    """A fine pattern that is grey on average is grey in the small picture, whatever pixels it begins with."""
+    """A fine pattern that is grey on average is grey in the small image, whatever pixels it begins with."""
     y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
     for pattern in ((x + y) % 2, x % 2, (x + 1) % 2):
         example = task(tiny_encoder).reduce(pattern.float().expand(1, 3, 32, 32).contiguous())
@@ -193,7 +193,7 @@ def test_learns_more_than_interpolation_in_seconds(tiny_encoder: Make) -> None:
     assert gain > 0.2, gain
 
 
-def test_show_gives_pictures(tiny_encoder: Make) -> None:
+def test_show_gives_images(tiny_encoder: Make) -> None:
     model = task(tiny_encoder)
     example = model.pseudo_label(batch(), generator(0))
     shown = model.show(example, model(example), 8)

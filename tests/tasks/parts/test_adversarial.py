@@ -70,13 +70,13 @@ def test_gradient_lengths_need_no_graph_outside_and_stay_in_full_precision() -> 
         found = gradient_lengths(critic, real, made, mix)
     assert not found.requires_grad
     assert torch.equal(found, plain.detach())
-    # As a loop in bf16-mixed hands them over: real pictures in bfloat16 beside a generator's in float32.
+    # As a loop in bf16-mixed hands them over: real images in bfloat16 beside a generator's in float32.
     mixed = gradient_lengths(critic, real.bfloat16(), made, mix.bfloat16())
     assert mixed.dtype == torch.float32
     assert torch.equal(mixed, gradient_lengths(critic, real.bfloat16().float(), made, mix.bfloat16().float()))
 
 
-def test_with_running_statistics_a_gradient_does_not_depend_on_the_other_pictures() -> None:
+def test_with_running_statistics_a_gradient_does_not_depend_on_the_other_images() -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 1))
     real, made, mix = pictures("real"), pictures("made"), torch.full((4,), 0.5)

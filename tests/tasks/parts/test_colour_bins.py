@@ -51,7 +51,7 @@ def test_bins_are_the_papers_in_its_order() -> None:
     assert bin_centres().tolist() == expected
 
 
-def test_every_colour_lies_in_a_square_of_four_bins() -> None:
+def test_every_colour_is_in_a_square_of_four_bins() -> None:
     known = {tuple(centre) for centre in bin_centres().long().tolist()}
     inside = rgb_to_lab(torch.rand(1, 3, 300, 300, generator=generator("inside")))[0, 1:].flatten(1)
     low = (inside / 10).floor().long() * 10

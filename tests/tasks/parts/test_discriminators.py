@@ -5,7 +5,7 @@ import torch
 
 from selftaught.core.randomness import generator
 from selftaught.tasks.parts.discriminators import Discriminator
-from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import discriminator_bce, generator_bce
 from selftaught.training.optimizers import build_optimizer
 
 
@@ -25,16 +25,16 @@ def test_channels_double_up_to_eight_times() -> None:
     assert widths == [8, 16, 32, 64, 64]
 
 
-def test_it_learns_to_tell_noise_from_smooth_pictures() -> None:
+def test_it_learns_to_separate_noise_from_smooth_images() -> None:
     torch.manual_seed(0)
     network = Discriminator(16, width=8)
     optimizer = build_optimizer(network, "adamw", 2e-3, 0.0)
     for step in range(30):
         real = torch.rand(16, 3, 1, 1, generator=generator("real", step)).expand(-1, -1, 16, 16) * 2 - 1
         made = torch.rand(16, 3, 16, 16, generator=generator("made", step)) * 2 - 1
-        loss, accuracy = telling_apart(network(real), network(made))
+        loss, accuracy = discriminator_bce(network(real), network(made))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert float(accuracy) > 0.95
-    assert float(passing_as_real(network(made).detach())) > 0.7
+    assert float(generator_bce(network(made).detach())) > 0.7

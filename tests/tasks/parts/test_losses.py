@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.tasks.parts.losses import classification, nt_xent, passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import classification, discriminator_bce, generator_bce, nt_xent
 
 
 def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:
@@ -77,15 +77,15 @@ def test_adversarial_losses_are_the_papers_cross_entropies() -> None:
     def d(logit: float) -> float:
         return 1 / (1 + math.exp(-logit))
 
-    loss, accuracy = telling_apart(torch.tensor(real), torch.tensor(made))
+    loss, accuracy = discriminator_bce(torch.tensor(real), torch.tensor(made))
     expected = -sum(math.log(d(x)) for x in real) / 3 - sum(math.log(1 - d(z)) for z in made) / 3
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(accuracy) == pytest.approx(4 / 6)
-    assert float(passing_as_real(torch.tensor(made))) == pytest.approx(-sum(math.log(d(z)) for z in made) / 3, rel=1e-5)
+    assert float(generator_bce(torch.tensor(made))) == pytest.approx(-sum(math.log(d(z)) for z in made) / 3, rel=1e-5)
 
 
 def test_a_generator_that_is_found_out_has_a_gradient_left() -> None:
     logits = torch.tensor([-30.0], requires_grad=True)
-    passing_as_real(logits).backward()
+    generator_bce(logits).backward()
     assert logits.grad is not None
     assert float(logits.grad) == pytest.approx(-1.0)

@@ -119,7 +119,9 @@ def test_it_learns_which_way_things_fall(task: Task) -> None:
 
 
 @pytest.mark.parametrize("is_guarded", [True, False])
-def test_guard_black_bars_do_not_tell_the_angle(task: Task, is_guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guard_black_bars_do_not_give_away_the_angle(
+    task: Task, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Noise between bars: chance is 1/4; without the guard two pairs of angles are told apart."""
     videos = clips(40, side=32)
     videos[:, :, :, :6] = videos[:, :, :, -6:] = 0

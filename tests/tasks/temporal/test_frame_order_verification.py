@@ -230,8 +230,8 @@ def test_it_learns_the_order_of_a_moving_square(task: Task, tmp_path: Path, writ
     loader.close()
 
 
-def test_frames_without_motion_cannot_be_told(task: Task, tmp_path: Path, write_video: Any) -> None:
-    """The guard: still pictures, compressed with key frames and stamped by the codec, give chance."""
+def test_frames_without_motion_cannot_be_ordered(task: Task, tmp_path: Path, write_video: Any) -> None:
+    """The guard: still images, compressed with key frames and stamped by the codec, give chance."""
     for seed in range(16):
         still = np.repeat(crossing(seed)[:1], 40, 0)
         noise = np.random.default_rng(seed).integers(-3, 4, still.shape)

@@ -20,12 +20,12 @@ from selftaught.tasks.parts.kmeans import fit_whitening, kmeans, nearest, normal
 from selftaught.tasks.parts.losses import classification
 
 LEAST_MEMBERS = 20
-"""Mean number of samples of a cluster below which fewer clusters are made than were asked for."""
+"""Fewer clusters than asked for are computed where they would have fewer samples than this on average."""
 
 
 @dataclass
 class Example:
-    """Views (N, 3, S, S) normalised, and the cluster of the picture each comes from (N,) int64."""
+    """Views (N, 3, S, S) normalised, and the cluster of the image each comes from (N,) int64."""
 
     images: Tensor
     cluster: Tensor
@@ -40,24 +40,23 @@ class Clustering(PretextTask):
     -> k-means -> cluster of each image (M,). Every step, image (N, 3, H, W) -> random crop, mirrored half of the time
     (N, 3, S, S) -> encoder (N, D) -> linear (N, K) -> cross entropy with the image's cluster.
 
-    Even random convolutions group what looks alike better than chance; learning to tell the groups from other
-    crops makes the features, and so the next groups, a little better.
+    Even random convolutions group similar images better than chance. Learning to predict the groups from other crops
+    improves the features, and with them the next groups.
 
-    `--encoder sobel:resnet18` gives the encoder the gradients of the grey picture, as the paper's has: without colour
-    the clusters cannot be groups of equal colour, which are easy to predict and say little.
+    `--encoder sobel:resnet18` shows the encoder the gradients of the grey image, as in the paper: without colour the
+    clusters cannot be groups of equal colour, which are easy to predict and carry little information.
 
-    Held-out pictures have no cluster: theirs is the centroid next to the features of their central square, under the
-    encoder of the moment, and the metric is how often the head tells it from a random crop. refresh.csv holds, for
-    every clustering, the clusters that have members, the share of the largest, and the normalised mutual information
-    with the clustering before (0 at the first) and with the labels, where the data have any; nothing learns from them.
+    Held-out images have no cluster: theirs is the centroid nearest to the features of their central square, under the
+    current encoder, and the metric is how often the head predicts it from a random crop. refresh.csv has, for every
+    clustering, the number of clusters with members, the share of the largest, and the normalised mutual information
+    with the clustering before (0 for the first) and with the labels, if the data have any; nothing learns from them.
 
-    Shortcut: if most images fall into few clusters, a head that always names them has a low loss whatever the features
-    are, and k-means may leave clusters empty. Guard: an epoch draws every cluster equally often, and an empty
-    cluster takes over a part of a large one. Clusters have new numbers each time, so what the head learned of
-    the old ones would be wrong: it starts anew from N(0, 0.01).
+    Shortcut: if most images are in few clusters, a head that always predicts these has a low loss whatever the features
+    are, and k-means may leave clusters empty. Guard: an epoch draws every cluster equally often, and an empty cluster
+    takes over a part of a large one. Clusters are numbered differently each time, so the head is reset to N(0, 0.01).
 
     Differences from the paper: one linear layer follows global pooling; the pooled features are clustered; the
-    learning rate falls by a cosine (the paper's is constant); weight decay is 5e-4 (1e-5). The paper makes 10,000
+    learning rate falls by a cosine (the paper's is constant); weight decay is 5e-4 (1e-5). The paper has 10,000
     clusters of the 1.3 million images of 1,000 classes: ten for a class and 128 images each. The default is ten for
     each of ten classes, and never fewer than 20 images for each on average.
     """
@@ -67,13 +66,13 @@ class Clustering(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         clusters: Annotated[int, Range(least=2)] = 100
-        """How many clusters, ten times the classes one expects; fewer where they would have under 20 images each."""
+        """Number of clusters, about ten times the expected classes; fewer where they would have under 20 images."""
         pca: Annotated[int, Range(least=1)] = 256
-        """Principal components of the features that are kept, at most."""
+        """Most principal components of the features that are kept."""
         every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one clustering to the next."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     cluster_of: Tensor
     """(largest sample number + 1,) int64; -1 where the run does not read the sample."""
@@ -104,7 +103,7 @@ class Clustering(PretextTask):
         return self.config.every
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
-        """Cluster all samples, start the head anew, and read the clusters equally often."""
+        """Cluster all samples, reset the head, and read the clusters equally often."""
         clusters = max(2, min(self.config.clusters, len(known.index) // LEAST_MEMBERS))
         if len(known.index) < clusters:
             raise ValueError(f"task 'clustering' needs at least {clusters} training samples, got {len(known.index)}")
@@ -125,7 +124,7 @@ class Clustering(PretextTask):
         return Refreshed(order=known.index[balanced_order(labels, count, rng)], scalars=scalars)
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example` of N crops with their pictures' clusters."""
+        """Image (N, 3, H, W) uint8 -> `Example` of N crops with their images' clusters."""
         images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         if self.training:
             return Example(images, self.cluster_of[batch.index])
@@ -142,7 +141,7 @@ class Clustering(PretextTask):
         return classification(prediction, example.cluster)
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """A crop, the cluster of its picture and the one the head names."""
+        """A crop, the cluster of its image and the predicted one."""
         chosen = prediction.detach().float().softmax(1)
         return [
             Shown(

@@ -38,7 +38,7 @@ FEWEST = 10
 NOISE = 0.01
 """Standard deviation of what fills a dropped channel, as a share of the kept channel's."""
 GAIN = 3.0
-"""By how much the kept channel is stronger: as in dropout, the first layer then sums to what three channels would."""
+"""Factor of the kept channel: as in dropout, the first layer then has the sum that three channels would have."""
 
 
 @dataclass
@@ -46,9 +46,9 @@ class Example:
     """Patches, standardised, and which of them make a pair.
 
     Attributes:
-        patches: (9 N, 3, P, P), the 3 x 3 neighbourhood of each of N pictures row by row.
+        patches: (9 N, 3, P, P), the 3 x 3 neighbourhood of each of N images row by row.
         first, second: (N, K) int64, rows of `patches`.
-        position: (N, K) int64 in 0 ... 7, where the second patch lies from the first.
+        position: (N, K) int64 in 0 ... 7, position of the second patch relative to the first.
     """
 
     patches: Tensor
@@ -58,28 +58,28 @@ class Example:
 
 
 class ContextPrediction(PretextTask):
-    """Predict at which of 8 places around a patch of a picture a second patch lies (Doersch, Gupta, Efros, ICCV 2015).
+    """Predict at which of 8 places around a patch of an image a second patch is (Doersch, Gupta, Efros, ICCV 2015).
 
     Link: https://arxiv.org/abs/1505.05192
 
     Flow: image (N, 3, H, W) -> random square, resized -> 3 x 3 patches with gaps (9 N, 3, P, P) -> encoder, shared by
-    all patches (9 N, D) -> fc6 (9 N, E) -> K pairs of neighbours of each picture, joined (N K, 2 E) -> fc7 and fc8
+    all patches (9 N, D) -> fc6 (9 N, E) -> K pairs of neighbours of each image, joined (N K, 2 E) -> fc7 and fc8
     (N K, F) -> 8 logits -> cross entropy.
 
-    To tell that one patch shows the ear that belongs above the face in the other, the network must know the things and
-    their parts. As in the paper each patch is encoded once and takes part in several pairs: all 8 positions come
+    To know that one patch shows the ear that belongs above the face in the other, the network must recognise objects
+    and their parts. As in the paper, each patch is encoded once and is part of several pairs: all 8 positions occur
     equally often, from every cell that has such a neighbour.
 
-    Shortcut: lines and textures that run on across a border; tones; the resolution; and chromatic aberration, by which
-    lenses shift colours outwards from the middle of the picture, so that a single patch betrays where it lies. Guard:
-    a gap of half a patch, and each patch is moved by its own random jitter; each is standardised; a third of them are
-    down- and up-sampled by a random factor; one random colour channel of each is kept and the others are replaced by
-    faint noise, or (`--task.colour project`) the axis from green to magenta is taken out. Each patch is resampled by
-    itself from a random place between the pixels, so that no beat of the resampling tells a place (`ops.tiles`).
+    Shortcut: lines and textures that continue across a border; brightness and contrast; resolution; and chromatic
+    aberration, by which lenses shift colours outwards from the middle of the image, so that a single patch gives away
+    its position. Guard: a gap of half a patch, and a random jitter of each patch; each is standardised; a third of them
+    are down- and up-sampled by a random factor; one random colour channel of each is kept and the others are replaced
+    by faint noise, or (`--task.colour project`) the axis from green to magenta is removed. Each patch is resampled
+    separately from a random sub-pixel position, so that no resampling pattern gives away the position (`ops.tiles`).
 
-    Differences from the paper: patches are a quarter of the stored picture's side (96 of about 550 pixels there), 16
+    Differences from the paper: patches are a quarter of the stored image's side (96 of about 550 pixels there), 16
     pixels at size 32, and the kept channel is three times as strong, as dropout does it, so that the first layer is fit
-    for pictures with all their channels; each neighbourhood is a random square of the picture and half of them are
+    for images with all their channels; each neighbourhood is a random square of the image and half of them are
     mirrored; every channel is standardised before colour is dropped; narrower hidden layers; AdamW with a cosine
     instead of SGD.
     """
@@ -89,19 +89,19 @@ class ContextPrediction(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         patch: Annotated[int, Range(least=0)] = 0
-        """Side P of a patch in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
+        """Side P of a patch in pixels; 0 uses a quarter of the stored image's side, or the encoder's minimum."""
         gap: Annotated[float, Range(above=0, most=2)] = 0.5
         """Pixels between neighbouring patches, as a share of P."""
         jitter: Annotated[float, Range(least=0)] = 0.073
         """Largest movement of a patch in each direction, as a share of P; 7 of 96 pixels in the paper."""
         pairs: Annotated[int, Range(least=1, most=40)] = 8
-        """Pairs K of each picture and step."""
+        """Pairs K of each image and step."""
         colour: Literal["drop", "project", "keep"] = "drop"
-        """Against chromatic aberration: keep one random channel, or take out green - magenta; "keep" is no guard."""
+        """Against chromatic aberration: keep one random channel, or take out green - magenta; "keep" does neither."""
         resample: Annotated[float, Range(least=0, most=1)] = 0.33
         """Share of the patches that are down- and up-sampled."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.35
-        """Smallest share of the picture's area that the neighbourhood covers."""
+        """Smallest share of the image's area that the neighbourhood covers."""
         embedding: Annotated[int, Range(least=1)] = 512
         """Width E of fc6, for each patch; 4096 in the paper."""
         hidden: Annotated[int, Range(least=1)] = 1024
@@ -167,7 +167,7 @@ class ContextPrediction(PretextTask):
         return classification(prediction.flatten(0, 1), example.position.flatten())
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """Pairs of different pictures at different positions."""
+        """Pairs of different images at different positions."""
         n, k = example.position.shape
         chosen = prediction.detach().float().softmax(2)
         shown = []
@@ -198,7 +198,7 @@ class ContextPrediction(PretextTask):
         turn = torch.randint(len(OFFSETS), (n, 1), generator=rng, device=rng.device)
         position = (turn + torch.arange(k, device=rng.device)) % len(OFFSETS)
         offset = self.offsets[position]
-        # The first patch lies in any cell from which the second is still one of the nine.
+        # The first patch is any cell from which the second is still one of the nine.
         start = (uniform((n, k, 2), 0, 1, rng) * (CELLS - offset.abs())).long() - offset.clamp(max=0)
         picture = CELLS * CELLS * torch.arange(n, device=rng.device)[:, None]
         first = picture + CELLS * start[..., 0] + start[..., 1]
@@ -214,12 +214,12 @@ def drop_colour(patches: Tensor, rng: Generator) -> Tensor:
 
 
 def project_colour(images: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) without what lies along a = (-1, 2, -1), green against magenta: rgb (I - a a^T / a^T a)."""
+    """Images (N, 3, H, W) without their part along a = (-1, 2, -1), green - magenta: rgb (I - a a^T / a^T a)."""
     axis = images.new_tensor([-1.0, 2.0, -1.0])
     matrix = torch.eye(3, device=images.device) - torch.outer(axis, axis) / axis.square().sum()
     return affine_colour(images, matrix.expand(len(images), 3, 3), images.new_zeros(len(images), 3))
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:
-    """Linear, batch normalisation without scale and shift, ReLU: the paper's remedy for units that never fire."""
+    """Linear, batch normalisation without scale and shift, ReLU, as in the paper, against units that are always 0."""
     return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs, affine=False), nn.ReLU())

@@ -25,12 +25,12 @@ from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 @dataclass
 class Example:
-    """Pictures and their quarters, normalised.
+    """Images and their quarters, normalised.
 
     Attributes:
-        images: (5 N, 3, P, P): N pictures down-sampled, then their upper left, upper right, lower left and lower right
+        images: (5 N, 3, P, P): N images down-sampled, then their upper left, upper right, lower left and lower right
             tiles, N of each.
-        kind: (N,) int64, number of the filter that each picture was down-sampled by.
+        kind: (N,) int64, number of the filter that each image was down-sampled by.
     """
 
     images: Tensor
@@ -44,23 +44,23 @@ class Counting(PretextTask):
 
     Flow: image (N, 3, H, W) -> random square x (N, 3, 2 P, 2 P) -> D x, the square at half its side, and T_1 ... T_4 x,
     its quarters (5 N, 3, P, P) -> encoder (5 N, D) -> two layers with ReLU -> counts phi (5 N, K), each at least 0 ->
-    the paper's loss, with y another picture of the batch:
+    the paper's loss, with y another image of the batch:
     |phi(D x) - sum_j phi(T_j x)|^2 + max(0, M - |phi(D y) - sum_j phi(T_j x)|^2).
 
-    What a picture shows does not become more by making it smaller, and its parts together show what it shows: numbers
-    that obey both, and differ between pictures, count things. `accuracy` is how often the tiles' sum is nearer to the
-    whole of its own picture than to that of another; a guess, or counts that are all 0, make 0.5.
+    The number of things in an image does not depend on its resolution, and equals the sum over its parts. Features that
+    satisfy both, and differ between images, count things. `accuracy` is how often the sum of the tiles is nearer to the
+    whole of its own image than to that of another; a guess, or counts that are all 0, give 0.5.
 
-    Shortcut: counting nothing fulfils the first term; the filter of a down-sampler marks which input is the whole; and
-    chromatic aberration tells tiles from the whole. Guard: the contrastive term, and the lengths of both counts are
-    logged (`norm_whole`, `norm_tiles`), so that a fall to 0 is seen; each picture has a random one of four filters;
-    most pictures are grey. Tiles and whole have the same side.
+    Shortcut: counts of 0 satisfy the first term; the filter of a down-sampler marks which input is the whole; and
+    chromatic aberration separates tiles from the whole. Guard: the contrastive term, and the lengths of both counts are
+    logged (`norm_whole`, `norm_tiles`), so that a collapse to 0 shows; each image has one of four filters at random;
+    most images are grey. Tiles and whole have the same side.
 
     Differences from the paper: inputs are half of `--size` a side (114 of 227 pixels there); two layers after the
-    pooled features instead of three, with batch normalisation between them: where the counts of all pictures are nearly
-    the same, the two terms of the loss cancel, and training would stay there; y is the next picture of the global
-    batch; whole and tiles of a picture pass the encoder in one batch, so batch normalisation sees both; random squares
-    of the picture, half of them mirrored.
+    pooled features instead of three, with batch normalisation between them: where the counts of all images are nearly
+    the same, the two terms of the loss cancel, and training would stay there; y is the next image of the global
+    batch; whole and tiles of an image pass the encoder in one batch, so batch normalisation sees both; random squares
+    of the image, half of them mirrored.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
@@ -68,17 +68,17 @@ class Counting(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         tile: Annotated[int, Range(least=0)] = 0
-        """Side P of a tile and of the down-sampled picture; 0 takes half of --size, or the least the encoder takes."""
+        """Side P of a tile and of the down-sampled image; 0 uses half of --size, or the encoder's minimum."""
         counts: Annotated[int, Range(least=1)] = 1000
-        """How many kinds of things K are counted."""
+        """Number of counts K."""
         hidden: Annotated[int, Range(least=1)] = 1024
         """Width of the layer before the counts."""
         margin: Annotated[float, Range(above=0)] = 10.0
-        """M: by what squared distance the counts of different pictures should differ."""
+        """Margin M: squared distance by which the counts of different images should differ."""
         grey: Annotated[float, Range(least=0, most=1)] = 0.67
-        """Share of the pictures that are shown grey."""
+        """Share of the images that are shown grey."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
-        """Smallest share of the picture's area that the square covers."""
+        """Smallest share of the image's area that the square covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -121,7 +121,7 @@ class Counting(PretextTask):
         squares = torch.where(grey, to_grey(squares), squares)
         kind = torch.randint(len(FILTERS), (n,), generator=rng, device=squares.device)
         images = torch.empty(5 * n, 3, side, side, device=squares.device, memory_format=torch.channels_last)
-        # Bicubic and Lanczos overshoot at edges, which no picture does.
+        # Bicubic and Lanczos overshoot at edges, which no image does.
         normalise(halve_pictures(squares, kind).clamp_(0, 1), out=images[:n])
         normalise(quarters(squares), out=images[n:])
         return Example(images, kind)
@@ -132,7 +132,7 @@ class Counting(PretextTask):
         return counts.view(5, -1, self.config.counts)
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
-        """The paper's contrastive loss, a mean over pictures; how often counts find their picture; their lengths."""
+        """The paper's contrastive loss, a mean over images; accuracy; lengths of the counts."""
         whole, tiles = prediction[0].float(), prediction[1:].float().sum(0)
         n = len(whole)
         wholes = gather_rows(whole)
@@ -150,7 +150,7 @@ class Counting(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """The whole and its tiles; how much is counted in the tiles, in the whole and in another picture."""
+        """The whole and its tiles; total counts of the tiles, of the whole and of another image."""
         pictures = denormalise(example.images).unflatten(0, (5, -1))
         counts = prediction.detach().float()
         whole, tiles = counts[0], counts[1:].sum(0)
@@ -163,14 +163,14 @@ class Counting(PretextTask):
                     inputs=[pictures[0, i], mosaic(pictures[1:, i])],
                     pseudo_label=f"the tiles' counts add up to {float(tiles[i].sum()):.1f}",
                     prediction=f"{float(mine.sum()):.1f} in the whole, {away[0]:.2f} away; "
-                    f"{float(other.sum()):.1f} in another picture, {away[1]:.2f} away",
+                    f"{float(other.sum()):.1f} in another image, {away[1]:.2f} away",
                 )
             )
         return shown
 
 
 def quarters(squares: Tensor) -> Tensor:
-    """The four quarters of pictures, row by row: (N, C, 2 P, 2 P) -> (4 N, C, P, P), N upper left ones first."""
+    """The four quarters of images, row by row: (N, C, 2 P, 2 P) -> (4 N, C, P, P), N upper left ones first."""
     n, c, height, width = squares.shape
     parts = squares.view(n, c, 2, height // 2, 2, width // 2)
     return parts.permute(2, 4, 0, 1, 3, 5).reshape(4 * n, c, height // 2, width // 2)

@@ -24,9 +24,9 @@ from selftaught.tasks.parts.kmeans import kmeans, normalised_mutual_information
 
 @dataclass
 class Example:
-    """What the encoder sees (N, 3, S, S), the whole picture (N, 3, S, S), both normalised, and the target (N, K).
+    """What the encoder sees (N, 3, S, S), the whole image (N, 3, S, S), both normalised, and the target (N, K).
 
-    The target is a distribution over clusters; zeros as long as there are none.
+    The target is a distribution over clusters; zeros while there are none.
     """
 
     seen: Tensor
@@ -52,23 +52,23 @@ class DeepEmbeddedClustering(PretextTask):
     linear (N, E) -> decoder (N, 3, S, S) -> mean squared error to the whole square. Then the embeddings z of all
     images are clustered by k-means, which gives the centroids mu (K, E), and from there on: square -> z (N, E) -> soft
     assignment q_ij = (1 + |z_i - mu_j|^2)^-1, normalised over j -> KL(p || q), which moves encoder and centroids. The
-    target p_ij = q_ij^2 / f_j, normalised over j, with f_j = sum_i q_ij over all images, is made anew every `every`
+    target p_ij = q_ij^2 / f_j, normalised over j, with f_j = sum_i q_ij over all images, is updated every `every`
     epochs.
 
-    Squaring makes sure assignments surer, division by f keeps large clusters from growing: the network learns from what
-    it is most certain of. The clustering starts when the autoencoder has had its share of the steps.
+    Squaring raises confident assignments; division by f keeps large clusters from growing. So the network learns from
+    its most confident assignments. The clustering starts when the autoencoder has had its share of the steps.
 
     On held-out data the target comes from the central square and the prediction from a random crop of at least half of
-    the picture. The metric is Cohen's kappa of the two clusters: their agreement above what the clusters' sizes give by
-    chance, 0 without knowledge, 1 at best; it is 0 while there are no clusters. refresh.csv holds the share of images
-    that changed their cluster (the paper stops at 0.1 %), the share of the largest cluster and the normalised mutual
-    information with the labels, where the data have any; nothing learns from them.
+    the image. The metric is Cohen's kappa of the two clusters: their agreement above chance given the clusters' sizes,
+    0 for chance and 1 at best; it is 0 while there are no clusters. refresh.csv has the share of images that changed
+    their cluster (the paper stops at 0.1 %), the share of the largest cluster and the normalised mutual information
+    with the labels, if the data have any; nothing learns from them.
 
     Shortcut: one cluster for all images makes q and p equal and the loss 0. Guard: p is divided by the clusters' sizes
-    over all data, targets stand still for an epoch, and the clusters begin as k-means' on a trained autoencoder.
-    The metric does not reward a collapse: with one cluster kappa is 0.
+    over all data, targets are fixed for an epoch, and the clusters start from k-means on a trained autoencoder. The
+    metric does not reward a collapse: with one cluster kappa is 0.
 
-    Differences from the paper: the encoder is a convolutional network, the decoder made of up-convolutions, and both
+    Differences from the paper: the encoder is a convolutional network, the decoder has up-convolutions, and both
     learn together from the start instead of layer by layer; the paper clusters MNIST's pixels and, for photographs,
     HOG features with a colour map. The divergence is a mean over images, the learning rate falls by a cosine. With
     `--task.reconstruction` above 0 the autoencoder stays as the clusters are learned, as in IDEC (Guo et al., IJCAI
@@ -81,15 +81,15 @@ class DeepEmbeddedClustering(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         clusters: Annotated[int, Range(least=2)] = 10
-        """How many clusters K, as many as one expects classes."""
+        """Number of clusters K, about the expected number of classes."""
         embedding: Annotated[int, Range(least=1)] = 10
         """Length E of the embedding."""
         autoencoder: Annotated[float, Range(least=0, below=1)] = 0.5
-        """Share of the steps in which only the autoencoder learns, at the beginning."""
+        """Share of the steps, the first ones, in which only the autoencoder learns."""
         corruption: Annotated[float, Range(least=0, below=1)] = 0.2
         """Share of the input's values that the autoencoder does not see."""
         reconstruction: Annotated[float, Range(least=0)] = 0.0
-        """Weight of the reconstruction beside the clustering; 0, as in the paper, drops the decoder then."""
+        """Weight of the reconstruction during the clustering; 0, as in the paper, drops the decoder then."""
         every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one target distribution to the next."""
         restarts: Annotated[int, Range(least=1)] = 20
@@ -97,10 +97,10 @@ class DeepEmbeddedClustering(PretextTask):
         width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder where its maps are smallest."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 1.0
-        """Smallest share of the picture's area that a view covers; 1 takes the central square."""
+        """Smallest share of the image's area that a view covers; 1 takes the central square."""
 
     targets: Tensor
-    """(largest sample number + 1, K); no row as long as there are no clusters."""
+    """(largest sample number + 1, K); no rows while there are no clusters."""
     frequency: Tensor
     progress: Tensor
 
@@ -137,7 +137,7 @@ class DeepEmbeddedClustering(PretextTask):
         return self.config.every
 
     def refresh_shares(self) -> Sequence[float]:
-        """The clusters are made when the autoencoder has had its share, not at the next turn of an epoch."""
+        """The clustering starts when the autoencoder has had its share, not at the end of the epoch."""
         return (self.config.autoencoder,)
 
     def after_step(self, step: int, total: int) -> None:
@@ -145,7 +145,7 @@ class DeepEmbeddedClustering(PretextTask):
 
     @torch.no_grad()
     def embed(self, batch: Batch) -> Tensor:
-        """Embeddings (N, E) of the central squares; zeros as long as nobody asks."""
+        """Embeddings (N, E) of the central squares; zeros while they are not needed."""
         if float(self.progress) < self.config.autoencoder:
             return torch.zeros(len(batch), self.config.embedding, device=batch.index.device)
         embedding: Tensor = self.head(pooled_features(self.encoder, batch.inputs, self.size))
@@ -196,10 +196,10 @@ class DeepEmbeddedClustering(PretextTask):
         return Example(picture, picture, target_distribution(share, self.frequency))
 
     def forward(self, example: Example) -> Prediction:
-        """The soft assignment; pictures by the decoder where it is used."""
+        """The soft assignment; images by the decoder where it is used."""
         embedding = self.head(self.encoder(example.seen))
         log_share = log_soft_assignment(embedding.float(), self.centroids.float())
-        # With DistributedDataParallel every parameter must be a part of every loss, though it be with weight 0.
+        # With DistributedDataParallel every parameter must be part of every loss, even with weight 0.
         if self.has_clusters and self.config.reconstruction == 0:
             rest = torch.stack([parameter.sum() for parameter in self.decoder.parameters()])
             return Prediction(log_share, None, 0 * rest.sum())
@@ -223,7 +223,7 @@ class DeepEmbeddedClustering(PretextTask):
         }
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """What the encoder saw; the picture and its reconstruction, or the cluster and the predicted one."""
+        """What the encoder saw; the image and its reconstruction, or the cluster and the predicted one."""
         pictures, seen = denormalise(example.picture), denormalise(example.seen)
         if not self.has_clusters:
             assert prediction.reconstruction is not None

@@ -23,9 +23,9 @@ from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.losses import nt_xent
 
 _CELLS = 7
-"""Of a picture, along each side; a patch may be centred on all but the outermost."""
+"""Of an image, along each side; a patch may be centred on all but the outermost."""
 _TEMPERATURE = 0.1
-"""Of the similarities that held-out pictures are judged by."""
+"""Of the similarities of held-out views."""
 _ORDERED = 2**18
 """Samples whose order is drawn at least; then it starts again."""
 
@@ -47,32 +47,32 @@ class Prediction:
 
 
 class Exemplar(PretextTask):
-    """Predict which patch a transformed view was made of (Dosovitskiy, Springenberg, Riedmiller, Brox, NIPS 2014).
+    """Predict which patch a transformed view comes from (Dosovitskiy, Springenberg, Riedmiller, Brox, NIPS 2014).
 
     Link: https://arxiv.org/abs/1406.6909
 
     Flow: image (N, 3, H, W) -> its patch under two random transformations (2 N, 3, S, S) -> encoder (2 N, D) -> hidden
     layer (2 N, 512) -> linear (2 N, K) -> cross entropy, one class for each of K exemplars.
 
-    An exemplar is one patch of one picture. Before the first step K samples are drawn, and a patch of each, with a
-    probability proportional to the squared gradient there, so that a class has something to be known by; only these
-    are read from then on. A view is the patch moved by up to 0.2 of its side, scaled by [0.7, 1.4], turned by up to 20
-    degrees; its pixels, seen along the principal components of all pixels of the data, are multiplied by factors in
-    [0.5, 2]; saturation and value are raised to powers in [0.25, 4], multiplied by [0.7, 1.4], and moved by up to 0.1,
-    and so is the hue.
+    An exemplar is one patch of one image. Before the first step K samples are drawn, and a patch of each with a
+    probability proportional to the squared gradient there, so that each class has visible content; only these samples
+    are read from then on. A view is the patch moved by up to 0.2 of its side, scaled by [0.7, 1.4] and rotated by up to
+    20 degrees. Its pixels, as coordinates along the principal components of all pixels of the data, are multiplied by
+    factors in [0.5, 2]; saturation and value are raised to powers in [0.25, 4], multiplied by [0.7, 1.4], and shifted
+    by up to 0.1, and so is the hue.
 
-    Held-out pictures are no exemplars, so what is measured, in training too, is how often the most similar embedding in
-    the batch is the other view of the same patch; chance is 1 / (2 N - 1). The held-out loss is the NT-Xent of these
-    similarities, on patches that are drawn evenly.
+    Held-out images are not exemplars, so the metric, in training too, is how often the most similar embedding in the
+    batch is the other view of the same patch; chance is 1 / (2 N - 1). The held-out loss is the NT-Xent of these
+    similarities, for patches drawn uniformly.
 
-    Shortcut: an exemplar's colours alone would tell it from thousands of others, and so would its place among pixels.
-    Guard: the colour transformations above; every view is resampled from another place, scale and angle, and beyond the
-    picture's edge it goes on as in a mirror, without a border.
+    Shortcut: an exemplar's colours alone would separate it from thousands of others, and so would its alignment to the
+    pixel grid. Guard: the colour transformations above; every view is resampled at another position, scale and angle,
+    and is mirrored beyond the image's edge, without a border.
 
     Differences from the paper: a view is resampled to the encoder's size, and every sample is seen in two views a step
-    instead of in 150 views drawn once; the patch takes 0.4 to 0.7 of the picture's side instead of 32 of 96 pixels;
+    instead of in 150 views drawn once; the patch takes 0.4 to 0.7 of the image's side instead of 32 of 96 pixels;
     factors and powers are as likely as their inverses; the hidden layer has batch normalisation, without which the
-    features of all patches are too much alike at the start for thousands of classes to be told apart. With fewer than
+    features of all patches are too similar at the start to separate thousands of classes. With fewer than
     K samples the rest of the classes stay empty. AdamW with a cosine instead of SGD with steps.
     """
 
@@ -81,15 +81,15 @@ class Exemplar(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         exemplars: Annotated[int, Range(least=2)] = 4096
-        """How many samples are a class each, at most; the paper takes 8,000 to 32,000."""
+        """Largest number of exemplars; 8,000 to 32,000 in the paper."""
         patch: Annotated[tuple[float, float], Range(least=0.1, most=1)] = (0.4, 0.7)
-        """Smallest and largest side of a patch as a share of the picture's."""
+        """Smallest and largest side of a patch as a share of the image's."""
         translation: Annotated[float, Range(least=0, most=0.5)] = 0.2
-        """How far a view is moved at most, in sides of the patch."""
+        """Largest shift of a view, in sides of the patch."""
         scale: Annotated[tuple[float, float], Range(least=0.25, most=4)] = (0.7, 1.4)
         """Smallest and largest factor by which a view is scaled."""
         rotation: Annotated[float, Range(least=0, most=180)] = 20.0
-        """Largest angle by which a view is turned, degrees."""
+        """Largest rotation of a view in degrees."""
         colour: Annotated[float, Range(least=0, most=2)] = 1.0
         """Strength of the colour transformations: 1 is the paper's, 0 leaves colours as they are."""
         hidden: Annotated[int, Range(least=1)] = 512
@@ -138,7 +138,7 @@ class Exemplar(PretextTask):
 
     @torch.no_grad()
     def embed(self, batch: Batch) -> Tensor:
-        """Pictures (N, 3, H, W) uint8 -> mean colour, its second moments, squared gradients at 25 places (N, 37)."""
+        """Images (N, 3, H, W) uint8 -> mean colour, its second moments, squared gradients at 25 places (N, 37)."""
         pixels = batch["image"].float() / 255
         flat = pixels.flatten(2)
         with torch.autocast(pixels.device.type, enabled=False):  # small variances need more digits than bf16 has
@@ -213,7 +213,7 @@ class Exemplar(PretextTask):
         ]
 
     def _classes(self, index: Tensor) -> Tensor:
-        """Sample numbers (N,) -> classes (N,), -1 for what is no exemplar: all that is held out."""
+        """Sample numbers (N,) -> classes (N,), -1 for samples that are not exemplars, such as all held-out ones."""
         if not self.training:
             return torch.full_like(index, -1)
         found = torch.searchsorted(self.index, index).clamp(max=len(self.index) - 1)
@@ -245,6 +245,6 @@ class Exemplar(PretextTask):
 
 
 def _inside(centre: Tensor, side: Tensor) -> Tensor:
-    """Patches (N, 3): centres (N, 2) from -1 to 1, moved so that a patch of `side` (N,) is wholly in its picture."""
+    """Patches (N, 3): centres (N, 2) from -1 to 1, moved so that a patch of `side` (N,) is wholly in its image."""
     room = (1 - side)[:, None]
     return torch.cat([torch.maximum(torch.minimum(centre, room), -room), side[:, None]], 1)

@@ -22,11 +22,11 @@ from selftaught.tasks.parts.heads import projection_head
 from selftaught.tasks.parts.losses import classification
 
 LANDMARKS = 500
-"""Pictures of one graph from which geodesic distances are measured; each picture is near to one of them."""
+"""Images of one graph from which geodesic distances are measured; each image is near to one of them."""
 TRIES = 30
-"""Pictures that are drawn for each positive pair until one is far away."""
+"""Images that are drawn for each positive pair until one is far away."""
 DESCRIBED = 64
-"""Side of the pictures whose gradients are described, pixels."""
+"""Side of the images whose gradients are described, pixels."""
 
 
 @dataclass
@@ -50,21 +50,21 @@ class GraphConstraint(PretextTask):
     random crops (N, 3, S, S) -> encoder (N, D) -> both of a pair (N / 2, 2 D) -> linear, ReLU, linear (N / 2, 2) ->
     cross entropy.
 
-    A neighbour looks alike; one that leads back over others is of the same kind and may look quite different, so the
-    network learns what the descriptor alone would not have told it.
+    A nearest neighbour looks alike. An image that is reached over a cycle of neighbours is of the same kind and may
+    look quite different, so the network learns more than the descriptor knows.
 
-    The descriptor is a histogram of gradients, or, with `--task.descriptor features`, the encoder's own features, which
-    say little at the start and are described anew for every graph. Pairs begin with every image that is on a cycle in
-    turn. refresh.csv holds how many pairs on cycles there are for each image, the share of all images that are in pairs
-    which are read, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
+    The descriptor is a histogram of gradients or, with `--task.descriptor features`, the encoder's own features, which
+    carry little information at the start and are computed again for every graph. Pairs start from all images on cycles
+    in turn. refresh.csv has the number of pairs on cycles per image, the share of all images that are in pairs which
+    are read, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
 
-    Held-out images have no graph: the metric is how often the head tells two crops of one image from crops of two
+    Held-out images have no graph: the metric is how often the head separates two crops of one image from crops of two
     images.
 
-    Shortcut: an image that is on no cycle is a part of negative pairs only, and one with many neighbours mostly of
-    positive ones, so one image of a pair would tell the answer. Guard: each positive pair (a, b) has a negative one
-    (a, b') with b' from another positive pair, so an image comes about as often in the one kind as in the other.
-    Histograms of gradients know nothing of colour, so equal colour makes no pair; both crops are drawn independently.
+    Shortcut: an image on no cycle is only part of negative pairs, and one with many neighbours mostly of positive ones,
+    so one image of a pair would give away the answer. Guard: each positive pair (a, b) has a negative one (a, b') with
+    b' from another positive pair, so an image is about as often part of one kind as of the other. Histograms of
+    gradients do not depend on colour, so equal colour does not form pairs; both crops are drawn independently.
 
     Differences from the paper: its descriptor is a Fisher vector of SIFT features, here histograms of gradients in a
     4 x 4 grid or learned features; distances are measured from 500 images of a graph, edges taken in both directions:
@@ -78,21 +78,21 @@ class GraphConstraint(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         descriptor: Literal["gradients", "features"] = "gradients"
-        """What neighbours are alike in: histograms of gradients, or the encoder's features of the moment."""
+        """Descriptor that neighbours are found by: histograms of gradients, or the encoder's current features."""
         neighbours: Annotated[int, Range(least=1)] = 10
-        """Edges k that leave each image, at most a quarter of the images there are."""
+        """Neighbours k of each image, at most a quarter of the images."""
         cycle: Literal[2, 3, 4] = 4
         """Edges of the longest cycle whose images belong together."""
         far: Annotated[float, Range(above=0, below=1)] = 0.5
-        """Share of images, the farthest ones along the edges, that do not belong together with an image."""
+        """Share of images, the farthest along the edges, that may be the negative of an image."""
         part: Annotated[int, Range(least=10)] = 10_000
-        """Images of one graph, at most."""
+        """Most images of one graph."""
         every: Annotated[float, Range(above=0)] = 5.0
         """Epochs from one graph to the next."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the head."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     positives: Tensor
     """Codes (P,) int64 of the pairs that belong together, ascending; see `_codes`."""
@@ -117,7 +117,7 @@ class GraphConstraint(PretextTask):
 
     @torch.no_grad()
     def embed(self, batch: Batch) -> Tensor:
-        """What the graph compares of pictures (N, 3, H, W) uint8: histograms of gradients, or pooled features."""
+        """What the graph compares of images (N, 3, H, W) uint8: histograms of gradients, or pooled features."""
         if self.config.descriptor == "gradients":
             return gradient_histograms(centre_view(batch["image"], DESCRIBED))
         return super().embed(batch)

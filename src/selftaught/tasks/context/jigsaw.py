@@ -36,11 +36,11 @@ TILES = CELLS * CELLS
 
 @dataclass
 class Example:
-    """Tiles, standardised, and the puzzles made of them.
+    """Tiles, standardised, and the puzzles of them.
 
     Attributes:
-        tiles: (9 N, 3, P, P), the grid of each of N pictures row by row.
-        places: (N, Q, 9) int64, which row of `tiles` lies at each place of a puzzle.
+        tiles: (9 N, 3, P, P), the grid of each of N images row by row.
+        places: (N, Q, 9) int64, row of `tiles` at each place of a puzzle.
         permutation: (N, Q) int64, the number of the permutation by which the tiles were shuffled.
     """
 
@@ -50,31 +50,31 @@ class Example:
 
 
 class Jigsaw(PretextTask):
-    """Predict by which of K permutations the 9 tiles of a picture were shuffled (Noroozi, Favaro, ECCV 2016).
+    """Predict by which of K permutations the 9 tiles of an image were shuffled (Noroozi, Favaro, ECCV 2016).
 
     Link: https://arxiv.org/abs/1603.09246
 
     Flow: image (N, 3, H, W) -> random square, resized -> 3 x 3 tiles (9 N, 3, P, P) -> encoder, shared by all tiles
-    (9 N, D) -> fc6 (9 N, E) -> Q puzzles of each picture, embeddings in shuffled order (N Q, 9 E) -> fc7 (N Q, F) ->
+    (9 N, D) -> fc6 (9 N, E) -> Q puzzles of each image, embeddings in shuffled order (N Q, 9 E) -> fc7 (N Q, F) ->
     K logits -> cross entropy.
 
-    To put the tiles right, the network must know the parts of things and how they lie to each other. A tile is encoded
-    without its neighbours (the paper's context-free network), so one pass makes several puzzles of the same tiles. The
-    K permutations are far from each other (`ops.permutations`), as nearly equal ones could not be told.
+    To order the tiles, the network must know the parts of objects and their arrangement. A tile is encoded without its
+    neighbours (the paper's context-free network), so one pass serves several puzzles of the same tiles. The K
+    permutations are far from each other (`parts.permutations`), as similar ones would be ambiguous.
 
-    `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to so many tiles of each are
-    replaced by tiles of another picture; what is left still determines the permutation.
+    `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to that many tiles of each
+    are replaced by tiles of another image; the others still determine the permutation.
 
-    Shortcut: mean and contrast of neighbouring tiles, edges that run on from tile to tile, the absolute place of a
-    tile, and chromatic aberration. Guard: each tile is standardised by itself; tiles never touch and lie at a random
-    place in their cell; a picture comes in many permutations, so that a place says nothing of a tile; each colour
-    channel of a tile is cut with its own small shift, and `--task.grey` of the pictures are grey. Each tile is
-    resampled by itself from a random place between the pixels, so that no beat of the resampling tells a place; white
-    noise cannot be put in order (`ops.tiles`).
+    Shortcut: mean and contrast of neighbouring tiles, edges that continue from tile to tile, the absolute position of a
+    tile, and chromatic aberration. Guard: each tile is standardised separately; tiles never touch and are at a random
+    position in their cell; an image occurs with many permutations, so a position does not identify a tile; each colour
+    channel of a tile is cut with its own small shift, and `--task.grey` of the images are grey. Each tile is resampled
+    separately from a random sub-pixel position, so that no resampling pattern gives away its place; puzzles of white
+    noise cannot be solved (`ops.tiles`).
 
-    Differences from the paper: tiles are a quarter of the stored picture's side (64 of 255 pixels, as the authors'
+    Differences from the paper: tiles are a quarter of the stored image's side (64 of 255 pixels, as the authors'
     code), 16 pixels at size 32; K = 100 by default; the smallest distance between permutations counts before the mean
-    one when they are chosen; random squares of the picture, half of them mirrored; batch normalisation in the head, and
+    one when they are chosen; random squares of the image, half of them mirrored; batch normalisation in the head, and
     narrower layers; embeddings are replaced instead of pixels for `occluded`, which is the same without context; no
     second stage of clustering as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
     """
@@ -84,21 +84,21 @@ class Jigsaw(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         permutations: Annotated[int, Range(least=2, most=1000)] = 100
-        """How many permutations K to tell apart; the paper takes up to 1000, and fewer are easier."""
+        """Number of permutations K; up to 1000 in the paper, fewer are easier."""
         tile: Annotated[int, Range(least=0)] = 0
-        """Side P of a tile in pixels; 0 takes a quarter of the stored picture's, or the least the encoder takes."""
+        """Side P of a tile in pixels; 0 uses a quarter of the stored image's side, or the encoder's minimum."""
         gap: Annotated[float, Range(above=0, most=1)] = 0.33
-        """What a cell is larger than its tile, as a share of P: mean gap and range of the jitter."""
+        """Size of a cell beyond its tile, as a share of P: mean gap and range of the jitter."""
         shift: Annotated[float, Range(least=0, most=10)] = 2.0
-        """Largest shift of a colour channel, in pixels of a picture of 225 pixels."""
+        """Largest shift of a colour channel, in pixels of an image of 225 pixels."""
         grey: Annotated[float, Range(least=0, most=1)] = 0.3
-        """Share of the pictures that are shown grey; 0.7 in Jigsaw++."""
+        """Share of the images that are shown grey; 0.7 in Jigsaw++."""
         puzzles: Annotated[int, Range(least=1)] = 4
-        """Puzzles Q of each picture and step, made of the same tiles."""
+        """Puzzles Q of each image and step, with the same tiles."""
         occluded: Annotated[int, Range(least=0, most=3)] = 0
-        """Most tiles of a puzzle that are replaced by tiles of another picture; 2 in Jigsaw++."""
+        """Most tiles of a puzzle that are replaced by tiles of another image; 2 in Jigsaw++."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
-        """Smallest share of the picture's area that the puzzle covers."""
+        """Smallest share of the image's area that the puzzle covers."""
         embedding: Annotated[int, Range(least=1)] = 256
         """Width E of fc6, for each tile; 1024 in the paper."""
         hidden: Annotated[int, Range(least=1)] = 1024
@@ -136,7 +136,7 @@ class Jigsaw(PretextTask):
         grey = uniform((n, 1, 1, 1, 1), 0, 1, rng) < self.config.grey
         tiles = torch.where(grey, to_grey(tiles), tiles)
         shift = torch.randint(2 * self.grid.shift + 1, (2, n, TILES, 1, 3), generator=rng, device=device)
-        # The channels of a grey picture stay together, or it would have colours again.
+        # The channels of a grey image stay together, or it would get colours.
         top, left = torch.where(grey.view(n, 1, 1, 1), shift[..., :1], shift).flatten(1, 2)
         tiles = standardise_tiles(cut_tiles(tiles.flatten(0, 1), top, left, self.grid.tile)[:, 0])
         permutation = torch.randint(self.config.permutations, (n, self.config.puzzles), generator=rng, device=device)
@@ -156,7 +156,7 @@ class Jigsaw(PretextTask):
         return classification(prediction.flatten(0, 1), example.permutation.flatten())
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """The shuffled tiles, the tiles put right, and put as the network believes."""
+        """The shuffled tiles, the tiles in order, and in the predicted order."""
         tiles = as_pictures(example.tiles)
         chosen = self.permutations[prediction.detach().float().argmax(2)]
         right = self.permutations[example.permutation]
@@ -164,13 +164,13 @@ class Jigsaw(PretextTask):
         for i in range(min(count, example.permutation.numel())):
             row, column = i % len(right), i // len(right)
             puzzle = tiles[example.places[row, column]]
-            # Permutation p lays tile p[j] at place j; to put it right, what lies at j goes to p[j].
+            # Permutation p puts tile p[j] at place j; to undo it, the tile at j goes to p[j].
             solved, guessed = (puzzle[p[row, column].argsort()] for p in (right, chosen))
             shown.append(Shown(inputs=[mosaic(puzzle)], pseudo_label=mosaic(solved), prediction=mosaic(guessed)))
         return shown
 
     def _occlude(self, places: Tensor, rng: Generator) -> Tensor:
-        """In every puzzle 0 ... `occluded` tiles, each number as likely, become tiles of one other picture."""
+        """In every puzzle 0 ... `occluded` tiles, uniformly, become tiles of one other image."""
         n, q, _ = places.shape
         number = torch.randint(self.config.occluded + 1, (n, q, 1), generator=rng, device=rng.device)
         rank = uniform((n, q, TILES), 0, 1, rng).argsort(2).argsort(2)

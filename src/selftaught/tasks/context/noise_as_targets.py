@@ -33,7 +33,8 @@ class Example:
 
 
 class NoiseAsTargets(PretextTask):
-    """Predict a random point on the sphere, each image its own, exchanged among them (Bojanowski, Joulin, ICML 2017).
+    """Predict a random point on the sphere, one for each image, exchanged between images (Bojanowski, Joulin, ICML
+    2017).
 
     Link: https://arxiv.org/abs/1704.05310
 
@@ -43,23 +44,23 @@ class NoiseAsTargets(PretextTask):
     permutation with the least sum of squared distances, by the Hungarian algorithm. Over the epochs this lowers the
     paper's objective, 1/2 ||f(X) - P C||^2 over the network f and permutations P.
 
-    Who exchanges with whom is left to the network, so similar images drift to near targets, while the targets keep
-    all images apart over the whole sphere.
+    The network decides which images exchange targets, so similar images move to nearby targets, while the targets keep
+    the images apart over the whole sphere.
 
-    The exchange happens inside `loss`, which has the outputs, and only while training. Who has which target and how
-    many images were seen are buffers, so a resumed run goes on exactly; several processes solve the assignment of the
-    global batch, and the first one's answer holds.
+    The exchange happens inside `loss`, which has the outputs, and only in training. The assignment and the number of
+    images seen are buffers, so a resumed run is exact. Several processes solve the assignment of the global batch and
+    use the solution of the first.
 
-    Held-out images have no target. They take the first N targets, assigned at best to their first views, and the metric
-    is how often a second view's nearest of these targets is the one its image was given.
+    Held-out images have no target. The first N targets are assigned optimally to their first views, and the metric is
+    how often the nearest of these targets to a second view is that of its image.
 
-    Shortcut: all outputs at one point would be near to each other, and a collapse. Guard: targets are fixed, and an
-    exchange is a permutation, also where an image comes twice in a batch: no target is lost or given twice.
+    Shortcut: a collapse, where all outputs are one point. Guard: targets are fixed, and an exchange is a permutation,
+    even if an image occurs twice in a batch: no target is lost or given twice.
 
-    Differences from the paper: it takes K = 2048 on ImageNet (the targets are kept in memory and in checkpoints: 4 M K
-    bytes); its encoder sees gradients of the grey picture (`--encoder sobel:resnet18` does), so that colours cannot
-    tell images apart; with `--task.jitter 1` they hardly can either; one linear layer follows global pooling; the
-    learning rate falls by a cosine.
+    Differences from the paper: K is 2048 there (the targets are kept in memory and in checkpoints: 4 M K bytes); its
+    encoder sees gradients of the grey image (`--encoder sobel:resnet18`), so that colours cannot identify images;
+    `--task.jitter 1` has nearly the same effect; one linear layer follows global pooling; the learning rate falls by a
+    cosine.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
@@ -69,9 +70,9 @@ class NoiseAsTargets(PretextTask):
         embedding: Annotated[int, Range(least=2)] = 128
         """Dimensions K of the targets."""
         every: Annotated[int, Range(least=1)] = 3
-        """Images exchange their targets in every so many epochs, the first one among them."""
+        """Images exchange targets in every `every`-th epoch, starting with the first."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
         jitter: Annotated[float, Range(least=0)] = 0.0
         """Strength of random changes of brightness, contrast, saturation and hue, as in SimCLR, with a fifth of the \
 views grey."""
@@ -104,7 +105,7 @@ views grey."""
         return float("inf")
 
     def embed(self, batch: Batch) -> Tensor:
-        """Nothing: the targets do not depend on the pictures."""
+        """Nothing: the targets do not depend on the images."""
         return torch.zeros(len(batch), 1, device=batch.index.device)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
@@ -115,7 +116,7 @@ views grey."""
         return Refreshed(scalars={})
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example`; which targets are theirs is found out in `loss`."""
+        """Image (N, 3, H, W) uint8 -> `Example`; `loss` looks up the targets."""
         views = [self._view(batch["image"], rng) for _ in range(1 if self.training else 2)]
         return Example(torch.cat(views).contiguous(memory_format=torch.channels_last), batch.index)
 
@@ -146,7 +147,7 @@ views grey."""
         return {"loss": distance.mean() / 2, "accuracy": (found == own).float().mean()}
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """A second view, the first view of its picture, and the first view whose target is the nearest to it."""
+        """A second view, the first view of its image, and the first view whose target is the nearest to it."""
         first, second = F.normalize(prediction.float(), dim=1).chunk(2)
         given = self._assign_held_out(first)
         found = (second @ self.targets[given].T).argmax(1)
@@ -163,7 +164,7 @@ views grey."""
         self.seen += len(index)
         if epoch % self.config.every:
             return
-        # A batch that spans two epochs may hold a sample twice; it has one target, and its first row speaks for it.
+        # A batch that spans two epochs may hold a sample twice; it has one target, and its first row is used.
         samples, place = index.unique(return_inverse=True)
         rows = torch.arange(len(index), device=index.device)
         first = torch.full_like(samples, len(index)).scatter_reduce(0, place, rows, "amin")
@@ -180,7 +181,7 @@ views grey."""
 def best_assignment(outputs: Tensor, targets: Tensor) -> Tensor:
     """The permutation (N,) of targets (N, K) with the least sum of squared distances to outputs (N, K), unit vectors.
 
-    All processes must call this with the same; they get the first one's answer, whatever their rounding.
+    All processes call this with the same values; all use the result of the first, as rounding may differ.
     """
     cost = torch.nan_to_num(1 - outputs.double() @ targets.double().T)
     _, columns = linear_sum_assignment(cost.cpu().numpy())

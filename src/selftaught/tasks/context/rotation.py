@@ -37,13 +37,13 @@ class Rotation(PretextTask):
     (A N, D) -> linear (A N, A) -> cross entropy with the angle's index, the mean over all rotated copies
     (the paper's eq. 3).
 
-    To tell the angle, the network must know what things look like upright. All copies of an image are
-    in the same batch; the paper finds this better than one random rotation each.
+    To predict the angle, the network must know what objects look like upright. All copies of an image are in the same
+    batch; the paper finds this better than one random rotation each.
 
-    Shortcut: an interpolated rotation leaves traces that give the angle away, and so would a crop whose
-    pixels are resampled differently along the two axes. Guard: the crop is cut and resized first, with
-    an aspect ratio as likely r as 1/r, the stored pictures keep their aspect, and the rotation itself only
-    transposes and flips. Mirroring comes before the rotation, so it is as likely under every angle.
+    Shortcut: an interpolated rotation leaves traces that give away the angle, and so would a crop whose pixels are
+    resampled differently along the two axes. Guard: the crop is cut and resized first, with an aspect ratio r as likely
+    as 1/r; stored images keep their aspect ratio, and the rotation itself only transposes and flips. Mirroring comes
+    before the rotation, so it is equally likely at every angle.
 
     Differences from the paper: one linear layer follows global pooling (as in its ResNet variants; its
     AlexNet has two hidden layers); the learning rate falls by a cosine instead of three steps.
@@ -54,9 +54,9 @@ class Rotation(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         angles: Literal[2, 4] = 4
-        """How many rotations to tell apart: 4 (0, 90, 180, 270 degrees) or 2 (0, 180)."""
+        """Number of rotations: 4 (0, 90, 180, 270 degrees) or 2 (0, 180)."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:

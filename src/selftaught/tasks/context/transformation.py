@@ -28,9 +28,9 @@ CLASSES = (
 )
 _PAPERS_SCALE = {"projective": (0.8, 1.2), "affine": (0.7, 1.3), "classes": (0.7, 1.3)}
 _DRAWN = 8192
-"""Transformations that mean and spread of the parameters are taken from."""
+"""Transformations from which mean and deviation of the parameters are estimated."""
 _LENGTH = 8.0
-"""Of a pair of features, as the last layer gets them."""
+"""Norm of a pair of features before the last layer."""
 
 
 @dataclass
@@ -62,20 +62,20 @@ class Transformation(PretextTask):
     degrees; P = 6: cosine and sine of the angle, both shifts, scale, shear. `classes`: one of 10 discrete
     transformations: none, both mirror images, three turns, enlarged, shrunk, sheared along either axis.
 
-    To undo a transformation in thought, the network must know where the parts of things are before and after it.
+    To undo a transformation, the network must know where the parts of objects are before and after it.
 
-    Shortcut: black corners show where the picture's edges went, and a warped picture is smoother than one that was not
-    resampled. Guard: a view is the middle half of the picture, so that a warp reads real pixels all around it, and the
-    picture's mirror image where it reaches further (1 in 150 projective warps, 1 in 8 affine ones, none of the classes;
-    a picture too small for that gives a larger part, as its magnified middle shows too little, and its mirror image is
-    seen more often); the plain view is read by the same filter from a slightly turned, shifted and zoomed frame, and
-    both are blurred by random amounts, so sharpness says little of the scale. Among classes the second view is moved a
-    little on top, else "unchanged" would be two equal pictures.
+    Shortcut: black corners show where the image's edges went, and a warped image is smoother than one that was not
+    resampled. Guard: a view is the middle half of the image, so a warp reads real pixels all around it, and the
+    mirrored image beyond (1 in 150 projective warps, 1 in 8 affine ones, none of the classes; for an image too small
+    for that a view is a larger part, as the magnified middle would show too little, and mirrored pixels are more
+    frequent); the plain view is resampled with the same filter from a slightly rotated, shifted and zoomed frame, and
+    both are blurred by random amounts, so sharpness hardly depends on the scale. For classes the second view is also
+    slightly moved, or "unchanged" would be two equal images.
 
-    Differences from the paper: parameters are measured from the centre, in halves of the side, and standardised one
-    by one, so the metric `explained` is the share of their variance that is predicted; the pair of features is
-    standardised before the last layer; the paper fills what lies outside with grey; the learning rate falls by a
-    cosine. The classes are those that others tried beside rotations, not the paper's.
+    Differences from the paper: parameters are relative to the centre, in halves of the side, and standardised
+    separately, so the metric `explained` is the share of their variance that is predicted; the pair of features is
+    standardised before the last layer; the paper fills pixels outside of the image with grey; the learning rate falls
+    by a cosine. The classes are from other papers.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
@@ -87,18 +87,18 @@ class Transformation(PretextTask):
         scale: tuple[float, float] | None = None
         """Smallest and largest factor of size (default: the paper's, 0.8,1.2 for projective and 0.7,1.3 else)."""
         corner: Annotated[float, Range(least=0, most=0.2)] = 0.125
-        """projective: how far a corner moves at most, in sides."""
+        """projective: largest shift of a corner, in sides."""
         rotation: Annotated[float, Range(least=0, most=180)] = 180.0
         """affine: largest angle, degrees."""
         shift: Annotated[float, Range(least=0, most=0.5)] = 0.2
-        """affine: how far the picture moves at most, in sides."""
+        """affine: largest shift of the image, in sides."""
         shear: Annotated[float, Range(least=0, most=60)] = 30.0
         """affine and classes: largest shear, degrees."""
         view: Annotated[float | None, Range(least=0.2, most=1)] = None
-        """Side of a view as a share of the picture's; the rest is there for warps to read. Default: half, or as much
-        as fills the view with pixels of its own, at most 0.9."""
+        """Side of a view as a share of the image's; warps read the rest. Default: half, or as much
+        as fills the view without enlarging, at most 0.9."""
         blur: Annotated[float, Range(least=0, most=3)] = 0.7
-        """Largest sigma, in pixels, of the blur that each view gets."""
+        """Largest sigma of the blur of each view, in pixels."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -159,7 +159,7 @@ class Transformation(PretextTask):
         return prediction
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
-        """Mean squared error and the share of the parameters' variance it leaves out, or cross entropy and accuracy."""
+        """Mean squared error and the explained share of the parameters' variance, or cross entropy and accuracy."""
         if self.is_classes:
             return classification(prediction, example.target)
         error = F.mse_loss(prediction.float(), example.target)
@@ -234,7 +234,7 @@ class Transformation(PretextTask):
         return inverse
 
     def _frames(self, n: int, view: float, rng: Generator) -> Tensor:
-        """Where the plain views lie: about the middle of a picture, on a grid of their own, half of them mirrored."""
+        """Frames of the plain views: about the middle of an image, on a grid of their own, half of them mirrored."""
         zoom = view * uniform((n,), 0.85, 1.0, rng)
         mirrored = torch.where(uniform((n,), 0, 1, rng) < 0.5, -1.0, 1.0)
         size = torch.stack([zoom * mirrored, zoom, torch.ones_like(zoom)], 1)

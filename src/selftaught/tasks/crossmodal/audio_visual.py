@@ -46,7 +46,7 @@ class Example:
 
 
 class AudioVisual(PretextTask):
-    """Tell whether a frame and one second of sound belong together (Arandjelovic, Zisserman, ICCV 2017).
+    """Predict whether a frame and one second of audio belong together (Arandjelovic, Zisserman, ICCV 2017).
 
     Link: https://arxiv.org/abs/1705.08168
 
@@ -54,14 +54,14 @@ class AudioVisual(PretextTask):
     (N, 1, 64, 100) -> sound encoder (N, 512); both of a pair -> 128 -> 2 -> cross entropy: correspond or not. In half
     of the pairs the sound is centred on the frame, in half it is from another video or another time of the same.
 
-    To tell, the network must know what things sound like: it learns objects from what they do.
+    To decide, the network must know what things sound like, so it learns objects from the sounds they make.
 
-    Shortcut: with negatives from other videos only, recordings can be told by their tone alone: loudness, hum, the
-    codec. Guard: a share of the negatives comes from the same video at another time (Korbar et al. 2018 found these
-    hard negatives to matter), every window is brought to the same loudness, and a frame of a silent moment never
-    takes part, neither with its own sound (a pair nobody could tell) nor with another (it would be
-    mismatched always). Every sound and every frame is as likely in a positive as in a negative, and pairs are drawn,
-    never told by their place in the batch.
+    Shortcut: if all negatives are from other videos, recordings can be separated by loudness, hum or codec. Guard: a
+    share of the negatives comes from the same video at another time (Korbar et al. 2018 found these hard negatives to
+    matter), every window is scaled to the same loudness, and a frame of a silent moment is in no pair, neither with its
+    own audio (the answer would be undefined) nor with another's (it would always be a mismatch). Every second of audio
+    and every frame is equally likely in a positive and in a negative, and pairs are drawn at random, so their place in
+    the batch says nothing.
 
     Differences from the paper: log-mel with 64 bands at 16 kHz instead of a 257 x 199 log spectrogram at 48 kHz;
     the image half is any encoder instead of a VGG-like one; batch normalisation before the fusion; negatives also from

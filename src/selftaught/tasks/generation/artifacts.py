@@ -30,7 +30,7 @@ MSE = 30.0
 
 @dataclass
 class Example:
-    """Crops (N, 3, S, S) in [0, 1], and which entries of their code are kept (N, 1, m, m): 1 kept, 0 dropped."""
+    """Crops (N, 3, S, S) in [0, 1], and which entries of their code are kept (N, 1, m, m): 1 if kept, 0 if dropped."""
 
     images: Tensor
     kept: Tensor
@@ -38,7 +38,7 @@ class Example:
 
 @dataclass
 class Prediction:
-    """What a player's turn needs; all pictures (N, 3, S, S) in [-1, 1].
+    """What a player's turn needs; all images (N, 3, S, S) in [-1, 1].
 
     intact: through the autoencoder. repaired: with entries dropped and repaired; not for the autoencoder.
     logits: (2 N, 2), intact and damaged, and places: (2 N, 1, m, m), above 0 for kept, of intact before repaired.
@@ -51,27 +51,27 @@ class Prediction:
 
 
 class Artifacts(PretextTask):
-    """Predict whether a picture was damaged and repaired, and where (Jenni, Favaro, CVPR 2018).
+    """Predict whether an image was damaged and repaired, and where (Jenni, Favaro, CVPR 2018).
 
     Link: https://arxiv.org/abs/1806.05024
 
-    Flow: crop (N, 3, S, S) -> code of an autoencoder (N, C, m, m) -> decoder: the intact picture; the same code, 70 %
-    of its places replaced by the mean of their 3 x 3 neighbours -> decoder with repair layers: the damaged picture;
+    Flow: crop (N, 3, S, S) -> code of an autoencoder (N, C, m, m) -> decoder: the intact image; the same code, 70 %
+    of its places replaced by the mean of their 3 x 3 neighbours -> decoder with repair layers: the damaged image;
     both (2 N, 3, S, S) -> encoder -> intact or damaged (2 N, 2), and which places were dropped (2 N, 1, m, m).
 
-    A part that does not fit the whole can only be spotted by who knows what the whole looks like. Three players: the
-    autoencoder learns 30 x squared error in the first share of the steps and then stands still; the repair layers
-    learn to fool the encoder, + 30 x squared error where nothing was dropped; the encoder, which is the discriminator,
-    learns cross entropy + 0.1 x binary cross entropy of the places. Repair and discriminator then move at every step.
+    Damage can only be found by knowing what the intact image looks like. There are three players. The autoencoder
+    learns 30 x squared error in the first share of the steps and is then frozen. The repair layers learn to fool the
+    encoder, + 30 x squared error where nothing was dropped. The encoder is the discriminator and learns cross entropy +
+    0.1 x binary cross entropy of the places. Repair layers and discriminator are both updated in every step.
 
-    Shortcut: every decoder leaves traces, which would give the damaged pictures away. Guard: real examples pass the
-    same autoencoder, with its normalisation at rest; where nothing is dropped both are equal in every bit, as the
-    repair layers only add to what was dropped. Both halves share the batch statistics of the encoder.
+    Shortcut: every decoder leaves traces, which would give the damaged images away. Guard: real examples pass the same
+    autoencoder, with its normalisation frozen; where nothing is dropped both are equal bit by bit, as the repair layers
+    change dropped places only. Both halves share the batch statistics of the encoder.
 
-    Differences from the paper: the classifier is linear on the pooled last map (the paper's has a hidden layer on
-    conv5); the mask's side is the code's, whatever the encoder's last map has; the share of steps of the autoencoder
-    is a part of the run (the paper trains it apart), and its default width half the paper's. Before the first step ends
-    the number of steps is not known, so all three move in it. Colour varies in brightness and saturation, as in the
+    Differences from the paper: the classifier is linear on the pooled last map (a hidden layer on conv5 in the paper);
+    the mask has the side of the code, whatever the encoder's last map is; the autoencoder learns in a share of the run
+    (the paper trains it separately) and has half the paper's width by default. The number of steps is not known before
+    the first step ends, so all three players learn in it. Colour varies in brightness and saturation, as in the
     authors' code.
     """
 
@@ -92,7 +92,7 @@ class Artifacts(PretextTask):
         jitter: Annotated[float, Range(least=0)] = 0.5
         """Strength of the changes of brightness (a quarter of it) and saturation."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.33
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -146,7 +146,7 @@ class Artifacts(PretextTask):
         return Example(crops.contiguous(memory_format=torch.channels_last), (drawn < self.config.keep).float())
 
     def forward(self, example: Example, player: str = "discriminator") -> Prediction:
-        """Pictures, and for repair and discriminator what the encoder says of both halves."""
+        """Images; for repair and discriminator also the encoder's logits of both halves."""
         if player == "autoencoder":
             code = self.autoencoder.encode(2 * example.images - 1)
             return Prediction(self.autoencoder.decode(code).float().tanh())
@@ -163,7 +163,7 @@ class Artifacts(PretextTask):
         return Prediction(intact, repaired, logits, places)
 
     def loss(self, prediction: Prediction, example: Example, player: str = "discriminator") -> dict[str, Tensor]:
-        """The player's loss; of the discriminator also how often it tells damaged from intact."""
+        """The player's loss; for the discriminator also its accuracy on damaged and intact images."""
         if player == "autoencoder":
             error = F.mse_loss(prediction.intact, 2 * example.images - 1)
             return {"loss": MSE * error, "autoencoder_psnr": _mean_psnr(prediction.intact, example.images)}
@@ -191,7 +191,7 @@ class Artifacts(PretextTask):
         return scalars | {"loss": scalars["loss"] + self.config.mask_weight * where}
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """In turn a damaged picture and its places, white where kept; an intact and a damaged one in words."""
+        """Alternating: a damaged image with its places, white where kept; an intact and a damaged image as text."""
         assert prediction.repaired is not None
         assert prediction.logits is not None
         assert prediction.places is not None
@@ -213,7 +213,7 @@ class Artifacts(PretextTask):
 
 
 class AutoEncoder(nn.Module):
-    """Pictures (N, 3, S, S) in [-1, 1] -> code (N, C, m, m) -> pictures before their tanh.
+    """Images (N, 3, S, S) in [-1, 1] -> code (N, C, m, m) -> images before their tanh.
 
     Down by 2 x 2 convolutions of stride 2, up by bilinear enlargement and 3 x 3 convolutions; all batch-normalised,
     leaky ReLU of slope 0.1.
@@ -289,5 +289,5 @@ def _layer(channels: int, out: int, kernel: int) -> nn.Sequential:
 
 @torch.no_grad()
 def _mean_psnr(pictures: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Pictures in [-1, 1], originals in [0, 1] -> dB, the mean over pictures."""
+    """Images in [-1, 1], originals in [0, 1] -> dB, the mean over images."""
     return psnr((pictures + 1) / 2, originals, mask).mean()

@@ -1,4 +1,4 @@
-"""Autoencoder, the ancestor of the tasks that generate."""
+"""Autoencoder."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ WIDTH = 256
 
 @dataclass
 class Example:
-    """What the encoder sees and what it is to give back, (N, 3, S, S) normalised; the same tensor without noise."""
+    """Input of the encoder and target of the decoder, (N, 3, S, S) normalised; the same tensor without noise."""
 
     images: Tensor
     clean: Tensor
 
 
 class Autoencoder(PretextTask):
-    """Reconstruct a picture from a short code (Hinton, Salakhutdinov, Science 2006).
+    """Reconstruct an image from a short code (Hinton, Salakhutdinov, Science 2006).
 
     Link: https://doi.org/10.1126/science.1127647; the denoising variant is Vincent et al., ICML 2008.
 
     Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> noise, if asked for -> encoder, its last map (N, D, h, h)
     -> linear code (N, K) -> linear (N, 256, s, s) -> up-convolutions (N, 3, S, S) -> mean squared error with the crop.
 
-    K numbers cannot hold every pixel, so the network must find what pictures have in common. With noise or a mask it is
-    to undo the damage, which asks for structure even where the code is long.
+    K numbers cannot hold every pixel, so the network must find what images have in common. With noise or a mask it also
+    has to undo the damage, which requires structure even if the code is long.
 
-    Shortcut: a code as long as the picture can copy it and needs to know nothing. Guard: the code is all that reaches
-    the decoder, with no connection around it, and one of 3 x S x S numbers is refused where nothing is damaged.
+    Shortcut: a code as long as the image can copy it. Guard: only the code reaches the decoder, without skip
+    connections, and a code of 3 x S x S numbers is an error if nothing is damaged.
 
-    Differences from the paper: a convolutional encoder, trained at once, in place of stacked logistic layers, each
-    trained first as a restricted Boltzmann machine; squared error in place of cross entropy, as pixels are not binary;
-    batch normalisation in the decoder. A mask takes whole pixels, not single colours, and is drawn by a coin for each
-    pixel where Vincent et al. take a fixed number of them.
+    Differences from the paper: a convolutional encoder trained end to end instead of stacked logistic layers, each
+    pretrained as a restricted Boltzmann machine; squared error instead of cross entropy, as pixels are not binary;
+    batch normalisation in the decoder. A mask removes whole pixels, not single colours, each with the same probability;
+    Vincent et al. remove a fixed number.
 
-    The metric is the signal-to-noise ratio in dB over that of the picture's mean colour, from the squared errors of the
-    whole batch, so that a picture of one colour does not count without bound.
+    The metric is the gain in signal-to-noise ratio (dB) over predicting the image's mean colour. It is computed from
+    the squared errors of the whole batch, as the ratio of an image of one colour is unbounded.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
@@ -63,13 +63,13 @@ class Autoencoder(PretextTask):
         code: Annotated[int, Range(least=1)] = 256
         """Length K of the code."""
         source: Literal["map", "pooled"] = "map"
-        """Whether the code is made of the encoder's last map or of its pooled features."""
+        """Compute the code from the encoder's last map or from its pooled features."""
         noise: Annotated[float, Range(least=0)] = 0.0
         """Standard deviation of Gaussian noise added to the input, in units of the normalised pixels'."""
         mask: Annotated[float, Range(least=0, below=1)] = 0.0
         """Share of the input's pixels that are set to the mean colour."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -113,24 +113,24 @@ class Autoencoder(PretextTask):
         return Example(images.contiguous(memory_format=torch.channels_last), clean)
 
     def forward(self, example: Example) -> Tensor:
-        """Pictures (N, 3, S, S), normalised."""
+        """Images (N, 3, S, S), normalised."""
         pictures: Tensor = self.decode(self.encode(example.images))
         return pictures
 
     def encode(self, images: Tensor) -> Tensor:
-        """Normalised pictures (N, 3, S, S) -> codes (N, K)."""
+        """Normalised images (N, 3, S, S) -> codes (N, K)."""
         is_map = self.config.source == "map"
         features = last_map(self.encoder, images).flatten(1) if is_map else self.encoder(images)
         codes: Tensor = self.code(features)
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (N, K) -> normalised pictures (N, 3, S, S)."""
+        """Codes (N, K) -> normalised images (N, 3, S, S)."""
         pictures: Tensor = self.decoder(self.start(codes))
         return pictures
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
-        """Squared error of the normalised pixels, and the dB gained over the picture's mean colour."""
+        """Squared error of the normalised pixels, and the dB gained over the image's mean colour."""
         error = (prediction.float() - example.clean).square().mean()
         mean_colour = example.clean.mean((2, 3), keepdim=True)
         spread = (example.clean - mean_colour).square().mean()

@@ -27,29 +27,29 @@ from selftaught.tasks.parts.discriminators import strided_convolutions
 CODE_STD = 3**-0.5
 """Of uniform numbers in [-1, 1)."""
 FROM_PICTURE, FROM_CODE, MISMATCHED = range(3)
-"""What a pair can be: a picture and its code, a code and the picture generated from it, or a picture and a code of two
+"""What a pair can be: an image and its code, a code and the image generated from it, or an image and a code of two
 pairs."""
 
 
 @dataclass
 class Example:
-    """Real pictures (N, 3, S, S), normalised, and codes (N, Z) in [-1, 1) that have nothing to do with them."""
+    """Real images (N, 3, S, S), normalised, and codes (N, Z) in [-1, 1), drawn independently."""
 
     images: Tensor
     codes: Tensor
 
 
 class PairDiscriminator(nn.Module):
-    """Pictures (N, 3, S, S) with codes (N, Z) -> logits (N, K): picture came first, code came first, they do not match.
+    """Images (N, 3, S, S) with codes (N, Z) -> logits (N, K): image came first, code came first, they do not match.
 
-    `strided_convolutions` with layer normalisation bring the picture to a 4 x 4 map; it and the code, at variance 1,
-    become `hidden` numbers each, and two layers judge both and their products, by which one can be compared with the
-    other. No pair's logits depend on the other pairs'.
+    `strided_convolutions` with layer normalisation reduce the image to a 4 x 4 map. Map and code (scaled to variance 1)
+    become `hidden` numbers each; two layers see both and their products, by which one can be compared with the other.
+    The logits of a pair do not depend on other pairs.
     """
 
     def __init__(self, code: int, *, side: int, width: int, hidden: int, kinds: int) -> None:
         super().__init__()
-        # Layer normalisation: with that of the batch, one that is all generated would be told by its statistics.
+        # Layer normalisation: batch statistics would give away a batch of generated images only.
         layers, last = strided_convolutions(side, width=width, norm=lambda channels: nn.GroupNorm(1, channels))
         self.pictures = nn.Sequential(
             *layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * last, hidden), nn.LeakyReLU(0.2)
@@ -58,7 +58,7 @@ class PairDiscriminator(nn.Module):
         self.pairs = nn.Sequential(nn.Linear(3 * hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, kinds))
 
     def forward(self, pictures: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each picture with its code, and with the code before it in the batch of all processes."""
+        """Logits of each image with its code, and with the code before it in the batch of all processes."""
         every, own = gather_rows(codes.detach()), torch.arange(len(codes), device=codes.device) + first_row(codes)
         picture = self.pictures(pictures)
         others = every[(own - 1) % len(every)]
@@ -72,56 +72,57 @@ class PairDiscriminator(nn.Module):
 
 
 class BiGAN(PretextTask):
-    """Encode pictures so that no one can tell pairs of a picture and its code from pairs of a code and the picture
-    generated from it (Donahue, Krähenbühl, Darrell, ICLR 2017).
+    """Encode images so that a discriminator cannot tell (image, its code) from (image generated from a code, that code)
+    (Donahue, Krähenbühl, Darrell, ICLR 2017).
 
     Link: https://arxiv.org/abs/1605.09782
 
     Flow: image (N, 3, H, W) -> light random crop x (N, 3, S, S) -> encoder (N, D) -> batch normalisation -> linear: its
-    code E(x) (N, Z). Code z (N, Z) uniform in [-1, 1] -> generator: its picture G(z) (N, 3, S, S). A discriminator sees
+    code E(x) (N, Z). Code z (N, Z) uniform in [-1, 1] -> generator: its image G(z) (N, 3, S, S). A discriminator sees
     both halves of a pair, (x, E(x)) or (G(z), z), and learns to tell which it is, by cross entropy; then encoder and
     generator learn the opposite together (the form that does not saturate: the same cross entropy with both labels
     swapped).
 
-    By the picture alone the discriminator tells real from generated for as long as the generator is bad, and it need
-    never look at the code: after 400 steps on CIFAR-10 it held 93 % of the pairs (x, E(x)) for pairs that began with a
-    picture, 93 % of those with another picture's code, and 93 % of those with a random code, so the encoder was told
-    nothing. Therefore it has to name a third kind (`--task.mismatched`, weight 1): pictures, real or generated, with
-    the code of another of the batch, as in Reed et al., ICML 2016. Encoder and generator are not asked to make such
-    pairs, but are paid to have their pairs taken for the other player's, which are matched. With it the same
-    discriminator, then with batch normalisation, gave 71 % to (x, E(x)), 47 % to another picture's code and 48 % to a
-    random one. Noise on the pictures, the authors' latent regression, codes of variance 1 and products of both halves
-    did not do this by themselves.
+    The image alone lets the discriminator tell real from generated while the generator is bad, so it can ignore the
+    code: after 400 steps on CIFAR-10 it classified 93 % of the pairs (x, E(x)) as starting from an image, and also 93 %
+    of those with another image's code and 93 % of those with a random code. The encoder learned nothing. The
+    discriminator therefore has a third class (`--task.mismatched`, weight 1): images, real or generated, with the code
+    of another sample of the batch, as in Reed et al., ICML 2016. Encoder and generator do not produce such pairs; they
+    are rewarded if their own, matched pairs are taken for the other player's. With it the same discriminator, then with
+    batch normalisation, gave 71 % to (x, E(x)), 47 % to another image's code and 48 % to a random one. Noise on the
+    images, the authors' latent regression, codes of variance 1 and products of both halves did not achieve this on
+    their own.
 
-    Where neither side can gain, E inverts G (the paper's theorem 2): the encoder has to find what the generator was
-    told, and a generator that can make everything must be told what is in the picture. No loss compares pixels.
+    At the equilibrium E inverts G (the paper's theorem 2): the encoder has to recover the code that the generator was
+    given, and a generator that can produce every image must be given a description of it. No loss compares pixels.
 
-    Held-out figures: "accuracy" is how often E(G(z)) is nearest to its own z among the batch's codes, by correlation
-    (chance 1 / N): pairs cannot be matched without knowledge of what pictures hold. "code_correlation" is that of all
-    numbers of E(G(z)) and z (chance 0). "psnr_gain" is how many dB G(E(x)) is nearer to a held-out x than x's mean
-    colour; it may stay below 0, as nothing asks for the same pixels. "found" is how often G(E(x)) is nearest to its x.
-    In training too: "matched_score" is the probability the discriminator gives to (x, E(x)) that the picture came
-    first, "mismatched_score" that of x with the code of another picture. Are both the same, it does not look at codes.
+    Held-out metrics: "accuracy" is how often E(G(z)) is nearest to its own z among the batch's codes, by correlation
+    (chance 1 / N): pairs cannot be matched without knowledge of what images show. "code_correlation" is the correlation
+    of all numbers of E(G(z)) and z (chance 0). "psnr_gain" is the PSNR of G(E(x)) for a held-out x over that of x's
+    mean colour; it may stay below 0, as no loss asks for the same pixels. "found" is how often G(E(x)) is nearest to
+    its x. In training too: "matched_score" is the probability that the discriminator gives to (x, E(x)) starting from
+    the image, "mismatched_score" the same for x with the code of another image. If both are equal, the discriminator
+    ignores the code.
 
-    Shortcut: pixel values that no real picture has, or statistics of a batch that is all generated, would tell the
-    pairs apart from one half alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated
-    pictures in the range of real ones, and the discriminator has layer normalisation, so it judges each pair by itself.
-    With DCGAN's batch normalisation it lived by the batch: of held-out pairs, each kind in a batch of its own, it told
-    99 % after 100 steps on CIFAR-10 (ResNet-18), but 55 % where both were in one batch; 98 and 79 % after 400 steps.
-    With a smaller encoder and generator the same: 100 and 50 % after 200 steps, with layer normalisation 99 and 99 %.
-    There it also looks at the code at least as well: "matched_score" was above "mismatched_score" by 0.11, 0.27, 0.32
-    and 0.34 after each 100 steps, with batch normalisation by 0.09 and 0.25 after the first two. Instance normalisation
-    (ResNet-18: 0.06 and 0.07, with that of the batch 0.07 and 0.09) and none (0.18 and 0.08) hold the guard, too. The
-    encoder sees only real pictures in training.
+    Shortcut: pixel values that no real image has, or statistics of a batch of generated images only, would separate the
+    pairs by the image alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated images in the
+    range of real ones, and the discriminator has layer normalisation, so it sees each pair separately. With DCGAN's
+    batch normalisation it relied on the batch: for held-out pairs its accuracy was 99 % after 100 steps on CIFAR-10
+    (ResNet-18) where each kind was a batch of its own, but 55 % where both were in one batch; 98 and 79 % after 400
+    steps. With a smaller encoder and generator it was 100 and 50 % after 200 steps, and 99 and 99 % with layer
+    normalisation. The code is then used at least as much: "matched_score" minus "mismatched_score" was 0.11, 0.27, 0.32
+    and 0.34 after each 100 steps, and 0.09 and 0.25 after the first two with batch normalisation. Instance
+    normalisation (ResNet-18: 0.06 and 0.07, against 0.07 and 0.09 with batch normalisation) and none (0.18 and 0.08)
+    keep the guard as well. The encoder sees only real images in training.
 
-    Differences from the paper: encoder, generator and discriminator see pictures of one size (its AlexNet saw larger
-    ones); features are normalised over the batch before the last layer, whatever the encoder, where the paper's encoder
-    has batch normalisation itself: without any, the codes of all pictures grow along one direction faster than the
-    discriminator can follow; the code is joined to the picture after its convolutions, as hidden units, and by their
-    products; layer instead of batch normalisation in the discriminator; mismatched pairs (0 leaves the paper's game of
-    two kinds); no latent regression; no weight decay (2.5e-5 there); crops cover at least half of a picture instead of
-    nearly all; the generator has half the channels; the learning rate falls by a cosine from the first step, not
-    exponentially in the second half.
+    Differences from the paper: encoder, generator and discriminator see images of one size (the paper's AlexNet saw
+    larger ones); features are normalised over the batch before the last layer, whatever the encoder: without it (the
+    paper's encoder has batch normalisation) the codes of all images grow along one direction faster than the
+    discriminator can follow; the code joins the image after its convolutions, as hidden units, and by their products;
+    layer instead of batch normalisation in the discriminator; mismatched pairs (0 is the paper's objective); no latent
+    regression; no weight decay (2.5e-5 in the paper); crops cover at least half of an image instead of nearly all; the
+    generator has half the channels; the learning rate falls by a cosine from the first step, not exponentially in the
+    second half.
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
@@ -135,12 +136,12 @@ class BiGAN(PretextTask):
         discriminator_width: Annotated[int, Range(least=1)] = 64
         """Channels of the discriminator's first map; they double up to eight times as many."""
         hidden: Annotated[int, Range(least=1)] = 512
-        """Hidden units of the discriminator for the picture, for the code, and for both together."""
+        """Hidden units of the discriminator for the image, for the code, and for both together."""
         mismatched: Annotated[float, Range(least=0)] = 1.0
-        """Weight of pairs that do not match in the discriminator's loss, which make it look at the code; 0 leaves them
+        """Weight of pairs that do not match in the discriminator's loss, which make it use the code; 0 leaves them
         out, as in the paper."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -174,15 +175,15 @@ class BiGAN(PretextTask):
         return 1 / batch_size
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example` of N pictures and N codes; the pseudo-label is which came first."""
+        """Image (N, 3, H, W) uint8 -> `Example` of N images and N codes; the pseudo-label is which came first."""
         images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         return Example(images, uniform((len(images), self.config.code), -1, 1, rng))
 
     def forward(self, example: Example, player: str = "generator") -> dict[str, Tensor]:
-        """Logits (N, K) of pairs that began with a "real" picture or were "made" from a code.
+        """Logits (N, K) of pairs that began with a "real" image or were "made" from a code.
 
-        For the discriminator also of both kinds of pictures with the codes of others: "real_mismatched" and
-        "made_mismatched". In evaluation also the pictures "rebuilt" G(E(x)) (N, 3, S, S) and the codes "recoded"
+        For the discriminator also of both kinds of images with the codes of others: "real_mismatched" and
+        "made_mismatched". In evaluation also the images "rebuilt" G(E(x)) (N, 3, S, S) and the codes "recoded"
         E(G(z)) (N, Z).
         """
         with torch.set_grad_enabled(player == "generator" and torch.is_grad_enabled()):
@@ -197,7 +198,7 @@ class BiGAN(PretextTask):
         return logits | {"rebuilt": self.generator(codes), "recoded": self._encode(made)}
 
     def loss(self, prediction: dict[str, Tensor], example: Example, player: str = "generator") -> dict[str, Tensor]:
-        """The player's loss; in evaluation the figures of the class's docstring with the generator's."""
+        """The player's loss; in evaluation the generator's with the metrics of the class's docstring."""
         real, made = prediction["real"].float(), prediction["made"].float()
         if player == "discriminator":
             return self._discriminator_loss({name: logits.float() for name, logits in prediction.items()})
@@ -212,21 +213,21 @@ class BiGAN(PretextTask):
 
     @torch.no_grad()
     def generate(self, example: Example) -> Tensor:
-        """Pictures (N, 3, S, S), normalised."""
+        """Images (N, 3, S, S), normalised."""
         pictures: Tensor = self.generator(example.codes)
         return pictures
 
     def show(self, example: Example, prediction: dict[str, Tensor], count: int) -> list[Shown]:
-        """A grid of real and one of generated pictures; then pictures and what is generated from their codes."""
+        """A grid of real and one of generated images; then images and what is generated from their codes."""
         real, made = denormalise(example.images.float()), denormalise(self.generate(example))
         shown = [grids(real, made)]
         rebuilt = denormalise(prediction["rebuilt"].float())
         for picture, again in zip(real[: count - 1], rebuilt, strict=False):
-            shown.append(Shown(inputs=[picture], pseudo_label="the same picture, from its code", prediction=again))
+            shown.append(Shown(inputs=[picture], pseudo_label="the same image, from its code", prediction=again))
         return shown
 
     def _discriminator_loss(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Cross entropy of the kinds of pairs; how often matched pairs are told apart; the docstring's scores."""
+        """Cross entropy of the kinds of pairs; accuracy on matched pairs; the scores of the class's docstring."""
         real, made, mismatched = logits["real"], logits["made"], logits["real_mismatched"]
         loss = _named(real, FROM_PICTURE) + _named(made, FROM_CODE)
         if self.config.mismatched:

@@ -27,13 +27,13 @@ from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 @dataclass
 class Example:
-    """Grey pictures and their colours at a quarter of the side, s = S // 4.
+    """Grey images and their colours at a quarter of the side, s = S // 4.
 
     Attributes:
         images: (N, 3, S, S) normalised, three equal channels: the lightness L alone.
         colours: (N, 2, s, s), a and b of Lab.
-        bins: (N, 5, s, s) int64, the nearest of 313 bins, nearest first; weights: (N, 5, s, s), how much each counts.
-        pictures: (N, 3, S, S) in [0, 1], the crops in colour, for people.
+        bins: (N, 5, s, s) int64, the nearest of 313 bins, nearest first; weights: (N, 5, s, s), their weights.
+        pictures: (N, 3, S, S) in [0, 1], the crops in colour, for previews.
     """
 
     images: Tensor
@@ -44,30 +44,30 @@ class Example:
 
 
 class Colorization(PretextTask):
-    """Predict the colour of every place of a grey picture, as one of 313 classes (Zhang, Isola, Efros, ECCV 2016).
+    """Predict the colour of every place of a grey image, as one of 313 classes (Zhang, Isola, Efros, ECCV 2016).
 
     Link: https://arxiv.org/abs/1603.08511
 
-    Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> lightness L as a grey picture -> encoder, its last map ->
+    Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> lightness L as a grey image -> encoder, its last map ->
     up-convolutions -> logits (N, 313, s, s), s = S / 4 -> cross entropy with the place's (a, b), spread over its 5
     nearest bins, each place weighted by how rare its colour is (eq. 2).
 
-    A place's colour follows from what it is part of: sky, grass, skin. Classes let the network say "red or green"
-    where a mean would be grey, and weights for rare colours, from the data's own statistics, keep it from calling
-    everything grey-brown. Colours are shown as the annealed mean, T = 0.38 (eq. 5).
+    The colour of a place follows from what it is part of: sky, grass, skin. Classes allow "red or green" where a mean
+    would be grey. Weights for rare colours, from the statistics of the data, prevent predictions that are grey-brown
+    everywhere. Colours are shown as the annealed mean, T = 0.38 (eq. 5).
 
-    Shortcut: colour in the input. A grey picture by luma still mixes in colour, as luma is no function of L.
-    Guard: the network sees the grey of equal lightness, a function of L alone; two pictures that differ in a and b look
-    the same to it. The encoder that is kept is `grey:`, so probes see what pretraining saw.
+    Shortcut: colour in the input. Grey by luma still depends on colour, as luma is not a function of L. Guard: the
+    network sees the grey of equal lightness, a function of L alone, so two images that differ only in a and b are the
+    same input. The encoder that is kept is `grey:`, so probes see what pretraining saw.
 
     Differences from the paper: the colour statistics are running ones of the crops seen so far, not counted in advance;
     the label is the mean colour of 4 x 4 pixels, a and b rounded to whole units; the encoder keeps its strides and
     up-convolutions bring the map back, where the paper's network is dilated from stride 8 on; the learning rate falls
     by a cosine.
 
-    The metric is what the prediction knows of the colour: bits a place gained over the mean colour distribution under
-    the same weights (0: nothing known). Accuracy would be high for saying grey; the signal-to-noise ratio, logged as
-    `psnr_gain`, favours grey too: the paper's own colours hardly beat it there and look far better.
+    The metric is the information about the colour: bits per place gained over the mean colour distribution under the
+    same weights (0: no information). Accuracy would be high for predicting grey. The signal-to-noise ratio, logged as
+    `psnr_gain`, favours grey too: the paper's own colours hardly beat grey there and look far better.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
@@ -76,13 +76,13 @@ class Colorization(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         rebalance: Annotated[float, Range(least=0, below=1)] = 0.5
-        """How much more rare colours count: weights are 1 / (r p + (1 - r) / 313), and all alike for r = 0."""
+        """Rebalancing r of rare colours: weights are 1 / (r p + (1 - r) / 313); all colours are equal for r = 0."""
         temperature: Annotated[float, Range(above=0)] = 0.38
-        """Of the annealed mean that makes one colour of the prediction: 1 is the mean, towards 0 the likeliest bin."""
+        """Temperature of the annealed mean: 1 is the mean colour, towards 0 the most likely bin."""
         hypercolumn: bool = False
-        """Predict from all stages of the encoder (Larsson et al., CVPR 2017) and not from the last one alone."""
+        """Predict from all stages of the encoder (Larsson et al., CVPR 2017) instead of the last one only."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -151,7 +151,7 @@ class Colorization(PretextTask):
         return scalars
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """Grey, true colours, predicted colours at the picture's own lightness."""
+        """Grey, true colours, predicted colours at the image's own lightness."""
         pictures = example.pictures[:count].float()
         made = decode_ab(prediction[:count], self.config.temperature)
         made = F.interpolate(made, pictures.shape[2:], mode="bilinear", align_corners=False)

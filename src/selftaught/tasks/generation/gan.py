@@ -36,10 +36,10 @@ class Example:
     """What both players see.
 
     Attributes:
-        images: (N, 3, S, S) real pictures, normalised.
-        codes: (N, Z) in [-1, 1), from which the discriminator's made pictures come.
-        other_codes: (N, Z), from which the generator's come in its own turn.
-        mix: (N,) in [0, 1), where between a made and a real picture the gradient is looked at.
+        images: (N, 3, S, S) real images, normalised.
+        codes: (N, Z) in [-1, 1), from which the images of the discriminator's turn are generated.
+        other_codes: (N, Z), from which those of the generator's turn are generated.
+        mix: (N,) in [0, 1), position between a generated and a real image at which the gradient is taken.
     """
 
     images: Tensor
@@ -49,57 +49,56 @@ class Example:
 
 
 class GAN(PretextTask):
-    """Tell real pictures from those of a generator that learns to fool, and how the real ones were turned
-    (Chen, Zhai, Ritter, Lucic, Houlsby, CVPR 2019).
+    """Discriminate real from generated images, and predict by which angle real images were rotated (Chen, Zhai, Ritter,
+    Lucic, Houlsby, CVPR 2019).
 
     Link: https://arxiv.org/abs/1811.11212 (rotation, SS-GAN), https://arxiv.org/abs/1511.06434 (DCGAN),
     https://arxiv.org/abs/1704.00028 (WGAN-GP), https://arxiv.org/abs/1802.05957 (hinge)
 
     Flow: image (N, 3, H, W) -> light random crop (N, 3, S, S); code z (N, Z) uniform in [-1, 1] -> linear to a
-    4 x 4 map -> up-convolutions -> picture (N, 3, S, S). Either -> encoder, which is the discriminator (N, D) ->
-    linear: one score, real or made, and four logits of the rotation. The players move in turn:
+    4 x 4 map -> up-convolutions -> image (N, 3, S, S). Either -> encoder, which is the discriminator (N, D) ->
+    linear: one score, real or generated, and four logits of the rotation. The players are optimised in turn:
 
-    - `--task.objective dcgan`: cross entropy; the generator maximises log D of its pictures, which does not saturate
+    - `--task.objective dcgan`: cross entropy; the generator maximises log D of its images, which does not saturate
       (Goodfellow et al. 2014; Radford, Metz, Chintala, ICLR 2016).
-    - `wgan_gp`: the critic's scores differ as much as its slope lets them, and the penalty 10 (|gradient| - 1)^2 at
-      points between real and made pictures holds the slope (Gulrajani et al., NIPS 2017). The generator moves in every
-      fifth step, always on new pictures, and Adam's betas are (0, 0.9). A step of `--steps` is one of the critic, which
-      is the encoder that is kept, so as many are needed as with any task; in 400 the generator moves 80 times, in fewer
-      than 5 never.
+    - `wgan_gp`: the critic maximises the difference of its scores, and the penalty 10 (|gradient| - 1)^2 at points
+      between real and generated images limits its slope (Gulrajani et al., NIPS 2017). The generator is updated in
+      every fifth step, always with new images, and Adam's betas are (0, 0.9). `--steps` counts the steps of the critic,
+      which is the encoder that is kept; in 400 steps the generator has 80 updates, in fewer than 5 none.
     - `hinge`: a margin on either side.
-    - A quarter of the batch is turned by all four multiples of 90 degrees. The discriminator learns the angle of real
-      pictures (weight 1), the generator to make pictures whose angle shows (weight 0.2). `--task.rotation 0
-      --task.generator-rotation 0` is the plain GAN.
+    - A quarter of the batch is rotated by all four multiples of 90 degrees. The discriminator learns the angle of real
+      images (weight 1), the generator learns to generate images whose angle can be predicted (weight 0.2).
+      `--task.rotation 0 --task.generator-rotation 0` is the plain GAN.
 
-    To find what the generator still does wrong, the discriminator must know what real pictures look like. It forgets
-    what no longer tells them apart; the rotation, which never ceases to be a task, keeps it from that: on by default.
+    To find what the generator still does wrong, the discriminator must know what real images look like. It forgets
+    features that no longer separate the two; the rotation task, on by default, prevents that.
 
-    Held-out figures: "accuracy" is that of the rotation, or without it the share of pairs of a real and a made picture
-    in which the real one scores higher (chance 1/2; it says as much of the generator as of the discriminator).
-    "real_above_made" is that share in either case, "frechet" the distance between features of real and made pictures.
+    Held-out metrics: "accuracy" is that of the rotation, or without rotation the share of pairs of a real and a
+    generated image in which the real one scores higher (chance 1/2; it says as much about the generator as about the
+    discriminator). "real_above_made" is that share in either case, "frechet" the distance between features of real and
+    generated images.
 
-    Shortcut: pixel values that no real picture has, or statistics of a batch that is made up otherwise than that of
-    the real ones, would give the generator away without a look at what is shown; traces of resampling would give the
-    rotation away. Guard: a hyperbolic tangent keeps made pictures in the range of real ones; real and made pictures
-    are judged in one batch, as many of each and all upright, in the turns of both players, so that no statistics of
-    batch normalisation belong to one kind alone; crops are as wide as high on average, and rotation is exact. Turned
-    copies pass in a batch of their own: as long as they were beside the real pictures alone, their presence was what
-    the score told (after 200 steps on CIFAR-10 a made picture was called real in 0 % of the cases by itself, in 100 %
-    beside turned copies of made ones). In batches of one kind each, normalisation takes the difference of their means
-    away: a small encoder with it as its last layer (timm:test_resnet, CIFAR-10) had "real_above_made" at 0.49, 0.51 and
-    0.52 after each 50 steps in training, so the generator was told nothing; in one batch 0.72, 0.94 and 0.82.
+    Shortcut: pixel values that no real image has, or statistics of a batch of another composition, would give the
+    generated images away whatever they show; traces of resampling would give the rotation away. Guard: a hyperbolic
+    tangent keeps generated images in the range of real ones; real and generated images pass in one batch, as many of
+    each and all upright, in the turns of both players, so that no statistics of batch normalisation belong to one kind;
+    crops are as wide as high on average, and rotation is exact. Rotated copies pass in a batch of their own: when they
+    were in the batch of the real images, the score measured their presence (after 200 steps on CIFAR-10 generated
+    images were called real in 0 % of the cases alone, in 100 % next to rotated copies of generated ones). In batches of
+    one kind each, normalisation removes the difference of their means: a small encoder that ends with it
+    (timm:test_resnet, CIFAR-10) had "real_above_made" at 0.49, 0.51 and 0.52 after each 50 steps in training, so the
+    generator learned nothing; in one batch 0.72, 0.94 and 0.82.
 
-    Batch normalisation of the encoder: only real upright pictures enter the running statistics, in a pass of their own;
-    they are those of the features that are kept, and of held-out scores, whose losses are therefore not those of
-    training. The penalty looks
-    at the encoder with these statistics, as with the batch's own ones a score has no gradient of its own; encoders
-    without batch normalisation (alexnet, vgg11, transformers) suit wgan_gp better.
+    Batch normalisation of the encoder: only real upright images enter the running statistics, in a pass of their own.
+    Features and held-out scores use these, so held-out losses differ from those of training. The gradient penalty uses
+    them too, as with batch statistics the score of an image has no gradient of its own; encoders without batch
+    normalisation (alexnet, vgg11, transformers) suit wgan_gp better.
 
     Differences from the papers: the discriminator is the encoder of `--encoder` (ReLU, pooled features, no spectral
-    normalisation, where hinge and the rotation had it; SS-GAN's code gives it turned pictures in the
-    same batch, too); codes are uniform for all objectives; the generator has half the DCGAN's channels (`--task.width
-    1024` has them all), a 1 x 1 convolution more at the start and a 3 x 3 one at the end; crops instead of whole
-    pictures; the learning rate of both players warms up and falls by a cosine.
+    normalisation, which hinge and the rotation had); SS-GAN's code also passes rotated images in the same batch; codes
+    are uniform for all objectives; the generator has half of DCGAN's channels (`--task.width 1024` has all), one more 1
+    x 1 convolution at the start and a 3 x 3 one at the end; crops instead of whole images; the learning rate of both
+    players warms up and falls by a cosine.
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-4, weight_decay=0.0, betas=(0.5, 0.999), momentum=0.5, others={})
@@ -107,15 +106,15 @@ class GAN(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         objective: Literal["dcgan", "wgan_gp", "hinge"] = "dcgan"
-        """The game: cross entropy that does not saturate, Wasserstein with gradient penalty, or hinge."""
+        """Objective: non-saturating cross entropy, Wasserstein with gradient penalty, or hinge."""
         rotation: Annotated[float, Range(least=0)] = 1.0
-        """Weight of the rotation of real pictures in the discriminator's loss; 0 turns it off."""
+        """Weight of the rotation of real images in the discriminator's loss; 0 turns it off."""
         generator_rotation: Annotated[float, Range(least=0)] = 0.2
-        """Weight of the rotation of made pictures in the generator's loss; 0 turns it off."""
+        """Weight of the rotation of generated images in the generator's loss; 0 turns it off."""
         rotated: Annotated[float, Range(above=0, most=1)] = 0.25
-        """Share of the batch that is turned by all four angles."""
+        """Share of the batch that is rotated by all four angles."""
         critic_steps: Annotated[int, Range(least=0)] = 0
-        """Steps of the discriminator for one of the generator; 0 takes the paper's: 5 for wgan_gp, else 1."""
+        """Discriminator steps per generator step; 0 uses the paper's: 5 for wgan_gp, else 1."""
         penalty: Annotated[float, Range(least=0)] = 10.0
         """Weight of the gradient penalty of wgan_gp."""
         code: Annotated[int, Range(least=1)] = 100
@@ -123,7 +122,7 @@ class GAN(PretextTask):
         width: Annotated[int, Range(least=1)] = 512
         """Channels of the generator's first map; they halve with every doubling of the side."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -135,7 +134,7 @@ class GAN(PretextTask):
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
-        """WGAN-GP's paper takes other betas, as momentum harms its critic."""
+        """WGAN-GP uses other betas, as momentum harms its critic."""
         if config.objective == "wgan_gp":
             return dataclasses.replace(cls.recipe, betas=(0.0, 0.9), momentum=0.0)
         return cls.recipe
@@ -167,15 +166,15 @@ class GAN(PretextTask):
         return ("discriminator",) if (step + 1) % every else ("discriminator", "generator")
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example` of N real pictures and 2 N codes."""
+        """Image (N, 3, H, W) uint8 -> `Example` of N real images and 2 N codes."""
         images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
         codes, other_codes = uniform((2 * len(images), self.config.code), -1, 1, rng).chunk(2)
         return Example(images, codes, other_codes, uniform((len(images),), 0, 1, rng))
 
     def forward(self, example: Example, player: str = "discriminator") -> dict[str, Tensor]:
-        """Scores (N,) of "real" and "made" pictures, logits "angles" (4 R, 4) of R of them, "lengths" of gradients.
+        """Scores (N,) of "real" and "made" images, logits "angles" (4 R, 4) of R of them, "lengths" of gradients.
 
-        "angles" are of made pictures in the generator's turn, else of real ones.
+        "angles" are of generated images in the generator's turn, else of real ones.
         """
         if player == "generator":
             made = self.generator(example.other_codes)
@@ -193,7 +192,7 @@ class GAN(PretextTask):
         return prediction
 
     def loss(self, prediction: dict[str, Tensor], example: Example, player: str = "discriminator") -> dict[str, Tensor]:
-        """The player's loss, and the figures of the class's docstring."""
+        """The player's loss, and the metrics of the class's docstring."""
         c = self.config
         if player == "generator":
             loss = generator_loss(c.objective, prediction["made"])
@@ -215,16 +214,16 @@ class GAN(PretextTask):
 
     @torch.no_grad()
     def generate(self, example: Example) -> Tensor:
-        """Pictures (N, 3, S, S), normalised."""
+        """Images (N, 3, S, S), normalised."""
         pictures: Tensor = self.generator(example.codes)
         return pictures
 
     def show(self, example: Example, prediction: dict[str, Tensor], count: int) -> list[Shown]:
-        """A grid of real and one of made pictures; then pictures with their scores, real and made in turn."""
+        """A grid of real and one of generated images; then images with their scores, real and generated in turn."""
         real, made = denormalise(example.images.float()), denormalise(self.generate(example))
         shown = [grids(real, made)]
         scores = {kind: prediction[kind].detach().float() for kind in ("real", "made")}
-        # A critic's scores have no zero: what lies above the middle seems real.
+        # A critic's scores have no zero: those above the middle count as real.
         middle = float(torch.cat(list(scores.values())).mean()) if self.config.objective == "wgan_gp" else 0.0
         for i in range(min(count, 2 * len(real)) - 1):
             kind, pictures = (("real", real), ("made", made))[i % 2]
@@ -234,10 +233,10 @@ class GAN(PretextTask):
         return shown
 
     def _angles(self, pictures: Tensor, weight: float) -> dict[str, Tensor]:
-        """Logits "angles" (4 R, 4), angle-major, of the first R pictures; nothing where the weight is 0.
+        """Logits "angles" (4 R, 4), angle-major, of the first R images; nothing where the weight is 0.
 
-        In a pass of their own: beside upright pictures, turned ones would change the statistics that scores are made
-        with, and a score would tell whether they are there.
+        In a pass of their own: rotated images would change the batch statistics of the upright ones, and with them
+        their scores.
         """
         if not weight:
             return {}
@@ -247,7 +246,7 @@ class GAN(PretextTask):
         return {"angles": outputs[:, 1:]}
 
     def _scores(self, real: Tensor, made: Tensor) -> dict[str, Tensor]:
-        """Scores (N,) of "real" and "made" pictures, judged in one batch."""
+        """Scores (N,) of "real" and "made" images, computed in one batch."""
         with own_statistics(self.encoder):
             first, second = self._score(torch.cat([real.to(made.dtype), made])).chunk(2)
         return {"real": first, "made": second}

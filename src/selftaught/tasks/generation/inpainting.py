@@ -23,10 +23,10 @@ from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import players_of_game, recipe_of_game
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.heads import Decoder
-from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import discriminator_bce, generator_bce
 
 BEST_PSNR = 50.0
-"""dB above which no one sees a difference; without a limit, a picture of one colour would outweigh all others."""
+"""dB above which no difference is visible; without a limit, an image of one colour would outweigh all others."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Example:
 
 @dataclass
 class Prediction:
-    """Made pictures (N, 3, S, S) in [-1, 1], only what was asked counts; the discriminator's logits (N,)."""
+    """Generated images (N, 3, S, S) in [-1, 1], only asked pixels count; the discriminator's logits (N,)."""
 
     made: Tensor
     made_logits: Tensor | None = None
@@ -55,7 +55,7 @@ class Prediction:
 
 
 class Inpainting(PretextTask):
-    """Predict the pixels of a hole from the picture around it (Pathak, Krähenbühl, Donahue, Darrell, Efros, CVPR 2016).
+    """Predict the pixels of a hole from the image around it (Pathak, Krähenbühl, Donahue, Darrell, Efros, CVPR 2016).
 
     Link: https://arxiv.org/abs/1604.07379
 
@@ -64,23 +64,24 @@ class Inpainting(PretextTask):
     error in the hole, values in [-1, 1] (the paper's eq. 1); with an adversarial weight of w, the loss is
     (1 - w) x squared error + w x adversarial loss (eq. 3; the paper takes w = 0.001).
 
-    What is missing follows from what the picture shows: the rest of a face, the other wheel. Layers connected over the
-    whole map let each side of a hole be continued from every other.
+    The missing part follows from what the image shows: the rest of a face, the other wheel. Layers connected over the
+    whole map let each side of a hole be continued from all others.
 
     The hole is the central square of half the side, five blocks, or (default) regions of any shape. The paper's
-    features, and those its authors published, are of regions and of reconstruction alone, so this is the default;
-    `--task.adversarial 0.001` gives the sharp pictures of its other half, in turns of discriminator and generator.
-    A square or blocks are predicted with a border of S / 32 pixels that the encoder sees and whose errors count
-    tenfold, so that the parts meet; the discriminator sees the central square, or the picture with the holes filled.
+    features, and those its authors published, are from regions and reconstruction only, so this is the default.
+    `--task.adversarial 0.001` adds the adversarial loss, which gives sharp images, with alternating updates of
+    discriminator and generator. A square or blocks are predicted with a border of S / 32 pixels that the encoder sees
+    and whose errors count tenfold, so that the parts fit together; the discriminator sees the central square, or the
+    image with the holes filled.
 
-    Shortcut: anything computed of the picture with its content, such as its mean colour or a resampling after the cut,
-    tells what was in the hole. Guard: the hole is cut last, its fill is a constant of the data set, and the mean that
-    the trivial prediction uses is of visible pixels alone.
+    Shortcut: anything computed from the image with the content of the hole, such as its mean colour or resampling after
+    the cut, contains information about the hole. Guard: the hole is cut last, its fill is a constant of the data set,
+    and the mean of the trivial prediction is over visible pixels only.
 
     Differences from the paper: the encoder's last map takes the place of pool5; regions are where smooth noise is low,
-    as in the authors' code (the paper cuts out shapes of PASCAL's objects); the result is judged by what it gains in
-    the hole, in dB, over the mean colour of the visible pixels (a picture counts with at most 50 dB); discriminator and
-    generator have one learning rate (the authors' code gives the generator ten times as much).
+    as in the authors' code (the paper cuts out shapes of PASCAL's objects); the metric is the gain in the hole, in dB,
+    over the mean colour of the visible pixels (an image counts with at most 50 dB); discriminator and generator have
+    one learning rate (ten times higher for the generator in the authors' code).
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999), momentum=0.5)
@@ -90,13 +91,13 @@ class Inpainting(PretextTask):
         mask: Literal["centre", "blocks", "region"] = "region"
         """What is cut out: the central square of half the side, blocks anywhere, or regions of any shape."""
         adversarial: Annotated[float, Range(least=0, below=1)] = 0.0
-        """Weight of the adversarial loss, the squared error has the rest; 0 trains without a discriminator."""
+        """Weight of the adversarial loss; the squared error has 1 - weight; 0 trains without a discriminator."""
         overlap: Annotated[float, Range(above=0)] = 10.0
-        """How many times more errors count on the visible border of a square or of blocks."""
+        """Weight of errors on the visible border of a square or of blocks."""
         width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
@@ -136,7 +137,7 @@ class Inpainting(PretextTask):
         return self.cut(random_resized_crop(batch["image"], self.size, rng, scale=scale), rng)
 
     def cut(self, originals: Tensor, rng: Generator) -> Example:
-        """Pictures (N, 3, S, S) in [0, 1] -> the same with a hole whose content nothing but `originals` keeps."""
+        """Images (N, 3, S, S) in [0, 1] -> the same with a hole whose content nothing but `originals` keeps."""
         n, kind = len(originals), self.config.mask
         if kind == "region":
             asked = hole = random_regions(n, self.size, rng)
@@ -147,7 +148,7 @@ class Inpainting(PretextTask):
         return Example(normalise(originals).masked_fill_(hole, 0.0), originals, hole, asked)
 
     def forward(self, example: Example, player: str = "generator") -> Prediction:
-        """Made pictures, and whether the discriminator takes them for real."""
+        """Generated images, and the discriminator's logits of them."""
         if player == "discriminator":
             assert self.discriminator is not None
             with torch.no_grad():
@@ -160,11 +161,11 @@ class Inpainting(PretextTask):
         return Prediction(made, self.discriminator(self._judged(self._filled(made, example))))
 
     def loss(self, prediction: Prediction, example: Example, player: str = "generator") -> dict[str, Tensor]:
-        """The player's loss; of the generator also what it gains over the mean colour around, in dB."""
+        """The player's loss; for the generator also its gain over the mean colour of visible pixels, in dB."""
         if player == "discriminator":
             assert prediction.real_logits is not None
             assert prediction.made_logits is not None
-            loss, accuracy = telling_apart(prediction.real_logits, prediction.made_logits)
+            loss, accuracy = discriminator_bce(prediction.real_logits, prediction.made_logits)
             return {"loss": loss, "discriminator_accuracy": accuracy}
         made = prediction.made.float()
         squared = (made - (2 * example.originals - 1)).square()
@@ -172,20 +173,20 @@ class Inpainting(PretextTask):
         error = (squared * weight).sum() / (3 * example.asked.sum()).clamp(min=1)
         scalars = {"loss": error, "error": error.detach()}
         if prediction.made_logits is not None:
-            w, adversarial = self.config.adversarial, passing_as_real(prediction.made_logits)
+            w, adversarial = self.config.adversarial, generator_bce(prediction.made_logits)
             scalars |= {"loss": (1 - w) * error + w * adversarial, "adversarial": adversarial.detach()}
         return scalars | self.fidelity(made, example)
 
     @torch.no_grad()
     def fidelity(self, made: Tensor, example: Example) -> dict[str, Tensor]:
-        """PSNR in the hole (dB), and its gain over the mean colour of what is visible; means over pictures."""
+        """PSNR in the hole (dB), and its gain over the mean colour of what is visible; means over images."""
         originals, hole = example.originals, example.hole
         reached = psnr((made + 1) / 2, originals, hole).clamp(max=BEST_PSNR)
         trivial = psnr(mean_outside(originals, hole).expand_as(originals), originals, hole).clamp(max=BEST_PSNR)
         return {"psnr": reached.mean(), "psnr_gain": (reached - trivial).mean()}
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """The picture with its hole, the original, and the hole as it was filled."""
+        """The image with its hole, the original, and the filled image."""
         seen, originals = denormalise(example.images), example.originals
         filled = torch.where(example.hole, (prediction.made.detach().float() + 1) / 2, originals)
         rows = range(min(count, len(seen)))
@@ -196,7 +197,7 @@ class Inpainting(PretextTask):
         return made
 
     def _filled(self, made: Tensor, example: Example) -> Tensor:
-        """What was asked as it was made, the rest as it is; in [-1, 1]."""
+        """The asked pixels as generated, the others as they are; in [-1, 1]."""
         return torch.where(example.asked, made.float(), 2 * example.originals - 1)
 
     def _judged(self, pictures: Tensor) -> Tensor:

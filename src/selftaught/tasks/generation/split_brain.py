@@ -31,7 +31,7 @@ LIGHTNESS_BINS = 50
 
 @dataclass
 class Example:
-    """Pictures and what each half is to predict, at a part of the side, s = S // `coarse`.
+    """Images and what each half is to predict, at a part of the side, s = S // `coarse`.
 
     Attributes:
         images: (N, 3, S, S) normalised, in colour; the encoder splits them.
@@ -46,7 +46,7 @@ class Example:
 
 @dataclass
 class Prediction:
-    """Logits (N, 313, s, s) of colour, made from lightness, and (N, 50, s, s) of lightness, made from colour."""
+    """Logits (N, 313, s, s) of colour from lightness, and (N, 50, s, s) of lightness from colour."""
 
     colour: Tensor
     lightness: Tensor
@@ -61,18 +61,18 @@ class SplitBrain(PretextTask):
     each with half the channels -> up-convolutions for each half -> logits (N, 313, s, s) of (a, b) from L and
     (N, 50, s, s) of L from (a, b) -> the sum of both cross entropies. Features are those of both halves together.
 
-    Each half solves a task that copying cannot solve, and together they have seen the whole picture, which a network
-    trained to colour grey pictures has not.
+    Neither half can solve its task by copying. Together they see the whole image, unlike a network trained to colour
+    grey images.
 
-    Shortcut: a half that sees what it is to predict would copy it. Guard: the halves share no weight and no input; the
-    first sees a function of L alone, the second a and b alone. The encoder that is kept is `split:`.
+    Shortcut: a half that sees what it has to predict would copy it. Guard: the halves share no weights and no input;
+    the first sees a function of L only, the second a and b only. The encoder that is kept is `split:`.
 
     Differences from the paper: labels are the mean colour of 8 x 8 pixels (`coarse`; 12 x 12 labels for 180 pixels
     there), to which up-convolutions bring the last map, where the paper's AlexNet goes on with convolutions; (a, b) is
     rounded to whole units before its bin is looked up; the learning rate falls by a cosine.
 
-    The metric is the sum of what both halves know: bits a place gained over who knows only how often each class occurs
-    (0: nothing known), as the accuracy of such a guess depends on the data.
+    The metric is the information of both halves: bits per place gained over predicting the class frequencies (0: no
+    information); the accuracy of that baseline would depend on the data.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))
@@ -83,7 +83,7 @@ class SplitBrain(PretextTask):
         coarse: Annotated[int, Range(least=1)] = 8
         """Pixels a side that one label stands for."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -148,7 +148,7 @@ class SplitBrain(PretextTask):
         return {"loss": losses[0] + losses[1], "information": total, **scalars}
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """What each half sees, the picture, and that of both predictions: L from colour, (a, b) from lightness."""
+        """What each half sees, the image, and that of both predictions: L from colour, (a, b) from lightness."""
         pictures = denormalise(example.images[:count].float())
         lab = rgb_to_lab(pictures)
         middle = torch.full_like(lab[:, :1], 60.0)

@@ -27,20 +27,20 @@ from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import players_of_game, recipe_of_game
 from selftaught.tasks.parts.discriminators import Discriminator
 from selftaught.tasks.parts.first_steps import FirstSteps
-from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import discriminator_bce, generator_bce
 
 RATIO = 3 / 4
 """Narrowest crop, width by height; the widest is its inverse."""
 BEST_PSNR = 50.0
-"""dB above which no one sees a difference; without a limit, a picture of one colour would outweigh all others."""
+"""dB above which no difference is visible; without a limit, an image of one colour would outweigh all others."""
 
 
 @dataclass
 class Example:
-    """The pseudo-label is the picture as it was, at full resolution.
+    """The pseudo-label is the image as it was, at full resolution.
 
-    images: (N, 3, S, S) normalised, the low-resolution pictures enlarged by bicubic interpolation.
-    small: (N, 3, S / 4, S / 4) in [0, 1], the low-resolution pictures.
+    images: (N, 3, S, S) normalised, the low-resolution images enlarged by bicubic interpolation.
+    small: (N, 3, S / 4, S / 4) in [0, 1], the low-resolution images.
     originals: (N, 3, S, S) in [0, 1].
     """
 
@@ -51,10 +51,10 @@ class Example:
 
 @dataclass
 class Prediction:
-    """What a player's turn needs: made pictures (N, 3, S, S), about [0, 1], and the discriminator's view of them.
+    """What a player's turn needs: generated images (N, 3, S, S), about [0, 1], and the discriminator's logits.
 
     made: always there. made_logits, real_logits: (N,), where there is a discriminator and the player needs them.
-    content: what the content network says of the pictures, and of the originals; only for the generator.
+    content: features of the content network, of the images and of the originals; only for the generator.
     """
 
     made: Tensor
@@ -64,35 +64,35 @@ class Prediction:
 
 
 class SuperResolution(PretextTask):
-    """Predict a picture from a copy with a quarter of its resolution (Ledig et al., CVPR 2017).
+    """Predict an image from a copy with a quarter of its resolution (Ledig et al., CVPR 2017).
 
     Link: https://arxiv.org/abs/1609.04802
 
     Flow: crop (N, 3, S, S) -> low resolution (N, 3, S / 4, S / 4) -> bicubic enlargement (N, 3, S, S) -> encoder, maps
-    of all stages -> pixel-shuffle decoder (N, 3, S, S), added to the bicubic picture -> squared error with the crop +
+    of all stages -> pixel-shuffle decoder (N, 3, S, S), added to the bicubic image -> squared error with the crop +
     0.006 x squared error of content features + 0.001 x adversarial loss (the paper's eq. 3-6, values in [-1, 1]).
 
-    What detail belongs where four pixels became one cannot be computed, only known: fur, leaves and bricks must be
-    recognised. First the generator learns alone, from the squared error of pixels, as in the paper (10^6 of 1.2 x 10^6
-    updates): on CIFAR-10 it was 1.0 dB better than bicubic interpolation after 130 steps, and 0.1 dB where the other
-    two losses were there from the start. Then SRGAN's generator and discriminator learn in turn. `--task.adversarial 0`
-    leaves the discriminator out, and together with no content file this is the paper's SRResNet.
+    Detail lost where four pixels became one cannot be computed: fur, leaves and bricks must be recognised. The
+    generator first learns alone, from the squared error of pixels, as in the paper (10^6 of 1.2 x 10^6 updates): on
+    CIFAR-10 it was 1.0 dB better than bicubic interpolation after 130 steps, and 0.1 dB where the other two losses were
+    present from the start. Then SRGAN's generator and discriminator learn in turn. `--task.adversarial 0` removes the
+    discriminator; without a content file this is the paper's SRResNet.
 
-    The content network is a file that the user names, torchvision's weights of vgg19 (its last convolution after the
-    ReLU, the paper's VGG 5,4) or weights of the run's own encoder; without one, the discriminator's last map takes its
-    place. The file's weights are read without unpickling code, never learn and are a part of the checkpoint.
+    The content network is a file given by the user: torchvision's weights of vgg19 (its last convolution after the
+    ReLU, the paper's VGG 5,4) or weights of the run's own encoder. Without one, the discriminator's last map takes its
+    place. The file is read without unpickling code; its weights never learn and are part of the checkpoint.
 
-    Shortcut: a crop that was itself enlarged has no detail, and bicubic interpolation is then right; and without a
-    filter before every fourth pixel is taken, the moire in the small picture tells the detail that is missing. Guard:
-    crops have at least as many stored pixels as S x S, where the stored picture has that many, and the reduction is
-    antialiased and rounded to 8 bits.
+    Shortcut: a crop that was itself enlarged has no detail, so bicubic interpolation is already right; without a filter
+    before every fourth pixel is taken, moire in the small image gives away the missing detail. Guard: crops have at
+    least as many stored pixels as S x S, where the stored image has that many, and the reduction is antialiased and
+    rounded to 8 bits.
 
     Differences from the paper: the encoder and its stages take the place of the 16 residual blocks; it sees the small
-    picture enlarged to S pixels, blurred but without block edges, so that it is an encoder for pictures of that side.
-    `--task.stages last` lets only the deepest map through. The squared error of pixels stays beside that of content,
-    which replaces it in the paper. The discriminator is DCGAN's with 4 x 4 convolutions. Both players have the same
-    learning rate. PSNR and SSIM are of RGB instead of luma, a picture counts with at most 50 dB; SSIM is of held-out
-    data.
+    image enlarged to S pixels, blurred but without block edges, so it is an encoder for images of that size.
+    `--task.stages last` uses the deepest map only. The squared error of pixels is kept next to that of content, which
+    replaces it in the paper. The discriminator is DCGAN's with 4 x 4 convolutions. Both players have the same learning
+    rate. PSNR and SSIM are of RGB instead of luma, an image counts with at most 50 dB; SSIM is computed on held-out
+    data only.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
@@ -100,13 +100,13 @@ class SuperResolution(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         factor: Annotated[int, Range(least=2)] = 4
-        """How many times fewer pixels along a side the small picture has."""
+        """Factor by which the small image has fewer pixels along a side."""
         adversarial: Annotated[float, Range(least=0)] = 1e-3
         """Weight of the adversarial loss; 0 trains without a discriminator."""
         alone: Annotated[float, Range(least=0, below=1)] = 0.8
         """Share of the steps, the first ones, in which the generator learns from the squared error of pixels alone."""
         content: str = ""
-        """File with weights of torchvision's vgg19 or of the run's own encoder, which judge the content of pictures; \
+        """File with weights of torchvision's vgg19 or of the run's own encoder, which compute content features; \
 empty takes the discriminator's features."""
         content_weight: Annotated[float, Range(least=0)] = 0.006
         """Weight of the squared error of content features; 0 leaves it out."""
@@ -115,7 +115,7 @@ empty takes the discriminator's features."""
         width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @classmethod
     def recipe_for(cls, config: Config) -> Recipe:
@@ -160,14 +160,14 @@ empty takes the discriminator's features."""
         self.first_steps.after_step(total)
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example`; a crop is only ever reduced, where the picture is large enough."""
+        """Image (N, 3, H, W) uint8 -> `Example`; a crop is only ever reduced, where the image is large enough."""
         height, width = batch["image"].shape[-2:]
         unenlarged = self.size**2 / RATIO / (height * width)
         scale = (min(1.0, max(self.config.min_scale, unenlarged)), 1.0)
         return self.reduce(random_resized_crop(batch["image"], self.size, rng, scale=scale, ratio=(RATIO, 1 / RATIO)))
 
     def reduce(self, originals: Tensor) -> Example:
-        """Pictures (N, 3, S, S) in [0, 1] -> what is left of them, as if the small ones had been stored."""
+        """Images (N, 3, S, S) in [0, 1] -> `Example`, as if only the small images had been stored."""
         side = self.size // self.config.factor
         small = F.interpolate(originals, size=(side, side), mode="bicubic", antialias=True)
         small = small.clamp_(0, 1).mul_(255).round_().div_(255)
@@ -175,7 +175,7 @@ empty takes the discriminator's features."""
         return Example(normalise(enlarged.clamp_(0, 1)), small, originals)
 
     def forward(self, example: Example, player: str = "generator") -> Prediction:
-        """Made pictures, and how the networks that judge them see them."""
+        """Generated images, and features and logits of them."""
         if player == "discriminator":
             assert self.discriminator is not None
             with torch.no_grad():
@@ -199,11 +199,11 @@ empty takes the discriminator's features."""
         return Prediction(made, logits, content=content)
 
     def loss(self, prediction: Prediction, example: Example, player: str = "generator") -> dict[str, Tensor]:
-        """The player's loss; of the generator also what it gains over bicubic interpolation, in dB."""
+        """The player's loss; for the generator also its gain over bicubic interpolation, in dB."""
         if player == "discriminator":
             assert prediction.real_logits is not None
             assert prediction.made_logits is not None
-            loss, accuracy = telling_apart(prediction.real_logits, prediction.made_logits)
+            loss, accuracy = discriminator_bce(prediction.real_logits, prediction.made_logits)
             return {"loss": loss, "discriminator_accuracy": accuracy}
         # Values in [-1, 1] differ by twice as much as in [0, 1].
         pixel = 4 * F.mse_loss(prediction.made.float(), example.originals)
@@ -214,14 +214,14 @@ empty takes the discriminator's features."""
             scalars["loss"] = scalars["loss"] + self.config.content_weight * content
             scalars["content"] = content.detach()
         if prediction.made_logits is not None:
-            adversarial = passing_as_real(prediction.made_logits)
+            adversarial = generator_bce(prediction.made_logits)
             scalars["loss"] = scalars["loss"] + self.config.adversarial * adversarial
             scalars["adversarial"] = adversarial.detach()
         return scalars | self.fidelity(prediction.made, example)
 
     @torch.no_grad()
     def fidelity(self, made: Tensor, example: Example) -> dict[str, Tensor]:
-        """PSNR (dB) and its gain over bicubic interpolation, means over pictures; SSIM of both on held-out data."""
+        """PSNR (dB) and its gain over bicubic interpolation, means over images; SSIM of both on held-out data."""
         made, bicubic = made.float().clamp(0, 1), denormalise(example.images)
         reached = psnr(made, example.originals).clamp(max=BEST_PSNR)
         trivial = psnr(bicubic, example.originals).clamp(max=BEST_PSNR)
@@ -232,7 +232,7 @@ empty takes the discriminator's features."""
         return found
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """The small picture, its bicubic enlargement, the original and what was made."""
+        """The small image, its bicubic enlargement, the original and the prediction."""
         bicubic, made = denormalise(example.images), prediction.made.detach().float().clamp(0, 1)
         return [
             Shown(inputs=[example.small[i], bicubic[i]], pseudo_label=example.originals[i], prediction=made[i])
@@ -249,9 +249,9 @@ empty takes the discriminator's features."""
 
 
 class PixelShuffleDecoder(nn.Module):
-    """Sub-pixel convolutions (Shi et al., CVPR 2016) that double the side until the picture's is reached.
+    """Sub-pixel convolutions (Shi et al., CVPR 2016) that double the side until the image's is reached.
 
-    Its sides are the picture's, halved (and rounded up) as long as none is below the deepest map's. Every map enters
+    Its sides are the image's, halved (and rounded up) as long as none is below the deepest map's. Every map enters
     by a 1 x 1 convolution at the lowest side that is not below its own.
 
     Maps (N, C, h, h), the deepest last -> (N, 3, side, side), almost zero with fresh weights.
@@ -293,7 +293,7 @@ class PixelShuffleDecoder(nn.Module):
 
 
 class ContentNetwork(nn.Module):
-    """A network with weights from a file that never learns: pictures (N, 3, S, S) in [0, 1] -> its last map."""
+    """A network with weights from a file that never learns: images (N, 3, S, S) in [0, 1] -> its last map."""
 
     def __init__(self, encoder: Encoder, path: Path, size: int) -> None:
         super().__init__()
@@ -308,7 +308,7 @@ class ContentNetwork(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """Always as on held-out data: what it says of a picture must not change with the batch."""
+        """Always stay in evaluation mode: features of an image must not depend on the batch."""
         return super().train(False)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -317,7 +317,7 @@ class ContentNetwork(nn.Module):
 
 @torch.no_grad()
 def stage_shapes(encoder: Encoder, size: int, stages: str) -> list[tuple[int, int]]:
-    """Channels and side of every map that the decoder sees, for pictures of side `size`."""
+    """Channels and side of every map that the decoder sees, for images of side `size`."""
     if stages == "last":
         return [map_shape(encoder, size)]
     mode = encoder.training

@@ -37,17 +37,17 @@ class SimCLR(PretextTask):
 
     A view is a random-resized crop, mirrored half the time, with colour distortion and blur (appendix A).
 
-    Shortcut: two crops of one picture share its colour histogram, which alone nearly finds the partner
-    (the paper's figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur. Views that pass in
-    batches of their own would be marked by the statistics of their batch. Guard: all views of a process pass in one,
-    and statistics are those of all processes on GPUs; on several CPU processes they are each process's own, where a
-    partner is always one's own and most negatives are not.
+    Shortcut: two crops of one image share its colour histogram, which alone nearly finds the partner (the paper's
+    figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur. Views that pass in separate batches
+    would be marked by the statistics of their batch. Guard: all views of a process pass in one batch, and on GPUs
+    statistics are taken over all processes; on several CPU processes each process has its own, so the partner has the
+    same statistics and most negatives do not.
 
     Differences from the paper: colour distortion is one affine map for each view (hue turns in YIQ, values
     are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both; SGD with
     weight decay 5e-4 instead of LARS with 1e-6, as batches here are of hundreds and not of thousands of images
     (`--optimizer lars` has a rate of its own); 512 hidden units of the head instead of as many as the encoder has.
-    On 32-pixel pictures the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
+    On 32-pixel images the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
@@ -61,7 +61,7 @@ class SimCLR(PretextTask):
         embedding: Annotated[int, Range(least=1)] = 128
         """Length K of the embeddings the loss compares."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
         jitter: Annotated[float, Range(least=0)] = 1.0
         """Strength of the colour distortion."""
         grey: Annotated[float, Range(least=0, most=1)] = 0.2

@@ -1,4 +1,4 @@
-"""What adversarial games share: losses of both players, the gradient penalty, batch normalisation of made pictures."""
+"""Losses of both players, gradient penalty and batch normalisation of adversarial tasks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.utils import make_grid
 
 from selftaught.tasks.base import Recipe, Shown
-from selftaught.tasks.parts.losses import passing_as_real, telling_apart
+from selftaught.tasks.parts.losses import discriminator_bce, generator_bce
 
 GRID = 16
-"""Pictures in a grid of samples."""
+"""Images in a grid of samples."""
 
 Objective = Literal["dcgan", "wgan_gp", "hinge"]
 
@@ -29,38 +29,38 @@ def players_of_game(weight: float) -> Mapping[str, tuple[str, ...]]:
 
 
 def recipe_of_game(recipe: Recipe, weight: float) -> Recipe:
-    """A game is played with the paper's optimiser alone; without weight for the adversarial loss there is no game."""
+    """Only the paper's optimiser for adversarial training; all if the adversarial loss has no weight."""
     return dataclasses.replace(recipe, others={}) if weight else recipe
 
 
 def discriminator_loss(objective: Objective, real: Tensor, made: Tensor) -> Tensor:
-    """What the discriminator pays for its scores (N,) of real and made pictures; higher scores say real.
+    """Loss of the discriminator for its scores (N,) of real and generated images; higher scores mean real.
 
     dcgan: cross entropy (Goodfellow et al. 2014). wgan_gp: the critic's difference, without the penalty (Gulrajani et
     al. 2017, eq. 3). hinge: a margin of 1 on either side (Lim & Ye 2017; Miyato et al. 2018, eq. 16).
     """
     real, made = real.float(), made.float()
     if objective == "dcgan":
-        return telling_apart(real, made)[0]
+        return discriminator_bce(real, made)[0]
     if objective == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + made).mean()
     return made.mean() - real.mean()
 
 
 def generator_loss(objective: Objective, made: Tensor) -> Tensor:
-    """What the generator pays for the scores (N,) of its pictures: -log D for dcgan, else their negative mean."""
-    return passing_as_real(made) if objective == "dcgan" else -made.float().mean()
+    """Loss of the generator for the scores (N,) of its images: -log D for dcgan, else their negative mean."""
+    return generator_bce(made) if objective == "dcgan" else -made.float().mean()
 
 
 def gradient_lengths(score: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, mix: Tensor) -> Tensor:
-    """Lengths (N,) of the score's gradient at a random point between each real and made picture (N, C, H, W).
+    """Lengths (N,) of the score's gradient at a random point between each real and generated image (N, C, H, W).
 
     mix (N,) in [0, 1] is the share of the real one. Computed in full precision, also under autocast, and also where
-    gradients are off, then without a graph. A score must not depend on the other pictures of the batch, else the
+    gradients are off, then without a graph. A score must not depend on the other images of the batch, else the
     gradient of the sum is not that of each: batch normalisation has to take its `running_statistics`.
     """
     has_graph = torch.is_grad_enabled()
-    # A loop in mixed precision hands over real pictures in fewer bits than the generator's.
+    # In mixed precision real images have fewer bits than generated ones.
     dtype = torch.promote_types(torch.promote_types(made.dtype, real.dtype), torch.float32)
     ends = (made.detach().to(dtype), real.detach().to(dtype))
     points = torch.lerp(*ends, mix.view(-1, 1, 1, 1).to(dtype)).requires_grad_()
@@ -73,9 +73,9 @@ def gradient_lengths(score: Callable[[Tensor], Tensor], real: Tensor, made: Tens
 
 @contextmanager
 def own_statistics(module: nn.Module) -> Iterator[None]:
-    """Within, batch normalisation in training uses the batch's statistics but does not remember them.
+    """Inside this context, batch normalisation in training uses the batch's statistics but does not record them.
 
-    So what is remembered, and used when the encoder is kept, is of real pictures alone.
+    So the running statistics, which the encoder keeps, are those of real images only.
     """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
@@ -89,7 +89,7 @@ def own_statistics(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def running_statistics(module: nn.Module) -> Iterator[None]:
-    """Within, batch normalisation uses what it remembers, as in evaluation."""
+    """Inside this context, batch normalisation uses its running statistics, as in evaluation."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
     for norm in norms:
         norm.eval()
@@ -101,6 +101,6 @@ def running_statistics(module: nn.Module) -> Iterator[None]:
 
 
 def grids(real: Tensor, made: Tensor) -> Shown:
-    """Real pictures (N, 3, S, S) in [0, 1] as one grid, and beside them made ones."""
+    """Real and generated images (N, 3, S, S) in [0, 1], a grid of each."""
     first, second = (make_grid(pictures[:GRID], nrow=4, pad_value=1.0) for pictures in (real, made))
-    return Shown(inputs=[first], pseudo_label="real pictures; beside them made ones", prediction=second)
+    return Shown(inputs=[first], pseudo_label="real images; generated images on the right", prediction=second)

@@ -17,7 +17,7 @@ from selftaught.ops.colour_spaces import rgb_to_lab
 NUM_BINS = 313
 STEP = 10
 _REACH = 110
-"""Largest |a| and |b| of a grid point; no colour of sRGB lies further out."""
+"""Largest |a| and |b| of a grid point; no colour of sRGB is further out."""
 _SIDE = 2 * _REACH + 1
 
 

@@ -1,4 +1,4 @@
-"""Networks that tell real pictures from made ones, for tasks whose decoder learns against one."""
+"""Discriminators: networks that separate real from generated images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 def strided_convolutions(
     side: int, *, width: int, norm: Callable[[int], nn.Module], channels: int = 3
 ) -> tuple[list[nn.Module], int]:
-    """Layers that halve pictures (N, channels, side, side) down to a map of about 4 x 4, and its channels: as in DCGAN.
+    """Layers that halve images (N, channels, side, side) down to a map of about 4 x 4, and its channels: as in DCGAN.
 
     Convolutions are 4 x 4 with stride 2, the channels doubling from `width` up to eight times that; all but the first
     are normalised by `norm(channels)`, all are followed by a leaky ReLU of slope 0.2 (Radford et al. 2015).
@@ -29,14 +29,14 @@ def strided_convolutions(
 
 
 def halvings_of(side: int) -> int:
-    """How often a picture's side is halved until it is about 4, at least once."""
+    """Number of halvings of an image's side until it is about 4, at least 1."""
     return max(1, (side // 4).bit_length() - 1)
 
 
 class Discriminator(nn.Module):
     """`strided_convolutions` with batch normalisation and one linear unit, as in DCGAN (Radford et al. 2015).
 
-    (N, channels, side, side), values in [-1, 1] -> logits (N,), above 0 where the picture seems real.
+    (N, channels, side, side), values in [-1, 1] -> logits (N,), above 0 for real.
     """
 
     def __init__(self, side: int, *, channels: int = 3, width: int = 64) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class FirstSteps(nn.Module):
     """The first `share` of a run's steps, known once the first one is done.
 
-    The number of steps is a buffer, so that a resumed run knows it, and a plain number, so that no step waits for the
+    The number of steps is a buffer, so that a resumed run has it, and a plain number, so that no step waits for the
     device.
     """
 
@@ -28,7 +28,7 @@ class FirstSteps(nn.Module):
         return None if self._known < 0 else step < self._known
 
     def after_step(self, total: int) -> None:
-        """To be called after every step, with the number of all steps."""
+        """Call after every step with the total number of steps."""
         if self._known is None or self._known < 0:
             # The last step is never one of them: what comes after them is to happen in a short run, too.
             self._known = max(1, min(round(self.share * total), total - 1))

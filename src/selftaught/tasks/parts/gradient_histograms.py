@@ -1,4 +1,4 @@
-"""Histograms of gradients: what a picture's edges look like where, without colour and with no learning."""
+"""Histograms of gradients: a descriptor of an image's edges, without colour and without learning."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from selftaught.ops.colour import to_grey
 def gradient_histograms(images: Tensor, *, cells: int = 4, bins: int = 9) -> Tensor:
     """Histograms of oriented gradients (Dalal & Triggs, CVPR 2005).
 
-    The grey picture's gradients vote for their orientation, modulo 180 degrees, with their length, shared between the
-    two nearest of `bins`; the picture has `cells` x `cells` cells, and blocks of 2 x 2 cells overlap. Each block has
+    The grey image's gradients vote for their orientation, modulo 180 degrees, with their length, shared between the
+    two nearest of `bins`; the image has `cells` x `cells` cells, and blocks of 2 x 2 cells overlap. Each block has
     unit length, is cut at 0.2 and has unit length again.
 
     Images (N, 3, S, S) in any range, S at least `cells` -> (N, 4 bins (cells - 1)^2).

@@ -1,4 +1,4 @@
-"""A graph of nearest neighbours: who is on a short cycle with whom, and how far it is from one to another along it."""
+"""A graph of nearest neighbours: pairs of points on a short cycle, and distances along the edges."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def cycle_pairs(neighbours: NDArray[np.int64], longest: int) -> NDArray[np.int64
 def geodesic_distances(
     neighbours: NDArray[np.int64], distances: NDArray[np.float32], sources: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Length of the shortest way along edges, in either direction, from each source to each point, (A, M).
+    """Length of the shortest path along edges, in either direction, from each source to each point, (A, M).
 
-    Infinite where there is no way.
+    Infinite where there is no path.
     """
     count, k = neighbours.shape
     # An edge of length 0 would be no edge in a sparse matrix.

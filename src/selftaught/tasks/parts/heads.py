@@ -17,7 +17,7 @@ def projection_head(num_features: int, hidden: int, out: int) -> nn.Sequential:
 
 
 class Decoder(nn.Sequential):
-    """From a feature map back to pixels: up-convolutions that double the side until the picture's is reached.
+    """From a feature map back to pixels: up-convolutions that double the side until the image's is reached.
 
     Each is a 4 x 4 transposed convolution of stride 2 with batch normalisation and ReLU, the channels halving from
     `width` down to 32 (Radford et al. 2015; Pathak et al. 2016); a 3 x 3 convolution gives the result.
@@ -37,13 +37,13 @@ class Decoder(nn.Sequential):
 
 
 class Generator(nn.Module):
-    """From a code to a picture, by DCGAN (Radford et al. 2016, figure 1): linear to a small map, then a `Decoder`.
+    """From a code to an image, by DCGAN (Radford et al. 2016, figure 1): linear to a small map, then a `Decoder`.
 
-    The map is 4 x 4, or up to 7 x 7 where that doubles exactly to the picture's side; `width` is its channels, 1024 in
+    The map is 4 x 4, or up to 7 x 7 where that doubles exactly to the image's side; `width` is its channels, 1024 in
     the paper at side 64. Convolutions start as N(0, 0.02), as there. A hyperbolic tangent keeps every pixel in the
     range of real ones.
 
-    Codes (N, Z) -> pictures (N, 3, side, side), normalised as the encoder takes them.
+    Codes (N, Z) -> images (N, 3, side, side), normalised as the encoder takes them.
     """
 
     def __init__(self, code: int, *, side: int, width: int = 512) -> None:

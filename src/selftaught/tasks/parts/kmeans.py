@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 _NEGLIGIBLE = 1e-6
-"""Principal components with less than this share of the largest variance are rounding errors."""
+"""Principal components with less than this share of the largest variance are treated as rounding errors."""
 
 
 def fit_whitening(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
@@ -99,7 +99,7 @@ def nearest(points: Tensor, centroids: Tensor) -> Tensor:
 def normalised_mutual_information(first: Tensor, second: Tensor) -> float:
     """I(A; B) / sqrt(H(A) H(B)) of two labellings (M,) int64 of the same samples: 0 unrelated, 1 the same partition.
 
-    A labelling with one class only says nothing: 0.
+    0 if a labelling has only one class.
     """
     from sklearn.metrics import normalized_mutual_info_score
 

@@ -46,10 +46,10 @@ def classification(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
     }
 
 
-def telling_apart(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-    """A discriminator's cross entropy on logits of real and made pictures (Goodfellow et al. 2014, eq. 1, negated).
+def discriminator_bce(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """A discriminator's cross entropy on logits of real and generated images (Goodfellow et al. 2014, eq. 1, negated).
 
-    Any shapes; above 0 says real. Returns the sum of both halves' means, and the share of all that it tells right.
+    Any shapes; above 0 means real. Returns the sum of both halves' means, and the accuracy over all.
     """
     real, made = real.float(), made.float()
     loss = F.softplus(-real).mean() + F.softplus(made).mean()
@@ -57,6 +57,6 @@ def telling_apart(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     return loss, right.float().mean()
 
 
-def passing_as_real(made: Tensor) -> Tensor:
-    """What a generator pays until its pictures' logits say real: -log D, which does not saturate (ibid., section 3)."""
+def generator_bce(made: Tensor) -> Tensor:
+    """A generator's loss on the logits of its images: -log D, which does not saturate (ibid., section 3)."""
     return F.softplus(-made.float()).mean()

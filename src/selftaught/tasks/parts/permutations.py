@@ -1,4 +1,4 @@
-"""Sets of permutations that are far from each other in Hamming distance."""
+"""Sets of permutations with large Hamming distances."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def permutation_set(count: int, places: int = 9) -> Tensor:
 
 
 def hamming_distances(permutations: Tensor) -> Tensor:
-    """In how many places each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
+    """Number of places in which each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
     return (permutations[:, None] != permutations[None]).sum(2)

@@ -1,4 +1,4 @@
-"""How often each class has occurred in training so far: one running figure for all processes, kept with the weights."""
+"""Running class frequencies in training, the same in all processes and saved with the weights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from selftaught.core.distributed import gather_rows
 class RunningHistogram(nn.Module):
     """The share of each of K classes, a mean over all batches since the start of training.
 
-    Its state are buffers, so a resumed run goes on with the same numbers, and counts of all processes are added up, so
-    that every process holds those of the global batch.
+    Its state is in buffers, so a resumed run continues with the same numbers. Counts are summed over all processes.
 
     Attributes:
         share: (K,) float32, sums to 1; uniform at first.
-        batches: how many were added.
+        batches: number of batches added.
     """
 
     share: Tensor
@@ -37,8 +36,8 @@ class RunningHistogram(nn.Module):
         self.share.lerp_(total / total.sum().clamp(min=1e-12), 1 / self.batches.float())
 
     def surprise(self) -> Tensor:
-        """-log of the share of each class, (K,): the loss of who knows the shares and nothing else.
+        """-log of the share of each class, (K,): the loss of predicting the class frequencies.
 
-        A thousandth is spread over all classes, for those that have not occurred yet.
+        A thousandth is spread over all classes, so that classes which have not occurred yet have a finite value.
         """
         return -(0.999 * self.share + 0.001 / len(self.share)).log()

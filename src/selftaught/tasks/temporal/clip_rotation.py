@@ -65,7 +65,7 @@ class ClipRotation(PretextTask):
         stride: Annotated[int, Range(least=1)] = 1
         """From one frame of the clip to the next, in frames of the video."""
         least_side: Annotated[float, Range(above=0, most=1)] = 0.8
-        """Smallest side of the crop, as a share of the short side of what lies between black bars."""
+        """Smallest side of the crop, as a share of the short side between black bars."""
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ from selftaught.tasks.base import PretextTask, Recipe, Shown
 class Example:
     """Five frames of each clip (N, 5, 3, S, S), normalised, and their numbers in the clip (N, 5) int64.
 
-    In time they are a < b < c < d < e; where the clip is shown backwards, b and d have changed places.
+    In time they are a < b < c < d < e; where the clip runs backwards, b and d are swapped.
     """
 
     frames: Tensor
@@ -38,23 +38,23 @@ MIDDLES = (2, 0, 4)
 
 
 class FrameOrderVerification(PretextTask):
-    """Tell whether three frames of a video are in the order of time (Misra, Zitnick, Hebert, ECCV 2016).
+    """Predict whether three frames of a video are in temporal order (Misra, Zitnick, Hebert, ECCV 2016).
 
     Link: https://arxiv.org/abs/1603.08561
 
     Flow: clip (N, T, 3, H, W) -> frames a < b < c < d < e (N, 5, 3, S, S) from where it moves -> 2-D encoder, shared by
     all frames (5 N, D) -> tuples (b, c, d) in order, (b, a, d) and (b, e, d) not (N, 3, 3 D) -> 2 -> cross entropy.
 
-    As b and d are the same in all three tuples, only the middle frame can tell: the network must see pose and motion.
-    A window of the clip is drawn with probability proportional to its coarse optical flow, as frames without motion
-    have no order. tau_max bounds |b - d| (more is harder to follow), tau_min is the least distance of a from b and of
-    e from d (less is harder to tell from c), both in frames. a and e are no frames that look like c, by the squared
-    difference of their pixels, as where a movement repeats itself: such a tuple would have both answers.
+    As b and d are the same in all three tuples, only the middle frame decides: the network must see pose and motion. A
+    window of the clip is drawn with probability proportional to its coarse optical flow, as frames without motion have
+    no order. tau_max bounds |b - d| (more is harder to follow), tau_min is the least distance of a from b and of e from
+    d (less is harder to separate from c), both in frames. a and e are never frames that look like c, by the squared
+    difference of their pixels: where a movement repeats itself, such a tuple would have both answers.
 
-    Shortcut: the order must not be told by how a frame was cut, stored or numbered. Guard: all five frames have the
-    same window, but each its own small random shift, which also breaks the grid of blocks a codec leaves; half of the
-    clips run backwards (an order and its reverse are both right), so the direction of time, the camera's drift or
-    a key frame's place tell nothing; clips are mirrored at random; the number of a frame is not an input.
+    Shortcut: the way a frame was cut, stored or numbered could give away the order. Guard: all five frames have the
+    same window, but each its own small random shift, which also breaks the block grid of a codec; half of the clips run
+    backwards (an order and its reverse are both right), so the direction of time, camera drift or the position of key
+    frames carry no information; clips are mirrored at random; the frame number is not an input.
 
     Differences from the paper: all three tuples of every window are used, so that the five frames are encoded once, and
     weighted so that `negatives` of the loss is on those out of order (the paper draws 75 % negatives); accuracy is the
