@@ -16,7 +16,7 @@ from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder, EncoderSpec, TokenEncoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.positions import sine_cosine
+from selftaught.ops.positions import grid_positions, sine_cosine
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 HEAD = 32
@@ -77,6 +77,8 @@ class Mae(PretextTask):
         "encoder": EncoderSpec("image", tokens=True, default="timm:vit_tiny_patch16_224")
     }
 
+    positions: Tensor
+
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         mask: Annotated[float, Range(above=0, below=1)] = 0.75
@@ -116,12 +118,9 @@ class Mae(PretextTask):
         self.blocks = nn.Sequential(*(Block(width, heads, qkv_bias=True) for _ in range(depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.pixels = nn.Linear(width, 3 * (size // self.rows) * (size // self.columns))
-        with torch.no_grad():
-            _, places = encoder.embed_patches(torch.zeros(1, 3, size, size))
+        places = grid_positions(self.rows, self.columns)
         self.register_buffer("positions", sine_cosine(places, width), persistent=False)
         self._start()
-
-    positions: Tensor
 
     def metric_name(self) -> str:
         return "psnr_gain"
