@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -18,6 +17,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
+from selftaught.data.computed.base import Program
 from selftaught.data.computed.catalogue import load_program
 from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of
 from selftaught.ops.spectrogram import SAMPLE_RATE
@@ -80,11 +80,19 @@ def _drawn_batch(named: Mapping[str, Input], size: int) -> Batch:
     for name, one in named.items():
         if isinstance(one, Computed):
             program = load_program(one.program)
-            shape = (*inputs[one.like].shape[:-3], program.channels, side, side)
-            values = torch.rand(shape, generator=rng)
-            inputs[name] = values.round().byte() if program.dtype is np.uint8 else values
+            inputs[name] = _drawn_maps(program, (*inputs[one.like].shape[:-3], program.channels, side, side), rng)
     time = torch.arange(SAMPLES) * 10.0 if "video" in needs_of(named) else None
     return Batch(index=torch.arange(SAMPLES), inputs=inputs, time=time)
+
+
+def _drawn_maps(program: type[Program], shape: tuple[int, ...], rng: Generator) -> Tensor:
+    """Maps (..., C, side, side) of noise; masks are of regions a quarter as wide, of which 1 has a third."""
+    if program.kind != "mask":
+        return torch.rand(shape, generator=rng)
+    side = shape[-1]
+    regions = torch.rand((*shape[:-2], 4, 4), generator=rng) < 1 / 3
+    wide = -(-side // 4)
+    return regions.repeat_interleave(wide, -2).repeat_interleave(wide, -1)[..., :side, :side].to(torch.uint8)
 
 
 def check_contract(
