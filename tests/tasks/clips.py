@@ -64,10 +64,22 @@ def judge(model: PretextTask, batches: list[Batch]) -> float:
     return float(np.mean([float(model.loss(model(one), one)[model.metric_name()]) for one in examples]))
 
 
-def check_run(folder: Path, write_video: Any, task: str, *, frames: int = 20, **settings: Any) -> Path:
-    """Train on videos of a crossing square, stop, go on: the same to the bit as without a stop. The whole run."""
+def large_crossing(seed: int) -> np.ndarray:
+    """20 frames (T, 48, 48, 3) of `crossing`."""
+    return crossing(seed, frames=20, side=48, square=14)[0]
+
+
+def check_run(
+    folder: Path,
+    write_video: Any,
+    task: str,
+    *,
+    video: Callable[[int], np.ndarray] = large_crossing,
+    **settings: Any,
+) -> Path:
+    """Train on 8 videos, stop, go on: the same to the bit as without a stop. Returns the run without one."""
     for seed in range(8):
-        write_video(folder / "videos" / f"{seed}.mp4", crossing(seed, frames=frames, side=48, square=14)[0])
+        write_video(folder / "videos" / f"{seed}.mp4", video(seed))
     asked: dict[str, Any] = {"encoder": "timm:test_resnet", "size": 32, "batch_size": 4, "steps": 3, **settings}
 
     def run(name: str, **more: Any) -> Path:
