@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.core.config import MachineSettings, RunConfig
+from selftaught.core.config import MachineSettings
 from selftaught.core.devices import accelerator_of, check_sharding, compute_device, make_fabric
 
 
@@ -30,10 +30,10 @@ def test_auto_takes_the_precision_the_machine_is_fast_in(
     is_fast: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("selftaught.core.devices.fast_bf16", lambda accelerator: is_fast)
-    fabric = make_fabric(RunConfig.of(data="demo", out="run", accelerator="cpu"), is_partly_used=False)
+    fabric = make_fabric(MachineSettings(accelerator="cpu"), is_partly_used=False)
     assert fabric._precision.precision == precision
     assert fabric.world_size == 1
-    asked = RunConfig.of(data="demo", out="run", accelerator="cpu", precision="32-true")
+    asked = MachineSettings(accelerator="cpu", precision="32-true")
     assert make_fabric(asked, is_partly_used=False)._precision.precision == "32-true"
 
 

@@ -128,7 +128,7 @@ def config(out: Path, task: Path, **changes: object) -> RunConfig:
 
 def opened(out: Path, task: Path, **changes: object) -> tuple[RunConfig, Any, Data, PretextTask]:
     asked = config(out, task, **changes)
-    fabric = make_fabric(asked, is_partly_used=False)
+    fabric = make_fabric(asked.machine, is_partly_used=False)
     data = open_data(asked, spec_for(asked), fabric)
     resolved = resolve(asked, spec_for(asked), data)
     return resolved, fabric, data, build_task(spec_for(resolved), resolved)

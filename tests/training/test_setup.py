@@ -104,7 +104,7 @@ def test_warm_up_and_clip_are_the_flags_else_the_recipes(
 ) -> None:
     monkeypatch.setattr(load_task("rotation"), "recipe", COMPLETE)
     asked = RunConfig.of(data="synthetic:N=20,side=32", out="run", task="rotation", size=32, batch_size=8, **flags)  # type: ignore[arg-type]
-    data = open_data(asked, spec_for(asked), make_fabric(asked, is_partly_used=False))
+    data = open_data(asked, spec_for(asked), make_fabric(asked.machine, is_partly_used=False))
     resolved = resolve(asked, spec_for(asked), data)
     assert (resolved.optim.warmup, resolved.optim.clip, resolved.optim.momentum) == (*expected, 0.8)
 

@@ -9,38 +9,38 @@ from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 
-from selftaught.core.config import MachineSettings, RunConfig
+from selftaught.core.config import MachineSettings
 from selftaught.core.distributed import shard
 from selftaught.core.precision import fast_bf16
 from selftaught.core.threads import remind_of_threads
 
 
-def make_fabric(config: RunConfig, *, is_partly_used: bool) -> Fabric:
+def make_fabric(machine: MachineSettings, *, is_partly_used: bool) -> Fabric:
     """Lightning Fabric on the devices asked for.
 
     Args:
-        config: as it was asked for.
+        machine: as it was asked for.
         is_partly_used: whether a step may leave parameters without a gradient, which DDP must be told to expect.
     """
     remind_of_threads()
-    accelerator = accelerator_of(config.machine.accelerator)
-    precision = config.machine.precision
+    accelerator = accelerator_of(machine.accelerator)
+    precision = machine.precision
     if precision == "auto":
         precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
-    if accelerator == "cpu" and config.machine.devices > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // config.machine.devices))
-    several = config.machine.world > 1
+    if accelerator == "cpu" and machine.devices > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // machine.devices))
+    several = machine.world > 1
     strategy: str | Strategy = "auto"
-    if config.machine.is_sharded:
-        strategy = sharding_strategy(config.machine)
+    if machine.is_sharded:
+        strategy = sharding_strategy(machine)
     elif several:
         strategy = "ddp_find_unused_parameters_true" if is_partly_used else "ddp"
-    elif config.machine.strategy == "ddp":
+    elif machine.strategy == "ddp":
         strategy = "ddp"
     return Fabric(
         accelerator=accelerator,
-        devices=config.machine.devices,
-        num_nodes=config.machine.num_nodes,
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
         precision=precision,
         strategy=strategy,
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selftaught.core.config import Precision, RunConfig
+from selftaught.core.config import Precision
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -82,8 +82,8 @@ def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> 
     return forward
 
 
-def precision_of(config: RunConfig, device: torch.device) -> Precision:
+def precision_of(asked: Precision, device: torch.device) -> Precision:
     """The precision a run computes in, with auto resolved."""
-    if config.machine.precision != "auto":
-        return config.machine.precision
+    if asked != "auto":
+        return asked
     return "bf16-mixed" if fast_bf16(device.type) else "32-true"

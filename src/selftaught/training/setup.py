@@ -43,7 +43,7 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
         momentum=pace.momentum,
         warmup=recipe.warmup if asked.optim.warmup is None else asked.optim.warmup,
         clip=recipe.clip if asked.optim.clip is None else asked.optim.clip,
-        precision=precision_of(asked, data.loader.device),
+        precision=precision_of(asked.machine.precision, data.loader.device),
         steps=steps,
         value_range=data.value_range,
         stream="always" if data.is_streamed else "never",

@@ -77,11 +77,11 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 
 
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
-    check_processes(asked)
+    check_processes(asked.machine)
     spec = spec_for(asked)
     is_partly = is_partly_used(check_asked(asked, spec), asked.network.encoder)
     folder.check(asked)
-    fabric = make_fabric(asked, is_partly_used=is_partly)
+    fabric = make_fabric(asked.machine, is_partly_used=is_partly)
     reading = read_as_begun(folder, asked)
     group.launch(fabric, lambda: check_data(reading, spec))
     data = open_data(reading, spec, fabric)

@@ -62,7 +62,7 @@ def test_the_first_rows_of_every_kind_there_is() -> None:
 
 def test_a_trial_leaves_the_task_as_it_is() -> None:
     asked = SMALL.replace(encoder="timm:test_resnet", accelerator="cpu", steps=10)
-    fabric = make_fabric(asked, is_partly_used=False)
+    fabric = make_fabric(asked.machine, is_partly_used=False)
     data = open_data(asked, spec_for(asked), fabric)
     config = resolve(asked, spec_for(asked), data)
     task = build_task(spec_for(config), config)

@@ -275,7 +275,7 @@ def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
     assert run.length.budget is not None
     seconds = parse_seconds(run.length.budget)
     alone = run.replace(devices=1, num_nodes=1, batch_size=run.optim.batch_size // run.machine.world)
-    fabric = make_fabric(alone, is_partly_used=False)
+    fabric = make_fabric(alone.machine, is_partly_used=False)
     data = open_data(alone, spec, fabric)
     spec = with_classes(spec, data.num_classes)
     try:

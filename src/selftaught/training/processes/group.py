@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import MachineSettings, RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
@@ -199,10 +199,9 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def check_processes(config: RunConfig) -> None:
+def check_processes(machine: MachineSettings) -> None:
     """Refuse a run of fewer processes than torchrun started: each would be a run of its own in one folder."""
     started = os.environ.get("WORLD_SIZE", "1")
-    machine = config.machine
     asked = machine.world
     if "TORCHELASTIC_RUN_ID" in os.environ and started.isdigit() and int(started) != asked:
         what = f"--devices is {machine.devices}" + (f" on {machine.num_nodes} nodes" if machine.num_nodes > 1 else "")
