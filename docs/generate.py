@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selftaught.core.options import Option, describe, flag_of
+from selftaught.encoders.spec import TAKES, EncoderSpec
 from selftaught.evaluation.probes.catalogue import ProbeInfo, list_probes
-from selftaught.tasks.catalogue import TaskInfo, list_tasks, load_task
+from selftaught.tasks.catalogue import TaskInfo, list_tasks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread
@@ -60,12 +61,26 @@ def _list_of_probes(probes: list[ProbeInfo]) -> str:
 
 
 def _page_of_task(task: TaskInfo) -> str:
-    encoder = load_task(task.name).encoders["encoder"].default
+    encoder = task.encoders["encoder"].default
     chosen = f" --encoder {encoder}" if encoder else ""
     example = f"    selftaught pretrain DATA --task {task.name}{chosen} --out RUN"
     facts = [f"- paper: {task.paper}", f"- family: {task.family}", f"- needs: {', '.join(task.needs)}"]
+    facts += _encoders(task)
     lines = [f"# {task.name}", "", *facts, "", task.description, "", "## Run it", "", example, ""]
-    return "\n".join([*lines, *_settings("task", task.options), *_evidence(task.name), ""])
+    further = [(flag_of(o.name), o) for o in task.encoder_options]
+    settings = _settings([(flag_of(f"task.{o.name}"), o) for o in task.options] + further)
+    return "\n".join([*lines, *settings, *_evidence(task.name), ""])
+
+
+def _encoders(task: TaskInfo) -> list[str]:
+    """What it trains, where that is more than the encoder of images that --encoder sets."""
+    flags = [f"`{flag_of(name)}` (takes {_takes(spec)})" for name, spec in task.encoders.items()]
+    lines = [f"- encoders: {', '.join(flags)}"] if task.further else []
+    return lines + ([f"- result: its {task.kept}"] if task.kept != "encoder" else [])
+
+
+def _takes(spec: EncoderSpec) -> str:
+    return TAKES[spec.kind] if spec.takes_data else f"{TAKES[spec.kind]} of {spec.channels} channels"
 
 
 def _page_of_probe(probe: ProbeInfo) -> str:
@@ -81,17 +96,18 @@ def _page_of_probe(probe: ProbeInfo) -> str:
         "",
         example,
     ]
-    return "\n".join([*lines, "", *_settings("probe", probe.options), ""])
+    return "\n".join([*lines, "", *_settings([(flag_of(f"probe.{o.name}"), o) for o in probe.options]), ""])
 
 
 def _annotations(probe: ProbeInfo) -> str:
     return ", ".join(NEEDS[need] for need in probe.needs) or "none"
 
 
-def _settings(prefix: str, options: Sequence[Option]) -> list[str]:
+def _settings(options: Sequence[tuple[str, Option]]) -> list[str]:
+    """A table of options by their flags."""
     if not options:
         return ["## Settings", "", "None."]
-    rows = [f"| `{flag_of(f'{prefix}.{o.name}')}` | {describe(o)} | `{_text(o.default)}` | {o.help} |" for o in options]
+    rows = [f"| `{flag}` | {describe(o)} | `{_text(o.default)}` | {o.help} |" for flag, o in options]
     return ["## Settings", "", "| flag | value | default | |", "|---|---|---|---|", *rows]
 
 

@@ -76,11 +76,12 @@ def test_public_names_and_folders_do_not_hide_each_other() -> None:
 def test_the_package_shows_what_is_public_and_help_tells_the_settings() -> None:
     import selftaught
     from selftaught.core.config import run_settings
+    from selftaught.core.options import OF_THE_TASK
 
     assert dir(selftaught) == sorted(selftaught.__all__)
     for function in (selftaught.pretrain, selftaught.compare):
         told = function.__doc__ or ""
-        for name in {s.name for s in run_settings()} - {"data", "out", "task", "task_settings"}:
+        for name in {s.name for s in run_settings()} - {"data", "out", "task", *OF_THE_TASK}:
             assert told.count(f"\n    {name} = ") == 1, name
     assert "    batch_size = 128: a whole number in [2, 1000000]. Samples in one" in (selftaught.pretrain.__doc__ or "")
 

@@ -31,11 +31,7 @@ def list_tasks() -> list[Json]:
     """List the pretext tasks."""
     from selftaught.tasks.catalogue import list_tasks
 
-    return [
-        {"name": t.name, "family": t.family, "kind": t.kind, "needs": list(t.needs), "summary": t.summary}
-        | {"paper": t.paper, "year": t.year}
-        for t in list_tasks()
-    ]
+    return [task.to_dict() for task in list_tasks()]
 
 
 def list_encoders() -> list[Json]:
@@ -55,7 +51,7 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
             or demo.
         out: run folder to write.
         task: a name from `selftaught tasks`, package.module or path/to/file.py of your own; or several with + between.
-        settings: fields of `RunConfig`.
+        settings: fields of `RunConfig`; also task_settings={"angles": 2} and encoders={"audio_encoder": "..."}.
 
     Returns:
         The run's summary.json, and its folder under "run".
@@ -77,7 +73,7 @@ def evaluate(
     fraction: Sequence[float] = (1.0,),
     draws: int = 1,
     supervised: bool = False,
-    part: str = "encoder",
+    part: str | None = None,
     checkpoint: Checkpoint = "last",
     size: int | None = None,
     stem: Stem | None = None,
@@ -102,7 +98,7 @@ def evaluate(
             where it is given.
         draws: draw each share below 1 so many times, for its spread.
         supervised: also train the same encoder with the labels, at the run's number of steps.
-        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
         checkpoint: the last one, or the best by the held-out pretext metric.
         size: pixels, for weights in a file (default 224); a run's is its own.
         stem: first layers, for weights in a file.
@@ -208,7 +204,7 @@ def embed(
     *,
     out: File,
     split: Literal["all", "train", "held_out", "test"] = "all",
-    part: str = "encoder",
+    part: str | None = None,
     checkpoint: Checkpoint = "last",
     download: bool = False,
     overwrite: bool = False,
@@ -221,7 +217,7 @@ def embed(
         out: file to write; its ending says the form: .parquet and .csv have the columns id, path, label and vector,
             .npz the same arrays, .npy the vectors alone.
         split: part of the data to embed.
-        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
         checkpoint: the last one, or the best by the held-out pretext metric.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         overwrite: replace a file of that name.
@@ -254,7 +250,7 @@ def export(
     *,
     out: File,
     format: Literal["torch", "safetensors", "onnx"] | None = None,
-    part: str = "encoder",
+    part: str | None = None,
     checkpoint: Checkpoint = "last",
     headless: bool = False,
     overwrite: bool = False,
@@ -266,7 +262,7 @@ def export(
         out: file to write.
         format: torch and safetensors hold a plain state dict, onnx the network itself; unless given, the ending of out
             says it: .pt or .pth, .safetensors, .onnx.
-        part: encoder, or audio_encoder of a task that trains one for sound as well.
+        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
         checkpoint: the last one, or the best by the held-out pretext metric.
         headless: leave out the fresh classifier that lets a torchvision model load the file with strict=True.
         overwrite: replace a file of that name.
@@ -275,9 +271,9 @@ def export(
     from selftaught.training.encoder_of_run import load_encoder, read_config
 
     path, form = resolve_format(out, format, overwrite=overwrite)
-    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
-    written = export_encoder(encoder, path, format=form, size=read_config(run).network.size, headless=headless)
-    return {"out": str(written), "format": form, "part": part, "encoder": encoder.name}
+    encoder, network = load_encoder(run, part=part, checkpoint=checkpoint), read_config(run).network
+    written = export_encoder(encoder, path, format=form, size=network.size, headless=headless)
+    return {"out": str(written), "format": form, "part": part or network.kept, "encoder": encoder.name}
 
 
 @plain_arguments
@@ -349,22 +345,20 @@ def demo(*, out: str = "selftaught-demo") -> Json:
     check_demo(Path(out))
     network: Json = {"encoder": "resnet18", "size": 32, "stem": "standard"}
     # With imports, probes and page this budget makes at most 5 minutes on 2 cores.
-    length: Json = {"budget": "160s", "evaluate_every": 5.0}
-    run = train(RunConfig.of(data="demo", out=out, task="simclr", overwrite=True, **network, **length))
+    run = train(RunConfig.of(data="demo", out=out, overwrite=True, budget="160s", evaluate_every=5.0, **network))
     few = evaluate_encoder(open_subject(run), "demo", fractions=[0.02])  # four patches of each photograph
     whole = evaluate_encoder(open_subject(run), "demo")
-    page = write_report(run)
-    seconds = round(time.monotonic() - begin, 1)
-    return {"run": str(run), "report": str(page), "few_labels": few, "all_labels": whole, "seconds": seconds}
+    found: Json = {"run": str(run), "report": str(write_report(run)), "few_labels": few, "all_labels": whole}
+    return found | {"seconds": round(time.monotonic() - begin, 1)}
 
 
 @plain_arguments
-def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "last") -> Encoder:
+def load_encoder(run: File, *, part: str | None = None, checkpoint: Checkpoint = "last") -> Encoder:
     """The pretrained encoder of a run: a torch module on the CPU, in evaluation mode.
 
     Args:
         run: run folder.
-        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        part: one of the task's encoders by name, such as audio_encoder; None is the one that it keeps.
         checkpoint: the last one, or the best by the held-out pretext metric.
     """
     from selftaught.training.encoder_of_run import load_encoder
@@ -373,13 +367,19 @@ def load_encoder(run: File, *, part: str = "encoder", checkpoint: Checkpoint = "
 
 
 def check_task(
-    task: File | type[PretextTask], *, encoder: str | None = None, size: int = 64, task_settings: Json | None = None
+    task: File | type[PretextTask],
+    *,
+    encoder: str | None = None,
+    encoders: dict[str, str] | None = None,
+    size: int = 64,
+    task_settings: Json | None = None,
 ) -> None:
     """Hold a pretext task to the contract of tasks, in seconds and on the CPU; return quietly if it keeps it.
 
     Args:
         task: a name from `selftaught tasks`, package.module, path/to/file.py, or a subclass of `PretextTask`.
-        encoder: a name from `selftaught encoders` (default resnet18, or r3d_18 for a task of clips).
+        encoder: a name from `selftaught encoders` (default: the task's own, else resnet18, or r3d_18 for clips).
+        encoders: architectures of the task's further encoders, by name.
         size: side of the square images the encoder sees, pixels.
         task_settings: the task's own settings.
 
@@ -388,7 +388,7 @@ def check_task(
     """
     from selftaught.training.contract.check_task import check_task
 
-    check_task(task, encoder=encoder, size=size, task_settings=task_settings)
+    check_task(task, encoder=encoder, encoders=encoders, size=size, task_settings=task_settings)
 
 
 def _summary(run: Path) -> Json:

@@ -7,7 +7,7 @@ import pytest
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.config import run_settings
-from selftaught.core.options import run_options
+from selftaught.core.options import OF_THE_TASK, run_options
 from selftaught.tasks.catalogue import list_tasks
 
 
@@ -28,7 +28,7 @@ def test_pretrain_help_has_every_setting_once_under_a_heading(capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     grouped = [name for names in flags.GROUPS.values() for name in names]
     fields = {setting.name for setting in run_settings()}
-    assert sorted(grouped) == sorted(fields - {"data", "out", "task_settings"})
+    assert sorted(grouped) == sorted(fields - {"data", "out", *OF_THE_TASK})
     for name in grouped:
         flag = f"--{name}".replace("_", "-")
         assert sum(line.split()[:1] == [flag] for line in lines) == 1, flag

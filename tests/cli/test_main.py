@@ -62,14 +62,16 @@ def test_verbs_get_typed_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compare_takes_a_combination_beside_its_parts() -> None:
-    options = cli.further_options(flags.read_verb(api.compare), ["--tasks", "rotation,simclr+rotation"])["task"]
+    options = cli.further_options(flags.read_verb(api.compare), ["--tasks", "rotation,simclr+rotation"])[
+        "task_settings"
+    ]
     assert {"angles", "rotation.angles", "simclr.temperature", "weights"} <= {option.name for option in options}
 
 
 def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--tasks", "simclr,rotation", "--task.angles=2"]
     verb = flags.read_verb(api.compare)
-    options = cli.further_options(verb, words)["task"]
+    options = cli.further_options(verb, words)["task_settings"]
     assert {"angles", "temperature"} <= {option.name for option in options}
 
 
@@ -144,7 +146,7 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_tasks_and_encoders_as_json() -> None:
     tasks = json.loads(selftaught("tasks", "--json").stdout)
-    assert {"name", "family", "kind", "needs", "summary", "paper", "year"} == set(tasks[0])
+    assert {"name", "family", "kind", "needs", "summary", "encoders", "paper", "year"} == set(tasks[0])
     encoders = json.loads(selftaught("encoders", "--json").stdout)
     assert {"name": "resnet18", "kind": "image"}.items() <= next(e for e in encoders if e["name"] == "resnet18").items()
     assert selftaught("--version").stdout.startswith("selftaught ")

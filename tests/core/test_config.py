@@ -23,7 +23,7 @@ from selftaught.core.config import (
 def test_the_settings_a_verb_takes_are_those_of_run_config() -> None:
     hints = {s.name: typing.get_type_hints(s.owner)[s.field.name] for s in run_settings()}
     assert typing.get_type_hints(AllSettings) == hints
-    assert set(hints) - set(typing.get_type_hints(RunSettings)) == {"data", "out", "task"}
+    assert set(hints) - set(typing.get_type_hints(RunSettings)) == {"data", "out", "task", "kept"}
 
 
 def test_settings_are_in_groups_and_keep_their_names_outside() -> None:

@@ -12,8 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from selftaught.core.config import RunConfig
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.encoders.base import EncoderSpec
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import normalise
 from selftaught.tasks.base import ParameterGroup
 from selftaught.tasks.combined import Combined, Example

@@ -60,7 +60,7 @@ def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
     settings: dict[str, float], encoder: str, expected: bool
 ) -> None:
     asked = RunConfig.of(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
-    assert is_partly_used(check_asked(asked, spec_for(asked)), encoder) is expected
+    assert is_partly_used(check_asked(asked, spec_for(asked))) is expected
 
 
 def test_a_pace_is_scaled_with_the_batch_unless_it_is_given() -> None:

@@ -149,7 +149,7 @@ def test_the_global_random_state_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_encoder_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes videos"):
+    with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes clips"):
         train(config(tmp_path / "run", encoder="r3d_18"))
 
 

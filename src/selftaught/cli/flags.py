@@ -13,12 +13,13 @@ from typing import Any, NoReturn
 
 from selftaught.core.config import run_settings
 from selftaught.core.names import NEAR
-from selftaught.core.options import Option, flag_of, option_of, run_options, typed
+from selftaught.core.options import OF_THE_TASK, Option, flag_of, option_of, run_options, typed
 
 
 def _names(group: str) -> tuple[str, ...]:
     """Settings of one group; "data" and "out" are arguments of `pretrain` itself."""
-    return tuple(s.name for s in run_settings() if s.group == group and s.name not in ("data", "out"))
+    other = ("data", "out", *OF_THE_TASK)
+    return tuple(s.name for s in run_settings() if s.group == group and s.name not in other)
 
 
 GROUPS = {
@@ -42,6 +43,22 @@ SYNONYMS = {
     "--device": ("--accelerator",), "--gpus": ("--devices",), "--force": ("--overwrite",),
 }  # fmt: skip
 """Flags of other programs -> what they are called here, of which a verb has the first or the second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """Of flags that depend on the command line: the title above them in the help, and what their names begin with."""
+
+    title: str
+    prefix: str
+
+
+FURTHER = {
+    "task_settings": Heading("the task", "task."),
+    "encoders": Heading("further encoders of the task", ""),
+    "probe_settings": Heading("the probe", "probe."),
+}
+"""Arguments of public functions whose flags are those of a task or a probe."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,7 +106,7 @@ def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
 def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: str) -> Parser:
     """The verb's parser; every value is kept as text until `read_values`.
 
-    `further` are the settings of the task and of the probe that the command line names: "task" -> options.
+    `further` are the flags of the task and of the probe that the command line names, by the keys of `FURTHER`.
     """
     parser = Parser(
         prog=f"selftaught {verb.name}", usage=_usage(verb), description=verb.summary, epilog=note, allow_abbrev=False
@@ -101,10 +118,11 @@ def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: st
     groups: dict[str, Any] = {title: parser.add_argument_group(title) for title in GROUPS if grouped}
     for option in [*verb.flags, *verb.settings]:
         add_flag(groups.get(grouped.get(option.name, ""), parser), option, required=option.name in verb.required)
-    for whose, options in further.items():
-        group = parser.add_argument_group(f"the {whose}")
+    for argument, options in further.items():
+        heading = FURTHER[argument]
+        group = parser.add_argument_group(heading.title)
         for option in options:
-            add_flag(group, option, prefix=f"{whose}.")
+            add_flag(group, option, prefix=heading.prefix)
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout, all else on stderr")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error (or SELFTAUGHT_DEBUG=1)")
     return parser

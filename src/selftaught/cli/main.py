@@ -9,19 +9,22 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from selftaught import api
 from selftaught.cli.child import quiet_fabric
-from selftaught.cli.flags import Parser, Verb, make_parser, read_values, read_verb, reject
+from selftaught.cli.flags import FURTHER, Parser, Verb, make_parser, read_values, read_verb, reject
 from selftaught.core import threads
 from selftaught.core.errors import explain, is_first_process, is_told_here
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, run_options
 from selftaught.core.plain import paths_of, plain, strict
 from selftaught.core.signals import Terminated, terminating
+
+if TYPE_CHECKING:
+    from selftaught.tasks.catalogue import TaskInfo
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
@@ -96,8 +99,8 @@ def _run(words: list[str], given: dict[str, str]) -> int:
     arguments = read_values((*verb.positional, *verb.flags), parsed, positional=verb.positional)
     if verb.settings:
         arguments |= read_values(verb.settings, parsed)
-    for whose, options in further.items():
-        arguments[f"{whose}_settings"] = read_values(options, parsed, prefix=f"{whose}.")
+    for argument, options in further.items():
+        arguments[argument] = read_values(options, parsed, prefix=FURTHER[argument].prefix)
     given.update(paths_of(inspect.signature(verb.function), arguments))
     if not parsed.json:
         result = verb.function(**arguments)
@@ -142,30 +145,39 @@ def _note(verb: Verb) -> str:
 
 
 def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]:
-    """Settings of the task or tasks and of the probe named in `words`, as far as the verb takes them."""
-    further = {}
+    """Arguments of the verb that depend on `words`, each with its flags: settings and further encoders of the task or
+    tasks that are named there, and settings of the probe.
+    """
+    further: dict[str, list[Option]] = {}
     if verb.settings:
-        further["task"] = _task_options(verb, words)
+        infos = _tasks(verb, words)
+        further["task_settings"] = _first_of_each_name(option for info in infos for option in info.options)
+        if encoders := [option for info in infos for option in info.encoder_options]:
+            further["encoders"] = _first_of_each_name(encoders)
     own = {option.name: option for option in verb.flags}
     if "probe" in own:
         from selftaught.evaluation.probes.catalogue import probe_info
 
-        further["probe"] = list(probe_info((_given("probe", words) or [str(own["probe"].default)])[-1]).options)
+        name = (_given("probe", words) or [str(own["probe"].default)])[-1]
+        further["probe_settings"] = list(probe_info(name).options)
     return further
 
 
-def _task_options(verb: Verb, words: Sequence[str]) -> list[Option]:
-    """Settings of the task or tasks named in `words`; of the default task only when a flag asks for one."""
+def _tasks(verb: Verb, words: Sequence[str]) -> list[TaskInfo]:
+    """The task or tasks named in `words`; the default task only when a flag asks for one of its settings."""
     from selftaught.tasks.catalogue import named_tasks, task_info
 
     given = _given("tasks" if verb.name == "compare" else "task", words)
     if not given and any(word.startswith("--task.") for word in words):
         given = [str(run_options()["task"].default)]
-    names = [name for text in given[-1:] for name in named_tasks(text)]
-    options: dict[str, Option] = {}
-    for name in names:
-        options = {option.name: option for option in task_info(name).options} | options
-    return list(options.values())
+    return [task_info(name) for text in given[-1:] for name in named_tasks(text)]
+
+
+def _first_of_each_name(options: Iterable[Option]) -> list[Option]:
+    found: dict[str, Option] = {}
+    for option in options:
+        found.setdefault(option.name, option)
+    return list(found.values())
 
 
 def _given(flag: str, words: Sequence[str]) -> list[str]:

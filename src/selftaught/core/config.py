@@ -62,10 +62,25 @@ class NetworkSettings(Group):
 
     encoder: str = "resnet18"
     """A name from `selftaught encoders`, or timm:MODEL."""
+    encoders: dict[str, str] = field(default_factory=dict)
+    """Architectures of the further encoders that a task trains, by name (--audio-encoder ARCHITECTURE)."""
+    kept: str = "encoder"
+    """Name of the encoder that is the result, as the task says it."""
     size: Annotated[int, Range(least=8, most=8192)] = 96
     """Side of the square pictures the encoder sees, pixels."""
     stem: Stem = "auto"
-    """First layers: published, or stride 1 for small pictures; auto is small below 48 pixels where time allows."""
+    """First layers of all encoders: published, or stride 1 for small pictures; auto is small below 48 pixels where time
+    allows."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.encoders, dict) or not all(isinstance(x, str) for x in self.encoders.values()):
+            raise ValueError(f"encoders must be a dict of names and architectures, got {self.encoders!r}")
+
+    @property
+    def architectures(self) -> dict[str, str]:
+        """Every encoder by its name; a kept one that is none of the task's, a teacher, is a copy of "encoder"."""
+        return {"encoder": self.encoder, self.kept: self.encoder} | self.encoders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +290,7 @@ class RunSettings(TypedDict, total=False):
 
     task_settings: dict[str, Any]
     encoder: str
+    encoders: dict[str, str]
     size: int
     stem: Stem
     epochs: float | None
@@ -314,11 +330,12 @@ class RunSettings(TypedDict, total=False):
 
 
 class AllSettings(RunSettings, total=False):
-    """Those, and the arguments of `pretrain` itself."""
+    """Those, the arguments of `pretrain` itself, and what the task says."""
 
     data: str
     out: str
     task: str
+    kept: str
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from selftaught.core.config import run_settings
 from selftaught.core.ranges import Range, range_in_source
 
 Value = Literal["str", "int", "float", "bool"]
+OF_THE_TASK = ("task_settings", "encoders", "kept")
+"""Settings of a run that depend on the task."""
 _READ = {"str": str, "int": int, "float": float}
 
 
@@ -174,10 +176,10 @@ def _docstring(line: ast.stmt) -> str:
 
 @functools.cache
 def run_options() -> dict[str, Option]:
-    """The settings of a run, with the docstring under each; task_settings are flags of their own."""
+    """The settings of a run, with the docstring under each; those that depend on the task are flags of their own."""
     options = {}
     for setting in run_settings():
-        if setting.name != "task_settings":
+        if setting.name not in OF_THE_TASK:
             hint = typing.get_type_hints(setting.owner, include_extras=True)[setting.field.name]
             help = _helps(setting.owner)[setting.field.name]
             options[setting.name] = option_of(setting.name, hint, setting.field.default, help)

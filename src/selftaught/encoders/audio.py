@@ -26,6 +26,7 @@ class AudioConvNet(Encoder):
     """
 
     kind: Literal["audio"] = "audio"
+    channels = 1
 
     def __init__(self, name: str, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()

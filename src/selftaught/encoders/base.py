@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
 
 from selftaught.encoders.names import Kind
+from selftaught.encoders.spec import EncoderSpec as EncoderSpec
 
 StageKind = Literal["map", "clip", "tokens", "sequence"]
 """(N, C, H, W), (N, C, T, H, W), (N, L, D) of patches behind class and register tokens, (N, T, D) over time."""
-
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """What a task asks of an encoder that it trains."""
-
-    kind: Kind
-    """What it must take; a mismatch is an error before anything is read."""
-    sees: Literal["", "grey", "split"] = ""
-    """How it sees images (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
-    tokens: bool = False
-    """Whether it must be a `TokenEncoder`, for tasks that hide or compare patches."""
-    default: str = ""
-    """An architecture that fits, where the usual one of the kind does not."""
-
-    @property
-    def prefix(self) -> str:
-        """As it is written before an encoder's name: "grey:", or nothing."""
-        return f"{self.sees}:" if self.sees else ""
 
 
 class Encoder(nn.Module, ABC):
@@ -38,13 +19,15 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         name: as on the command line, e.g. "resnet18" or "timm:vit_small_patch16_224".
-        kind: "image" takes (N, 3, H, W), "video" (N, 3, T, H, W), "audio" (N, 1, mels, steps).
+        kind: "image" takes (N, channels, H, W), "video" (N, channels, T, H, W), "audio" (N, 1, mels, steps).
+        channels: 3 unless the name begins with another number, as in "20ch:resnet18".
         num_features: D, the length of a pooled feature vector.
         stages: names, first to last, at which features can be read.
     """
 
     name: str
     kind: Kind
+    channels: int = 3
     num_features: int
     stages: tuple[str, ...]
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from selftaught.core.names import unknown_name
-from selftaught.encoders.names import PREFIXES, TIMM, encoder_names, names_weights
+from selftaught.encoders.names import TIMM, channels_of, encoder_names, names_weights, prefix_of
+from selftaught.encoders.spec import COLOURS
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
 
+Stem = Literal["auto", "standard", "small"]
 SMALL_BELOW = 48
 """Pixels under which stem="auto" takes the small stem: a published stem would leave a 1 x 1 map."""
 
 
-def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "small"] = "auto") -> Encoder:
+def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
     """Make an encoder with fresh weights, drawn from torch's default generator.
 
     Args:
         name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
-            makes two of half the width, one for lightness and one for colour.
+            makes two of half the width, one for lightness and one for colour, and "20ch:" makes one for images or
+            clips of 20 channels.
         size: side of the square pictures, pixels; sound encoders ignore it.
         stem: the published first layers, or stride 1 for small pictures; "auto" is small below 48 pixels.
     """
@@ -30,14 +33,25 @@ def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "sm
             f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
             f"the weights with 'selftaught evaluate {name} DATA'"
         )
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return _build_prefixed(prefix, name, size=size, stem=stem)
+    channels = channels_of(name)
+    if channels is not None:
+        encoder = _build_plain(name.removeprefix(prefix_of(name)), size=size, stem=stem, channels=channels)
+        if encoder.kind == "audio":
+            raise ValueError(f"{channels}ch: goes before the name of an encoder of images or clips, got {name!r}")
+        encoder.name = name
+        return encoder
+    if prefix := prefix_of(name):
+        return _build_prefixed(prefix, name, size=size, stem=stem)
+    return _build_plain(name, size=size, stem=stem)
+
+
+def _build_plain(name: str, *, size: int, stem: Stem, channels: int = COLOURS) -> Encoder:
+    """Of a name without a prefix."""
     small_by_default = size < SMALL_BELOW
     if name.startswith(TIMM):
         from selftaught.encoders.timm_model import build_timm_encoder
 
-        return build_timm_encoder(name, size=size, stem=stem, small_by_default=small_by_default)
+        return build_timm_encoder(name, size=size, stem=stem, small_by_default=small_by_default, channels=channels)
     known = {info.name: info for info in encoder_names()}
     if name not in known:
         raise ValueError(unknown_name("encoder", name, list(known)))
@@ -50,13 +64,13 @@ def build_encoder(name: str, *, size: int, stem: Literal["auto", "standard", "sm
     if info.kind == "video":
         from selftaught.encoders.video.torchvision_video import build_video_encoder
 
-        return build_video_encoder(info, size=size, stem=resolved)
+        return build_video_encoder(info, size=size, stem=resolved, channels=channels)
     from selftaught.encoders.image import build_image_encoder
 
-    return build_image_encoder(info, size=size, stem=resolved)
+    return build_image_encoder(info, size=size, stem=resolved, channels=channels)
 
 
-def _build_prefixed(prefix: str, name: str, *, size: int, stem: Literal["auto", "standard", "small"]) -> Encoder:
+def _build_prefixed(prefix: str, name: str, *, size: int, stem: Stem) -> Encoder:
     from selftaught.encoders.split import SplitEncoder, halve
     from selftaught.encoders.staged import StagedEncoder
 
@@ -64,7 +78,7 @@ def _build_prefixed(prefix: str, name: str, *, size: int, stem: Literal["auto", 
 
     def build() -> StagedEncoder:
         made = build_encoder(inner, size=size, stem=stem)
-        if not isinstance(made, StagedEncoder) or made.kind != "image" or made.sees:
+        if not isinstance(made, StagedEncoder) or made.kind != "image" or made.sees or channels_of(inner):
             raise ValueError(f"{prefix} goes before the name of one encoder of pictures, got {name!r}")
         return made
 

@@ -13,7 +13,9 @@ import torch
 import torchvision
 from torch import nn
 
+from selftaught.encoders.kernels import set_channels
 from selftaught.encoders.names import BLOCKS, CONVS, INCEPTIONS, LAYERS, EncoderInfo
+from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, as_python
 
 MAP_FEATURES = "nn.functional.adaptive_avg_pool2d(model.features[:-1](x), 1).flatten(1)"
@@ -31,20 +33,22 @@ class _Parts:
     arguments: str = ""
 
 
-def build_image_encoder(info: EncoderInfo, *, size: int, stem: str) -> StagedEncoder:
-    """A torchvision network for (N, 3, H, W) pictures with fresh weights.
+def build_image_encoder(info: EncoderInfo, *, size: int, stem: str, channels: int = COLOURS) -> StagedEncoder:
+    """A torchvision network for (N, channels, H, W) images with fresh weights.
 
     Args:
         info: its entry in `names.ENCODERS`.
         size: side of the pictures, pixels.
         stem: "standard" as published, or "small": stride 1 and no early pooling.
+        channels: of the images.
     """
     parts = _FAMILIES[info.family](info.name, stem == "small")
+    replaced = dict(parts.replaced) | (set_channels(parts.net, channels) if channels != COLOURS else {})
     origin = Origin(
         make=f"torchvision.models.{info.name}({parts.arguments})",
         make_headless=parts.headless,
         features=parts.features,
-        changes=as_python(parts.replaced),
+        changes=as_python(replaced),
     )
     return StagedEncoder(
         parts.net,
@@ -55,6 +59,7 @@ def build_image_encoder(info: EncoderInfo, *, size: int, stem: str) -> StagedEnc
         num_features=parts.num_features,
         stem=stem,
         size=size,
+        channels=channels,
     )
 
 

@@ -1,8 +1,9 @@
-"""The kernels of an encoder's first convolution as tiles."""
+"""An encoder's first convolution: its kernels as tiles, and one for another number of channels."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -27,6 +28,22 @@ def first_kernels(encoder: nn.Module) -> Tensor | None:
     flat = kernels.flatten(1)
     low, high = flat.min(1).values[:, None, None, None], flat.max(1).values[:, None, None, None]
     return (kernels - low) / (high - low).clamp(min=1e-8)
+
+
+def set_channels(net: nn.Module, channels: int) -> dict[str, nn.Module]:
+    """Put a first convolution for so many input channels in place of the published one; its path -> what it is now.
+
+    Drawn as torchvision draws those of ResNet.
+    """
+    path, published = next((p, m) for p, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
+    make: Any = type(published)
+    shape = (published.kernel_size, published.stride, published.padding, published.dilation)
+    conv = make(channels, published.out_channels, *shape, bias=published.bias is not None)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    net.set_submodule(path, conv)
+    return {path: conv}
 
 
 def kernel_columns(count: int) -> int:

@@ -142,9 +142,14 @@ def input_for(kind: Kind, inputs: Mapping[str, Tensor]) -> str:
         ValueError: where there is none.
     """
     for name, x in inputs.items():
-        if x.ndim in BY_AXES and kind in BY_AXES[x.ndim].kinds:
+        if _is_shown(x) and kind in BY_AXES[x.ndim].kinds:
             return name
     raise ValueError(f"this encoder takes {kind}, but the data give {', '.join(inputs) or 'nothing'}")
+
+
+def _is_shown(x: Tensor) -> bool:
+    """Whether an input is audio, or has three colours: maps of flow and of masks have the axes of images and clips."""
+    return x.ndim == 2 or (x.ndim in BY_AXES and x.shape[-3] == 3)
 
 
 def encoder_view(encoder: Encoder, inputs: Mapping[str, Tensor], size: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ TIMM = "timm:"
 
 PREFIXES = ("grey:", "sobel:", "split:")
 """How an encoder of pictures sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
+_CHANNELS = re.compile(r"([1-9]\d{0,3})ch:")
 
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
@@ -26,6 +28,18 @@ WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
 def names_weights(text: str) -> bool:
     """Whether text is ENCODER:FILE, an encoder with weights from a file, such as resnet18:weights.safetensors."""
     return ":" in text and text.lower().endswith(WEIGHT_SUFFIXES)
+
+
+def prefix_of(name: str) -> str:
+    """What is written before an encoder's name, such as "grey:" or "20ch:"; "" where nothing is."""
+    found = _CHANNELS.match(name)
+    return found[0] if found else next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+
+
+def channels_of(name: str) -> int | None:
+    """The channels that an encoder's name asks for, 20 of "20ch:resnet18"; None where it does not."""
+    found = _CHANNELS.match(name)
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class StagedEncoder(Encoder):
         num_features: int,
         stem: str,
         size: int,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         check_side(name, layout, height=size, width=size)
@@ -95,6 +96,7 @@ class StagedEncoder(Encoder):
         self.stages = tuple(layout.stages)
         self.stem = stem
         self.size = size
+        self.channels = channels
 
     def stage_kind(self, stage: str) -> StageKind:
         return "tokens" if stage in self.layout.tokens else super().stage_kind(stage)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from selftaught.core.names import unknown_name
 from selftaught.encoders.names import TIMM
+from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
 from selftaught.encoders.vit import VitEncoder, has_patch_tokens
 
@@ -21,24 +22,33 @@ LEAST_TOKENS_A_SIDE = 8
 """Of a transformer with the small stem: 64 tokens are about what an 8 x 8 last map offers."""
 
 
-def build_timm_encoder(name: str, *, size: int, stem: str, small_by_default: bool) -> StagedEncoder:
-    """A timm model for (N, 3, H, W) pictures with fresh weights.
+def build_timm_encoder(
+    name: str, *, size: int, stem: str, small_by_default: bool, channels: int = COLOURS
+) -> StagedEncoder:
+    """A timm model for (N, channels, H, W) images with fresh weights.
 
     Args:
         name: with its prefix, e.g. "timm:vit_small_patch16_224".
         size: side of the pictures, pixels; transformers are made for it.
         stem: "small" gives transformers patches small enough for 64 tokens; "auto" does so where it can.
         small_by_default: what "auto" asks for.
+        channels: of the images.
     """
     model = name.removeprefix(TIMM)
     if not timm.is_model(model):
         known = timm.list_models()
         near = unknown_name("timm model", model, known).partition(" Known: ")[0]
         raise ValueError(f"{near} timm.list_models() gives the {len(known)} names of timm {timm.__version__}")
-    made = _create(model, [{"img_size": size, "dynamic_img_size": True}, {"img_size": size}, {}])
+    taken = {} if channels == COLOURS else {"in_chans": channels}
+    try:
+        made = _create(model, [{"img_size": size, "dynamic_img_size": True} | taken, {"img_size": size} | taken, taken])
+    except TypeError:
+        if not taken:
+            raise
+        raise ValueError(f"encoder '{name}' takes images of {COLOURS} channels only; choose another") from None
     resolved = "standard"
     if (stem == "small" or (stem == "auto" and small_by_default)) and _has_tokens(made[0]):
-        patches = {"img_size": size, "patch_size": _patch_for(size)}
+        patches = {"img_size": size, "patch_size": _patch_for(size)} | taken
         try:
             made = _create(model, [{**patches, "dynamic_img_size": True}, patches])
             resolved = "small"
@@ -62,7 +72,8 @@ def _create(model: str, choices: list[dict[str, Any]]) -> tuple[Any, dict[str, A
 def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: int, stem: str) -> StagedEncoder:
     patch = _patch_sides(net)[0] if _has_tokens(net) else 1
     check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
-    output, num_features, outputs = _pass_without_numbers(name, net, size)
+    channels = int(arguments.get("in_chans", COLOURS))
+    output, num_features, outputs = _pass_without_numbers(name, net, size, channels)
     channel_axis = 3 if output.ndim == 4 and getattr(net, "output_fmt", "NCHW") == "NHWC" else 1
     written = "".join(f", {key}={value!r}" for key, value in arguments.items())
     origin = Origin(make=f"timm.create_model({model!r}, num_classes=0{written})", make_headless=(), features="model(x)")
@@ -76,10 +87,20 @@ def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: i
         tokens=_token_strides(net, stages, {**outputs, "": output}, size),
     )
     encoder = VitEncoder if has_patch_tokens(net) else StagedEncoder
-    return encoder(net, layout, origin, name=name, kind="image", num_features=num_features, stem=stem, size=size)
+    return encoder(
+        net,
+        layout,
+        origin,
+        name=name,
+        kind="image",
+        num_features=num_features,
+        stem=stem,
+        size=size,
+        channels=channels,
+    )
 
 
-def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, dict[str, Tensor]]:
+def _pass_without_numbers(name: str, net: Any, size: int, channels: int) -> tuple[Tensor, int, dict[str, Tensor]]:
     """The last features, the length of the pooled ones, and outputs of the modules that give one tensor.
 
     Runs a copy that holds shapes only, so nothing is computed; refuses what the model cannot take.
@@ -93,7 +114,7 @@ def _pass_without_numbers(name: str, net: Any, size: int) -> tuple[Tensor, int, 
             modules[entry["module"]].register_forward_hook(keep)
     try:
         with torch.no_grad():
-            output = shapes.forward_features(torch.empty(1, 3, size, size, device="meta"))
+            output = shapes.forward_features(torch.empty(1, channels, size, size, device="meta"))
             num_features = int(shapes.forward_head(output, pre_logits=True).flatten(1).shape[1])
     except (RuntimeError, AssertionError, AttributeError, TypeError, ValueError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]

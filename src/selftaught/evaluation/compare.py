@@ -9,6 +9,7 @@ from typing import Any
 
 from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.files import check_out_folder, read_object
+from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
 from selftaught.data.sources.open import open_source
@@ -101,12 +102,18 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
             raise ValueError(
                 f"--task.{name} is no setting of {', '.join(tasks)}; see 'selftaught pretrain --task TASK --help'"
             )
+    named = {name for task in tasks for name in task_info(task).further}
+    for name in config.network.encoders:
+        if name not in named:
+            raise ValueError(unknown_name(f"encoder of {', '.join(tasks)}", name, ["encoder", *sorted(named)]))
     runs = []
     for task in tasks:
         info = task_info(task)
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
-        run = config.replace(task=task, task_settings=own, out=str(Path(config.folder.out) / info.short))
+        encoders = {name: value for name, value in config.network.encoders.items() if name in info.encoders}
+        out = str(Path(config.folder.out) / info.short)
+        run = config.replace(task=task, task_settings=own, encoders=encoders, out=out)
         runs.append((run, spec_for(run)))
     return runs
 
@@ -155,7 +162,7 @@ def _check_ranking(
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
-    kind = spec.encoders["encoder"].kind
+    kind = spec.kept_spec.kind
     check_kind(probe, found, config.network.encoder, kind)
     if supervised:
         check_supervised_kind(kind)

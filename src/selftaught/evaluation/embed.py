@@ -26,7 +26,7 @@ from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.features.encode import all_features, probe_sampling
 from selftaught.features.neighbours import Neighbours
-from selftaught.training.encoder_of_run import load_encoder, read_config
+from selftaught.training.encoder_of_run import load_encoder, load_measurable, read_config
 
 SPLITS = ("train", "held_out", "test")
 
@@ -48,7 +48,7 @@ def embed_data(
     out: str | Path,
     *,
     split: str = "all",
-    part: str = "encoder",
+    part: str | None = None,
     checkpoint: str = "last",
     download: bool = False,
     overwrite: bool = False,
@@ -60,7 +60,7 @@ def embed_data(
     """
     path = check_out(out, FORMS, overwrite=overwrite)
     config = read_config(run)
-    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
+    encoder = load_measurable(run, part=part, checkpoint=checkpoint)
     found = _features(encoder, config, data, split=split, download=download)
     write_features(path, found.keys, found.labels, found.vectors.numpy())
     return {

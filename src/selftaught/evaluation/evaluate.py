@@ -259,7 +259,7 @@ def _write(
     mark(folder, "evaluations")
     record(folder)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
-    name = name if subject.part == "encoder" else f"{name}-{subject.part}"
+    name = name if subject.part == subject.config.network.kept else f"{name}-{subject.part}"
     stem = f"{name}-{identity[:8]}"
     if outcomes:
         with written_whole(record(folder / f"{stem}.npz")) as draft, draft.open("wb") as file:

@@ -62,7 +62,7 @@ def export_encoder(
         encoder: any encoder; its mode, device and weights stay as they are.
         path: the file; folders are made.
         format: "torch" and "safetensors" hold the state dict that the library's own model loads with `strict=True`;
-            "onnx" maps normalised pictures (N, 3, size, size) to pooled features (N, num_features).
+            "onnx" maps normalised pictures (N, channels, size, size) to pooled features (N, num_features).
         size: side of the pictures, pixels.
         meta: further lines of metadata for safetensors and ONNX.
         headless: leave out the classifier, which is otherwise added with fresh weights because pretraining has none.
@@ -125,10 +125,10 @@ def _write_onnx(encoder: Encoder, path: Path, lines: dict[str, str], headless: b
     # A copy: training mode, device and channels_last of the encoder itself are not to change.
     model = copy.deepcopy(encoder).cpu().float().eval().to(memory_format=torch.contiguous_format)
     size = int(lines["size"])
-    shape: tuple[int, ...] = (2, 3, size, size)
+    shape: tuple[int, ...] = (2, encoder.channels, size, size)
     axes = {0: torch.export.Dim("batch", min=1)}
     if encoder.kind == "video":
-        shape = (2, 3, int(lines.get("frames", FRAMES)), size, size)
+        shape = (2, encoder.channels, int(lines.get("frames", FRAMES)), size, size)
         axes[2] = torch.export.Dim.AUTO
     elif encoder.kind == "audio":
         shape = (2, 1, int(lines.get("mels", MELS)), int(lines.get("steps", STEPS)))

@@ -12,7 +12,7 @@ from selftaught.core.files import check_out_folder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
-from selftaught.training.encoder_of_run import load_encoder, part_name, random_encoder, read_config
+from selftaught.training.encoder_of_run import load_measurable, random_encoder, read_config
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
@@ -27,7 +27,7 @@ class Subject:
     Attributes:
         name: as it was asked for.
         config: of its run, or what stands for it: size, stem, precision, seed.
-        part: of the run.
+        part: name of it among those of the run.
         folder: where its figures and features are kept.
         is_run: whether it comes of a run, which has steps that others can be trained for.
     """
@@ -47,14 +47,14 @@ class Subject:
     @property
     def architecture(self) -> str:
         """The encoder's name with all that random weights depend on."""
-        config = self.config
-        return repr((part_name(config, self.part), config.network.size, config.network.stem, config.seed))
+        network = self.config.network
+        return repr((network.architectures[self.part], network.size, network.stem, self.config.seed))
 
 
 def open_subject(
     what: str | Path,
     *,
-    part: str = "encoder",
+    part: str | None = None,
     checkpoint: str = "last",
     size: int | None = None,
     stem: Stem | None = None,
@@ -64,7 +64,7 @@ def open_subject(
 
     Args:
         what: one of the two.
-        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        part: name of one of the task's encoders; None is the one that it keeps.
         checkpoint: "last" or "best" of a run.
         size: pixels, for weights in a file; 224 unless given. A run's is its own.
         stem: first layers, for weights in a file.
@@ -87,9 +87,9 @@ def open_subject(
             raise ValueError(f"--{flag} is for weights in a file; {what} was trained with {trained}")
     return Subject(
         name=str(what),
-        encoder=load_encoder(what, part=part, checkpoint=checkpoint),
+        encoder=load_measurable(what, part=part, checkpoint=checkpoint),
         config=config,
-        part=part,
+        part=config.network.kept if part is None else part,
         checkpoint=checkpoint,
         folder=Path(what if out is None else out),
         is_run=True,

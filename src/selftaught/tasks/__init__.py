@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selftaught.data.inputs import Image as Image
     from selftaught.data.inputs import Input as Input
     from selftaught.data.inputs import Sound as Sound
-    from selftaught.encoders.base import EncoderSpec as EncoderSpec
+    from selftaught.encoders.spec import EncoderSpec as EncoderSpec
     from selftaught.tasks.base import Known as Known
     from selftaught.tasks.base import Pace as Pace
     from selftaught.tasks.base import ParameterGroup as ParameterGroup
@@ -27,7 +27,7 @@ _HOME = {
     "Batch": "selftaught.data.batch",
     "Moments": "selftaught.data.batch",
     **dict.fromkeys(("Clip", "Computed", "Given", "Image", "Input", "Sound"), "selftaught.data.inputs"),
-    "EncoderSpec": "selftaught.encoders.base",
+    "EncoderSpec": "selftaught.encoders.spec",
     **dict.fromkeys(
         ("Known", "Pace", "ParameterGroup", "PretextTask", "Recipe", "Refreshed", "Shown"), "selftaught.tasks.base"
     ),

@@ -13,8 +13,9 @@ from torch import Generator, Tensor, nn
 from selftaught.core.ranges import Range
 from selftaught.data.batch import Batch, Moments, Sampling
 from selftaught.data.inputs import Input
-from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import pooled_features
+from selftaught.encoders.spec import ONE, EncoderSpec
 from selftaught.ops.crop import MapKind
 
 _RANGES = {
@@ -169,16 +170,22 @@ def sampling_of(task: type[PretextTask], config: Any) -> Sampling:
 
 
 class PretextTask(nn.Module, ABC):
-    """A task makes its own labels and learns `encoder` by predicting them.
+    """A task makes its own labels and learns its encoders by predicting them.
 
-    A task is one final class in one file. Randomness comes only from the generator it is given.
+    A task is one final class in one file: `__init__(self, encoder, config, size)`, with a keyword argument for each
+    further encoder of `encoders`. Randomness comes only from the generator it is given.
     `Config` is a frozen, keyword-only dataclass of plain values; each field is followed by a
     docstring, which becomes the help of its `--task.<field>` flag.
     """
 
     recipe: ClassVar[Recipe] = Recipe()
-    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image")}
-    """What `encoder`, which is kept, must be."""
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = ONE
+    """What it trains, by name: "encoder", which `--encoder` sets, and any others, whose names end in _encoder.
+
+    Each is an attribute of its name. The command line reads this dict from the source text.
+    """
+    kept: ClassVar[str] = "encoder"
+    """The encoder that is the result of a run: one of `encoders`, or a copy of "encoder", such as "teacher"."""
     shares_statistics: bool = True
     """Whether batch normalisation in training takes its statistics over all processes, where they compute on GPUs."""
     Config: ClassVar[type[Any]]
@@ -207,8 +214,14 @@ class PretextTask(nn.Module, ABC):
 
     @classmethod
     def encoders_for(cls, config: Any) -> Mapping[str, EncoderSpec]:
-        """What it trains under these settings; `encoders` unless overridden."""
+        """What it trains under these settings, by the names of `encoders`, which it is unless overridden."""
         return cls.encoders
+
+    def kept_encoder(self) -> Encoder:
+        """The encoder that is the result."""
+        found = self.get_submodule(self.kept)
+        assert isinstance(found, Encoder)
+        return found
 
     def metric_name(self) -> str:
         """Name of the scalar of `loss` that is the held-out metric; higher is better."""

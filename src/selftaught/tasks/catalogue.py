@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from selftaught.core.plugins import (
 from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
 from selftaught.data.modality import kind_of_task, kinds_of_tasks
+from selftaught.encoders.spec import ONE, TAKES, USUAL, EncoderSpec, check_names
 
 if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask
@@ -49,6 +51,8 @@ class TaskInfo:
         paper: authors and venue with year.
         summary: first sentence of the docstring, without the paper.
         description: the docstrings of the module and of the class, for the docs page.
+        encoders: what it trains, by name.
+        kept: name of the encoder that is the result.
         alone: why it cannot be a part of a combination; "" where it can.
         parts: the tasks of a combination such as jigsaw+rotation.
     """
@@ -64,6 +68,8 @@ class TaskInfo:
     options: tuple[Option, ...]
     path: Path
     class_name: str
+    encoders: Mapping[str, EncoderSpec]
+    kept: str = "encoder"
     alone: str = ""
     parts: tuple[TaskInfo, ...] = ()
 
@@ -72,11 +78,36 @@ class TaskInfo:
         """A name that can be a folder: "rotation", "my_task" of my_package.my_task, or "jigsaw+rotation"."""
         return "+".join(part.short for part in self.parts) or self.path.stem
 
+    def to_dict(self) -> dict[str, Any]:
+        """What people are shown of it, as plain values."""
+        shown = {"name": self.name, "family": self.family, "kind": self.kind, "needs": list(self.needs)}
+        encoders = {name: spec.kind for name, spec in self.encoders.items()}
+        return shown | {"summary": self.summary, "encoders": encoders, "paper": self.paper, "year": self.year}
+
+    @property
+    def further(self) -> dict[str, EncoderSpec]:
+        """The encoders that --encoder does not set."""
+        return {name: spec for name, spec in self.encoders.items() if name != "encoder"}
+
+    @property
+    def encoder_options(self) -> tuple[Option, ...]:
+        """Their flags."""
+        return tuple(_encoder_option(name, spec) for name, spec in self.further.items())
+
 
 def list_tasks() -> list[TaskInfo]:
     """All pretext tasks of the library, by family and name, without supervised training."""
     paths = _task_files()
     return [_library_task(path, path.stem, path.parent.name) for path in paths]
+
+
+def _encoder_option(name: str, spec: EncoderSpec) -> Option:
+    return Option(
+        name=name,
+        type="str",
+        default=spec.default or USUAL[spec.kind],
+        help=f"The {name.replace('_', ' ')}, which takes {TAKES[spec.kind]}; a name from `selftaught encoders`.",
+    )
 
 
 def _task_files() -> list[Path]:
@@ -143,6 +174,7 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     docs = [text for text in (ast.get_docstring(classes[0]), ast.get_docstring(module)) if text]
     papers = [match for text in docs if (match := PAPER.search(" ".join(text.split("\n\n")[0].split())))]
     needs = () if family == _COMBINED else _needs(classes[0], name=name)  # a combination has those of its parts
+    encoders, kept = _encoders(classes[0], name=name)
     return TaskInfo(
         name=name,
         family=family,
@@ -155,7 +187,9 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         options=read_options(nested_class(classes[0], "Config")),
         path=path,
         class_name=classes[0].name,
-        alone=_alone(classes[0]),
+        encoders=encoders,
+        kept=kept,
+        alone=_alone(classes[0], encoders, kept),
     )
 
 
@@ -179,21 +213,24 @@ def _combination(name: str) -> TaskInfo:
     info = replace(_library_task(_TASKS / "combined.py", "combined", _COMBINED), name=name)
     options = [replace(o, name=f"{part.short}.{o.name}") for part in parts for o in part.options]
     needs = tuple(sorted(needs_of_kinds(kind for part in parts for kind in part.needs)))
-    return replace(info, options=(*options, *info.options), parts=parts, needs=needs, kind=kind_of_task(needs))
+    encoders = {key: spec for part in parts for key, spec in part.further.items()} | {
+        "encoder": info.encoders["encoder"]
+    }
+    info = replace(info, options=(*options, *info.options), parts=parts, encoders=encoders)
+    return replace(info, needs=needs, kind=kind_of_task(needs))
 
 
-def _alone(node: ast.ClassDef) -> str:
+def _alone(node: ast.ClassDef, encoders: Mapping[str, EncoderSpec], kept: str) -> str:
     """What keeps a task from being a part of a combination, read from its class."""
-    assigned = {name: getattr(line, "value", None) for line in node.body for name in assigned_names(line)}
     defined = {line.name: line for line in node.body if isinstance(line, ast.FunctionDef)}
     # Where the settings decide who plays, the combination asks the task once it is built.
     if "players" in defined and _returns_literal(defined["players"]):
         return "its players take turns"
     if "refresh_epochs" in defined:
         return "it makes pseudo-labels of all samples between epochs"
-    asked = assigned.get("encoders")
-    seen = [node.value for node in ast.walk(asked) if isinstance(node, ast.Constant)] if asked else []
-    return "it splits the encoder" if "split" in seen else ""
+    if kept != "encoder":
+        return f"it keeps its {kept}"
+    return "it splits the encoder" if encoders["encoder"].sees == "split" else ""
 
 
 def _returns_literal(method: ast.FunctionDef) -> bool:
@@ -236,6 +273,40 @@ def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
     if not any(takes):
         raise ValueError(f"--task {name}: inputs of class {node.name} must name its inputs itself, by {_NOW['needs']}")
     return tuple(sorted(needs_of_kinds(takes)))
+
+
+def _encoders(node: ast.ClassDef, *, name: str) -> tuple[Mapping[str, EncoderSpec], str]:
+    """What the class says of its encoders, and the name of the kept one."""
+    assigned = {key: getattr(line, "value", None) for line in node.body for key in assigned_names(line)}
+    said, encoders = assigned.get("encoders"), ONE
+    try:
+        kept = ast.literal_eval(assigned["kept"] or "") if "kept" in assigned else "encoder"
+        if said is not None:
+            assert isinstance(said, ast.Dict)
+            pairs = [
+                (ast.literal_eval(key or ""), _arguments(value))
+                for key, value in zip(said.keys, said.values, strict=True)
+            ]
+    except (AssertionError, ValueError, SyntaxError):
+        raise ValueError(
+            f"--task {name}: class {node.name} must write its encoders as plain values, which are read without running "
+            'the file, such as encoders = {"encoder": EncoderSpec("image"), "flow_encoder": EncoderSpec("image", '
+            'channels=20)} and kept = "encoder"'
+        ) from None
+    try:
+        if said is not None:
+            encoders = {key: EncoderSpec(*given, **named) for key, (given, named) in pairs}
+        check_names(name, encoders, kept)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"--task {name}: encoders of class {node.name}: {error}") from None
+    return encoders, kept
+
+
+def _arguments(node: ast.expr) -> tuple[list[Any], dict[str, Any]]:
+    """The plain arguments of a call."""
+    assert isinstance(node, ast.Call)
+    named = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
+    return [ast.literal_eval(given) for given in node.args], named
 
 
 def _takes(node: ast.AST) -> str | None:

@@ -16,7 +16,8 @@ from torch import Generator, Tensor, nn
 from selftaught.core.distributed import is_distributed
 from selftaught.data.batch import Batch, Moments
 from selftaught.data.inputs import Clip, Computed, Input, Sound
-from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.spec import EncoderSpec
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
 from selftaught.tasks.spec import TaskSpec, spec_of
@@ -98,9 +99,11 @@ class Combined(PretextTask):
     weights: Tensor
     norms: Tensor
 
-    def __init__(self, encoder: Encoder, config: WithParts, size: int) -> None:
+    def __init__(self, encoder: Encoder, config: WithParts, size: int, **further: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
+        for name, other in further.items():
+            self.add_module(name, other)
         self.config = config
         self.size = size
         self.parts = nn.ModuleDict()
@@ -133,11 +136,16 @@ class Combined(PretextTask):
 
     @classmethod
     def encoders_for(cls, config: WithParts) -> Mapping[str, EncoderSpec]:
-        """The encoders of the parts; where parts see images differently, an encoder that sees them as they are."""
+        """The encoders of the parts; where parts see images differently, an encoder that sees them as they are.
+
+        Parts that ask for the same further encoder under one name share it.
+        """
         first, *others = (part.encoders["encoder"] for part in config.parts.values())
         sees = first.sees if all(other.sees == first.sees for other in others) else ""
         tokens = next((spec for spec in (first, *others) if spec.tokens), first)
-        return {"encoder": EncoderSpec(first.kind, sees=sees, tokens=tokens.tokens, default=tokens.default)}
+        shared = EncoderSpec(first.kind, sees=sees, tokens=tokens.tokens, default=tokens.default)
+        further = {name: spec for part in config.parts.values() for name, spec in part.encoders.items()}
+        return further | {"encoder": shared}
 
     def metric_name(self) -> str:
         return "above_chance"
@@ -260,14 +268,21 @@ class Combined(PretextTask):
             # A shallow copy: the same layers and weights behind another way to see.
             seen = copy.copy(self.encoder)
             seen.sees = asked.sees
-        made = part.build(seen, self.size)
+        further = {key: self._further(key) for key in part.encoders if key != "encoder"}
+        made = part.build(seen, self.size, **further)
         if made.players():
             raise ValueError(
                 f"{name} cannot be combined with other tasks under these settings, as its players take turns; "
                 "switch off what makes it adversarial, as --task.adversarial 0 does"
             )
-        _disown(made, seen, name)
+        for encoder in (seen, *further.values()):
+            _disown(made, encoder, name)
         return made
+
+    def _further(self, name: str) -> Encoder:
+        found = self.get_submodule(name)
+        assert isinstance(found, Encoder)
+        return found
 
     def _parts(self) -> dict[str, PretextTask]:
         return dict(self.parts.items())  # type: ignore[arg-type]
@@ -307,6 +322,14 @@ def _check_parts(name: str, parts: Mapping[str, TaskSpec]) -> None:
                 f"--task {name} cannot train one encoder: {first} learns one of {kind} input, {other} one of "
                 f"{part.encoders['encoder'].kind} input; combine tasks whose encoders take the same"
             )
+    further: dict[str, tuple[str, EncoderSpec]] = {}
+    for short, part in parts.items():
+        for encoder, asked in part.encoders.items():
+            owner, known = further.setdefault(encoder, (short, asked))
+            if encoder != "encoder" and known != asked:
+                raise ValueError(
+                    f"--task {name} cannot be combined: {owner} and {short} ask for different encoders {encoder!r}"
+                )
     lengths = {i.seconds: short for short, part in parts.items() for i in part.inputs.values() if isinstance(i, Sound)}
     if len(lengths) > 1:
         listed = ", ".join(f"{short} {seconds:g} s" for seconds, short in lengths.items())

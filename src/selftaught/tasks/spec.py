@@ -9,8 +9,9 @@ from typing import Any
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Input, needs_of
 from selftaught.data.modality import kind_of_task
-from selftaught.encoders.base import Encoder, EncoderSpec
-from selftaught.encoders.names import PREFIXES
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import prefix_of
+from selftaught.encoders.spec import EncoderSpec, check_names, kept_spec
 from selftaught.tasks.base import PretextTask, Recipe, sampling_of
 
 
@@ -67,13 +68,27 @@ class TaskSpec:
         """Whether it may make pseudo-labels of all samples at once."""
         return self.cls.refresh_epochs is not PretextTask.refresh_epochs
 
-    def seen_as(self, encoder: str) -> str:
-        """The encoder's name with the prefix that the task asks for, unless it has one."""
-        return encoder if encoder.startswith(PREFIXES) else self.encoders["encoder"].prefix + encoder
+    @property
+    def kept(self) -> str:
+        """Name of the encoder that is the result."""
+        return self.cls.kept
 
-    def build(self, encoder: Encoder, size: int) -> PretextTask:
-        """The task with this encoder, which sees images of `size` pixels."""
-        return self.cls(encoder, self.config, size)
+    @property
+    def kept_spec(self) -> EncoderSpec:
+        """What that encoder is."""
+        return kept_spec(self.encoders, self.kept)
+
+    def check_encoders(self) -> None:
+        """Refuse names of encoders that no flag or checkpoint could have, and a kept one that data cannot be fed to."""
+        check_names(self.name, self.encoders, self.kept)
+
+    def seen_as(self, architecture: str, encoder: str = "encoder") -> str:
+        """An architecture with the prefix that the task asks for, unless it has one, for the encoder of that name."""
+        return architecture if prefix_of(architecture) else self.encoders[encoder].prefix + architecture
+
+    def build(self, encoder: Encoder, size: int, **further: Encoder) -> PretextTask:
+        """The task with these encoders, which see images of `size` pixels."""
+        return self.cls(encoder, self.config, size, **further)
 
 
 def spec_of(

@@ -1,4 +1,4 @@
-"""The encoder that a run kept, and the same with random weights."""
+"""The encoders of a run, of which it keeps one, and the same with random weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 
 from selftaught.core.config import RunConfig
+from selftaught.core.files import read_object
+from selftaught.core.names import unknown_name
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import names_weights
+from selftaught.encoders.spec import COLOURS
+from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
-
-_PARTS = {"audio_encoder": "audio_convnet"}
-"""Further encoders a task may train beside the one that --encoder names."""
 
 
 def read_config(run: str | Path) -> RunConfig:
@@ -27,20 +28,22 @@ def read_config(run: str | Path) -> RunConfig:
     if not path.is_file():
         raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
     try:
-        return RunConfig.load(path)
+        config = RunConfig.load(path)
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
+    return config if "encoders" in read_object(path) else _of_older_version(config)
 
 
-def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "last") -> Encoder:
+def load_encoder(run: str | Path, *, part: str | None = None, checkpoint: str = "last") -> Encoder:
     """The pretrained encoder of a run, on the CPU in evaluation mode.
 
     Args:
         run: run folder.
-        part: "encoder", or "audio_encoder" of a task that trains one for sound as well.
+        part: name of one of the task's encoders; None is the one that it keeps.
         checkpoint: "last", or "best" by the held-out pretext metric.
     """
     config = read_config(run)
+    part = part_of(config, part, run=run)
     if checkpoint not in ("last", "best"):
         raise ValueError(f"checkpoint must be last or best, got {checkpoint!r}")
     path = Path(run) / "checkpoints" / f"{checkpoint}.safetensors"
@@ -51,24 +54,47 @@ def load_encoder(run: str | Path, *, part: str = "encoder", checkpoint: str = "l
     tensors, _ = load_checkpoint(path)
     prefix = f"task.{part}."
     state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    if not state:
-        parts = sorted({name.split(".")[1] for name in tensors if name.startswith("task.") and "encoder" in name})
-        raise ValueError(f"{run} has no part {part!r}; it has {', '.join(parts)}")
     encoder = random_encoder(config, part=part)
-    encoder.load_state_dict(state, strict=True)
+    try:
+        encoder.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} does not hold the encoder that config.json names {part!r}: {reason}") from None
     return encoder.eval()
 
 
-def part_name(config: RunConfig, part: str) -> str:
-    """The encoder's name of a part of a run."""
-    return config.network.encoder if part == "encoder" else _PARTS[part]
+def load_measurable(run: str | Path, *, part: str | None = None, checkpoint: str = "last") -> Encoder:
+    """As `load_encoder`, of an encoder that takes what data give: images or clips in colour, or audio."""
+    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
+    if encoder.kind != "audio" and encoder.channels != COLOURS:
+        kept = read_config(run).network.kept
+        raise ValueError(
+            f"--part {part} of {run} takes {encoder.channels} channels, but data give {COLOURS}; only 'selftaught "
+            f"export' takes it, leave --part out to measure {kept!r}"
+        )
+    return encoder
 
 
-def random_encoder(config: RunConfig, *, part: str = "encoder", seed: int | None = None) -> Encoder:
+def part_of(config: RunConfig, part: str | None, *, run: str | Path) -> str:
+    """The name of one of the run's encoders; that of the kept one for None."""
+    known = config.network.architectures
+    if part is not None and part not in known:
+        raise ValueError(unknown_name(f"--part of {run}", part, list(known)))
+    return config.network.kept if part is None else part
+
+
+def random_encoder(config: RunConfig, *, part: str | None = None, seed: int | None = None) -> Encoder:
     """The same encoder with random weights: what every probe compares with."""
     from selftaught.core.randomness import seed_from
 
-    name = part_name(config, part)
+    network = config.network
+    name = network.architectures[network.kept if part is None else part]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(config.seed if seed is None else seed, "random encoder"))
-        return build_encoder(name, size=config.network.size, stem=config.network.stem).eval()
+        return build_encoder(name, size=network.size, stem=network.stem).eval()
+
+
+def _of_older_version(config: RunConfig) -> RunConfig:
+    """Settings of a version that did not write the further encoders: theirs were those that the task states."""
+    further = next((info.further for info in list_tasks() if info.name == config.task), {})
+    return config.replace(encoders={name: spec.architecture for name, spec in further.items()})

@@ -17,6 +17,7 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import open_some
 from selftaught.data.store.samples import Samples
 from selftaught.tasks.base import PretextTask
+from selftaught.tasks.named_encoders import with_encoders
 from selftaught.tasks.resolve import with_classes
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.contract.check_task import check_contract
@@ -36,7 +37,7 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
     check_sharding(asked.machine)
     optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace_of(spec.recipe, optimizer, asked.optim, task=spec.name)
-    spec, config = with_classes(spec, 2), _seen(spec, asked)  # how many there are is not known yet
+    spec, config = with_classes(spec, 2), with_encoders(asked, spec)  # how many there are is not known yet
     task = _without_numbers(spec, config)
     if asked.machine.is_sharded and (reason := task.needs_whole()):
         name = asked.machine.strategy
@@ -85,10 +86,5 @@ def _try(asked: RunConfig, spec: TaskSpec, samples: Samples, sampling: Sampling,
     batches = ordered_batches(samples, sampling=sampling, batch_size=TRIED, device=device, limit=TRIED)
     batch = next(iter(batches))
     batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
-    config = _seen(spec, asked)
+    config = with_encoders(asked, spec)
     check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch, count=count)
-
-
-def _seen(spec: TaskSpec, asked: RunConfig) -> RunConfig:
-    """With the encoder that sees as the task asks."""
-    return asked.replace(encoder=spec.seen_as(asked.network.encoder))

@@ -36,6 +36,7 @@ def judge(
     by the variance of the latter: 1 is what a single picture in the middle of the real ones would get.
     """
     task.eval()
+    encoder = task.kept_encoder()
     forward = autocast_forward(task, fabric.device, config.machine.precision)
     totals: dict[str, float] = {}
     weight = 0
@@ -49,10 +50,10 @@ def judge(
         weight += len(batch)
         with autocast(fabric.device, config.machine.precision):
             if (pictures := task.generate(example)) is not None:
-                made.append(task.encoder(pictures).float())
-        first.append(encode(task.encoder, batch, config.network.size, config.machine.precision))
-        other = other_view(batch, config.network.size, rng, task.encoder.kind)
-        second.append(encode(task.encoder, other, config.network.size, config.machine.precision))
+                made.append(encoder(pictures).float())
+        first.append(encode(encoder, batch, config.network.size, config.machine.precision))
+        other = other_view(batch, config.network.size, rng, encoder.kind)
+        second.append(encode(encoder, other, config.network.size, config.machine.precision))
     task.train()
     names = sorted(totals, key=lambda name: (name != "loss", name != task.metric_name(), name))
     sums = torch.tensor([*[totals[name] for name in names], float(weight)], dtype=torch.float64, device=fabric.device)
@@ -116,7 +117,8 @@ def draw_pictures(
     )
     with autocast(device, config.machine.precision):
         draw_samples(folder, task, batches[0], generator("pictures", device=device))
-    draw_kernels(folder, task.encoder)
-    draw_neighbours(folder, task.encoder, batches, config.network.size, config.machine.precision)
+    encoder = task.kept_encoder()
+    draw_kernels(folder, encoder)
+    draw_neighbours(folder, encoder, batches, config.network.size, config.machine.precision)
     folder.finish()
     task.train()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
+from selftaught.core.files import read_object
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
 from selftaught.tasks.spec import TaskSpec
@@ -38,6 +39,7 @@ def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Da
     config = folder.config_for(asked)
     if config.task != asked.task:  # a folder from somebody else must not choose the code that is run
         raise ValueError(f"{asked.folder.out} holds a run of task {config.task}, not {asked.task}; give another --out")
+    _check_encoders(folder, config, spec)
     if _is_same_length(began, asked):
         return config
     steps = resolve(asked, spec, data).length.steps
@@ -49,6 +51,20 @@ def resumed_config(folder: RunFolder, asked: RunConfig, spec: TaskSpec, data: Da
             f"now {steps} are asked for; leave the length as it was, or start another run in another --out"
         )
     return config.replace(steps=steps)
+
+
+def _check_encoders(folder: RunFolder, config: RunConfig, spec: TaskSpec) -> None:
+    """The task must name the encoders that the run began with, which older versions did not write."""
+    if "encoders" not in read_object(folder.path / "config.json"):
+        return
+    network = config.network
+    before, now = ["encoder", *network.encoders], list(spec.encoders)
+    if sorted(before) != sorted(now) or network.kept != spec.kept:
+        raise OtherRun(
+            f"--resume: the run in {folder.path} trains {', '.join(before)} and keeps {network.kept}, but task "
+            f"{config.task!r} now names {', '.join(now)} and keeps {spec.kept}; bring those back, or start another run "
+            "in another --out"
+        )
 
 
 def is_finished(folder: RunFolder, config: RunConfig) -> bool:

@@ -38,7 +38,8 @@ _WHEN = ("log_every", "checkpoint_every", "evaluate_every")
 """What a resumed run may do at other times: nothing that is learnt depends on it."""
 _WARMUP = 0.05
 """What earlier versions wrote of a warm-up that nobody had asked for."""
-_DEFAULTS = {setting.name: None for setting in run_settings() if setting.field.default is None}
+_DEFAULTS: dict[str, Any] = {"encoders": {}}
+_DEFAULTS |= {setting.name: None for setting in run_settings() if setting.field.default is None}
 """What was not asked for in runs of earlier versions, which did not know some of these."""
 _MAY_DIFFER = {
     "out",

@@ -7,11 +7,11 @@ import torch
 from selftaught.core.config import Optimizer, OptimSettings, RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
-from selftaught.encoders.base import TokenEncoder
-from selftaught.encoders.build import build_encoder
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.tasks.base import Pace, PretextTask, Recipe
+from selftaught.tasks.named_encoders import build_encoders, task_with, with_encoders
 from selftaught.tasks.resolve import resolve_task
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import Data
@@ -33,8 +33,7 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
     steps, epochs = asked.length.steps, asked.length.epochs
     if steps is None and asked.length.budget is None:
         steps = max(1, round((10.0 if epochs is None else epochs) * data.loader.steps_per_epoch))
-    return asked.replace(
-        encoder=spec.seen_as(asked.network.encoder),
+    return with_encoders(asked, spec).replace(
         task_settings=dict(spec.settings),
         optimizer=optimizer,
         lr=pace.lr,
@@ -84,31 +83,19 @@ def pace_of(recipe: Recipe, optimizer: Optimizer, asked: OptimSettings, *, task:
     )
 
 
-def is_partly_used(task: PretextTask, encoder: str) -> bool:
+def is_partly_used(task: PretextTask) -> bool:
     """Whether a step may leave parameters of the task without a gradient.
 
     In one player's turn the parameters of the others have none, nor has the pooling of some timm models in tasks that
     read the map before it.
     """
-    return bool(task.players()) or TIMM in encoder
+    names = [encoder.name for encoder in task.modules() if isinstance(encoder, Encoder)]
+    return bool(task.players()) or any(TIMM in architecture for architecture in names)
 
 
 def build_task(spec: TaskSpec, config: RunConfig) -> PretextTask:
-    """The task with a fresh encoder, weights from the run's seed; encoder, size and seed are those of `config`."""
+    """The task with fresh encoders, weights from the run's seed; encoders, size and seed are those of `config`."""
     torch.manual_seed(seed_from(config.seed, "weights"))
-    network = config.network
-    encoder = build_encoder(network.encoder, size=network.size, stem=network.stem)
-    asked = spec.encoders["encoder"]
-    if encoder.kind != asked.kind:
-        raise ValueError(
-            f"task {spec.name!r} trains an encoder for {asked.kind}s, but {network.encoder!r} takes "
-            f"{encoder.kind}s; 'selftaught encoders' lists the kinds"
-        )
-    if asked.tokens and not isinstance(encoder, TokenEncoder):
-        raise ValueError(
-            f"task {spec.name!r} leaves patches of images out, which {network.encoder!r} cannot do; give --encoder a "
-            "plain vision transformer of timm, such as timm:vit_tiny_patch16_224 or timm:deit_small_patch16_224"
-        )
-    task = spec.build(encoder, network.size)
+    task = task_with(build_encoders(config, spec), spec, config.network.size)
     trim_kernels(task)
     return task

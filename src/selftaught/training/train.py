@@ -79,7 +79,7 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked.machine)
     spec = spec_for(asked)
-    is_partly = is_partly_used(check_asked(asked, spec), asked.network.encoder)
+    is_partly = is_partly_used(check_asked(asked, spec))
     folder.check(asked)
     fabric = make_fabric(asked.machine, is_partly_used=is_partly)
     reading = read_as_begun(folder, asked)
@@ -238,7 +238,8 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed, together = Speed(config.optim.batch_size), StopTogether(fabric.world_size)
-    title = f"{training.spec.short} {config.network.encoder} {config.network.size} px"
+    network = config.network
+    title = f"{training.spec.short} {network.architectures[network.kept]} {network.size} px"
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
@@ -324,7 +325,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     return {
         "task": training.spec.short,
         "family": training.spec.family,
-        "encoder": config.network.encoder,
+        "encoder": config.network.architectures[config.network.kept],
         "size": config.network.size,
         "seed": config.seed,
         "steps": config.length.steps,

@@ -267,5 +267,5 @@ def test_a_file_is_checked_and_what_is_no_task_refused(tmp_path: Path) -> None:
         selftaught.check_task(str(file), encoder="timm:test_resnet", size=32, task_settings={"breaks": "nan"})
     with pytest.raises(ValueError, match="needs a name, a file or a subclass of PretextTask, got class Linear"):
         selftaught.check_task(nn.Linear)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes videos"):
+    with pytest.raises(ValueError, match="trains an encoder for images, but 'r3d_18' takes clips"):
         selftaught.check_task("rotation", encoder="r3d_18")

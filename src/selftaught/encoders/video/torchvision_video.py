@@ -5,17 +5,20 @@ from __future__ import annotations
 from torch import nn
 from torchvision.models import video
 
+from selftaught.encoders.kernels import set_channels
 from selftaught.encoders.names import EncoderInfo
+from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, as_python
 
 
-def build_video_encoder(info: EncoderInfo, *, size: int, stem: str) -> StagedEncoder:
-    """A torchvision network for (N, 3, T, H, W) clips with fresh weights.
+def build_video_encoder(info: EncoderInfo, *, size: int, stem: str, channels: int = COLOURS) -> StagedEncoder:
+    """A torchvision network for (N, channels, T, H, W) clips with fresh weights.
 
     Args:
         info: its entry in `names.ENCODERS`.
         size: side of the frames, pixels.
         stem: "standard" as published, or "small": the first convolution keeps the frames' size.
+        channels: of the clips.
     """
     net = getattr(video, info.name)(weights=None)
     num_features = net.fc.in_features
@@ -24,6 +27,8 @@ def build_video_encoder(info: EncoderInfo, *, size: int, stem: str) -> StagedEnc
     if stem == "small":
         replaced = {"stem.0": _first_conv(net.stem[0])}
         net.stem[0] = replaced["stem.0"]
+    if channels != COLOURS:
+        replaced |= set_channels(net, channels)
     origin = Origin(
         make=f"torchvision.models.video.{info.name}()",
         make_headless=("model.fc = nn.Identity()",),
@@ -39,6 +44,7 @@ def build_video_encoder(info: EncoderInfo, *, size: int, stem: str) -> StagedEnc
         num_features=num_features,
         stem=stem,
         size=size,
+        channels=channels,
     )
 
 

@@ -95,6 +95,8 @@ def repeat_blocks(run: Run) -> list[Block]:
     parts = [f"<pre><code>{esc(line)}</code></pre>" if line else ""]
     settings = {**run.config, **{f"task.{k}": v for k, v in (run.config.get("task_settings") or {}).items()}}
     settings.pop("task_settings", None)
+    encoders = settings.pop("encoders", None)
+    settings |= encoders if isinstance(encoders, Mapping) else {}
     groups = [
         ("Configuration", settings),
         ("Versions", run.environment.get("versions")),

@@ -68,7 +68,10 @@ class Run:
 
     @property
     def encoder(self) -> str:
-        return str(self.config.get("encoder", "?"))
+        """The architecture of the encoder that the run keeps."""
+        further = self.config.get("encoders")
+        kept = further.get(str(self.config.get("kept"))) if isinstance(further, Mapping) else None
+        return str(kept or self.config.get("encoder", "?"))
 
 
 @dataclass(frozen=True, kw_only=True)

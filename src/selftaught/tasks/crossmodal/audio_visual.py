@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,8 @@ from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch, Moments
 from selftaught.data.inputs import Image, Input, Sound
-from selftaught.encoders.audio import build_audio_encoder
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.spectrogram import log_mel, rms
@@ -68,6 +68,10 @@ class AudioVisual(PretextTask):
     the same video.
     """
 
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {
+        "encoder": EncoderSpec("image"),
+        "audio_encoder": EncoderSpec("audio"),
+    }
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -81,13 +85,13 @@ class AudioVisual(PretextTask):
         hidden: Annotated[int, Range(least=1)] = 128
         """Width of the layer in which both features meet."""
 
-    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+    def __init__(self, encoder: Encoder, config: Config, size: int, *, audio_encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.audio_encoder = build_audio_encoder("audio_convnet")
+        self.audio_encoder = audio_encoder
         self.config = config
         self.size = size
-        width = encoder.num_features + self.audio_encoder.num_features
+        width = encoder.num_features + audio_encoder.num_features
         # The two networks' features differ in scale; brought to one, pairs are learned several times sooner (measured:
         # 0.85 instead of 0.67 after 40 steps on the clips of the learning test).
         self.head = nn.Sequential(

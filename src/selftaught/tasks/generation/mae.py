@@ -106,11 +106,11 @@ class Mae(PretextTask):
         self.size = size
         self.rows, self.columns = encoder.token_grid(encoder.stages[-1], size, size)
         self.count = self.rows * self.columns
-        self.kept = round(self.count * (1 - config.mask))
-        if not 0 < self.kept < self.count:
+        self.visible = round(self.count * (1 - config.mask))
+        if not 0 < self.visible < self.count:
             raise ValueError(
-                f"task 'mae' would show {self.kept} of {self.count} patches with --task.mask {config.mask:g}; change "
-                "it, or choose a smaller patch or a larger --size"
+                f"task 'mae' would show {self.visible} of {self.count} patches with --task.mask {config.mask:g}; "
+                "change it, or choose a smaller patch or a larger --size"
             )
         width, depth, heads = decoder_shape(config, encoder.token_features, len(encoder.stages))
         self.enter = nn.Linear(encoder.token_features, width)
@@ -133,7 +133,7 @@ class Mae(PretextTask):
         c = self.config
         images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(c.min_scale, 1.0)))
         noise = torch.rand(len(images), self.count, generator=rng, device=images.device)
-        seen = noise.argsort(1)[:, : self.kept]
+        seen = noise.argsort(1)[:, : self.visible]
         hidden = torch.ones_like(noise, dtype=torch.bool).scatter(1, seen, False)
         patches = self.patchify(images)
         return Example(images, seen, hidden, standardise(patches) if c.norm_pix else patches)

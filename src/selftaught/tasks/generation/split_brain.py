@@ -14,8 +14,9 @@ from torch import Generator, Tensor
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
-from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import map_shape
+from selftaught.encoders.spec import EncoderSpec
 from selftaught.encoders.split import SplitEncoder
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from selftaught.core.config import RunConfig, Stem, parse_seconds
 from selftaught.core.devices import make_fabric
 from selftaught.core.progress import clock, say, working
+from selftaught.encoders.base import Encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes
 from selftaught.tasks.spec import TaskSpec
@@ -211,8 +212,9 @@ def _longer_budget(costs: Costs, schedule: Schedule, steps: int, spent: float) -
 
 
 def _auto_took_small(config: RunConfig, task: PretextTask) -> bool:
-    """Whether the encoder has the small stem without having been asked for it."""
-    return config.network.stem == "auto" and getattr(task.encoder, "stem", None) == "small"
+    """Whether an encoder has the small stem without having been asked for it."""
+    encoders = [child for child in task.children() if isinstance(child, Encoder)]
+    return config.network.stem == "auto" and any(getattr(encoder, "stem", None) == "small" for encoder in encoders)
 
 
 def _built(spec: TaskSpec, config: RunConfig) -> tuple[RunConfig, PretextTask] | None:

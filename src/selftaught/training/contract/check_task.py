@@ -20,8 +20,10 @@ from selftaught.data.batch import Batch
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.catalogue import load_program
 from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of
+from selftaught.encoders.base import Encoder
 from selftaught.ops.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
+from selftaught.tasks.named_encoders import with_encoders
 from selftaught.tasks.resolve import resolve_class, resolve_task, with_classes
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.contract.global_numbers import no_global_numbers, random_states_kept
@@ -29,8 +31,6 @@ from selftaught.training.players import only_parameters_of, scalars_of, scalars_
 from selftaught.training.refresh import fit_buffers
 from selftaught.training.setup import build_task
 
-ENCODERS = {"image": "resnet18", "video": "r3d_18", "audio": "audio_convnet"}
-"""By what a task trains, where none is given."""
 SAMPLES, CLASSES = 2, 2
 STEPS = 100
 """Length of the run that `after_step` hears of."""
@@ -42,14 +42,16 @@ def check_task(
     task: str | Path | type[PretextTask],
     *,
     encoder: str | None = None,
+    encoders: Mapping[str, str] | None = None,
     size: int = 64,
     task_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """See `selftaught.check_task`."""
     spec = _spec(task, task_settings or {})
-    asked = spec.encoders["encoder"]
-    chosen = spec.seen_as(encoder or asked.default or ENCODERS[asked.kind])
-    config = RunConfig.of(data="", out="", encoder=chosen, size=size)
+    spec.check_encoders()
+    chosen = encoder or spec.encoders["encoder"].architecture
+    asked = RunConfig.of(data="", out="", task=spec.name, encoder=chosen, encoders=dict(encoders or {}), size=size)
+    config = with_encoders(asked, spec)
     with random_states_kept():
         batch = _drawn_batch(spec.inputs, size)
         check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
@@ -352,13 +354,15 @@ def _of(player: str) -> str:
 
 
 def _pooling(task: PretextTask) -> set[str]:
-    """Parameters of the encoder that a task which reads its unpooled features does not meet: timm's attention pools."""
-    if task.encoder.kind != "image":
-        return set()
-    own = {path: p for path, p in task.named_parameters() if path.startswith("encoder.") and p.requires_grad}
-    features = task.encoder.forward_features(torch.zeros(2, 3, task.size, task.size))
-    found = torch.autograd.grad(features.sum(), list(own.values()), allow_unused=True)
-    return {path for path, gradient in zip(own, found, strict=True) if gradient is None}
+    """Parameters of encoders that a task which reads their unpooled features does not meet: timm's attention pools."""
+    idle: set[str] = set()
+    for name, encoder in task.named_children():
+        own = {path: p for path, p in task.named_parameters() if path.startswith(f"{name}.") and p.requires_grad}
+        if isinstance(encoder, Encoder) and encoder.kind == "image" and own:
+            features = encoder.forward_features(torch.zeros(2, encoder.channels, task.size, task.size))
+            found = torch.autograd.grad(features.sum(), list(own.values()), allow_unused=True)
+            idle |= {path for path, gradient in zip(own, found, strict=True) if gradient is None}
+    return idle
 
 
 def _type_of(value: Any) -> str:
