@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
@@ -23,7 +22,6 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp", "hsdp"]
 Streaming = Literal["auto", "always", "never"]
-
 
 _FLAGS = {"path": "data"}
 """Fields whose flags have another name."""
@@ -69,8 +67,7 @@ class NetworkSettings(Group):
     size: Annotated[int, Range(least=8, most=8192)] = 96
     """Side of the square pictures the encoder sees, pixels."""
     stem: Stem = "auto"
-    """First layers of all encoders: published, or stride 1 for small pictures; auto is small below 48 pixels where time
-    allows."""
+    """First layers of all encoders: published, or stride 1 for small images (auto: below 48 pixels if time allows)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -242,12 +239,11 @@ class RunConfig(Group):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        devices = self.machine.world
-        parts = self.optim.accumulate * devices
+        parts = self.optim.accumulate * self.machine.world
         if self.optim.batch_size % parts:
             raise ValueError(
                 f"--batch-size {self.optim.batch_size} cannot be cut into {parts} equal parts "
-                f"({self.optim.accumulate} accumulated x {devices} devices)"
+                f"({self.optim.accumulate} accumulated x {self.machine.world} devices)"
             )
 
     @classmethod
@@ -276,9 +272,6 @@ class RunConfig(Group):
         """All settings by the names of their flags."""
         values = asdict(self)
         return {s.name: (values[s.group] if s.group else values)[s.field.name] for s in run_settings()}
-
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> RunConfig:
@@ -378,10 +371,9 @@ def parse_seconds(text: str) -> float:
     """Seconds of "90s", "10m", "1.5h" or "600"."""
     unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
     number = text[:-1] if unit else text
-    try:
+    seconds = -1.0
+    with contextlib.suppress(ValueError):
         seconds = float(number) * (unit or 1.0)
-    except ValueError:
-        seconds = -1.0
     if not 0 < seconds < float("inf"):
         raise ValueError(f"--budget must be a time such as 90s, 10m or 1.5h, got {text!r}")
     return seconds

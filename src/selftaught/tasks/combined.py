@@ -268,7 +268,7 @@ class Combined(PretextTask):
             # A shallow copy: the same layers and weights behind another way to see.
             seen = copy.copy(self.encoder)
             seen.sees = asked.sees
-        further = {key: self._further(key) for key in part.encoders if key != "encoder"}
+        further = {key: getattr(self, key) for key in part.encoders if key != "encoder"}
         made = part.build(seen, self.size, **further)
         if made.players():
             raise ValueError(
@@ -278,11 +278,6 @@ class Combined(PretextTask):
         for encoder in (seen, *further.values()):
             _disown(made, encoder, name)
         return made
-
-    def _further(self, name: str) -> Encoder:
-        found = self.get_submodule(name)
-        assert isinstance(found, Encoder)
-        return found
 
     def _parts(self) -> dict[str, PretextTask]:
         return dict(self.parts.items())  # type: ignore[arg-type]
