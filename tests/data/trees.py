@@ -1,4 +1,4 @@
-"""Small trees of annotated pictures, drawn: a VOC tree, COCO's JSON files, folders of masks."""
+"""Small trees of annotated images, drawn: a VOC tree, COCO's JSON files, folders of masks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def voc(root: Path, parts: dict[str, str], *, objects: Mapping[str, Sequence[Obj
 
 
 def coco(root: Path, part: str, notes: Sequence[dict[str, Any]], *, count: int = 2) -> dict[str, Any]:
-    """Pictures of 40 x 30 pixels and their JSON file; returns what is in it, to be changed and written again."""
+    """Images of 40 x 30 pixels and their JSON file; returns what is in it, to be changed and written again."""
     for number in range(count):
         write(root / "images" / part / f"{number:03d}.png", picture(number))
     content = {
@@ -89,7 +89,7 @@ PNG = encoded(picture(0))
 
 
 def folder(path: Path, *keys: str) -> Path:
-    """A folder that holds the same small picture under each of these relative paths."""
+    """A folder that holds the same small image under each of these relative paths."""
     for key in keys:
         (path / key).parent.mkdir(parents=True, exist_ok=True)
         (path / key).write_bytes(PNG)

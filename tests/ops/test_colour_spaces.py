@@ -58,7 +58,7 @@ def test_autocast_does_not_round_colours() -> None:
 
 
 def same_lightness(n: int = 64) -> torch.Tensor:
-    """Colours of sRGB with L = 60 and any a and b, as pictures of one pixel."""
+    """Colours of sRGB with L = 60 and any a and b, as images of one pixel."""
     ab = torch.rand(n, 2, 1, 1, generator=generator("ab")) * 50 - 25
     return lab_to_rgb(torch.cat([torch.full((n, 1, 1, 1), 60.0), ab], 1))
 

@@ -75,7 +75,7 @@ def test_a_blurred_image_does_not_depend_on_its_neighbours(precision: float) -> 
     assert torch.equal(whole[1::2], crop.crop_resize(images[1::2], boxes[1::2], 24))
 
 
-def test_boxes_lie_inside_and_have_the_promised_area_and_ratio() -> None:
+def test_boxes_are_inside_and_have_the_promised_area_and_ratio() -> None:
     boxes = crop.random_boxes(4000, 60, 60, generator("boxes"), scale=(0.2, 0.5), ratio=(0.75, 4 / 3), flip=0.5)
     top, left, height, width = boxes.unbind(1)
     left = torch.where(width < 0, left + width, left)

@@ -1,4 +1,4 @@
-"""Halving a picture by each of four filters."""
+"""Halving an image by each of four filters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_filters_are_pillows(number: int) -> None:
     assert torch.allclose(ours, torch.from_numpy(theirs.copy()), atol=1e-5)
 
 
-def test_each_picture_has_its_own_filter_and_flat_ones_stay_flat() -> None:
+def test_each_image_has_its_own_filter_and_flat_ones_stay_flat() -> None:
     images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1)).expand(5, 3, 24, 24)
     found = halve_pictures(images, torch.tensor([0, 1, 2, 3, 1]))
     assert torch.equal(found[1], found[4])

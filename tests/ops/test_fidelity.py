@@ -16,7 +16,7 @@ def pair(n: int = 2, side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
     return first, (first + strength * noise).clamp(0, 1)
 
 
-def test_psnr_of_each_picture_as_a_loop() -> None:
+def test_psnr_of_each_image_as_a_loop() -> None:
     first, second = pair()
     for n in range(2):
         errors = [(x - y) ** 2 for x, y in zip(first[n].flatten().tolist(), second[n].flatten().tolist(), strict=True)]
@@ -32,14 +32,14 @@ def test_psnr_counts_masked_pixels_alone() -> None:
     assert torch.allclose(psnr(first, second, mask), expected, atol=1e-4)
 
 
-def test_equal_pictures() -> None:
+def test_equal_images() -> None:
     first, _ = pair()
     assert torch.allclose(psnr(first, first), torch.full((2,), 100.0))
     assert torch.allclose(ssim(first, first), torch.ones(2))
 
 
 def test_ssim_of_one_window_as_a_loop() -> None:
-    """A picture of exactly one window: the paper's equation 13 with Gaussian weights."""
+    """An image of exactly one window: the paper's equation 13 with Gaussian weights."""
     first, second = pair(1, 11)
     first, second = first[:, :1], second[:, :1]
     gauss = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(11)]
@@ -54,7 +54,7 @@ def test_ssim_of_one_window_as_a_loop() -> None:
     assert float(ssim(first, second)) == pytest.approx(expected, abs=1e-4)
 
 
-def test_ssim_falls_with_noise_and_takes_small_pictures() -> None:
+def test_ssim_falls_with_noise_and_takes_small_images() -> None:
     first, second = pair(2, 8)
     found = ssim(first, second)
     assert 1 > float(found[0]) > float(found[1]) > 0

@@ -16,7 +16,7 @@ from selftaught.ops.flow import lucas_kanade, motion_magnitude, warp
 
 
 def texture(n: int = 2, side: int = 48, seed: int = 0) -> Tensor:
-    """Smooth random pictures (n, 1, side, side) in [0, 1]."""
+    """Smooth random images (n, 1, side, side) in [0, 1]."""
     noise = torch.rand(n, 1, side // 4, side // 4, generator=torch.Generator().manual_seed(seed))
     return F.interpolate(noise, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
 

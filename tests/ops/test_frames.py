@@ -22,7 +22,7 @@ def test_gather_against_loops() -> None:
 
 
 def ramps(n: int, k: int, side: int = 40) -> torch.Tensor:
-    """Pictures whose value is their column and, in channel 1, their row: a crop says where it was cut."""
+    """Images whose value is their column and, in channel 1, their row: a crop says where it was cut."""
     column = torch.arange(side).float().expand(side, side)
     return torch.stack([column, column.T, column], 0).expand(n, k, 3, side, side) / side
 

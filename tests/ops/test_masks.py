@@ -27,7 +27,7 @@ def test_blocks_and_regions_cover_about_a_quarter_and_come_from_the_generator(si
         assert not torch.equal(mask[0], mask[1])
 
 
-def test_a_block_is_a_rectangle_inside_the_picture() -> None:
+def test_a_block_is_a_rectangle_inside_the_image() -> None:
     for mask in random_blocks(50, 32, generator(0), count=1)[:, 0]:
         rows, columns = mask.any(1), mask.any(0)
         assert torch.equal(mask, rows[:, None] & columns[None, :])
@@ -42,7 +42,7 @@ def test_regions_are_smooth() -> None:
     assert float(mask.diff(dim=3).abs().mean()) < 0.06
 
 
-def test_a_border_is_what_is_near_the_rest_but_not_the_pictures_edge() -> None:
+def test_a_border_is_what_is_near_the_rest_but_not_the_images_edge() -> None:
     mask = random_blocks(4, 24, generator(3))
     inner = without_border(mask, 2)
     for n in range(4):

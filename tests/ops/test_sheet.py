@@ -29,7 +29,7 @@ def test_png_keeps_every_level() -> None:
     assert Image.open(io.BytesIO(encode_picture(picture, "jpg"))).format == "JPEG"
 
 
-def test_enlarged_pictures_keep_their_pixels() -> None:
+def test_enlarged_images_keep_their_pixels() -> None:
     picture = torch.rand(1, 3, 3, 3, generator=generator("sheet"))
     assert torch.equal(fit(picture, 6), picture.repeat_interleave(2, 2).repeat_interleave(2, 3))
     assert torch.allclose(fit(torch.full((1, 3, 64, 64), 0.3), 8), torch.full((1, 3, 8, 8), 0.3))

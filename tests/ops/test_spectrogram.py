@@ -1,4 +1,4 @@
-"""Log-mel pictures: shapes, tones at their bands, loudness that tells nothing."""
+"""Log-mel images: shapes, tones at their bands, loudness that tells nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_click_lands_at_its_step() -> None:
     assert abs(int(loudest) - 50) <= 1
 
 
-def test_loudness_tells_nothing_and_silence_is_finite() -> None:
+def test_loudness_does_not_matter_and_silence_is_finite() -> None:
     sound = torch.randn(2, 16000)
     assert torch.allclose(log_mel(sound), log_mel(sound * 0.01), atol=1e-3)
     assert torch.isfinite(log_mel(torch.zeros(1, 16000))).all()

@@ -60,7 +60,7 @@ def test_places_stay_in_the_square_and_use_all_of_their_play() -> None:
 
 @pytest.mark.parametrize("scale", [0.3, 0.97, 1.0, 1.6])
 def test_where_between_two_pixels_a_tile_begins_says_nothing_of_its_cell(scale: float) -> None:
-    """Uniform for each tile, and independent for each two: the beat of the resampling is not one of the picture."""
+    """Uniform for each tile, and independent for each two: the beat of the resampling is not one of the image."""
     for found in place_tiles(GRID, torch.full((4000,), scale), rng()):
         turn = torch.polar(torch.ones_like(found), 2 * torch.pi * found)
         assert float(turn.mean(0).abs().max()) < 0.06
@@ -90,12 +90,12 @@ def test_boxes_are_cut_as_one_by_one_and_mirrored() -> None:
 
 
 def ramps(n: int, side: int) -> torch.Tensor:
-    """Pictures whose value is their column in channel 0 and their row in channel 1."""
+    """Images whose value is their column in channel 0 and their row in channel 1."""
     column = torch.arange(side, dtype=torch.uint8).expand(side, side)
     return torch.stack([column, column.T, column]).expand(n, 3, side, side)
 
 
-def test_random_tiles_lie_in_their_cells_of_one_square() -> None:
+def test_random_tiles_are_in_their_cells_of_one_square() -> None:
     tiles = random_tiles(ramps(300, 80), GRID, rng(), min_scale=0.4) * 255
     assert tiles.shape == (300, 9, 3, 10, 10)
     down = tiles[:, :, 1].mean((2, 3)).unflatten(1, (3, 3))
@@ -105,7 +105,7 @@ def test_random_tiles_lie_in_their_cells_of_one_square() -> None:
     assert 0.4 < float(mirrored.float().mean()) < 0.6
     assert (right.diff(dim=2)[mirrored] < 0).all()
     assert (right.diff(dim=2)[~mirrored] > 0).all()
-    # No filter reaches over the border of the picture: 2 pixels on each side stay unseen.
+    # No filter reaches over the border of the image: 2 pixels on each side stay unseen.
     assert 0 < float(tiles[:, :, :2].min()) < 6
     assert 73 < float(tiles[:, :, :2].max()) < 79
     scale = tiles[:, 0, 1].diff(dim=1).mean((1, 2))

@@ -38,7 +38,7 @@ def test_a_homography_takes_four_points_to_four_others() -> None:
     assert torch.allclose((found[:, :2] / found[:, 2:]).transpose(1, 2), square, atol=1e-4)
 
 
-def test_shrunk_pictures_keep_their_mean_and_small_ones_their_pixels() -> None:
+def test_shrunk_images_keep_their_mean_and_small_ones_their_pixels() -> None:
     images = torch.randint(0, 256, (2, 3, 96, 64), generator=generator(0), dtype=torch.uint8)
     small = shrink(images, 32)
     assert small.shape == (2, 3, 48, 32)

@@ -9,7 +9,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Image, Input, Sound, needs_of
 
 WORDS: Mapping[str, str] = {
-    "image": "pictures",
+    "image": "images",
     "video": "videos",
     "audio": "sound",
     "label": "labels",

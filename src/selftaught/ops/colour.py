@@ -29,13 +29,13 @@ _LINEAR = [
         [(0, 0, 0), (0, 0, 1), (0, -1, 0)],
     )
 ]
-"""In RGB: to grey; what is not grey; the same turned by 90 degrees."""
+"""In RGB: the grey part; the rest; the rest rotated by 90 degrees."""
 
 
 def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
     """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last.
 
-    `out` is written to where given, such as a part of a larger batch. Pictures that a network made keep their gradient.
+    `out` is written to where given, such as a part of a larger batch. Generated images keep their gradient.
     """
     scale = 1 / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
     shift = -images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * scale

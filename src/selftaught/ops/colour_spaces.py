@@ -47,9 +47,9 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def equal_lightness_grey(images: Tensor) -> Tensor:
-    """The grey picture with the lightness L of each pixel: sRGB (..., 3, H, W) in [0, 1] -> (..., 1, H, W).
+    """The grey image with the lightness L of each pixel: sRGB (..., 3, H, W) in [0, 1] -> (..., 1, H, W).
 
-    It is a function of L alone, and a grey picture is its own grey picture.
+    It is a function of L alone, and a grey image is its own grey image.
     """
     return from_linear(_mix(to_linear(images), _RGB_TO_XYZ[1]).clamp(0, 1)).unsqueeze(-3)
 

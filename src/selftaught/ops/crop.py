@@ -204,14 +204,14 @@ def random_boxes(
 def scaled_boxes(
     sizes: Tensor, rng: torch.Generator, scale: tuple[float, float] = (0.5, 2.0), flip: float = 0.5
 ) -> Tensor:
-    """Square boxes (N, 4) as `crop_resize` takes them: pictures at a random scale, cut at a random place.
+    """Square boxes (N, 4) as `crop_resize` takes them: images at a random scale, cut at a random place.
 
-    At scale 1 a box is as high or wide as the short side of the picture; a box larger than the picture holds all of it
+    At scale 1 a box is as high or wide as the short side of the image; a box larger than the image holds all of it
     somewhere. Scale 0.5 to 2, crop and mirror are DeepLab's augmentation (Chen et al.,
     arXiv 1706.05587, section 4).
 
     Args:
-        sizes: (N, 2) height and width of each picture in pixels.
+        sizes: (N, 2) height and width of each image in pixels.
         scale: range of the scale, uniform.
         flip: probability of a mirror image (negative width).
     """
@@ -235,7 +235,7 @@ def random_resized_crop(
     """Random box, resize, mirror with probability `flip`, blur with probability `blur`.
 
     Blur follows SimCLR (Chen et al. 2020, appendix A): sigma uniform in `sigma`, in pixels of a
-    224-pixel picture, scaled to `size`. Images (N, C, H, W) -> (N, C, size, size) float32.
+    224-pixel image, scaled to `size`. Images (N, C, H, W) -> (N, C, size, size) float32.
     """
     n, _, h, w = images.shape
     boxes = random_boxes(n, h, w, rng, scale, ratio, flip)

@@ -1,4 +1,4 @@
-"""Pictures at half their side, by one of several filters for each: area, bilinear, bicubic, Lanczos."""
+"""Images at half their side, by one of several filters for each: area, bilinear, bicubic, Lanczos."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FILTERS = ("area", "bilinear", "bicubic", "lanczos")
 
 
 def halve_pictures(images: Tensor, kind: Tensor) -> Tensor:
-    """Pictures (N, C, 2 S, 2 S) float -> (N, C, S, S) float32, picture n by filter number kind[n], (N,) int64."""
+    """Images (N, C, 2 S, 2 S) float -> (N, C, S, S) float32, image n by filter number kind[n], (N,) int64."""
     weights = halving_weights(images.shape[-1] // 2, images.device)[kind]
     return resample(images, weights, weights)
 
 
 @lru_cache(maxsize=8)
 def halving_weights(side: int, device: torch.device) -> Tensor:
-    """Matrices (4, side, 2 side), one a filter, whose rows sum to 1; what reaches over the border is cut off."""
+    """Matrices (4, side, 2 side), one a filter, whose rows sum to 1; parts beyond the border are cut off."""
     centre = 2 * torch.arange(side, device=device)[:, None] + 1.0
     pixel = torch.arange(2 * side, device=device)[None, :] + 0.5
     x = ((pixel - centre) / 2).abs()

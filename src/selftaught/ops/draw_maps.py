@@ -17,10 +17,10 @@ IGNORE = 255
 
 
 def draw_maps(maps: Sequence[Tensor], kind: MapKind) -> list[Tensor]:
-    """Maps of one kind as images (3, H, W) in [0, 1], or as clips (T, 3, H, W); colours mean the same in all of them.
+    """Maps of one kind as images (3, H, W) in [0, 1], or clips (T, 3, H, W), all with the same colour scale.
 
     Args:
-        maps: masks (H, W), class numbers or probabilities; depth (H, W), where what is not finite is not known; or flow
+        maps: masks (H, W), class numbers or probabilities; depth (H, W), not finite where unknown; or flow
             (2, H, W), (x, y); with T before them where they are of a clip.
         kind: which of these.
 

@@ -1,4 +1,4 @@
-"""How near a picture is to the original: PSNR, and SSIM (Wang, Bovik, Sheikh, Simoncelli 2004)."""
+"""Similarity of an image to the original: PSNR, and SSIM (Wang, Bovik, Sheikh, Simoncelli 2004)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def psnr(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB of pictures (N, C, H, W) in [0, 1] -> (N,).
+    """Peak signal-to-noise ratio in dB of images (N, C, H, W) in [0, 1] -> (N,).
 
     Only the pixels where `mask` (N, 1, H, W) is 1 count, if it is given.
     """
@@ -21,9 +21,9 @@ def psnr(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def ssim(first: Tensor, second: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Structural similarity of pictures (N, C, H, W) in [0, 1] -> (N,), at most 1.
+    """Structural similarity of images (N, C, H, W) in [0, 1] -> (N,), at most 1.
 
-    Gaussian windows that lie wholly inside, K1 = 0.01, K2 = 0.03, mean over channels and places, as in the paper.
+    Gaussian windows inside the image, K1 = 0.01, K2 = 0.03, mean over channels and places, as in the paper.
     """
     first, second = first.float(), second.float()
     channels = first.shape[1]

@@ -1,4 +1,4 @@
-"""Coarse optical flow (Lucas, Kanade 1981) on small grey frames: enough to know where and how much there is motion."""
+"""Coarse optical flow (Lucas, Kanade 1981) on small grey frames: enough to measure where and how much moves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
 
 
 def motion_magnitude(video: Tensor, *, side: int = 16) -> Tensor:
-    """How much moves from each frame to the next: (N, T, 3, H, W) uint8 -> (N, T - 1) float32.
+    """Amount of motion from each frame to the next: (N, T, 3, H, W) uint8 -> (N, T - 1) float32.
 
     Mean length of the flow over the frame, in shares of its short side, from frames shrunk to about `side` pixels.
     """

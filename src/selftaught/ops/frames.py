@@ -33,7 +33,7 @@ def shifted_crop(frames: Tensor, boxes: Tensor, size: int, rng: Generator, *, ji
     """The window of each clip, shifted a little for each of its frames: (N, K, C, H, W) -> (N, K, C, size, size).
 
     Each frame's own shift is uniform in +-`jitter` of the window's sides and not a whole number of pixels, so that
-    neither the place of the window nor the grid of 8 x 8 blocks a codec leaves says which frame is which. The shifted
+    neither the position of the window nor the 8 x 8 block grid of a codec identifies a frame. The shifted
     window stays inside the frame. float32, in [0, 1] from uint8.
 
     Args:
@@ -67,7 +67,7 @@ def split_channels(frames: Tensor, rng: Generator) -> Tensor:
 
 
 def without_bars(video: Tensor, *, dark: int = 16) -> Tensor:
-    """What lies between the black bars of each clip: (N, T, 3, H, W) uint8 -> boxes (N, 4) top, left, height, width.
+    """The area between the black bars of each clip: (N, T, 3, H, W) uint8 -> boxes (N, 4) top, left, height, width.
 
     A row or column at the edge belongs to a bar where its brightest channel is below `dark` in the mean over all its
     pixels and frames. What touches a bar is a mixture of both, and one pixel of 64 is cut off as well. Where less than
@@ -81,7 +81,7 @@ def without_bars(video: Tensor, *, dark: int = 16) -> Tensor:
 
 
 def _between(is_bright: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """First edge and length (N,) float32 of what lies between the dark ends of an axis (N, length) bool."""
+    """First edge and length (N,) float32 of the part between the dark ends of an axis (N, length) bool."""
     first = is_bright.int().argmax(1)
     last = length - 1 - is_bright.flip(1).int().argmax(1)
     margin = math.ceil(length / 64)

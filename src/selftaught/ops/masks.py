@@ -1,4 +1,4 @@
-"""Holes in pictures, the whole batch at once: (N, 1, S, S) bool, True in the hole. About a quarter of the picture."""
+"""Holes in images, the whole batch at once: (N, 1, S, S) bool, True in the hole. About a quarter of the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selftaught.core.randomness import uniform
 
 
 def centre_square(n: int, size: int, device: torch.device | str = "cpu") -> Tensor:
-    """The central square of half the side, the same in every picture."""
+    """The central square of half the side, the same in every image."""
     mask = torch.zeros(n, 1, size, size, dtype=torch.bool, device=device)
     begin = (size - size // 2) // 2
     mask[..., begin : begin + size // 2, begin : begin + size // 2] = True
@@ -20,9 +20,9 @@ def centre_square(n: int, size: int, device: torch.device | str = "cpu") -> Tens
 def random_blocks(
     n: int, size: int, rng: torch.Generator, *, count: int = 5, sides: tuple[float, float] = (1 / 8, 3 / 8)
 ) -> Tensor:
-    """`count` rectangles in each picture, anywhere inside it; they may overlap.
+    """`count` rectangles in each image, anywhere inside it; they may overlap.
 
-    The sides are uniform shares of the picture's; five with the default sides cover 26 % on average.
+    The sides are uniform shares of the image's; five with the default sides cover 26 % on average.
     """
     lengths = (uniform((n, count, 2), *sides, rng) * size).round().clamp(min=1)
     begins = (uniform((n, count, 2), 0, 1, rng) * (size - lengths + 1)).floor()
@@ -33,11 +33,11 @@ def random_blocks(
 
 
 def random_regions(n: int, size: int, rng: torch.Generator, *, area: float = 0.25, cells: int = 6) -> Tensor:
-    """Regions of any shape: smooth noise below the value that a share `area` of it lies below.
+    """Regions of any shape: smooth noise below its `area` quantile.
 
     Args:
-        area: share of the picture, kept to within about a hundredth.
-        cells: numbers drawn across the picture; the more, the smaller the pieces.
+        area: share of the image, kept to within about a hundredth.
+        cells: random numbers along a side of the image; more give smaller regions.
     """
     drawn = torch.rand(n, 1, cells, cells, generator=rng, device=rng.device)
     noise = F.interpolate(drawn, size=(size, size), mode="bicubic", align_corners=True)
@@ -49,7 +49,7 @@ def random_regions(n: int, size: int, rng: torch.Generator, *, area: float = 0.2
 
 
 def without_border(mask: Tensor, width: int) -> Tensor:
-    """The mask without its pixels nearer than `width` to one that is not in it; the picture's edge is no border."""
+    """The mask eroded by `width` pixels; the image's edge does not erode it."""
     if width == 0:
         return mask
     outside = F.max_pool2d((~mask).float(), 2 * width + 1, stride=1, padding=width)
@@ -57,6 +57,6 @@ def without_border(mask: Tensor, width: int) -> Tensor:
 
 
 def mean_outside(images: Tensor, hole: Tensor) -> Tensor:
-    """Mean colour of what is not in the hole: images (N, C, H, W) -> (N, C, 1, 1). What is in it is never read."""
+    """Mean colour outside of the hole: images (N, C, H, W) -> (N, C, 1, 1). Pixels in the hole are never read."""
     seen = images.masked_fill(hole, 0).sum((2, 3), keepdim=True)
     return seen / (~hole).sum((2, 3), keepdim=True).clamp(min=1)

@@ -1,4 +1,4 @@
-"""Many small pictures as one file of equal tiles."""
+"""Many small images as one file of equal tiles."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ QUALITY = 75
 
 
 def fit(pictures: Tensor, side: int) -> Tensor:
-    """Pictures (N, 3, h, w) in [0, 1] as tiles (N, 3, side, side): reduced smoothly, enlarged without smoothing."""
+    """Images (N, 3, h, w) in [0, 1] as tiles (N, 3, side, side): reduced smoothly, enlarged without smoothing."""
     if min(pictures.shape[-2:]) < side:
         return F.interpolate(pictures, (side, side), mode="nearest-exact")
     return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def lay_out(tiles: Tensor, columns: int, gap: int = 0) -> Tensor:
-    """Tiles (N, 3, S, S) row by row as one picture (3, R, C), white between them and after the last."""
+    """Tiles (N, 3, S, S) row by row as one image (3, R, C), white between them and after the last."""
     rows = -(-len(tiles) // columns)
     padded = F.pad(tiles, (0, gap, 0, gap), value=1.0)
     blank = padded.new_ones(rows * columns - len(tiles), *padded.shape[1:])
@@ -33,7 +33,7 @@ def lay_out(tiles: Tensor, columns: int, gap: int = 0) -> Tensor:
 
 
 def encode_picture(picture: Tensor, kind: str) -> bytes:
-    """A picture (3, H, W) in [0, 1] as the bytes of a "png" or "jpg" file."""
+    """An image (3, H, W) in [0, 1] as the bytes of a "png" or "jpg" file."""
     pixels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     target = io.BytesIO()
     options: dict[str, Any] = {"optimize": True} if kind == "png" else {"quality": QUALITY}

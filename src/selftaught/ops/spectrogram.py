@@ -1,4 +1,4 @@
-"""Sound as pictures: batched log-mel spectrograms of equally loud windows."""
+"""Batched log-mel spectrograms of audio windows with equal loudness."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SAMPLE_RATE = 16_000
-"""Samples a second of all sound in a batch."""
+"""Samples per second of all audio in a batch."""
 _FLOOR = 1e-4
-"""Added to the mel powers of a window of unit loudness: 20 to 40 dB under what its loud bands have."""
+"""Added to the mel powers of a window of unit loudness: 20 to 40 dB below its loud bands."""
 _MEAN, _STD = -2.5, 3.7
-"""Rough mean and spread of the logarithms over real clips, so that encoders see numbers around 0."""
+"""Approximate mean and deviation of the logarithms over real clips, so that encoders see numbers around 0."""
 
 
 def log_mel(
@@ -22,7 +22,7 @@ def log_mel(
 ) -> Tensor:
     """Log-mel spectrogram of windows brought to the same loudness: (N, S) in [-1, 1] -> (N, 1, mels, S // hop) float32.
 
-    Every window is divided by its RMS, so that how loud a clip was recorded tells nothing; silence stays silent. Power
+    Every window is divided by its RMS, so that the recording level does not matter; silence stays silent. Power
     spectra by `torch.stft` (Hann window of `n_fft` samples), triangular filters even on the mel scale
     2595 log10(1 + f / 700), natural logarithm, then a fixed shift and scale to about zero mean and unit spread.
     """

@@ -1,9 +1,9 @@
-"""Tiles of pictures, for tasks that ask where a tile comes from, so that resampling does not tell.
+"""Tiles of images, resampled so that their pixels do not give away where they come from.
 
-A picture that is resized has a slow beat of sharp and soft where new pixels fall upon old ones or between them. Tiles
-that are cut from it at whole pixels can be put in order by that beat alone: a small network solved 62 % of jigsaw
-puzzles of white noise (10 % is chance). So each tile is resampled by itself, straight from the picture, from a place
-that is random to fractions of a pixel.
+A resized image has a periodic pattern of sharp and soft where new pixels fall on old ones or between them. Tiles that
+are cut from it at whole pixels can be put in order by that pattern alone: a small network solved 62 % of jigsaw puzzles
+of white noise (10 % is chance). So each tile is resampled separately, straight from the image, from a random sub-pixel
+position.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CELLS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Where the tiles of a picture may lie, in pixels of a tile.
+    """Grid of possible tile positions, in pixels of a tile.
 
     Attributes:
         tile: side of a tile.
         pitch: from one cell to the next.
-        play: a tile lies 0 ... play below and right of the corner of its cell.
-        shift: each colour channel of a tile may be cut another 0 ... 2 shift further.
+        play: a tile is 0 ... play below and right of the corner of its cell.
+        shift: each colour channel of a tile may be cut another 0 ... 2 * shift further.
     """
 
     tile: int
@@ -45,14 +45,14 @@ class Grid:
 
     @property
     def gap(self) -> int:
-        """What lies between two neighbouring tiles at least."""
+        """Smallest gap between two neighbouring tiles."""
         return self.pitch - self.tile - self.play - 2 * self.shift
 
 
 def default_tile(size: int) -> int:
-    """Side of tiles for an encoder at `size`: a quarter of what pictures are stored at for it.
+    """Side of tiles for an encoder at `size`: a quarter of what images are stored at for it.
 
-    3 x 3 of them with their gaps then fill a stored picture as it is: 16 pixels at size 32, 32 at 64 and 64 at 224.
+    3 x 3 of them with their gaps then fill a stored image as it is: 16 pixels at size 32, 32 at 64 and 64 at 224.
     """
     return max(round(size * 2 / 7), min(size // 2, 40))
 
@@ -76,9 +76,9 @@ def fit_tile(encoder: nn.Module, *, asked: int, default: int, size: int, task: s
 
 
 def check_grid(grid: Grid, *, size: int, task: str, flag: str) -> None:
-    """Refuse a grid so large that its tiles would show nothing.
+    """Raise a `ValueError` for a grid so large that its tiles would show nothing.
 
-    Pictures are stored at up to twice `size`, and may be enlarged twice again.
+    Images are stored at up to twice `size`, and may be enlarged twice again.
     """
     least = math.ceil(grid.side / 4)
     if size < least:
@@ -89,13 +89,13 @@ def check_grid(grid: Grid, *, size: int, task: str, flag: str) -> None:
 
 
 def random_tiles(images: Tensor, grid: Grid, rng: Generator, *, min_scale: float) -> Tensor:
-    """The nine tiles of a random square of each picture, cells row by row; half of the pictures are mirrored.
+    """The nine tiles of a random square of each image, cells row by row; half of the images are mirrored.
 
     Images (N, C, H, W) uint8 -> (N, 9, C, T, T) float32 in [0, 1], T = tile + 2 shift. The square covers at least
     `min_scale` of the area of the largest one.
     """
     n, _, height, width = images.shape
-    # A filter that is cut off at the border of the picture would mark the outer tiles.
+    # A filter that is cut off at the border of the image would mark the outer tiles.
     margin = math.ceil(min(height, width) / grid.side / 2 + 0.5)
     boxes = random_boxes(n, height - 2 * margin, width - 2 * margin, rng, (min_scale, 1.0), (1.0, 1.0))
     top, left, length, mirrored = boxes.unbind(1)
@@ -113,9 +113,9 @@ def random_tiles(images: Tensor, grid: Grid, rng: Generator, *, min_scale: float
 
 
 def place_tiles(grid: Grid, scale: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
-    """How far down and right of their square's corner the tiles lie: scale (N,) -> two of (N, 9), cells row by row.
+    """Offsets down and right of the tiles from their square's corner: scale (N,) -> two of (N, 9), cells row by row.
 
-    All in pixels of the picture, of which there are `scale` for each pixel of the grid. The play is rounded to a whole
+    All in pixels of the image, of which there are `scale` for each pixel of the grid. The play is rounded to a whole
     number of them, at least 1 even without play, so that where between two pixels a tile begins is uniform, whatever
     its cell.
     """
@@ -127,7 +127,7 @@ def place_tiles(grid: Grid, scale: Tensor, rng: Generator) -> tuple[Tensor, Tens
 
 
 def crop_tiles(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, size: int) -> Tensor:
-    """K boxes of every picture, resized to squares: images (N, C, H, W) -> (N, K, C, size, size) float32.
+    """K boxes of every image, resized to squares: images (N, C, H, W) -> (N, K, C, size, size) float32.
 
     `top` and `left` (N, K), `height` and `width` (N,) are in pixels; a negative width mirrors, and left is the right
     edge then. Result in [0, 1] from uint8, in the input's range from float. Computed in float32, as tiles of little
@@ -138,7 +138,7 @@ def crop_tiles(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width:
     total = 1 / 255 if images.dtype == torch.uint8 else 1.0
     rows = axis_weights(top.flatten(), height.repeat_interleave(k), h, size, total)
     columns = axis_weights(left.flatten(), width.repeat_interleave(k), w, size)
-    # Rows of all tiles of a picture in one product, as in `crop.resample`.
+    # Rows of all tiles of an image in one product, as in `crop.resample`.
     pixels = images.permute(0, 2, 3, 1).float().reshape(n, h, w * c)
     short = torch.bmm(rows.view(n, k * size, h), pixels)
     planes = short.view(n * k, size, w, c).permute(0, 3, 1, 2).reshape(n * k, c * size, w)
@@ -160,7 +160,7 @@ def cut_tiles(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
 
 
 def standardise_tiles(tiles: Tensor) -> Tensor:
-    """Every tile (..., C, H, W) to mean 0 and standard deviation 1 in each channel, so that its tone tells nothing."""
+    """Every tile (..., C, H, W) to mean 0 and standard deviation 1 in each channel, against brightness cues."""
     spread, mean = torch.std_mean(tiles, (-2, -1), keepdim=True)
     return (tiles - mean) / spread.clamp(min=1e-3)
 
@@ -175,12 +175,12 @@ def pixelate(tiles: Tensor, sides: Tensor) -> Tensor:
 
 
 def as_pictures(tiles: Tensor) -> Tensor:
-    """Standardised tiles as people should see them: two standard deviations to both sides fill [0, 1]."""
+    """Standardised tiles for display: plus and minus two standard deviations fill [0, 1]."""
     return (tiles.float() / 4 + 0.5).clamp(0, 1)
 
 
 def mosaic(tiles: Tensor, gap: int = 2) -> Tensor:
-    """A square number of tiles (K, C, S, S), row by row, as one picture (C, H, H) with white lines between them."""
+    """A square number of tiles (K, C, S, S), row by row, as one image (C, H, H) with white lines between them."""
     across = math.isqrt(len(tiles))
     framed = nn.functional.pad(tiles, (0, gap, 0, gap), value=1.0)
     sheet = framed.view(across, across, *framed.shape[1:]).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)

@@ -1,6 +1,6 @@
-"""Geometric warps of a batch, one 3 x 3 matrix for each picture, and the matrices themselves.
+"""Geometric warps of a batch, one 3 x 3 matrix for each image, and the matrices themselves.
 
-Places are (x, y) = (right, down) from the centre of a picture, in halves of its short side: a square reaches from -1
+Places are (x, y) = (right, down) from the centre of an image, in halves of its short side: a square reaches from -1
 to 1. A matrix says where a pixel of the result is read, so it is the inverse of what happens to the content.
 """
 
@@ -17,9 +17,9 @@ CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))
 
 
 def shrink(images: Tensor, side: int) -> Tensor:
-    """Whole pictures (N, C, H, W) uint8 -> float32 in [0, 1], antialiased to a short side of about `side` pixels.
+    """Whole images (N, C, H, W) uint8 -> float32 in [0, 1], antialiased to a short side of about `side` pixels.
 
-    Pictures that are hardly larger stay as they are.
+    Images that are hardly larger are not resized.
     """
     n, _, h, w = images.shape
     if min(h, w) <= 1.25 * side:
@@ -31,11 +31,11 @@ def shrink(images: Tensor, side: int) -> Tensor:
 
 
 def warp(images: Tensor, matrix: Tensor, size: int) -> Tensor:
-    """Read pictures where the matrices say, bilinear; beyond its edges a picture goes on as in a mirror.
+    """Read images where the matrices say, bilinear; beyond its edges an image is mirrored.
 
     Args:
         images: (N, C, H, W) float.
-        matrix: (N, 3, 3), from places of the result to places of the picture, both as above.
+        matrix: (N, 3, 3), from places of the result to places of the image, both as above.
         size: side of the result in pixels.
 
     Returns:

@@ -40,5 +40,5 @@ def test_a_mask_has_the_size_of_its_image() -> None:
     assert sample.mask is not None
     assert sample.mask.unique().tolist() == [7]
     assert sample.boxes.shape == (0, 4)
-    with pytest.raises(ValueError, match=r"^m.png is 30 x 40 pixels, but its picture 40 x 30$"):
+    with pytest.raises(ValueError, match=r"^m.png is 30 x 40 pixels, but its image 40 x 30$"):
         with_mask(image, np.zeros((40, 30), np.int64), "m.png")

@@ -1,4 +1,4 @@
-"""COCO's JSON files: boxes, polygons and run lengths, where pictures are, and what is wrong in one sentence."""
+"""COCO's JSON files: boxes, polygons and run lengths, where images are, and what is wrong in one sentence."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_what_is_wrong_is_one_sentence_or_skipped(tmp_path: Path, wrong: dict[st
     assert [key for key, _ in data.train.skipped] == ["images/train/001.png"]
 
 
-def test_missing_pictures_and_wrong_sizes(tmp_path: Path) -> None:
+def test_missing_images_and_wrong_sizes(tmp_path: Path) -> None:
     content = coco(tmp_path, "train", [])
     coco(tmp_path, "val", [])
     content["images"][1]["file_name"] = "gone.png"
     content["images"][0]["width"] = 41
     text(tmp_path / "annotations" / "instances_train.json", json.dumps(content))
-    with pytest.raises(ValueError, match=r"instances_train.json names the picture gone.png, which is missing"):
+    with pytest.raises(ValueError, match=r"instances_train.json names the image gone.png, which is missing"):
         open_dense(str(tmp_path), needs=BOXES)
     drawn = open_dense(str(tmp_path), needs=BOXES, skip_broken=True)
     assert drawn.notes[0] == "no image of the train part can be used; 1 of the others are held out instead"
@@ -109,7 +109,7 @@ def test_annotations_are_of_the_stored_pixels_whatever_exif_says(tmp_path: Path)
     assert open_dense(str(tmp_path), needs=BOXES).train.read(0).image.shape == (3, 30, 40)
 
 
-def test_one_json_beside_the_pictures_of_each_part(tmp_path: Path) -> None:
+def test_one_json_beside_the_images_of_each_part(tmp_path: Path) -> None:
     for part, count in (("train", 3), ("valid", 2)):
         content = coco(tmp_path / "made", part, [], count=count)
         for number in range(count):
@@ -122,7 +122,7 @@ def test_one_json_beside_the_pictures_of_each_part(tmp_path: Path) -> None:
     assert data.train.keys[0] == "train/000.png"
 
 
-def test_several_classes_of_a_picture(tmp_path: Path) -> None:
+def test_several_classes_of_a_image(tmp_path: Path) -> None:
     coco(tmp_path, "train", [note(0, 5, [0, 0, 5, 5]), note(0, 5, [0, 0, 6, 5]), note(1, 2, [0, 0, 5, 5])])
     coco(tmp_path, "val", [])
     source = open_source(str(tmp_path), split="train", needs=frozenset({"image", "labels"}))

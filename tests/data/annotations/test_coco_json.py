@@ -39,21 +39,21 @@ def test_paths_of_other_machines(tmp_path: Path, prefix: str) -> None:
     assert data.train.read(0).boxes.tolist() == [[0, 0, 5, 5]]
 
 
-def test_a_name_that_several_files_have_is_taken_only_where_its_folders_tell_it(tmp_path: Path) -> None:
+def test_a_name_that_several_files_have_is_used_only_if_its_folders_decide(tmp_path: Path) -> None:
     content = both(tmp_path)
     for folder in ("a", "b"):
         write(tmp_path / "images" / folder / "same.png", picture(0))
     content["images"][0]["file_name"] = "/home/x/a/same.png"
     content["images"][1]["file_name"] = "/home/x/same.png"
     rewrite(tmp_path, content)
-    with pytest.raises(ValueError, match=r"names the picture /home/x/same.png, which is missing"):
+    with pytest.raises(ValueError, match=r"names the image /home/x/same.png, which is missing"):
         open_dense(str(tmp_path), needs=BOXES)
     data = open_dense(str(tmp_path), needs=BOXES, skip_broken=True)
     assert list(data.train.keys) == ["images/a/same.png"]
 
 
 @pytest.mark.parametrize("size", ["absent", None, 0, -3, "?", float("nan"), float("inf"), "40"])
-def test_a_size_that_is_not_told_is_that_of_the_picture(tmp_path: Path, size: Any) -> None:
+def test_a_missing_size_is_that_of_the_image(tmp_path: Path, size: Any) -> None:
     content = both(tmp_path, [note(0, 5, [30, 20, 10, 10]), note(1, 5, [1, 1, 2, 2])])
     for image in content["images"]:
         if size == "absent":
@@ -83,17 +83,19 @@ def test_text_ids_are_those_of_numbers(tmp_path: Path) -> None:
     assert open_dense(str(tmp_path), needs=BOXES).train.read(0).labels.tolist() == [1]
 
 
-def test_annotations_of_no_picture_are_one_line_or_skipped(tmp_path: Path) -> None:
+def test_annotations_of_no_image_are_one_line_or_skipped(tmp_path: Path) -> None:
     content = both(tmp_path, [note(0, 5, [0, 0, 5, 5]), note(70, 5, [0, 0, 5, 5])])
     content["annotations"] += [None, {"id": 9}]
     content["images"] += [3, {"id": 4}]
     rewrite(tmp_path, content)
-    with pytest.raises(ValueError, match=r"train.json: .* \(and 4 more like it\); mend it, or leave .*--skip-broken"):
+    with pytest.raises(
+        ValueError, match=r"train.json: .* \(and 4 more like it\); correct it, or leave .*--skip-broken"
+    ):
         open_dense(str(tmp_path), needs=BOXES)
     data = open_dense(str(tmp_path), needs=BOXES, skip_broken=True)
     assert (len(data.train), len(data.test), len(data.train.skipped)) == (2, 2, 5)
     file = "annotations/instances_train.json"
-    assert (file, "annotation 1 is of the picture 77, which it does not list") in data.train.skipped
+    assert (file, "annotation 1 is of the image 77, which it does not list") in data.train.skipped
 
 
 def test_boxes_that_leave_by_a_pixel_are_cut_and_counted(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_boxes_that_leave_by_a_pixel_are_cut_and_counted(tmp_path: Path) -> None
     data = open_dense(str(tmp_path), needs=BOXES)
     assert data.train.read(0).boxes.tolist() == [[0, 0, 40, 30]]
     assert data.train.read(1).boxes.tolist() == [[0, 0, 40, 30], [38, 28, 40, 30]]
-    assert data.notes == ("2 boxes leave their picture by up to 1 pixel and were cut to it",)
+    assert data.notes == ("2 boxes leave their image by up to 1 pixel and were cut to it",)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_files_that_are_no_coco_are_one_line(tmp_path: Path) -> None:
         open_dense(str(tmp_path), needs=BOXES)
 
 
-def test_two_pictures_of_one_id_and_one_picture_in_two_parts(tmp_path: Path) -> None:
+def test_two_images_of_one_id_and_one_image_in_two_parts(tmp_path: Path) -> None:
     content = both(tmp_path)
     content["images"][1]["id"] = content["images"][0]["id"]
     rewrite(tmp_path, content)

@@ -103,7 +103,7 @@ def test_masks_in_colour(tmp_path: Path) -> None:
     colours = np.zeros((30, 40, 3), np.uint8)
     colours[:, :20] = (128, 64, 255)
     write(root / "masks/train/0.png", colours)
-    with pytest.raises(ValueError, match=r"masks/train/0.png is a picture in colour, and classes.txt names no colours"):
+    with pytest.raises(ValueError, match=r"masks/train/0.png is an image in colour, and classes.txt names no colours"):
         open_dense(str(root), needs=MASKS).train.read(0)
     (root / "classes.txt").unlink()
     text(root / "class_dict.csv", "name,r,g,b\nVoid,0,0,0\nRoad,128,64,255\nTree,1,2,3\n")

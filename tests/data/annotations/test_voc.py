@@ -103,7 +103,7 @@ def test_what_is_wrong_with_a_box_is_one_sentence_or_skipped(
     text(root / "ImageSets/Main/dog_train.txt", "000001 1\n")
     text(root / "ImageSets/Main/cat_train.txt", "000001 1\n")
     text(root / "Annotations" / "000002.xml", xml(objects))
-    with pytest.raises(ValueError, match=sentence + r".*; mend it, or leave such pictures out with --skip-broken"):
+    with pytest.raises(ValueError, match=sentence + r".*; correct it, or leave such images out with --skip-broken"):
         open_dense(str(root), needs=BOXES)
     data = open_dense(str(root), needs=BOXES, skip_broken=True)
     assert len(data.train) == 1
@@ -116,7 +116,7 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     (root / "SegmentationClass" / "000001.png").unlink()
     with pytest.raises(ValueError, match=r"lists name 000001.png, but SegmentationClass/000001.png is missing"):
         open_dense(str(root), needs=MASKS)
-    (root / "JPEGImages" / "000004.png").write_bytes(b"no picture")
+    (root / "JPEGImages" / "000004.png").write_bytes(b"no image")
     data = open_dense(str(root), needs=MASKS, skip_broken=True)
     assert (len(data.train), len(data.test)) == (1, 1)
     assert data.test.skipped[0][0] == "JPEGImages/000004.png"
@@ -132,11 +132,11 @@ def test_a_mask_with_an_unknown_class_or_another_size_is_named_when_it_is_read(t
     data = open_dense(str(root), needs=MASKS)
     with pytest.raises(ValueError, match=r"SegmentationClass/000001.png holds the class 77"):
         data.train.read(0)
-    with pytest.raises(ValueError, match=r"000002.png is 20 x 20 pixels, but its picture 40 x 30"):
+    with pytest.raises(ValueError, match=r"000002.png is 20 x 20 pixels, but its image 40 x 30"):
         data.train.read(1)
 
 
-def test_the_tree_as_plain_pictures_has_no_masks_and_its_own_parts(tmp_path: Path) -> None:
+def test_the_tree_as_plain_images_has_no_masks_and_its_own_parts(tmp_path: Path) -> None:
     root = voc(tmp_path, {"trainval": "000001", "test": "000003"})
     train, test = (open_source(str(root), split=s, needs=frozenset({"image"})) for s in ("train", "test"))
     # 000002 and 000004 are in no list: they may be learned from, but nothing is judged by them.
@@ -147,7 +147,7 @@ def test_the_tree_as_plain_pictures_has_no_masks_and_its_own_parts(tmp_path: Pat
     assert train.provides == {"image", "labels"}
 
 
-def test_several_classes_of_a_picture(tmp_path: Path) -> None:
+def test_several_classes_of_a_image(tmp_path: Path) -> None:
     root = voc(tmp_path, {"train": "000001 000002", "val": "000003 000004"})
     train, val = (open_source(str(root), split=s, needs=frozenset({"image", "labels"})) for s in ("train", "test"))
     assert train.classes == val.classes
@@ -219,10 +219,10 @@ def test_hostile_xml_is_one_line_or_skipped(tmp_path: Path, content: str) -> Non
 
 
 @pytest.mark.parametrize("size", ["inf", "-40", "none", "", "0"])
-def test_a_size_that_is_not_told_is_that_of_the_picture(tmp_path: Path, size: str) -> None:
+def test_a_missing_size_is_that_of_the_image(tmp_path: Path, size: str) -> None:
     root = voc(tmp_path, {"train": "000001 000002", "val": "000003 000004"})
     told = xml([("dog", (0, 1, 41, 20), 0)]).replace("<width>40", f"<width>{size}")
     text(root / "Annotations" / "000001.xml", told)
     data = open_dense(str(root), needs=BOXES)
     assert data.train.read(0).boxes.tolist() == [[0, 0, 40, 20]]
-    assert data.notes == ("1 boxes leave their picture by up to 1 pixel and were cut to it",)
+    assert data.notes == ("1 boxes leave their image by up to 1 pixel and were cut to it",)

@@ -1,4 +1,4 @@
-"""Pictures of every make: read rightly, or refused with a reason; nothing else comes out."""
+"""Images of every make: read rightly, or refused with a reason; nothing else comes out."""
 
 from __future__ import annotations
 
@@ -150,13 +150,13 @@ def test_a_truncated_file_is_refused(photo: Photo, kind: str, part: float) -> No
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"\0" * 500, "not a picture"),
-        (b"<html>404</html>", "not a picture"),
-        (b"\xff\xd8", "not a picture"),
-        (b"\xff\xd8\xff\xe0", "not a picture"),
+        (b"\0" * 500, "not an image"),
+        (b"<html>404</html>", "not an image"),
+        (b"\xff\xd8", "not an image"),
+        (b"\xff\xd8\xff\xe0", "not an image"),
     ],
 )
-def test_what_is_no_picture_is_refused(data: bytes, reason: str) -> None:
+def test_what_is_no_image_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):
         decode_image(data)
     with pytest.raises(Unreadable):
@@ -195,7 +195,7 @@ def test_between_pillows_limit_and_ours_nothing_warns_or_refuses() -> None:
 
 
 def test_noise_in_a_jpeg_never_crashes(jpeg: bytes) -> None:
-    """Any damage gives a picture or `Unreadable`, and no warning, in several threads at once."""
+    """Any damage gives an image or `Unreadable`, and no warning, in several threads at once."""
     rng = np.random.default_rng(0)
 
     def damaged(_: int) -> str:

@@ -169,7 +169,7 @@ def test_pages_beyond_the_first_are_seen() -> None:
 
 
 def test_a_file_that_starts_a_program_is_no_image() -> None:
-    with pytest.raises(Unreadable, match="not a picture"):
+    with pytest.raises(Unreadable, match="not an image"):
         decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n")
 
 

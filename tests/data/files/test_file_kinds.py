@@ -67,7 +67,7 @@ def test_a_transport_stream_has_its_mark_at_every_packet() -> None:
     assert not starts_like_stream(b"import { a } from 'b'")
 
 
-def test_the_most_frequent_kinds_are_told_first() -> None:
+def test_the_most_frequent_kinds_are_listed_first() -> None:
     assert told_kinds({".npy": 2, ".heic": 26, "": 1}) == "26 .heic, 2 .npy, 1 without an ending"
     assert told_kinds({f".{i}": 9 - i for i in range(8)}).endswith("4 .5 and 5 others")
 

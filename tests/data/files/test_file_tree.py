@@ -60,7 +60,7 @@ def test_the_fingerprint_is_of_the_content_below_the_folder(tmp_path: Path) -> N
     assert first.stamp("a.png") == fingerprint_of([one])
 
 
-def test_what_cannot_be_opened_is_told_once(tmp_path: Path) -> None:
+def test_what_cannot_be_opened_is_reported_once(tmp_path: Path) -> None:
     folder(tmp_path, "a.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "absent")
     tree = FolderTree(tmp_path)

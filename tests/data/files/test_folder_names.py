@@ -27,7 +27,7 @@ def files(*folders: str) -> list[str]:
         ("Train", "Validation-2"),
     ],
 )
-def test_classes_lie_in_the_folders_of_splits(train: str, test: str) -> None:
+def test_classes_are_in_the_folders_of_splits(train: str, test: str) -> None:
     keys = files(*(f"{part}/{name}" for part in (train, test) for name in CLASSES))
     read = read_folder_names(keys)
     assert set(read.labels.values()) == set(CLASSES)
@@ -55,11 +55,11 @@ def test_class_names_that_look_like_splits_stay_classes() -> None:
     )
 
 
-def test_what_is_not_read_is_told() -> None:
+def test_what_is_not_read_is_reported() -> None:
     read = read_folder_names([*files("a/x", "b"), "cover.jpg"])
     assert read.class_notes == (
         "classes are the folders a, b; folders in them, such as a/x, are not",
-        "1 of the files lie beside the folders of classes (a, b) and have no class",
+        "1 of the files are next to the class folders (a, b) and have no class",
     )
     read = read_folder_names(files("train/a", "train/b", "val/a", "val/b", "test/a", "test/b", "extra/c"))
     assert "extra/c/0.jpg" not in read.splits
@@ -69,7 +69,7 @@ def test_what_is_not_read_is_told() -> None:
 
 
 @pytest.mark.parametrize("folders", [("train_cats", "test_cats", "train_dogs", "test_dogs"), ("test", "val")])
-def test_classes_that_surely_are_parts_are_refused(tmp_path: Path, folders: tuple[str, ...]) -> None:
+def test_classes_that_are_parts_are_refused(tmp_path: Path, folders: tuple[str, ...]) -> None:
     for key in files(*folders):
         (tmp_path / key).parent.mkdir(exist_ok=True)
         (tmp_path / key).write_bytes(b"")
@@ -79,7 +79,7 @@ def test_classes_that_surely_are_parts_are_refused(tmp_path: Path, folders: tupl
     assert [f"the folders {', '.join(sorted(folders))} were not taken for parts of the data"] == list(source.notes)
 
 
-def test_parts_and_files_in_none_are_told_by_the_source(tmp_path: Path) -> None:
+def test_parts_and_files_in_none_are_reported_by_the_source(tmp_path: Path) -> None:
     for key in files("training_set/a", "training_set/b", "test_set/a", "test_set/b", "notes"):
         (tmp_path / key).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / key).write_bytes(b"")

@@ -55,7 +55,7 @@ def test_names_that_lead_out_are_only_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_one_name_are_told_and_the_last_is_read(tmp_path: Path) -> None:
+def test_members_of_one_name_are_reported_and_the_last_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name, data in (("x.png", b"first"), ("x.png", b"second"), ("./x.png", PNG), ("y.png", PNG)):
             archive.writestr(name, data)

@@ -1,4 +1,4 @@
-"""Several classes of one picture: cells with separators, columns of 0 and 1, lists in Parquet."""
+"""Several classes of one image: cells with separators, columns of 0 and 1, lists in Parquet."""
 
 from __future__ import annotations
 

@@ -96,13 +96,13 @@ def test_encodings() -> None:
         text_of(bytes(1000), "labels.csv")
 
 
-def test_a_table_below_the_top_is_not_read_and_told(tmp_path: Path) -> None:
+def test_a_table_below_the_top_is_not_read_and_reported(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("in/a.png", "b.png", "c.png", "in/labels.csv"):
         (tmp_path / name).write_bytes(b"")
     source = open_source(str(tmp_path), split="train", needs=frozenset({"image"}))
     assert list(source.notes) == [
-        "in/labels.csv is not read, as it does not lie at the top of the data; give its folder to use it"
+        "in/labels.csv is not read, as it is not at the top of the data; give its folder to use it"
     ]
 
 

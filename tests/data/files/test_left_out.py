@@ -48,9 +48,9 @@ def test_a_folder_of_nothing_that_is_read_says_what_it_holds(tmp_path: Path) -> 
             opened(tmp_path / "phone")
 
 
-def test_pictures_without_an_ending_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+def test_images_without_an_ending_are_read_where_there_are_no_others(tmp_path: Path) -> None:
     folder(tmp_path, *(f"{c}/{i:08x}" for c in ("cat", "dog") for i in range(3)))
-    (tmp_path / "cat" / "notes").write_text("no picture")
+    (tmp_path / "cat" / "notes").write_text("no image")
     source = opened(tmp_path, IMAGES | {"label"})
     assert source.classes == ("cat", "dog")
     held_out = open_source(str(tmp_path), split="held_out", needs=IMAGES)
@@ -60,7 +60,7 @@ def test_pictures_without_an_ending_are_read_where_there_are_no_others(tmp_path:
     assert opened(tmp_path).left_out.counts == {"none": 7}
 
 
-def test_archives_and_videos_beside_pictures_are_told(tmp_path: Path) -> None:
+def test_archives_and_videos_beside_images_are_reported(tmp_path: Path) -> None:
     folder(tmp_path, "a.png", "b.png", "old.zip", "x.parquet", "film.mp4")
     source = opened(tmp_path)
     assert source.left_out.counts == {".zip": 1, ".parquet": 1, ".mp4": 1}
@@ -82,20 +82,18 @@ def test_a_list_is_bounded_and_counts_are_not() -> None:
     assert told_kinds({f".{i}": 9 - i for i in range(8)}) == "9 .0, 8 .1, 7 .2, 6 .3, 5 .4, 4 .5 and 5 others"
 
 
-def test_numbered_frames_are_told(tmp_path: Path) -> None:
+def test_numbered_frames_are_reported(tmp_path: Path) -> None:
     frames = [f"{c}/video_{v}/img_{i:05d}.png" for c in ("jump", "walk") for v in range(2) for i in range(1, 9)]
     folder(tmp_path, *frames)
     source = opened(tmp_path)
-    assert any(
-        "the pictures of 4 folders (such as jump/video_0) are numbered as frames" in note for note in source.notes
-    )
+    assert any("the images of 4 folders (such as jump/video_0) are numbered as frames" in note for note in source.notes)
     with pytest.raises(ValueError, match=r"ffmpeg -i .*/img_%05d.png .*video_\d.mp4"):
         opened(tmp_path, frozenset({"video"}))
     numbered = folder(tmp_path / "classes", *(f"{c}/{i:04d}.png" for c in "ab" for i in range(8)))
     assert not any("frames" in note for note in opened(numbered).notes)
 
 
-def test_pictures_of_phones_are_read_where_that_is_installed(tmp_path: Path) -> None:
+def test_images_of_phones_are_read_where_that_is_installed(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
     for i in range(3):
         heif.from_pillow(Image.new("RGB", (64, 48), (200, 30, 90))).save(tmp_path / f"{i}.HEIC", format="HEIF")

@@ -27,17 +27,17 @@ IMAGES = frozenset({"image"})
         "x mask.png",
     ],
 )
-def test_masks_beside_their_picture_are_no_samples(tmp_path: Path, mask: str) -> None:
+def test_masks_beside_their_image_are_no_samples(tmp_path: Path, mask: str) -> None:
     folder(tmp_path, "c/x.jpg", "c/y.jpg", f"c/{mask}", "d/x_mask.png", "d/z.jpg")
     source, held_out = (open_source(str(tmp_path), split=split, needs=IMAGES) for split in ("train", "held_out"))
     assert {entry.key for part in (source, held_out) for entry in part.entries} == {
         "c/x.jpg", "c/y.jpg", "d/x_mask.png", "d/z.jpg",
     }  # fmt: skip
     assert source.left_out.counts == {"masks": 1}
-    assert list(source.notes) == [f"1 pictures are masks of others and were left out (such as c/{mask})"]
+    assert list(source.notes) == [f"1 images are masks of others and were left out (such as c/{mask})"]
 
 
-def test_masks_are_known_by_a_picture_beside_them_only() -> None:
+def test_masks_are_known_by_a_image_beside_them_only() -> None:
     assert masks_beside(["benign (1).png", "benign (1)_mask.png", "benign (1)_mask_1.png"]) == {
         "benign (1)_mask.png", "benign (1)_mask_1.png",
     }  # fmt: skip

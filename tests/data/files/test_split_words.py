@@ -75,7 +75,7 @@ def test_exact_names_take_those_by_words_with_them_and_leave_others() -> None:
     assert sibling_splits(["train", "test", "train_masks"]) == {"train": "train", "test": "test"}
 
 
-def test_what_was_read_by_words_is_told() -> None:
+def test_what_was_read_by_words_is_reported() -> None:
     assert told_splits({"train": "train", "val2017": "val"}) == ""
     told = told_splits({"training_set": "train", "test_set": "test"})
     assert (

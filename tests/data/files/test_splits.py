@@ -54,7 +54,7 @@ def test_a_test_folder_alone_is_cut_by_seed() -> None:
     assert choose("train", dict.fromkeys(KEYS, "test")) == choose("train")
 
 
-def test_unlabelled_pictures_train_unless_labels_are_asked_for() -> None:
+def test_unlabelled_images_train_unless_labels_are_asked_for() -> None:
     given = {key: "unlabeled" if i < 1000 else "train" if i < 1900 else "test" for i, key in enumerate(KEYS)}
     assert len(choose("train", given)) == 1900
     labelled = choose_split(KEYS, given, split="train", seed=0, held_out=0.1, labelled_only=True)

@@ -43,7 +43,7 @@ def test_a_folder_inside_the_zip(tmp_path: Path, photos: list[bytes]) -> None:
     path = packed(tmp_path / "a.zip", photos)
     assert len(opened(path / "pictures" / "val")) + len(opened(path / "pictures/val", "held_out")) == 12
     assert len(opened(path / "pictures", "held_out")) == 12
-    with pytest.raises(ValueError, match="holds no pictures"):
+    with pytest.raises(ValueError, match="holds no images"):
         opened(path / "videos")
 
 

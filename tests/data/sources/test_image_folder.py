@@ -1,4 +1,4 @@
-"""Folders of pictures: labels, splits and order from names; one sentence where something lacks."""
+"""Folders of images: labels, splits and order from names; one sentence where something lacks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path, tree: Tree, photos:
     changed = tmp_path / opened(tmp_path).entries[0].key
     os.utime(changed, ns=(1, 1))
     assert opened(tmp_path).fingerprint == first
-    changed.write_bytes(b"another picture")
+    changed.write_bytes(b"another image")
     assert opened(tmp_path).fingerprint != first
 
 

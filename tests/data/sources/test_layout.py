@@ -73,7 +73,7 @@ def test_a_table_is_found_at_the_top_or_in_the_folder_of_all(tmp_path: Path) -> 
     assert table_folder(tree, ["set/a/0.png", "other/1.png"]) is None
 
 
-def test_what_is_in_no_part_is_told() -> None:
+def test_what_is_in_no_part_is_reported() -> None:
     keys = ["train/a/0.jpg", "val/a/1.jpg", "extra/a/2.jpg"]
     layout = read_layout(keys, table=None, names=None, where="photos")
     assert in_no_part(keys, layout) == ["extra/a/2.jpg"]

@@ -16,11 +16,11 @@ from tests.data.trees import Tree
 def test_what_lacks_is_one_sentence(tmp_path: Path, tree: Tree, photos: list[bytes]) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(ValueError, match="holds no pictures, videos"):
+    with pytest.raises(ValueError, match="holds no images, videos"):
         opened(empty)
     tree(tmp_path / "photos", {f"{i}.jpg": data for i, data in enumerate(photos)})
     with pytest.raises(
-        ValueError, match=r"videos are needed, but .*photos holds pictures only .*give a folder of videos"
+        ValueError, match=r"videos are needed, but .*photos holds images only .*give a folder of videos"
     ):
         opened(tmp_path / "photos", needs=frozenset({"video"}))
     with pytest.raises(ValueError, match=r"labels are needed, but .*labels\.csv"):
@@ -42,7 +42,7 @@ def test_photos_and_videos_in_one_folder(
     assert "video" in opened(tmp_path, needs=frozenset({"video"})).provides
     (tmp_path / "a.jpg").unlink()
     (tmp_path / "b.jpg").unlink()
-    assert "video" in opened(tmp_path).provides  # one frame of a video is a picture
+    assert "video" in opened(tmp_path).provides  # one frame of a video is an image
 
 
 def test_a_folder_that_selftaught_wrote_is_no_data(tmp_path: Path) -> None:
@@ -55,5 +55,5 @@ def test_a_folder_that_selftaught_wrote_is_no_data(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no pictures, videos, .* among its 0 files"):
+    with pytest.raises(ValueError, match=r"holds no images, videos, .* among its 0 files"):
         open_source(str(tmp_path), split="train", needs=frozenset({"image"}))

@@ -48,7 +48,7 @@ def test_images_as_bytes_and_path(tmp_path: Path, photos: list[bytes]) -> None:
     write(tmp_path / "rows" / "test.parquet", {"img": cells[:1]})
     source = opened(tmp_path / "rows")
     assert [source.read(0), source.read(1)] == photos[:2]
-    with pytest.raises(Unreadable, match="no picture"):
+    with pytest.raises(Unreadable, match="no image"):
         source.read(2)
     with pytest.raises(FileNotFoundError):
         source.read(3)

@@ -1,4 +1,4 @@
-"""The synthetic source: the same picture for the same number, and factors that can be read from the pixels."""
+"""The synthetic source: the same image for the same number, and factors that can be read from the pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selftaught.data.sources.synthetic import SHAPES, draw, factors
 LABELLED = frozenset({"image", "label"})
 
 
-def test_a_picture_depends_on_its_number_alone() -> None:
+def test_a_image_depends_on_its_number_alone() -> None:
     few, many = (open_source(f"synthetic:N={n}", split="train", needs=LABELLED) for n in (100, 200))
     many_keys = {entry.key: i for i, entry in enumerate(many.entries)}
     for i in (0, 7, 50):

@@ -79,7 +79,7 @@ def test_damaged_files_are_one_line(root: Path, file: str, damage: bytes) -> Non
 _LABELS = struct.pack(">II", 0x801, 4) + bytes(4)
 
 
-def test_a_picture_that_is_missing_is_skipped(root: Path, photos: list[bytes]) -> None:
+def test_a_image_that_is_missing_is_skipped(root: Path, photos: list[bytes]) -> None:
     (root / "imagenette2-320" / "train" / "n01440764").mkdir(parents=True)
     (root / "imagenette2-320" / "train" / "n01440764" / "a.JPEG").write_bytes(photos[0])
     (root / "imagenette2-320" / "train" / "n01440764" / "b.JPEG").symlink_to("gone")

@@ -56,7 +56,7 @@ def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: st
     assert images[1].max() >= 254
 
 
-def test_the_range_is_told_and_kept_by_the_run(tmp_path: Path) -> None:
+def test_the_range_is_reported_and_kept_by_the_run(tmp_path: Path) -> None:
     folder = deep_folder(tmp_path / "deep", 0, 4095)
     result = selftaught.pretrain(folder, out=tmp_path / "run", **QUICK)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["value_range"] == "0,4095"

@@ -105,7 +105,7 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "photo.jpg")
     with pytest.raises(ValueError, match="holds no videos"):
         opened(tmp_path)
-    with pytest.raises(ValueError, match=r"videos are needed, but .* holds pictures only"):
+    with pytest.raises(ValueError, match=r"videos are needed, but .* holds images only"):
         open_source(str(tmp_path), split="train", needs=VIDEO, held_out=0.0)
 
 
@@ -120,25 +120,25 @@ def test_a_transport_stream_is_known_by_its_bytes(tmp_path: Path) -> None:
     assert source.left_out.counts == {".ts": 1}
 
 
-def test_animated_pictures_are_videos_where_clips_are_needed(tmp_path: Path) -> None:
+def test_animated_images_are_videos_where_clips_are_needed(tmp_path: Path) -> None:
     touch(tmp_path, "a.gif", "b.gif")
     assert open_source(str(tmp_path), split="train", needs=frozenset({"video"})).provides >= {"video"}
     assert "video" not in open_source(str(tmp_path), split="train", needs=frozenset({"image"})).provides
 
 
-def test_official_lists_that_are_not_read_are_told(tmp_path: Path) -> None:
+def test_official_lists_that_are_not_read_are_reported(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.avi", "b/1.avi", "lists/trainlist01.txt", "lists/testlist01.txt")
     (note,) = opened(tmp_path).notes
     assert note.startswith("2 lists such as lists/testlist01.txt are not read")
 
 
-def test_pictures_beside_videos_are_told(tmp_path: Path) -> None:
+def test_images_beside_videos_are_reported(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "b.mp4", "c.jpg", "d.png", "e.zip")
     source = open_source(str(tmp_path), split="train", needs=frozenset({"video"}))
     assert source.left_out.counts == {".jpg": 1, ".png": 1, ".zip": 1}
     assert list(source.notes) == [
         "1 archive beside the videos was left out: 1 .zip; give the path of one to read it",
-        "2 pictures beside the videos were left out: 1 .jpg, 1 .png",
+        "2 images beside the videos were left out: 1 .jpg, 1 .png",
     ]
 
 

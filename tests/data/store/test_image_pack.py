@@ -24,7 +24,7 @@ def test_side_is_an_upper_bound(folder: Path) -> None:
     assert opened(source_of(folder), side=48).side == 48
 
 
-def test_large_pictures_wait_in_small_numbers_and_give_the_same_store(
+def test_large_images_wait_in_small_numbers_and_give_the_same_store(
     tmp_path: Path, photos: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = opening.opened(write(tmp_path / "a.parquet", {"image": photos}))

@@ -44,7 +44,7 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def test_pictures_keep_their_aspect_and_are_cut_to_a_square(folder: Path) -> None:
+def test_images_keep_their_aspect_and_are_cut_to_a_square(folder: Path) -> None:
     samples = opened(source_of(folder), side=64)
     for row, image in enumerate(pictures(samples)):
         full = decode_image((folder / samples.keys[row]).read_bytes())
@@ -102,10 +102,8 @@ def test_broken_files_are_skipped_with_their_reason_and_stay_listed(spoiled: Pat
 def test_nothing_readable_is_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     for i in range(3):
-        (tmp_path / "bad" / f"{i}.jpg").write_bytes(b"no picture")
-    with pytest.raises(
-        ValueError, match=r"none of the 3 pictures of .*bad can be read; the first, 0.jpg: not a picture"
-    ):
+        (tmp_path / "bad" / f"{i}.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"none of the 3 images of .*bad can be read; the first, 0.jpg: not an image"):
         opened(source_of(tmp_path / "bad"))
     assert list_stores() == []
 
@@ -146,7 +144,7 @@ class _Array(Source):
         return np.asarray(self.pixels[i])
 
 
-def test_square_pictures_are_gathered_as_they_are() -> None:
+def test_square_images_are_gathered_as_they_are() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (100, 32, 32, 3), dtype=np.uint8)
     samples = opened(_Array(pixels), side=64)
     assert samples.side == 32
@@ -158,7 +156,7 @@ def test_square_pictures_are_gathered_as_they_are() -> None:
     assert samples.labels[:4].tolist() == [0, -1, 2, 0]
 
 
-def test_a_store_of_100_000_pictures_opens_in_a_second(cache: Path) -> None:
+def test_a_store_of_100_000_images_opens_in_a_second(cache: Path) -> None:
     class Many(_Array):
         def __init__(self) -> None:
             super().__init__(np.broadcast_to(np.zeros((8, 8, 3), np.uint8), (100_000, 8, 8, 3)))
@@ -197,7 +195,7 @@ print(peak)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of memory")
 def test_memory_is_flat_in_the_size_of_the_data() -> None:
-    """Four times the pictures (0.25 and 1 GB on disk): the resident memory stays."""
+    """Four times the images (0.25 and 1 GB on disk): the resident memory stays."""
     peaks = []
     for count in (20_000, 80_000):
         done = subprocess.run(

@@ -34,7 +34,7 @@ def test_the_side_of_a_store_follows_the_encoders(size: int, side: int) -> None:
 
 def test_clips_of_images_are_refused(drawn: Path) -> None:
     source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)
-    with pytest.raises(ValueError, match=r"^the task asks for clips or sound, but the source holds pictures; give a"):
+    with pytest.raises(ValueError, match=r"^the task asks for clips or sound, but the source holds images; give a"):
         open_samples(
             source, side=16, sampling=Sampling(inputs={"video": Clip(frames=2)}), cache_limit_gb=1.0, workers=1
         )

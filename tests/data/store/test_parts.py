@@ -113,7 +113,7 @@ def test_a_limit_packs_no_more_than_it_uses(tmp_path: Path) -> None:
     assert len(open_some(source, 100, opened, seed=3)) == 57
 
 
-def test_some_entries_are_read_and_told_apart(tmp_path: Path) -> None:
+def test_some_entries_are_read_and_distinguished(tmp_path: Path) -> None:
     source = source_of(photos(tmp_path / "photos"), "train", 0.0)
     some = SomeEntries(source, np.array([3, 7]))
     assert some.read(1) == source.read(7)
@@ -121,7 +121,7 @@ def test_some_entries_are_read_and_told_apart(tmp_path: Path) -> None:
     assert some.fingerprint != SomeEntries(source, np.array([3, 8])).fingerprint
 
 
-def test_pages_beyond_the_first_are_told(tmp_path: Path) -> None:
+def test_pages_beyond_the_first_are_reported(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos")
     pages = [Image.open(folder / f"p{i:02d}.png") for i in range(3)]
     pages[0].save(folder / "stack.tif", save_all=True, append_images=pages[1:])

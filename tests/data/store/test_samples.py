@@ -14,7 +14,7 @@ def test_samples_without_notes_have_none() -> None:
 
 
 def test_where_nothing_can_be_read_each_file_has_its_reason() -> None:
-    error = NothingReadable("none of the 1 pictures can be read", [("a.png", "empty file")])
+    error = NothingReadable("none of the 1 images can be read", [("a.png", "empty file")])
     assert isinstance(error, ValueError)
-    assert str(error) == "none of the 1 pictures can be read"
+    assert str(error) == "none of the 1 images can be read"
     assert error.skipped == [("a.png", "empty file")]

@@ -44,7 +44,7 @@ def test_touched_copied_and_moved_data_find_their_store(drawn: Path, tmp_path: P
     assert len(list_stores()) == 1
 
 
-def test_a_store_of_changed_data_is_told_and_pruned(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_of_changed_data_is_reported_and_pruned(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     opened_at(drawn)
     (store,) = selftaught.cache()
     assert store["state"] == "as packed"
@@ -90,7 +90,7 @@ def filled(key: str, size: int, used: float) -> Path:
     return folder
 
 
-def test_room_is_made_of_what_was_unused_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_freed_from_what_was_unused_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     held = filled("a" * 32, 1000, 10)
     folders = {}
     monkeypatch.setattr("selftaught.data.store.cache._hold", lambda folder: None)

@@ -38,5 +38,5 @@ def test_images_are_read_with_both_sides(tmp_path: Path, limit: float, monkeypat
 def test_samples_of_no_store_are_refused() -> None:
     samples = DrawnSamples("any", 2)
     for which in (samples, Subset(samples, np.array([1]))):
-        with pytest.raises(ValueError, match="kept beside a packed store, and these data have none"):
+        with pytest.raises(ValueError, match="computed labels need a packed store, and these data have none"):
             stored_of(which)

@@ -29,7 +29,7 @@ def test_one_window_for_all_frames_and_no_squashing(tmp_path: Path, write_video:
 
 
 def test_a_late_sound_track_is_aligned(tmp_path: Path) -> None:
-    """Sound that begins 0.5 s after the picture is silence before, not shifted."""
+    """Sound that begins 0.5 s after the image is silence before, not shifted."""
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         video: Any = container.add_stream("mpeg4", rate=25)
         video.width = video.height = 32

@@ -1,4 +1,4 @@
-"""Packed videos: real times, sound in step with the picture, damage listed, and the same frames without a store."""
+"""Packed videos: real times, sound in step with the image, damage listed, and the same frames without a store."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def subject(tmp_path: Path) -> Subject:
     )
 
 
-def test_a_share_of_the_training_pictures_is_drawn_by_seed(tree: Path) -> None:
+def test_a_share_of_the_training_images_is_drawn_by_seed(tree: Path) -> None:
     data = open_dense(str(tree), needs=frozenset({"box"}), held_out=0.2)
     half, again, other = data.few(0.5), data.few(0.5), data.few(0.5, seed=1)
     assert len(half.train) == round(0.5 * len(data.train))

@@ -143,7 +143,7 @@ def test_limits_are_said_before_anything_is_packed(
 
 
 @pytest.mark.parametrize("probe", ["linear", "knn", "mlp", "svm"])
-def test_few_labels_are_cross_validated_unless_told_otherwise(run: Path, shades: Path, probe: str) -> None:
+def test_few_labels_are_cross_validated_by_default(run: Path, shades: Path, probe: str) -> None:
     settings: dict[str, dict[str, Any]] = {
         "linear": {},
         "knn": {},

@@ -90,7 +90,7 @@ def test_a_limited_training_part_reads_no_more_than_it_needs() -> None:
     assert open_limited(source, open_part, 61, seed=0) is source
 
 
-def test_what_cannot_be_read_is_made_up_for() -> None:
+def test_what_cannot_be_read_is_replaced() -> None:
     first = open_limited(Squares(LABELS), open_part, 9, seed=0)
     broken = tuple(int(entry.key) for entry in first.entries[:4])
     some = open_limited(Squares(LABELS, broken), open_part, 9, seed=0)

@@ -12,7 +12,7 @@ from selftaught.evaluation.data.open_labelled import _near, open_labelled
 from tests.evaluation.own_data import asked, config, pictures
 
 
-def test_a_test_class_without_training_samples_is_told_with_the_near_one(tmp_path: Path) -> None:
+def test_a_test_class_without_training_samples_is_reported_with_a_similar_name(tmp_path: Path) -> None:
     for i, place in enumerate(("train/cat", "train/dog", "test/Cats", "test/dog")):
         pictures(tmp_path / place, 4, i)
     data = open_labelled(asked(tmp_path))
@@ -34,7 +34,7 @@ def test_a_flat_test_part_is_said_to_lack_labels(tmp_path: Path) -> None:
         open_labelled(asked(tmp_path, config(tmp_path)))
 
 
-def test_the_runs_own_data_are_told(tmp_path: Path) -> None:
+def test_the_data_of_the_run_are_named(tmp_path: Path) -> None:
     for i, place in enumerate(("own/cat", "own/dog")):
         pictures(tmp_path / place, 8, i)
     own = tmp_path / "own"

@@ -40,7 +40,7 @@ def as_batch(images: Tensor) -> Batch:
     return Batch(index=torch.arange(len(images)), inputs={"image": images})
 
 
-def test_pairs_lie_as_their_label_says_and_all_positions_are_equally_frequent(tiny_encoder: Make) -> None:
+def test_pairs_are_placed_as_their_label_says_and_all_positions_are_equally_frequent(tiny_encoder: Make) -> None:
     example = task(tiny_encoder()).pseudo_label(as_batch(noise(60)), generator(0))
     assert example.patches.shape == (540, 3, 16, 16)
     assert example.patches.is_contiguous(memory_format=torch.channels_last)
@@ -172,7 +172,7 @@ def photographs(n: int) -> Tensor:
     return ((ground * (1 - disc) + colour * disc + texture).clamp(0, 1) * 255).byte()
 
 
-def test_learns_where_patches_lie_in_seconds(tiny_encoder: Make) -> None:
+def test_learns_the_positions_of_patches_in_seconds(tiny_encoder: Make) -> None:
     images = photographs(200)
     model = task(tiny_encoder(), embedding=64, hidden=64, min_scale=0.8)
     train(model, images[:150], optimizer="adamw", lr=3e-3, steps=120, batch_size=16)

@@ -168,7 +168,7 @@ def test_guard_no_border_enters(tiny_encoder: Callable[[], Encoder]) -> None:
     assert float((denormalise(model.pseudo_label(flat, generator(0)).views) - 77 / 255).abs().max()) < 0.01
 
 
-def test_held_out_images_are_judged_by_their_partners(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_held_out_images_are_evaluated_by_their_partners(tiny_encoder: Callable[[], Encoder]) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(batch(), generator(0))
     prediction = model(example)

@@ -128,7 +128,7 @@ def test_best_assignment_undoes_a_permutation() -> None:
     assert torch.equal(best_assignment(targets[order], targets), order)
 
 
-def test_held_out_views_are_judged_by_the_targets_of_their_first_views(tiny_encoder: Make) -> None:
+def test_held_out_views_are_evaluated_by_the_targets_of_their_first_views(tiny_encoder: Make) -> None:
     model = task(tiny_encoder).eval()
     state = {name: value.clone() for name, value in model.state_dict().items()}
     first = outputs(6)

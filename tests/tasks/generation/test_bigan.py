@@ -159,7 +159,7 @@ def test_guard_one_kind_of_pairs_says_nothing_of_the_other(tiny_encoder: Callabl
     assert torch.equal(*memories)
 
 
-def test_guard_what_a_pair_is_does_not_depend_on_the_batch_it_is_judged_in(tiny_encoder: Callable[[], Encoder]) -> None:
+def test_guard_logits_of_a_pair_do_not_depend_on_its_batch(tiny_encoder: Callable[[], Encoder]) -> None:
     """In training: with statistics of the batch, one that is all generated is told by them alone."""
     model = task(tiny_encoder(), 32)
     example = model.pseudo_label(batch(side=40), generator(0))

@@ -136,7 +136,7 @@ def mean_mask_accuracy(example: Example) -> float:
     return float((found[example.moving == 1].float().mean() + (~found[example.moving == 0]).float().mean()) / 2)
 
 
-def test_guard_the_place_of_what_moves_tells_less(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guard_the_place_of_motion_says_less(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects in the middle of every frame: the mean mask alone would be right in 97 % of the cells."""
     masks = torch.zeros(400, 32, 32, dtype=torch.uint8)
     for n, (y, x) in enumerate(torch.randint(10, 14, (400, 2), generator=rng(6)).tolist()):

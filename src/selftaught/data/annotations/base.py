@@ -1,4 +1,4 @@
-"""What each format of boxes or masks must tell of its pictures."""
+"""Interface of the formats of boxes and masks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.files.file_tree import FileTree
 
 SLACK = 1.0
-"""Pixels that a box may lie outside its picture, and is cut by: annotations round."""
+"""Pixels by which a box may exceed its image, and is clipped: annotations are rounded."""
 FAR = 1e9
-"""Pixels; no picture is as large, and numbers beyond have no place in float32."""
+"""Pixels; no image is as large, and numbers beyond have no place in float32."""
 
 
 class Boxes(NamedTuple):
-    """K boxes of one picture: left, top, right, bottom edge in pixels (K, 4), class (K,), not to be counted (K,)."""
+    """K boxes of one image: left, top, right, bottom edge in pixels (K, 4), class (K,), not to be counted (K,)."""
 
     edges: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -35,15 +35,15 @@ NO_BOXES = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0
 
 @dataclass(kw_only=True)
 class Annotations(ABC):
-    """What a data set says of its pictures.
+    """What a data set says of its images.
 
     Attributes:
-        keys: of the pictures it speaks of, sorted.
-        splits: the data's own part of a picture, by key.
-        wrong: what is wrong with the annotation of a picture, by key: one clause that names the file.
-        stray: what is wrong with annotations that belong to no picture.
-        cut: boxes that leave their picture by up to `SLACK` and are cut to it.
-        decoding: of all pictures.
+        keys: of the annotated images, sorted.
+        splits: the data's own part of an image, by key.
+        wrong: what is wrong with the annotation of an image, by key: one clause that names the file.
+        stray: what is wrong with annotations that belong to no image.
+        cut: boxes that leave their image by up to `SLACK` and are cut to it.
+        decoding: of all images.
     """
 
     tree: FileTree
@@ -57,11 +57,11 @@ class Annotations(ABC):
 
     @abstractmethod
     def files(self, key: str) -> list[str]:
-        """The files that hold the annotation of a picture."""
+        """The files that hold the annotation of an image."""
 
     @abstractmethod
     def sample(self, key: str) -> DenseSample:
-        """A picture with its boxes or its mask; a ValueError names the file where something is wrong."""
+        """An image with its boxes or its mask; a ValueError names the file where something is wrong."""
 
     def picture(self, key: str) -> Tensor:
         """(3, H, W) uint8. As stored: annotations are drawn on the pixels of the file, whatever its EXIF says."""
@@ -83,10 +83,10 @@ def with_boxes(image: Tensor, boxes: Boxes) -> DenseSample:
 
 
 def with_mask(image: Tensor, mask: NDArray[np.int64], file: str) -> DenseSample:
-    """A sample with a mask (H, W), of the size of its picture."""
+    """A sample with a mask (H, W), of the size of its image."""
     if image.shape[1:] != mask.shape:
         high, wide = image.shape[1:]
-        raise ValueError(f"{file} is {mask.shape[1]} x {mask.shape[0]} pixels, but its picture {wide} x {high}")
+        raise ValueError(f"{file} is {mask.shape[1]} x {mask.shape[0]} pixels, but its image {wide} x {high}")
     sample = with_boxes(image, NO_BOXES)
     return DenseSample(
         image=image, boxes=sample.boxes, labels=sample.labels, ignore=sample.ignore, mask=torch.from_numpy(mask)
@@ -94,7 +94,7 @@ def with_mask(image: Tensor, mask: NDArray[np.int64], file: str) -> DenseSample:
 
 
 def inside(edges: NDArray[np.float32], *, width: float, height: float) -> NDArray[np.float32] | None:
-    """The box (4,) cut to its picture; None where it is reversed or lies outside by more than `SLACK`."""
+    """The box (4,) cut to its image; None if it is reversed or exceeds the image by more than `SLACK`."""
     left, top, right, bottom = edges
     if not (-SLACK <= left <= right <= width + SLACK and -SLACK <= top <= bottom <= height + SLACK):
         return None

@@ -1,6 +1,6 @@
-"""Pictures with COCO's JSON files: boxes, polygons and run-length masks (Lin et al., ECCV 2014, and its format page).
+"""Images with COCO's JSON files: boxes, polygons and run-length masks (Lin et al., ECCV 2014, and its format page).
 
-Files are found by name: `annotations/instances_train2017.json`, or one JSON in each folder of pictures.
+Files are found by name: `annotations/instances_train2017.json`, or one JSON in each folder of images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
 from selftaught.data.files.splits import given_split
 
 _MOST_FILES = 100
-"""A folder with more JSON files has one for each picture, and is none of COCO's."""
+"""A folder with more JSON files has one per image and is not COCO."""
 _OTHER_KINDS = re.compile(r"caption|keypoint|image_info|panoptic|stuff")
 
 
@@ -55,10 +55,10 @@ def _is_coco(data: bytes) -> bool:
 
 
 def coco_targets(tree: FileTree) -> tuple[dict[str, str], tuple[str, ...], dict[str, NDArray[np.int8]]]:
-    """Splits, classes and which classes each picture shows, (K,) 1 or 0; a wrong annotation is an error."""
+    """Splits, classes and which classes each image shows, (K,) 1 or 0; a wrong annotation is an error."""
     coco = read_coco(tree, find_coco(tree))
     if coco.wrong:
-        raise ValueError(f"{tree.where}: {next(iter(coco.wrong.values()))}; mend it")
+        raise ValueError(f"{tree.where}: {next(iter(coco.wrong.values()))}; correct it")
     targets = {key: np.zeros(len(coco.classes), np.int8) for key in coco.pictures}
     for key, picture in coco.pictures.items():
         targets[key][picture.labels] = 1
@@ -91,7 +91,7 @@ class CocoBoxes(Annotations):
 class CocoMasks(Annotations):
     """Class masks painted from COCO's regions: 0 is the background.
 
-    Pixels of two classes, and those of crowds alone, are not told, as in torchvision's reference for segmentation.
+    Pixels of two classes, and those of crowds alone, are ignored, as in torchvision's segmentation reference.
     """
 
     coco: Coco

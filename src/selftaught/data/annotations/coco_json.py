@@ -1,6 +1,6 @@
 """What COCO's JSON files say, as people's tools write them: paths of other machines, text ids, no sizes, odd boxes.
 
-What is wrong with one picture is kept beside it; only a file that is no COCO JSON at all is an error.
+Faults of one image are kept with it; only a file that is not COCO JSON is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LISTS = ("images", "annotations", "categories")
 
 @dataclass
 class CocoPicture:
-    """What the JSON says of one picture; its size is the picture's own where the JSON has none."""
+    """Annotations of one image; its size is read from the image if the JSON has none."""
 
     file: str
     """The JSON file."""
@@ -39,14 +39,14 @@ class CocoPicture:
 
 @dataclass
 class Coco:
-    """What JSON files say, by key of the picture.
+    """What JSON files say, by key of the image.
 
     Attributes:
         classes: names of the categories, by ascending id.
-        splits: part that the name of a picture's JSON file gives; absent where it gives none.
-        wrong: one clause for each picture with something wrong.
-        stray: one clause for each entry that belongs to no picture.
-        cut: boxes that left their picture by up to a pixel.
+        splits: part that the name of an image's JSON file gives; absent where it gives none.
+        wrong: one clause for each image with something wrong.
+        stray: one clause for each entry that belongs to no image.
+        cut: boxes that left their image by up to a pixel.
     """
 
     classes: tuple[str, ...]
@@ -102,7 +102,7 @@ def _lists(tree: FileTree, file: str) -> dict[str, list[Any]]:
 
 
 def _id(value: Any) -> str | None:
-    """Ids as texts: tools write 7, "7" and 7.0 for one picture."""
+    """Ids as texts: tools write 7, "7" and 7.0 for one image."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else None
@@ -137,7 +137,7 @@ class _File:
         for image in content["images"]:
             number = _id(image.get("id")) if isinstance(image, dict) else None
             if number is None or not isinstance(image.get("file_name"), str):
-                self.coco.stray.append(f"{self.file}: a picture has no 'id' or no 'file_name'")
+                self.coco.stray.append(f"{self.file}: an image has no 'id' or no 'file_name'")
                 continue
             key = self._add_picture(image)
             if keys.setdefault(number, key) != key:
@@ -147,7 +147,7 @@ class _File:
             number = _id(note.get("image_id")) if isinstance(note, dict) else None
             if number is None or number not in keys:
                 told = (str(note.get(name))[:60] for name in ("id", "image_id")) if isinstance(note, dict) else "??"
-                what = "annotation {} is of the picture {}, which it does not list".format(*told)
+                what = "annotation {} is of the image {}, which it does not list".format(*told)
                 self.coco.stray.append(f"{self.file}: {what}")
                 continue
             self._add(keys[number], note)
@@ -157,7 +157,7 @@ class _File:
         key = _place(name, self.file, self.part, self.places)
         if key is None:
             key = name
-            coco.wrong[key] = f"{self.file} names the picture {key[:200]}, which is missing"
+            coco.wrong[key] = f"{self.file} names the image {key[:200]}, which is missing"
         known = coco.pictures.get(key)
         if known is not None and known.file != self.file and coco.splits.get(key, "") != self.part:
             coco.wrong[key] = f"{key} is in {known.file} and in {self.file}"
@@ -223,7 +223,7 @@ def _side(value: Any) -> int:
 
 
 def _place(name: str, file: str, part: str, places: Mapping[str, Sequence[str]]) -> str | None:
-    """The key of a picture: beside the JSON file, else in a folder of the same part, else wherever it is.
+    """The key of an image: beside the JSON file, else in a folder of the same part, else wherever it is.
 
     The path may be of another machine: then the files that share most of its end, if it is one, or one of the part.
     """

@@ -43,7 +43,7 @@ def region_pixels(region: Region, height: int, width: int) -> NDArray[np.bool_]:
     """(height, width), True inside the region.
 
     Raises:
-        ValueError: where the region does not fit the picture; the text says how.
+        ValueError: where the region does not fit the image; the text says how.
     """
     if not isinstance(region, Mapping):
         pixels = np.zeros((height, width), np.bool_)
@@ -64,7 +64,7 @@ def polygon_pixels(polygon: NDArray[np.float32], height: int, width: int) -> NDA
     """(height, width), True where the centre of a pixel is inside the polygon (P, 2), by the even-odd rule."""
     first, second = polygon.astype(np.float64), np.roll(polygon, -1, axis=0).astype(np.float64)
     centres = np.arange(height)[:, None] + 0.5
-    # An edge crosses a line of centres where its ends lie on different sides.
+    # An edge crosses a line of centres if its ends are on different sides.
     crosses = (first[:, 1] <= centres) != (second[:, 1] <= centres)
     rows, edges = np.nonzero(crosses)
     start, end = first[edges], second[edges]

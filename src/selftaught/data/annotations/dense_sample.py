@@ -1,4 +1,4 @@
-"""Pictures with boxes or masks, by row."""
+"""Images with boxes or masks, by row."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Protocol
 from torch import Tensor
 
 IGNORE = 255
-"""Of a pixel whose class is not told: neither trained on nor judged."""
+"""Ignore index: pixels without a class, neither trained on nor evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenseSample:
-    """One picture with what is known of its places.
+    """One image with what is known of its places.
 
     Attributes:
         image: (3, H, W) uint8 RGB.
-        boxes: (K, 4) float32: left, top, right, bottom edge in pixels, within the picture; none where masks were
+        boxes: (K, 4) float32: left, top, right, bottom edge in pixels, within the image; none where masks were
             asked for.
         labels: (K,) int64, class of each box.
         ignore: (K,) bool, boxes that count neither for nor against: difficult in VOC, crowd in COCO, or without area.
@@ -33,11 +33,11 @@ class DenseSample:
 
 
 class DenseSamples(Protocol):
-    """Pictures of one part of the data, by row. `read` may be called from several threads.
+    """Images of one part of the data, by row. `read` may be called from several threads.
 
     Attributes:
         classes: of boxes, or of pixels, the background among them.
-        fingerprint: hex digest that changes when pictures or annotations do.
+        fingerprint: hex digest that changes when images or annotations do.
         skipped: (path, reason) of what was left out because `skip_broken` allowed it.
     """
 

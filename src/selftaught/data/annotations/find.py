@@ -23,12 +23,12 @@ def find_annotations(tree: FileTree, needs: frozenset[str]) -> Annotations:
     kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")
     raise ValueError(
         f"{kind} are needed, but {tree.where} holds none; {_other_form(tree.keys)}give a VOC tree (JPEGImages, "
-        f"Annotations, ImageSets), pictures with COCO's JSON files{folders}"
+        f"Annotations, ImageSets), images with COCO's JSON files{folders}"
     )
 
 
 def _other_form(keys: Sequence[str]) -> str:
-    """What to do with the annotations of other tools that lie there, or ""."""
+    """Advice on annotations of other tools in the folder, or ""."""
     pictures = {key.rpartition(".")[0] for key in keys if is_picture(key)}
     stems = pictures | {re.sub(r"(^|/)images/", r"\1labels/", stem) for stem in pictures}
     beside = [key for key in keys if key.endswith((".txt", ".xml", ".json")) and key.rpartition(".")[0] in stems]
@@ -38,6 +38,6 @@ def _other_form(keys: Sequence[str]) -> str:
     kind = kinds.most_common(1)[0][0]
     first = next(key for key in beside if key.endswith(kind))
     if kind == "xml":
-        return f"{first} and the like are labelImg's: put them into a folder Annotations, pictures into JPEGImages; or "
+        return f"{first} and the like are labelImg's: put them into a folder Annotations, images into JPEGImages; or "
     name = "YOLO's" if kind == "txt" else "LabelMe's"
     return f"{first} and the like are {name}, which are not read: have their tool write COCO's JSON; or "

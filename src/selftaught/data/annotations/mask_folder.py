@@ -1,4 +1,4 @@
-"""Folders of pictures and of their masks: which folder is which, and what the numbers or colours of a mask mean.
+"""Folders of images and of their masks: which folder is which, and what the numbers or colours of a mask mean.
 
 Such as `images/train/a.jpg` with `masks/train/a.png` and a `classes.txt` (CamVid as SegNet gives it, ADE20K), or
 `train/a.png` with `trainannot/a.png`.
@@ -35,12 +35,12 @@ _UNLABELLED = frozenset(("unlabelled", "unlabeled", "void", "ignore", "ignored")
 
 @dataclass(frozen=True)
 class Masks:
-    """Folders of masks (each with its "/"), and the mask of each picture that has one."""
+    """Folders of masks (each with its "/"), and the mask of each image that has one."""
 
     folders: tuple[str, ...] = ()
     pairs: dict[str, str] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
-    """Folders of the pictures that have masks."""
+    """Folders of the images that have masks."""
 
     def holds(self, key: str) -> bool:
         """Whether the file is in one of the folders of masks."""
@@ -48,9 +48,9 @@ class Masks:
 
 
 def find_masks(keys: Sequence[str]) -> Masks:
-    """Folders named as masks are that hold one for at least half of the pictures of a folder beside them.
+    """Folders with a name of masks that have one for at least half of the images of a folder next to them.
 
-    That is a folder named as pictures are, or that of the same name without the end, as train of trainannot.
+    That is a folder named as images are, or that of the same name without the end, as train of trainannot.
     """
     folders = {key.rpartition("/")[0] for key in keys}
     roots = sorted({root for folder in folders if (root := _mask_root(folder))})
@@ -132,7 +132,7 @@ class MaskFolder(Annotations):
             raise ValueError(f"{file} cannot be read: {broken}") from None
         if colours := pixels.ndim == 3:
             if not self._by_colour:
-                raise ValueError(f"{file} is a picture in colour, and {self.list_file} names no colours of classes")
+                raise ValueError(f"{file} is an image in colour, and {self.list_file} names no colours of classes")
             pixels = (pixels << np.array((16, 8, 0))).sum(2)
         index = self._by_colour if colours else self._index
         mask = translate(pixels, index, file=file, where=self.list_file, colours=colours)
@@ -172,7 +172,7 @@ def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
         )
     file = min(lists, key=lambda key: (key.count("/"), key))
     listed = parse_classes(tree.text(file) or "", file)
-    # A folder of pictures goes with its masks: one of it that lacks its mask is missed, others are not.
+    # A folder of images goes with its masks: one of it that lacks its mask is missed, others are not.
     keys = [key for key in tree.keys if is_picture(key) and key.startswith(found.pictures) and not found.holds(key)]
     return MaskFolder(
         tree=tree,

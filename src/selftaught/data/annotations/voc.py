@@ -38,7 +38,7 @@ class VocObject(NamedTuple):
 
 
 class VocAnnotation(NamedTuple):
-    """What an XML file says of its picture; width and height are 0 where it does not say."""
+    """What an XML file says of its image; width and height are 0 where it does not say."""
 
     width: int
     height: int
@@ -46,7 +46,7 @@ class VocAnnotation(NamedTuple):
 
 
 class VocTree:
-    """The files of a VOC tree by picture. A picture's name is that of its file without folders and suffix."""
+    """The files of a VOC tree by image. An image's name is that of its file without folders and suffix."""
 
     def __init__(self, tree: FileTree, years: tuple[str, ...]) -> None:
         self.tree = tree
@@ -59,7 +59,7 @@ class VocTree:
         years = {key.partition("JPEGImages/")[0] for key in tree.keys if "JPEGImages/" in key}
         if not years:
             return None
-        # Other data sets name a folder so too; VOC has XML files or lists of pictures beside it.
+        # Other data sets use this folder name too; VOC also has XML files or lists of images.
         texts = [key for key in tree.keys if key.endswith((".xml", ".txt"))]
         years &= {key.partition(mark)[0] for mark in ("Annotations/", "ImageSets/") for key in texts if mark in key}
         return cls(tree, tuple(sorted(years))) if years else None
@@ -70,11 +70,11 @@ class VocTree:
         return any(self.annotation(photo) in self.tree for photo in self.photos)
 
     def annotation(self, photo: str) -> str:
-        """Key of the XML file of a picture."""
+        """Key of the XML file of an image."""
         return self._beside(photo, "Annotations", "xml")
 
     def mask(self, photo: str) -> str:
-        """Key of the mask of a picture."""
+        """Key of the mask of an image."""
         return self._beside(photo, "SegmentationClass", "png")
 
     def _beside(self, photo: str, folder: str, suffix: str) -> str:
@@ -82,10 +82,10 @@ class VocTree:
         return f"{year}{folder}/{name.rpartition('.')[0]}.{suffix}"
 
     def parts(self, kind: str) -> dict[str, str]:
-        """Part of each picture by the lists in ImageSets/`kind` (Main, Segmentation); empty where there are none.
+        """Part of each image by the lists in ImageSets/`kind` (Main, Segmentation); empty where there are none.
 
-        With a list of test pictures that are annotated, train and val are both for training (VOC2007); else val tests
-        (VOC2012, whose test part is not public). A picture that a list names but that is not there keeps its key.
+        With a list of test images that are annotated, train and val are both for training (VOC2007); else val tests
+        (VOC2012, whose test part is not public). An image that a list names but that is not there keeps its key.
         """
         listed = {part: self._listed(kind, part) for part in _PARTS}
         annotated = self.mask if kind == "Segmentation" else self.annotation
@@ -122,7 +122,7 @@ class VocTree:
 
     @cached_property
     def annotations(self) -> dict[str, VocAnnotation | None]:
-        """What the XML files say, by picture; None where one cannot be read."""
+        """What the XML files say, by image; None where one cannot be read."""
         photos = [photo for photo in self.photos if self.annotation(photo) in self.tree]
 
         def read(photo: str) -> VocAnnotation | None:
@@ -135,7 +135,7 @@ class VocTree:
             return dict(zip(photos, pool.map(read, photos), strict=True))
 
     def targets(self) -> dict[str, NDArray[np.int8]]:
-        """(K,) of each picture: 1 where it shows the class, 0 where not, -1 where all it shows of it is difficult."""
+        """(K,) of each image: 1 where it shows the class, 0 where not, -1 where all it shows of it is difficult."""
         number = {name: i for i, name in enumerate(self.classes)}
         found = {}
         for photo, note in self.annotations.items():
@@ -152,7 +152,7 @@ class VocTree:
 
 
 def _unknown(name: str, classes: tuple[str, ...]) -> str:
-    return f"names the class {name!r}, which is none of the {len(classes)} ({', '.join(classes[:3])} ...)"
+    return f"names the class {name!r}, which is not one of the {len(classes)} ({', '.join(classes[:3])} ...)"
 
 
 def parse_annotation(data: bytes) -> VocAnnotation:
@@ -177,7 +177,7 @@ def _parse(data: bytes) -> ET.Element:
         raise ValueError("a document type is not read")
 
     if len(data) > _LARGEST_XML:
-        raise ValueError(f"{len(data) >> 20} MB are no annotation of one picture")
+        raise ValueError(f"{len(data) >> 20} MB are no annotation of one image")
     builder = ET.TreeBuilder()
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = refuse
@@ -253,7 +253,7 @@ class VocBoxes(Annotations):
         high, wide = image.shape[1:]
         if note.width and note.height and (wide, high) != (note.width, note.height):
             raise ValueError(
-                f"{self.voc.annotation(key)} says that its picture is {note.width} x {note.height} pixels, "
+                f"{self.voc.annotation(key)} says that its image is {note.width} x {note.height} pixels, "
                 f"not {wide} x {high}"
             )
         if not (note.width and note.height):
@@ -267,7 +267,7 @@ class VocBoxes(Annotations):
 @final
 @dataclass(kw_only=True)
 class VocMasks(Annotations):
-    """Class masks of a VOC tree: 0 is the background, 255 is not told, other numbers are the classes in order."""
+    """Class masks of a VOC tree: 0 is the background, 255 is ignored, other numbers are the classes in order."""
 
     voc: VocTree
 
@@ -289,7 +289,7 @@ class VocMasks(Annotations):
             raise ValueError(f"{file} cannot be read: {broken}") from None
         if pixels.ndim == 3:
             raise ValueError(
-                f"{file} is a picture in colour; masks of a VOC tree hold numbers of classes, with a palette"
+                f"{file} is an image in colour; masks of a VOC tree hold numbers of classes, with a palette"
             )
         return with_mask(
             self.picture(key), translate(pixels, self._index, file=file, where="the list of classes"), file
@@ -297,7 +297,7 @@ class VocMasks(Annotations):
 
 
 def open_voc(tree: FileTree, *, masks: bool) -> VocBoxes | VocMasks | None:
-    """Boxes or masks of a VOC tree; None where there are none. Without lists, of all pictures that have them."""
+    """Boxes or masks of a VOC tree; None where there are none. Without lists, of all images that have them."""
     voc = VocTree.find(tree)
     if voc is None:
         return None

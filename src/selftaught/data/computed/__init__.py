@@ -1,1 +1,1 @@
-"""Labels that a program computes once from the frames of a store and keeps beside it: optical flow, motion masks."""
+"""Labels computed once from the frames of a store and saved next to it: optical flow, motion masks."""

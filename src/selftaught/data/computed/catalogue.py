@@ -14,7 +14,7 @@ def load_program(name: str) -> type[Program]:
     """The program of that name, or of a dotted module of one's own that holds exactly one, such as `my_package.edges`.
 
     Raises:
-        ValueError: where there is none.
+        ValueError: if there is none.
     """
     if name not in PROGRAMS and "." not in name:
         raise ValueError(unknown_name("program", name, PROGRAMS))

@@ -71,7 +71,7 @@ class MovingMask(Program):
 def camera_flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
     """The part of a flow (h, w, 2) that one affine map of the whole frame explains: the camera's.
 
-    By least squares, weighted anew in every round by Geman and McClure's function of what is missed, whose width falls
+    By least squares, reweighted in every round by Geman and McClure's function of the residual, whose width falls
     to `_NEAR` pixels.
     """
     height, width = flow.shape[:2]

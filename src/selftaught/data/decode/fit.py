@@ -1,4 +1,4 @@
-"""The geometry of packed pictures: the short side to `side`, the aspect kept, the long side cut, a square taken out.
+"""The geometry of packed images: the short side to `side`, the aspect kept, the long side cut, a square taken out.
 
 Both the packed store and decoding on the fly go through here, which is why they give the same bytes.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.data.decode.image import Decoding, Payload, Scratch, decode_image
 
 MAX_ASPECT = 3
-"""Longer pictures are cut in the middle to this ratio, so that a panorama costs no more than three pictures."""
+"""Longer images are cut in the middle to this ratio, so that a panorama costs no more than three images."""
 
 
 def fit(
@@ -33,7 +33,7 @@ def fit(
         out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * 3 bytes.
     """
     if isinstance(payload, str):
-        raise TypeError(f"{payload} is a path, not a picture")
+        raise TypeError(f"{payload} is a path, not an image")
     if isinstance(payload, bytes):
         pixels = decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)
     else:

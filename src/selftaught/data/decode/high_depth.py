@@ -16,7 +16,7 @@ _TOPS = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
 _WHOLE = 0.8
 """Data that use so much of the range of their bits are shown by that range: at least 200 of 256 levels are left."""
 _OUTSIDE = 0.1
-"""Percent of the values that may lie below the range, and above it."""
+"""Percent of the values that may be below the range, and above it."""
 _LOOKED_AT = 1 << 16
 """Values of each image the range is chosen by."""
 _STRIP = 1 << 20
@@ -24,7 +24,7 @@ _STRIP = 1 << 20
 
 def decode_deep(data: bytes) -> NDArray[Any] | None:
     """(H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA as the file has the numbers; None where OpenCV cannot read it."""
-    cv2.utils.logging.setLogLevel(0)  # OpenCV tells every fault on stderr otherwise
+    cv2.utils.logging.setLogLevel(0)  # otherwise OpenCV prints every fault to stderr
     with contextlib.suppress(cv2.error):
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if found is None:
@@ -72,7 +72,7 @@ def type_range(kind: np.dtype[Any]) -> ValueRange:
 
 
 def choose_range(images: Sequence[NDArray[Any]]) -> ValueRange:
-    """One range for all of some images: that of the bits they use, else 99.8 % of their values lie in it.
+    """One range for several images: that of the bits they use, else one with 99.8 % of their values.
 
     0 to 4095 where the data fill most of twelve bits, 0 to 1 where numbers with a point fill that.
     """

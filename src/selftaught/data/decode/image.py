@@ -1,6 +1,6 @@
 """Encoded images to RGB: libjpeg-turbo for common JPEG files, OpenCV for more than eight bits, Pillow for the rest.
 
-Broken ones are one exception; none takes more memory or time than its number of pixels allows.
+Broken images raise one kind of exception; memory and time are bounded by the number of pixels.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ USUAL = Decoding()
 
 
 class Scratch:
-    """Memory that one thread decodes into again and again: fresh memory for each picture costs as much as half of
+    """Memory that one thread decodes into again and again: fresh memory for each image costs as much as half of
     the decoding in page faults. What `decode_image` gives is then valid until the next call.
     """
 
@@ -96,7 +96,7 @@ class Scratch:
         self._buffer = bytearray()
 
     def of(self, size: int) -> bytearray | None:
-        """At least `size` bytes, or None for a picture so large that its memory should not be kept."""
+        """At least `size` bytes, or None for an image so large that its memory should not be kept."""
         if size > _LARGEST_SCRATCH:
             return None
         if len(self._buffer) < size:
@@ -309,7 +309,7 @@ def _quiet_open(data: bytes) -> Iterator[Image.Image]:
 
 @lru_cache(maxsize=1)
 def _register_heif() -> None:
-    """Have Pillow read the pictures of phones where pillow-heif is installed."""
+    """Have Pillow read the images of phones where pillow-heif is installed."""
     if importlib.util.find_spec("pillow_heif"):
         importlib.import_module("pillow_heif").register_heif_opener()
 
@@ -322,7 +322,7 @@ def _reasons() -> Iterator[None]:
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        raise Unreadable("not a picture in a known format") from None
+        raise Unreadable("not an image in a known format") from None
     except MemoryError:
         raise Unreadable("needs more memory than there is") from None
     except Exception as broken:
@@ -343,4 +343,4 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
-"""Encoded picture, decoded picture (H, W, 3) uint8, or the local path of a video."""
+"""Encoded image, decoded image (H, W, 3) uint8, or the local path of a video."""

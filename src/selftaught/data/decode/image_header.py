@@ -78,7 +78,7 @@ def bare(data: bytes) -> bytes:
         dropped = [
             (start - 4, end)
             for marker, start, end in _segments(data)
-            if marker == 0xFE or (0xE1 <= marker <= 0xEF and marker != 0xEE)  # Adobe's tells the colour space
+            if marker == 0xFE or (0xE1 <= marker <= 0xEF and marker != 0xEE)  # Adobe's has the colour space
         ]
     elif data[:8] == _PNG:
         dropped = [(start - 8, end + 4) for kind, start, end in _png_chunks(data) if kind[0] & 0x20 and kind != b"tRNS"]

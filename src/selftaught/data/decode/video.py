@@ -100,7 +100,7 @@ def decode_frames(path: str, side: int, *, keep: bool = True) -> Iterator[tuple[
     """Every frame in the order it is shown: (seconds, (H, W, 3) uint8 with short side `side`).
 
     The times as a set are right, but a container that stores no order of showing (AVI) attaches them to the wrong
-    neighbours: sort them. With `keep` false all pictures are the first one, which saves scaling the others.
+    neighbours: sort them. With `keep` false all images are the first one, which saves scaling the others.
 
     Raises `Unreadable` where the decoder meets an error; what came before is good.
     """
@@ -233,8 +233,8 @@ def has_sound(path: str) -> bool:
 
 
 def first_video_stream(container: Any) -> Any:
-    """The first stream of moving pictures; raises `Unreadable`."""
-    # A cover picture of a music file is a "video stream" too.
+    """The first stream of moving images; raises `Unreadable`."""
+    # A cover image of a music file is a "video stream" too.
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:

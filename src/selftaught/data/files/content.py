@@ -1,4 +1,4 @@
-"""What data hold, told from names, sizes and samples of the bytes: not from where they lie or when they were written.
+"""Fingerprint of data from names, sizes and samples of the bytes, independent of their place and time of change.
 
 So a store is found again after a copy, a move or a new checkout, and a run goes on with the same data at another path.
 """
@@ -20,7 +20,7 @@ BLOCK = 1 << 14
 WHOLE = 4 * BLOCK
 """Files up to this size are read whole."""
 _PLACES = (3, 64)
-"""Blocks of a larger file, and of one above 16 MB; they lie evenly, the first and the last at its ends."""
+"""Number of blocks of a larger file, and of one above 16 MB; evenly spaced, the first and the last at its ends."""
 _DENSE = (
     ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".npy", ".tar", ".tgz", ".gz", ".parquet", ".pq",
 )  # fmt: skip
@@ -33,7 +33,7 @@ _known: dict[str, str] = {}
 
 
 class File(NamedTuple):
-    """A file by the name that tells it within the data; `modified` in nanoseconds."""
+    """A file by its name within the data; `modified` in nanoseconds."""
 
     path: str
     key: str
@@ -50,7 +50,7 @@ def stat_file(path: str, key: str) -> File:
 def fingerprint_of(files: Sequence[File]) -> str:
     """Hex digest that changes when a name, a size or a sampled byte does.
 
-    Times of change only tell whether files must be read at all: where none is new, what was found before stands.
+    Modification times only decide whether files must be read: if none is new, the earlier result is used.
     """
     stamp = digest(f"{os.path.abspath(f.path)}:{f.key}:{f.size}:{f.modified}" for f in files)  # noqa: PTH100
     if stamp in _known:
@@ -75,7 +75,7 @@ def _read(files: Sequence[File]) -> str:
 
 
 def _kept(path: Path) -> str:
-    """A fingerprint that was kept; "" where there is none, or a damaged one."""
+    """A saved fingerprint; "" if there is none, or it is damaged."""
     try:
         text = path.read_text("ascii")
     except (OSError, ValueError):
@@ -92,7 +92,7 @@ def _keep(path: Path, text: str) -> None:
 
 
 def _content(file: File) -> str:
-    """Name, size and a digest of the sampled bytes; a file that cannot be read is told by name and size."""
+    """Name, size and a digest of the sampled bytes; an unreadable file by name and size."""
     hashed = hashlib.blake2b(digest_size=16)
     try:
         handle = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

@@ -1,4 +1,4 @@
-"""What a file is by the end of its name, and, where there is none, by its first bytes."""
+"""Kind of a file by the suffix of its name or, without one, by its first bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _STARTS = (
 
 
 def suffix_of(key: str) -> str:
-    """The end of a name from its last dot, in small letters; "" where there is none, as in `.name` and `5 m. high`."""
+    """The suffix of a name from its last dot, in lower case; "" without one, as in `.name` and `5 m. high`."""
     name = key[key.rfind("/") + 1 :]
     at = name.rfind(".")
     suffix = name[at:].lower() if at > 0 else ""
@@ -55,7 +55,7 @@ def suffix_of(key: str) -> str:
 
 
 def is_picture(key: str) -> bool:
-    """Whether the end of the name is one of a picture format."""
+    """Whether the end of the name is one of an image format."""
     return key[key.rfind(".") :].lower() in IMAGE_SUFFIXES  # not PurePath.suffix: called for 100,000 names
 
 
@@ -76,7 +76,7 @@ def is_hidden(name: str) -> bool:
 
 
 def starts_like_picture(start: bytes) -> bool:
-    """Whether the first 16 bytes are those of a picture."""
+    """Whether the first 16 bytes are those of an image."""
     is_webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
     is_avif = start[4:12] in (b"ftypavif", b"ftypavis")
     return start.startswith(_STARTS) or is_webp or is_avif
@@ -95,6 +95,6 @@ def told_kinds(counts: Mapping[str, int]) -> str:
 
 
 def heif_advice(keys: Iterable[str]) -> str:
-    """What to add to a message where pictures of phones are among the files and are not read."""
+    """What to add to a message where images of phones are among the files and are not read."""
     is_there = any(suffix_of(key) in HEIF_SUFFIXES - IMAGE_SUFFIXES for key in keys)
     return "; pip install 'selftaught[heif]' reads .heic and .heif" if is_there else ""

@@ -80,13 +80,13 @@ class FileTree(ABC):
         return [*self.notes, f"{len(self.unusable)} files or folders cannot be opened (such as {one_line(key)}: {why})"]
 
     def fingerprint(self, keys: list[str]) -> str:
-        """Hex digest that changes when a name or the content of one of the files does, wherever they lie."""
+        """Hex digest that changes with a name or the content of a file, independent of the folder."""
         return digest(map(self.stamp, keys))
 
 
 @final
 class FolderTree(FileTree):
-    """Files below a folder; `files` spares a second walk where one was made."""
+    """Files below a folder; `files` of an earlier walk avoids a second one."""
 
     def __init__(self, path: Path, files: FoundFiles | None = None) -> None:
         self.where = str(path)
@@ -100,7 +100,7 @@ class FolderTree(FileTree):
         return key in self._found
 
     def read(self, key: str, *, most: int = MAX_FILE_BYTES) -> bytes:
-        # Not Path.read_bytes: for a small picture that takes a tenth of the time of decoding it.
+        # Not Path.read_bytes: for a small image that takes a tenth of the time of decoding it.
         file = os.open(self._prefix + key, _READ_ONLY)
         try:
             status = os.fstat(file)

@@ -26,7 +26,7 @@ class FoundFiles(list[FoundFile]):
 
     Attributes:
         notes: sentences on what was left out.
-        left_out: pictures and videos that systems and programs keep for themselves, such as thumbnails.
+        left_out: images and videos that systems and programs keep for themselves, such as thumbnails.
         unusable: (key, reason) of what cannot be opened: links to nothing, pipes, folders without permission.
     """
 
@@ -105,7 +105,7 @@ def _is_own(folder: str, items: list[os.DirEntry[str]]) -> bool:
 
 
 def _count_hidden(path: Path, hidden: list[str], found: FoundFiles) -> None:
-    """Pictures and videos among what is hidden, as far as ten thousand names tell."""
+    """Hidden images and videos, among the first ten thousand names."""
     pictures: list[str] = []
     looked = 0
     for name in sorted(hidden):

@@ -1,4 +1,4 @@
-"""Splits and classes from the names of the folders that files lie in."""
+"""Splits and classes from the names of folders."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class FolderNames:
 
     Attributes:
         labels: class of a file.
-        splits: part of a file; a file that is absent is in none, where others are in one.
+        splits: part of a file; a file that is absent has no split, if others have one.
         notes: sentences on where the names could be read in another way.
         class_notes: such sentences for those who use the classes.
-        wrong: why the classes surely are none, or "".
+        wrong: why the folders cannot be classes, or "".
     """
 
     labels: Mapping[str, str]
@@ -35,7 +35,7 @@ class FolderNames:
 def read_folder_names(keys: Sequence[str]) -> FolderNames:
     """Splits are the first folders named so (a level or two down); classes the next ones, where there are several.
 
-    Where nothing lies below the folders of splits, classes are the folders above them.
+    If split folders contain no class folders, classes are the folders above them.
     """
     folder_of = [key.rpartition("/")[0] for key in keys]
     files = Counter(folder_of)  # names are looked at once a folder, not once a file
@@ -121,7 +121,7 @@ def _classes(
         notes.append(f"classes are the folders {_some(names)}; folders in them, such as {min(deeper)}, are not")
     beside = sum(files[folder] for folder in inside if folder not in labels)
     if beside:
-        notes.append(f"{beside} of the files lie beside the folders of classes ({_some(names)}) and have no class")
+        notes.append(f"{beside} of the files are next to the class folders ({_some(names)}) and have no class")
     return labels, tuple(notes)
 
 

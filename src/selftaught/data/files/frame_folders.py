@@ -1,4 +1,4 @@
-"""Folders whose pictures are numbered as the frames of a video are."""
+"""Folders whose images are numbered as the frames of a video are."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _FEWEST = 6
 
 
 def frame_folders(keys: Sequence[str], class_of: dict[str, str]) -> list[str]:
-    """Folders of six pictures or more with one name and consecutive numbers, as `img_00001.jpg`; [] for one alone.
+    """Folders of six images or more with one name and consecutive numbers, as `img_00001.jpg`; [] for one alone.
 
-    The folder of a class is none unless its pictures are called frames.
+    A folder of a class is not a video unless its images are called frames.
 
     Args:
-        keys: of the pictures.
-        class_of: class of a picture, which is the name of its folder or of one above.
+        keys: of the images.
+        class_of: class of an image, which is the name of its folder or of one above.
     """
     inside: dict[str, list[str]] = {}
     for key in keys:

@@ -1,4 +1,4 @@
-"""Several classes of one picture in `labels.csv`: names in one cell with ; or | between, or a column for each class."""
+"""Several classes of one image in `labels.csv`: names in one cell with ; or | between, or a column for each class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_many(
 ) -> tuple[tuple[str, ...], NDArray[np.int8]] | None:
     """Classes and targets (N, K): 1 of the class, 0 not, -1 not said; None for a table of one class each.
 
-    A table tells several classes by a cell of its column `label` that holds "cat;dog" or "cat|dog" (an empty cell is
+    A table gives several classes by a cell of its column `label` that holds "cat;dog" or "cat|dog" (an empty cell is
     of no class), by a column `labels` in its place, or, without either, by columns of 1, 0 and -1 (or empty: not said).
     """
     column = next((name for name in ("labels", "label") if name in columns), None)

@@ -35,7 +35,7 @@ class Table:
         splits: the part of a file, where the table says so in a word that is understood.
         classes: names of all classes, or None.
         targets: (K,) int8 of a file that may be of several classes: 1 of the class, 0 not, -1 not said; None unless
-            the table tells several.
+            the table gives several.
         notes: one sentence for each thing that does not fit the files.
     """
 

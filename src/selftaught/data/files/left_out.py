@@ -17,7 +17,7 @@ class LeftOut:
     """What a source does not read.
 
     Attributes:
-        counts: files by the end of their names (".heic"; "none" without one), or by what they are ("masks").
+        counts: files by the end of their names (".heic"; "none" without one), or by kind ("masks").
         files: (key, reason) of the first of them.
     """
 
@@ -55,14 +55,14 @@ def _reason(suffix: str, what: str) -> str:
     if suffix in _ARCHIVES:
         return f"an archive beside {what}"
     if is_picture(suffix):
-        return f"a picture beside {what}"
+        return f"an image beside {what}"
     return f"a video beside {what}" if is_video(suffix) else "a kind of file that is not read"
 
 
 def _told(counts: Mapping[str, int], what: str) -> Iterable[str]:
     groups: dict[str, dict[str, int]] = {}
     for suffix, count in counts.items():
-        name = "archives" if suffix in _ARCHIVES else "pictures" if is_picture(suffix) else "videos"
+        name = "archives" if suffix in _ARCHIVES else "images" if is_picture(suffix) else "videos"
         name = name if name == "archives" or is_picture(suffix) or is_video(suffix) else ""
         groups.setdefault(name, {})[suffix] = count
     if other := groups.pop("", None):

@@ -1,4 +1,4 @@
-"""Masks, depth maps and the like that lie in one folder with their pictures: `x.jpg` and `x_mask.png`."""
+"""Masks, depth maps and the like in one folder with their images: `x.jpg` and `x_mask.png`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PICTURE_ENDS = ("", "_rgb", "_image", "_img", "_color", "_colour", "_photo", "_
 
 
 def masks_beside(keys: Sequence[str]) -> set[str]:
-    """Of pictures, those that are the mask, depth map or label of another one in their folder, by their names.
+    """Of images, those that are the mask, depth map or label of another one in their folder, by their names.
 
     `x_mask.png`, `x_mask_1.png`, `x.seg.png`, `x-depth.png` beside `x.jpg` or `x_rgb.png`; capitals do not matter.
-    Without such a picture beside it a file of this name is a picture itself.
+    Without such an image, a file of this name is an image itself.
     """
     stems = {key.rpartition(".")[0].lower() for key in keys}
     found: set[str] = set()

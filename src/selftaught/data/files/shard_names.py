@@ -1,4 +1,4 @@
-"""Shards of one data set: short names that tell them apart, and the split that folders or file names give each."""
+"""Shards of one data set: short unique names, and the split of each from its folder or file name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def short_names(shards: Sequence[str]) -> list[str]:
 
 
 def shard_splits(names: Sequence[str]) -> list[str]:
-    """The split of each shard by its short name, "" for none: its folders go before its file's name.
+    """The split of each shard by its short name, "" for none; folders take precedence over the file name.
 
     `train/000.tar` and `val/000.tar`, `data/train-00000-of-00002.parquet`, `food_training_0.tar` and `food_test_0.tar`.
     """

@@ -27,7 +27,7 @@ _GLUED = re.compile(rf"({'|'.join(sorted(_WORDS, key=len, reverse=True))})({'|'.
 
 
 def sibling_splits(names: Collection[str], inside: Mapping[str, Collection[str]] | None = None) -> dict[str, Given]:
-    """The split that each of some siblings names; {} where they name none, so that they may be classes.
+    """The split that each of some siblings names; {} if they name none and may be classes.
 
     Names that are splits by themselves (`train`, `val2017`; see `given_split`) need no more than a train or unlabelled
     part and another one. Words among others (`training_set`, `seg_test`, `val-images-2`) count only where those that
@@ -55,7 +55,7 @@ def have_split_words(names: Collection[str]) -> bool:
 
 
 def must_be_splits(names: Collection[str]) -> bool:
-    """Whether siblings as classes would surely tell one part of the data from the other: train_cats, test_cats ..."""
+    """Whether siblings as classes would separate the splits: train_cats, test_cats ..."""
     parts: dict[tuple[str, ...], set[Given | None]] = {}
     for name in names:
         parts.setdefault(_rest(name), set()).add(split_in(name))

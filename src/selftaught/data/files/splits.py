@@ -79,7 +79,7 @@ def own_part(keys: Sequence[str], given: Mapping[str, str] | None, split: str) -
 
 
 def told(part: str, *, seed: int, test: int, train: int) -> str:
-    """Where a test part comes from, for the reader of a figure; `part` as `own_part` gives it, numbers of samples."""
+    """Origin of a test part, as text for a result; `part` as from `own_part`, numbers of samples."""
     return f"the data's own {part} part" if part else f"{test} of {test + train} samples, drawn by seed {seed}"
 
 

@@ -1,4 +1,4 @@
-"""Arrow files with encoded pictures, such as those of `Dataset.save_to_disk` of the package datasets.
+"""Arrow files with encoded images, such as those of `Dataset.save_to_disk` of the package datasets.
 
 They are mapped into memory, so that any row is read at once. The columns are those of Parquet.
 """
@@ -31,7 +31,7 @@ from selftaught.data.sources.tables.row_columns import (
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
 
 _LEAST_BYTES = 8
-"""Of a row, to tell a file that claims rows without end."""
+"""Least bytes per row, to detect a file that claims too many rows."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ArrowImages(Source):
 
 
 def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ArrowImages:
-    """One split of Arrow files; splits, labels and classes are told as for Parquet."""
+    """One split of Arrow files; splits, labels and classes are found as for Parquet."""
     names = short_names([path.as_posix() for path in paths])
     where = str(paths[0]) if len(paths) == 1 else str(paths[0]).removesuffix(names[0]).rstrip("/")
     parts: list[_Part] = []

@@ -44,7 +44,7 @@ class Source(ABC):
         left_out: files that are no sample of any split: of kinds that are not read, masks, in no part.
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
         random_access: whether `read` of any one entry is as fast as reading in order.
-        label_advice: what to do where labels are needed and there are none.
+        label_advice: advice if labels are needed and there are none.
     """
 
     name: str = "the data"

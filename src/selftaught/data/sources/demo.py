@@ -1,6 +1,6 @@
 """Real photographs and clips that come with the package, so that everything runs with nothing to download.
 
-Pictures are grey patches of twelve photographs, and the label is the photograph a patch was cut from. The photographs
+Images are grey patches of twelve photographs, and the label is the photograph a patch was cut from. The photographs
 are cut into upright strips; patches of every second strip are for training, the others are held out, so no pixel is in
 both. Without colour the question is not answered by the mean of the pixels alone. See ATTRIBUTION.md for who took them.
 """
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parents[1] / "demo_data"
 SIDE = 64
 """Pixels of a patch."""
 STRIP = 96
-"""Width of a strip, pixels: a patch lies wholly inside one."""
+"""Width of a strip in pixels: a patch is inside one."""
 STRIDE = 16
 """Pixels from one patch to the next, in both directions."""
 

@@ -38,7 +38,7 @@ class HubData(Source):
         if cell and cell.get("path"):
             with open(cell["path"], "rb") as file:  # noqa: PTH123 - may be many thousand
                 return file.read()
-        raise Unreadable("the row has no picture")
+        raise Unreadable("the row has no image")
 
 
 def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float) -> HubData:
@@ -53,7 +53,7 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     features = loaded[parts[0]].features
     image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
     if image is None:
-        raise ValueError(f"{data} has no column of pictures, only {', '.join(features)}; choose an image data set")
+        raise ValueError(f"{data} has no column of images, only {', '.join(features)}; choose an image data set")
     column = next((label for label in LABEL_COLUMNS if label in features and label != image), None)
     splits = next((name for name in features if name.lower() == "split"), None)
     note = ""

@@ -1,4 +1,4 @@
-"""A folder of pictures, at any depth; classes and splits are its sub-folders, its `labels.csv` or its annotations."""
+"""A folder of images, at any depth; classes and splits are its sub-folders, its `labels.csv` or its annotations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, n
 
 @final
 class ImageFolder(Source):
-    """One split of the pictures in a folder or zip; `read` gives the bytes of the file.
+    """One split of the images in a folder or zip; `read` gives the bytes of the file.
 
     Attributes:
-        frame_folders: folders whose pictures look like the frames of a video.
+        frame_folders: folders whose images look like the frames of a video.
     """
 
     frame_folders: Sequence[str] = ()
@@ -40,17 +40,17 @@ class ImageFolder(Source):
 
 
 def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ImageFolder:
-    """One split of the pictures of a folder or zip; masks of pictures are none."""
+    """One split of the images of a folder or zip, without masks of images."""
     pictures = pictures_of(tree)
     if not pictures:
         found = told_kinds(Counter(suffix_of(key) for key in tree.keys)) or "no files at all"
         raise ValueError(
-            f"{tree.where} holds no pictures among its {len(tree.keys)} files ({found}); give files such as .jpg or "
-            f".png (videos must lie in a folder, not in a zip){heif_advice(tree.keys)}"
+            f"{tree.where} holds no images among its {len(tree.keys)} files ({found}); give files such as .jpg or "
+            f".png (videos must be in a folder, not in a zip){heif_advice(tree.keys)}"
         )
     keys, layout = tree_layout(tree, pictures, needs)
     if not keys:
-        raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} pictures; add the pictures")
+        raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} images; add the images")
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     source = ImageFolder(tree, entries, layout)
     source.part = own_part(keys, layout.splits, split)
@@ -59,8 +59,8 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
     source.frame_folders = frame_folders(keys, dict(layout.labels))
     if source.frame_folders and not source.part:
         notes.append(
-            f"the pictures of {len(source.frame_folders)} folders (such as {source.frame_folders[0]}) are numbered as "
-            "frames of a video; the held-out part is drawn by picture, so frames of one video fall on both sides"
+            f"the images of {len(source.frame_folders)} folders (such as {source.frame_folders[0]}) are numbered as "
+            "frames of a video; the held-out part is drawn by image, so frames of one video fall on both sides"
         )
     source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
     if split == "train":
@@ -69,7 +69,7 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
 
 
 def pictures_of(tree: FileTree) -> list[str]:
-    """The pictures by the ends of their names; where there are none, the files without an end that begin like one."""
+    """The images by their suffixes; if there are none, the files without a suffix that start like an image."""
     pictures = [key for key in tree.keys if is_picture(key)]
     if pictures:
         return pictures
@@ -82,7 +82,7 @@ def _left_out(tree: FileTree, pictures: list[str], keys: list[str]) -> tuple[Lef
     masks = [key for key in pictures if key not in kept]
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "images")
     if table_folder(tree, keys) is None and (deeper := [key for key in tree.keys if key.endswith(f"/{LABELS_FILE}")]):
-        notes.append(f"{deeper[0]} is not read, as it does not lie at the top of the data; give its folder to use it")
+        notes.append(f"{deeper[0]} is not read, as it is not at the top of the data; give its folder to use it")
     if masks:
-        notes.append(f"{len(masks)} pictures are masks of others and were left out (such as {masks[0]})")
-    return tree.left_out + others + left_out_as("masks", masks, "a mask of another picture"), notes
+        notes.append(f"{len(masks)} images are masks of others and were left out (such as {masks[0]})")
+    return tree.left_out + others + left_out_as("masks", masks, "a mask of another image"), notes

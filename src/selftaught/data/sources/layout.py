@@ -1,4 +1,4 @@
-"""Labels and splits of files, from `labels.csv`, from annotations, or from the folders they lie in."""
+"""Labels and splits of files, from `labels.csv`, from annotations, or from folder names."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Layout:
     """Labels and splits of some keys; a key that is absent has none.
 
     Attributes:
-        many: a picture may be of several classes; then `labels` is empty.
+        many: an image may be of several classes; then `labels` is empty.
         targets: for them, (K,) int8 of a key: 1 of the class, 0 not, -1 not said; None where they were not asked for.
         notes: sentences for people on how the files were read.
         class_notes: such sentences for those who use the classes.
-        wrong: why the classes surely are none, or "".
+        wrong: why the folders cannot be classes, or "".
     """
 
     labels: Mapping[str, str]
@@ -49,7 +49,7 @@ class Layout:
 
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
-    """The keys of `pictures` that are no masks, and their layout; annotations are read only where labels are needed."""
+    """The keys of `images` that are no masks, and their layout; annotations are read only where labels are needed."""
     from selftaught.data.annotations.coco import coco_targets, find_coco
     from selftaught.data.annotations.mask_folder import find_masks
     from selftaught.data.annotations.voc import VocTree
@@ -68,7 +68,7 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
             return keys, Layout({}, splits, voc.classes, True, voc.targets())
         return keys, Layout({}, splits, None, voc.is_annotated)
     layout = read_layout(keys, table=None, names=text_in(tree, CLASSES_FILE), where=tree.where)
-    if masks.pairs:  # folders of pictures with masks are no classes
+    if masks.pairs:  # folders of images with masks are no classes
         layout = Layout({}, layout.splits, None, notes=layout.notes)
     if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
         layout = replace(layout, many=True)
@@ -87,7 +87,7 @@ def table_folder(tree: FileTree, keys: Sequence[str]) -> str | None:
 
 
 def _by_table(tree: FileTree, keys: Sequence[str], folder: str) -> Layout:
-    """The layout that the table in `folder` tells; its paths are relative to it."""
+    """The layout from the table in `folder`; its paths are relative to it."""
     inside = [key.removeprefix(folder) for key in keys]
     found = read_layout(inside, table=text_in(tree, f"{folder}{LABELS_FILE}"), names=None, where=tree.where)
     return replace(
@@ -105,7 +105,7 @@ def text_in(tree: FileTree, key: str) -> str | None:
     try:
         content = tree.read(key, most=LARGEST_TEXT)
     except (OSError, ValueError) as broken:
-        raise ValueError(f"{key} of {tree.where} cannot be read ({broken}); mend or remove it") from None
+        raise ValueError(f"{key} of {tree.where} cannot be read ({broken}); correct or remove it") from None
     return text_of(content, f"{key} of {tree.where}")
 
 
@@ -161,7 +161,7 @@ def _called(folders: Sequence[str], names: str, where: str) -> tuple[dict[str, s
 def choose_entries(
     keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
 ) -> list[Entry]:
-    """The labelled entries of one split, in the order of `keys`; refuses classes that surely are none."""
+    """The labelled entries of one split, in the order of `keys`; a `ValueError` for folders that cannot be classes."""
     is_labelled = bool(needs & {"label", "labels"})
     if is_labelled and layout.wrong:
         raise ValueError(f"{where}: {layout.wrong}")

@@ -25,7 +25,7 @@ _ADDED = ("mask", "depth", "pose")
 def open_source(
     data: str, *, split: str, needs: frozenset[str], download: bool = False, seed: int = 0, held_out: float = 0.1
 ) -> Source:
-    """Open one split of the data; no picture and no frame is decoded.
+    """Open one split of the data; no image and no frame is decoded.
 
     A data set's own name (`cifar10`, `demo`, `synthetic`) goes before a folder of the same name; write ./cifar10 for
     the folder.
@@ -102,7 +102,7 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
             return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
         raise ValueError(
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
-            "give the folder it lies in, or a .zip, .parquet or .tar file"
+            "give its folder, or a .zip, .parquet or .tar file"
         )
     known = ["demo", "synthetic", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
@@ -116,7 +116,7 @@ def _expanded(data: str) -> Path:
 
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
-    """What a folder holds decides; where it holds pictures and videos, what is needed decides."""
+    """What a folder holds decides; where it holds images and videos, what is needed decides."""
     from selftaught.data.files.file_kinds import heif_advice, is_picture, told_kinds
     from selftaught.data.files.file_tree import FolderTree
     from selftaught.data.files.file_walk import find_files
@@ -147,7 +147,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
         f"; unpack {packed} to a plain .tar first, as a compressed one cannot be read at any place" if packed else ""
     )
     raise ValueError(
-        f"{path} holds no pictures, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
+        f"{path} holds no images, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
         f"{kinds}{unusable}; give the folder that does{advice}{heif_advice(tree.keys)}"
     )
 
@@ -155,7 +155,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
 def _shards(
     path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float
 ) -> Source | None:
-    """The Parquet files, else the Arrow files, the tars, the one zip of a folder without pictures and videos."""
+    """The Parquet files, else the Arrow files, the tars, the one zip of a folder without images and videos."""
     by_suffix = {
         suffix: [path / key for key in keys if key.lower().endswith(suffix)]
         for suffix in (".parquet", ".arrow", ".tar", ".zip")
@@ -187,7 +187,7 @@ def _shards(
 
 
 def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
-    # A frame of a video is a picture, so videos serve whoever needs pictures.
+    # A frame of a video is an image, so videos can replace images.
     has = source.provides | ({"image"} if "video" in source.provides else set())
     if "label" in has:  # one class is a case of several
         has = has | {"labels"}
@@ -216,7 +216,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
 
 
 def _frames_advice(source: Source) -> str:
-    """How numbered pictures become a video, where a folder of them looks like one."""
+    """How numbered images become a video, where a folder of them looks like one."""
     from selftaught.data.sources.image_folder import ImageFolder
 
     first = source.entries[0].key if len(source) else ""

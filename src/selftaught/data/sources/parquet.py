@@ -1,6 +1,6 @@
-"""Parquet files with encoded pictures: a column `image` of bytes or {bytes, path}, and perhaps `label` and `split`.
+"""Parquet files with encoded images: a column `image` of bytes or {bytes, path}, and perhaps `label` and `split`.
 
-A label is a number or a text, or a list of them where a picture may be of several classes.
+A label is a number or a text, or a list of them where an image may be of several classes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from selftaught.data.sources.tables.row_files import RowFile, choose_rows
 
 _GROUPS_KEPT = 2
 _LARGEST_KEPT = 512 << 20
-"""Bytes of a row group; a larger one is read anew up to the row that is wanted."""
+"""Bytes of a row group; a larger one is read again up to the requested row."""
 
 
 @final
@@ -131,7 +131,7 @@ def open_parquet(
 ) -> ParquetImages:
     """One split of Parquet files; a column split, or folders and files named train*, val* or test*, are that split.
 
-    A file that is damaged or has no pictures is left out and listed, where others are whole. The names of the classes
+    A file that is damaged or has no images is left out and listed, where others are whole. The names of the classes
     come from the schema's metadata: `class_names` (separated by commas, or a JSON list) or the features that Hugging
     Face writes.
     """

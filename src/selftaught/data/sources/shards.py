@@ -58,7 +58,7 @@ class Shards:
         """The shards of "train" or "held_out": by their folders or names, else a seeded share of whole shards.
 
         Raises:
-            ValueError: where one shard is all there is, so that none can be held out.
+            ValueError: for a single shard, as none can be held out.
         """
         own = shard_splits(self.names)
         given = dict(zip(self.names, own, strict=True)) if any(own) else None

@@ -1,4 +1,4 @@
-"""Pictures made by a program, for tests: one coloured shape on a textured ground, with every factor known."""
+"""Images made by a program, for tests: one coloured shape on a textured ground, with every factor known."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from selftaught.data.sources.base import Entry, Source
 
 SHAPES = ("disc", "square", "triangle", "cross", "bar")
 _SMOOTH = 8
-"""Shapes are drawn at this many times the size and averaged, so that edges tell no pixel grid."""
+"""Shapes are drawn at this many times the size and averaged, so that edges do not show the pixel grid."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What picture `index` shows. Angles in degrees, counter-clockwise; lengths as parts of the side."""
+    """What image `index` shows. Angles in degrees, counter-clockwise; lengths as parts of the side."""
 
     shape: int
     angle: float
@@ -32,10 +32,10 @@ class Factors:
 
 @final
 class Synthetic(Source):
-    """One split of N pictures; picture i depends on its number alone, so any part of any length agrees with any other.
+    """One split of N images; image i depends on its number alone, so any part of any length agrees with any other.
 
     The label is the shape. Orientation is free but leans to upright (+-30 degrees) and light comes from above, as in
-    photographs, so that a picture turned by 90 degrees can be told.
+    photographs, so that a rotation by 90 degrees is visible.
     """
 
     def __init__(self, numbers: list[int], *, side: int) -> None:
@@ -63,7 +63,7 @@ def open_synthetic(data: str, *, split: str, seed: int, held_out: float) -> Synt
 
 
 def factors(number: int) -> Factors:
-    """The factors of one picture."""
+    """The factors of one image."""
     rng = np.random.default_rng([number, 1])
     hue = rng.integers(0, 180)
     bright = cv2.cvtColor(np.array([[[hue, 200, 230]]], dtype=np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
@@ -77,7 +77,7 @@ def factors(number: int) -> Factors:
 
 
 def draw(number: int, *, side: int) -> NDArray[np.uint8]:
-    """Picture `number`, (side, side, 3) uint8."""
+    """Image `number`, (side, side, 3) uint8."""
     known, rng = factors(number), np.random.default_rng([number, 2])
     ground = _ground(rng, side)
     mask = np.zeros((side * _SMOOTH, side * _SMOOTH), dtype=np.uint8)

@@ -28,7 +28,7 @@ class _Recipe:
     cls: str
     parts: dict[str, dict[str, Any]]
     files: Callable[[Any], list[Any]] | None = None
-    """Paths of the pictures; None where the data set holds an array `data`."""
+    """Paths of the images; None where the data set holds an array `data`."""
     labels: str = "targets"
 
 
@@ -113,7 +113,7 @@ def open_torchvision(
         except (TypeError, ValueError, LookupError) as broken:
             raise _damaged(name, broken) from broken
         if found and len(found) != count:
-            raise _damaged(name, f"{count} pictures and {len(found)} labels")
+            raise _damaged(name, f"{count} images and {len(found)} labels")
         keys += [f"{name}/{part or 'all'}/{i:06d}" for i in range(count)]
         labels += found or [None] * count
     if recipe.files is not None:

@@ -7,4 +7,4 @@ TORCHVISION_NAMES: tuple[str, ...] = (
     "flowers102", "food101", "oxfordiiitpet", "dtd", "eurosat", "voc2007", "voc2012",
 )  # fmt: skip
 VOC_NAMES = ("voc2007", "voc2012")
-"""Those of them that come with boxes, masks and several classes of a picture."""
+"""Those of them that come with boxes, masks and several classes of an image."""

@@ -33,7 +33,7 @@ _LIST = re.compile(r"(train|test|val)[^/]*list[^/]*\.txt$|(train|test|val)_?(spl
 class VideoFolder(Source):
     """One split of a folder of videos; `read` gives a video's local path.
 
-    `provides` names "image" beside "video", as one frame will do for a task on pictures, and "audio" only where sound
+    `provides` has "image" next to "video", as one frame is enough for an image task, and "audio" only if sound
     was asked for: only then are the containers opened to look for it.
 
     Attributes:
@@ -81,7 +81,7 @@ def open_video_folder(
         needs: where it has "audio", videos without a sound track are left out and listed in `skipped`.
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
-        files: spares a second walk where one was made.
+        files: of an earlier walk, to avoid a second one.
     """
     folder = Path(path)
     tree = FolderTree(folder, files)
@@ -115,14 +115,14 @@ def open_video_folder(
 
 
 def videos_of(tree: FileTree, needs: frozenset[str]) -> list[str]:
-    """The videos by the ends of their names; animated pictures among them only where clips are needed."""
+    """The videos by the ends of their names; animated images among them only where clips are needed."""
     suffixes = VIDEO_SUFFIXES | ({".gif"} if "video" in needs and "audio" not in needs else set())
     keys = [key for key in tree.keys if key[key.rfind(".") :].lower() in suffixes]
     return [key for key in keys if not key.lower().endswith(".ts") or starts_like_stream(tree.start(key))]
 
 
 def _lists_not_used(tree: FileTree, layout: Layout) -> list[str]:
-    """A word on official lists of a split, such as those of UCF101, where none is in use."""
+    """A note on official split lists, such as those of UCF101, that are not used."""
     lists = [key for key in tree.keys if _LIST.search(key)]
     if layout.splits or not lists:
         return []

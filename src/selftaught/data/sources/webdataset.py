@@ -41,7 +41,7 @@ class WebDataset(Source):
         self.entries = entries
         self.classes = None
         self.provides = frozenset({"image"})
-        self.label_advice = "give each sample a .cls or .json member, or put the pictures of each class into a folder"
+        self.label_advice = "give each sample a .cls or .json member, or put the images of each class into a folder"
         self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
@@ -123,7 +123,7 @@ def open_webdataset(
     taken, others = one_picture_each(members, [number for number, _ in places])
     keys = [f"{names[number]}/{members[i]}" for i, (number, _) in enumerate(places)]
     if not taken:
-        raise ValueError(f"{data} holds no pictures in its {len(urls)} tar files")
+        raise ValueError(f"{data} holds no images in its {len(urls)} tar files")
     place_of = {keys[i]: places[i] for i in taken}
     pictures, layout = member_layout(
         list(place_of), [members[i] for i in taken], [places[i][0] for i in taken], indexes, needs=needs, where=data
@@ -138,7 +138,7 @@ def open_webdataset(
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
     more = (f"{name}/{member}" for name, index in zip(names, indexes, strict=True) for member in index.others)
     left, told = other_kinds(more, "images")
-    source.left_out = left_out_as("masks", maps, "belongs to another picture of its sample") + left
+    source.left_out = left_out_as("masks", maps, "belongs to another image of its sample") + left
     source.notes = [*_notes(maps, skipped), *told]
     if split == "train":
         source.skipped = skipped
@@ -177,7 +177,7 @@ def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str]
 def _notes(maps: Sequence[str], skipped: Sequence[tuple[str, str]]) -> list[str]:
     notes = []
     if maps:
-        notes.append(f"{len(maps)} masks or maps of other pictures in tars were left out, such as {maps[0]}")
+        notes.append(f"{len(maps)} masks or maps of other images in tars were left out, such as {maps[0]}")
     if skipped:
         name, reason = skipped[0]
         notes.append(f"{len(skipped)} shards or members of them cannot be used in whole, such as {name} ({reason})")

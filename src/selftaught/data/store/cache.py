@@ -174,7 +174,7 @@ def _hold(folder: Path) -> None:
         os.utime(folder / META)
     if fcntl is None or folder in _HELD:
         return
-    with suppress(OSError):  # a file system without locks: then only the time of use tells
+    with suppress(OSError):  # a file system without locks: only the time of use decides
         handle = os.open(folder / META, os.O_RDONLY)
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         _HELD[folder] = handle

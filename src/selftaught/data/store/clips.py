@@ -21,7 +21,7 @@ class Place:
     middle: float
     """The moment, in seconds from the first frame of the video."""
     sound_first: int
-    """The first sample of its audio, which may lie before the track's."""
+    """The first sample of its audio, which may be before the track's."""
 
 
 @dataclass(frozen=True)

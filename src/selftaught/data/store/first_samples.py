@@ -1,4 +1,4 @@
-"""The first images of some shards, kept in memory: few enough to look at again and again, such as held-out ones."""
+"""The first images of some shards, kept in memory for repeated use, such as held-out ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def first_images(shards: Shards, count: int) -> FirstImages:
     """About `count` encoded images: the first ones of each shard, equally many of each where there are as many.
 
     Raises:
-        ValueError: where none has an image.
+        ValueError: if none has an image.
     """
     keys: list[str] = []
     payloads: list[Payload] = []
@@ -80,7 +80,7 @@ def in_memory(source: FirstImages, *, side: int, decoding: Decoding, workers: in
     """The readable images of a source, decoded once, as samples.
 
     Raises:
-        ValueError: where none can be decoded.
+        ValueError: if none can be decoded.
     """
 
     def decoded(i: int) -> Payload | str:

@@ -1,4 +1,4 @@
-"""Packing: every picture of a source decoded once, by all cores, into one flat file and a small index."""
+"""Packing: every image of a source decoded once, by all cores, into one flat file and a small index."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _INDEX = "index.npy"
 _SKIPPED = "skipped.json"
 
 _CHUNK, _CHUNK_BYTES, _JOB_BYTES = 32, 4 << 20, 32 << 20
-"""Pictures a thread takes at once: enough to make the hand-over cheap, few enough to keep memory small."""
+"""Images per work item of a thread: enough for little overhead, few enough for little memory."""
 _HELD_BYTES = 512 << 20
 """Encoded bytes that wait to be decoded; few files are large, but one that claims to be may be one of thousands."""
 _PROBED = 500
-"""Pictures whose size is looked at to choose the side and to estimate the size of the store."""
+"""Images whose size is looked at to choose the side and to estimate the size of the store."""
 
 _Job: TypeAlias = "list[tuple[int, Payload | Exception | None]]"
 
 
 @dataclass
 class PackedIndex:
-    """Where each of M readable pictures stands in the flat file.
+    """Where each of M readable images stands in the flat file.
 
     Attributes:
         source_of: (M,) int64, index into the entries of the source.
@@ -58,7 +58,7 @@ class PackedIndex:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """(M + 1,) int64, first byte of each picture, then the length of the file."""
+        """(M + 1,) int64, first byte of each image, then the length of the file."""
         ends = np.cumsum(self.height * self.width * 3, dtype=np.int64)
         return np.concatenate([np.zeros(1, np.int64), ends])
 
@@ -74,9 +74,9 @@ class PackedIndex:
 
 
 def look_ahead(source: Source, *, side: int) -> tuple[int, int]:
-    """The side the store will have and an estimate of its bytes, from the sizes of at most 500 pictures.
+    """The side the store will have and an estimate of its bytes, from the sizes of at most 500 images.
 
-    The side is the 95th percentile of the short sides where that is below `side`: a few large pictures among small
+    The side is the 95th percentile of the short sides where that is below `side`: a few large images among small
     ones must not make all the others four times as large on disk.
     """
     sizes = np.array(list(_probe_sizes(source)) or [(side, side)], dtype=np.float64)
@@ -138,14 +138,14 @@ class _Found:
 class _Decoded:
     found: _Found
     pixels: NDArray[np.uint8]
-    """Flat, the pictures one behind the other; valid until the next chunk is asked for."""
+    """Flat, the images one behind the other; valid until the next chunk is asked for."""
     memory: NDArray[np.uint8]
 
 
 def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: int) -> Iterator[_Decoded]:
     """Chunks decoded by `workers` threads, in the order they were read; a few chunks are in memory at a time.
 
-    Their memory goes round: on fresh memory the page faults cost about half as much as decoding a small picture.
+    Their memory goes round: on fresh memory the page faults cost about half as much as decoding a small image.
     """
     chunk = max(4, min(_CHUNK, _CHUNK_BYTES // (3 * side * side)))
     most = 3 * side * (MAX_ASPECT * side)
@@ -224,14 +224,14 @@ def _payload(source: Source, i: int, payload: Payload | Exception | None) -> Pay
 
 
 def reason(broken: Exception) -> str:
-    """Why an entry is skipped, short and without the path, which stands beside it."""
+    """Why an entry is skipped, short and without the path."""
     if isinstance(broken, OSError) and broken.strerror:
         return broken.strerror
     return str(broken) or type(broken).__name__
 
 
 def _probe_sizes(source: Source) -> Iterator[tuple[int, int]]:
-    """(height, width) of some readable pictures, the same ones each time."""
+    """(height, width) of some readable images, the same ones each time."""
     for payload in source.some(_PROBED):
         if isinstance(payload, Exception):
             continue

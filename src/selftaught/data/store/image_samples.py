@@ -55,7 +55,7 @@ def open_image_samples(
     if (samples := open_kept(keys, limit, opened)) is not None:
         return samples
     if not len(source):
-        raise ValueError(f"{source.name} holds no pictures")
+        raise ValueError(f"{source.name} holds no images")
     return opened(*_build(source, keys, side=side, limit=limit, workers=workers, progress=progress, decoding=decoding))
 
 
@@ -86,7 +86,7 @@ def _build(
         if not len(index.source_of):
             key, why = index.skipped[0]
             raise NothingReadable(
-                f"none of the {len(source)} pictures of {source.name} can be read; the first, {key}: {why}",
+                f"none of the {len(source)} images of {source.name} can be read; the first, {key}: {why}",
                 [*source.skipped, *index.skipped],
             )
         return {
@@ -128,10 +128,10 @@ def _open(
 
 
 class _ImageSamples:
-    """What the packed and the live samples share: the index of the readable pictures."""
+    """What the packed and the live samples share: the index of the readable images."""
 
     names: Sequence[str] = ("image",)
-    """Of the inputs that `read` gives, all the same picture."""
+    """Of the inputs that `read` gives, all the same image."""
 
     def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path) -> None:
         self.side = side
@@ -156,7 +156,7 @@ class _ImageSamples:
         return len(self.source_of)
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        """The draws as they are: two pictures are never clips of one video."""
+        """The draws as they are: two images are never clips of one video."""
         return draws
 
     def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
@@ -187,7 +187,7 @@ class _ImageSamples:
 
 
 class PackedImages(_ImageSamples):
-    """Pictures of a packed file, read by offset straight into the batch.
+    """Images of a packed file, read by offset straight into the batch.
 
     The file is not mapped: with large page-cache folios one fault of a random row maps up to 1 MB (measured on ext4),
     so that 500 rows count as 500 MB of resident memory, and dropping the pages again costs more than the copy by
@@ -206,7 +206,7 @@ class PackedImages(_ImageSamples):
         rows, side = np.array(rows, dtype=np.int64), self.side
         images = np.empty((len(rows), side, side, 3), dtype=np.uint8)
         height, width = self._height[rows], self._width[rows]
-        # A window takes whole lines of the picture: only a picture wider than high needs a second copy.
+        # A window takes whole lines of the image: only an image wider than high needs a second copy.
         top = (draws[:, 0] * (height - side + 1)).astype(np.int64)
         left = (draws[:, 1] * (width - side + 1)).astype(np.int64)
         starts = self._offsets[rows] + 3 * top * width
@@ -230,7 +230,7 @@ class PackedImages(_ImageSamples):
 
 
 class LiveImages(_ImageSamples):
-    """Pictures decoded each time they are read, by threads that give way to the ones that compute."""
+    """Images decoded each time they are read, by threads that give way to the ones that compute."""
 
     def __init__(
         self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path, workers: int
@@ -259,7 +259,7 @@ class LiveImages(_ImageSamples):
         return fit(payload, side=self.side, decoding=self._decoding, scratch=self._scratch()).copy()
 
     def _readable(self, row: int) -> tuple[int, NDArray[np.uint8]]:
-        """The picture of `row`; of the next readable row where the file broke or went since the index was made."""
+        """The image of `row`; of the next readable row where the file broke or went since the index was made."""
         for step in range(len(self)):
             here = (row + step) % len(self)
             try:
@@ -270,7 +270,7 @@ class LiveImages(_ImageSamples):
                 with self._skipping:
                     if skipped not in self.skipped:
                         self.skipped.append(skipped)
-        raise ValueError(f"no picture of {self._name} can be read any more")
+        raise ValueError(f"no image of {self._name} can be read any more")
 
     def _scratch(self) -> Scratch:
         found: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())

@@ -26,7 +26,7 @@ def open_samples(
 
     Args:
         source: one split of one data set.
-        side: largest short side of the packed pictures, pixels; smaller where nearly all of the data are smaller.
+        side: largest short side of the packed images, pixels; smaller where nearly all of the data are smaller.
         sampling: what one sample is; only videos heed it.
         cache_limit_gb: a store that would be larger is not built, its samples are decoded each time they are read.
         workers: decoding threads; None is all cores to pack, one to decode while reading.
@@ -48,7 +48,7 @@ def open_samples(
             progress=progress,
         )
     if needs_of(sampling.inputs) & {"video", "audio"}:
-        raise ValueError("the task asks for clips or sound, but the source holds pictures; give a folder of videos")
+        raise ValueError("the task asks for clips or sound, but the source holds images; give a folder of videos")
     from selftaught.data.store.image_samples import open_image_samples
 
     return open_image_samples(
@@ -63,7 +63,7 @@ def open_samples(
 
 
 def store_side(size: int) -> int:
-    """Short side of stored pictures for an encoder at `size`: twice as large for small pictures, as crops enlarge.
+    """Short side of stored images for an encoder at `size`: twice as large for small images, as crops enlarge.
 
     256 for 224, the field's habit; at most 160 up to size 140, so that a store stays small.
     """

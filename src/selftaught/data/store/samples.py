@@ -54,7 +54,7 @@ class Samples(Protocol):
     """The readable samples of a source, M of them, by row. `read` may be called from several threads.
 
     Attributes:
-        side: pixels of the square pictures that `read` gives.
+        side: pixels of the square images that `read` gives.
         labels: (M,) int64 class indices, -1 where one sample has none; None where no sample has one.
         classes: names of the class indices, or None.
         keys: M relative paths or row ids.
@@ -80,17 +80,17 @@ class Samples(Protocol):
 
         Args:
             rows: (N,) int64.
-            draws: (N, 3 or more) float64 in [0, 1): position of the square window along y and x where the picture is
+            draws: (N, 3 or more) float64 in [0, 1): position of the square window along y and x where the image is
                 not square (0.5 is the middle), then the moment in the video, then what single inputs draw.
         """
         ...
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        """Draws (N, D) that keep clips of one video `sampling.min_gap` seconds apart; as they are for pictures."""
+        """Draws (N, D) that keep clips of one video `sampling.min_gap` seconds apart; as they are for images."""
         ...
 
     def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
-        """Draws (count, D) of each deterministic view: `clips` evenly over a video, one at the centre of a picture."""
+        """Draws (count, D) of each deterministic view: `clips` evenly over a video, one at the centre of an image."""
         ...
 
 

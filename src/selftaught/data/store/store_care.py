@@ -79,7 +79,7 @@ def disk_may_be_full(what: str, size: float, advice: str) -> Iterator[None]:
 
 
 def note_origin(source: Source, folder: Path) -> dict[str, Any]:
-    """What the meta data of a store say of where its data lie; the names of the files go into `folder`."""
+    """Where the data of a store are, from its metadata; the names of the files go into `folder`."""
     place, keys = _where(source)
     if place is None:
         return {}

@@ -76,7 +76,6 @@ def from_store(samples: Samples) -> ReadFromStore:
     """
     if not isinstance(samples, ReadFromStore):
         raise ValueError(
-            "labels computed by a program are kept beside a packed store, and these data have none; "
-            "give a folder of images or videos"
+            "computed labels need a packed store, and these data have none; give a folder of images or videos"
         )
     return samples

@@ -26,7 +26,7 @@ from selftaught.data.sources.torchvision_names import VOC_NAMES
 from selftaught.data.sources.value_range import range_for
 from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
 
-_ADVICE = "mend it, or leave such pictures out with --skip-broken"
+_ADVICE = "correct it, or leave such images out with --skip-broken"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class DenseSubset:
 
 
 class AnnotatedSamples:
-    """Some pictures of annotated data; see `DenseSamples`."""
+    """Some images of annotated data; see `DenseSamples`."""
 
     def __init__(self, annotations: Annotations, keys: list[str], skipped: list[tuple[str, str]]) -> None:
         self.classes = annotations.classes
@@ -91,7 +91,7 @@ class AnnotatedSamples:
         return len(self.keys)
 
     def read(self, i: int) -> DenseSample:
-        """The picture of row `i`."""
+        """The image of row `i`."""
         try:
             return self._annotations.sample(self.keys[i])
         except ValueError as wrong:
@@ -100,7 +100,7 @@ class AnnotatedSamples:
 
 @final
 class _Pictures(Source):
-    """Some pictures of a tree, of which nothing but the depth is asked."""
+    """Some images of a tree, of which nothing but the depth is asked."""
 
     def __init__(self, tree: FileTree, keys: list[str]) -> None:
         self.name = tree.where
@@ -125,14 +125,14 @@ def open_dense(
     value_range: str = "auto",
     max_image_pixels: int = 64_000_000,
 ) -> Dense:
-    """Both parts of a VOC tree, a COCO data set or a folder of pictures and masks, each perhaps in a zip.
+    """Both parts of a VOC tree, a COCO data set or a folder of images and masks, each perhaps in a zip.
 
     Args:
         data: folder or zip; voc2007 and voc2012 are those that torchvision keeps.
         needs: {"box"} or {"mask"}; `classes` are those of boxes, or of pixels with the background where there is one.
         seed: of the share that is the test part where the data have none.
         held_out: that share, in (0, 1).
-        skip_broken: leave out and list pictures that cannot be read, that lack a mask, or whose annotations name an
+        skip_broken: leave out and list images that cannot be read, that lack a mask, or whose annotations name an
             unknown class or lie outside; each is an error otherwise. All files are read once to find them.
         download: allow torchvision's data sets to be downloaded.
         value_range: LOW,HIGH that images of more than 8 bits are shown by; auto chooses it from the training part.
@@ -206,7 +206,7 @@ def _drawn_instead(annotations: Annotations, halves: dict[str, AnnotatedSamples]
 def _notes(annotations: Annotations) -> tuple[str, ...]:
     if not annotations.cut:
         return ()
-    return (f"{annotations.cut} boxes leave their picture by up to {SLACK:g} pixel and were cut to it",)
+    return (f"{annotations.cut} boxes leave their image by up to {SLACK:g} pixel and were cut to it",)
 
 
 def _tree(data: str, *, download: bool) -> FileTree:

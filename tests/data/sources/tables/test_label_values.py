@@ -89,6 +89,6 @@ def test_lists_of_labels_become_rows_of_targets() -> None:
 
 
 @pytest.mark.parametrize("told", ['["a", "a"]', '["a", ["b"]]', "[", "[]"])
-def test_names_that_cannot_tell_classes_apart_are_none(told: str) -> None:
+def test_names_that_do_not_distinguish_classes_are_not_used(told: str) -> None:
     assert class_names(pa.schema([("label", pa.int64())], metadata={"class_names": told}), "label") is None
     assert class_names(pa.schema([("label", pa.int64())]), "label") is None

@@ -45,7 +45,7 @@ def test_files_that_are_not_whole(
     assert len(str(refused.value)) < 400
 
 
-def test_zero_rows_null_pictures_and_a_page_that_is_damaged(tmp_path: Path, photos: list[bytes]) -> None:
+def test_zero_rows_null_images_and_a_page_that_is_damaged(tmp_path: Path, photos: list[bytes]) -> None:
     pq.write_table(pa.table({"image": pa.array([], pa.binary())}), tmp_path / "none.parquet")
     with pytest.raises(ValueError, match="has no rows"):
         opened(tmp_path / "none.parquet", held_out=0.0)
@@ -68,7 +68,7 @@ def test_zero_rows_null_pictures_and_a_page_that_is_damaged(tmp_path: Path, phot
     assert [type(payload) for _, payload in opened(nulls, held_out=0.0).iterate()] == [bytes, Unreadable, Unreadable]
 
 
-def test_a_file_tells_its_rows_columns_and_labels(tmp_path: Path) -> None:
+def test_a_file_lists_its_rows_columns_and_labels(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     table = pa.table({"image": [b"x"] * 5, "label": ["b", "a", None, "b", "a"], "split": ["train"] * 4 + [None]})
     pq.write_table(table, path, row_group_size=2)

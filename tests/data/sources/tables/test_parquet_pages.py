@@ -69,7 +69,7 @@ def test_what_unpacks_to_gigabytes_is_refused_or_read_row_by_row(
         assert grown() - before < 800
 
 
-def test_the_footer_tells_rows_and_where_columns_stand(tmp_path: Path) -> None:
+def test_the_footer_has_rows_and_positions_of_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"image": [b"x" * 1000] * 7, "n": range(7)}), path, row_group_size=3, compression="zstd")
     with path.open("rb") as file:

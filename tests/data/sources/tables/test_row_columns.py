@@ -1,4 +1,4 @@
-"""Which columns of a table hold pictures, labels and splits."""
+"""Which columns of a table hold images, labels and splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_labels_that_are_needed_say_which_column_might_hold_them(tmp_path: Path,
         ({"photo": [b"a"]}, "rename the column photo to image"),
     ],
 )
-def test_other_columns_of_pictures_are_one_helpful_sentence(
+def test_other_columns_of_images_are_one_helpful_sentence(
     tmp_path: Path, column: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence) as refused:
@@ -53,7 +53,7 @@ def test_columns_are_found_by_name_and_type() -> None:
     schema = pa.schema([("image", pa.string()), ("img", picture), ("cls", pa.int64()), ("Split", pa.string())])
     assert find_columns(schema) == Columns("img", "cls", "Split")
     assert find_columns(pa.schema([("jpg", pa.large_binary()), ("split", pa.int64())])) == Columns("jpg", None, None)
-    with pytest.raises(NoPictures, match=r"^has no column 'image' of encoded pictures .*, only a, b; rename"):
+    with pytest.raises(NoPictures, match=r"^has no column 'image' of encoded images .*, only a, b; rename"):
         find_columns(pa.schema([("a", pa.int64()), ("b", pa.string())]))
 
 
@@ -63,7 +63,7 @@ def test_a_cell_is_bytes_or_a_file_beside(tmp_path: Path) -> None:
     assert encoded({"bytes": b"cell", "path": "x.jpg"}, tmp_path) == b"cell"
     assert encoded({"bytes": None, "path": "x.jpg"}, tmp_path) == b"file"
     for nothing in (None, b"", {"bytes": None, "path": None}, 3):
-        with pytest.raises(Unreadable, match=r"^the row has no picture$"):
+        with pytest.raises(Unreadable, match=r"^the row has no image$"):
             encoded(nothing, tmp_path)
 
 

@@ -97,7 +97,7 @@ def test_labels_too_large_or_too_deep_are_none(tmp_path: Path, photos: list[byte
     assert [entry.label for entry in source.entries] == [0, None, None, None, None, None, 1]
 
 
-def test_a_damaged_index_is_made_again(tmp_path: Path, photos: list[bytes]) -> None:
+def test_a_damaged_index_is_rebuilt(tmp_path: Path, photos: list[bytes]) -> None:
     content = pack([(f"{i}.jpg", photos[i], {}) for i in range(4)])
     kept = cache_root() / "indexes"
     before = set(kept.glob("*.json"))
@@ -123,12 +123,12 @@ def test_a_header_damaged_in_the_middle_is_said(tmp_path: Path, photos: list[byt
     ]
 
 
-def test_tars_without_pictures_are_one_sentence(tmp_path: Path, photos: list[bytes]) -> None:
+def test_tars_without_images_are_one_sentence(tmp_path: Path, photos: list[bytes]) -> None:
     for name, content, sentence in (
-        ("empty", pack([]), "holds no pictures in its 1 tar files"),
+        ("empty", pack([]), "holds no images in its 1 tar files"),
         ("nothing", b"", "is not a tar archive"),
-        ("text", pack([("a.txt", b"a", {})]), "holds no pictures"),
-        ("zeros", bytes(1 << 21), "is not a tar archive|holds no pictures"),
+        ("text", pack([("a.txt", b"a", {})]), "holds no images"),
+        ("zeros", bytes(1 << 21), "is not a tar archive|holds no images"),
     ):
         with pytest.raises(ValueError, match=sentence):
             opened(tmp_path / f"{name}.tar", content)

@@ -58,7 +58,7 @@ def test_labels_csv_in_a_tar(tmp_path: Path, photos: list[bytes]) -> None:
         (["a/x.jpg", "b/x.jpg"], ["a/x.jpg", "b/x.jpg"]),
     ],
 )
-def test_one_picture_of_each_sample(tmp_path: Path, photos: list[bytes], names: list[str], kept: list[str]) -> None:
+def test_one_image_of_each_sample(tmp_path: Path, photos: list[bytes], names: list[str], kept: list[str]) -> None:
     plain_tar(tmp_path / "a.tar", dict(zip(names, photos, strict=False)))
     source = open_source(str(tmp_path / "a.tar"), split="train", needs=frozenset({"image"}), held_out=0.0)
     assert [entry.key.removeprefix("a.tar/") for entry in source.entries] == kept

@@ -71,7 +71,7 @@ def test_a_damaged_tar_gives_what_comes_before_the_damage(tmp_path: Path, ending
     assert "cut off" in str(found[-1].payload)
 
 
-def test_what_is_no_tar_is_told(tmp_path: Path) -> None:
+def test_what_is_no_tar_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"no tar at all" * 100)
     ((key, why, _),) = tar_samples(str(tmp_path / "a.tar"))
     assert key == ""

@@ -18,7 +18,7 @@ LONGEST_LABEL = 1000
 
 
 def cleaned(values: Sequence[Any], where: str) -> list[Any]:
-    """Labels as int, str, a list of these, or None where a row has none, as it is for NaN and for an empty text.
+    """Labels as int, str, a list of these, or None for a row without, such as NaN or empty text.
 
     Raises:
         ValueError: for values that are no labels, such as {id, name} or texts of a page; the sentence begins with
@@ -111,7 +111,7 @@ def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
 
 
 def _distinct(names: Any) -> tuple[str, ...] | None:
-    """Two classes of one name cannot be told apart: then numbers are the better names."""
+    """If two classes have one name, use numbers as names."""
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
         return None
     found = tuple(str(name)[:LONGEST_LABEL] for name in names)

@@ -20,7 +20,7 @@ from selftaught.data.sources.tables.row_columns import Columns, arrow_reasons, f
 
 _ROWS_AT_ONCE = 256
 _LEAST_BYTES = 32
-"""Of a picture, to tell a footer that claims rows without end: small files may claim `_FREE_ROWS` all the same."""
+"""Least bytes per image, to detect a footer that claims too many rows; up to `_FREE_ROWS` are always accepted."""
 _FREE_ROWS = 100_000
 _LARGEST_COLUMN = 1 << 30
 
@@ -54,7 +54,7 @@ def look_at(path: Path, name: str) -> ParquetPart:
     """The footer of a file.
 
     Raises:
-        NoPictures: where it has no column of pictures.
+        NoPictures: where it has no column of images.
         Unreadable: where it is damaged or claims what cannot be.
     """
     size = path.stat().st_size
@@ -176,7 +176,7 @@ class Reader:
         )
         for batch in found:
             cells = batch.column(0)
-            cells.validate(full=True)  # a damaged page gives places in its dictionary that are none
+            cells.validate(full=True)  # a damaged page refers to missing dictionary entries
             yield cells
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table hold pictures, labels and splits."""
+"""Which columns of a table hold images, labels and splits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Columns(NamedTuple):
 
 
 class NoPictures(ValueError):  # noqa: N818 - reads as what the table is
-    """A table without a column of encoded pictures; the text is the end of a sentence on the file."""
+    """A table without a column of encoded images; the text is the end of a sentence on the file."""
 
 
 def find_columns(schema: pa.Schema) -> Columns:
@@ -46,7 +46,7 @@ def label_advice(schema: pa.Schema, columns: Columns) -> str:
 
 def _instead(schema: pa.Schema) -> str:
     names = ", ".join(name[:40] for name in schema.names[:20]) or "no column at all"
-    kind = "column 'image' of encoded pictures (bytes or {bytes, path})"
+    kind = "column 'image' of encoded images (bytes or {bytes, path})"
     named = next((name for name in IMAGE_COLUMNS if name in schema.names), None)
     like = [name for name in schema.names if _holds_pictures(schema, name)]
     if named is not None and _is_text(_type(schema, named)):
@@ -89,7 +89,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def encoded(cell: Any, folder: Path) -> bytes:
-    """The encoded picture of a cell: bytes, or {bytes, path} where the path may stand for absent bytes.
+    """The encoded image of a cell: bytes, or {bytes, path} where the path may stand for absent bytes.
 
     Raises:
         Unreadable: or an OSError, with the reason.
@@ -100,7 +100,7 @@ def encoded(cell: Any, folder: Path) -> bytes:
         if not cell and path:
             return _file(folder, str(path))
     if not isinstance(cell, bytes) or not cell:
-        raise Unreadable("the row has no picture")
+        raise Unreadable("the row has no image")
     if len(cell) > MAX_FILE_BYTES:
         raise Unreadable(f"{len(cell) >> 20} MB, more than {MAX_FILE_BYTES >> 20} MB")
     return cell
@@ -108,9 +108,9 @@ def encoded(cell: Any, folder: Path) -> bytes:
 
 def _file(folder: Path, name: str) -> bytes:
     if "://" in name:
-        raise Unreadable("the row has an address instead of a picture; write the files themselves into the column")
+        raise Unreadable("the row has an address instead of an image; write the files themselves into the column")
     if "\0" in name:
-        raise Unreadable("the row has no picture")
+        raise Unreadable("the row has no image")
     path = folder / name
     if not path.is_file() and path.exists():  # a pipe or device would be read for ever
         raise Unreadable("the row names what is no file")

@@ -96,7 +96,7 @@ def choose_rows(
 
 
 def _by_column(files: Sequence[RowFile], keys: Sequence[str], notes: list[str]) -> Mapping[str, str]:
-    """The split of each row that has one in the column; {} where none is a split that is known."""
+    """The split of each row that has one in the column; {} if no value is a known split."""
     if all(file.splits is None for file in files):
         return {}
     told = [text or "" for file in files for text in (file.splits or [None] * file.rows)]

@@ -1,6 +1,6 @@
-"""Where the pictures of a tar stand and what its members say of them, without unpacking: kept in the cache folder.
+"""Where the images of a tar stand and what its members say of them, without unpacking: kept in the cache folder.
 
-Members are only names and places: none is written anywhere, links and devices are not followed, and no member is read
+Members are only names and places: nothing is written to disk, links and devices are not followed, and no member is read
 but small texts.
 """
 
@@ -41,7 +41,7 @@ class TarIndex:
     """The first three lists are equally long.
 
     Attributes:
-        keys: names of the pictures, each once.
+        keys: names of the images, each once.
         offsets: of their first byte.
         sizes: in bytes, as the header claims.
         labels: class of a sample, by what its members share: folder and name up to the first dot.

@@ -1,4 +1,4 @@
-"""What the members of tars are to each other: pictures and their masks, classes, splits."""
+"""What the members of tars are to each other: images and their masks, classes, splits."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MAP_WORD = re.compile(
 
 
 def one_picture_each(members: Sequence[str], shards: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Positions of the pictures to take, in order, and of those that belong to another one of their sample.
+    """Positions of the images to take, in order, and of those that belong to another one of their sample.
 
     Of `x.jpg`, `x.seg.png`, `x.depth.png` the first; of `x.rgb.png`, `x.mask.png` too. Where no name says what it
-    is, as in `cat.0.jpg`, `cat.1.jpg`, each is a picture.
+    is, as in `cat.0.jpg`, `cat.1.jpg`, each is an image.
 
     Args:
-        members: names of pictures.
+        members: names of images.
         shards: number of the tar that each is in.
     """
     together: dict[tuple[int, str], list[int]] = defaultdict(list)
@@ -76,7 +76,7 @@ def member_layout(
     """The keys that are no masks, and labels and splits by them: of .cls and .json members, else as of a folder.
 
     Args:
-        keys: unique names of the pictures over all tars.
+        keys: unique names of the images over all tars.
         members: their names in the tars.
         shards: number of the tar of each.
         indexes: of all tars.
@@ -131,7 +131,7 @@ def _tables(indexes: Sequence[TarIndex], where: str) -> dict[str, str]:
 
 @final
 class _Members(FileTree):
-    """The pictures and the tables of tars as files of one folder."""
+    """The images and the tables of tars as files of one folder."""
 
     def __init__(self, where: str, members: Sequence[str], tables: dict[str, str]) -> None:
         self.where = where

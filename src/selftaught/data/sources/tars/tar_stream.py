@@ -1,6 +1,6 @@
 """The samples of a tar from front to back, plain or compressed, local or at any fsspec URL; nothing of it is kept.
 
-What can be read of a damaged tar is read. Its members are only names: none is written anywhere.
+Readable parts of a damaged tar are read. Members are only names: nothing is written to disk.
 """
 
 from __future__ import annotations
