@@ -15,6 +15,8 @@ from PIL import Image
 
 import selftaught
 from selftaught.core.own_folder import Locked, is_own, own_files
+from selftaught.training.run_folder import RunFolder
+from tests.training.small_run import config
 
 SETTINGS: Any = {
     "task": "rotation",
@@ -128,3 +130,16 @@ def test_a_folder_that_another_process_writes_to_is_refused(run: Path) -> None:
 def test_checkpoints_follow_the_umask(run: Path) -> None:
     assert (run / "checkpoints" / "last.safetensors").stat().st_mode == (run / "config.json").stat().st_mode
     assert is_own(run)
+
+
+def test_nodes_must_see_the_same_data_and_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selftaught.training.run_folder._SEEN_AFTER", 0.15)
+    asked = config(tmp_path / "run", data="photos")
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ValueError, match="photos holds other samples, names or labels on node 1 than on node 0; copy"):
+        folder.check_shared(asked, node=1, is_same_data=False)
+    with pytest.raises(ValueError, match=r"--out .*run of node 0 cannot be seen on node 1; give a folder that all"):
+        folder.check_shared(asked, node=1, is_same_data=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text("{}")
+    folder.check_shared(asked, node=1, is_same_data=True)

@@ -8,6 +8,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from selftaught.core.names import one_line
 
@@ -56,18 +57,55 @@ def say_here(error: BaseException, is_told_here: bool) -> None:
     error.__dict__["is_told_here"] = is_told_here
 
 
+class Launched(NamedTuple):
+    """One of the processes that torchrun or srun started.
+
+    Attributes:
+        by: the program.
+        rank: number of this process among all, from 0.
+        local_rank: its number among those of its node.
+        world: of all processes.
+        nodes: that they run on.
+    """
+
+    by: str
+    rank: int
+    local_rank: int
+    world: int
+    nodes: int
+
+
+def launched() -> Launched | None:
+    """What torchrun or srun says about this process; None where neither started it."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        count = _number("WORLD_SIZE", 1)
+        nodes = max(1, count // max(1, _number("LOCAL_WORLD_SIZE", count)))
+        return Launched("torchrun", _number("RANK", 0), _number("LOCAL_RANK", 0), count, nodes)
+    # By such a name Fabric, too, knows a shell in which processes are started by hand.
+    if "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        ranks = _number("SLURM_PROCID", 0), _number("SLURM_LOCALID", 0)
+        return Launched("srun", *ranks, _number("SLURM_NTASKS", 1), _number("SLURM_NNODES", 1))
+    return None
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdigit() else default
+
+
 def is_first_process() -> bool:
-    """Whether this process shows results: the first one of those that torchrun started, or the only one."""
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+    """Whether this process shows results: the first one of those that torchrun or srun started, or the only one."""
+    found = launched()
+    return found is None or found.rank == 0
 
 
 def is_told_here(error: BaseException) -> bool:
-    """Whether this process says why the run ended; of those that torchrun started each has the error, and one says it.
+    """Whether this process says why the run ended; of several that were started each has the error, and one says it.
 
     Before they have met, that is the first one of each node.
     """
-    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_RANK", "0") == "0"
-    return bool(error.__dict__.get("is_told_here", is_first))
+    found = launched()
+    return bool(error.__dict__.get("is_told_here", found is None or found.local_rank == 0))
 
 
 def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = False) -> tuple[str, int]:

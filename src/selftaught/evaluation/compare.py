@@ -26,7 +26,7 @@ from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
-from selftaught.training.processes.group import check_alone
+from selftaught.training.processes.start import check_alone
 from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
 from selftaught.training.train import train

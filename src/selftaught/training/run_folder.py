@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ _WARMUP = 0.05
 _DEFAULTS: dict[str, Any] = {"encoders": {}}
 _DEFAULTS |= {setting.name: None for setting in run_settings() if setting.field.default is None}
 """What was not asked for in runs of earlier versions, which did not know some of these."""
+_SEEN_AFTER = 60.0
+"""Seconds in which a folder that one node made must be seen on the others; NFS remembers for up to 60 that it was not
+there."""
 _MAY_DIFFER = {
     "out",
     "resume",
@@ -111,6 +115,21 @@ class RunFolder:
         self.last.parent.mkdir(parents=True, exist_ok=True)
         write_json(environment, describe_environment(asked) | {"content": content})
         return False
+
+    def check_shared(self, asked: RunConfig, *, node: int, is_same_data: bool) -> None:
+        """In a process that is not the first: refuse data of its node that differ, or a run folder it cannot see."""
+        if not is_same_data:
+            raise ValueError(
+                f"{asked.data.path} holds other samples, names or labels on node {node} than on node 0; copy the same "
+                "data to all nodes, or give a folder that they share"
+            )
+        until = time.monotonic() + _SEEN_AFTER
+        while not (self.path / "environment.json").exists():
+            if time.monotonic() > until:
+                raise ValueError(
+                    f"--out {self.path} of node 0 cannot be seen on node {node}; give a folder that all nodes share"
+                )
+            time.sleep(0.1)
 
     def _check_data(self, asked: RunConfig, content: str) -> None:
         """The data must hold what they held, wherever they lie now; runs of older versions know only where."""

@@ -43,7 +43,8 @@ from selftaught.training.data import Data, check_data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
 from selftaught.training.look import draw_pictures, judge
 from selftaught.training.optimizers import build_optimizer, load_state
-from selftaught.training.processes.group import Group, StopTogether, check_processes, group_of
+from selftaught.training.processes.group import Group, StopTogether, group_of
+from selftaught.training.processes.start import check_processes
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import (
     is_finished,
@@ -87,11 +88,13 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     data = open_data(reading, spec, fabric)
     spec = with_classes(spec, data.num_classes)
     try_own_task(asked, spec, data)
-    is_resumed = False
+    is_resumed, content = False, content_of(spec, data)
     if fabric.is_global_zero:
-        is_resumed = folder.prepare(asked, content_of(spec, data))
+        is_resumed = folder.prepare(asked, content)
         folder.write_skipped([*data.skipped, *data.left_out.files])
-    is_resumed = bool(fabric.broadcast(is_resumed))
+    is_resumed, content_of_first = fabric.broadcast((is_resumed, content))
+    if not fabric.is_global_zero:
+        folder.check_shared(asked, node=fabric.node_rank, is_same_data=content == content_of_first)
     if is_resumed:
         folder.use_same_threads()
     config = resumed_config(folder, asked, spec, data) if is_resumed else resolve(asked, spec, data)

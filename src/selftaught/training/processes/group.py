@@ -13,11 +13,12 @@ import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 
-from selftaught.core.config import MachineSettings, RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
 from selftaught.training.processes.children import LAST_WORDS, Children
+from selftaught.training.processes.start import check_nodes
 
 _LAUNCHED = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
 """What the environment says about the processes of a run; Fabric sets the last one for several of them."""
@@ -47,6 +48,7 @@ class Group:
             if self._on_ready is not None:
                 self._on_ready()
             elif not environment.creates_processes_externally:
+                check_nodes(self.config.machine)
                 check()
                 self._start()
         fabric.launch()
@@ -197,20 +199,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def check_processes(machine: MachineSettings) -> None:
-    """Refuse a run of fewer processes than torchrun started: each would be a run of its own in one folder."""
-    started = os.environ.get("WORLD_SIZE", "1")
-    asked = machine.world
-    if "TORCHELASTIC_RUN_ID" in os.environ and started.isdigit() and int(started) != asked:
-        what = f"--devices is {machine.devices}" + (f" on {machine.num_nodes} nodes" if machine.num_nodes > 1 else "")
-        nodes = max(1, int(started) // max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or started)))
-        give = f"--devices {int(started) // nodes}" + (f" --num-nodes {nodes}" if nodes > 1 else "")
-        raise ValueError(f"torchrun started {started} processes, {what}; give {give}")
-
-
-def check_alone(verb: str) -> None:
-    """Refuse a verb that starts processes itself, and does more than to train, in each of those of torchrun."""
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ValueError(f"{verb} starts its processes itself; run it without torchrun, by --devices N")
