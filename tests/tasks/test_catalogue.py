@@ -248,6 +248,7 @@ def test_listing_imports_no_torch() -> None:
         ('{"image": Image()}', ("image",)),
         ('{"a": Clip(frames=4), "b": Clip(frames=4, after="a"), "flow": Computed("flow", like="a")}', ("video",)),
         ('{"frame": Image(), "audio": Sound(seconds=1.0)}', ("audio", "video")),
+        ('{"clip": Clip(frames=config.frames)} if config.frames else {"image": Image()}', ("image",)),
         (
             '{"image": tasks.Image(), "label": Given("label"), "depth": Given(what="depth")}',
             ("depth", "image", "label"),

@@ -199,7 +199,7 @@ class PretextTask(nn.Module, ABC):
         """Inputs of each sample, by name: `{"image": Image()}`, or clips, audio, labels (`data.inputs`).
 
         Features are those of the first input that the encoder takes. The command line reads the kinds of inputs
-        from the source text of this method.
+        from the source text of this method; of `{...} if config.frames else {...}` it reads the second.
         """
 
     @classmethod

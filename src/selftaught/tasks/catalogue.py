@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -269,7 +269,7 @@ def _needs(node: ast.ClassDef, *, name: str) -> tuple[str, ...]:
         )
     if "inputs" not in methods:
         raise ValueError(f"--task {name}: class {node.name} must say what it is given by {_NOW['needs']}")
-    takes = [found for call in ast.walk(methods["inputs"]) if (found := _takes(call)) is not None]
+    takes = [found for call in _by_default(methods["inputs"]) if (found := _takes(call)) is not None]
     if not any(takes):
         raise ValueError(f"--task {name}: inputs of class {node.name} must name its inputs itself, by {_NOW['needs']}")
     return tuple(sorted(needs_of_kinds(takes)))
@@ -307,6 +307,13 @@ def _arguments(node: ast.expr) -> tuple[list[Any], dict[str, Any]]:
     assert isinstance(node, ast.Call)
     named = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
     return [ast.literal_eval(given) for given in node.args], named
+
+
+def _by_default(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all below it; of `A if setting else B`, what comes after "else" alone."""
+    yield node
+    for child in [node.orelse] if isinstance(node, ast.IfExp) else ast.iter_child_nodes(node):
+        yield from _by_default(child)
 
 
 def _takes(node: ast.AST) -> str | None:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import selftaught
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.base import Known, Refreshed
 from selftaught.tasks.context.clustering import Clustering, balanced_order
 from selftaught.training.optimizers import build_optimizer
+from tests.tasks.clips import check_run, crossings
 
 Make = Callable[[], Encoder]
 
@@ -185,3 +190,39 @@ def test_show_gives_images_and_words(tiny_encoder: Make) -> None:
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Clustering.Config(**settings)
+
+
+def test_clips_are_clustered_by_an_encoder_of_clips(tiny_clip_encoder: Make) -> None:
+    """Upright and falling squares over one ground, which only their motion tells apart."""
+    across = crossings(range(0, 48, 2), frames=4, side=32, square=10)[0]
+    clips = torch.cat([across, across.transpose(-1, -2)])
+    batch = Batch(index=torch.arange(48), inputs={"clip": clips})
+    model = task(tiny_clip_encoder, frames=4, clusters=2).eval()
+    features = model.embed(batch)
+    with torch.no_grad():
+        model.before_epoch(Known(index=batch.index, features=features, labels=None), 48, generator(0))
+    model.train()
+    example = model.pseudo_label(batch, generator(0))
+    assert example.images.shape == (48, 3, 4, 32, 32)
+    assert torch.equal(example.cluster, model.cluster_of[batch.index])
+    assert sorted(example.cluster.unique().tolist()) == [0, 1]
+    (shown,) = model.show(example, model(example), 1)
+    assert shown.inputs[0].shape == (4, 3, 32, 32)
+
+
+def test_a_folder_of_videos_is_clustered_and_embedded(tmp_path: Path, write_video: Any) -> None:
+    run = check_run(
+        tmp_path, write_video, "clustering",
+        encoder="mc3_18", size=16, batch_size=2, task_settings={"frames": 2, "clusters": 2},
+    )  # fmt: skip
+    rows = list(csv.DictReader((run / "refresh.csv").read_text().splitlines()))
+    assert {row["clusters"] for row in rows} <= {"1.0", "2.0"}
+    found = selftaught.embed(run, tmp_path / "videos", out=tmp_path / "vectors.npz")
+    assert (found["samples"], found["features"]) == (8, 512)
+    with np.load(tmp_path / "vectors.npz", allow_pickle=False) as vectors:
+        assert any(values.shape == (8, 512) for values in vectors.values())
+
+
+def test_clips_need_an_encoder_of_clips(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trains an encoder for videos, but 'resnet18' takes images"):
+        selftaught.check_task("clustering", encoder="resnet18", size=32, task_settings={"frames": 2})

@@ -11,10 +11,10 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
-from selftaught.data.inputs import Image, Input
-from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import random_resized_crop
+from selftaught.data.inputs import Clip, Image, Input
+from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.encoders.modality import modality_of
+from selftaught.ops.colour import denormalise
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.kmeans import fit_whitening, kmeans, nearest, normalised_mutual_information, whiten
 from selftaught.tasks.parts.losses import classification
@@ -25,7 +25,7 @@ LEAST_MEMBERS = 20
 
 @dataclass
 class Example:
-    """Views (N, 3, S, S) normalised, and the cluster of the image each comes from (N,) int64."""
+    """Views (N, 3, S, S) normalised, of clips (N, 3, T, S, S), and the cluster of the sample of each (N,) int64."""
 
     images: Tensor
     cluster: Tensor
@@ -45,6 +45,9 @@ class Clustering(PretextTask):
 
     `--encoder sobel:resnet18` shows the encoder the gradients of the grey image, as in the paper: without colour the
     clusters cannot be groups of equal colour, which are easy to predict and carry little information.
+
+    With `--task.frames 16` and `--encoder r3d_18`, say, clips of so many frames take the place of images. A clustering
+    reads the clip in the middle of each video, and a step one from anywhere in it, through one crop for all frames.
 
     Held-out images have no cluster: theirs is the centroid nearest to the features of their central square, under the
     current encoder, and the metric is how often the head predicts it from a random crop. refresh.csv has, for every
@@ -73,6 +76,8 @@ class Clustering(PretextTask):
         """Epochs from one clustering to the next."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
         """Smallest share of the image's area that a crop covers."""
+        frames: Annotated[int, Range(least=0)] = 0
+        """Frames of the clips that are clustered, for encoders of clips; 0 clusters images."""
 
     cluster_of: Tensor
     """(largest sample number + 1,) int64; -1 where the run does not read the sample."""
@@ -82,7 +87,12 @@ class Clustering(PretextTask):
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
-        return {"image": Image()}
+        return {"clip": Clip(frames=config.frames)} if config.frames else {"image": Image()}
+
+    @classmethod
+    def encoders_for(cls, config: Config) -> Mapping[str, EncoderSpec]:
+        """An encoder of clips where clips are clustered."""
+        return {"encoder": EncoderSpec("video")} if config.frames else cls.encoders
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -124,8 +134,9 @@ class Clustering(PretextTask):
         return Refreshed(order=known.index[balanced_order(labels, count, rng)], scalars=scalars)
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
-        """Image (N, 3, H, W) uint8 -> `Example` of N crops with their images' clusters."""
-        images = normalise(random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0)))
+        """Image (N, 3, H, W) or clip (N, T, 3, H, W), uint8 -> `Example` of N crops with their samples' clusters."""
+        given = batch["clip" if self.config.frames else "image"]
+        images = modality_of(given).training_view(given, self.size, rng, min_scale=self.config.min_scale)
         if self.training:
             return Example(images, self.cluster_of[batch.index])
         features = whiten(self.embed(batch), self.mean, self.whitening)
@@ -145,12 +156,17 @@ class Clustering(PretextTask):
         chosen = prediction.detach().float().softmax(1)
         return [
             Shown(
-                inputs=[denormalise(example.images[i : i + 1])[0]],
+                inputs=[_pixels(example.images[i])],
                 pseudo_label=f"cluster {int(example.cluster[i])}",
                 prediction=f"cluster {int(chosen[i].argmax())} ({float(chosen[i].max()):.2f})",
             )
             for i in range(min(count, len(chosen)))
         ]
+
+
+def _pixels(view: Tensor) -> Tensor:
+    """An image (3, S, S) or clip (T, 3, S, S) in [0, 1] from what the encoder takes."""
+    return denormalise(view.transpose(0, 1)) if view.ndim == 4 else denormalise(view[None])[0]
 
 
 def balanced_order(labels: Tensor, count: int, rng: Generator) -> Tensor:
