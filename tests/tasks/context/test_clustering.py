@@ -224,5 +224,5 @@ def test_a_folder_of_videos_is_clustered_and_embedded(tmp_path: Path, write_vide
 
 
 def test_clips_need_an_encoder_of_clips(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="trains an encoder for videos, but 'resnet18' takes images"):
+    with pytest.raises(ValueError, match="trains an encoder for clips, but 'resnet18' takes images"):
         selftaught.check_task("clustering", encoder="resnet18", size=32, task_settings={"frames": 2})
