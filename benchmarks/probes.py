@@ -44,7 +44,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, NetworkSettings
 from selftaught.core.precision import autocast
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view
@@ -101,9 +101,8 @@ def main() -> None:
 
 def measure_probes(args: argparse.Namespace, parts: list[str]) -> dict[str, Any]:
     """Parts linear and others."""
-    config = RunConfig.of(data=args.data, out="", size=args.size, stem="standard")
-    encoder = random_encoder(config)
-    asked = Asked(data=args.data, config=config, kind=encoder.kind, needs=frozenset({"labels"}))
+    encoder = random_encoder(NetworkSettings(size=args.size, stem="standard"), 0)
+    asked = Asked(data=DataSettings(path=args.data), size=args.size, kind=encoder.kind, needs=frozenset({"labels"}))
     data = open_labelled(asked).few(1.0, limit=args.limit)
     found: dict[str, Any] = {"pictures": len(data.train) + len(data.test)}
     with tempfile.TemporaryDirectory() as folder:

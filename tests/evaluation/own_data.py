@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -25,5 +26,7 @@ def config(data: Path | str, task: str = "rotation") -> RunConfig:
 
 def asked(data: Path, run: RunConfig | None = None, **more: Any) -> Asked:
     """Labelled data for an encoder of images, of a run that learned from other data."""
-    settled: dict[str, Any] = {"data": str(data), "config": run or config("elsewhere"), "kind": "image"}
+    run = run or config("elsewhere")
+    reading = dataclasses.replace(run.data, path=str(data))
+    settled: dict[str, Any] = {"data": reading, "size": run.network.size, "run": run, "kind": "image"}
     return Asked(**settled | {"needs": frozenset({"label"})} | more)

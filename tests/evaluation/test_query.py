@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.query import check_query, query_vector
 
-CONFIG = RunConfig.of(data="d", out="o", size=32)
+READING = DataSettings(path="d")
+SEEN: Any = {"size": 32, "precision": "auto"}
 
 
 def clip() -> Any:
@@ -35,7 +36,7 @@ def test_a_picture_encoder_sees_the_middle_frame_of_a_video(
     encoder = build_encoder("resnet18", size=32).eval()
     check_query(path, encoder)
     asked, first, middle = (
-        query_vector(p, encoder, CONFIG, CONFIG.data) for p in (path, tmp_path / "0.png", tmp_path / "4.png")
+        query_vector(p, encoder, READING, **SEEN) for p in (path, tmp_path / "0.png", tmp_path / "4.png")
     )
     assert asked.shape == (1, 512)
     assert (asked - middle).norm() < 0.2 * (asked - first).norm()
@@ -49,7 +50,7 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_picture(
     path = write_video(tmp_path / "a.mp4", np.repeat(clip(), 4, axis=0))
     encoder = build_encoder("r3d_18", size=32).eval()
     check_query(path, encoder)
-    assert query_vector(path, encoder, CONFIG, CONFIG.data).shape == (1, 512)
+    assert query_vector(path, encoder, READING, **SEEN).shape == (1, 512)
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"--query .*a.png is a picture, but r3d_18 takes clips; give a video"):
         check_query(tmp_path / "a.png", encoder)

@@ -9,11 +9,11 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from selftaught.core.config import Stem
+from selftaught.core.config import DataSettings, Stem
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.evaluation.subject import USUAL_SIZE, open_subject
-from selftaught.training.encoder_of_run import load_encoder, random_encoder
+from selftaught.training.encoder_of_run import load_encoder, random_encoder, read_config
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -23,13 +23,13 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 def test_a_run_is_read_as_it_was_trained(run: Path, tmp_path: Path) -> None:
     subject = open_subject(run)
-    assert (subject.name, subject.folder, subject.is_run) == (str(run), run, True)
+    assert (subject.name, subject.folder, subject.run) == (str(run), run, read_config(run))
     assert same(subject.encoder, load_encoder(run))
-    assert same(subject.random(), random_encoder(subject.config))
+    assert same(subject.random(), random_encoder(subject.network, 0))
     assert not same(subject.encoder, subject.random())
     assert subject.architecture == repr(("timm:test_resnet", 32, "standard", 0))
     assert open_subject(run, out=tmp_path / "figures").folder == tmp_path / "figures"
-    assert open_subject(run, size=32, stem="standard").config == subject.config
+    assert open_subject(run, size=32, stem="standard").run == subject.run
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,15 @@ def test_weights_in_a_file_stand_beside_it(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     subject = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}")
     assert torch.equal(torch.get_rng_state(), state)
-    assert (subject.folder, subject.is_run) == (tmp_path / "w-evaluated", False)
-    assert (subject.config.network.size, subject.config.network.encoder, subject.config.task) == (
-        USUAL_SIZE,
-        "resnet18",
-        "supervised",
-    )
+    assert (subject.folder, subject.run) == (tmp_path / "w-evaluated", None)
+    assert (subject.network.size, subject.network.encoder) == (USUAL_SIZE, "resnet18")
+    assert subject.reading("demo") == DataSettings(path="demo")
     net.fc = torch.nn.Identity()
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(subject.encoder(x), net.eval()(x), atol=1e-5)
     small = open_subject(f"resnet18:{tmp_path / 'w.safetensors'}", size=96, out=tmp_path / "out")
-    assert (small.config.network.size, small.folder) == (96, tmp_path / "out")
+    assert (small.network.size, small.folder) == (96, tmp_path / "out")
 
 
 @pytest.mark.parametrize("stem", ["standard", "small"])

@@ -12,6 +12,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.own_folder import write_json
 from selftaught.evaluation.subject import open_subject
 from selftaught.evaluation.supervised import supervised_run
+from selftaught.training.encoder_of_run import read_config
 from selftaught.training.run_folder import RunFolder
 from tests.evaluation.small_run import DATA, evaluate_run
 
@@ -42,7 +43,7 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
 
     monkeypatch.setattr("selftaught.training.train.train", prepare_alone)
     subject = open_subject(run, out=tmp_path)
-    longer = dataclasses.replace(subject, config=subject.config.replace(steps=8))
+    longer = dataclasses.replace(subject, run=read_config(run).replace(steps=8))
     for asked, data in ((subject, "a"), (subject, "a"), (longer, "a"), (longer, "b"), (longer, "b"), (subject, "b")):
         assert supervised_run(asked, data) == tmp_path / "supervised"
     assert trained == [("a", 4), ("a", 8), ("b", 8), ("b", 4)]

@@ -20,7 +20,7 @@ def test_evaluation_uses_the_stem_that_was_chosen(tmp_path: Path, monkeypatch: p
     run = train(BUDGETED.replace(out=str(tmp_path / "run"), stem="auto", budget="10m"))
     config = read_config(run)
     assert config.network.stem == "standard"
-    assert random_encoder(config).stem == load_encoder(run).stem == "standard"
+    assert random_encoder(config.network, 0).stem == load_encoder(run).stem == "standard"
 
 
 def test_load_encoder_gives_the_trained_weights_back(finished: Path) -> None:
@@ -29,7 +29,7 @@ def test_load_encoder_gives_the_trained_weights_back(finished: Path) -> None:
     tensors, _ = load_checkpoint(finished / "checkpoints" / "last.safetensors")
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, tensors[f"task.encoder.{name}"])
-    fresh = random_encoder(read_config(finished))
+    fresh = random_encoder(read_config(finished).network, 0)
     assert any(not torch.equal(a, b) for a, b in zip(fresh.parameters(), encoder.parameters(), strict=True))
     with pytest.raises(ValueError, match=r"unknown --part of .* 'audio_encoder'; did you mean encoder\?"):
         load_encoder(finished, part="audio_encoder")

@@ -71,7 +71,7 @@ def test_encoders_are_loaded_by_name_and_the_kept_one_without(streams: Path, tea
         load_encoder(streams, part="flow")
     with pytest.raises(ValueError, match=r"Known: encoder, teacher"):
         load_encoder(teacher, part="flow_encoder")
-    assert random_encoder(read_config(streams), part="flow_encoder").channels == 2
+    assert random_encoder(read_config(streams).network, 0, part="flow_encoder").channels == 2
 
 
 def test_the_teacher_is_what_is_measured(teacher: Path, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_resume_is_refused_with_other_encoders(streams: Path, tmp_path: Path, mo
 def test_two_processes_train_all_encoders(streams: Path, tmp_path: Path) -> None:
     run = train(asked(tmp_path / "run", devices=2, steps=1))
     tensors = weights_of(run)
-    fresh = random_encoder(read_config(run), part="flow_encoder").state_dict()
+    fresh = random_encoder(read_config(run).network, 0, part="flow_encoder").state_dict()
     assert {f"task.flow_encoder.{name}" for name in fresh} <= tensors.keys()
 
 

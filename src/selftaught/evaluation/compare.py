@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,9 +167,8 @@ def _check_ranking(
     check_kind(probe, found, config.network.encoder, kind)
     if supervised:
         check_supervised_kind(kind)
-    asked = Asked(
-        data=labelled, config=config, kind=kind, needs=found.needs, inputs=found.inputs, download=config.data.download
-    )
+    data = dataclasses.replace(config.data, path=labelled)
+    asked = Asked(data=data, size=config.network.size, kind=kind, needs=found.needs, inputs=found.inputs)
     found.data.check(asked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, Precision, RunConfig
 from selftaught.core.files import check_out
 from selftaught.core.names import one_line, printable
 from selftaught.core.progress import say_once
@@ -61,7 +62,8 @@ def embed_data(
     path = check_out(out, FORMS, overwrite=overwrite)
     config = read_config(run)
     encoder = load_measurable(run, part=part, checkpoint=checkpoint)
-    found = _features(encoder, config, data, split=split, download=download)
+    reading = dataclasses.replace(config.data, path=data, download=download)
+    found = _features(encoder, reading, split=split, **_seen(config))
     write_features(path, found.keys, found.labels, found.vectors.numpy())
     return {
         "out": str(path),
@@ -86,13 +88,14 @@ def search_data(
     encoder = load_encoder(run)
     path = Path(query).expanduser()
     check_query(path, encoder)  # before the data are read
+    reading = dataclasses.replace(config.data, path=data, download=download)
     first = SPLITS[0] if split == "all" else split
     source = open_source(
         data, split=first, needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
     )
-    config = config.replace(value_range=with_range(config.data, source).value_range)
-    asked = query_vector(path, encoder, config, config.data)
-    found = _features(encoder, config, data, split=split, download=download)
+    reading = with_range(reading, source)
+    asked = query_vector(path, encoder, reading, **_seen(config))
+    found = _features(encoder, reading, split=split, **_seen(config))
     keys, labels, vectors = found.keys, found.labels, found.vectors
     known = Neighbours(vectors.float().numpy(), "exact")  # one query: an index would take longer than all cosines
     values, nearest = known.search(asked.float().numpy(), min(top, len(keys)))
@@ -103,42 +106,45 @@ def search_data(
     ]
 
 
-def _features(encoder: Encoder, config: RunConfig, data: str, *, split: str, download: bool) -> Features:
+def _seen(config: RunConfig) -> dict[str, Any]:
+    """How the encoder of a run sees images."""
+    return {"size": config.network.size, "precision": config.machine.precision}
+
+
+def _features(encoder: Encoder, reading: DataSettings, *, split: str, size: int, precision: Precision) -> Features:
     keys: list[str] = []
     labels: list[str | None] = []
     vectors = []
     skipped: set[str] = set()
     notes: dict[str, None] = {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    how: dict[str, Any] = {"size": config.network.size, "device": device, "precision": config.machine.precision}
-    for samples, told in _samples(encoder, config, data, split, download):
+    for samples, told in _samples(encoder, reading, split, size):
         keys += samples.keys
         skipped |= {key for key, _ in samples.skipped}
         notes |= dict.fromkeys(told)
         labels += _label_names(samples)
-        vectors.append(all_features(encoder, samples, clips=3, **how))
+        vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=3))
     if skipped:
         first = one_line(min(skipped))
+        data = reading.path
         many = f"1 file of {data} was" if len(skipped) == 1 else f"{len(skipped)} files of {data} were"
         say_once(f"{many} skipped, as not usable; the first: {first}")
     return Features(keys=keys, labels=labels, vectors=torch.cat(vectors), skipped=len(skipped), notes=tuple(notes))
 
 
-def _samples(
-    encoder: Encoder, config: RunConfig, data: str, split: str, download: bool
-) -> list[tuple[Samples, Sequence[str]]]:
+def _samples(encoder: Encoder, reading: DataSettings, split: str, size: int) -> list[tuple[Samples, Sequence[str]]]:
     """The split asked for, or every sample of the data once; each with the notes on how it was read."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
-    share = config.data.held_out or LEAST_SHARE
+    share = reading.held_out or LEAST_SHARE
 
     def source_of(name: str) -> Source:
         needs = MODALITIES[encoder.kind].needs
-        return open_source(data, split=name, needs=needs, download=download, seed=0, held_out=share)
+        how: dict[str, Any] = {"download": reading.download, "seed": 0, "held_out": share}
+        return open_source(reading.path, split=name, needs=needs, **how)
 
     def packed(source: Source) -> Samples:
-        reading = with_range(config.data, source)
-        return pack(source, reading, probe_sampling(encoder), size=config.network.size, title="packing")
+        return pack(source, with_range(reading, source), probe_sampling(encoder), size=size, title="packing")
 
     opened: list[tuple[Samples, Sequence[str]]] = []
     empty: NothingReadable | None = None

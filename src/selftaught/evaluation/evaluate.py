@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
@@ -88,12 +88,13 @@ def evaluate_encoder(
         check_supervised(subject)
     as_run = supervised if as_run is None else as_run
     split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
-    whole = _open(subject, labelled, found, download=download, skip_broken=skip_broken, **split)
+    reading = subject.reading(labelled, download=download)
+    whole = _open(subject, reading, found, skip_broken=skip_broken, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
         part = data.few(fraction, seed=seed + draw)
-        return _protocol(probe, found, part, subject.config, accelerator)
+        return _protocol(probe, found, part, subject, accelerator)
 
     largest = max(fractions)
     asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
@@ -122,11 +123,17 @@ def evaluate_encoder(
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
-def _open(subject: Subject, labelled: str, probe: Probe, **how: Any) -> EvaluationData:
+def _open(subject: Subject, reading: DataSettings, probe: Probe, **how: Any) -> EvaluationData:
     """The data as the probe asks for them; `how` are further fields of `Asked`."""
     encoder = subject.encoder
     asked = Asked(
-        data=labelled, config=subject.config, kind=encoder.kind, needs=probe.needs, inputs=probe.inputs, **how
+        data=reading,
+        size=subject.network.size,
+        run=subject.run,
+        kind=encoder.kind,
+        needs=probe.needs,
+        inputs=probe.inputs,
+        **how,
     )
     return probe.data.open(asked)
 
@@ -146,9 +153,9 @@ def _about(subject: Subject, labelled: str, data: EvaluationData) -> dict[str, A
     }
 
 
-def _protocol(name: str, probe: Probe, data: EvaluationData, config: RunConfig, accelerator: str) -> Protocol:
+def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, accelerator: str) -> Protocol:
     device = compute_device(accelerator)
-    size, precision = config.network.size, config.machine.precision
+    size, precision = subject.network.size, subject.precision
 
     def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
         reader = Reader(
@@ -240,7 +247,8 @@ def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, A
 
 def _random(subject: Subject, protocol: Protocol) -> Score:
     """The same encoder with random weights; it depends on no run, so its figures are computed once and kept."""
-    identity = repr((torch.__version__, KEPT, subject.architecture, subject.config.data.store_size, protocol.identity))
+    store_size = None if subject.run is None else subject.run.data.store_size
+    identity = repr((torch.__version__, KEPT, subject.architecture, store_size, protocol.identity))
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     folder = cache_root() / "random"
     if kept_score(folder, key) is None:
@@ -259,7 +267,7 @@ def _write(
     mark(folder, "evaluations")
     record(folder)
     name = result["probe"] if result["fraction"] == 1 else f"{result['probe']}-{result['fraction']:g}"
-    name = name if subject.part == subject.config.network.kept else f"{name}-{subject.part}"
+    name = name if subject.part == subject.network.kept else f"{name}-{subject.part}"
     stem = f"{name}-{identity[:8]}"
     if outcomes:
         with written_whole(record(folder / f"{stem}.npz")) as draft, draft.open("wb") as file:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.core.config import DataSettings, RunConfig
+from selftaught.core.config import DataSettings, Precision
 from selftaught.core.files import digest
 from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
@@ -41,9 +41,8 @@ def check_query(path: Path, encoder: Encoder) -> None:
         raise _unreadable(path, error) from None
 
 
-def query_vector(path: Path, encoder: Encoder, config: RunConfig, reading: DataSettings) -> Tensor:
+def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: int, precision: Precision) -> Tensor:
     """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
-    size, precision = config.network.size, config.machine.precision
     if not _is_video(path):
         return encode(encoder, _square(path, reading), size, precision)
     state = path.stat()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from selftaught.core.config import RunConfig, Stem
+from selftaught.core.config import DataSettings, NetworkSettings, Precision, RunConfig, Stem
 from selftaught.core.files import check_out_folder
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
@@ -26,29 +26,38 @@ class Subject:
 
     Attributes:
         name: as it was asked for.
-        config: of its run, or what stands for it: size, stem, precision, seed.
-        part: name of it among those of the run.
+        network: its architecture, and the size of the images it sees.
+        part: its name among the encoders of `network`.
         folder: where its figures and features are kept.
-        is_run: whether it comes of a run, which has steps that others can be trained for.
+        precision: what its features are computed in.
+        seed: of the random weights beside it.
+        run: the settings of its run; None for weights in a file.
     """
 
     name: str
     encoder: Encoder
-    config: RunConfig
-    part: str
-    checkpoint: str
+    network: NetworkSettings
+    part: str = "encoder"
+    checkpoint: str = "last"
     folder: Path
-    is_run: bool
+    precision: Precision = "auto"
+    seed: int = 0
+    run: RunConfig | None = None
 
     def random(self) -> Encoder:
-        """The same encoder with random weights, a function of the run's seed."""
-        return random_encoder(self.config, part=self.part)
+        """The same encoder with random weights, a function of the seed."""
+        return random_encoder(self.network, self.seed, part=self.part)
 
     @property
     def architecture(self) -> str:
         """The encoder's name with all that random weights depend on."""
-        network = self.config.network
-        return repr((network.architectures[self.part], network.size, network.stem, self.config.seed))
+        return repr((self.network.architectures[self.part], self.network.size, self.network.stem, self.seed))
+
+    def reading(self, data: str, *, download: bool = False) -> DataSettings:
+        """How these data are read: as the run read its own, else in the usual way."""
+        if self.run is None:
+            return DataSettings(path=data, download=download)
+        return dataclasses.replace(self.run.data, path=data, download=download)
 
 
 def open_subject(
@@ -88,11 +97,13 @@ def open_subject(
     return Subject(
         name=str(what),
         encoder=load_measurable(what, part=part, checkpoint=checkpoint),
-        config=config,
+        network=config.network,
         part=config.network.kept if part is None else part,
         checkpoint=checkpoint,
         folder=Path(what if out is None else out),
-        is_run=True,
+        precision=config.machine.precision,
+        seed=config.seed,
+        run=config,
     )
 
 
@@ -102,30 +113,20 @@ def _from_file(
     if not file.is_file():
         raise ValueError(f"{what}: there is no file {file}")
     folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
-    config = RunConfig.of(
-        data=str(file), out=str(folder), encoder=name, size=size or USUAL_SIZE, stem=stem or "auto", task="supervised"
-    )
-    encoder, config = _with_weights(config, file)
-    return Subject(
-        name=what,
-        encoder=encoder.eval(),
-        config=config,
-        part="encoder",
-        checkpoint="last",
-        folder=folder,
-        is_run=False,
-    )
+    network = NetworkSettings(encoder=name, size=size or USUAL_SIZE, stem=stem or "auto")
+    encoder, network = _with_weights(network, file)
+    return Subject(name=what, encoder=encoder.eval(), network=network, folder=folder)
 
 
-def _with_weights(config: RunConfig, file: Path) -> tuple[Encoder, RunConfig]:
+def _with_weights(network: NetworkSettings, file: Path) -> tuple[Encoder, NetworkSettings]:
     """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for."""
     try:
-        return _built(config, file), config
+        return _built(network, file), network
     except ValueError as wrong:
-        if config.network.stem != "auto":
+        if network.stem != "auto":
             raise
         for stem in STEMS:
-            other = config.replace(stem=stem)
+            other = dataclasses.replace(network, stem=stem)
             try:
                 return _built(other, file), other
             except ValueError:
@@ -133,8 +134,8 @@ def _with_weights(config: RunConfig, file: Path) -> tuple[Encoder, RunConfig]:
         raise wrong from None
 
 
-def _built(config: RunConfig, file: Path) -> Encoder:
+def _built(network: NetworkSettings, file: Path) -> Encoder:
     with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(config.network.encoder, size=config.network.size, stem=config.network.stem)
+        encoder = build_encoder(network.encoder, size=network.size, stem=network.stem)
     load_state_dict_into(encoder, file)
     return encoder

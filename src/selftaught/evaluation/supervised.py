@@ -18,7 +18,7 @@ FOLDER = "supervised"
 def check_supervised(subject: Subject) -> None:
     """Refuse an encoder that has no supervised counterpart."""
     check_supervised_kind(subject.encoder.kind)
-    if not subject.is_run:
+    if subject.run is None:
         raise ValueError(f"--supervised trains for as many steps as a run, and {subject.name} is none")
 
 
@@ -34,13 +34,14 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
     from selftaught.training.train import train
 
     check_supervised(subject)
+    assert subject.run is not None
     out = subject.folder / FOLDER
-    asked = subject.config.replace(
+    asked = subject.run.replace(
         data=labelled,
         out=str(out),
         task="supervised",
         task_settings={},
-        encoder=subject.config.network.architectures[subject.part],
+        encoder=subject.network.architectures[subject.part],
         encoders={},
         kept="encoder",
         optimizer="auto",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import NetworkSettings, RunConfig
 from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
+from selftaught.core.randomness import seed_from
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import names_weights
@@ -54,7 +55,7 @@ def load_encoder(run: str | Path, *, part: str | None = None, checkpoint: str = 
     tensors, _ = load_checkpoint(path)
     prefix = f"task.{part}."
     state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    encoder = random_encoder(config, part=part)
+    encoder = random_encoder(config.network, config.seed, part=part)
     try:
         encoder.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -83,14 +84,11 @@ def part_of(config: RunConfig, part: str | None, *, run: str | Path) -> str:
     return config.network.kept if part is None else part
 
 
-def random_encoder(config: RunConfig, *, part: str | None = None, seed: int | None = None) -> Encoder:
-    """The same encoder with random weights: what every probe compares with."""
-    from selftaught.core.randomness import seed_from
-
-    network = config.network
+def random_encoder(network: NetworkSettings, seed: int, *, part: str | None = None) -> Encoder:
+    """An encoder with random weights, a function of the seed: what every probe compares with."""
     name = network.architectures[network.kept if part is None else part]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from(config.seed if seed is None else seed, "random encoder"))
+        torch.manual_seed(seed_from(seed, "random encoder"))
         return build_encoder(name, size=network.size, stem=network.stem).eval()
 
 

@@ -85,7 +85,7 @@ def test_a_run_and_embed_and_label_free_with_a_broken_held_out_file(tmp_path: Pa
     from selftaught.evaluation.data.unlabelled import open_unlabelled
     from selftaught.training.encoder_of_run import read_config
 
-    described = open_unlabelled(Asked(data=str(folder), config=read_config(tmp_path / "run"), kind="image"))
+    described = open_unlabelled(Asked(data=read_config(tmp_path / "run").data, size=32, kind="image"))
     assert len(described.test) == result["heldout_samples"]
     assert not {*described.test.keys} & {*held}
     embedded = selftaught.embed(tmp_path / "run", folder, out=tmp_path / "f.parquet")

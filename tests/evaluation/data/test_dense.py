@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import NetworkSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.dense import open_dense
 from selftaught.evaluation.data.open_labelled import open_labelled
@@ -30,13 +30,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
     torch.manual_seed(1)
-    config = RunConfig.of(
-        data="", out=str(tmp_path), task="rotation", encoder="timm:test_resnet", size=32, precision="32-true"
-    )
-    encoder = build_encoder("timm:test_resnet", size=32)
-    return Subject(
-        name="x", encoder=encoder, config=config, part="encoder", checkpoint="last", folder=tmp_path, is_run=False
-    )
+    network = NetworkSettings(encoder="timm:test_resnet", size=32)
+    encoder = build_encoder(network.encoder, size=network.size)
+    return Subject(name="x", encoder=encoder, network=network, folder=tmp_path, precision="32-true")
 
 
 def test_a_share_of_the_training_images_is_drawn_by_seed(tree: Path) -> None:
@@ -92,7 +88,7 @@ def test_several_classes_reach_a_probe_as_targets(tmp_path: Path, subject: Subje
     root = voc(
         tmp_path / "VOC", {"train": " ".join(list(objects)[:9]), "val": " ".join(list(objects)[9:])}, objects=objects
     )
-    data = open_labelled(asked(root, subject.config, needs=frozenset({"labels"})))
+    data = open_labelled(asked(root, subject.run, needs=frozenset({"labels"})))
     assert data.train_targets is not None
     assert data.test_targets is not None
     assert (data.train_targets.shape, data.test_targets.shape) == ((9, 20), (3, 20))
@@ -118,7 +114,7 @@ def test_several_classes_reach_a_probe_as_targets(tmp_path: Path, subject: Subje
 
 
 def test_one_class_each_becomes_targets_too(subject: Subject) -> None:
-    data = open_labelled(asked(Path("synthetic:N=40,side=32"), subject.config, needs=frozenset({"labels"})))
+    data = open_labelled(asked(Path("synthetic:N=40,side=32"), subject.run, needs=frozenset({"labels"})))
     assert data.train.labels is not None
     assert data.train_targets is not None
     assert np.array_equal(data.train_targets.argmax(1), data.train.labels)

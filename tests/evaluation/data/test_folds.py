@@ -20,6 +20,7 @@ from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import open_subject
+from selftaught.training.encoder_of_run import read_config
 from selftaught.training.train import train
 from tests.evaluation.own_data import asked as asked_of
 
@@ -76,7 +77,7 @@ def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(run: Path, data: Path, **asked: Any) -> Labelled:
     subject = open_subject(run)
-    return open_labelled(asked_of(data, subject.config, **asked))
+    return open_labelled(asked_of(data, subject.run, **asked))
 
 
 def test_the_test_part_is_drawn_without_the_runs_held_out(run: Path, shades: Path) -> None:
@@ -90,8 +91,7 @@ def test_the_test_part_is_drawn_without_the_runs_held_out(run: Path, shades: Pat
 
 
 def test_a_second_run_that_held_out_other_samples_is_tested_on_the_same(run: Path, shades: Path) -> None:
-    subject = open_subject(run)
-    other = subject.config.replace(held_out=0.1)
+    other = read_config(run).replace(held_out=0.1)
     again = open_labelled(asked_of(shades, other, folds=1))
     assert again.test.keys == opened(run, shades, folds=1).test.keys
 

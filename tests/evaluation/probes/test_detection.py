@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.dense import Dense, open_dense
@@ -182,16 +182,17 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     subject = Subject(
         name="x",
         encoder=TinyEncoder().eval(),
-        config=RunConfig.of(data="", out=str(folder), task="rotation", size=60, precision="32-true", seed=3),
-        part="encoder",
-        checkpoint="last",
+        network=NetworkSettings(size=60),
         folder=folder,
-        is_run=False,
+        precision="32-true",
+        seed=3,
     )
     trees = [voc_tree(folder / name, 16, 8, is_test_moved=name == "moved") for name in ("true", "moved")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SELFTAUGHT_CACHE", str(folder / "cache"))
-        patch.setattr("selftaught.evaluation.subject.random_encoder", lambda config, part: TinyEncoder(seed=1).eval())
+        patch.setattr(
+            "selftaught.evaluation.subject.random_encoder", lambda network, seed, part: TinyEncoder(seed=1).eval()
+        )
         true, moved = (evaluate_encoder(subject, str(t), probe="detection", settings=EVALUATED) for t in trees)
     return folder, true, moved
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, RunConfig
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -159,8 +159,7 @@ def test_three_encoders_fit_a_page(shared_data: Callable[[str], Path], tmp_path:
 
     path = shared_data("imagenette128/imagenette128.zip")
     encoder = build_encoder("resnet18", size=64, stem="standard")
-    config = RunConfig.of(data=str(path), out=str(tmp_path), size=64)
-    data = open_unlabelled(Asked(data=str(path), config=config, kind=encoder.kind))
+    data = open_unlabelled(Asked(data=DataSettings(path=str(path)), size=64, kind=encoder.kind))
     score = Qualitative(Qualitative.Config(steps=20)).score(reader_of(encoder, 64), data)
     assert 3 * sum(map(len, score.files.values())) < 2_000_000
     assert torch.tensor(json.loads(score.files["index.json"])["map"]["x"]).std() > 0.05

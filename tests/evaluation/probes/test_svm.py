@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, NetworkSettings
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.data.open_labelled import open_labelled
@@ -104,9 +104,9 @@ def test_the_interval_is_around_the_figure_where_a_class_is_rare_and_hard() -> N
 def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> None:
     """The VOC tree beside the checkout: 20 classes, one of which nothing shows."""
     data_folder = str(shared_data("voc_layout"))
-    config = RunConfig.of(data=data_folder, out="", size=64, stem="standard")
-    encoder = random_encoder(config)
-    data = open_labelled(Asked(data=data_folder, config=config, kind=encoder.kind, needs=frozenset({"labels"})))
+    encoder = random_encoder(NetworkSettings(size=64, stem="standard"), 0)
+    asked = Asked(data=DataSettings(path=data_folder), size=64, kind=encoder.kind, needs=frozenset({"labels"}))
+    data = open_labelled(asked)
     probe = Svm(Svm.Config(dims=1000, stage="all"))
     reader = Reader(encoder=encoder, size=64, device=CPU, precision="32-true")
     score = probe.score(reader, data)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from selftaught.core.config import RunConfig
+from selftaught.core.config import DataSettings, RunConfig
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Input, listed, needs_of
 from selftaught.data.modality import MODALITIES
@@ -91,8 +91,9 @@ class Asked:
     """Which data, for which encoder and probe, and how they shall be divided.
 
     Attributes:
-        data: path or name.
-        config: of the run, or what stands for it.
+        data: which data, and how they are read.
+        size: of the images that the encoder sees, pixels.
+        run: settings of the run that the encoder is of; None for weights in a file.
         kind: of the encoder.
         needs: what the probe needs of the data, `Probe.needs`.
         inputs: what the probe reads of each sample, `Probe.inputs`; empty for what the encoder takes.
@@ -104,12 +105,12 @@ class Asked:
         seed: of the training samples that are chosen.
     """
 
-    data: str
-    config: RunConfig
+    data: DataSettings
+    size: int
     kind: Kind
+    run: RunConfig | None = None
     needs: frozenset[str] = frozenset()
     inputs: Mapping[str, Input] = field(default_factory=dict)
-    download: bool = False
     skip_broken: bool = False
     test_share: float | None = None
     folds: int | None = None
@@ -120,7 +121,7 @@ class Asked:
     @property
     def held_out(self) -> float:
         """The share that is the test part where the data have none and they are divided as a run does."""
-        return self.config.data.held_out or HELD_OUT
+        return self.data.held_out or HELD_OUT
 
     @property
     def sampling(self) -> Sampling:
@@ -138,14 +139,14 @@ class Asked:
 
     def source(self, split: str, *, held_out: float | None = None) -> Source:
         """One part of the data, of which nothing is decoded; what they lack is one sentence."""
-        share = self.held_out if held_out is None else held_out
+        share, data = self.held_out if held_out is None else held_out, self.data
         needs = needs_of(self.sampling.inputs) | self.needs
-        return open_source(self.data, split=split, needs=needs, download=self.download, seed=0, held_out=share)
+        return open_source(data.path, split=split, needs=needs, download=data.download, seed=0, held_out=share)
 
 
 def check_source(asked: Asked) -> None:
     """Raise what the training part of the data lacks."""
-    asked.source("train", held_out=asked.config.data.held_out)
+    asked.source("train", held_out=asked.data.held_out)
 
 
 @dataclass(frozen=True, kw_only=True)

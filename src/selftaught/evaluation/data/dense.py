@@ -169,16 +169,16 @@ def open_dense(
 def _open(asked: Asked) -> Dense:
     """`open_dense` as a probe asks for it."""
     dense = open_dense(
-        asked.data,
+        asked.data.path,
         needs=asked.needs,
         held_out=asked.held_out,
         skip_broken=asked.skip_broken,
-        download=asked.download,
-        value_range=asked.config.data.value_range,
-        max_image_pixels=asked.config.data.max_image_pixels,
+        download=asked.data.download,
+        value_range=asked.data.value_range,
+        max_image_pixels=asked.data.max_image_pixels,
     )
     for note in dense.notes:
-        say_once(f"{asked.data}: {note}")
+        say_once(f"{asked.data.path}: {note}")
     return dense
 
 

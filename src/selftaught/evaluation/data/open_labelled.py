@@ -31,14 +31,14 @@ def open_labelled(asked: Asked) -> Labelled:
     `folds.py` for what is usual. With a limit, about so many training samples are packed where the test part does not
     depend on the others, at least one of each class.
     """
-    labelled, many = asked.data, "labels" in asked.needs
+    labelled, many = asked.data.path, "labels" in asked.needs
     sources = [asked.source(split) for split in ("train", "test")]
-    reading = with_range(asked.config.data, sources[0])
+    reading = with_range(asked.data, sources[0])
     part = sources[1].part
 
     def packed(source: Source) -> Samples:
         title = "packing test" if source is sources[1] else "packing train"
-        return pack(source, reading, asked.sampling, size=asked.config.network.size, title=title)
+        return pack(source, reading, asked.sampling, size=asked.size, title=title)
 
     if not part and not asked.as_run:
         sources[0] = asked.source("train", held_out=0.0)
@@ -51,7 +51,7 @@ def open_labelled(asked: Asked) -> Labelled:
             limit=asked.limit,
             seed=asked.seed,
         )
-        return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(asked.config, labelled))), labelled)
+        return _with_duplicates(replace(drawn, notes=(*drawn.notes, *_seen(asked.run, labelled))), labelled)
     for flag, value in (("test-share", asked.test_share), ("folds", asked.folds)):
         if value is not None and value != 1:
             raise ValueError(
@@ -84,11 +84,11 @@ def _with_duplicates(data: Labelled, labelled: str) -> Labelled:
     return replace(data, notes=(*data.notes, note))
 
 
-def _seen(config: RunConfig, labelled: str) -> list[str]:
+def _seen(run: RunConfig | None, labelled: str) -> list[str]:
     """What is to be said where the test samples are drawn from the data that the run learned from."""
-    if not same_place(config.data.path, labelled):
+    if run is None or not same_place(run.data.path, labelled):
         return []
-    how = "with their labels" if "supervised" in config.task.split("+") else "without their labels"
+    how = "with their labels" if "supervised" in run.task.split("+") else "without their labels"
     note = f"{labelled} is the run's own data: the encoder saw test samples in training, {how}"
     say_once(note)
     return [note]

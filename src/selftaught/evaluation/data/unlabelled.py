@@ -33,10 +33,10 @@ def open_unlabelled(asked: Asked) -> Unlabelled:
     That share is the run's, or a tenth where the run held nothing back.
     """
     source = asked.source("held_out")
-    reading = with_range(asked.config.data, source)
+    reading = with_range(asked.data, source)
 
     def packed(source: Source) -> Samples:
-        return pack(source, reading, asked.sampling, size=asked.config.network.size, title="packing held-out")
+        return pack(source, reading, asked.sampling, size=asked.size, title="packing held-out")
 
     try:
         return Unlabelled(test=packed(source))
