@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from selftaught.core.config import DataSettings
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
@@ -88,8 +87,7 @@ def evaluate_encoder(
         check_supervised(subject)
     as_run = supervised if as_run is None else as_run
     split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
-    reading = subject.reading(labelled, download=download)
-    whole = _open(subject, reading, found, skip_broken=skip_broken, **split)
+    whole = _open(subject, labelled, found, download=download, skip_broken=skip_broken, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
 
     def protocol(fraction: float, draw: int) -> Protocol:
@@ -123,11 +121,11 @@ def evaluate_encoder(
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
-def _open(subject: Subject, reading: DataSettings, probe: Probe, **how: Any) -> EvaluationData:
+def _open(subject: Subject, labelled: str, probe: Probe, *, download: bool, **how: Any) -> EvaluationData:
     """The data as the probe asks for them; `how` are further fields of `Asked`."""
     encoder = subject.encoder
     asked = Asked(
-        data=reading,
+        data=subject.reading(labelled, download=download),
         size=subject.network.size,
         run=subject.run,
         kind=encoder.kind,
