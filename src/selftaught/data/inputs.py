@@ -99,7 +99,11 @@ class Computed(Input):
 
 @dataclass(frozen=True)
 class Given(Input):
-    """What people have added to the data; "label" is (N,) int64, the index of the class."""
+    """What people or sensors have added to the data.
+
+    "label" is (N,) int64, the index of the class. Maps are cut by the window of the images: "mask" is (N, H, W) uint8,
+    the class of each pixel or 255 where it is not known; "depth" is (N, H, W) float32 in metres, 0 where unknown.
+    """
 
     what: What
 

@@ -63,6 +63,10 @@ class Annotations(ABC):
     def sample(self, key: str) -> DenseSample:
         """An image with its boxes or its mask; a ValueError names the file where something is wrong."""
 
+    def mask(self, key: str) -> NDArray[np.int64]:
+        """The class of each pixel (H, W) of a picture as stored, or `IGNORE`; a ValueError names the file."""
+        raise TypeError(f"{type(self).__name__} has no masks")
+
     def picture(self, key: str) -> Tensor:
         """(3, H, W) uint8. As stored: annotations are drawn on the pixels of the file, whatever its EXIF says."""
         try:

@@ -100,9 +100,12 @@ class CocoMasks(Annotations):
         return [self.coco.pictures[key].file]
 
     def sample(self, key: str) -> DenseSample:
-        picture = self.coco.pictures[key]
         image = self.picture(key)
-        _check_size(picture, key, image.shape[1:])
+        _check_size(self.coco.pictures[key], key, image.shape[1:])
+        return with_mask(image, self.mask(key), key)
+
+    def mask(self, key: str) -> NDArray[np.int64]:
+        picture = self.coco.pictures[key]
         shape = (picture.height, picture.width)
         mask, crowd = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
         for region, label, is_crowd in zip(picture.regions, picture.labels, picture.crowd, strict=True):
@@ -116,7 +119,7 @@ class CocoMasks(Annotations):
                 mask[pixels & (mask != 0) & (mask != label + 1)] = IGNORE
                 mask[pixels & (mask == 0)] = label + 1
         mask[crowd & (mask == 0)] = IGNORE
-        return with_mask(image, mask, key)
+        return mask
 
 
 def _check_size(picture: CocoPicture, key: str, shape: Sequence[int]) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import numpy as np
@@ -19,13 +18,11 @@ from numpy.typing import NDArray
 
 from selftaught.data.annotations.base import Annotations, with_mask
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
+from selftaught.data.annotations.paired_folders import Pairs, find_pairs
 from selftaught.data.decode.image import decode_indices
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
 
-_PICTURES = frozenset(
-    ("images", "image", "imgs", "img", "jpegimages", "frames", "photos", "pictures", "rgb", "input", "inputs", "raw")
-)
 _MASKS = re.compile(r"(masks?|labels?|annotations?|annot|semantic|segmentations?|segmentation(class|object)\w*|gt)$")
 _ENDS = re.compile(r"(annot|_masks?|_labels?|_annotations?)$")
 _FILE_ENDS = re.compile(r"(_L|_masks?|_labels?|_gt)$")
@@ -33,69 +30,9 @@ _CLASSES = re.compile(r"(\w*classes|class_?names|class_dict|labels|label_colou?r
 _UNLABELLED = frozenset(("unlabelled", "unlabeled", "void", "ignore", "ignored"))
 
 
-@dataclass(frozen=True)
-class Masks:
-    """Folders of masks (each with its "/"), and the mask of each image that has one."""
-
-    folders: tuple[str, ...] = ()
-    pairs: dict[str, str] = field(default_factory=dict)
-    pictures: tuple[str, ...] = ()
-    """Folders of the images that have masks."""
-
-    def holds(self, key: str) -> bool:
-        """Whether the file is in one of the folders of masks."""
-        return key.startswith(self.folders)
-
-
-def find_masks(keys: Sequence[str]) -> Masks:
-    """Folders with a name of masks that have one for at least half of the images of a folder next to them.
-
-    That is a folder named as images are, or that of the same name without the end, as train of trainannot.
-    """
-    folders = {key.rpartition("/")[0] for key in keys}
-    roots = sorted({root for folder in folders if (root := _mask_root(folder))})
-    if not roots:
-        return Masks()
-    keys = sorted(keys)
-    beside: dict[str, set[str]] = {}
-    for folder in folders:
-        parts = folder.split("/")
-        for depth, name in enumerate(parts):
-            beside.setdefault("/".join(parts[:depth]), set()).add(name)
-    found = Masks()
-    for root in roots:
-        parent, _, name = root.rpartition("/")
-        stripped, others = _ENDS.sub("", name), sorted(beside[parent] - {name})
-        sources = [stripped] if stripped in others else [other for other in others if other.lower() in _PICTURES]
-        masks = _below(f"{root}/", keys)
-        for source in sources:
-            prefix = f"{parent}/{source}/".removeprefix("/")
-            photos = {_stem(key, prefix): key for key in _below(prefix, keys)}
-            pairs = {photos[stem]: mask for mask in masks if (stem := _partner(_stem(mask, f"{root}/"), photos))}
-            if pairs and 2 * len(pairs) >= min(len(masks), len(photos)):
-                # The first folder by name keeps its pairs: SegmentationClass, not SegmentationObject.
-                found = Masks((*found.folders, f"{root}/"), pairs | found.pairs, (*found.pictures, prefix))
-                break
-    return found
-
-
-def _mask_root(folder: str) -> str | None:
-    parts = folder.split("/")
-    named = (i for i, part in enumerate(parts) if _MASKS.match(part.lower()) or _ENDS.search(part))
-    return next(("/".join(parts[: i + 1]) for i in named), None)
-
-
-def _below(prefix: str, keys: Sequence[str]) -> Sequence[str]:
-    """Of sorted keys, those that begin so."""
-    return keys[bisect_left(keys, prefix) : bisect_left(keys, prefix[:-1] + chr(ord("/") + 1))]
-
-
-def _stem(key: str, prefix: str) -> str:
-    return key[len(prefix) :].rpartition(".")[0]
-
-
-def _partner(stem: str, photos: dict[str, str]) -> str | None:
-    return next((name for name in (stem, _FILE_ENDS.sub("", stem)) if name in photos), None)
+def find_masks(keys: Sequence[str]) -> Pairs:
+    """Folders named as masks are, and the mask of each image."""
+    return find_pairs(keys, folders=_MASKS, ends=_ENDS, file_ends=_FILE_ENDS)
 
 
 class MaskClass(NamedTuple):
@@ -125,6 +62,10 @@ class MaskFolder(Annotations):
         return [self.list_file, *([self.pairs[key]] if key in self.pairs else [])]
 
     def sample(self, key: str) -> DenseSample:
+        mask = self.mask(key)
+        return with_mask(self.picture(key), mask, self.pairs[key])
+
+    def mask(self, key: str) -> NDArray[np.int64]:
         file = self.pairs[key]
         try:
             pixels = decode_indices(self.tree.read(file)).astype(np.int64)
@@ -135,8 +76,7 @@ class MaskFolder(Annotations):
                 raise ValueError(f"{file} is an image in colour, and {self.list_file} names no colours of classes")
             pixels = (pixels << np.array((16, 8, 0))).sum(2)
         index = self._by_colour if colours else self._index
-        mask = translate(pixels, index, file=file, where=self.list_file, colours=colours)
-        return with_mask(self.picture(key), mask, file)
+        return translate(pixels, index, file=file, where=self.list_file, colours=colours)
 
 
 def _packed(colour: tuple[int, int, int]) -> int:
@@ -173,7 +113,7 @@ def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     file = min(lists, key=lambda key: (key.count("/"), key))
     listed = parse_classes(tree.text(file) or "", file)
     # A folder of images goes with its masks: one of it that lacks its mask is missed, others are not.
-    keys = [key for key in tree.keys if is_picture(key) and key.startswith(found.pictures) and not found.holds(key)]
+    keys = [key for key in tree.keys if is_picture(key) and key.startswith(found.images) and not found.holds(key)]
     return MaskFolder(
         tree=tree,
         keys=keys,

@@ -282,6 +282,10 @@ class VocMasks(Annotations):
         return [self.voc.mask(key)]
 
     def sample(self, key: str) -> DenseSample:
+        mask = self.mask(key)
+        return with_mask(self.picture(key), mask, self.voc.mask(key))
+
+    def mask(self, key: str) -> NDArray[np.int64]:
         file = self.voc.mask(key)
         try:
             pixels = decode_indices(self.tree.read(file)).astype(np.int64)
@@ -291,9 +295,7 @@ class VocMasks(Annotations):
             raise ValueError(
                 f"{file} is an image in colour; masks of a VOC tree hold numbers of classes, with a palette"
             )
-        return with_mask(
-            self.picture(key), translate(pixels, self._index, file=file, where="the list of classes"), file
-        )
+        return translate(pixels, self._index, file=file, where="the list of classes")
 
 
 def open_voc(tree: FileTree, *, masks: bool) -> VocBoxes | VocMasks | None:

@@ -1,41 +1,59 @@
-"""Samples with the maps that programs compute of their images and clips, as a task names them among its inputs."""
+"""Samples with maps of their images and clips, as a task names them: computed by programs, or given by the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.config import DataSettings
 from selftaught.core.files import digest
+from selftaught.core.progress import late_bar
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.catalogue import load_program
 from selftaught.data.computed.maps import ComputedMaps, pack_maps
-from selftaught.data.inputs import Computed, Image
+from selftaught.data.inputs import Computed, Given, Image
 from selftaught.data.sources.base import Source
+from selftaught.data.store.kept_maps import KeptMaps, open_kept_maps
 from selftaught.data.store.open import pack
-from selftaught.data.store.samples import HostBatch, Samples, notes_of
+from selftaught.data.store.samples import HostBatch, NothingReadable, Samples, notes_of
 from selftaught.data.store.stored_frames import ReadFromStore, StoredFrames, from_store
+from selftaught.data.store.subset import Subset
+
+MILLIMETRES = 1000.0
+"""In a metre."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherInput:
+    """An input that is read in the windows of samples.
+
+    Attributes:
+        key: changes when its values do.
+        read: of the samples that were read, and the draws they were cut by.
+    """
+
+    key: str
+    read: Callable[[HostBatch, NDArray[np.float64]], NDArray[Any]]
 
 
 class WithMaps:
     """The samples of `base` with further inputs, each of them maps of an image or a clip; see `Samples`."""
 
-    def __init__(self, base: Samples, sampling: Sampling, maps: Mapping[str, ComputedMaps]) -> None:
+    def __init__(self, base: Samples, further: Mapping[str, FurtherInput]) -> None:
         self.side = base.side
-        self.fingerprint = digest([base.fingerprint, *(one.key for one in maps.values())])
+        self.fingerprint = digest([base.fingerprint, *(one.key for one in further.values())])
         self.labels = base.labels
         self.classes = base.classes
         self.skipped = base.skipped
         self.notes = notes_of(base)
         self.source_of = base.source_of
         self.keys: Sequence[str] = base.keys
-        self._base, self._maps = base, maps
+        self._base, self._further = base, further
         self._stored: ReadFromStore = from_store(base)
-        self._like = {name: one.like for name, one in sampling.inputs.items() if isinstance(one, Computed)}
-        self._images = {name for name, one in sampling.inputs.items() if isinstance(one, Image)}
 
     def __len__(self) -> int:
         return len(self._base)
@@ -55,15 +73,13 @@ class WithMaps:
         return self._stored.frames_of(rows, draws, name)
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        """As `base` reads them, and maps (N, side, side, C) of images and (N, T, side, side, C) of clips."""
+        """As `base` reads them, with computed maps (N, side, side, C) of images and (N, T, side, side, C) of clips.
+
+        Given ones are (N, side, side): masks uint8, depth float32 in metres.
+        """
         host = self._base.read(rows, draws)
-        found = dict(host.inputs)
-        for name, maps in self._maps.items():
-            like = self._like[name]
-            # Of the rows that were read: one that is broken by now was replaced by another.
-            values = maps.read(host.index, self.frames_of(host.index, draws, like), draws)
-            found[name] = values[:, 0] if like in self._images else values
-        return replace(host, inputs=found)
+        # Of the rows that were read: one that is broken by now was replaced by another.
+        return replace(host, inputs={**host.inputs, **{n: one.read(host, draws) for n, one in self._further.items()}})
 
     def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
         """As `base` does."""
@@ -77,17 +93,67 @@ class WithMaps:
 def pack_with_maps(
     source: Source, data: DataSettings, sampling: Sampling, *, size: int, title: str, is_shown: bool = True
 ) -> Samples:
-    """As `pack`, with all inputs of `sampling` that programs compute; they run where it is needed.
+    """As `pack`, with all inputs of `sampling` that programs compute, which run where it is needed, or the data give.
+
+    Samples whose map is broken are left out and listed.
 
     Raises:
         ValueError: where a program is unknown, before anything is packed, or cannot be run on these data.
+        NothingReadable: where no sample can be used.
     """
     programs = {n: load_program(one.program)() for n, one in sampling.inputs.items() if isinstance(one, Computed)}
+    given = {n: one.what for n, one in sampling.inputs.items() if isinstance(one, Given) and one.what in source.maps}
     samples = pack(source, data, sampling, size=size, title=title, is_shown=is_shown)
-    if not programs:
+    if not programs and not given:
         return samples
-    maps = {
-        name: pack_maps(program, samples, data, title=f"{title}: {program.name}", is_shown=is_shown)
-        for name, program in programs.items()
-    }
-    return WithMaps(samples, sampling, maps)
+    further: dict[str, FurtherInput] = {}
+    for name, program in programs.items():
+        computed = pack_maps(program, samples, data, title=f"{title}: {program.name}", is_shown=is_shown)
+        further[name] = _computed(computed, samples, sampling, name)
+    broken: dict[int, str] = {}
+    for name, kind in given.items():
+        with late_bar(f"{title}: {kind}", is_shown=is_shown) as progress:
+            kept = open_kept_maps(
+                kind,
+                source.maps[kind],
+                samples,
+                cache_limit_gb=data.cache_limit,
+                workers=data.workers,
+                progress=progress,
+            )
+        broken = {**kept.broken, **broken}
+        further[name] = _given(kept, kind)
+    return _without(WithMaps(samples, further), broken, source)
+
+
+def _computed(maps: ComputedMaps, samples: Samples, sampling: Sampling, name: str) -> FurtherInput:
+    asked = sampling.inputs[name]
+    assert isinstance(asked, Computed)
+    stored, is_image = from_store(samples), isinstance(sampling.inputs[asked.like], Image)
+
+    def read(host: HostBatch, draws: NDArray[np.float64]) -> NDArray[Any]:
+        values = maps.read(host.index, stored.frames_of(host.index, draws, asked.like), draws)
+        return values[:, 0] if is_image else values
+
+    return FurtherInput(key=maps.key, read=read)
+
+
+def _given(maps: KeptMaps, kind: str) -> FurtherInput:
+    def read(host: HostBatch, draws: NDArray[np.float64]) -> NDArray[Any]:
+        values = maps.read(host.index, draws)
+        return (values / MILLIMETRES).astype(np.float32) if kind == "depth" else values
+
+    return FurtherInput(key=maps.key, read=read)
+
+
+def _without(samples: Samples, broken: Mapping[int, str], source: Source) -> Samples:
+    """The samples but for the rows whose map is broken, which are listed."""
+    if not broken:
+        return samples
+    skipped = [*samples.skipped, *((samples.keys[row], why) for row, why in sorted(broken.items()))]
+    if len(broken) == len(samples):
+        key, why = skipped[len(samples.skipped)]
+        raise NothingReadable(f"no sample of {source.name} can be used; the map of the first, {key}: {why}", skipped)
+    rest = Subset(samples, np.array([row for row in range(len(samples)) if row not in broken], np.int64))
+    rest.skipped = skipped
+    return rest

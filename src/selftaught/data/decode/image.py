@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import simplejpeg
@@ -142,7 +142,7 @@ def decode_image(
         pixels, orientation = _decode_jpeg(data, header, min_side, scratch, decoding.max_pixels), header.orientation
     else:
         pixels, orientation = _decode_with_pillow(data, decoding)
-    return _upright(pixels, orientation) if upright else pixels
+    return upright_as(pixels, orientation) if upright else pixels
 
 
 def decode_values(data: bytes) -> NDArray[np.generic] | None:
@@ -330,11 +330,13 @@ def _reasons() -> Iterator[None]:
         raise Unreadable(reason or type(broken).__name__) from broken
 
 
+Value = TypeVar("Value", bound=np.generic)
 # EXIF orientation to (quarter turns counter-clockwise, then mirrored left to right).
 _TURNED = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def upright_as(pixels: NDArray[Value], orientation: int) -> NDArray[Value]:
+    """Pixels (H, W) or (H, W, C) turned as an EXIF orientation says."""
     turns, mirrored = _TURNED.get(orientation, (0, False))
     if not turns and not mirrored:
         return pixels

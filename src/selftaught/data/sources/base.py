@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from selftaught.data.decode.image import Payload
 from selftaught.data.files.left_out import LeftOut
@@ -26,14 +27,31 @@ class Entry:
     """Class index, or None where the data do not say."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class GivenMaps:
+    """Maps that come with the images of a source, such as masks.
+
+    Attributes:
+        fingerprint: hex digest that changes when they do.
+        dtype: uint8 of masks, class or 255 where unknown; uint16 of depth, millimetres or 0 where unknown.
+        read: the map (H, W) of entry `i`, upright like its image; an OSError or ValueError marks this one as broken.
+            May be called from several threads.
+    """
+
+    fingerprint: str
+    dtype: np.dtype[Any]
+    read: Callable[[int], NDArray[np.integer]]
+
+
 class Source(ABC):
     """One split of one data set. Opening it reads no pixel; `read` may be called from several threads.
 
     Attributes:
         name: how the data were asked for, for messages.
         provides: "image" or "video" (with "audio" where there is sound); "label" where there are labels, or "labels"
-            where a sample may be of several classes.
-        classes: names of the class indices, or None.
+            where a sample may be of several classes; the kinds of `maps`.
+        classes: names of the class indices, of pixels where masks but no labels were needed; or None.
+        maps: "mask", "depth" -> those of the entries, where they were needed.
         targets: (M, K) int8, 1 where an entry is of the class, 0 where not, -1 where nothing is said; None unless a
             sample may be of several classes and "labels" were needed.
         part: the data's own name of the split, such as "val"; "" where the split was drawn.
@@ -53,6 +71,7 @@ class Source(ABC):
     entries: Sequence[Entry]
     fingerprint: str
     targets: NDArray[np.int8] | None = None
+    maps: Mapping[str, GivenMaps] = MappingProxyType({})
     part: str = ""
     skipped: Sequence[tuple[str, str]] = ()
     left_out: LeftOut = LeftOut()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import final
 
 from selftaught.core.names import one_line
@@ -14,6 +15,7 @@ from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.given_maps import MapsOfTree, maps_of_tree
 from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, table_folder, tree_layout
 
 
@@ -35,12 +37,19 @@ class ImageFolder(Source):
         self._tree = tree
         layout.tell(self)
 
+    def take(self, maps: Mapping[str, MapsOfTree], needs: frozenset[str]) -> None:
+        """Provide the maps; without labels the classes are those of the pixels."""
+        self.maps = {kind: found.of(self.entries) for kind, found in maps.items()}
+        self.provides |= set(maps)
+        if "mask" in maps and not needs & {"label", "labels"}:
+            self.classes = maps["mask"].classes
+
     def read(self, i: int) -> bytes:
         return self._tree.read(self.entries[i].key)
 
 
 def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ImageFolder:
-    """One split of the images of a folder or zip, without masks of images."""
+    """One split of the images of a folder or zip, without masks and depth maps of images."""
     pictures = pictures_of(tree)
     if not pictures:
         found = told_kinds(Counter(suffix_of(key) for key in tree.keys)) or "no files at all"
@@ -51,8 +60,18 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
     keys, layout = tree_layout(tree, pictures, needs)
     if not keys:
         raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} images; add the images")
+    maps = maps_of_tree(tree, needs)
+    wrong: dict[str, str] = {}
+    for kept in maps.values():
+        keys = [key for key in keys if key in kept.keys]
+        layout = replace(layout, splits=kept.splits or layout.splits)
+        wrong |= kept.wrong
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
-    source = ImageFolder(tree, entries, layout)
+    lacking = [entry.key for entry in entries if entry.key in wrong]
+    source = ImageFolder(tree, [entry for entry in entries if entry.key not in wrong], layout)
+    if lacking and not source.entries:
+        raise ValueError(f"{tree.where}: no image of the {split} part can be used: {wrong[lacking[0]]}")
+    source.take(maps, needs)
     source.part = own_part(keys, layout.splits, split)
     source.left_out, notes = _left_out(tree, pictures, keys)
     source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
@@ -63,8 +82,7 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
             "frames of a video; the held-out part is drawn by image, so frames of one video fall on both sides"
         )
     source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
-    if split == "train":
-        source.skipped = tree.unusable
+    source.skipped = [*(tree.unusable if split == "train" else ()), *((key, wrong[key]) for key in lacking)]
     return source
 
 

@@ -49,15 +49,16 @@ class Layout:
 
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
-    """The keys of `images` that are no masks, and their layout; annotations are read only where labels are needed."""
+    """The keys of `images` that are no maps of others, and their layout; annotations are read only for labels."""
     from selftaught.data.annotations.coco import coco_targets, find_coco
+    from selftaught.data.annotations.depth_folder import find_depths
     from selftaught.data.annotations.mask_folder import find_masks
     from selftaught.data.annotations.voc import VocTree
     from selftaught.data.files.masks_beside import masks_beside
 
-    masks = find_masks(pictures)
+    masks, depths = find_masks(pictures), find_depths(pictures)
     beside = masks_beside(pictures)
-    keys = [key for key in pictures if not masks.holds(key) and key not in beside]
+    keys = [key for key in pictures if not masks.holds(key) and not depths.holds(key) and key not in beside]
     if (folder := table_folder(tree, keys)) is not None:
         return keys, _by_table(tree, keys, folder)
     voc = VocTree.find(tree)
@@ -68,7 +69,7 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
             return keys, Layout({}, splits, voc.classes, True, voc.targets())
         return keys, Layout({}, splits, None, voc.is_annotated)
     layout = read_layout(keys, table=None, names=text_in(tree, CLASSES_FILE), where=tree.where)
-    if masks.pairs:  # folders of images with masks are no classes
+    if masks.pairs or depths.pairs:  # folders of images with maps are no classes
         layout = Layout({}, layout.splits, None, notes=layout.notes)
     if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
         layout = replace(layout, many=True)
@@ -162,9 +163,9 @@ def choose_entries(
     keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
 ) -> list[Entry]:
     """The labelled entries of one split, in the order of `keys`; a `ValueError` for folders that cannot be classes."""
-    is_labelled = bool(needs & {"label", "labels"})
-    if is_labelled and layout.wrong:
+    if needs & {"label", "labels"} and layout.wrong:
         raise ValueError(f"{where}: {layout.wrong}")
+    is_labelled = bool(needs & {"label", "labels", "mask", "depth"})
     chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
     if not chosen:
         raise EmptyPart(where, len(keys), split, "file")

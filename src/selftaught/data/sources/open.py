@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
-_ADDED = ("mask", "depth", "pose")
-"""What a task may be given and no source provides yet."""
+_MAPS = {
+    "mask": "give a VOC tree, pictures with COCO's JSON files, or folders images and masks with a classes.txt",
+    "depth": "give folders images and depth, with PNG of 16 bits in millimetres",
+    "box": "give a VOC tree or pictures with COCO's JSON files",
+    "pose": "choose a task that does without them",
+}
+"""What to do where they are needed and a source has none; no source has poses."""
 
 
 def open_source(
@@ -34,7 +39,7 @@ def open_source(
         data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
             data set name, hf:OWNER/NAME, folder of videos, demo, or synthetic.
         split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
-        needs: of "image", "video", "audio", "label", "labels": what the task or probe asks for.
+        needs: of "image", "video", "audio", "label", "labels", "mask", "depth": what the task or probe asks for.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         seed: of the share that is held out where the data have no splits.
         held_out: that share, in [0, 1).
@@ -62,7 +67,7 @@ def _by_name(
         from selftaught.data.sources.hub import open_hub
 
         return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
-    if data.lower() in VOC_NAMES and needs & {"label", "labels"}:
+    if data.lower() in VOC_NAMES and needs & {"label", "labels", "mask"}:
         from selftaught.data.sources.image_folder import open_image_folder
         from selftaught.data.sources.torchvision_data import torchvision_voc
 
@@ -207,7 +212,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         "label": source.label_advice,
     }
     do["labels"] = do["label"]
-    do |= dict.fromkeys(_ADDED, "choose a task that does without them")
+    do |= _MAPS
     raise ValueError(
         f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -14,7 +14,7 @@ from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.decode.image import Payload
 from selftaught.data.files.splits import uniform
-from selftaught.data.sources.base import Source
+from selftaught.data.sources.base import GivenMaps, Source
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.data.store.subset import Subset
 
@@ -47,6 +47,7 @@ class SomeEntries(Source):
         self.entries = [base.entries[i] for i in rows.tolist()]
         self.fingerprint = digest([base.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()])
         self.targets = None if base.targets is None else base.targets[rows]
+        self.maps = {kind: _some_maps(maps, rows) for kind, maps in base.maps.items()}
         self.part = base.part
         self.skipped = base.skipped
         self.notes = base.notes
@@ -64,6 +65,11 @@ class SomeEntries(Source):
                 yield wanted.pop(row), payload
             if not wanted:
                 return
+
+
+def _some_maps(maps: GivenMaps, rows: NDArray[np.int64]) -> GivenMaps:
+    known = digest([maps.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()])
+    return replace(maps, fingerprint=known, read=lambda i: maps.read(int(rows[i])))
 
 
 def open_some(source: Source, count: int | None, open_part: OpenPart, *, seed: int) -> Samples:

@@ -79,6 +79,10 @@ def _drawn_batch(named: Mapping[str, Input], size: int) -> Batch:
             inputs[name] = torch.rand(SAMPLES, round(one.seconds * SAMPLE_RATE), generator=rng) * 2 - 1
         elif one == Given("label"):
             inputs[name] = torch.arange(SAMPLES) % CLASSES
+        elif one == Given("mask"):
+            inputs[name] = torch.randint(CLASSES, (SAMPLES, side, side), generator=rng, dtype=torch.uint8)
+        elif one == Given("depth"):
+            inputs[name] = 5 * torch.rand(SAMPLES, side, side, generator=rng)
     for name, one in named.items():
         if isinstance(one, Computed):
             program = load_program(one.program)
