@@ -64,7 +64,7 @@ def check_search(run: Path, data: Path, query: Path) -> None:
     assert found[0]["similarity"] > 0.9
     image = run.with_name("image.png")
     torchvision.utils.save_image(torch.zeros(3, 32, 32), image)
-    with pytest.raises(ValueError, match="is a picture, but r3d_18 takes clips; give a video"):
+    with pytest.raises(ValueError, match="(is a picture|is an image), but r3d_18 takes clips; give a video"):
         selftaught.search(run, data, query=image)
 
 
@@ -100,7 +100,7 @@ def test_weights_of_torchvision_pass_every_probe_of_clips(actions: Path, tmp_pat
         result = selftaught.evaluate(encoder, actions, probe=probe, probe_settings=dict(settings), size=16)
         assert (result["test_samples"], result["skipped"]) == (8, 0), probe
         assert np.isfinite([result["value"], result["random"]["value"]]).all(), probe
-    with pytest.raises(ValueError, match="--probe qualitative measures encoders of pictures, but r3d_18 takes videos"):
+    with pytest.raises(ValueError, match="--probe qualitative measures encoders of images, but r3d_18 takes videos"):
         selftaught.evaluate(encoder, actions, probe="qualitative", size=16)
 
 

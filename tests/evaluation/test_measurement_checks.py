@@ -63,7 +63,7 @@ def test_probes_that_take_long_have_one_test_part() -> None:
 def test_encoders_of_clips_are_refused_by_probes_of_images(probe: str) -> None:
     made = make_probe(probe, {}, seed=0)
     check_kind(probe, made, "resnet18", "image")
-    with pytest.raises(ValueError, match=rf"^--probe {probe} measures encoders of pictures, but r3d_18 takes videos; "):
+    with pytest.raises(ValueError, match=rf"^--probe {probe} measures encoders of images, but r3d_18 takes videos; "):
         check_kind(probe, made, "r3d_18", "video")
 
 
@@ -71,5 +71,5 @@ def test_encoders_of_sound_are_not_fine_tuned() -> None:
     made = make_probe("finetune", {}, seed=0)
     for kind in ("image", "video"):
         check_kind("finetune", made, "any", kind)
-    with pytest.raises(ValueError, match="measures encoders of pictures and videos, but audio_convnet takes sound"):
+    with pytest.raises(ValueError, match="measures encoders of images and videos, but audio_convnet takes sound"):
         check_kind("finetune", made, "audio_convnet", "audio")

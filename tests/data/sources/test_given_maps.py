@@ -174,14 +174,14 @@ def test_depth_is_in_metres_and_its_folder_no_images(tmp_path: Path) -> None:
     [
         ("mask", "^masks are needed, but .* holds none; give a VOC tree"),
         ("depth", "^depth maps are needed, but .* holds none; put them into a folder depth beside a folder images"),
-        ("pose", "^poses are needed, but .* holds pictures only .*; choose a task that does without them"),
+        ("pose", "^poses are needed, but .* holds images only .*; choose a task that does without them"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_is_read(tmp_path: Path, what: str, sentence: str) -> None:
     write(tmp_path / "data" / "0.png", scene(40, 80, 20)[0])
     with pytest.raises(ValueError, match=sentence):
         open_source(str(tmp_path / "data"), split="train", needs=frozenset({"image", what}))
-    with pytest.raises(ValueError, match=r"needed, but synthetic:N=8,side=32 holds pictures and labels only"):
+    with pytest.raises(ValueError, match=r"needed, but synthetic:N=8,side=32 holds images and labels only"):
         open_source("synthetic:N=8,side=32", split="train", needs=frozenset({"image", what}))
 
 

@@ -122,7 +122,7 @@ def test_a_probe_of_actions_reads_clips_with_labels(run: Path, package: str, vid
     assert (result["probe"], result["test_samples"], result["settings"]) == ("action", 4, {"clips": 3})
     assert result["more"]["features"][0] == 4  # frames are averaged
     assert result["file"].startswith("action-")
-    with pytest.raises(ValueError, match=r"^videos are needed, but synthetic:N=20,side=32 holds pictures and labels"):
+    with pytest.raises(ValueError, match=r"^videos are needed, but synthetic:N=20,side=32 holds images and labels"):
         evaluate_run(run, "synthetic:N=20,side=32", probe=f"{package}.action")
     selftaught.write_report(run, out=tmp_path / "page.html")
     assert "action" in (tmp_path / "page.html").read_text()

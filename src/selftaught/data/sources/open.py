@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _MAPS = {
-    "mask": "give a VOC tree, pictures with COCO's JSON files, or folders images and masks with a classes.txt",
+    "mask": "give a VOC tree, images with COCO's JSON files, or folders images and masks with a classes.txt",
     "depth": "give folders images and depth, with PNG of 16 bits in millimetres",
-    "box": "give a VOC tree or pictures with COCO's JSON files",
+    "box": "give a VOC tree or images with COCO's JSON files",
     "pose": "choose a task that does without them",
 }
 """What to do where they are needed and a source has none; no source has poses."""
