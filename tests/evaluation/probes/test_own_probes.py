@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import selftaught
 from selftaught.evaluation.probes.catalogue import probe_info
@@ -92,6 +93,48 @@ class NearestColour(probes.Probe):
         value = 100 * right / known
         return probes.Score(value=value, stage="pixels", stages={"pixels": value})
 '''
+DEPTH = '''
+"""Mean depth of an image from its features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from selftaught.core.ranges import Settings
+from selftaught.data.inputs import Given, Image, Input
+from selftaught.evaluation.data.paired import PAIRED, Paired
+from selftaught.evaluation.probes.base import Probe, Score
+from selftaught.features.encode import sample_batches
+from selftaught.features.reader import Reader
+
+
+class MeanDepth(Probe):
+    """Fit the mean depth of images by least squares on pooled features."""
+
+    needs = frozenset({"depth"})
+    data = PAIRED
+    metric = "metres"
+    inputs: ClassVar[Mapping[str, Input]] = {"image": Image(), "depth": Given("depth")}
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Settings, prefix="probe."):
+        pass
+
+    def score(self, reader: Reader, data: Paired) -> Score:
+        train, test = (self._read(reader, part) for part in (data.train, data.test))
+        weights = torch.linalg.lstsq(train[0], train[1][:, None], driver="gelsd").solution
+        error = float((test[0] @ weights - test[1][:, None]).abs().mean())
+        more = {"train": train[1].tolist(), "test": test[1].tolist()}
+        return Score(value=error, stage="pooled", stages={"pooled": error}, more=more)
+
+    def _read(self, reader, samples):
+        batches = [batch for (batch,) in sample_batches(samples, batch_size=4, device=reader.device)]
+        depth = torch.cat([batch["depth"].mean((1, 2)) for batch in batches])
+        return reader.pooled(samples).double(), depth.double()
+'''
 
 
 @pytest.fixture
@@ -171,3 +214,27 @@ def test_files_that_are_no_probe_are_one_sentence(
         (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=sentence):
         probe_info(str(tmp_path / name))
+
+
+def test_a_probe_of_depth_reads_it_in_the_window_of_the_image(run: Path, tmp_path: Path) -> None:
+    for part, count in (("train", 8), ("test", 4)):
+        for i in range(count):
+            for kind in ("images", "depth"):
+                (tmp_path / "rooms" / kind / part).mkdir(parents=True, exist_ok=True)
+            metres = np.full((32, 64), 1.0 + i)
+            metres[:, :16] = 20.0  # beyond the square in the middle
+            pixels = np.repeat((20 * metres).clip(0, 255)[:, :, None], 3, 2).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "rooms" / "images" / part / f"{i}.png")
+            depth = Image.fromarray((1000 * metres).astype(np.uint16))
+            depth.save(tmp_path / "rooms" / "depth" / part / f"{i}.png")
+    (tmp_path / "mean_depth.py").write_text(DEPTH)
+    result = evaluate_run(run, str(tmp_path / "rooms"), probe=str(tmp_path / "mean_depth.py"))
+    assert (result["train_samples"], result["test_samples"], result["chance"]) == (8, 4, None)
+    assert result["test_is"] == "the data's own test part"
+    assert result["more"]["test"] == [1, 2, 3, 4]
+    assert result["more"]["train"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert result["value"] < 0.5
+    few = evaluate_run(run, str(tmp_path / "rooms"), probe=str(tmp_path / "mean_depth.py"), limit=3)
+    assert (few["train_samples"], few["limit"]) == (3, 3)
+    with pytest.raises(ValueError, match=r"^depth maps are needed, but synthetic:N=20,side=32 holds images and labels"):
+        evaluate_run(run, "synthetic:N=20,side=32", probe=str(tmp_path / "mean_depth.py"))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
+from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.files.splits import told
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import with_range
-from selftaught.data.store.open import pack
 from selftaught.data.store.parts import SomeEntries, open_halves
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
@@ -38,7 +38,7 @@ def open_labelled(asked: Asked) -> Labelled:
 
     def packed(source: Source) -> Samples:
         title = "packing test" if source is sources[1] else "packing train"
-        return pack(source, reading, asked.sampling, size=asked.size, title=title)
+        return pack_with_maps(source, reading, asked.sampling, size=asked.size, title=title)
 
     if not part and not asked.as_run:
         sources[0] = asked.source("train", held_out=0.0)

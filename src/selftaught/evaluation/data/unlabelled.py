@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import with_range
-from selftaught.data.store.open import pack
 from selftaught.data.store.parts import draw
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
@@ -36,7 +36,7 @@ def open_unlabelled(asked: Asked) -> Unlabelled:
     reading = with_range(asked.data, source)
 
     def packed(source: Source) -> Samples:
-        return pack(source, reading, asked.sampling, size=asked.size, title="packing held-out")
+        return pack_with_maps(source, reading, asked.sampling, size=asked.size, title="packing held-out")
 
     try:
         return Unlabelled(test=packed(source))
