@@ -15,11 +15,12 @@ from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import is_distributed
 from selftaught.data.batch import Batch, Moments
-from selftaught.data.inputs import Clip, Computed, Input, Sound
+from selftaught.data.inputs import Input, Sound
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.spec import EncoderSpec
+from selftaught.encoders.spec import TAKES, EncoderSpec
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
+from selftaught.tasks.joined_inputs import joined_inputs
 from selftaught.tasks.spec import TaskSpec, spec_of
 
 _KEPT = 0.9
@@ -314,8 +315,8 @@ def _check_parts(name: str, parts: Mapping[str, TaskSpec]) -> None:
     for other, part in others:
         if part.encoders["encoder"].kind != kind:
             raise ValueError(
-                f"--task {name} cannot train one encoder: {first} learns one of {kind} input, {other} one of "
-                f"{part.encoders['encoder'].kind} input; combine tasks whose encoders take the same"
+                f"--task {name} cannot train one encoder: that of {first} takes {TAKES[kind]}, that of {other} takes "
+                f"{TAKES[part.encoders['encoder'].kind]}; combine tasks whose encoders take the same"
             )
     further: dict[str, tuple[str, EncoderSpec]] = {}
     for short, part in parts.items():
@@ -329,40 +330,6 @@ def _check_parts(name: str, parts: Mapping[str, TaskSpec]) -> None:
     if len(lengths) > 1:
         listed = ", ".join(f"{short} {seconds:g} s" for seconds, short in lengths.items())
         raise ValueError(f"--task {name} cannot read audio of several lengths at once: {listed}; combine other tasks")
-
-
-def joined_inputs(parts: Mapping[str, TaskSpec]) -> tuple[dict[str, Input], dict[str, dict[str, str]]]:
-    """The inputs of all parts under one name each, and the names of each part's own inputs among them.
-
-    Inputs that are equal are one, whatever the parts call them. Where two parts mean different inputs by one name, the
-    later one's is `part.name`.
-    """
-    inputs: dict[str, Input] = {}
-    names: dict[str, dict[str, str]] = {}
-    for part, spec in parts.items():
-        own: dict[str, str] = {}
-        waiting = dict(spec.inputs)
-        while waiting:
-            # An input that refers to another comes after it; `Sampling` has checked that there is no circle.
-            name = next(n for n, one in waiting.items() if _refers_to(one) not in waiting)
-            one = _renamed(waiting.pop(name), own)
-            free = name if name not in inputs else f"{part}.{name}"
-            own[name] = next((k for k, other in inputs.items() if other == one and k not in own.values()), free)
-            inputs[own[name]] = one
-        names[part] = own
-    return inputs, names
-
-
-def _refers_to(one: Input) -> str:
-    """Name of the input that this one follows or is computed of."""
-    return one.after if isinstance(one, Clip) else one.like if isinstance(one, Computed) else ""
-
-
-def _renamed(one: Input, names: Mapping[str, str]) -> Input:
-    """The input with the name of the one that it refers to."""
-    if isinstance(one, Clip) and one.after:
-        return dataclasses.replace(one, after=names[one.after])
-    return dataclasses.replace(one, like=names[one.like]) if isinstance(one, Computed) else one
 
 
 def least_rate(recipes: list[Recipe]) -> Recipe:

@@ -131,8 +131,8 @@ def test_a_clip_task_and_an_image_task_train_together(tmp_path: Path, write_vide
         (
             '{"first": Clip(frames=2), "second": Clip(frames=2)}',
             "video",
-            r"^--task rotation\+.*own.py cannot train one encoder: rotation learns one of image input, own one of "
-            "video input; combine tasks whose encoders take the same$",
+            r"^--task rotation\+.*own.py cannot train one encoder: that of rotation takes images, that of own "
+            "takes clips; combine tasks whose encoders take the same$",
         ),
         (
             '{"first": Image(), "second": Sound(seconds=2.0)}',
