@@ -44,8 +44,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from selftaught.core.config import DataSettings, NetworkSettings
 from selftaught.core.precision import autocast
+from selftaught.core.settings.groups import DataSettings, NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view
 from selftaught.evaluation.data.base import Asked

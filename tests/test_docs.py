@@ -17,7 +17,7 @@ import torch
 import selftaught
 from selftaught.cli import flags
 from selftaught.cli import main as cli
-from selftaught.core.config import RunSettings
+from selftaught.core.settings.keywords import RunSettings
 from selftaught.tasks.catalogue import task_info
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 

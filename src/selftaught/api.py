@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from selftaught.core import threads
-from selftaught.core.config import Accelerator, RunConfig, RunSettings, Stem
+from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings
 from selftaught.core.plain import plain_arguments
+from selftaught.core.settings.groups import Accelerator, Stem
+from selftaught.core.settings.keywords import RunSettings
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder

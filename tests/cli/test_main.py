@@ -14,7 +14,7 @@ import pytest
 from selftaught import api
 from selftaught.cli import flags
 from selftaught.cli import main as cli
-from selftaught.core.config import RunSettings
+from selftaught.core.settings.keywords import RunSettings
 
 
 def selftaught(*words: str) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.core.config import MachineSettings
 from selftaught.core.devices import accelerator_of, check_sharding, compute_device, make_fabric
+from selftaught.core.settings.groups import MachineSettings
 
 
 def test_an_accelerator_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:

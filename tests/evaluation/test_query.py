@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import DataSettings
+from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.query import check_query, query_vector
 

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from selftaught.core.config import DataSettings, Stem
+from selftaught.core.settings.groups import DataSettings, Stem
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.evaluation.subject import USUAL_SIZE, open_subject

@@ -9,9 +9,9 @@ from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 
-from selftaught.core.config import MachineSettings
 from selftaught.core.distributed import shard
 from selftaught.core.precision import fast_bf16
+from selftaught.core.settings.groups import MachineSettings
 from selftaught.core.threads import remind_of_threads
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selftaught.core.config import Precision
+from selftaught.core.settings.groups import Precision
 
 Network = TypeVar("Network", bound=nn.Module)
 

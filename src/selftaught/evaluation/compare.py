@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selftaught.core.config import RunConfig, Stem, parse_seconds
+from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
+from selftaught.core.settings.groups import Stem
+from selftaught.core.settings.values import parse_seconds
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from selftaught.core.config import DataSettings, Precision, RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out
 from selftaught.core.names import one_line, printable
 from selftaught.core.progress import say_once
+from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.files.splits import EmptyPart
 from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source

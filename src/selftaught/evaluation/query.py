@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.core.config import DataSettings, Precision
 from selftaught.core.files import digest
+from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.decode.video import read_header

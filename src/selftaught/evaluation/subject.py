@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from selftaught.core.config import DataSettings, NetworkSettings, Precision, RunConfig, Stem
+from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder
+from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into

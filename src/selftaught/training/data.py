@@ -7,9 +7,10 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from selftaught.core.config import DataSettings, RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.batches import Batches
 from selftaught.data.computed.with_maps import pack_with_maps

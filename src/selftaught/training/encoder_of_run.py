@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from selftaught.core.config import NetworkSettings, RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.core.files import read_object
 from selftaught.core.names import unknown_name
 from selftaught.core.randomness import seed_from
+from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import names_weights

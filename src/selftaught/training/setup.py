@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from selftaught.core.config import Optimizer, OptimSettings, RunConfig
+from selftaught.core.config import RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
+from selftaught.core.settings.groups import Optimizer, OptimSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels

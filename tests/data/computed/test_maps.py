@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import selftaught
-from selftaught.core.config import DataSettings
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.maps import ComputedMaps, open_computed, pack_maps

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from selftaught.core.config import DataSettings
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.with_maps import pack_with_maps

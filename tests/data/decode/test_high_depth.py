@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from selftaught.core.config import ValueRange
+from selftaught.core.settings.values import ValueRange
 from selftaught.data.decode.high_depth import choose_range, to_uint8
 from selftaught.data.decode.image import Decoding
 

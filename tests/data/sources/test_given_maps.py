@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from selftaught.core.config import DataSettings
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.inputs import Given, Image

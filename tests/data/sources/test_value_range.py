@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.core.config import read_range
+from selftaught.core.settings.values import read_range
 from selftaught.data.batch import Sampling
 from selftaught.data.store.open import open_samples
 from tests.data.small_runs import QUICK, source_of
@@ -32,7 +32,7 @@ def deep_folder(folder: Path, low: int, high: int, ending: str = ".png") -> Path
 @pytest.mark.parametrize("ending", [".png", ".tiff"])
 @pytest.mark.parametrize(("low", "high", "text"), [(0, 4095, "0,4095"), (0, 65535, "0,65535"), (200, 1200, "200,1198")])
 def test_one_range_for_a_whole_run(tmp_path: Path, low: int, high: int, text: str, ending: str) -> None:
-    from selftaught.core.config import DataSettings
+    from selftaught.core.settings.groups import DataSettings
     from selftaught.data.sources.value_range import decoding_of, with_range
 
     folder = deep_folder(tmp_path / "deep", low, high, ending)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_a_packed_store_shows_no_bar(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from selftaught.core.config import DataSettings
+    from selftaught.core.settings.groups import DataSettings
     from selftaught.data.store.open import pack
 
     source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)

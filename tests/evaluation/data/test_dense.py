@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selftaught.core.config import NetworkSettings
+from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.dense import open_dense
 from selftaught.evaluation.data.open_labelled import open_labelled

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import NetworkSettings
+from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.dense import Dense, open_dense

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from selftaught.core.config import DataSettings, RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.evaluate import evaluate_encoder

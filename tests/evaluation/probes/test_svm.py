@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
-from selftaught.core.config import DataSettings, NetworkSettings
+from selftaught.core.settings.groups import DataSettings, NetworkSettings
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.data.open_labelled import open_labelled

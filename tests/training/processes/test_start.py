@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftaught.core.config import MachineSettings
+from selftaught.core.settings.groups import MachineSettings
 from selftaught.training.processes.start import check_alone, check_nodes, check_processes
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "LOCAL_RANK": "0"}

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.config import DataSettings
 from selftaught.core.files import digest
 from selftaught.core.progress import late_bar, say_once
+from selftaught.core.settings.groups import DataSettings
 from selftaught.core.threads import usable_cores
 from selftaught.data.computed.base import Maps, Program
 from selftaught.data.computed.compute import SCALES, VALUES, Layout, compute

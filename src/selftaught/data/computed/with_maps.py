@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.config import DataSettings
 from selftaught.core.files import digest
 from selftaught.core.progress import late_bar
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.catalogue import load_program
 from selftaught.data.computed.maps import ComputedMaps, pack_maps

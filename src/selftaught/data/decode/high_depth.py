@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.config import ValueRange
+from selftaught.core.settings.values import ValueRange
 
 _TOPS = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
 _WHOLE = 0.8

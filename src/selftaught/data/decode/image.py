@@ -21,7 +21,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from selftaught.core.config import ValueRange
+from selftaught.core.settings.values import ValueRange
 from selftaught.data.decode.high_depth import decode_deep, to_uint8
 from selftaught.data.decode.image_header import (
     ORIENTATION_TAG,

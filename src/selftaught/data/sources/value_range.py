@@ -11,8 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from selftaught.core.config import DataSettings, ValueRange, read_range
 from selftaught.core.files import cache_root, digest
+from selftaught.core.settings.groups import DataSettings
+from selftaught.core.settings.values import ValueRange, read_range
 from selftaught.data.decode.high_depth import choose_range
 from selftaught.data.decode.image import Decoding, decode_values
 from selftaught.data.decode.image_header import deep_header

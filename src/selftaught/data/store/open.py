@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from selftaught.core.config import DataSettings
 from selftaught.core.progress import late_bar, say_once
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.image import Decoding
 from selftaught.data.inputs import Image, needs_of

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from selftaught.core.config import DataSettings, RunConfig
+from selftaught.core.config import RunConfig
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Input, listed, needs_of
 from selftaught.data.modality import MODALITIES

@@ -10,10 +10,10 @@ from typing import final
 
 import numpy as np
 
-from selftaught.core.config import read_range
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.core.randomness import numpy_generator
+from selftaught.core.settings.values import read_range
 from selftaught.data.annotations.base import SLACK, Annotations
 from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.data.annotations.find import find_annotations

@@ -11,9 +11,11 @@ from time import monotonic
 import torch
 from lightning_fabric import Fabric
 
-from selftaught.core.config import RunConfig, Stem, parse_seconds
+from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
 from selftaught.core.progress import clock, say, working
+from selftaught.core.settings.groups import Stem
+from selftaught.core.settings.values import parse_seconds
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes

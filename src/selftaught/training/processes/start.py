@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from selftaught.core.config import MachineSettings
 from selftaught.core.errors import launched
+from selftaught.core.settings.groups import MachineSettings
 
 
 def check_processes(machine: MachineSettings) -> None:

@@ -1,0 +1,60 @@
+"""Settings of a run as keywords of functions, with their types."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from selftaught.core.settings.groups import Accelerator, Optimizer, Precision, Stem, Strategy, Streaming
+
+
+class RunSettings(TypedDict, total=False):
+    """The settings that `pretrain` and `compare` take by name; `RunConfig` says what each does."""
+
+    task_settings: dict[str, Any]
+    encoder: str
+    encoders: dict[str, str]
+    size: int
+    stem: Stem
+    epochs: float | None
+    steps: int | None
+    budget: str | None
+    batch_size: int
+    optimizer: Optimizer
+    lr: float | None
+    weight_decay: float | None
+    final_weight_decay: float | None
+    momentum: float | None
+    warmup: float | None
+    accumulate: int
+    clip: float | None
+    precision: Precision
+    accelerator: Accelerator
+    devices: int
+    num_nodes: int
+    strategy: Strategy
+    seed: int
+    limit: int | None
+    held_out: float
+    value_range: str
+    max_image_pixels: int
+    store_size: int | None
+    cache_limit: float
+    stream: Streaming
+    workers: int | None
+    download: bool
+    log_every: int
+    evaluate_every: float
+    checkpoint_every: int | None
+    resume: bool
+    changed_data: bool
+    overwrite: bool
+    tensorboard: bool
+
+
+class AllSettings(RunSettings, total=False):
+    """Those, the arguments of `pretrain` itself, and what the task says."""
+
+    data: str
+    out: str
+    task: str
+    kept: str
