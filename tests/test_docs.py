@@ -24,7 +24,7 @@ from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-EXAMPLES = {"./upside_down.py": "rotation", "nearest_mean": "knn"}
+EXAMPLES = {"./upside_down.py": "rotation", "./backwards.py": "clip_rotation", "nearest_mean": "knn"}
 """Names that the guides invent -> names whose flags are the same."""
 
 
@@ -111,6 +111,14 @@ def example_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         return importlib.import_module(path.stem)
 
     return example
+
+
+def test_the_example_task_of_clips_works(tmp_path: Path) -> None:
+    path = tmp_path / "backwards.py"
+    path.write_text(python_blocks(ROOT / "docs" / "guides" / "add_a_task.md")[0])
+    info = task_info(str(path))
+    assert (info.needs, info.year, [o.name for o in info.options]) == (("video",), 2018, ["frames"])
+    selftaught.check_task(path, encoder="mc3_18", size=16, task_settings={"frames": 2})
 
 
 def test_the_example_probe_of_the_guide_works(example_of: Callable[[str], ModuleType]) -> None:
