@@ -18,7 +18,10 @@ import torch
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
+from selftaught.data.inputs import Clip
+from selftaught.data.modality import MODALITIES
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import Asked, EvaluationData
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.evaluation.measurement_checks import check_kind, check_measurement, folds_of
@@ -35,6 +38,8 @@ from selftaught.training.encoder_of_run import load_encoder
 
 FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
+IMAGES_AT_ONCE = 256
+"""Images that are encoded at once."""
 KEPT = 6
 """Goes up when figures of random weights that are kept would be made otherwise now."""
 
@@ -161,6 +166,7 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
             size=size,
             device=device,
             precision=precision,
+            batch_size=_at_once(probe, encoder.kind),
             cache=cache,
             is_random=is_random,
         )
@@ -179,6 +185,14 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
         trains_encoder=probe.trains_encoder,
         score=score,
     )
+
+
+def _at_once(probe: Probe, kind: Kind) -> int:
+    """How many samples are encoded at once: fewer where each gives an encoder of images the frames of a clip."""
+    frames = [one.frames for one in probe.inputs.values() if isinstance(one, Clip)]
+    if not frames and "video" in probe.needs:
+        frames = [MODALITIES["video"].memory]
+    return max(1, IMAGES_AT_ONCE // max(frames, default=1)) if kind == "image" else IMAGES_AT_ONCE
 
 
 def _identity(name: str) -> str:
