@@ -121,7 +121,7 @@ def test_resuming_a_folder_loads_the_task_that_was_asked_for(
     (teacher.path / "summary.json").unlink()
     (teacher.path / "config.json").write_text(json.dumps(config | {"task": "dl/evil.py"}))
     same = asked | config | {"data": str(photos), "out": str(teacher.path), "task": "supervised", "resume": True}
-    same |= {"task_settings": {}, "optimizer": "auto", "lr": None, "weight_decay": None}
+    same |= {"task_settings": {}, "optimizer": "auto", "lr": None, "weight_decay": None, "stream": "auto"}
     (teacher.path / "environment.json").write_text(json.dumps(environment | {"asked": same}))
     assert cli.main(["evaluate", str(run), str(photos), "--probe", "knn", "--supervised"]) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -15,11 +15,14 @@ from PIL import Image
 
 import selftaught
 from selftaught.core.config import RunConfig
+from selftaught.core.own_folder import write_json
 from selftaught.core.signals import Terminated
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.encoder_of_run import read_config
 from selftaught.training.optimizers import learning_rate
+from selftaught.training.resume import as_begun
 from selftaught.training.run_folder import RunFolder
+from tests.training.stopping import assert_same_run, stopped_before
 
 SETTINGS: Any = {
     "task": "rotation",
@@ -102,6 +105,42 @@ def test_the_looks_of_a_budget_stay_as_planned(data: Path, tmp_path: Path) -> No
     asked = RunConfig.of(data=str(data), out=str(tmp_path / "run"), resume=True, evaluate_every=0.5, **settings)
     with pytest.raises(ValueError, match=r"began with: evaluate_every was 1.0, now 0.5"):
         folder.check(asked)
+
+
+@pytest.mark.parametrize(("began", "resumed"), [(True, False), (False, True)])
+def test_a_run_goes_on_in_the_precision_that_auto_chose(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: bool, resumed: bool
+) -> None:
+    """Also on a machine where it would choose another one."""
+    settings = SETTINGS | {"precision": "auto", "checkpoint_every": 1, "accelerator": "cpu", "steps": 3}
+
+    def machine(*, has_bf16: bool) -> None:
+        for module in ("devices", "precision"):
+            monkeypatch.setattr(f"selftaught.core.{module}.fast_bf16", lambda _: has_bf16)
+
+    machine(has_bf16=began)
+    selftaught.pretrain(data, out=tmp_path / "whole", **settings)
+    with stopped_before(2):
+        selftaught.pretrain(data, out=tmp_path / "run", **settings)
+    machine(has_bf16=resumed)
+    selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)
+    assert read_config(tmp_path / "run").machine.precision == ("bf16-mixed" if began else "32-true")
+    assert_same_run(tmp_path / "whole", tmp_path / "run", "heldout.csv")
+
+
+def test_a_range_of_values_that_auto_chose_stays(data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    asked = RunConfig.of(data=str(data), out=str(tmp_path / "run"), resume=True, **SETTINGS)
+    assert as_begun(folder, asked) is asked
+    folder.path.mkdir()
+    write_json(folder.path / "config.json", asked.replace(value_range="0,4095", stream="never").to_dict())
+    assert as_begun(folder, asked) == asked.replace(value_range="0,4095", stream="never")
+    other = asked.replace(value_range="0,255")
+    assert as_begun(folder, other).data.value_range == "0,255"
+    assert as_begun(folder, asked.replace(resume=False)).data.value_range == "auto"
+    (folder.path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"config.json is damaged"):
+        as_begun(folder, asked)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", "{}", '{"asked": {"data": 3}}'])

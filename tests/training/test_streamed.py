@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from selftaught.core.config import RunConfig
 from selftaught.data.sources.shards import Shards
 from selftaught.data.store.cache import list_stores
 from selftaught.data.stream import Stream
+from selftaught.tasks.context import rotation
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
@@ -103,6 +105,13 @@ def test_auto_decides_once_and_a_resumed_run_reads_as_it_began(
     assert decided == ("always" if is_streamed else "never")
     selftaught.pretrain(folder, out=tmp_path / "run", cache_limit=resumed, resume=True, **short)
     assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_task_of_ones_own_is_tried_with_held_out_images(folder: Path, tmp_path: Path) -> None:
+    own = shutil.copy(str(rotation.__file__), str(tmp_path / "own_rotation.py"))
+    short = SETTINGS | {"steps": 1, "task": own}
+    summary = selftaught.pretrain(folder, out=tmp_path / "run", stream="always", **short)
+    assert (summary["task"], summary["family"]) == ("own_rotation", "own")
 
 
 def test_a_served_run_is_that_of_the_same_local_shards(folder: Path, whole: dict[str, Any], tmp_path: Path) -> None:

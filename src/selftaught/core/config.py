@@ -91,7 +91,11 @@ class RunConfig(Group):
 
     @classmethod
     def load(cls, path: Path) -> RunConfig:
-        return cls.from_dict(read_object(path))
+        """Of a config.json; a damaged one is a `ValueError`."""
+        try:
+            return cls.from_dict(read_object(path))
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,7 @@ def read_config(run: str | Path) -> RunConfig:
         )
     if not path.is_file():
         raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
-    try:
-        config = RunConfig.load(path)
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    config = RunConfig.load(path)
     return config if "encoders" in read_object(path) else _of_older_version(config)
 
 

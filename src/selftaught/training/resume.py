@@ -16,15 +16,21 @@ from selftaught.training.run_folder import OtherRun, RunFolder, read_environment
 from selftaught.training.setup import resolve, spec_for
 
 
-def read_as_begun(folder: RunFolder, asked: RunConfig) -> RunConfig:
-    """The settings with the --stream that was decided when the run to be resumed began.
+def as_begun(folder: RunFolder, asked: RunConfig) -> RunConfig:
+    """The settings with what was decided where they say "auto" when the run to be resumed began.
 
-    "auto" may decide otherwise by now, as with another --cache-limit.
+    By now it may be decided otherwise: --stream with another --cache-limit, --value-range by other data, --precision on
+    another machine.
     """
     path = folder.path / "config.json"
-    if not asked.folder.resume or asked.data.stream != "auto" or not path.is_file():
+    if not asked.folder.resume or not path.is_file():
         return asked
-    return asked.replace(stream=RunConfig.load(path).data.stream)
+    began = RunConfig.load(path)
+    return asked.replace(
+        stream=began.data.stream if asked.data.stream == "auto" else asked.data.stream,
+        value_range=began.data.value_range if asked.data.value_range == "auto" else asked.data.value_range,
+        precision=began.machine.precision if asked.machine.precision == "auto" else asked.machine.precision,
+    )
 
 
 def spec_as_begun(config: RunConfig, spec: TaskSpec) -> TaskSpec:

@@ -47,9 +47,9 @@ from selftaught.training.processes.group import Group, StopTogether, group_of
 from selftaught.training.processes.start import check_processes
 from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import (
+    as_begun,
     is_finished,
     notes_of_length,
-    read_as_begun,
     resumed_config,
     spec_as_begun,
     write_settings,
@@ -82,10 +82,10 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     spec = spec_for(asked)
     is_partly = is_partly_used(check_asked(asked, spec))
     folder.check(asked)
-    fabric = make_fabric(asked.machine, is_partly_used=is_partly)
-    reading = read_as_begun(folder, asked)
-    group.launch(fabric, lambda: check_data(reading, spec))
-    data = open_data(reading, spec, fabric)
+    begun = as_begun(folder, asked)
+    fabric = make_fabric(begun.machine, is_partly_used=is_partly)
+    group.launch(fabric, lambda: check_data(begun, spec))
+    data = open_data(begun, spec, fabric)
     spec = with_classes(spec, data.num_classes)
     try_own_task(asked, spec, data)
     is_resumed, content = False, content_of(spec, data)
