@@ -23,7 +23,7 @@ def test_lists_hold_plain_values_of_every_entry() -> None:
     assert json.loads(json.dumps([tasks, encoders, probes])) == [tasks, encoders, probes]
 
 
-def test_pretrain_tells_every_setting_in_its_docstring() -> None:
+def test_pretrain_lists_every_setting_in_its_docstring() -> None:
     text = inspect.getdoc(api.pretrain) or ""
     assert "\n    batch_size = 128: a whole number in [2, 1000000]." in text
     assert "\n    task = " not in text  # an argument of its own

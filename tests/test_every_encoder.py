@@ -25,10 +25,10 @@ LOSS = {
 }
 
 
-# They begin slowly: eight positions, few pairs a step, games in which either side may be ahead at first, and pictures
+# They begin slowly: eight positions, few pairs a step, games in which either side may be ahead at first, and images
 # that are interpolated to begin with.
 STEPS = {"artifacts": 72, "bigan": 72, "context_prediction": 72, "graph_constraint": 216, "super_resolution": 72}
-# With so few pictures an epoch is two steps, and clusters made anew would be learned from the start again.
+# With so few images an epoch is two steps, and clusters made anew would be learned from the start again.
 SETTINGS = {"clustering": {"every": 12.0}}
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenette128" / "imagenette128.zip"
 TRAINING, HELD_OUT = 48, 24
@@ -53,7 +53,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("task", TASKS)
 def test_takes_steps_and_lowers_its_loss(task: str, encoder: str, photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    # The published first layers where pictures of 32 pixels pass them: the small ones see four times the places.
+    # The published first layers where images of 32 pixels pass them: the small ones see four times the places.
     stem = "auto" if encoder in ("alexnet", "vgg11") else "standard"
     steps = STEPS.get(task, 24)
     budget = {"batch_size": 24, "steps": steps, "log_every": 1, "evaluate_every": 100.0, "size": 32, "stem": stem}

@@ -145,7 +145,7 @@ def test_folders_import_in_one_order() -> None:
 
 
 @pytest.mark.parametrize("folder", APART)
-def test_probes_and_what_they_are_made_of_know_no_task_and_no_source(folder: str) -> None:
+def test_probes_and_their_parts_import_no_task_and_no_source(folder: str) -> None:
     against = [
         f"{module} imports {target}"
         for module, targets in graph().items()

@@ -73,7 +73,7 @@ def test_public_names_and_folders_do_not_hide_each_other() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_package_shows_what_is_public_and_help_tells_the_settings() -> None:
+def test_the_package_shows_what_is_public_and_help_lists_the_settings() -> None:
     import selftaught
     from selftaught.core.config import run_settings
     from selftaught.core.options import OF_THE_TASK

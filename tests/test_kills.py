@@ -83,7 +83,7 @@ class Trial:
 
 
 def photos(folder: Path, count: int, side: int) -> Path:
-    """Pictures of two classes."""
+    """Images of two classes."""
     rng = np.random.default_rng(0)
     for i in range(count):
         of = folder / "ab"[i % 2]

@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         plain = folder / "plain" / f"{number}.png"
         plain.parent.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(plain)
-    for name, text in {"afile": "text", "broken.png": "no picture", "taken.csv": "mine"}.items():
+    for name, text in {"afile": "text", "broken.png": "no image", "taken.csv": "mine"}.items():
         (folder / name).write_text(text)
     (folder / "empty").mkdir()
     (folder / "page.html").write_text("a page of mine")

@@ -30,7 +30,7 @@ def test_a_process_ends_where_the_first_one_is_gone() -> None:
     assert waiting.wait(30) == 1
 
 
-def test_an_error_is_told_with_its_line_its_code_and_its_traceback() -> None:
+def test_an_error_is_reported_with_its_line_its_code_and_its_traceback() -> None:
     try:
         raise ValueError("--size is too small")
     except ValueError as error:

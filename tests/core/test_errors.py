@@ -50,11 +50,11 @@ def test_a_system_error_names_the_flag_and_the_file(number: int, words: str) -> 
     assert told(OSError(number, os.strerror(number), "photos/x.png"))[0].startswith("DATA photos: photos/x.png: ")
 
 
-def test_a_folder_above_the_one_asked_for_is_told_by_its_flag() -> None:
+def test_a_folder_above_the_one_asked_for_is_reported_by_its_flag() -> None:
     assert told(NotADirectoryError(errno.ENOTDIR, "Not a directory", "runs"))[0].startswith("--out runs/a: runs: ")
 
 
-def test_a_full_disk_without_a_name_is_told_by_the_flag_that_writes(tmp_path: Path) -> None:
+def test_a_full_disk_without_a_name_is_reported_by_the_flag_that_writes(tmp_path: Path) -> None:
     assert told(OSError(errno.ENOSPC, "No space left on device"))[0].startswith("--out runs/a or the cache folder")
     with pytest.raises(safetensors.SafetensorError) as caught:
         safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "no folder" / "a.safetensors")
@@ -163,7 +163,7 @@ def test_a_value_error_of_another_library_says_where() -> None:
     assert code == 2
 
 
-def test_names_that_no_terminal_can_show_are_told(tmp_path: Path) -> None:
+def test_names_that_no_terminal_can_show_are_reported(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     done = subprocess.run(
         [sys.executable, "-m", "selftaught", "report", name], capture_output=True, text=True, check=False, cwd=tmp_path

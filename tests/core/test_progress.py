@@ -35,7 +35,7 @@ def test_the_line_keeps_count_and_time_left_at_any_width() -> None:
     assert wide.count("━") == round(40 * 0.12)
 
 
-def test_figures_go_before_the_bar_and_the_bar_before_the_title() -> None:
+def test_metrics_go_before_the_bar_and_the_bar_before_the_title() -> None:
     assert fit("rotation", 5, 10, FIGURES, "9s left", 80).startswith("rotation ━")
     assert "images/s" not in fit("rotation", 5, 10, FIGURES, "9s left", 60)
     assert fit("rotation", 5, 10, FIGURES, "9s left", 24) == "rotation 5/10 9s left"
@@ -55,7 +55,7 @@ def test_a_terminal_of_80_columns_shows_the_total_and_the_time_left() -> None:
     assert "left" in shown.rsplit("1/55", 1)[1]
 
 
-def test_the_figures_stay_between_two_logged_steps() -> None:
+def test_the_metrics_stay_between_two_logged_steps() -> None:
     console = terminal(120)
     with StepProgress("rotation", 55, console=console) as progress:
         progress.update(10, loss=1.25)
@@ -103,8 +103,8 @@ def test_a_line_said_beside_something_that_moves_stands_above_it(monkeypatch: py
     console = terminal(80)
     with StepProgress("rotation", 10, console=console) as progress:
         progress.update(1)
-        say("one picture was left out")
-    assert "one picture was left out" in text_of(console)
+        say("one image was left out")
+    assert "one image was left out" in text_of(console)
     assert module._MOVING == []
     console = terminal(80)
     monkeypatch.setattr(module, "Console", lambda **_: console)

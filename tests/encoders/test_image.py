@@ -124,12 +124,12 @@ def test_gradients_reach_every_stage_that_was_read() -> None:
 
 
 @pytest.mark.parametrize("family", ["alexnet", "vgg11", "googlenet", "densenet121"])
-def test_too_small_pictures_are_one_sentence(family: str) -> None:
+def test_too_small_images_are_one_sentence(family: str) -> None:
     info = next(info for info in INFOS if info.name == family)
     least = make(info, 64, stem="standard").layout.least_side
     encoder = make(info, least, stem="standard").eval()
     assert encoder(sample(info, least)).shape == (2, encoder.num_features)
-    sentence = f"encoder '{family}' needs pictures of at least {least} x {least} pixels, got {least - 1} x {least - 1}"
+    sentence = f"encoder '{family}' needs images of at least {least} x {least} pixels, got {least - 1} x {least - 1}"
     with pytest.raises(ValueError, match=sentence):
         make(info, least - 1, stem="standard")
     with pytest.raises(ValueError, match=sentence):

@@ -20,7 +20,7 @@ def pictures(n: int = 2, side: int = 32) -> Tensor:
 
 
 def other_colours(x: Tensor) -> Tensor:
-    """Other pictures in the same lightness: (a, b) turned by half a circle where that stays within sRGB, else grey."""
+    """Other images in the same lightness: (a, b) turned by half a circle where that stays within sRGB, else grey."""
     lab = rgb_to_lab(denormalise(x))
     turned = lab_to_rgb(lab * torch.tensor([1.0, -1.0, -1.0])[:, None, None])
     is_kept = (rgb_to_lab(turned)[:, :1] - lab[:, :1]).abs() < 1e-2
@@ -45,7 +45,7 @@ def test_grey_is_three_equal_channels_of_the_same_lightness() -> None:
 
 
 def test_guard_grey_carries_no_colour() -> None:
-    """Pictures that differ in a and b alone look the same, to rounding; luma would tell them apart."""
+    """Images that differ in a and b alone look the same, to rounding; luma would tell them apart."""
     x = pictures()
     other = other_colours(x)
     assert float((x - other).abs().mean()) > 0.3
@@ -108,8 +108,8 @@ def test_weights_keep_the_librarys_names() -> None:
     assert torch.allclose(published.eval()(see_grey(x)), encoder(x), atol=1e-5)
 
 
-def test_any_encoder_of_pictures_and_no_other() -> None:
+def test_any_encoder_of_images_and_no_other() -> None:
     assert build("sobel:timm:vit_tiny_patch16_224")(pictures()).shape == (2, 192)
     for name in ("grey:sobel:resnet18", "grey:r3d_18", "sobel:split:resnet18", "grey:audio_convnet"):
-        with pytest.raises(ValueError, match="goes before the name of one encoder of pictures"):
+        with pytest.raises(ValueError, match="goes before the name of one encoder of images"):
             build_encoder(name, size=32)

@@ -90,7 +90,7 @@ def test_the_halves_start_apart_and_every_weight_learns() -> None:
 def test_what_cannot_be_split_is_refused() -> None:
     with pytest.raises(ValueError, match="split: needs an encoder of torchvision, whose layers can be halved"):
         build_encoder("split:timm:resnet18", size=32)
-    with pytest.raises(ValueError, match="goes before the name of one encoder of pictures"):
+    with pytest.raises(ValueError, match="goes before the name of one encoder of images"):
         build_encoder("split:grey:resnet18", size=32)
-    with pytest.raises(ValueError, match="goes before the name of one encoder of pictures"):
+    with pytest.raises(ValueError, match="goes before the name of one encoder of images"):
         build_encoder("split:r3d_18", size=32)

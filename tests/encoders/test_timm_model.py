@@ -54,7 +54,7 @@ def test_maps_of_swin_have_channels_first() -> None:
     ]  # fmt: skip
 
 
-def test_transformers_get_64_tokens_from_small_pictures() -> None:
+def test_transformers_get_64_tokens_from_small_images() -> None:
     encoder = make(VIT, 32)
     assert encoder.stem == "small"
     assert encoder.origin.make.endswith("num_classes=0, img_size=32, patch_size=4, dynamic_img_size=True)")
@@ -81,7 +81,7 @@ def test_stages_say_that_they_are_tokens_and_on_which_grid(name: str, grids: dic
     assert make("timm:test_resnet", 64).stage_kind("layer1") == "map"
 
 
-def test_transformers_take_other_sizes_than_the_one_they_were_made_for() -> None:
+def test_transformers_take_other_sizes_than_the_one_they_were_built_for() -> None:
     """Several crops of different size in one task."""
     encoder = make(VIT, 64)
     assert encoder(torch.randn(1, 3, 96, 48)).shape == (1, 192)

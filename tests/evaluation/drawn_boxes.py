@@ -20,7 +20,7 @@ COLOURS = torch.tensor([[20, 30, 230], [230, 30, 20]], dtype=torch.uint8)
 
 
 class Squares:
-    """Pictures of 60 x 80 pixels with one to three squares of 14 to 30; `DenseSamples`."""
+    """Images of 60 x 80 pixels with one to three squares of 14 to 30; `DenseSamples`."""
 
     classes: tuple[str, ...] = CLASSES
 
@@ -38,7 +38,7 @@ class Squares:
         rng = numpy_generator("squares", self.seed, i)
         image = torch.randint(60, 150, (3, 60, 80), generator=generator("ground", self.seed, i), dtype=torch.uint8)
         boxes, labels = [], []
-        for slot in range(int(rng.integers(1, 4))):  # each in a third of the picture, so that none hides another
+        for slot in range(int(rng.integers(1, 4))):  # each in a third of the image, so that none hides another
             side, label = int(rng.integers(14, 26)), int(rng.integers(0, 2))
             left, top = slot * 26 + int(rng.integers(0, 27 - side)), int(rng.integers(0, 60 - side))
             image[:, top : top + side, left : left + side] = COLOURS[label][:, None, None]
@@ -53,7 +53,7 @@ class Squares:
 
 
 def voc_tree(root: Path, train: int, test: int, *, is_test_moved: bool = False) -> Path:
-    """The squares as a VOC tree with a part each; where moved, the boxes of a test picture are those of the next."""
+    """The squares as a VOC tree with a part each; where moved, the boxes of a test image are those of the next."""
     for part, count, seed in (("trainval", train, 0), ("test", test, 1)):
         squares = Squares(count, seed)
         for i, key in enumerate(squares.keys):

@@ -1,4 +1,4 @@
-"""Pictures of four drawn classes and an encoder small enough for tests of probes."""
+"""Images of four drawn classes and an encoder small enough for tests of probes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 8
 
 
 class DrawnSamples:
-    """`count` pictures of 8 x 8 in memory; class c is a shade or a gradient under noise."""
+    """`count` images of 8 x 8 in memory; class c is a shade or a gradient under noise."""
 
     def __init__(self, name: str, count: int, noise: float = 60.0, labels: NDArray[np.int64] | None = None) -> None:
         rng = numpy_generator("drawn", name)
@@ -77,7 +77,7 @@ class TwoStages(Encoder):
 
 
 def drawn_data(*, train: int = 240, test: int = 400, noise: float = 60.0, shuffled: bool = False) -> Labelled:
-    """Both halves; with `shuffled`, the labels of the test half belong to other pictures of it."""
+    """Both halves; with `shuffled`, the labels of the test half belong to other images of it."""
     halves = [DrawnSamples("train", train, noise), DrawnSamples("test", test, noise)]
     if shuffled:
         assert halves[1].labels is not None

@@ -12,7 +12,7 @@ from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 
 
 class Drawn:
-    """Pictures of red and of green rectangles on textured ground: 0 ground, 1 red, 2 green; the upper line not told."""
+    """Images of red and of green rectangles on textured ground: 0 ground, 1 red, 2 green; the upper line not told."""
 
     classes: tuple[str, ...] = ("ground", "red", "green")
     skipped: list[tuple[str, str]] = []  # noqa: RUF012

@@ -24,7 +24,7 @@ TINY = "timm:test_resnet"
 
 
 class Stripes:
-    """Pictures in memory: the direction of the stripes is the class; colours, phase and width are free."""
+    """Images in memory: the direction of the stripes is the class; colours, phase and width are free."""
 
     side = SIDE
     classes: tuple[str, ...] | None = ("lying", "upright", "checked")

@@ -33,12 +33,12 @@ def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
     assert set(table["label"].to_pylist()) == {"disc", "square", "triangle", "cross", "bar"}
 
 
-def test_search_finds_the_picture_itself_first(run: Path, tmp_path: Path) -> None:
+def test_search_finds_the_image_itself_first(run: Path, tmp_path: Path) -> None:
     Image.fromarray(draw(17, side=32)).save(tmp_path / "query.png")
     found = search_data(run, DATA, tmp_path / "query.png", top=3)
     assert [f["rank"] for f in found] == [1, 2, 3]
     assert found[0]["path"] == "synthetic/00000017"
     assert found[0]["similarity"] > 0.99
-    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"--query .*broken.png cannot be read"):
         search_data(run, DATA, tmp_path / "broken.png")

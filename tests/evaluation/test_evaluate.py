@@ -27,7 +27,7 @@ def test_linear_names_every_stage_beside_random_weights(run: Path) -> None:
     assert json.loads(saved.read_text()) == result
 
 
-def test_random_figures_are_the_same_with_and_without_the_cache(
+def test_random_metrics_are_the_same_with_and_without_the_cache(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached = evaluate_run(run, DATA, probe="knn")["random"]
@@ -62,7 +62,7 @@ def test_shares_are_of_the_labels_that_the_limit_leaves(run: Path) -> None:
         evaluate_run(run, DATA, limit=0)
 
 
-def test_figures_say_where_they_lie(run: Path, tmp_path: Path) -> None:
+def test_metrics_say_where_they_are(run: Path, tmp_path: Path) -> None:
     for folder, subject in ((run, open_subject(run)), (tmp_path, open_subject(run, out=tmp_path))):
         result = evaluate_encoder(subject, DATA, probe="knn")
         assert result["folder"] == str(folder)

@@ -23,7 +23,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert kept_score(tmp_path, "other") is None
 
 
-def test_a_figure_that_does_not_exist_is_null() -> None:
+def test_a_metric_that_does_not_exist_is_null() -> None:
     assert figures(Score(value=math.nan, stage="", stages={}))["value"] is None
     plain = figures(Score(value=2.0, stage="s", stages={"s": 2.0}, files={"a": b"1"}))
     assert json.loads(json.dumps(plain))["value"] == 2.0

@@ -1,4 +1,4 @@
-"""A picture or a video to look for the like of."""
+"""An image or a video to look for the like of."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def clip() -> Any:
 
 
 @torch.no_grad()
-def test_a_picture_encoder_sees_the_middle_frame_of_a_video(
+def test_a_image_encoder_sees_the_middle_frame_of_a_video(
     tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
@@ -43,7 +43,7 @@ def test_a_picture_encoder_sees_the_middle_frame_of_a_video(
 
 
 @torch.no_grad()
-def test_a_clip_encoder_sees_a_clip_and_refuses_a_picture(
+def test_a_clip_encoder_sees_a_clip_and_refuses_a_image(
     tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
@@ -52,7 +52,7 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_picture(
     check_query(path, encoder)
     assert query_vector(path, encoder, READING, **SEEN).shape == (1, 512)
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"--query .*a.png is a picture, but r3d_18 takes clips; give a video"):
+    with pytest.raises(ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video"):
         check_query(tmp_path / "a.png", encoder)
 
 

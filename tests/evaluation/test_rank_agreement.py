@@ -69,7 +69,7 @@ def test_p_values_of_many_runs_are_near_those_of_scipy() -> None:
     assert rank_agreement(points(worth.tolist(), lidar=figure.tolist()))["rows"] == [row]
 
 
-def test_each_figure_is_read_the_way_its_authors_do() -> None:
+def test_each_metric_is_read_as_by_its_authors() -> None:
     worth = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]
     rising: list[float | None] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     falling: list[float | None] = [-value for value in rising if value is not None]
@@ -118,7 +118,7 @@ def test_few_runs_are_said_to_be_too_few() -> None:
     assert "too few" not in six["note"]
 
 
-def test_a_run_without_a_figure_is_left_out_for_it_alone() -> None:
+def test_a_run_without_a_metric_is_left_out_of_that_metric_only() -> None:
     found = rank_agreement(points([1.0, 2.0, 3.0], rankme=[1.0, None, 3.0], alignment=[3.0, 2.0, math.nan]))
     assert row_of(found, "rankme")["runs"] == 2
     assert row_of(found, "alignment")["runs"] == 2
@@ -189,7 +189,7 @@ def test_the_last_stage_is_asked_too_where_an_earlier_one_was_better() -> None:
     assert agreement(one_stage, described)["last_stage"] is None
 
 
-def test_the_verb_prints_a_row_a_figure_and_keeps_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_prints_a_row_per_metric_and_saves_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(3):
         write(tmp_path / f"run{number}", "knn-aaaaaaaa", 10.0 * number)
         write(tmp_path / f"run{number}", "label_free-cccccccc", 1.0, rankme=float(number), alignment=1.0 * number)

@@ -26,7 +26,7 @@ def test_stages_by_name_are_read_from_the_cache_as_they_were_computed(tmp_path: 
             assert np.array_equal(values, again[name])
 
 
-def test_features_too_large_for_memory_lie_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_too_large_for_memory_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = drawn_data(train=40, test=20)
     expected = read_stages(drawn_reader(), data.train, stage="all", dims=50)
     monkeypatch.setattr(all_stages, "MEMORY_GB", 0.0)

@@ -106,7 +106,7 @@ def test_lidar_of_isotropic_features_is_full_and_of_collapsed_ones_is_one() -> N
     assert rankme(line[:, 0]) < 1.2
 
 
-def test_lidar_counts_what_tells_pictures_apart_where_rankme_counts_all() -> None:
+def test_lidar_counts_directions_that_separate_images_where_rankme_counts_all() -> None:
     noise = 3 * features(4000, 6).view(1000, 4, 6)
     told = features(1000, 2)[:, None] + 0.1 * features(4000, 2).view(1000, 4, 2)
     both = torch.cat([told, noise], 2)
@@ -115,7 +115,7 @@ def test_lidar_counts_what_tells_pictures_apart_where_rankme_counts_all() -> Non
     assert lidar(both) == pytest.approx(lidar(both * 10), rel=1e-2)  # of the scale only delta knows
 
 
-def test_lidar_of_views_that_tell_nothing_is_high_and_alignment_says_so() -> None:
+def test_lidar_of_uninformative_views_is_high_and_alignment_shows_it() -> None:
     noise = features(2000, 8).view(500, 4, 8)
     assert lidar(noise) > 7
     assert alignment(noise[:, 0], noise[:, 1]) == pytest.approx(2, abs=0.1)
@@ -176,7 +176,7 @@ def test_collapsed_features_are_called_so_and_healthy_ones_are_not() -> None:
     assert "collapsed" in warning
 
 
-def test_of_hardly_any_samples_no_collapse_is_told() -> None:
+def test_no_collapse_is_reported_for_few_samples() -> None:
     """The rank of two samples is at most two, whatever the features are."""
     two = features()[:2]
     figures = describe_features(two, two)

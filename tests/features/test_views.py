@@ -10,14 +10,14 @@ from selftaught.features.views import light_view
 
 
 def pictures(n: int, t: int = 0, side: int = 40) -> torch.Tensor:
-    """Smooth random pictures (N, 3, H, W), or clips (N, T, 3, H, W) of T equal frames."""
+    """Smooth random images (N, 3, H, W), or clips (N, T, 3, H, W) of T equal frames."""
     coarse = torch.rand(n, 3, 5, 5, generator=generator("pictures"))
     smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
     found = (255 * smooth).to(torch.uint8)
     return found[:, None].repeat(1, t, 1, 1, 1) if t else found
 
 
-def test_a_view_of_pictures_is_a_function_of_the_generator_and_other_for_each() -> None:
+def test_a_view_of_images_is_a_function_of_the_generator_and_other_for_each() -> None:
     batch = Batch(index=torch.arange(6), inputs={"image": pictures(1).repeat(6, 1, 1, 1)})
     first, again, other = (light_view(batch, 24, generator("view", seed))["image"] for seed in (0, 0, 1))
     assert first.shape == (6, 3, 24, 24)

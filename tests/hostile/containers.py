@@ -147,7 +147,7 @@ def _hostile_tars(whole: bytes) -> dict[str, bytes | Callable[[], bytes]]:
         "JSON objects 10,000 deep": added("000.json", b'{"label":' * 10_000 + b"1" + b"}" * 10_000),
         "a class of 50 MB": lambda: added("000.cls", b"x" * 50_000_000),
         "the same name twice": added("000.jpg", encoded("JPEG", 60)),
-        "a text called jpg": added("text.jpg", b"not a picture"),
+        "a text called jpg": added("text.jpg", b"not an image"),
         "no member": bytes(10240),
         "text": b"this is no archive\n" * 60,
         "no bytes": b"",
@@ -213,7 +213,7 @@ TABLES = {
 
 
 def label_files() -> Iterator[Hostile]:
-    """Tables of labels beside good pictures."""
+    """Tables of labels beside good images."""
     for title, content in TABLES.items():
 
         def make(root: Path, content: bytes = content) -> None:
@@ -241,7 +241,7 @@ ANNOTATIONS: dict[str, Any] = {
 
 
 def annotation_files() -> Iterator[Hostile]:
-    """COCO's JSON beside good pictures."""
+    """COCO's JSON beside good images."""
     for title, value in ANNOTATIONS.items():
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
 
@@ -277,7 +277,7 @@ def videos(seed: int) -> Iterator[Hostile]:
         ("text called mp4", "bad.mp4", b"not a video\n" * 50),
         ("no bytes", "bad.mp4", b""),
         ("one frame", "bad.mp4", video(3, "mp4", frames=1)),
-        ("a picture called avi", "bad.avi", encoded("JPEG", 3)),
+        ("an image called avi", "bad.avi", encoded("JPEG", 3)),
         ("playlist of files elsewhere", "bad.mkv", b"ffconcat version 1.0\nfile /etc/passwd\n"),
         ("playlist of addresses", "bad.ts", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n"),
     ]

@@ -1,4 +1,4 @@
-"""Damaged and hostile picture files, and names and kinds of files that are hard to read. All by a seed."""
+"""Damaged and hostile image files, and names and kinds of files that are hard to read. All by a seed."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ BOMBS: dict[str, tuple[str, bytes | Callable[[], bytes]]] = {
     "ppm with words for numbers": ("bomb.ppm", b"P6\nwide high\n255\n" + bytes(64)),
     "one pixel": ("one.png", encoded("PNG", 0, side=1)),
     "no bytes": ("empty.jpg", b""),
-    "text called jpg": ("text.jpg", b"not a picture\n" * 100),
+    "text called jpg": ("text.jpg", b"not an image\n" * 100),
     "html called png": ("page.png", b"<!doctype html><html><body>404</body></html>"),
     "jpeg with exif that is cut": (
         "exif.jpg",
@@ -195,5 +195,5 @@ def only_bad(seed: int) -> Iterator[Hostile]:
     def text(root: Path) -> None:
         (root / "notes.txt").write_text("nothing here")
 
-    for title, make in {"empty folder": empty, "broken pictures only": broken, "texts only": text}.items():
+    for title, make in {"empty folder": empty, "broken images only": broken, "texts only": text}.items():
         yield Hostile(title, make)

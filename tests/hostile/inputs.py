@@ -1,4 +1,4 @@
-"""What a hostile input is, and the good pictures it stands among."""
+"""What a hostile input is, and the good images it stands among."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Hostile:
         make: fills an empty folder.
         data: what of that folder is given as data; the folder itself unless told.
         task: what is learnt from it.
-        files: how many things besides the good pictures a run that goes through must use or list; None: any number.
+        files: how many things besides the good images a run that goes through must use or list; None: any number.
     """
 
     title: str

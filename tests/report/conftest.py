@@ -18,7 +18,7 @@ Pictures = list[Image.Image]
 
 
 def textures(count: int = 16, side: int = 64) -> Pictures:
-    """Small colour pictures, each with another orientation and hue, as PNG noise-free gradients."""
+    """Small colour images, each with another orientation and hue, as PNG noise-free gradients."""
     y, x = np.mgrid[0:side, 0:side] / side
     pictures = []
     for i in range(count):
@@ -69,7 +69,7 @@ def make_run(
     best: float = 63.1,
     intervals: bool = True,
 ) -> Path:
-    """A run folder with every part: the figures follow smooth curves, the pictures are those given."""
+    """A run folder with every part: the figures follow smooth curves, the images are those given."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"data": f"photos/{HOSTILE}", "out": str(folder), "task": task, "task_settings": {"angles": 4}, "size": 64}
     _write(

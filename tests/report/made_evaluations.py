@@ -1,4 +1,4 @@
-"""Evaluations of single protocols as `evaluate` writes them, with the pictures they name, without computing any."""
+"""Evaluations of single protocols as `evaluate` writes them, with the images they name, without computing any."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def add_qualitative(folder: Path, *, points: int = 60, tile: int = 32) -> Path:
             }
             for n, stage in enumerate(("conv1", "layer4"))
         ]
-        attention = {**sheet(at, "attention.png", 3, 9), "heads": ["picture", "conv1", "layer4"], "keys": keys[:3]}
+        attention = {**sheet(at, "attention.png", 3, 9), "heads": ["image", "conv1", "layer4"], "keys": keys[:3]}
         places = {"x": rng.random(points).tolist(), "y": rng.random(points).tolist(), "keys": keys, "labels": labels}
         data_map = {**sheet(at, "map.jpg", 10, points), "method": "tsne", "neighbours": 30, "kept": 61.2, **places}
         index = {"format": 1, "encoder": "resnet18", "size": 64, "pictures": points, "seed": 0, "map": data_map}

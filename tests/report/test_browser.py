@@ -186,9 +186,7 @@ def test_a_table_is_copied_in_each_form(browser: Browser, tmp_path: Path, run_fo
         assert page.execute_script("const text = window.copied; window.copied = ''; return text").startswith(begin)
 
 
-def test_a_point_of_the_map_shows_its_picture(
-    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
-) -> None:
+def test_a_point_of_the_map_shows_its_image(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
     folder = run_folder(tmp_path / "run")
     made.add_qualitative(folder)
     page = opened(browser, write_report(folder), width=1280)
@@ -201,10 +199,10 @@ def test_a_point_of_the_map_shows_its_picture(
         page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x + step, "y": y})
     wait_for(page, "return !document.getElementById('thumb').hidden")
     seen = """
-        const [thumb, picture] = [document.getElementById('thumb'), document.querySelector('#thumb i')];
-        const style = getComputedStyle(picture);
+        const [thumb, image] = [document.getElementById('thumb'), document.querySelector('#thumb i')];
+        const style = getComputedStyle(image);
         return [thumb.hidden, thumb.textContent, style.backgroundPosition, style.backgroundImage.slice(0, 27)]"""
-    tile = 6  # third of the dogs, which are every third picture; ten tiles of 32 pixels and a gap of 2 in a row
+    tile = 6  # third of the dogs, which are every third image; ten tiles of 32 pixels and a gap of 2 in a row
     place = f"-{tile * 34 * 96 / 32:g}px 0px"
     assert page.execute_script(seen) == [False, "dog · 6.png", place, 'url("data:image/webp;base64']
     assert page.get_log("browser") == []

@@ -19,7 +19,7 @@ def test_a_folder_of_runs_has_an_overview_that_links(tmp_path: Path, run_folder:
         assert page.source.count(f'id="{anchor}"') == 1, anchor
 
 
-def test_seeds_of_a_task_are_told_by_their_mean(tmp_path: Path, run_folder: Folder) -> None:
+def test_seeds_of_a_task_are_shown_by_their_mean(tmp_path: Path, run_folder: Folder) -> None:
     for name, task, best in (("a", "rotation", 60.0), ("b", "rotation", 64.0), ("c", "simclr", 63.0)):
         run_folder(tmp_path / name, task, best=best)
     page = Page(write_report(tmp_path))

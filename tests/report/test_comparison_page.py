@@ -53,7 +53,7 @@ def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_fo
     assert page.source.count('class="card small"') == 12
 
 
-def test_labels_saved_by_the_first_task_are_told_from_its_run(tmp_path: Path, comparison_folder: Folder) -> None:
+def test_labels_saved_by_the_first_task_are_reported_from_its_run(tmp_path: Path, comparison_folder: Folder) -> None:
     folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4})
     made.add_finetune(folder / "simclr")
     top = Page(write_report(folder)).text.split("Ranking")[0]
@@ -63,7 +63,7 @@ def test_labels_saved_by_the_first_task_are_told_from_its_run(tmp_path: Path, co
 
 def test_a_comparison_of_ten_tasks_stays_small(tmp_path: Path, comparison_folder: Folder) -> None:
     noise = np.random.default_rng(0)
-    # Noise at 224 pixels is the worst a picture can be: 150 kB each as PNG.
+    # Noise at 224 pixels is the worst an image can be: 150 kB each as PNG.
     pictures = [
         Image.fromarray(noise.integers(0, 255, (224, 224, 3), dtype=np.uint8)).resize((96, 96)) for _ in range(16)
     ]

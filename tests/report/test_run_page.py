@@ -26,7 +26,7 @@ def test_parts_that_are_missing_say_which_command_adds_them(tmp_path: Path) -> N
     page = Page(write_report(tmp_path))
     assert page.headings[0] == "simclr has not been looked at on held-out data yet."
     assert f"selftaught evaluate {tmp_path} LABELLED" in page.text
-    assert "pictures here yet" in page.text
+    assert "images here yet" in page.text
     assert "Go on with --resume" in page.text
     assert not page.figures
     assert not any(len(script) > MEGABYTE for script in page.scripts), "no plot, no Plotly"
@@ -38,7 +38,7 @@ def test_a_collapse_warning_is_shown_at_the_top_and_beside_its_curves(tmp_path: 
     assert Page(write_report(run)).text.count("features have collapsed") == 2
 
 
-def test_pseudo_labels_made_anew_have_their_curves(tmp_path: Path, run_folder: Folder) -> None:
+def test_updated_pseudo_labels_have_their_curves(tmp_path: Path, run_folder: Folder) -> None:
     folder = run_folder(tmp_path / "run", task="clustering")
     (folder / "refresh.csv").write_text("step,clusters,nmi_before\n1,100,0.0\n401,98,0.41\n")
     html = write_report(folder).read_text(encoding="utf-8")
@@ -47,9 +47,9 @@ def test_pseudo_labels_made_anew_have_their_curves(tmp_path: Path, run_folder: F
     assert '"y":[100.0,98.0]' in html
 
 
-def test_a_broken_picture_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
+def test_a_broken_image_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
-    (run / "pictures" / "kernels.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    (run / "pictures" / "kernels.png").write_bytes(b"\x89PNG\r\n\x1a\nnot an image")
     (run / "pictures" / "s0.png").unlink()
     page = Page(write_report(run))
     assert "First-layer kernels" not in page.headings

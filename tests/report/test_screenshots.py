@@ -19,7 +19,7 @@ def script() -> dict[str, Any]:
     return runpy.run_path(str(SCRIPT))
 
 
-def test_a_picture_takes_as_many_colours_as_its_weight_allows(
+def test_a_image_takes_as_many_colours_as_its_weight_allows(
     script: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 30_000
@@ -33,7 +33,7 @@ def test_a_picture_takes_as_many_colours_as_its_weight_allows(
         script["light_png"](Image.fromarray(np.concatenate([noise] * 8)))
 
 
-def test_every_picture_shows_a_drawn_page(
+def test_every_screenshot_shows_a_drawn_page(
     tmp_path: Path, script: dict[str, Any], comparison_folder: Callable[..., Path]
 ) -> None:
     pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

@@ -34,7 +34,7 @@ class Example:
 
 
 class Bright(PretextTask):
-    """Predict whether a picture is bright (Nobody, NOWHERE 2020)."""
+    """Predict whether an image is bright (Nobody, NOWHERE 2020)."""
 
     @classmethod
     def inputs(cls, config):

@@ -34,7 +34,7 @@ def opened() -> Iterator[tuple[PretextTask, Data, RunConfig]]:
     data.loader.close()
 
 
-def test_figures_are_means_over_the_samples(opened: tuple[PretextTask, Data, RunConfig]) -> None:
+def test_metrics_are_means_over_the_samples(opened: tuple[PretextTask, Data, RunConfig]) -> None:
     task, data, settings = opened
     task.train()
     found = judge(task, data, settings, FABRIC)

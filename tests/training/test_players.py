@@ -88,7 +88,7 @@ def training_of(fabric: Fabric, settings: RunConfig, task: PretextTask, model: A
 
 
 def one_step(task: PretextTask, step: int, **changes: Any) -> dict[str, torch.Tensor]:
-    """A step of the loop on made-up pictures, on one process."""
+    """A step of the loop on made-up images, on one process."""
     settings = config(Path(), **changes)
     optimizer = build_optimizer(task, "adamw", 1e-3, 0.0, (0.5, 0.999))
     fabric = Fabric(accelerator="cpu", devices=1)

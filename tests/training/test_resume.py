@@ -174,7 +174,7 @@ def test_a_length_that_is_not_larger_is_refused(
         folder.check(other)
 
 
-def test_a_finished_run_is_made_longer(data: Path, tmp_path: Path) -> None:
+def test_a_finished_run_is_extended(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     selftaught.pretrain(data, out=run, log_every=1, **SETTINGS)
     longer = SETTINGS | {"steps": 8}

@@ -43,7 +43,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with the data, a thesis and a picture of the user's inside; the data are its own."""
+    """A run with the data, a thesis and an image of the user's inside; the data are its own."""
     out = tmp_path_factory.mktemp("runs") / "run"
     data = photographs(out.with_name("photos"))
     selftaught.pretrain(data, out=out, **SETTINGS)

@@ -22,7 +22,7 @@ def fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def test_rows_have_step_epoch_and_figures(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_have_step_epoch_and_metrics(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
     log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
     speed = Speed(8)
     speed.add(0.5, 2.0)

@@ -154,7 +154,7 @@ def test_an_encoder_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_handful_of_samples_is_not_praised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One held-out picture has no other to be told from: chance is 1, and a batch holds each sample many times."""
+    """One held-out image has no other to be told from: chance is 1, and a batch holds each sample many times."""
     rng = np.random.default_rng(0)
     for i in range(3):
         (tmp_path / "photos").mkdir(exist_ok=True)

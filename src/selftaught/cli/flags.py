@@ -190,7 +190,7 @@ def _help(option: Option) -> str:
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:
-    """Lines such as `size: side of the pictures.` under Args."""
+    """Lines such as `size: side of the images.` under Args."""
     part = re.search(r"^Args:\n((?:[ ]{4}.*\n?|\n)+)", docstring + "\n", flags=re.MULTILINE)
     lines = re.split(r"\n {4}(?! )", "\n" + part[1].rstrip()) if part else []
     pairs = (line.split(":", 1) for line in lines if ":" in line)

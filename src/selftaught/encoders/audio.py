@@ -18,7 +18,7 @@ _LEAST = 2 ** len(WIDTHS)
 
 @final
 class AudioConvNet(Encoder):
-    """Log-mel pictures (N, 1, mels, steps) -> (N, 512): four blocks of two 3 x 3 convolutions, BN and ReLU.
+    """Log-mel images (N, 1, mels, steps) -> (N, 512): four blocks of two 3 x 3 convolutions, BN and ReLU.
 
     2 x 2 max pooling stands between the blocks and the maximum over all positions at the end, as in the paper, so that
     any length of sound gives one vector. Unlike there, the very first convolution has stride 2, which makes the network

@@ -23,8 +23,8 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
         name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
             makes two of half the width, one for lightness and one for colour, and "20ch:" makes one for images or
             clips of 20 channels.
-        size: side of the square pictures, pixels; sound encoders ignore it.
-        stem: the published first layers, or stride 1 for small pictures; "auto" is small below 48 pixels.
+        size: side of the square images, pixels; sound encoders ignore it.
+        stem: the published first layers, or stride 1 for small images; "auto" is small below 48 pixels.
     """
     if stem not in ("auto", "standard", "small"):
         raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
@@ -79,7 +79,7 @@ def _build_prefixed(prefix: str, name: str, *, size: int, stem: Stem) -> Encoder
     def build() -> StagedEncoder:
         made = build_encoder(inner, size=size, stem=stem)
         if not isinstance(made, StagedEncoder) or made.kind != "image" or made.sees or channels_of(inner):
-            raise ValueError(f"{prefix} goes before the name of one encoder of pictures, got {name!r}")
+            raise ValueError(f"{prefix} goes before the name of one encoder of images, got {name!r}")
         return made
 
     if prefix == "split:":

@@ -1,4 +1,4 @@
-"""torchvision's 2-D networks: AlexNet, VGG, GoogLeNet, ResNet, DenseNet, and their stems for small pictures.
+"""torchvision's 2-D networks: AlexNet, VGG, GoogLeNet, ResNet, DenseNet, and their stems for small images.
 
 Features end at the last convolutional map, so AlexNet and VGG lose their last max pooling with their classifier.
 """
@@ -38,7 +38,7 @@ def build_image_encoder(info: EncoderInfo, *, size: int, stem: str, channels: in
 
     Args:
         info: its entry in `names.ENCODERS`.
-        size: side of the pictures, pixels.
+        size: side of the images, pixels.
         stem: "standard" as published, or "small": stride 1 and no early pooling.
         channels: of the images.
     """
@@ -66,7 +66,7 @@ def build_image_encoder(info: EncoderInfo, *, size: int, stem: str, channels: in
 def _alexnet(name: str, small: bool) -> _Parts:
     net = torchvision.models.alexnet(weights=None)
     net.features[-1], net.avgpool, net.classifier = nn.Identity(), nn.Identity(), nn.Identity()
-    # 5 x 5 at stride 1 sees on a 32-pixel picture about what 11 x 11 at stride 4 sees on 224 pixels.
+    # 5 x 5 at stride 1 sees on a 32-pixel image about what 11 x 11 at stride 4 sees on 224 pixels.
     replaced = {"features.0": nn.Conv2d(3, 64, 5, stride=1, padding=2)} if small else {}
     _replace(net, replaced)
     paths = ("features.1", "features.4", "features.7", "features.9", "")

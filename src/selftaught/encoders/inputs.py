@@ -1,4 +1,4 @@
-"""How an encoder sees normalised colour pictures where it does not take them as they are: grey, or as gradients.
+"""How an encoder sees normalised colour images where it does not take them as they are: grey, or as gradients.
 
 A prefix on the encoder's name asks for it, as in `--encoder grey:resnet18`. The transformation is a part of the
 encoder, so probes, exports and comparisons with random weights see what pretraining saw; the network behind it has the
@@ -18,12 +18,12 @@ from selftaught.ops.colour_spaces import equal_lightness_grey
 
 
 def see_grey(x: Tensor) -> Tensor:
-    """Normalised pictures (N, 3, H, W) -> their lightness alone as a normalised picture, three equal channels."""
+    """Normalised images (N, 3, H, W) -> their lightness alone as a normalised image, three equal channels."""
     return normalise(equal_lightness_grey(denormalise(x.float())).expand(-1, 3, -1, -1))
 
 
 def see_sobel(x: Tensor) -> Tensor:
-    """Normalised pictures (N, 3, H, W) -> horizontal and vertical Sobel gradients of the luma, the third channel 0.
+    """Normalised images (N, 3, H, W) -> horizontal and vertical Sobel gradients of the luma, the third channel 0.
 
     The fixed front end of DeepCluster (Caron et al., ECCV 2018, section 4.1), which takes colour away. Differences are
     taken outside of convolutions, which would round the luma to bfloat16 under autocast.

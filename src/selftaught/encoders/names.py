@@ -18,7 +18,7 @@ TIMM = "timm:"
 """Prefix of an encoder that timm makes, as in timm:vit_small_patch16_224."""
 
 PREFIXES = ("grey:", "sobel:", "split:")
-"""How an encoder of pictures sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
+"""How an encoder of images sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
 _CHANNELS = re.compile(r"([1-9]\d{0,3})ch:")
 
 
@@ -48,7 +48,7 @@ class EncoderInfo:
 
     Attributes:
         name: e.g. "resnet18"; "timm:<model>" stands for every model timm knows.
-        kind: what it sees: pictures, clips, or sound as log-mel pictures.
+        kind: what it sees: images, clips, or sound as log-mel images.
         family: networks of one family have the same stages.
         stages: first to last; empty for "timm:<model>", whose stages depend on the model.
     """

@@ -18,7 +18,7 @@ from selftaught.ops.colour_spaces import rgb_to_lab
 class SplitEncoder(Encoder):
     """A split-brain encoder: features of both halves one after the other, at every stage.
 
-    It takes normalised pictures (N, 3, H, W) as every encoder does and cuts them itself: the first half sees lightness
+    It takes normalised images (N, 3, H, W) as every encoder does and cuts them itself: the first half sees lightness
     alone, the second colour (a and b of Lab) alone. A half has half the channels of the published network in every
     layer, so both together have the features of one network and half its weights.
 
@@ -39,12 +39,12 @@ class SplitEncoder(Encoder):
 
     @property
     def layout(self) -> Layout:
-        """Where a half has its features, and the smallest picture it takes."""
+        """Where a half has its features, and the smallest image it takes."""
         return self.lightness.layout
 
     @staticmethod
     def halves(x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised pictures (N, 3, H, W) -> what each half sees, both (N, 3, H, W)."""
+        """Normalised images (N, 3, H, W) -> what each half sees, both (N, 3, H, W)."""
         ab = rgb_to_lab(denormalise(x.float()))[:, 1:] / 50
         colour = torch.cat([ab, torch.zeros_like(ab[:, :1])], 1)
         return see_grey(x), colour.contiguous(memory_format=torch.channels_last)

@@ -24,8 +24,8 @@ class Layout:
             allowed for the last stage only.
         trunk: path of the module that computes all stages; "" is the whole network.
         classifier: first parts of the state-dict keys that pretraining leaves out, e.g. ("fc.",).
-        least_side: the smallest picture, in pixels, that comes through.
-        patch: sides of pictures must be a multiple of this many pixels.
+        least_side: the smallest image, in pixels, that comes through.
+        patch: sides of images must be a multiple of this many pixels.
         timm_pool: compute by timm's `forward_features` and pool by its `forward_head`.
         channel_axis: where the network puts the channels of a 4-D map; 3 for (N, H, W, C).
         tokens: stages that are tokens (N, L, D) -> pixels between neighbouring patches, down and across.
@@ -49,7 +49,7 @@ class Origin:
         make: an expression for the library's own network, with its classifier.
         make_headless: statements that make `model` as it was pretrained, without classifier.
         changes: statements that give `model` the small stem; empty for the published network.
-        features: an expression for the pooled features of pictures `x` by that `model`.
+        features: an expression for the pooled features of images `x` by that `model`.
     """
 
     make: str
@@ -66,8 +66,8 @@ class StagedEncoder(Encoder):
         layout: where its features are.
         origin: how the library makes it.
         stem: "standard" or "small", as built.
-        size: side of the pictures it was built for, pixels.
-        sees: "" for normalised colour pictures as they are, or a name of `inputs.INPUTS`.
+        size: side of the images it was built for, pixels.
+        sees: "" for normalised colour images as they are, or a name of `inputs.INPUTS`.
     """
 
     sees: str = ""
@@ -159,10 +159,10 @@ def _keep_output(module: nn.Module, stage: str, outputs: dict[str, Tensor]) -> R
 
 
 def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
-    """Refuse pictures the network cannot take, in one sentence."""
+    """Refuse images the network cannot take, in one sentence."""
     if min(height, width) < layout.least_side:
         raise ValueError(
-            f"encoder '{name}' needs pictures of at least {layout.least_side} x {layout.least_side} pixels, "
+            f"encoder '{name}' needs images of at least {layout.least_side} x {layout.least_side} pixels, "
             f"got {height} x {width}; raise --size or choose --stem small"
         )
     patch = layout.patch

@@ -2,7 +2,7 @@
 
 That part cannot matter, but computing its gradient is not harmless: oneDNN's bfloat16 kernels leave it uninitialised
 (torch 2.11 to 2.15), so that weights nothing reads drift to anything, NaN among it. Leaving it out also spares up to
-8/9 of the work where deep stages see small pictures or tiles. Its gradient is 0.
+8/9 of the work where deep stages see small images or tiles. Its gradient is 0.
 
 Of clips with fewer frames than the kernel reaches over, all of which may matter, the gradient is wrong in the same way,
 and memory beyond it is written (torch 2.14.1, AVX-512; at a stride of 2 in float32 too). r3d_18 has 2 frames for the 3

@@ -1,4 +1,4 @@
-"""The vector of every sample with the right preprocessing, and the samples most like one picture."""
+"""The vector of every sample with the right preprocessing, and the samples most like one image."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def search_data(
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
-    The query is a picture; or a video, of which a picture encoder sees the middle frame and a clip encoder the central
+    The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the central
     clip.
     """
     if top < 1:

@@ -24,7 +24,7 @@ Format = Literal["torch", "safetensors", "onnx"]
 FRAMES = 16
 """Length of the clips of a video encoder's ONNX file, where `meta` has no "frames"."""
 MELS, STEPS = 64, 100
-"""Log-mel picture of a sound encoder's ONNX file, where `meta` has no "mels" and "steps": one second, hops of 10 ms."""
+"""Log-mel image of a sound encoder's ONNX file, where `meta` has no "mels" and "steps": one second, hops of 10 ms."""
 
 
 FORMATS: dict[str, Format] = {
@@ -62,8 +62,8 @@ def export_encoder(
         encoder: any encoder; its mode, device and weights stay as they are.
         path: the file; folders are made.
         format: "torch" and "safetensors" hold the state dict that the library's own model loads with `strict=True`;
-            "onnx" maps normalised pictures (N, channels, size, size) to pooled features (N, num_features).
-        size: side of the pictures, pixels.
+            "onnx" maps normalised images (N, channels, size, size) to pooled features (N, num_features).
+        size: side of the images, pixels.
         meta: further lines of metadata for safetensors and ONNX.
         headless: leave out the classifier, which is otherwise added with fresh weights because pretraining has none.
     """

@@ -1,4 +1,4 @@
-"""A score on disk: its figures as JSON, what each sample adds to it as NumPy, its pictures in a folder."""
+"""A score on disk: its figures as JSON, what each sample adds to it as NumPy, its images in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vector of one picture or video that the user gives, to find similar ones to."""
+"""The vector of one image or video that the user gives, to find similar ones to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_query(path: Path, encoder: Encoder) -> None:
     if not _is_video(path):
         _picture(path, USUAL)
         if encoder.kind != "image":
-            raise ValueError(f"--query {path} is a picture, but {encoder.name} takes clips; give a video")
+            raise ValueError(f"--query {path} is an image, but {encoder.name} takes clips; give a video")
         return
     try:
         path.stat()

@@ -55,13 +55,13 @@ def power_law_exponent(spectrum: Tensor) -> float:
 
 
 def lidar(views: Tensor, delta: float = DELTA) -> float:
-    """Effective rank of what tells pictures apart but not views of one (LiDAR, Thilak et al., ICLR 2024, section 4).
+    """Effective rank of what tells images apart but not views of one (LiDAR, Thilak et al., ICLR 2024, section 4).
 
-    Exp of the entropy of the eigenvalues of W^(-1/2) B W^(-1/2), where B (D, D) is the covariance of the pictures' mean
+    Exp of the entropy of the eigenvalues of W^(-1/2) B W^(-1/2), where B (D, D) is the covariance of the images' mean
     features and W that of the views around these means, plus `delta` on its diagonal; both unbiased. With W = L L^T
     these are the eigenvalues of L^-1 B L^-T, which needs no matrix root. views (n, q, D), q views of each of n
-    pictures, best n > D; between 1 and min(n - 1, D). `delta` is a variance: it decides where the views differ by less.
-    Directions that tell nothing about a picture keep eigenvalues of about 1 / q, so features that are all noise have a
+    images, best n > D; between 1 and min(n - 1, D). `delta` is a variance: it decides where the views differ by less.
+    Directions that tell nothing about an image keep eigenvalues of about 1 / q, so features that are all noise have a
     high rank too: read it beside `alignment`.
     """
     n, q, d = views.shape

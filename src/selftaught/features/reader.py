@@ -39,7 +39,7 @@ class Reader:
     """Reads the features of one encoder.
 
     Attributes:
-        size: side of the square pictures, as the encoder was trained.
+        size: side of the square images, as the encoder was trained.
         cache: folder the features are kept in; None computes them each time.
         cache_limit_gb: features of one data set that would take more are not kept.
         is_random: its weights were drawn, not learned; a probe that trains the encoder trains all of it from scratch.

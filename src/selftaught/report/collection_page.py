@@ -116,7 +116,7 @@ def _probed_alike(runs: Mapping[str, Run]) -> dict[str, Json]:
     for name, run in runs.items():
         for e in in_order(run.evaluations):
             if len(e.get("stages") or {}) > 1:
-                # A task of grey pictures has its encoder read them: grey:resnet18 stands beside resnet18.
+                # A task of grey images has its encoder read them: grey:resnet18 stands beside resnet18.
                 encoder = run.encoder.rpartition(":")[2]
                 key = (e.get("probe"), data_name(e), e.get("train_samples"), e.get("test_samples"), encoder)
                 ways.setdefault(key, {}).setdefault(name, e)

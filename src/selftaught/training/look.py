@@ -32,8 +32,8 @@ def judge(
     """Means of the task's scalars over so many held-out samples, and the label-free figures of its features.
 
     The pseudo-labels are drawn from the same generators at every look, so looks can be compared. Where the task makes
-    pictures, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided
-    by the variance of the latter: 1 is what a single picture in the middle of the real ones would get.
+    images, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided
+    by the variance of the latter: 1 is what a single image in the middle of the real ones would get.
     """
     task.eval()
     encoder = task.kept_encoder()
@@ -62,7 +62,7 @@ def judge(
     means = (reduced[:-1] / reduced[-1]).tolist()
     figures = describe_features(gather_rows(torch.cat(first)), gather_rows(torch.cat(second)))
     real = gather_rows(torch.cat(second))
-    if made and len(real) > 1:  # a single picture has no variance
+    if made and len(real) > 1:  # a single image has no variance
         distance = frechet_distance(real, gather_rows(torch.cat(made)))
         figures["frechet"] = distance / float(real.double().var(0).sum().clamp(min=1e-12))
     return dict(zip(names, means, strict=True)) | figures
@@ -103,7 +103,7 @@ def draw_pictures(
     *,
     samples: int = HELD_OUT_SAMPLES,
 ) -> None:
-    """Fill the run's picture folder from so many held-out samples; only the first process calls this."""
+    """Fill the run's image folder from so many held-out samples; only the first process calls this."""
     task.eval()
     folder = PictureFolder(path)
     batches = list(

@@ -32,7 +32,7 @@ QUALITY = 85
 
 
 class PictureFolder:
-    """The folder `pictures/` of a run and its list, pictures.json."""
+    """The folder `images/` of a run and its list, images.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,7 +89,7 @@ def _one_drawn(value: str | Tensor | Map) -> str | Tensor:
 
 
 def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
-    """The first layer's kernels as one picture, each stretched to its own range (Krizhevsky et al. 2012, figure 3)."""
+    """The first layer's kernels as one image, each stretched to its own range (Krizhevsky et al. 2012, figure 3)."""
     kernels = first_kernels(encoder)
     if kernels is None:
         return
@@ -125,7 +125,7 @@ def _enlarged(picture: Tensor, side: int) -> Image.Image:
 
 
 def _thumbnail(batch: Batch, size: int) -> Tensor:
-    """One picture of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip, black for audio alone."""
+    """One image of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip, black for audio alone."""
     views = (modality_of(x).thumbnail(x, size) for x in batch.inputs.values() if x.ndim in BY_AXES)
     found = next((view for view in views if view is not None), None)
     return torch.zeros(len(batch), 3, size, size) if found is None else found

@@ -298,7 +298,7 @@ def _finish(
     *,
     samples: int,
 ) -> None:
-    """Write down what was skipped, the pictures and the summary; all processes call this."""
+    """Write down what was skipped, the images and the summary; all processes call this."""
     fabric, config, data = training.fabric, training.config, training.data
     skipped = rows_of_all(list(data.loader.skipped))
     if fabric.is_global_zero:

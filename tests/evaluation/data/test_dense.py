@@ -58,7 +58,7 @@ def test_evaluate_reads_masks_and_says_where_the_test_part_comes_from(tree: Path
     assert result["metric"] == "miou"
     assert result["test_is"] == f"{result['test_samples']} of 12 samples, drawn by seed 0"
     assert result["skipped"] == 0
-    low, high = result["gain"]["interval"]  # of the difference on the same draws of test pictures
+    low, high = result["gain"]["interval"]  # of the difference on the same draws of test images
     assert low - 0.002 <= result["gain"]["value"] <= high + 0.002  # each is rounded by itself
     assert [row["train_samples"] for row in result["few_labels"]] == [round(result["train_samples"] / 2), 11]
     folder = subject.folder / "evaluations"

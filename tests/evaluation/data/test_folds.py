@@ -64,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark, grey and light pictures, 8, 6 and 2 of them, and a single black one."""
+    """Dark, grey and light images, 8, 6 and 2 of them, and a single black one."""
     root = tmp_path_factory.mktemp("data") / "shades"
     rng = numpy_generator("shades")
     for name, level, count in (("dark", 60, 8), ("grey", 130, 6), ("light", 220, 2), ("only", 0, 1)):

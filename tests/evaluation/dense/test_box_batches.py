@@ -15,7 +15,7 @@ from selftaught.evaluation.dense.stage_maps import (
 from tests.evaluation.drawn_boxes import COLOURS, Squares
 
 
-def test_pictures_and_boxes_are_resized_and_mirrored_together() -> None:
+def test_images_and_boxes_are_resized_and_mirrored_together() -> None:
     samples = Squares(4, 0)
     canvas = Canvas(size=120, multiple=32, least=1)
     batch = read_batch(samples, [0, 1, 2], canvas, [False, True, True])
@@ -50,7 +50,7 @@ def test_boxes_to_ignore_are_apart() -> None:
     assert target["ignore"].tolist() == [[70, 0, 80, 10]]
 
 
-def test_long_pictures_are_made_smaller_and_one_sided_encoders_get_a_square() -> None:
+def test_long_images_are_reduced_and_one_sided_encoders_get_a_square() -> None:
     canvas = Canvas(size=120, multiple=32, least=1)
     assert canvas.scale(100, 100) == 1.2
     assert 100 * 10 * canvas.scale(100, 1000) == pytest.approx(120 * 1333 / 800)
@@ -59,7 +59,7 @@ def test_long_pictures_are_made_smaller_and_one_sided_encoders_get_a_square() ->
     assert square.shape([(24, 96), (96, 50)]) == (96, 96)
 
 
-def test_every_picture_comes_once_before_any_comes_twice() -> None:
+def test_every_image_comes_once_before_any_comes_twice() -> None:
     canvas = Canvas(size=60, multiple=1, least=1)
     samples = Squares(6, 0)
 
@@ -87,5 +87,5 @@ def test_canvas_has_whole_positions() -> None:
         assert canvas_for(encoder, read_stages(encoder), 64).multiple == 32
     alexnet = build_encoder("alexnet", size=64).eval()
     reading = read_stages(alexnet)
-    with pytest.raises(ValueError, match=r"encoder 'alexnet' needs pictures of at least 31 pixels, got --probe.size"):
+    with pytest.raises(ValueError, match=r"encoder 'alexnet' needs images of at least 31 pixels, got --probe.size"):
         canvas_for(alexnet, reading, 20)

@@ -11,7 +11,7 @@ from selftaught.evaluation.dense.box_drawings import FOUND, THERE, draw_boxes
 from selftaught.evaluation.metrics.box_matches import Found, Truth
 
 
-def test_true_boxes_are_green_and_the_surest_found_ones_orange() -> None:
+def test_true_boxes_are_green_and_the_most_confident_found_ones_orange() -> None:
     truth = Truth(
         boxes=np.array([[10.0, 10.0, 60.0, 50.0], [100.0, 10.0, 150.0, 50.0]]),
         labels=np.array([0, 1]),
@@ -32,7 +32,7 @@ def test_true_boxes_are_green_and_the_surest_found_ones_orange() -> None:
 
 
 @pytest.mark.parametrize("score", [0.1, 0.9])
-def test_the_surest_box_is_drawn_however_unsure_and_images_without_any_are_drawn_too(score: float) -> None:
+def test_the_most_confident_box_is_drawn_at_any_confidence_and_images_without_boxes_too(score: float) -> None:
     image = torch.zeros(3, 320, 200, dtype=torch.uint8)
     nothing = Truth(boxes=np.zeros((0, 4)), labels=np.zeros(0, np.int64), ignore=np.zeros(0, bool))
     one = Found(boxes=np.array([[20.0, 20.0, 70.0, 70.0]]), scores=np.array([score]), labels=np.array([0]))

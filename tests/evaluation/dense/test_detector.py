@@ -1,4 +1,4 @@
-"""The parts of the detector: maps of known stride, anchors, candidates, what is ignored, batches of pictures."""
+"""The parts of the detector: maps of known stride, anchors, candidates, what is ignored, batches of images."""
 
 from __future__ import annotations
 

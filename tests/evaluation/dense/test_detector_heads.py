@@ -79,7 +79,7 @@ def test_what_is_covered() -> None:
     assert covered(boxes, torch.zeros(0, 4)).tolist() == [False] * 4
 
 
-def test_what_lies_in_a_region_to_be_ignored_is_neither_object_nor_background() -> None:
+def test_what_is_in_a_region_to_be_ignored_is_neither_object_nor_background() -> None:
     network = make_proposals(nn.Identity(), Anchors([[8.0]], [8]), generator(0), 10, "32-true")
     assert isinstance(network, ProposalNetwork)
     anchors = Anchors([[8.0]], [8])(IMAGES, [torch.zeros(2, 1, 8, 12)])

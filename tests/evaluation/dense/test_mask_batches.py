@@ -1,4 +1,4 @@
-"""Pictures and their masks stay together through scale, crop and mirror."""
+"""Images and their masks stay together through scale, crop and mirror."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FILL = IGNORE
 
 
 def blocks(n: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Pictures whose grey value is 20 times the class of the pixel, in blocks of 6 pixels, and their masks."""
+    """Images whose grey value is 20 times the class of the pixel, in blocks of 6 pixels, and their masks."""
     coarse = torch.randint(0, 10, (n, 1, height // 6, width // 6), generator=generator("blocks")).float()
     masks = F.interpolate(coarse, scale_factor=6, mode="nearest")[:, 0].long()
     return (masks * 20).byte()[:, None].expand(-1, 3, -1, -1).contiguous(), masks
 
 
-def test_the_whole_picture_comes_back_and_its_mirror_image() -> None:
+def test_the_whole_image_comes_back_and_its_mirror_image() -> None:
     images, masks = blocks(2, 24, 24)
     sizes = torch.tensor([[24, 24], [24, 24]])
     boxes = torch.tensor([[0.0, 0, 24, 24], [0, 24, 24, -24]])
@@ -44,9 +44,9 @@ def test_the_whole_picture_comes_back_and_its_mirror_image() -> None:
     assert torch.allclose(denormalise(found)[1, 0] * 255, masks[1].flip(1) * 20.0, atol=1)
 
 
-def test_beyond_the_picture_is_the_mean_colour_and_no_class() -> None:
+def test_beyond_the_image_is_the_mean_colour_and_no_class() -> None:
     images, masks = blocks(1, 24, 36)
-    images[:, :, 18:], masks[:, 18:] = 0, 3  # the canvas below the picture, which must not be seen
+    images[:, :, 18:], masks[:, 18:] = 0, 3  # the canvas below the image, which must not be seen
     found, cut = crop_with_masks(images, masks, torch.tensor([[18, 36]]), torch.tensor([[-6.0, 24, 36, 36]]), 36)
     outside = torch.ones(36, 36, dtype=torch.bool)
     outside[6:24, :12] = False
@@ -55,7 +55,7 @@ def test_beyond_the_picture_is_the_mean_colour_and_no_class() -> None:
     assert torch.equal(cut[0, 6:24, :12], masks[0, :18, 24:])
 
 
-def test_pictures_and_masks_stay_aligned_at_any_scale() -> None:
+def test_images_and_masks_stay_aligned_at_any_scale() -> None:
     images, masks = blocks(16, 48, 60)
     sizes = torch.tensor([[48, 60]] * 16)
     boxes = scaled_boxes(sizes, generator("boxes"))
@@ -66,7 +66,7 @@ def test_pictures_and_masks_stay_aligned_at_any_scale() -> None:
     assert (nearest == cut.flip(2))[told & told.flip(2)].float().mean() < 0.5
 
 
-def test_boxes_are_squares_at_the_scales_asked_for_and_hold_the_picture_or_lie_in_it() -> None:
+def test_boxes_are_squares_at_the_scales_asked_for_and_hold_the_image_or_are_in_it() -> None:
     sizes = torch.tensor([[40, 80], [90, 60]]).repeat(500, 1)
     top, left, height, width = scaled_boxes(sizes, generator("scales")).unbind(1)
     assert torch.equal(height, width.abs())
@@ -88,7 +88,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 40), (40, 30), (32, 32), (90, 31), (33, 200)])
-def test_windows_cover_the_picture_and_join_to_it(height: int, width: int) -> None:
+def test_windows_cover_the_image_and_join_to_it(height: int, width: int) -> None:
     sample = Drawn(1, 0, height=height, width=width).read(0)
     windows = windows_of(sample, 32)
     assert windows.images.shape[1:] == (3, 32, 32)
@@ -109,7 +109,7 @@ def test_windows_cover_the_picture_and_join_to_it(height: int, width: int) -> No
     assert abs(float(found[-1]) - max(windows.shape) + 1) < 1
 
 
-def test_batches_are_a_function_of_seed_and_step_and_take_every_picture_once_an_epoch() -> None:
+def test_batches_are_a_function_of_seed_and_step_and_take_every_image_once_an_epoch() -> None:
     samples = Drawn(6, 0)
     batches = list(training_batches(samples, steps=3, batch_size=4, size=32, seed=5))
     order = [*shuffled(6, 5, 0), *shuffled(6, 5, 1)]
@@ -122,7 +122,7 @@ def test_batches_are_a_function_of_seed_and_step_and_take_every_picture_once_an_
     assert not torch.equal(first[1], augment(batches[0], size=32, seed=5, step=1, device=CPU)[1])
 
 
-def test_large_pictures_are_made_smaller_with_their_masks() -> None:
+def test_large_images_are_reduced_with_their_masks() -> None:
     sample = Drawn(1, 0, height=80, width=120).read(0)
     image, mask = shrink(sample, 40)
     assert image.shape == (3, 40, 60)

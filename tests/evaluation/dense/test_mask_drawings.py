@@ -34,7 +34,7 @@ def test_three_images_stand_side_by_side() -> None:
     assert (sheet[:, 16 : 16 + GAP] == 255).all()
 
 
-def test_large_images_are_made_smaller_and_masks_keep_their_colours() -> None:
+def test_large_images_are_reduced_and_masks_keep_their_colours() -> None:
     mask = np.zeros((440, 220), np.int64)
     mask[:220] = 1
     image = torch.zeros(3, 440, 220, dtype=torch.uint8)

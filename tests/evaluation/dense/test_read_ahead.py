@@ -19,7 +19,7 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
     assert list(read_ahead(make, 0)) == []
 
 
-def test_no_more_are_made_than_may_wait() -> None:
+def test_no_more_are_prepared_than_may_wait() -> None:
     made: list[int] = []
     found = read_ahead(lambda i: made.append(i) or i, 100, threads=2, ahead=3)  # type: ignore[func-returns-value]
     assert [next(found), next(found)] == [0, 1]

@@ -103,7 +103,7 @@ def test_layers_after_a_stage_lead_to_the_last(name: str, stage: str) -> None:
 
 
 def test_encoders_of_clips_are_refused() -> None:
-    with pytest.raises(ValueError, match="encoder 'r3d_18' takes video, but this probe needs one that takes pictures"):
+    with pytest.raises(ValueError, match="encoder 'r3d_18' takes video, but this probe needs one that takes images"):
         read_stages(build_encoder("r3d_18", size=32))
 
 
@@ -115,7 +115,7 @@ def test_encoders_without_maps_are_refused_and_sequences_left_out() -> None:
         read_stages(encoder)
 
 
-def test_channels_are_standardised_by_what_they_have_on_pictures() -> None:
+def test_channels_are_standardised_by_what_they_have_on_images() -> None:
     encoder = TinyEncoder().eval()
     maps = StageMaps(encoder, read_stages(encoder).stages, is_frozen=True, precision="32-true").eval()
     batches = [5 + 3 * torch.randn(4, 3, 32, 32, generator=generator(i)) for i in range(3)]
@@ -135,7 +135,7 @@ def test_channels_are_standardised_by_what_they_have_on_pictures() -> None:
         torch.testing.assert_close(standardise.undo(found[0][name]), encoder.forward_stages(batches[0])[name])
 
 
-def test_norms_of_random_weights_settle_on_the_pictures() -> None:
+def test_norms_of_random_weights_settle_on_the_images() -> None:
     encoder = TinyEncoder().eval()
     x = 5 + 3 * torch.randn(16, 3, 32, 32, generator=generator(0))
     settle_norms(encoder, [x])

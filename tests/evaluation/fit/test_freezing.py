@@ -40,7 +40,7 @@ def test_both_halves_of_a_split_encoder() -> None:
     assert len(after) == 16
 
 
-def test_nothing_lies_before_the_first_stage() -> None:
+def test_nothing_comes_before_the_first_stage() -> None:
     assert names_before("timm:test_resnet", "act1")[0] == set()
 
 

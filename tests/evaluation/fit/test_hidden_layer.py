@@ -29,7 +29,7 @@ def accuracy(network: HiddenLayer, values: np.ndarray, labels: np.ndarray) -> fl
     return float((network.predict(torch.from_numpy(values).float()).numpy() == labels).mean())
 
 
-def test_it_tells_what_no_linear_classifier_can() -> None:
+def test_it_learns_what_no_linear_classifier_can() -> None:
     values, labels = either(400, "train")
     test, expected = either(400, "test")
     held = np.arange(400) % 5 == 0

@@ -55,14 +55,14 @@ def test_drawn_samples_count_as_often_as_they_were_drawn(ties: bool) -> None:
     assert np.allclose(ranking.area(np.arange(60)), ranking.area())
 
 
-def test_equal_scores_tell_nothing_of_the_order_of_the_data() -> None:
+def test_equal_scores_do_not_depend_on_the_order_of_the_data() -> None:
     targets = np.array([[1]] * 5 + [[0]] * 15, np.int8)
     ranking = Rankings(np.zeros((20, 1)), targets)
     for values in (ranking.area(), ranking.interpolated_area(), ranking.eleven_points()):
         assert values.tolist() == pytest.approx([0.25])
 
 
-def test_a_class_that_nothing_shows_has_no_figure() -> None:
+def test_a_class_that_nothing_shows_has_no_metric() -> None:
     ranking = Rankings(np.array([[0.9, 0.1], [0.1, 0.2]]), np.array([[1, 0], [0, -1]], np.int8))
     for values in (ranking.area(), ranking.interpolated_area(), ranking.eleven_points()):
         assert values[0] == pytest.approx(1)

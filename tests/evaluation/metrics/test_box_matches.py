@@ -15,7 +15,7 @@ K = 3
 
 
 def scene(seed: int) -> list[tuple[Found, Truth]]:
-    """Twelve pictures: boxes found near true ones, twice, of a wrong class or nowhere; some true ones to be ignored."""
+    """Twelve images: boxes found near true ones, twice, of a wrong class or nowhere; some true ones to be ignored."""
     rng = numpy_generator("scene", seed)
     pictures = []
     for _ in range(12):
@@ -131,7 +131,7 @@ def as_coco(box: Any) -> list[float]:
     return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]
 
 
-def test_cocos_figure_equals_torchmetrics() -> None:
+def test_cocos_metric_equals_torchmetrics() -> None:
     detection = pytest.importorskip("torchmetrics.detection", reason="torchmetrics is not installed")
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     # Its own default thresholds are 32-bit numbers, by which a recall of 3/5 is none of 0.6.
@@ -168,7 +168,7 @@ def test_cocos_figure_equals_torchmetrics() -> None:
 
 
 @pytest.mark.parametrize("rule", ["voc", "coco"])
-def test_a_resampling_equals_the_pictures_themselves(rule: Any) -> None:
+def test_a_resampling_equals_the_images_themselves(rule: Any) -> None:
     pictures = scene(3)
     matches = matched(pictures, rule)
     rows = numpy_generator("rows").integers(0, len(pictures), len(pictures))
@@ -223,8 +223,8 @@ def test_a_class_without_boxes_is_no_part_of_the_mean() -> None:
 
 
 @pytest.mark.parametrize("rule", ["voc", "coco"])
-def test_a_class_that_a_draw_lacks_keeps_its_figure(rule: Literal["voc", "coco"]) -> None:
-    """The first class is found in 19 pictures, the second, which is in one picture, is not."""
+def test_a_class_that_a_draw_lacks_keeps_its_metric(rule: Literal["voc", "coco"]) -> None:
+    """The first class is found in 19 images, the second, which is in one image, is not."""
     box = np.array([[0.0, 0, 9, 9]])
     pictures = []
     for label in [0] * 19 + [1]:

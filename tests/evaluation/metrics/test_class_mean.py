@@ -12,20 +12,20 @@ from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.metrics.iou import class_iou, count_pixels
 
 
-def test_classes_without_a_figure_are_no_part_of_the_mean() -> None:
+def test_classes_without_a_metric_are_no_part_of_the_mean() -> None:
     nan = float("nan")
     assert class_mean(np.array([0.2, nan, 0.6])) == pytest.approx(0.4)
     assert np.isnan(class_mean(np.array([nan, nan])))
 
 
-def test_a_class_that_a_draw_lacks_keeps_its_figure() -> None:
+def test_a_class_that_a_draw_lacks_keeps_its_metric() -> None:
     nan = float("nan")
     whole = np.array([0.2, 0.1, nan])
     assert class_mean(np.array([0.4, nan, nan]), whole) == pytest.approx((0.4 + 0.1) / 2)
     assert class_mean(np.array([nan, nan, nan]), whole) == pytest.approx(class_mean(whole))
 
 
-def test_draws_are_told_and_the_whole_is_asked_once() -> None:
+def test_draws_are_passed_on_and_the_whole_is_computed_once() -> None:
     asked: list[NDArray[np.int64] | None] = []
 
     def figure(rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def test_draws_are_told_and_the_whole_is_asked_once() -> None:
     assert found.tolist() == pytest.approx([rows.mean() for rows in drawn])
 
 
-def test_intervals_lie_around_figures_whose_rare_class_is_never_found() -> None:
+def test_intervals_are_around_metrics_whose_rare_class_is_never_found() -> None:
     """One of 20 samples is of the second class; a third of the draws lack it."""
     truth = np.zeros((20, 2, 2), np.int64)
     truth[0, 1, 1] = 1

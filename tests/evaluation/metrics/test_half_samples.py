@@ -27,7 +27,7 @@ def test_the_interval_of_a_rank_holds_the_rank_although_halves_have_a_lower_one(
     assert rankme(features[:30]) < low < rankme(features) < high
 
 
-def test_figures_are_functions_of_the_seed_and_what_is_not_finite_is_none() -> None:
+def test_metrics_are_functions_of_the_seed_and_what_is_not_finite_is_none() -> None:
     x = np.arange(20.0)
 
     def figures(rows: np.ndarray) -> dict[str, float]:

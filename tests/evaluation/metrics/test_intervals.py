@@ -21,7 +21,7 @@ def test_the_interval_of_a_share_is_about_the_normal_one() -> None:
     assert found == pytest.approx((30 - half, 30 + half), abs=0.5)
 
 
-def test_two_figures_are_compared_on_the_same_draws() -> None:
+def test_two_metrics_are_compared_on_the_same_draws() -> None:
     """Two encoders that are right on nearly the same samples differ by little, though each figure is unsure."""
     rng = numpy_generator("pairs")
     first = 100.0 * (rng.random(400) < 0.5)
@@ -39,7 +39,7 @@ def test_two_figures_are_compared_on_the_same_draws() -> None:
     assert gain["interval"][0] > 0
 
 
-def test_resampled_figures_are_kept(tmp_path: Path) -> None:
+def test_resampled_metrics_are_kept(tmp_path: Path) -> None:
     keep_score(Score(value=1.0, stage="s", stages={}, resampled=np.arange(3.0)), tmp_path, "key")
     back = kept_score(tmp_path, "key")
     assert back is not None

@@ -69,7 +69,7 @@ def test_torchmetrics_agrees(classes: int) -> None:
     )
 
 
-def test_resampled_pictures_count_as_often_as_they_are_drawn() -> None:
+def test_resampled_images_count_as_often_as_they_are_drawn() -> None:
     predicted, truth = drawn(0, 3)
     counts = counted(predicted, truth, 3)
     rows = np.array([0, 2, 2, 3])

@@ -22,7 +22,7 @@ def evaluation(values: np.ndarray, name: str = "linear-0a1b2c3d.json") -> dict[s
     return {"value": round(float(values.mean()), 3), "interval": list(bootstrap(values)), "file": name}
 
 
-def test_on_the_same_samples_a_small_difference_is_told_that_the_two_intervals_hide() -> None:
+def test_on_the_same_samples_a_small_difference_is_found_that_the_two_intervals_hide() -> None:
     first, second = outcomes(0.60), outcomes(0.585)
     best, other = evaluation(first), evaluation(second)
     paired = standing(best, other, best_judged={"encoder": first}, judged={"encoder": second})
@@ -34,7 +34,7 @@ def test_on_the_same_samples_a_small_difference_is_told_that_the_two_intervals_h
     assert 0 < low < paired["behind"]["value"] < high
 
 
-def test_resampled_figures_are_paired_draw_by_draw() -> None:
+def test_resampled_metrics_are_paired_draw_by_draw() -> None:
     draws = RNG.normal(40.0, 3.0, 200)
     best, other = {"value": 41.0, "interval": [35.0, 47.0]}, {"value": 40.0, "interval": [34.0, 46.0]}
     kept = {"best_judged": {"encoder_resampled": draws + 1.0}, "judged": {"encoder_resampled": draws}}
@@ -48,7 +48,7 @@ def test_without_intervals_nothing_is_claimed() -> None:
     assert found == {"behind": {"value": 1.0, "interval": None, "paired": False}, "distinguishable": None}
 
 
-def test_the_unpaired_interval_is_that_of_two_normal_figures() -> None:
+def test_the_unpaired_interval_is_that_of_two_normal_metrics() -> None:
     first, second = RNG.normal(3.0, 2.0, 200_000), RNG.normal(1.0, 1.5, 200_000)
     ends = [np.quantile(values, [0.025, 0.975]) for values in (first, second)]
     expected = np.quantile(first - second, [0.025, 0.975])
@@ -72,7 +72,7 @@ def test_rows_are_read_from_the_files_beside_the_json(tmp_path: Path) -> None:
     assert judged_in(tmp_path / "absent", rows[0]["probe"]) == {}
 
 
-def test_tasks_ranked_without_labels_stand_by_their_label_free_figure(tmp_path: Path) -> None:
+def test_tasks_ranked_without_labels_are_listed_by_their_label_free_metric(tmp_path: Path) -> None:
     figures = ({"value": 40.0, "interval": [38.0, 42.0]}, {"value": 39.0, "interval": [37.0, 41.0]}, None)
     rows = [{"task": str(i), "run": str(i), "probe": None, "label_free": value} for i, value in enumerate(figures)]
     assert [row["distinguishable"] for row in with_standings(rows, tmp_path)] == [None, False, None]

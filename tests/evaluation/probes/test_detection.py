@@ -112,7 +112,7 @@ def test_frozen_is_bit_equal_and_fine_tuned_is_not(frozen: bool, monkeypatch: py
     assert same == (set(before) if frozen else set(before) - weights)  # batch normalisation is frozen in any case
 
 
-def test_figures_are_a_function_of_the_seed() -> None:
+def test_metrics_are_a_function_of_the_seed() -> None:
     data = drawn_data(8, 6)
     state = torch.get_rng_state()
     first, second, other = (score(data, steps=6, seed=seed) for seed in (0, 0, 1))
@@ -151,7 +151,7 @@ def test_settings_that_cannot_be() -> None:
 
 
 class Nothing(Squares):
-    """Pictures whose boxes are all to be ignored."""
+    """Images whose boxes are all to be ignored."""
 
     def read(self, i: int) -> Any:
         sample = super().read(i)
@@ -161,13 +161,13 @@ class Nothing(Squares):
 
 def test_data_without_boxes_that_count() -> None:
     data = drawn_data(4, 4)
-    with pytest.raises(ValueError, match="the training pictures have no boxes to learn from"):
+    with pytest.raises(ValueError, match="the training images have no boxes to learn from"):
         score(Dense(train=Nothing(4, 0), test=data.test, classes=data.classes, test_is=""), steps=1)
-    with pytest.raises(ValueError, match="the test pictures have no boxes to be found"):
+    with pytest.raises(ValueError, match="the test images have no boxes to be found"):
         score(Dense(train=data.train, test=Nothing(4, 0), classes=data.classes, test_is=""), steps=1)
 
 
-def test_a_rate_that_is_too_high_is_told() -> None:
+def test_a_learning_rate_that_is_too_high_is_reported() -> None:
     with pytest.raises(ValueError, match=r"the loss of the detector is not finite at step \d+; lower --probe.lr"):
         score(drawn_data(8, 4), steps=50, lr=1e9)
 
@@ -176,7 +176,7 @@ def test_a_rate_that_is_too_high_is_told() -> None:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """The folder and both results of a tiny encoder, beside one of other weights, on two VOC trees.
 
-    They have the same pictures; in the second one the boxes of a test picture are those of another.
+    They have the same images; in the second one the boxes of a test image are those of another.
     """
     folder = tmp_path_factory.mktemp("evaluated")
     subject = Subject(
@@ -225,10 +225,10 @@ def test_evaluate_measures_on_a_voc_tree(evaluated: tuple[Path, dict[str, Any], 
         assert all(Image.open(io.BytesIO(path.read_bytes())).size == (320, 240) for path in files.values())
 
 
-def test_test_boxes_reach_neither_training_nor_kept_figures(
+def test_test_boxes_reach_neither_training_nor_cached_metrics(
     evaluated: tuple[Path, dict[str, Any], dict[str, Any]],
 ) -> None:
-    """With the test boxes of other pictures: trained alike and judged worse, random weights too."""
+    """With the test boxes of other images: trained alike and judged worse, random weights too."""
     _, true, moved = evaluated
     for one, other in ((true, moved), (true["random"], moved["random"])):
         assert one["more"]["loss"] == other["more"]["loss"]

@@ -1,4 +1,4 @@
-"""Fine-tuning, on pictures of stripes whose direction is the class."""
+"""Fine-tuning, on images of stripes whose direction is the class."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(config)
 
 
-def test_evaluate_tells_how_many_labels_are_saved(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_reports_how_many_labels_are_saved(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[tuple[bool, int]] = []
     plain = FineTune.score
 

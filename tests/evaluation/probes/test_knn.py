@@ -57,7 +57,7 @@ def test_no_temperature_is_too_small() -> None:
     assert torch.equal(vote(known, labels, asked, k=20, temperature=1e-4), nearest)
 
 
-def test_the_probe_reads_the_stages_it_is_told_and_says_how_many_vote() -> None:
+def test_the_probe_reads_the_given_stages_and_says_how_many_vote() -> None:
     samples, reader = drawn_data(train=40), drawn_reader()
     every = KNearest(KNearest.Config(stage="all", k=99)).score(reader, samples)
     assert list(every.stages) == ["near", "far"]

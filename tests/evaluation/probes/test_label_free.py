@@ -69,7 +69,7 @@ def reader(encoder: Encoder) -> Reader:
     return Reader(encoder=encoder, size=32, device=torch.device("cpu"), precision="32-true")
 
 
-def test_figures_are_the_formulas_of_pooled_features_and_of_views(samples: Samples) -> None:
+def test_metrics_are_the_formulas_of_pooled_features_and_of_views(samples: Samples) -> None:
     probe = make_probe("label_free", {"views": 3, "draws": 4}, seed=5)
     score = probe.score(reader(Tiny()), Unlabelled(test=samples))
     features = reader(Tiny()).pooled(samples)
@@ -129,7 +129,7 @@ def test_settings_and_data_that_say_nothing_are_refused(samples: Samples) -> Non
 
 
 class Averages(Encoder):
-    """Means over all places but channels and, of sound, mels: of clips (N, 3, T, H, W) or of log-mel pictures."""
+    """Means over all places but channels and, of sound, mels: of clips (N, 3, T, H, W) or of log-mel images."""
 
     name, num_features, stages = "averages", 3, ("mean",)
 
@@ -190,7 +190,7 @@ def unlabelled_folder(folder: Path, count: int) -> str:
     return str(folder)
 
 
-def test_evaluate_reads_the_held_out_part_of_pictures_without_labels(weights: str, tmp_path: Path) -> None:
+def test_evaluate_reads_the_held_out_part_of_images_without_labels(weights: str, tmp_path: Path) -> None:
     data = unlabelled_folder(tmp_path / "pictures", 120)
     settings: dict[str, Any] = {"views": 2, "draws": 2}
     subject = open_subject(weights, size=32, stem="standard", out=tmp_path / "out")
@@ -217,7 +217,7 @@ def test_views_of_real_photographs_are_nearer_than_other_photographs(
     settings = {"samples": 1024, "view_samples": 600, "views": 4}
     result = evaluate_encoder(subject, str(shared_data("cifar10")), probe="label_free", settings=settings)
     figures = {name: entry["value"] for name, entry in result["more"]["figures"].items()}
-    # Two unrelated pictures are as far apart as uniformity's potential says on average: exp(-2 d^2) of it.
+    # Two unrelated images are as far apart as uniformity's potential says on average: exp(-2 d^2) of it.
     assert figures["alignment"] < -figures["uniformity"] / 2
     assert 1 < figures["lidar"] < 512
     assert 1 < figures["rankme"] < 512

@@ -56,7 +56,7 @@ def test_another_encoders_cache_changes_nothing(name: str, settings: dict[str, A
 
 
 @pytest.mark.slow
-def test_figures_of_random_weights_do_not_depend_on_the_run_beside_them(
+def test_metrics_of_random_weights_do_not_depend_on_the_run_beside_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run of other weights evaluated first, into the same caches and its own folder, leaves them as they were."""

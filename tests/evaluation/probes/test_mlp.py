@@ -7,7 +7,7 @@ from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 
 @pytest.mark.parametrize(("stage", "stages"), [("all", ["near", "far"]), ("last", ["far"]), ("pooled", ["pooled"])])
-def test_the_probe_reads_the_stages_it_is_told(stage: str, stages: list[str]) -> None:
+def test_the_probe_reads_the_given_stages(stage: str, stages: list[str]) -> None:
     config = Mlp.Config(stage=stage, hidden=16, epochs=8)
     score = Mlp(config).score(drawn_reader(), drawn_data())
     assert list(score.stages) == stages

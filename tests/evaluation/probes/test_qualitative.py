@@ -61,10 +61,10 @@ def test_every_sheet_is_there_and_has_the_size_it_says() -> None:
     assert [stage["stage"] for stage in index["stages"]] == ["conv1", "conv2"]
     assert [stage["field"] for stage in index["stages"]] == [[3, 3], [5, 5]]
     assert len(index["attention"]["keys"]) == 2
-    assert index["attention"]["heads"] == ["picture", "conv1", "conv2"]
+    assert index["attention"]["heads"] == ["image", "conv1", "conv2"]
 
 
-def test_tokens_and_pictures_without_labels() -> None:
+def test_tokens_and_images_without_labels() -> None:
     encoder = build_encoder("timm:vit_tiny_patch16_224", size=32, stem="standard")
     data = Unlabelled(test=Pictures(random_pictures(9, 32)))
     score = Qualitative(Qualitative.Config(**{**SMALL, "stages": 2})).score(reader_of(encoder, 32), data)
@@ -96,7 +96,7 @@ def test_the_seed_decides() -> None:
 
 def test_what_it_cannot_show_and_wrong_settings_are_said() -> None:
     few = Unlabelled(test=Pictures(random_pictures(7, 16)))
-    with pytest.raises(ValueError, match="needs at least 8 pictures, got 7"):
+    with pytest.raises(ValueError, match="needs at least 8 images, got 7"):
         Qualitative(Qualitative.Config()).score(reader_of(SmallEncoder(), 16), few)
     diverged = SmallEncoder()
     next(diverged.conv2.parameters()).data.fill_(math.nan)
@@ -117,7 +117,7 @@ def test_stages_are_spread_from_first_to_last() -> None:
     assert spread(names[:3], 5) == names[:3]
 
 
-def test_evaluate_writes_the_pictures_beside_its_figures(tmp_path: Path) -> None:
+def test_evaluate_writes_the_images_next_to_its_metrics(tmp_path: Path) -> None:
     run = train(
         RunConfig.of(
             data="synthetic:N=120,side=32",

@@ -41,7 +41,7 @@ def scored(encoder: Encoder, on: Dense | None = None, **settings: Any) -> Score:
     return Segmentation(config, seed=0).score(reader, on or data())
 
 
-def test_the_loss_leaves_out_what_is_not_told() -> None:
+def test_the_loss_leaves_out_ignored_pixels() -> None:
     scores = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     masks = torch.full((2, 4, 4), IGNORE)
     assert pixel_loss(scores, masks) == 0
@@ -55,7 +55,7 @@ def test_the_loss_leaves_out_what_is_not_told() -> None:
     ("name", "stem", "size"),
     [("alexnet", "standard", 64), ("resnet18", "small", 32), ("timm:vit_tiny_patch16_224", "auto", 224)],
 )
-def test_both_heads_read_any_encoder_of_pictures(head: str, name: str, stem: Any, size: int) -> None:
+def test_both_heads_read_any_encoder_of_images(head: str, name: str, stem: Any, size: int) -> None:
     torch.manual_seed(0)
     encoder = build_encoder(name, size=size, stem=stem)
     score = scored(encoder, data(2, 2), head=head, size=64 if size == 64 else 32, steps=1)
@@ -97,7 +97,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_a_free_one_does(encoder: Encoder)
         assert probe.trains_encoder == (not frozen)
 
 
-def test_pictures_show_the_truth_and_the_prediction(encoder: Encoder) -> None:
+def test_images_show_the_truth_and_the_prediction(encoder: Encoder) -> None:
     score = scored(encoder, data(2, 3), steps=1)
     assert [picture["key"] for picture in score.more["pictures"]] == ["1/0", "1/1", "1/2"]
     sheet = np.asarray(Image.open(io.BytesIO(score.files["masks1.png"])))
@@ -117,7 +117,7 @@ def test_settings_and_encoders_that_cannot_be_are_one_sentence() -> None:
         Segmentation.Config(batch_size=1)
     with pytest.raises(ValueError, match=r"--probe.lr must be above 0"):
         Segmentation.Config(lr=0)
-    with pytest.raises(ValueError, match=r"'audio_convnet' takes audio, but this probe needs one that takes pictures"):
+    with pytest.raises(ValueError, match=r"'audio_convnet' takes audio, but this probe needs one that takes images"):
         scored(build_encoder("audio_convnet", size=32, stem="auto"))
 
 

@@ -1,4 +1,4 @@
-"""Every probe on hardly any data, pictures and clips: a score, or one sentence that says what is missing."""
+"""Every probe on hardly any data, images and clips: a score, or one sentence that says what is missing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 class Shades:
-    """Grey pictures or clips in memory, the darker the lower their class, with some noise."""
+    """Grey images or clips in memory, the darker the lower their class, with some noise."""
 
     side = SIDE
     skipped: list[tuple[str, str]] = []  # noqa: RUF012

@@ -85,7 +85,7 @@ def test_samples_of_several_classes_with_some_left_out() -> None:
     )
 
 
-def test_the_interval_is_around_the_figure_where_a_class_is_rare_and_hard() -> None:
+def test_the_interval_is_around_the_metric_where_a_class_is_rare_and_hard() -> None:
     """One test sample of the fourth class, which looks like the first: a third of the draws lack it."""
     data = drawn_data(train=120, test=200, noise=10.0)
     rare = np.zeros((200, 4), np.int8)

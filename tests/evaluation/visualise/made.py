@@ -1,4 +1,4 @@
-"""A small encoder, a few pictures, and the folder that `--probe qualitative` writes of them."""
+"""A small encoder, a few images, and the folder that `--probe qualitative` writes of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Pictures:
     def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> None:
         self.pixels, self.labels = pixels, labels
         self.side = pixels.shape[1]
-        self.fingerprint = f"pictures {pixels.shape}"
+        self.fingerprint = f"images {pixels.shape}"
         self.classes = None if labels is None else tuple(f"class {i}" for i in range(int(labels.max()) + 1))
         self.skipped: list[tuple[str, str]] = []
         self.source_of = np.arange(len(pixels))
@@ -80,7 +80,7 @@ SMALL: dict[str, Any] = {"pictures": 12, "channels": 2, "patches": 3, "shown": 2
 
 
 def make_qualitative_folder(evaluations: Path, *, labels: bool = True, supervised: bool = False) -> Path:
-    """Write qualitative-00000000.json and its folders of pictures as evaluate does; returns the JSON's path."""
+    """Write qualitative-00000000.json and its folders of images as evaluate does; returns the JSON's path."""
     known = np.arange(14) % 3
     data = Unlabelled(test=Pictures(random_pictures(14, 16), known if labels else None))
     who = ["encoder", "random"] + ["supervised"] * supervised

@@ -54,9 +54,9 @@ def test_neighbours_kept_equals_loops() -> None:
     assert neighbours_kept(circle, circle, 4) == pytest.approx(100)
 
 
-def test_a_map_needs_pictures_and_umap_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_needs_images_and_umap_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     features, _ = blobs()
-    with pytest.raises(ValueError, match="at least 8 pictures, got 7"):
+    with pytest.raises(ValueError, match="at least 8 images, got 7"):
         data_map(features[:7])
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ValueError, match=r"--probe.method umap needs the package umap-learn"):

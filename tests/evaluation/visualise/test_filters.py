@@ -27,7 +27,7 @@ def climb(
     )
 
 
-def test_ascent_excites_a_channel_more_than_noise_and_than_any_picture() -> None:
+def test_ascent_excites_a_channel_more_than_noise_and_than_any_image() -> None:
     encoder, channels = SmallEncoder().eval(), [0, 1, 2, 3, 4, 5, 6, 7]
     pixels = torch.from_numpy(random_pictures(200, 16)).permute(0, 3, 1, 2) / 255
     flat = torch.rand(200, 3, 1, 1, generator=generator("flat")).expand(-1, -1, 16, 16)
@@ -45,7 +45,7 @@ def test_ascent_excites_a_channel_more_than_noise_and_than_any_picture() -> None
     assert torch.allclose(means[torch.arange(len(alive)), alive], found.reached, atol=1e-4)
 
 
-def test_a_channel_that_sees_red_gets_a_red_picture() -> None:
+def test_a_channel_that_sees_red_gets_a_red_image() -> None:
     encoder = SmallEncoder().eval()
     first = encoder.conv1[0]
     assert isinstance(first, nn.Conv2d)

@@ -34,7 +34,7 @@ def test_views_come_in_batches_and_in_the_order_asked_for(gallery: Gallery) -> N
     assert torch.allclose(denormalise(chosen), gallery.pictures([5, 2]), atol=1e-6)
 
 
-def test_pictures_are_the_pixels_of_the_data(gallery: Gallery) -> None:
+def test_images_are_the_pixels_of_the_data(gallery: Gallery) -> None:
     pixels = torch.from_numpy(random_pictures(COUNT, 8)).permute(0, 3, 1, 2)
     assert torch.allclose(gallery.pictures([7, 1]), pixels[[7, 1]] / 255, atol=0.01)
     assert gallery.pictures([]).shape == (0, 3, 8, 8)

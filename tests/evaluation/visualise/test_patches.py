@@ -41,7 +41,7 @@ def test_batches_are_one_after_the_other() -> None:
 
 
 def test_the_patch_holds_what_excites_the_channel() -> None:
-    """A channel that sees red finds the one red spot, in its picture and at its place."""
+    """A channel that sees red finds the one red spot, in its image and at its place."""
     encoder = SmallEncoder().eval()
     first = encoder.conv1[0]
     assert isinstance(first, nn.Conv2d)

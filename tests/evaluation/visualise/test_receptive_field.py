@@ -62,6 +62,6 @@ def test_resnet18_has_the_known_field() -> None:
     assert (top, bottom) == (12 * 4 - 21, 12 * 4 + 22)
 
 
-def test_tokens_see_the_whole_picture() -> None:
+def test_tokens_see_the_whole_image() -> None:
     encoder = build_encoder("timm:vit_tiny_patch16_224", size=32, stem="standard").eval()
     assert receptive_fields(encoder, encoder.stages[0], [0, 1], size=32).box(0, 1) == (0, 0, 32, 32)

@@ -28,7 +28,7 @@ def test_each_row_asked_for_has_one_file() -> None:
     assert np.abs(pixels_of(found[7][1]).astype(int) - 140).max() <= 2
 
 
-def test_large_images_are_made_smaller() -> None:
+def test_large_images_are_reduced() -> None:
     found = picture_files(Pictures(random_pictures(1, 3 * SIDE)), np.array([0]), "a")
     assert pixels_of(found[0][1]).shape == (SIDE, SIDE, 3)
 

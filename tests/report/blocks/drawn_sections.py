@@ -20,7 +20,7 @@ def only(tmp_path: Path, add: Callable[[Path], Path]) -> Any:
 
 
 def drawn(run: Any, probe: str) -> str:
-    """The pictures of the protocol's section as HTML."""
+    """The images of the protocol's section as HTML."""
     sections = {anchor: blocks for anchor, _, blocks in protocol_sections(run)}
     pictures = [block for block in sections[f"protocol-{probe}"] if not isinstance(block, Table)]
     return "".join(block_html(block, Album()) for block in pictures)

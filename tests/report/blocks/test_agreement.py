@@ -13,7 +13,7 @@ from tests.report import made_evaluations as made
 Folder = Callable[..., Path]
 
 
-def test_the_table_says_how_each_figure_ranks_the_runs() -> None:
+def test_the_table_says_how_each_metric_ranks_the_runs() -> None:
     table = agreement_table(made.agreement())
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["RankMe", "higher", "4", "+0.80", "0.660", "+0.67", "Cannot tell"],

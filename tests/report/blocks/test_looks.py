@@ -29,7 +29,7 @@ def test_every_part_stands_beside_that_of_random_weights(tmp_path: Path) -> None
     assert html.count('<i class="sheet') == 2 * (1 + 1), "kernels and attention"
     assert html.count('<i class="cell"') == html.count('<i class="row"') == 2 * 2 * 2, "two channels of two stages"
     assert "<b>layer4</b>, sees 27 × 27 pixels" in html
-    assert '<div class="heads"><span>picture</span><span>conv1</span><span>layer4</span></div>' in html
+    assert '<div class="heads"><span>image</span><span>conv1</span><span>layer4</span></div>' in html
     assert "Map of the data, rotation" in html
     assert "map.jpg." in html, "its caption"
 
@@ -50,7 +50,7 @@ def test_the_map_has_a_group_for_each_class_and_a_tile_for_each_point(tmp_path: 
     assert value["thumbs"]["picture"] == "var(--p0)"
 
 
-def test_what_is_missing_or_lies_elsewhere_is_left_out(tmp_path: Path) -> None:
+def test_what_is_missing_or_elsewhere_is_left_out(tmp_path: Path) -> None:
     path = made.add_qualitative(tmp_path)
     index = path.with_suffix("") / "encoder" / "index.json"
     value = json.loads(index.read_text())

@@ -1,4 +1,4 @@
-"""Pictures of a page are no larger than its sizes allow; a clip is a still and an animation."""
+"""Images of a page are no larger than its sizes allow; a clip is a still and an animation."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_small_png_is_passed_on_untouched(tmp_path: Path) -> None:
     assert read(larger).format == "WEBP"
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\nnot a picture"])
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\nnot an image"])
 def test_what_is_no_image_is_left_out(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     album = Album()

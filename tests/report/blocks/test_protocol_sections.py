@@ -23,7 +23,7 @@ def test_sections_are_in_the_order_of_the_page(tmp_path: Path, run_folder: Folde
         assert any(isinstance(block, Table) for block in blocks)
 
 
-def test_protocols_of_one_figure_have_none(tmp_path: Path, run_folder: Folder) -> None:
+def test_protocols_of_one_metric_have_none(tmp_path: Path, run_folder: Folder) -> None:
     assert protocol_sections(read_run(run_folder(tmp_path / "run"))) == []
 
 

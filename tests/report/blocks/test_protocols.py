@@ -22,7 +22,7 @@ def test_retrieval_has_recalls_with_intervals_beside_random_weights(tmp_path: Pa
     assert texts(table)[-1] == ["mAP", "22.0 %", "15.0 %", "+7.0"]
 
 
-def test_detection_has_figures_of_both_rules_classes_and_pictures(tmp_path: Path) -> None:
+def test_detection_has_metrics_of_both_rules_classes_and_images(tmp_path: Path) -> None:
     run = only(tmp_path, made.add_detection)
     figures, classes = more_tables(run.evaluations[0])
     assert texts(figures)[2] == ["COCO AP at IoU 0.5 to 0.95", "15.5 %", "11.0 %", "+4.5"]
@@ -49,7 +49,7 @@ def test_segmentation_names_the_colours_of_its_masks(tmp_path: Path) -> None:
     assert "url(x)" not in html.split("how it was run")[0], "only a colour is taken for a colour"
 
 
-def test_label_free_figures_keep_their_units_and_cautions(tmp_path: Path) -> None:
+def test_label_free_metrics_keep_their_units_and_cautions(tmp_path: Path) -> None:
     run = only(tmp_path, made.add_label_free)
     (table,) = more_tables(run.evaluations[0])
     assert texts(table)[0] == ["RankMe", "40.0", "16.0", "+24.0"]
@@ -59,7 +59,7 @@ def test_label_free_figures_keep_their_units_and_cautions(tmp_path: Path) -> Non
     assert "900 held-out samples for 512 features" in drawn(run, "label_free")
 
 
-def test_what_more_holds_under_unknown_names_is_told_or_left_out() -> None:
+def test_unknown_names_in_more_are_shown_or_left_out() -> None:
     more = {
         "costs": {"layer1": [0.1, 1.0]},
         "epochs": {"layer1": 12},
@@ -72,7 +72,7 @@ def test_what_more_holds_under_unknown_names_is_told_or_left_out() -> None:
     assert more_tables({"probe": "mine", "metric": "top1", "more": None}) == []
 
 
-def test_a_known_figure_by_stage_is_a_table_of_stages() -> None:
+def test_a_known_metric_by_stage_is_a_table_of_stages() -> None:
     stages = {"layer1": 50.0, "layer2": 40.0}
     more = {"map_11_point": stages, "map_11_point_intervals": {"layer1": [48.0, 52.0]}}
     evaluation = {"probe": "svm", "metric": "map", "stage": "layer1", "stages": stages, "more": more}

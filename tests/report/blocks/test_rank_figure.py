@@ -17,7 +17,7 @@ def row(task: str, value: float, gain: tuple[float, float] | None) -> dict[str, 
 ROWS = [row("a", 70.0, (5, 7)), row("b", 65.0, (-1, 3)), row("c", 60.0, (-6, -2)), row("d", 50.0, None)]
 
 
-def test_tasks_are_grouped_by_what_their_gain_tells() -> None:
+def test_tasks_are_grouped_by_their_gain() -> None:
     figure = rank_figure(ROWS, {"random weights": {"value": 64.0}})
     assert figure is not None
     assert [(line.name, list(line.x), list(line.y)) for line in figure.lines] == [
@@ -34,7 +34,7 @@ def test_tasks_are_grouped_by_what_their_gain_tells() -> None:
     assert figure.note == "Bars: 95 % intervals over the test samples."
 
 
-def test_of_runs_the_seeds_are_told() -> None:
+def test_the_seeds_of_runs_are_shown() -> None:
     figure = rank_figure(ROWS, {}, of="run")
     assert figure is not None
     assert figure.title.endswith("of each run")

@@ -8,7 +8,7 @@ from selftaught.report import write_report
 from tests.report.read_page import Folder, Page
 
 
-def test_a_comparison_marks_what_cannot_be_told_from_the_first(tmp_path: Path, comparison_folder: Folder) -> None:
+def test_a_comparison_marks_runs_that_do_not_differ_from_the_first(tmp_path: Path, comparison_folder: Folder) -> None:
     folder = comparison_folder(tmp_path, {"rotation": 66.0, "simclr": 66.4, "counting": 60.0})
     page = Page(write_report(folder))
     markdown, csv_text, latex = page.copies[:3]

@@ -32,13 +32,13 @@ def test_a_run_that_was_not_probed_says_what_to_do(tmp_path: Path) -> None:
     assert f"selftaught evaluate {tmp_path} LABELLED" in told
 
 
-def test_a_title_names_what_tells_plots_apart() -> None:
+def test_a_title_names_what_differs_between_plots() -> None:
     evaluation = {"probe": "linear", "metric": "top1", "train_samples": 9469, "labelled": "data/photos.zip"}
     assert stage_title(evaluation) == "Linear probe, top-1 by stage, 9,469 labels of photos.zip"
     assert stage_title({"probe": "linear", "metric": "top1"}) == "Linear probe, top-1 by stage"
 
 
-def test_labels_saved_are_told_in_words_a_plot_and_a_table(tmp_path: Path) -> None:
+def test_labels_saved_are_shown_in_words_a_plot_and_a_table(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"task": "rotation"}')
     made.add_finetune(tmp_path)
     said, figures, table = labels_blocks(read_run(tmp_path).evaluations)

@@ -11,7 +11,7 @@ from selftaught.report import write_report
 from tests.report.read_page import Folder, Page, changed
 
 
-def test_the_answer_comes_first_with_its_figures(tmp_path: Path, run_folder: Folder) -> None:
+def test_the_answer_comes_first_with_its_metrics(tmp_path: Path, run_folder: Folder) -> None:
     target = write_report(run_folder(tmp_path / "run", best=63.1))
     assert target == tmp_path / "run" / "report.html"
     page = Page(target)

@@ -85,6 +85,6 @@ def test_protocols_have_words(probe: str, fraction: float, words: str) -> None:
         (1.0, 3000, "linear probe on 2,998 labels"),
     ],
 )
-def test_a_limit_of_the_labels_is_told(fraction: float, limit: int | None, words: str) -> None:
+def test_a_limit_of_the_labels_is_reported(fraction: float, limit: int | None, words: str) -> None:
     found = {"probe": "linear", "fraction": fraction, "limit": limit, "train_samples": 2998}
     assert protocol_words(found) == words

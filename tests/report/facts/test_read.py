@@ -80,7 +80,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
         read_run(tmp_path)
 
 
-def test_pictures_outside_the_run_are_not_taken(tmp_path: Path, run_folder: Folder) -> None:
+def test_images_outside_the_run_are_not_taken(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
     secret = tmp_path / "secret.png"
     secret.write_bytes((run / "pictures" / "p0.png").read_bytes())

@@ -44,7 +44,7 @@ def test_a_run_that_goes_on_gives_its_latest_value(run: Run) -> None:
 
 
 @pytest.mark.parametrize("samples", [4, 10, 49])
-def test_few_samples_are_judged_by_the_binomial_distribution(run: Run, samples: int) -> None:
+def test_few_samples_are_tested_by_the_binomial_distribution(run: Run, samples: int) -> None:
     for hits in range(samples + 1):
         luck = binom.sf(hits - 1, samples, 0.25)
         found = ended(run, value=hits / samples, heldout_samples=samples)
@@ -53,7 +53,7 @@ def test_few_samples_are_judged_by_the_binomial_distribution(run: Run, samples: 
         assert too_few_to_tell(found) == few
 
 
-def test_many_samples_are_judged_by_the_normal_one(run: Run) -> None:
+def test_many_samples_are_tested_by_the_normal_one(run: Run) -> None:
     border = 0.25 + 1.96 * (0.25 * 0.75 / 1000) ** 0.5
     assert is_learned(ended(run, value=border + 0.001, heldout_samples=1000)) is True
     assert is_learned(ended(run, value=border - 0.001, heldout_samples=1000)) is False
@@ -80,7 +80,7 @@ def test_a_run_in_one_line(run: Run) -> None:
     assert (with_unit(None, " px"), with_unit(3, " px")) == (None, "3 px")
 
 
-def test_an_anchor_is_made_of_the_folders_name(run: Run, tmp_path: Path) -> None:
+def test_an_anchor_is_derived_from_the_folders_name(run: Run, tmp_path: Path) -> None:
     for name, found in (("seed 0", "run-seed-0"), ("<b>", "run--b-"), ("é", "run--")):
         named = dataclasses.replace(run, folder=tmp_path / name)
         assert (run_name(named.folder), anchor(named)) == (name, found)

@@ -11,7 +11,7 @@ from tests.report import made_evaluations as made
 from tests.report.finetuned import evaluation
 
 
-def test_the_saving_at_the_fewest_labels_is_told(tmp_path: Path) -> None:
+def test_the_saving_at_the_fewest_labels_is_reported(tmp_path: Path) -> None:
     saving = first_saving([{"probe": "linear"}, evaluation(tmp_path)])
     assert saving is not None
     assert saving_words(saving) == (
@@ -40,7 +40,7 @@ def test_the_saving_at_the_fewest_labels_is_told(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bounds_are_told_as_bounds(row: dict[str, Any], words: str) -> None:
+def test_bounds_are_shown_as_bounds(row: dict[str, Any], words: str) -> None:
     saving = first_saving([{"probe": "finetune", "labels_saved": [row]}])
     assert saving is not None
     assert saving_words(saving) == words

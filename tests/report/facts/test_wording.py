@@ -21,7 +21,7 @@ from selftaught.report.facts.wording import (
 )
 
 
-def test_figures_are_written_in_their_unit() -> None:
+def test_metrics_are_written_in_their_unit() -> None:
     assert measured("miou", 35.04) == "35.0 %"
     assert measured("rankme", 35.04) == "35.0"
     assert gained("top1", -0.46) == "−0.5"
@@ -45,7 +45,7 @@ def test_figures_are_written_in_their_unit() -> None:
         (1e20, "1e+20"),
     ],
 )
-def test_a_figure_of_unknown_size(value: float | None, shown: str) -> None:
+def test_a_metric_of_unknown_size(value: float | None, shown: str) -> None:
     assert number(value).replace("100,000,000,000,000,000,000", "1e+20") == shown
 
 

@@ -72,7 +72,7 @@ def test_compare_ends_with_the_verdict_and_the_page(
     assert lines[-1] == f"the page of this comparison: {(folder / 'report.html').resolve()}"
 
 
-def test_text_goes_to_stderr_unless_told_otherwise(
+def test_text_goes_to_stderr_by_default(
     tmp_path: Path, comparison_folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = comparison_folder(tmp_path, {"rotation": 61.2}, labelled=False)
@@ -82,8 +82,8 @@ def test_text_goes_to_stderr_unless_told_otherwise(
     assert "no labels given" in error
 
 
-def test_pictures_say_where_they_are_seen(tmp_path: Path, run_folder: Folder) -> None:
-    """A page is made of a run folder; of a folder that --out named and that is none, the pictures' folders are told."""
+def test_images_say_where_they_are_seen(tmp_path: Path, run_folder: Folder) -> None:
+    """A page is made of a run folder; of a folder that --out named and that is none, the images' folders are told."""
 
     def printed(folder: Path) -> str:
         file = io.StringIO()
@@ -92,9 +92,9 @@ def test_pictures_say_where_they_are_seen(tmp_path: Path, run_folder: Folder) ->
         return file.getvalue()
 
     run, elsewhere = run_folder(tmp_path / "run"), tmp_path / "elsewhere"
-    assert printed(run) == f"pictures of resnet18, no figure; see them with: selftaught report {run}\n"
+    assert printed(run) == f"images of resnet18, no figure; see them with: selftaught report {run}\n"
     shown = [elsewhere / "evaluations" / "qualitative-0a1b2c3d" / who for who in ("encoder", "random")]
-    assert printed(elsewhere) == f"pictures of resnet18, no figure; see them in {shown[0]} and {shown[1]}\n"
+    assert printed(elsewhere) == f"images of resnet18, no figure; see them in {shown[0]} and {shown[1]}\n"
     assert all(folder.is_dir() for folder in shown)
 
 
@@ -108,7 +108,7 @@ def test_shares_of_the_labels_have_a_row_each(tmp_path: Path) -> None:
     assert "Shares are of the labels that --limit 9469 left." in " ".join(lines)
 
 
-def test_figures_without_labels_have_a_row_each(tmp_path: Path) -> None:
+def test_metrics_without_labels_have_a_row_each(tmp_path: Path) -> None:
     file = io.StringIO()
     print_evaluation(json.loads(add_label_free(tmp_path).read_text()) | {"encoder": "resnet18"}, file)
     lines = [" ".join(line.split()) for line in file.getvalue().splitlines() if line.strip()]

@@ -60,7 +60,7 @@ def test_looks_of_a_run_are_few_where_the_held_out_part_is_large() -> None:
     assert looks_between(6, 13.5, 0.1) == 1
 
 
-def test_a_batch_larger_than_the_data_is_told() -> None:
+def test_a_batch_larger_than_the_data_is_reported() -> None:
     assert repeats(8, 0.75) == ""
     assert repeats(16, 2 / 16) == (
         "each batch of 16 holds each of the 2 samples about 8 times; give more data or lower --batch-size"

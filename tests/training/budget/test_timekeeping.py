@@ -32,7 +32,7 @@ def test_longest_is_the_last_one_that_fits() -> None:
     assert longest(COSTS, 0, schedule, 0.0) == 1
 
 
-def test_pseudo_labels_of_all_samples_are_counted_as_often_as_they_are_made() -> None:
+def test_pseudo_labels_of_all_samples_are_counted_as_often_as_they_are_computed() -> None:
     costs = dataclasses.replace(COSTS, refresh=5.0, between=20)
     assert [costs.refreshes(0, steps) for steps in (1, 20, 21, 60)] == [1, 1, 2, 3]
     assert [costs.refreshes(done, 60) for done in (0, 1, 20, 21, 41)] == [3, 2, 2, 1, 0]

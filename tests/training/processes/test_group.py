@@ -71,7 +71,7 @@ def test_compare_is_refused_in_the_processes_of_torchrun(tmp_path: Path, monkeyp
         compare_tasks(RunConfig.of(data=DATA, out=str(tmp_path / "out")), ["rotation"])
 
 
-def test_torchrun_has_one_process_tell_and_one_show(
+def test_torchrun_has_one_process_that_reports_and_one_that_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
@@ -99,7 +99,7 @@ def test_one_process_stops_after_the_step_in_which_it_was_asked() -> None:
         together.end_unless(stop, False)
 
 
-def test_a_cut_connection_is_told_from_other_errors() -> None:
+def test_a_cut_connection_is_distinguished_from_other_errors() -> None:
     gloo = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection closed by peer [127.0.0.1]:4587"
     assert is_of_connection(RuntimeError(gloo))
     assert is_of_connection(dist.DistBackendError("NCCL error"))

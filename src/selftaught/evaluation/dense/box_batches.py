@@ -1,4 +1,4 @@
-"""Pictures with boxes as batches for a detector: one short side, padded to a common canvas."""
+"""Images with boxes as batches for a detector: one short side, padded to a common canvas."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from selftaught.evaluation.metrics.box_matches import Truth
 from selftaught.ops.colour import normalise
 
 LONGEST = 1333 / 800
-"""Of a picture's long side to the short side asked for; longer pictures are made smaller (Lin et al., CVPR 2017)."""
+"""Of an image's long side to the short side asked for; longer images are made smaller (Lin et al., CVPR 2017)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """What pictures are resized and padded to.
+    """What images are resized and padded to.
 
     Attributes:
         size: the short side, pixels.
@@ -41,7 +41,7 @@ class Canvas:
     side: int | None = None
 
     def scale(self, height: int, width: int) -> float:
-        """By which a picture is resized."""
+        """By which an image is resized."""
         if self.side is not None:
             return self.side / max(height, width)
         return min(self.size / min(height, width), LONGEST * self.size / max(height, width))
@@ -58,7 +58,7 @@ def canvas_for(encoder: Encoder, reading: Reading, size: int) -> Canvas:
         return Canvas(size=reading.side, multiple=1, least=reading.side, side=reading.side)
     if size < reading.least:
         raise ValueError(
-            f"encoder '{encoder.name}' needs pictures of at least {reading.least} pixels, got --probe.size {size}; "
+            f"encoder '{encoder.name}' needs images of at least {reading.least} pixels, got --probe.size {size}; "
             "raise it"
         )
     strides = {stage.stride for stage in reading.stages}
@@ -68,11 +68,11 @@ def canvas_for(encoder: Encoder, reading: Reading, size: int) -> Canvas:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureBatch:
-    """Pictures on one canvas, N of them.
+    """Images on one canvas, N of them.
 
     Attributes:
         images: (N, 3, H, W) float32 normalised, padded at the right and at the bottom with the mean colour.
-        sizes: height and width of each picture in it.
+        sizes: height and width of each image in it.
         scales: by which each was resized along x and y.
         targets: of each, in the pixels of the canvas.
         truth: of each, in its own pixels.
@@ -88,7 +88,7 @@ class PictureBatch:
 def training_batches(
     samples: DenseSamples, canvas: Canvas, *, steps: int, batch_size: int, seed: int
 ) -> Iterator[PictureBatch]:
-    """`steps` batches of pictures in a new order each time all were seen, half of them mirrored, by `seed`."""
+    """`steps` batches of images in a new order each time all were seen, half of them mirrored, by `seed`."""
     count = len(samples)
     size = min(batch_size, count)
     per_epoch = count // size
@@ -105,14 +105,14 @@ def training_batches(
 def batches_of(
     samples: DenseSamples, canvas: Canvas, *, batch_size: int, rows: Sequence[int] | None = None
 ) -> Iterator[PictureBatch]:
-    """The pictures, or those rows of them, in order and as they are."""
+    """The images, or those rows of them, in order and as they are."""
     rows = range(len(samples)) if rows is None else rows
     parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return read_ahead(lambda i: read_batch(samples, parts[i], canvas, [False] * len(parts[i])), len(parts))
 
 
 def read_batch(samples: DenseSamples, rows: Sequence[int], canvas: Canvas, mirrored: Sequence[bool]) -> PictureBatch:
-    """Those pictures on one canvas."""
+    """Those images on one canvas."""
     read = [samples.read(row) for row in rows]
     pictures = [_resized(sample.image, canvas, mirror) for sample, mirror in zip(read, mirrored, strict=True)]
     sizes = [(picture.shape[1], picture.shape[2]) for picture in pictures]
@@ -149,5 +149,5 @@ def _truth(sample: DenseSample) -> Truth:
 
 
 def calibration_rows(count: int, seed: int, most: int = 32) -> list[int]:
-    """Pictures by which an encoder's numbers are standardised."""
+    """Images by which an encoder's numbers are standardised."""
     return [int(row) for row in np.sort(numpy_generator(seed, "calibration").permutation(count)[:most])]

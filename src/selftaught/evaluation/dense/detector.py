@@ -30,7 +30,7 @@ from selftaught.evaluation.dense.stage_maps import Reading, StageMaps, freeze_no
 
 
 class Detector(nn.Module):
-    """Pictures to boxes.
+    """Images to boxes.
 
     Attributes:
         rpn_levels: how many maps of the neck propose boxes.
@@ -59,14 +59,14 @@ class Detector(nn.Module):
 
         Args:
             images: (N, 3, H, W) normalised, padded at the right and at the bottom.
-            sizes: height and width of each picture in it.
-            targets: of each picture.
+            sizes: height and width of each image in it.
+            targets: of each image.
         """
         losses: dict[str, Tensor] = self._run(images, sizes, targets)[1]
         return losses
 
     def detect(self, images: Tensor, sizes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
-        """Of each picture "boxes" (D, 4), "scores" (D,) falling and "labels" (D,) from 1 on; in evaluation mode."""
+        """Of each image "boxes" (D, 4), "scores" (D,) falling and "labels" (D,) from 1 on; in evaluation mode."""
         found: list[dict[str, Tensor]] = self._run(images, sizes, None)[0]
         return found
 
@@ -109,11 +109,11 @@ def build_detector(
         neck: "fpn" reads up to four stages, "c4" one.
         stage: of c4; None is the last of a stride up to 16.
         is_frozen: the encoder does not learn; layers of it that became c4's head do.
-        size: short side of the pictures, pixels.
+        size: short side of the images, pixels.
         channels: of the pyramid.
         hidden: width of the two fully connected layers, where the encoder has no layers left for the head.
-        rois: candidates of a picture that its boxes are learned from in a step.
-        proposals: candidates of a picture that are looked at when it is judged.
+        rois: candidates of an image that its boxes are learned from in a step.
+        proposals: candidates of an image that are looked at when it is judged.
         precision: of the encoder and of the dense layers, as a run's; boxes are computed in 32 bits.
         seed: of weights and of the candidates drawn in training.
     """

@@ -1,4 +1,4 @@
-"""Proposals and boxes: torchvision's heads with anchors in proportion to the picture and randomness of their own."""
+"""Proposals and boxes: torchvision's heads with anchors in proportion to the image and randomness of their own."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ COVERED = 0.7
 Detectron of Girshick et al. 2018)."""
 
 Target = dict[str, Tensor]
-"""Of one picture: "boxes" (K, 4) float32 in its pixels, "labels" (K,) int64 from 1 on, "ignore" (J, 4) float32."""
+"""Of one image: "boxes" (K, 4) float32 in its pixels, "labels" (K,) int64 from 1 on, "ignore" (J, 4) float32."""
 
 
 def anchor_sizes(size: int, strides: Sequence[float]) -> list[list[float]]:
-    """Sides of the anchors of each map, pixels, in proportion to the picture's short side.
+    """Sides of the anchors of each map, pixels, in proportion to the image's short side.
 
     At 800 pixels and strides 4 to 64 that is one for each map, eight times its stride, as published for pyramids; one
-    map alone has all five. On smaller pictures strides are coarse beside the anchors, so that a map has those of the
+    map alone has all five. On smaller images strides are coarse beside the anchors, so that a map has those of the
     next ones too; maps that are left without any propose nothing.
     """
     sizes = [anchor * size / PUBLISHED_SIDE for anchor in ANCHORS]
@@ -46,7 +46,7 @@ def anchor_sizes(size: int, strides: Sequence[float]) -> list[list[float]]:
 class Anchors(nn.Module):
     """Boxes of every size and shape around every position of every map; see torchvision's `AnchorGenerator`.
 
-    That one rounds sides to whole pixels, too coarse for small pictures, and guesses strides from the maps' sides.
+    That one rounds sides to whole pixels, too coarse for small images, and guesses strides from the maps' sides.
     """
 
     def __init__(self, sizes: Sequence[Sequence[float]], strides: Sequence[float]) -> None:
@@ -55,7 +55,7 @@ class Anchors(nn.Module):
         self.strides = strides
 
     def forward(self, images: ImageList, maps: Sequence[Tensor]) -> list[Tensor]:
-        """(A, 4) for each picture: maps one after the other, then rows, columns, shapes, sizes."""
+        """(A, 4) for each image: maps one after the other, then rows, columns, shapes, sizes."""
         anchors = torch.cat([self._of(i, value) for i, value in enumerate(maps)])
         return [anchors for _ in images.image_sizes]
 
@@ -75,7 +75,7 @@ class Anchors(nn.Module):
 class Drawn:
     """Draws the candidates that a step learns from, as torchvision does, by a generator of its own.
 
-    (A,) labels of each picture: positive ones, 0 for background, -1 to leave out -> masks (A,) of both kinds.
+    (A,) labels of each image: positive ones, 0 for background, -1 to leave out -> masks (A,) of both kinds.
     """
 
     def __init__(self, count: int, positive: float, rng: Generator) -> None:
@@ -112,7 +112,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[Target]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Labels and matched boxes of the anchors of each picture."""
+        """Labels and matched boxes of the anchors of each image."""
         labels, boxes = super().assign_targets_to_anchors(anchors, targets)
         for each, candidates, target in zip(labels, anchors, targets, strict=True):
             each[(each == 0) & covered(candidates, target["ignore"])] = -1
@@ -178,7 +178,7 @@ class InPrecision(nn.Module):
 def make_proposals(
     head: nn.Module, anchors: Anchors, rng: Generator, proposals: int, precision: str
 ) -> RegionProposalNetwork:
-    """With the thresholds and numbers of the published detectors; `proposals` are kept of a picture in the test."""
+    """With the thresholds and numbers of the published detectors; `proposals` are kept of an image in the test."""
     network = ProposalNetwork(
         anchors,
         InPrecision(head, precision),
@@ -197,7 +197,7 @@ def make_proposals(
 def make_heads(
     pooler: MultiScaleRoIAlign, head: nn.Module, predictor: nn.Module, rng: Generator, rois: int, precision: str
 ) -> RoIHeads:
-    """The same for boxes; `rois` candidates of a picture are learned from."""
+    """The same for boxes; `rois` candidates of an image are learned from."""
     heads = BoxHeads(
         pooler,
         InPrecision(head, precision),

@@ -1,4 +1,4 @@
-"""Pictures with class masks as batches for a segmentation network, decoded in threads as they are needed."""
+"""Images with class masks as batches for a segmentation network, decoded in threads as they are needed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from selftaught.ops.colour import normalise
 from selftaught.ops.crop import crop_resize_with_maps, inside, scaled_boxes
 
 SCALE = (0.5, 2.0)
-"""Of training pictures, times the scale they are tested at."""
+"""Of training images, times the scale they are tested at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskBatch:
-    """N pictures at the upper left of one canvas.
+    """N images at the upper left of one canvas.
 
     Attributes:
         images: (N, 3, H, W) uint8.
-        masks: (N, H, W) int64, `IGNORE` beyond the picture.
-        sizes: (N, 2) height and width of each picture.
+        masks: (N, H, W) int64, `IGNORE` beyond the image.
+        sizes: (N, 2) height and width of each image.
     """
 
     images: Tensor
@@ -41,7 +41,7 @@ def training_batches(
 ) -> Iterator[MaskBatch]:
     """`steps` batches of an endless sequence of shuffled epochs.
 
-    Pictures with a short side of more than twice `size` are made smaller, as no crop is taken at a larger scale.
+    Images with a short side of more than twice `size` are made smaller, as no crop is taken at a larger scale.
     """
     count = len(samples)
 
@@ -79,7 +79,7 @@ def crop_with_masks(images: Tensor, masks: Tensor, sizes: Tensor, boxes: Tensor,
 
 
 def shrink(sample: DenseSample, most: int) -> tuple[Tensor, Tensor]:
-    """Picture (3, h, w) uint8 and mask (h, w), with a short side of at most `most` pixels."""
+    """Image (3, h, w) uint8 and mask (h, w), with a short side of at most `most` pixels."""
     assert sample.mask is not None
     height, width = sample.mask.shape
     factor = most / min(height, width)
@@ -97,7 +97,7 @@ def resize(image: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def stack(pictures: list[tuple[Tensor, Tensor]]) -> MaskBatch:
-    """Pictures (3, h, w) with masks (h, w) on one canvas."""
+    """Images (3, h, w) with masks (h, w) on one canvas."""
     sizes = torch.tensor([list(mask.shape) for _, mask in pictures])
     height, width = (int(side) for side in sizes.amax(0))
     images = torch.zeros(len(pictures), 3, height, width, dtype=torch.uint8)
@@ -110,13 +110,13 @@ def stack(pictures: list[tuple[Tensor, Tensor]]) -> MaskBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """A picture as square windows that overlap along its long side.
+    """An image as square windows that overlap along its long side.
 
     Attributes:
         images: (W, 3, size, size) float32 normalised.
         starts: first pixel of each along the long side.
-        shape: of the picture they are cut from.
-        sample: the picture as it is, with its mask.
+        shape: of the image they are cut from.
+        sample: the image as it is, with its mask.
     """
 
     images: Tensor
@@ -126,7 +126,7 @@ class Windows:
 
 
 def windows_of(sample: DenseSample, size: int) -> Windows:
-    """Windows of the picture at a short side of `size`, as few as cover it, evenly spread."""
+    """Windows of the image at a short side of `size`, as few as cover it, evenly spread."""
     height, width = sample.image.shape[1:]
     factor = size / min(height, width)
     shape = (max(size, round(factor * height)), max(size, round(factor * width)))
@@ -139,13 +139,13 @@ def windows_of(sample: DenseSample, size: int) -> Windows:
 
 
 def all_windows(samples: DenseSamples, size: int, rows: list[int] | None = None) -> Iterator[Windows]:
-    """Windows of each picture, or of those of some rows, in order."""
+    """Windows of each image, or of those of some rows, in order."""
     chosen = list(range(len(samples))) if rows is None else rows
     return read_ahead(lambda i: windows_of(samples.read(chosen[i]), size), len(chosen), ahead=8)
 
 
 def join(windows: Windows, scores: Tensor) -> Tensor:
-    """Scores of windows (W, K, size, size) as those of the picture as it is: (K, H, W), averaged where they overlap."""
+    """Scores of windows (W, K, size, size) as those of the image as it is: (K, H, W), averaged where they overlap."""
     size = scores.shape[-1]
     whole = scores.new_zeros(scores.shape[1], *windows.shape)
     count = scores.new_zeros(windows.shape)

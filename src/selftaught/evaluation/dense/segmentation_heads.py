@@ -14,7 +14,7 @@ from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.evaluation.dense.stage_maps import Reading, Stage, StageMaps
 
 RATES = (6, 12, 18)
-"""Dilations of DeepLab's pyramid, for maps of 33 positions: pictures of 513 pixels at stride 16."""
+"""Dilations of DeepLab's pyramid, for maps of 33 positions: images of 513 pixels at stride 16."""
 PUBLISHED_MAP = 33
 LEAST_STRIDE = 4
 """Of the finest map that DeepLab's decoder reads (Chen et al., ECCV 2018)."""
@@ -99,7 +99,7 @@ class DeepLabHead(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Pictures (N, 3, H, W) normalised -> scores of the classes (N, K, H, W) float32."""
+    """Images (N, 3, H, W) normalised -> scores of the classes (N, K, H, W) float32."""
 
     def __init__(self, maps: StageMaps, head: FcnHead | DeepLabHead, precision: str) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from selftaught.encoders.split import SplitEncoder
 from selftaught.encoders.staged import StagedEncoder
 
 SIDE = 64
-"""Pixels of the smaller of two blank pictures by which strides are found; also a multiple of every stride."""
+"""Pixels of the smaller of two blank images by which strides are found; also a multiple of every stride."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Reading:
 
     Attributes:
         stages: those that are maps, first to last.
-        multiple: sides of pictures must be a multiple of so many pixels.
+        multiple: sides of images must be a multiple of so many pixels.
         least: the smallest side it takes, pixels.
         side: the only side it takes, pixels; None where it takes any.
     """
@@ -52,9 +52,9 @@ class Reading:
 
 @torch.no_grad()
 def read_stages(encoder: Encoder) -> Reading:
-    """Strides and channels of an encoder of pictures, in evaluation mode, found by two blank pictures."""
+    """Strides and channels of an encoder of images, in evaluation mode, found by two blank images."""
     if encoder.kind != "image":
-        raise ValueError(f"encoder '{encoder.name}' takes {encoder.kind}, but this probe needs one that takes pictures")
+        raise ValueError(f"encoder '{encoder.name}' takes {encoder.kind}, but this probe needs one that takes images")
     if not any(is_map(encoder, stage) for stage in encoder.stages):
         raise ValueError(
             f"encoder '{encoder.name}' has no stage that is a map, which this probe needs; give an encoder such as "
@@ -79,7 +79,7 @@ def read_stages(encoder: Encoder) -> Reading:
 def _of_one_side(encoder: Encoder, patch: int) -> Reading:
     """Of transformers that are built for one side alone."""
     if not isinstance(encoder, StagedEncoder):
-        raise ValueError(f"encoder '{encoder.name}' takes no blank picture, by which this probe finds its strides")
+        raise ValueError(f"encoder '{encoder.name}' takes no blank image, by which this probe finds its strides")
     side = encoder.size
     stages = [
         Stage(name=name, channels=channels, stride=side / found)
@@ -98,7 +98,7 @@ def centre_kernels(encoder: Encoder) -> None:
     """Pad odd kernels of torchvision's networks by half their width, so that position j of a map looks at pixel j s.
 
     Only AlexNet and GoogLeNet have others. Their maps are the same but for the border, and start up to one stride
-    earlier, at the corner of the picture: where a detector takes the first position to be.
+    earlier, at the corner of the image: where a detector takes the first position to be.
     """
     parts = [encoder.lightness, encoder.colour] if isinstance(encoder, SplitEncoder) else [encoder]
     for part in parts:
@@ -139,10 +139,10 @@ class Standardise(nn.Module):
 
 
 class StageMaps(nn.Module):
-    """Stages of an encoder as standardised maps: pictures (N, 3, H, W) -> {stage: (N, C, h, w) float32}.
+    """Stages of an encoder as standardised maps: images (N, 3, H, W) -> {stage: (N, C, h, w) float32}.
 
     An encoder may give numbers of any size, which no learning rate of a detector would suit; so every channel is
-    standardised by what it has on training pictures, as in the linear probe. Batch normalisation keeps its statistics
+    standardised by what it has on training images, as in the linear probe. Batch normalisation keeps its statistics
     and scale, as detectors do whose batches are small (He et al., ICCV 2017).
 
     Args:
@@ -172,7 +172,7 @@ class StageMaps(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
-        """Take the statistics of batches of pictures (N, 3, H, W)."""
+        """Take the statistics of batches of images (N, 3, H, W)."""
         totals = [torch.zeros(3, stage.channels, dtype=torch.float64) for stage in self.stages]
         for x in batches:
             found = self._read(x)
@@ -203,7 +203,7 @@ def freeze_norms(network: nn.Module) -> None:
 
 @torch.no_grad()
 def settle_norms(encoder: Encoder, batches: Iterable[Tensor]) -> None:
-    """Give batch normalisation the mean statistics of batches of pictures, for random weights that have none.
+    """Give batch normalisation the mean statistics of batches of images, for random weights that have none.
 
     Without them the layers of a random ResNet double what they are given, block after block.
     """

@@ -68,7 +68,7 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(nn.BatchNorm1d(encoder.num_features, affine=False), linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised pictures (N, 3, S, S), or clips (N, 3, T, S, S), -> logits (N, K) float32."""
+        """Normalised images (N, 3, S, S), or clips (N, 3, T, S, S), -> logits (N, K) float32."""
         with autocast(x.device, self.precision):
             features = self.encoder(x)
         logits: Tensor = self.head(features.float())

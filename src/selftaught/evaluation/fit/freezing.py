@@ -20,7 +20,7 @@ def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parame
     Args:
         encoder: all of its parameters must require a gradient; nothing in it is changed.
         stage: one of `encoder.stages`.
-        size: side of the square pictures in pixels.
+        size: side of the square images in pixels.
     """
     index = encoder.stages.index(stage)
     if index == 0:

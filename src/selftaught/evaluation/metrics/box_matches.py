@@ -1,7 +1,7 @@
-"""Average precision of detected boxes, by the rules of PASCAL VOC and of COCO, kept by picture to be resampled.
+"""Average precision of detected boxes, by the rules of PASCAL VOC and of COCO, kept by image to be resampled.
 
-Own code because an interval needs the figure of hundreds of resamplings of the pictures: boxes are matched once, and a
-picture that is drawn twice counts twice. The tests hold it against pycocotools and torchmetrics.
+Own code because an interval needs the figure of hundreds of resamplings of the images: boxes are matched once, and an
+image that is drawn twice counts twice. The tests hold it against pycocotools and torchmetrics.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ the COCO evaluation."""
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a detector found in one picture.
+    """What a detector found in one image.
 
     Attributes:
         boxes: (D, 4): left, top, right, bottom edge in pixels.
@@ -44,7 +44,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What is in one picture.
+    """What is in one image.
 
     Attributes:
         boxes: (G, 4), as in `Found`.
@@ -58,7 +58,7 @@ class Truth:
 
 
 class Matches:
-    """Which boxes were found, picture by picture, with the average precision of any resampling of the pictures.
+    """Which boxes were found, image by image, with the average precision of any resampling of the images.
 
     Args:
         num_classes: K.
@@ -80,7 +80,7 @@ class Matches:
         return len(self._positives)
 
     def add(self, found: Found, truth: Truth) -> None:
-        """The next picture."""
+        """The next image."""
         picture, self._sorted = len(self), None
         counted = truth.labels[~truth.ignore]
         self._positives.append(np.bincount(counted, minlength=self.num_classes))
@@ -102,7 +102,7 @@ class Matches:
 
         Args:
             recalls: see `Recalls`.
-            rows: pictures, possibly several times; all of them once where not given.
+            rows: images, possibly several times; all of them once where not given.
         """
         counts = np.ones(len(self)) if rows is None else np.bincount(rows, minlength=len(self)).astype(np.float64)
         positives = counts @ np.asarray(self._positives)
@@ -119,11 +119,11 @@ class Matches:
         return class_mean(self.average_precision(recalls).mean(1))
 
     def resampled_means(self, recalls: Recalls) -> Floats:
-        """That mean on each resampling (B,) of the pictures."""
+        """That mean on each resampling (B,) of the images."""
         return resampled_class_means(lambda rows: self.average_precision(recalls, rows).mean(1), len(self))
 
     def _by_score(self) -> list[tuple[Bools, Bools, NDArray[np.int64]]]:
-        """Right and spared (thresholds, D), and pictures (D,), of all boxes of each class by falling score."""
+        """Right and spared (thresholds, D), and images (D,), of all boxes of each class by falling score."""
         if self._sorted is None:
             self._sorted = [self._sort(parts) for parts in self._parts]
         return self._sorted

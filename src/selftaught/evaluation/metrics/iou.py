@@ -1,4 +1,4 @@
-"""Intersection over union of classes, from counts of each picture (Everingham et al., IJCV 2010, section 4.1.3)."""
+"""Intersection over union of classes, from counts of each image (Everingham et al., IJCV 2010, section 4.1.3)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from selftaught.data.annotations.dense_sample import IGNORE
 from selftaught.evaluation.metrics.class_mean import class_mean
 
 Counts = NDArray[np.int64]
-"""(3, K): pixels of each class that are right, that are predicted so, and that are so; (M, 3, K) of M pictures."""
+"""(3, K): pixels of each class that are right, that are predicted so, and that are so; (M, 3, K) of M images."""
 
 
 def count_pixels(predicted: NDArray[np.int64], truth: NDArray[np.int64], num_classes: int) -> Counts:
-    """Counts (3, K) of a picture; pixels of truth `IGNORE` are left out."""
+    """Counts (3, K) of an image; pixels of truth `IGNORE` are left out."""
     told = truth != IGNORE
     predicted, truth = predicted[told], truth[told]
     right = predicted[predicted == truth]
@@ -21,7 +21,7 @@ def count_pixels(predicted: NDArray[np.int64], truth: NDArray[np.int64], num_cla
 
 
 def class_iou(counts: Counts, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """IoU (K,) in [0, 1] over all pictures (M, 3, K), or over those rows, which may repeat.
+    """IoU (K,) in [0, 1] over all images (M, 3, K), or over those rows, which may repeat.
 
     nan for a class that is neither there nor predicted.
     """
@@ -34,7 +34,7 @@ def class_iou(counts: Counts, rows: NDArray[np.int64] | None = None) -> NDArray[
 
 
 def mean_iou(counts: Counts) -> float:
-    """Mean over classes in percent, of all pictures."""
+    """Mean over classes in percent, of all images."""
     return 100 * class_mean(class_iou(counts))
 
 

@@ -46,8 +46,8 @@ class Detection(Probe):
 
     A feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or one stage whose
     candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`).
-    Every channel that is read is standardised by training pictures. The schedule is that of MoCo (He et al., CVPR 2020,
-    appendix): SGD, learning rate 0.02 for 16 pictures, a tenth of it after 3/4 of the steps and again after 11/12;
+    Every channel that is read is standardised by training images. The schedule is that of MoCo (He et al., CVPR 2020,
+    appendix): SGD, learning rate 0.02 for 16 images, a tenth of it after 3/4 of the steps and again after 11/12;
     batch normalisation keeps its statistics. The defaults suit two cores; published figures take --probe.frozen false
     --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256 --probe.hidden 1024 --probe.rois 512
     --probe.proposals 1000. Boxes to be ignored are neither learned from nor judged. The figure is the mean over classes
@@ -69,21 +69,21 @@ class Detection(Probe):
         frozen: bool = True
         """The encoder keeps its weights and only the detector around it learns."""
         size: Annotated[int, Range(least=1)] = 128
-        """Short side of the pictures, pixels."""
+        """Short side of the images, pixels."""
         steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
         batch_size: Annotated[int, Range(least=1)] = 8
-        """Pictures of a step."""
+        """Images of a step."""
         lr: Annotated[float, Range(above=0)] = 0.02
-        """Learning rate for 16 pictures; it is scaled with the batch."""
+        """Learning rate for 16 images; it is scaled with the batch."""
         channels: Annotated[int, Range(least=1)] = 128
         """Channels of the pyramid."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Width of the fully connected layers."""
         rois: Annotated[int, Range(least=1)] = 128
-        """Candidates of a picture that a step learns from."""
+        """Candidates of an image that a step learns from."""
         proposals: Annotated[int, Range(least=1)] = 300
-        """Candidates of a picture that are looked at in the test."""
+        """Candidates of an image that are looked at in the test."""
         metric: Literal["voc", "coco"] = "voc"
         """Rule of the figure."""
 
@@ -124,7 +124,7 @@ class Detection(Probe):
         return self._figures(data, found, truth, stage="+".join(stages), loss=loss)
 
     def _calibration(self, train: DenseSamples, canvas: Canvas, device: torch.device) -> Iterator[Tensor]:
-        """Training pictures by which the encoder's numbers are standardised."""
+        """Training images by which the encoder's numbers are standardised."""
         rows = calibration_rows(len(train), self.seed)
         return (batch.images.to(device) for batch in batches_of(train, canvas, batch_size=TESTED_AT_ONCE, rows=rows))
 
@@ -206,14 +206,14 @@ class Detection(Probe):
 
 def _check(data: Dense) -> None:
     if not any((~data.train.read(i).ignore).any() for i in range(len(data.train))):
-        raise ValueError("the training pictures have no boxes to learn from; give data with more of them")
+        raise ValueError("the training images have no boxes to learn from; give data with more of them")
 
 
 @torch.no_grad()
 def _judge(
     detector: Detector, test: DenseSamples, canvas: Canvas, device: torch.device
 ) -> tuple[list[Found], list[Truth]]:
-    """What was found and what is there in every picture, in the picture's own pixels."""
+    """What was found and what is there in every image, in the image's own pixels."""
     detector.eval()
     found: list[Found] = []
     truth: list[Truth] = []
@@ -222,7 +222,7 @@ def _judge(
         found += [_found(one, scale) for one, scale in zip(detected, batch.scales, strict=True)]
         truth += batch.truth
     if not any((~there.ignore).any() for there in truth):
-        raise ValueError("the test pictures have no boxes to be found; give data with more of them")
+        raise ValueError("the test images have no boxes to be found; give data with more of them")
     return found, truth
 
 
@@ -232,7 +232,7 @@ def _found(one: dict[str, Tensor], scale: tuple[float, float]) -> Found:
 
 
 def _drawings(data: Dense, found: list[Found], truth: list[Truth]) -> tuple[dict[str, bytes], list[dict[str, str]]]:
-    """PNG files of test pictures spread over the data, and which picture each shows."""
+    """PNG files of test images spread over the data, and which image each shows."""
     rows = np.unique(np.linspace(0, len(truth) - 1, DRAWN).round().astype(int)).tolist()
     files = {
         f"boxes{i}.png": draw_boxes(data.test.read(row).image, truth[row], found[row], data.classes)

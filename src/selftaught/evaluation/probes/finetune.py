@@ -46,7 +46,7 @@ class FineTune(Probe):
     nothing. So an encoder takes 1 + the number of rates times the steps. The head has a rate of its own, as in SwAV and
     Barlow Twins, but theirs (0.2 and 0.5) are for features as they are, and this head sees them normalised: on held-out
     CIFAR-10, ResNet-18 from scratch on 5,000 labels reached 33.3 % with 0.2, 40.1 % with 0.05 and 41.8 % with 0.02
-    (200 steps of 64 pictures, lr 0.02).
+    (200 steps of 64 images, lr 0.02).
     """
 
     kinds = frozenset[Kind]({"image", "video"})
@@ -58,7 +58,7 @@ class FineTune(Probe):
         steps: Annotated[int, Range(least=1)] = 2000
         """Steps of each training, whatever the number of labels."""
         batch_size: Annotated[int, Range(least=2)] = 128
-        """Pictures or clips of a step."""
+        """Images or clips of a step."""
         lr: Annotated[tuple[float, ...], Range(above=0)] = (0.01, 0.1)
         """Learning rates of the encoder to choose from, on a part of the training samples; the first where no class
         has samples to spare."""
@@ -67,7 +67,7 @@ class FineTune(Probe):
         weight_decay: Annotated[float, Range(least=0)] = 1e-4
         """Decay of weights; biases and normalisation are not decayed."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
-        """Smallest share of the picture's area that a crop covers."""
+        """Smallest share of the image's area that a crop covers."""
 
     @property
     def trains_encoder(self) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures of what an encoder learned."""
+"""Images of what an encoder learned."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Qualitative(Probe):
     """Visualise what the encoder learned: kernels, attention, filters, strongest patches, a map of the data.
 
     The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
-    measures nothing, so its value is nan: pictures are to be looked at, beside the same ones of random weights.
-    Channels and pictures are drawn by the seed, not picked. `selftaught.evaluation.visualise` says what is written.
+    measures nothing, so its value is nan: images are to be looked at, beside the same ones of random weights.
+    Channels and images are drawn by the seed, not picked. `selftaught.evaluation.visualise` says what is written.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -46,7 +46,7 @@ class Qualitative(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         pictures: Annotated[int, Range(least=8)] = 1000
-        """Pictures of the data that are looked at, for patches and the map."""
+        """Images of the data that are looked at, for patches and the map."""
         stages: Annotated[int, Range(least=1)] = 5
         """Stages shown, evenly from first to last."""
         channels: Annotated[int, Range(least=1)] = 6
@@ -54,27 +54,25 @@ class Qualitative(Probe):
         patches: Annotated[int, Range(least=1)] = 9
         """Strongest patches of each channel."""
         shown: Annotated[int, Range(least=1)] = 6
-        """Pictures whose attention is drawn."""
+        """Images whose attention is drawn."""
         power: Annotated[float, Range(above=0)] = 2.0
         """p of the attention, the sum over channels of |a|^p."""
         steps: Annotated[int, Range(least=0)] = 100
         """Steps of gradient ascent; 0 leaves the filters as noise."""
         rate: Annotated[float, Range(above=0)] = 24.0
-        """Length of a step of gradient ascent, for a picture of 224 pixels."""
+        """Length of a step of gradient ascent, for an image of 224 pixels."""
         blur: Annotated[float, Range(least=0)] = 0.5
         """Blur every fifth step of gradient ascent, pixels."""
         method: Literal["tsne", "umap"] = "tsne"
         """How the map is made; umap needs selftaught[umap]."""
         neighbours: Annotated[float, Range(above=0)] = 30.0
-        """Neighbours each picture is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
+        """Neighbours each image is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
-        """No figure: `files` holds index.json and the pictures it names."""
+        """No figure: `files` holds index.json and the images it names."""
         config, encoder = self.config, reader.encoder.to(reader.device).eval()
         if len(data.test) < LEAST:
-            raise ValueError(
-                f"probe 'qualitative' needs at least {LEAST} pictures, got {len(data.test)}; give more data"
-            )
+            raise ValueError(f"probe 'qualitative' needs at least {LEAST} images, got {len(data.test)}; give more data")
         order = numpy_generator(self.seed, "pictures").permutation(len(data.test))
         gallery = Gallery(
             encoder=encoder,
@@ -146,7 +144,7 @@ class Qualitative(Probe):
                 gallery,
                 f"filters-{number}.jpg",
                 ascent,
-                caption=f"Pictures that excite {names} most, found by gradient ascent; faint ones with more contrast.",
+                caption=f"Images that excite {names} most, found by gradient ascent; faint ones with more contrast.",
                 highest=peaks.means[:, channels].amax(0),
             ),
             "patches": draw_patches(

@@ -63,7 +63,7 @@ class Retrieval(Probe):
         `more`: "recall" {stage: {k: percent}} with "recall_intervals", "map" {stage: percent} with "map_intervals",
         "map_depth" samples ranked for it, "index", "against", "queries" that were counted, and "gallery" of the best
         stage: [{"query": key, "label", "picture", "nearest": [{"key", "label", "similarity", "right", "picture"}]}],
-        where a picture is a name in `files`, or None.
+        where an image is a name in `files`, or None.
         """
         c = self.config
         search, samples = self._search(data)
@@ -123,7 +123,7 @@ class Retrieval(Probe):
     def _gallery(
         self, search: Search, found: Found, test: Samples, samples: Samples, classes: tuple[str, ...]
     ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-        """Some queries, the same for every encoder, with what was found for them, and the pictures."""
+        """Some queries, the same for every encoder, with what was found for them, and the images."""
         places = numpy_generator(self.seed, "gallery").permutation(len(search.queries))[: self.config.shown]
         queries, nearest = search.queries[places], found.rows[places]
         asked = picture_files(test, queries, "test")

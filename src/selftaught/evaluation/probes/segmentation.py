@@ -36,18 +36,18 @@ from selftaught.features.reader import Reader
 from selftaught.ops.draw_maps import palette
 
 SCORES = 8_000_000
-"""Numbers that are computed for test pictures at once."""
+"""Numbers that are computed for test images at once."""
 DRAWN = 6
 
 
 class Segmentation(Probe):
     """Classify every pixel from the stages of the encoder (Long, Shelhamer and Darrell, CVPR 2015).
 
-    A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training pictures. It is trained
+    A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training images. It is trained
     by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as
-    (1 - step / steps)^0.9 after a short rise, pictures at 0.5 to 2 times their size, cropped and mirrored with their
+    (1 - step / steps)^0.9 after a short rise, images at 0.5 to 2 times their size, cropped and mirrored with their
     masks. The head learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its
-    statistics. Pictures are read at a short side of `size`, the test in overlapping square windows, and judged at their
+    statistics. Images are read at a short side of `size`, the test in overlapping square windows, and judged at their
     own size. The defaults suit two cores; published figures take --probe.frozen false --probe.size 513 --probe.steps
     30000 --probe.channels 256. The figure is the mean over classes of intersection over union; pixels that are not told
     do not count.
@@ -65,11 +65,11 @@ class Segmentation(Probe):
         frozen: bool = True
         """The encoder keeps its weights and only the head learns."""
         size: Annotated[int, Range(least=16)] = 128
-        """Short side of the pictures, and side of the crops, pixels."""
+        """Short side of the images, and side of the crops, pixels."""
         steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
         batch_size: Annotated[int, Range(least=2)] = 16
-        """Pictures of a step."""
+        """Images of a step."""
         lr: Annotated[float, Range(above=0)] = 0.01
         """Learning rate of the encoder; the head's is ten times that."""
         channels: Annotated[int, Range(least=1)] = 128
@@ -90,7 +90,7 @@ class Segmentation(Probe):
         `more`: "per_class" (IoU in percent, None for a class that is neither there nor predicted), "pixel_accuracy",
         "mean_accuracy", "commonest_class" (mIoU when every pixel is said to be of the test part's commonest class),
         "size" in pixels, "loss" of the last tenth of the steps, "colours" of the classes in "pictures", whose files
-        show a picture, its true mask and the predicted one.
+        show an image, its true mask and the predicted one.
         """
         devices = [reader.device] if reader.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # weights of the head and dropout draw from the global generator
@@ -108,7 +108,7 @@ class Segmentation(Probe):
         size = reading.side or -(-config.size // reading.multiple) * reading.multiple
         if size < reading.least:
             raise ValueError(
-                f"encoder '{encoder.name}' needs pictures of at least {reading.least} pixels, got --probe.size {size}; "
+                f"encoder '{encoder.name}' needs images of at least {reading.least} pixels, got --probe.size {size}; "
                 "raise it"
             )
         stages = fcn_stages(reading) if config.head == "fcn" else deeplab_stages(reading)
@@ -121,7 +121,7 @@ class Segmentation(Probe):
         return channels_last(network), size
 
     def _calibration(self, train: DenseSamples, size: int, device: torch.device) -> Iterator[Tensor]:
-        """Training pictures by which the encoder's numbers are standardised."""
+        """Training images by which the encoder's numbers are standardised."""
         rows = calibration_rows(len(train), self.seed)
         return (windows.images.to(device) for windows in all_windows(train, size, rows))
 
@@ -151,7 +151,7 @@ class Segmentation(Probe):
     def _judge(
         self, network: Segmenter, data: Dense, size: int, device: torch.device
     ) -> tuple[Counts, dict[str, bytes], list[dict[str, str]]]:
-        """Counts (M, 3, K) of the test pictures, and drawings of some that are spread over them."""
+        """Counts (M, 3, K) of the test images, and drawings of some that are spread over them."""
         network.eval()
         count = len(data.classes)
         shown = set(np.linspace(0, len(data.test) - 1, DRAWN).round().astype(int).tolist())
@@ -173,7 +173,7 @@ class Segmentation(Probe):
     ) -> Score:
         truth = counts[:, 2].sum(0)
         if not truth.any():
-            raise ValueError("no pixel of the test pictures has a class; give data whose masks tell more")
+            raise ValueError("no pixel of the test images has a class; give data whose masks tell more")
         by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
         stage = "+".join(network.head.names)
         value = round(mean_iou(counts), 3)
@@ -208,7 +208,7 @@ def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
 def predictions(
     network: Segmenter, samples: DenseSamples, size: int, device: torch.device
 ) -> Iterator[tuple[Windows, NDArray[np.int64]]]:
-    """Each picture with the class of each of its pixels (H, W), in order."""
+    """Each image with the class of each of its pixels (H, W), in order."""
     waiting: list[Windows] = []
     at_once = max(1, SCORES // (len(samples.classes) * size * size))
     for windows in all_windows(samples, size):

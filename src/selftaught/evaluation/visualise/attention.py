@@ -1,4 +1,4 @@
-"""Where in a picture an encoder's features are strong."""
+"""Where in an image an encoder's features are strong."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import fit
 
 TILE = 80
-"""Side of a drawn picture, pixels."""
+"""Side of a drawn image, pixels."""
 COLOURS = cv2.COLORMAP_INFERNO
 STRENGTH = 0.6
-"""Of the colours over the picture."""
+"""Of the colours over the image."""
 
 
 def attention(maps: Tensor, power: float = 2.0) -> Tensor:
@@ -34,7 +34,7 @@ def attention(maps: Tensor, power: float = 2.0) -> Tensor:
 
 
 def overlay(pictures: Tensor, maps: Tensor) -> Tensor:
-    """Maps (N, h, w) in colour over grey pictures (N, 3, S, S) in [0, 1], each map stretched to its own range.
+    """Maps (N, h, w) in colour over grey images (N, 3, S, S) in [0, 1], each map stretched to its own range.
 
     A map without differences is drawn as its lowest value.
     """
@@ -52,7 +52,7 @@ def overlay(pictures: Tensor, maps: Tensor) -> Tensor:
 
 @torch.no_grad()
 def draw_attention(gallery: Gallery, rows: Sequence[int], stages: Sequence[str], *, power: float) -> dict[str, Any]:
-    """The part "attention" of the index: a row for each of some pictures."""
+    """The part "attention" of the index: a row for each of some images."""
     views = torch.cat(list(gallery.views(rows)))
     with autocast(views.device, gallery.precision):
         maps = stage_maps(gallery.encoder, views)
@@ -61,7 +61,7 @@ def draw_attention(gallery: Gallery, rows: Sequence[int], stages: Sequence[str],
     tiles = fit(torch.stack(columns, 1).flatten(0, 1), TILE)
     caption = f"Attention of each stage: the sum over channels of |a|^{power:g}, bright where it is large."
     return gallery.add("attention.jpg", tiles, columns=len(columns), caption=caption) | {
-        "heads": ["picture", *stages],
+        "heads": ["image", *stages],
         "keys": [gallery.key(row) for row in rows],
         "labels": [gallery.label(row) for row in rows],
     }

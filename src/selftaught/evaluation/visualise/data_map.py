@@ -1,4 +1,4 @@
-"""A map of the data: pictures whose features are alike lie together."""
+"""A map of the data: images whose features are alike lie together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TILE = 24
 DIMENSIONS = 50
 """Principal components the map is made from."""
 LEAST = 8
-"""Pictures a map is made of."""
+"""Images a map is made of."""
 NEIGHBOURS = 10
 """k of the share of neighbours that a map keeps."""
 
@@ -35,12 +35,12 @@ def data_map(features: Tensor, *, method: Method = "tsne", neighbours: float = 3
     at the first two; or UMAP (McInnes et al. 2018) where umap-learn is installed.
 
     Args:
-        neighbours: that a picture is drawn to: t-SNE's perplexity, UMAP's n_neighbors; fewer where data are few.
+        neighbours: that an image is drawn to: t-SNE's perplexity, UMAP's n_neighbors; fewer where data are few.
     """
     if len(features) < LEAST:
-        raise ValueError(f"a map of the data needs at least {LEAST} pictures, got {len(features)}; give more data")
+        raise ValueError(f"a map of the data needs at least {LEAST} images, got {len(features)}; give more data")
     reduced = _principal(features)
-    if np.ptp(reduced) < 1e-6:  # a collapsed encoder: all pictures are one point
+    if np.ptp(reduced) < 1e-6:  # a collapsed encoder: all images are one point
         return torch.full((len(features), 2), 0.5)
     found = _tsne(reduced, neighbours, seed) if method == "tsne" else _umap(reduced, neighbours, seed)
     points = torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
@@ -97,12 +97,12 @@ def _umap(rows: NDArray[np.float32], neighbours: float, seed: int) -> NDArray[np
 
 
 def draw_map(gallery: Gallery, features: Tensor, *, method: Method, neighbours: float, seed: int) -> dict[str, Any]:
-    """The part "map" of the index, from the features (M, D) of all pictures of the gallery."""
+    """The part "map" of the index, from the features (M, D) of all images of the gallery."""
     points = data_map(features, method=method, neighbours=neighbours, seed=seed)
     k = min(NEIGHBOURS, len(features) - 1)
     kept = round(neighbours_kept(features, points, k), 2)
     caption = (
-        f"{len(points)} pictures by {NAMES[method]}: features that are alike lie together; how far apart groups are "
+        f"{len(points)} images by {NAMES[method]}: features that are alike lie together; how far apart groups are "
         "means little."
     )
     tiles = torch.cat([fit(denormalise(views), TILE).cpu() for views in gallery.views()])

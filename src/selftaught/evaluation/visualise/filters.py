@@ -1,4 +1,4 @@
-"""Pictures that excite one channel most, found by gradient ascent."""
+"""Images that excite one channel most, found by gradient ascent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from selftaught.ops.crop import blur_weights
 from selftaught.ops.sheet import fit
 
 TILE = 64
-"""Side of a drawn picture, pixels."""
+"""Side of a drawn image, pixels."""
 STARTS = 16
-"""Noise pictures of which each channel begins with the one that excites it most; one that is 0 has no gradient."""
+"""Noise images of which each channel begins with the one that excites it most; one that is 0 has no gradient."""
 CONTRAST = 0.15
-"""Least standard deviation of a drawn picture, of 1 between black and white."""
+"""Least standard deviation of a drawn image, of 1 between black and white."""
 DECAY = 1e-5
 BLUR_EVERY = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ascent:
-    """Pictures (K, 3, S, S) in [0, 1], and mean activations (K,) of the noise they began with and of themselves."""
+    """Images (K, 3, S, S) in [0, 1], and mean activations (K,) of the noise they began with and of themselves."""
 
     pictures: Tensor
     start: Tensor
@@ -48,18 +48,18 @@ def ascend(
     rng: Generator,
     precision: str = "auto",
 ) -> Ascent:
-    """For each channel, the picture that excites it most, by its mean over the stage's map.
+    """For each channel, the image that excites it most, by its mean over the stage's map.
 
     The recipe of DeepCluster (Caron et al., ECCV 2018, figure 4, and the released code; after Yosinski et al. 2015):
     from grey noise, ascend mean(a) - 1e-5 |x|^2 by steps of fixed length, with a blur every fifth step. Two things
     differ. The released code ascends the log softmax of mean(a) over the channels, which is flat once a channel is a
-    few units above the others, so that the decay alone acts. And pixels stay those a picture can have, so that
-    activations can be compared with those of pictures.
+    few units above the others, so that the decay alone acts. And pixels stay those an image can have, so that
+    activations can be compared with those of images.
 
     Args:
-        size: side of the pictures, pixels.
+        size: side of the images, pixels.
         steps: of the ascent; 1000 in the paper's code.
-        rate: Euclidean length of a step on a normalised picture of 224 pixels a side, in proportion for others; 3 in
+        rate: Euclidean length of a step on a normalised image of 224 pixels a side, in proportion for others; 3 in
             the paper's code.
         blur: standard deviation of the blur, pixels; 0.3 in the paper's code.
         rng: draws the noise, on the CPU.
@@ -101,7 +101,7 @@ def _means(encoder: Encoder, stage: str, x: Tensor, precision: str) -> Tensor:
 
 
 def draw_filters(gallery: Gallery, file: str, ascent: Ascent, *, caption: str, highest: Tensor) -> dict[str, Any]:
-    """A sheet "filters" of the index; `highest` (K,) is the largest mean activation of any picture of the data."""
+    """A sheet "filters" of the index; `highest` (K,) is the largest mean activation of any image of the data."""
     tiles = fit(_contrasted(ascent.pictures), TILE)
     return gallery.add(file, tiles, columns=len(tiles), caption=caption) | {
         "start": _rounded(ascent.start),
@@ -111,7 +111,7 @@ def draw_filters(gallery: Gallery, file: str, ascent: Ascent, *, caption: str, h
 
 
 def _contrasted(pictures: Tensor) -> Tensor:
-    """Faint pictures with their differences enlarged to a standard deviation of `CONTRAST`."""
+    """Faint images with their differences enlarged to a standard deviation of `CONTRAST`."""
     mean = pictures.mean((1, 2, 3), keepdim=True)
     spread = (pictures - mean).square().mean((1, 2, 3), keepdim=True).sqrt()
     return (mean + (pictures - mean) * (CONTRAST / spread.clamp(min=1e-6)).clamp(min=1)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""An encoder, the pictures it is shown and the files that are drawn of both."""
+"""An encoder, the images it is shown and the files that are drawn of both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import encode_picture, lay_out
 
 BATCH = 32
-"""Pictures whose maps of all stages are in memory at once."""
+"""Images whose maps of all stages are in memory at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class Gallery:
 
     Attributes:
         encoder: on `device`, in evaluation mode.
-        samples: M pictures.
-        size: side of the pictures as the encoder takes them, S pixels.
+        samples: M images.
+        size: side of the images as the encoder takes them, S pixels.
         files: what has been drawn, by file name.
     """
 
@@ -40,22 +40,22 @@ class Gallery:
     files: dict[str, bytes] = field(default_factory=dict)
 
     def views(self, rows: Sequence[int] | None = None) -> Iterator[Tensor]:
-        """Pictures as the encoder takes them, (N, 3, S, S) normalised on the device, in batches; all unless named."""
+        """Images as the encoder takes them, (N, 3, S, S) normalised on the device, in batches; all unless named."""
         samples = self.samples if rows is None else Subset(self.samples, np.array(rows, np.int64))
         for views in sample_batches(samples, batch_size=BATCH, device=self.device, clips=1):
             yield encoder_view(self.encoder, views[0].inputs, self.size)
 
     def pictures(self, rows: Sequence[int]) -> Tensor:
-        """Pictures (N, 3, S, S) in [0, 1] on the CPU."""
+        """Images (N, 3, S, S) in [0, 1] on the CPU."""
         parts = [denormalise(views).cpu() for views in self.views(rows)]
         return torch.cat(parts) if parts else torch.zeros(0, 3, self.size, self.size)
 
     def key(self, row: int) -> str:
-        """What the data call a picture."""
+        """What the data call an image."""
         return self.samples.keys[row]
 
     def label(self, row: int) -> str | None:
-        """The picture's class, where it is known."""
+        """The image's class, where it is known."""
         labels, classes = self.samples.labels, self.samples.classes
         return None if labels is None or classes is None or labels[row] < 0 else classes[int(labels[row])]
 

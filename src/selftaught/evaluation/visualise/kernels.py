@@ -1,4 +1,4 @@
-"""The first layer's kernels as pictures."""
+"""The first layer's kernels as images."""
 
 from __future__ import annotations
 

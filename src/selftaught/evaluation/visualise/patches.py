@@ -23,7 +23,7 @@ TILE = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Peaks:
-    """Of each of M pictures and C channels: the largest activation, where it is, and the mean over the map.
+    """Of each of M images and C channels: the largest activation, where it is, and the mean over the map.
 
     Attributes:
         values, means: (M, C) float32.
@@ -39,7 +39,7 @@ class Peaks:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A patch: which picture, how strong the channel is there, and where."""
+    """A patch: which image, how strong the channel is there, and where."""
 
     picture: int
     activation: float
@@ -58,7 +58,7 @@ def peaks_of(maps: Tensor) -> Peaks:
 def find_peaks(
     encoder: Encoder, batches: Iterable[Tensor], stages: Sequence[str], *, precision: str = "auto"
 ) -> dict[str, Peaks]:
-    """The peaks of all pictures, in batches (N, 3, S, S) normalised, at some stages; one pass."""
+    """The peaks of all images, in batches (N, 3, S, S) normalised, at some stages; one pass."""
     parts: dict[str, list[Peaks]] = {stage: [] for stage in stages}
     for views in batches:
         with autocast(views.device, precision):
@@ -77,13 +77,13 @@ def find_peaks(
 
 
 def choose_channels(peaks: Peaks, count: int, rng: Generator) -> list[int]:
-    """Channels drawn among those that tell pictures apart, in order; one that is the same for all shows nothing."""
+    """Channels drawn among those that tell images apart, in order; one that is the same for all shows nothing."""
     varies = (peaks.values.amax(0) > peaks.values.amin(0)).nonzero()[:, 0]
     return sorted(varies[torch.randperm(len(varies), generator=rng)[:count]].tolist())
 
 
 def strongest(peaks: Peaks, channel: int, count: int) -> list[Found]:
-    """Where a channel is strongest, strongest first, one position of a picture; a picture where it is 0 is left out."""
+    """Where a channel is strongest, strongest first, one position of an image; an image where it is 0 is left out."""
     values, order = peaks.values[:, channel].sort(descending=True, stable=True)
     return [
         Found(picture=picture, activation=value, row=position // peaks.width, column=position % peaks.width)
@@ -94,7 +94,7 @@ def strongest(peaks: Peaks, channel: int, count: int) -> list[Found]:
 
 
 def cut(picture: Tensor, box: Box, side: int) -> Tensor:
-    """The box of a picture (3, S, S) as a tile (3, side, side), grey beside it where it is not square."""
+    """The box of an image (3, S, S) as a tile (3, side, side), grey beside it where it is not square."""
     top, left, bottom, right = box
     patch = picture[:, top:bottom, left:right]
     longest = max(patch.shape[1:])

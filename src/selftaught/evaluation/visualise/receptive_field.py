@@ -15,7 +15,7 @@ from selftaught.evaluation.visualise.read_stage import read_map
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels of the input; bottom and right are the first beyond."""
 TRIALS = 4
-"""Pictures of noise a field is read from: a path that is dead in one, behind a ReLU, is alive in another."""
+"""Images of noise a field is read from: a path that is dead in one, behind a ReLU, is alive in another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Fields:
     columns: dict[int, tuple[int, int]]
 
     def box(self, row: int, column: int) -> Box:
-        """What the position at that row and column sees, inside the picture."""
+        """What the position at that row and column sees, inside the image."""
         (top, bottom), (left, right) = self.rows[row], self.columns[column]
         return top, left, bottom, right
 
@@ -36,7 +36,7 @@ def receptive_fields(encoder: Encoder, stage: str, indices: Iterable[int], *, si
 
     The gradient of a position with respect to its input is nonzero just where the input can change it, so no table of
     strides and kernels is needed and any network is read alike; attention over all tokens, or a mean over the map, sees
-    the whole picture. Position (i, i) gives the field of row i and of column i. The position's channels are added up
+    the whole image. Position (i, i) gives the field of row i and of column i. The position's channels are added up
     with random weights, since a plain sum of normalised channels is constant.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures of samples as small JPEG files, for pages that show what a probe found."""
+"""Images of samples as small JPEG files, for pages that show what a probe found."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image
 from selftaught.data.store.samples import Samples
 
 SIDE = 96
-"""Pixels of a picture's side at most."""
+"""Pixels of an image's side at most."""
 QUALITY = 85
 
 
 def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[int, tuple[str, bytes]]:
-    """{row: (file name, JPEG)} of some rows: the picture, or the middle frame of the middle clip of a video.
+    """{row: (file name, JPEG)} of some rows: the image, or the middle frame of the middle clip of a video.
 
-    Empty for samples without pictures, which are sound alone.
+    Empty for samples without images, which are sound alone.
     """
     found: dict[int, tuple[str, bytes]] = {}
     views = samples.eval_draws(len(samples), 1)[0]

@@ -1,4 +1,4 @@
-"""A page as plain values: the answer, then sections of tables, plots and pictures; one for every way to write it."""
+"""A page as plain values: the answer, then sections of tables, plots and images; one for every way to write it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from selftaught.report.facts.answer import Answer
 from selftaught.report.facts.cells import Table
 
 Drawn = Callable[[Album], str]
-"""HTML with pictures, made when it is known how small they must be."""
+"""HTML with images, made when it is known how small they must be."""
 Block = Table | Sequence[Figure] | str | Drawn
-"""A table, plots beside each other, HTML, or HTML with pictures."""
+"""A table, plots beside each other, HTML, or HTML with images."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,10 +54,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbs:
-    """Small pictures in one, shown beside the pointer; the geometry is that of the file before it was made smaller.
+    """Small images in one, shown beside the pointer; the geometry is that of the file before it was made smaller.
 
     Attributes:
-        picture: as CSS has it, url(...) or var(...).
+        image: as CSS has it, url(...) or var(...).
         side: of one tile, pixels.
         gap: between tiles, pixels.
         columns: tiles in a row.

@@ -1,4 +1,4 @@
-"""Pictures that single protocols drew: what was retrieved for a query; masks and boxes beside what is true."""
+"""Images that single protocols drew: what was retrieved for a query; masks and boxes beside what is true."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selftaught.report.facts.read import Json, drawn_folders, finite, picture_in
 WIDE = 2.2
 """Width by height from which drawings stand in wider columns."""
 READ = {
-    "segmentation": "Each picture, then its true mask, then the predicted one; what is not told is white.",
+    "segmentation": "Each image, then its true mask, then the predicted one; what is not told is white.",
     "detection": "Green: true boxes. Orange: boxes that were found, with their score.",
 }
 """How to read what a protocol drew."""
@@ -90,7 +90,7 @@ def _row(album: Album, folder: Path, entry: Mapping[str, Any]) -> str:
 
 
 def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
-    """Each entry's picture files in its order; what they show is told by the picture's name, or theirs if several."""
+    """Each entry's image files in its order; what they show is told by the image's name, or theirs if several."""
 
     def draw(album: Album) -> str:
         cards, wide = "", False
@@ -105,7 +105,7 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
                 f"<figcaption>{esc(key if len(files) == 1 else name.replace('_', ' '))}</figcaption></figure>"
                 for name, uri in uris.items()
             )
-            # Pictures that stand side by side, in one file or in several, need the room of as many.
+            # Images that stand side by side, in one file or in several, need the room of as many.
             wide = wide or sum(width / height for _, width, height in uris.values()) > WIDE
             cards += f'<div class="drawing">{shown}</div>' if shown else ""
         return f'<div class="drawings{" wide" if wide else ""}">{cards}</div>' if cards else ""

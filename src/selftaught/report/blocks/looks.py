@@ -20,7 +20,7 @@ from selftaught.report.facts.read import Json, drawn_folders, finite, picture_in
 MOST_LABELS = 16
 """Classes that a map shows apart; more would have no colours of their own."""
 CHANNELS = (
-    "Each row is a channel, by its number: the picture that gradient ascent found to excite it most, then the places "
+    "Each row is a channel, by its number: the image that gradient ascent found to excite it most, then the places "
     "of the data that do, strongest first."
 )
 SYMBOLS = ("circle", "diamond")
@@ -29,7 +29,7 @@ WHO = {"encoder": "", "random": "random weights", "supervised": "supervised"}
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What was drawn of one encoder: its index and the folder of its pictures."""
+    """What was drawn of one encoder: its index and the folder of its images."""
 
     name: str
     folder: Path

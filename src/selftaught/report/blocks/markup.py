@@ -1,4 +1,4 @@
-"""Plain values as HTML: every text goes through `esc`, every picture is inlined."""
+"""Plain values as HTML: every text goes through `esc`, every image is inlined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selftaught.report.facts.cells import Cell, Table
 LONG = 32
 """Table cells of more characters may break into lines."""
 CRISP = 64
-"""Pictures of no more pixels are shown as they are: smoothing would hide what the encoder gets."""
+"""Images of no more pixels are shown as they are: smoothing would hide what the encoder gets."""
 _COPIES = {"Markdown": table_text.markdown, "CSV": table_text.csv_text, "LaTeX": table_text.latex}
 
 
@@ -104,7 +104,7 @@ def details_html(title: str, values: Mapping[str, Any]) -> str:
 
 
 def image(uri: Uri | None, words: str, *, exact: bool = False) -> str:
-    """A picture; nothing where its file is none."""
+    """An image; nothing where its file is none."""
     if not uri:
         return ""
     data, width, height = uri
@@ -113,7 +113,7 @@ def image(uri: Uri | None, words: str, *, exact: bool = False) -> str:
 
 
 def shown_sheet(sheet: Sheet | None, words: str, *, exact: bool = False) -> str:
-    """A picture of the page's style; nothing where its file is none."""
+    """An image of the page's style; nothing where its file is none."""
     if sheet is None:
         return ""
     style = f"background-image:var({sheet.name});aspect-ratio:{sheet.width}/{sheet.height}"
@@ -121,7 +121,7 @@ def shown_sheet(sheet: Sheet | None, words: str, *, exact: bool = False) -> str:
 
 
 def photograph(album: Album, path: Path | None, words: str) -> str:
-    """A picture of the data; a clip is its first frame, until it comes into view."""
+    """An image of the data; a clip is its first frame, until it comes into view."""
     if path is None:
         return ""
     still, moving = album.photograph(path), album.clip(path)

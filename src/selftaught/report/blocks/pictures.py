@@ -1,4 +1,4 @@
-"""Pictures of a run folder as data URIs, small enough that a page of many runs stays a few megabytes."""
+"""Images of a run folder as data URIs, small enough that a page of many runs stays a few megabytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Shrink:
-    """How small pictures are made.
+    """How small images are made.
 
     Attributes:
-        photograph: longest side of a picture of the data, pixels.
+        photograph: longest side of an image of the data, pixels.
         drawing: of one with boxes or masks.
-        sheet: of many pictures in one.
+        sheet: of many images in one.
         quality: of WebP, 0 to 100.
         frames: most frames of a clip; one that has more is thinned out, and 1 shows the first alone.
         small: a PNG of fewer bytes is passed on untouched.
@@ -48,7 +48,7 @@ Uri = tuple[str, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A picture of the page's style: `name` is a CSS property that holds it, so that it may be shown many times."""
+    """An image of the page's style: `name` is a CSS property that holds it, so that it may be shown many times."""
 
     name: str
     width: int
@@ -56,22 +56,22 @@ class Sheet:
 
 
 class Album:
-    """Makes pictures part of one page, in the sizes of one `Shrink`; None shows none."""
+    """Makes images part of one page, in the sizes of one `Shrink`; None shows none."""
 
     def __init__(self, shrink: Shrink | None = SHRINKS[0]) -> None:
         self.shrink = shrink
         self._sheets: dict[str, Sheet] = {}
 
     def photograph(self, path: Path) -> Uri | None:
-        """A picture of the data; None where the file is no picture."""
+        """An image of the data; None where the file is no image."""
         return data_uri(path, self.shrink, self.shrink.photograph) if self.shrink else None
 
     def clip(self, path: Path) -> Uri | None:
-        """The moving picture of a clip, of the size of its `photograph`; None where the file is no clip."""
+        """The moving image of a clip, of the size of its `photograph`; None where the file is no clip."""
         return clip_uri(path, self.shrink) if self.shrink else None
 
     def drawing(self, path: Path) -> Uri | None:
-        """A picture with boxes or masks."""
+        """An image with boxes or masks."""
         return data_uri(path, self.shrink, self.shrink.drawing) if self.shrink else None
 
     def exact(self, path: Path) -> Uri | None:
@@ -79,7 +79,7 @@ class Album:
         return data_uri(path, self.shrink, None) if self.shrink else None
 
     def sheet(self, path: Path, *, exact: bool = False) -> Sheet | None:
-        """Many pictures in one. Random weights have the same in every run: they weigh once, in `style`."""
+        """Many images in one. Random weights have the same in every run: they weigh once, in `style`."""
         found = (self.exact(path) if exact else data_uri(path, self.shrink, self.shrink.sheet)) if self.shrink else None
         if found is None:
             return None
@@ -92,7 +92,7 @@ class Album:
 
 
 def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
-    """The picture as (data URI, width, height in pixels), or None where the file is no picture.
+    """The image as (data URI, width, height in pixels), or None where the file is no image.
 
     Photographs become WebP, a fifth of their PNG; where `longest` is None every pixel is kept.
     """

@@ -12,7 +12,7 @@ from selftaught.report.facts.wording import sentence
 
 
 def protocol_sections(run: Run) -> list[tuple[str, str, list[Block]]]:
-    """Anchor, title and blocks of each protocol with tables or pictures of its own, in the order of the page."""
+    """Anchor, title and blocks of each protocol with tables or images of its own, in the order of the page."""
     found: dict[str, list[Block]] = {}
     for evaluation in in_order(run.evaluations):
         if blocks := _blocks(evaluation):

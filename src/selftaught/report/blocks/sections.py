@@ -22,7 +22,7 @@ def samples_blocks(pictures: Pictures | None) -> list[Block]:
     if not pictures or not pictures.samples:
         return [
             absent(
-                "No pictures here yet; they are written at the end of the run, here after",
+                "No images here yet; they are written at the end of the run, here after",
                 "selftaught pretrain ... --resume",
             )
         ]
@@ -124,7 +124,7 @@ def _sample(album: Album, sample: Sample, *, marked: bool) -> str:
 
 
 def _said(album: Album, value: str | Path) -> str:
-    return photograph(album, value, "picture made by the task") if isinstance(value, Path) else esc(value or "–")
+    return photograph(album, value, "image made by the task") if isinstance(value, Path) else esc(value or "–")
 
 
 def _neighbours(album: Album, entry: Neighbours) -> str:

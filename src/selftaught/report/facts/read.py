@@ -20,7 +20,7 @@ Columns = Mapping[str, tuple[float, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What the task was shown and what it made of it; a label or prediction is text or a picture's path."""
+    """What the task was shown and what it made of it; a label or prediction is text or an image's path."""
 
     inputs: tuple[Path, ...]
     pseudo_label: str | Path
@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """A query and the pictures nearest to it by cosine similarity, in [-1, 1], nearest first."""
+    """A query and the images nearest to it by cosine similarity, in [-1, 1], nearest first."""
 
     query: Path
     found: tuple[tuple[Path, float], ...]
@@ -37,7 +37,7 @@ class Neighbours:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """The pictures of a run; files that the folder lost are left out."""
+    """The images of a run; files that the folder lost are left out."""
 
     samples: tuple[Sample, ...]
     kernels: Path | None
@@ -156,7 +156,7 @@ def drawn_folders(evaluation: Json) -> dict[str, Path]:
 
 
 def read_index(folder: Path) -> Json:
-    """What the drawn pictures are, index.json; nothing where it is absent."""
+    """What the drawn images are, index.json; nothing where it is absent."""
     return _json(folder / "index.json")
 
 

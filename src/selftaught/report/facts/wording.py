@@ -45,7 +45,7 @@ METRICS = {
     "recall": Metric("recall@1"),
     "rankme": Metric("RankMe", percent=False, help="effective rank of the features; higher is richer"),
     "alpha_req": Metric("α-ReQ", percent=False, help="decay of the eigenvalues of the covariance; near 1 is best"),
-    "lidar": Metric("LiDAR", percent=False, help="effective rank of what tells pictures apart; higher is richer"),
+    "lidar": Metric("LiDAR", percent=False, help="effective rank of what tells images apart; higher is richer"),
     "alignment": Metric(
         "Alignment", percent=False, help="squared distance of two views of a sample; 0 is the same, 2 unrelated"
     ),

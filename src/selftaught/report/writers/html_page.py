@@ -14,7 +14,7 @@ from selftaught.report.facts.cells import Table
 from selftaught.report.writers.place import GENERATOR
 
 MOST_BYTES = 14_000_000
-"""A page is written with smaller pictures, in the end with none, rather than above this size."""
+"""A page is written with smaller images, in the end with none, rather than above this size."""
 MOST_LINKS = 8
 """More runs than these have no links of their own at the top of the page."""
 # The policy makes "no network" a promise the browser keeps, whatever a run folder holds.
@@ -24,12 +24,12 @@ POLICY = (
 
 
 def html_page(document: Document) -> str:
-    """The whole page, with the largest pictures that it can hold."""
+    """The whole page, with the largest images that it can hold."""
     for shrink in SHRINKS:
         page = printable(_page(document, Album(shrink)))
         if len(page.encode()) <= MOST_BYTES:
             return page
-    told = "These are too many runs for the pictures of all in one page; the page of each run has its own."
+    told = "These are too many runs for the images of all in one page; the page of each run has its own."
     answer = replace(document.answer, cautions=(*document.answer.cautions, told))
     return printable(_page(replace(document, answer=answer), Album(None)))
 

@@ -25,7 +25,7 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
     name, metric = str(evaluation.get("encoder", "encoder")), evaluation.get("metric")
     if finite(evaluation.get("value")) is None and evaluation.get("files"):
-        print(f"pictures of {name}, no figure; see them {_where(evaluation)}", file=file or sys.stderr)
+        print(f"images of {name}, no figure; see them {_where(evaluation)}", file=file or sys.stderr)
         return
     if evaluation.get("probe") == "label_free":
         _print_label_free(name, evaluation, file)

@@ -34,7 +34,7 @@ class Example:
         images: (N, 3, S, S) normalised, three equal channels: the lightness L alone.
         colours: (N, 2, s, s), a and b of Lab.
         bins: (N, 5, s, s) int64, the nearest of 313 bins, nearest first; weights: (N, 5, s, s), their weights.
-        pictures: (N, 3, S, S) in [0, 1], the crops in colour, for previews.
+        images: (N, 3, S, S) in [0, 1], the crops in colour, for previews.
     """
 
     images: Tensor

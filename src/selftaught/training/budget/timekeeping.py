@@ -46,7 +46,7 @@ class Costs:
         return 0.1 + samples * self.row
 
     def ending(self, samples: int) -> float:
-        """The last look and checkpoints, and the pictures."""
+        """The last look and checkpoints, and the images."""
         return self.stop(samples) + 0.5 + self.look(samples) / 2 + CLOSING
 
     def refreshes(self, done: int, steps: int) -> int:
