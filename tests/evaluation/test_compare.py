@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.evaluation.compare import compare_tasks
+from tests.evaluation.own_data import pictures
 from tests.evaluation.small_run import CONFIG, DATA
 
 
@@ -39,10 +40,16 @@ def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(t
 
 def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
     config = CONFIG.replace(out=str(tmp_path / "out"))
+    pictures(tmp_path / "flat", 4, 0)
     with pytest.raises(ValueError, match="videos are needed"):
         compare_tasks(config, ["rotation", "frame_order_verification"])
     with pytest.raises(ValueError, match=r"--task.angels"):
         compare_tasks(config.replace(task_settings={"angels": 2}), ["rotation"])
     with pytest.raises(ValueError, match="--probe label_free measures no use"):
         compare_tasks(config, ["rotation"], labelled=DATA, probe="label_free")
+    for probe, what in (("detection", "boxes"), ("segmentation", "masks")):
+        with pytest.raises(ValueError, match=f"^{what} are needed, but "):
+            compare_tasks(config, ["rotation"], labelled=str(tmp_path / "flat"), probe=probe)
+    with pytest.raises(ValueError, match="--probe qualitative measures no use"):
+        compare_tasks(config, ["rotation"], labelled=DATA, probe="qualitative")
     assert not (tmp_path / "out").exists()

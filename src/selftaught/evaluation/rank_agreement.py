@@ -49,7 +49,9 @@ def folder_agreement(folder: Path, *, probe: str = "linear") -> Json:
 
     Where runs were measured in several ways (other data, settings or seeds), the way that most of them share counts.
     """
-    if not probe_info(probe).needs:
+    info = probe_info(probe)
+    probe = info.short
+    if not info.needs:
         raise ValueError(f"--by {probe} measures no use of the features; choose a probe that does, such as linear")
     runs = sorted(path.parent for path in folder.glob("*/config.json"))
     measured, described = _shared_way(runs, probe), _shared_way(runs, "label_free")

@@ -117,7 +117,7 @@ class MeanDepth(Probe):
 
     needs = frozenset({"depth"})
     data = PAIRED
-    metric = "metres"
+    metric = "within_half_a_metre"
     inputs: ClassVar[Mapping[str, Input]] = {"image": Image(), "depth": Given("depth")}
 
     @dataclass(frozen=True, kw_only=True)
@@ -127,9 +127,9 @@ class MeanDepth(Probe):
     def score(self, reader: Reader, data: Paired) -> Score:
         train, test = (self._read(reader, part) for part in (data.train, data.test))
         weights = torch.linalg.lstsq(train[0], train[1][:, None], driver="gelsd").solution
-        error = float((test[0] @ weights - test[1][:, None]).abs().mean())
+        value = 100 * float(((test[0] @ weights - test[1][:, None]).abs() < 0.5).double().mean())
         more = {"train": train[1].tolist(), "test": test[1].tolist()}
-        return Score(value=error, stage="pooled", stages={"pooled": error}, more=more)
+        return Score(value=value, stage="pooled", stages={"pooled": value}, more=more)
 
     def _read(self, reader, samples):
         batches = [batch for (batch,) in sample_batches(samples, batch_size=4, device=reader.device)]
@@ -237,7 +237,7 @@ def test_a_probe_of_depth_reads_it_in_the_window_of_the_image(run: Path, tmp_pat
     assert result["test_is"] == "the data's own test part"
     assert result["more"]["test"] == [1, 2, 3, 4]
     assert result["more"]["train"] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert result["value"] < 0.5
+    assert result["value"] == 100
     few = evaluate_run(run, str(tmp_path / "rooms"), probe=str(tmp_path / "mean_depth.py"), limit=3)
     assert (few["train_samples"], few["limit"]) == (3, 3)
     with pytest.raises(ValueError, match=r"^depth maps are needed, but synthetic:N=20,side=32 holds images and labels"):

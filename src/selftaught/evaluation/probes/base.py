@@ -25,8 +25,8 @@ class Score:
     """What one encoder reaches under one probe.
 
     Attributes:
-        value: the probe's metric, of the best stage where several are read; in percent unless the metric is no share;
-            nan where a probe shows something that is no figure.
+        value: the probe's metric, of the best stage where several are read; the higher the better, as `compare` ranks
+            by it; in percent unless the metric is no share; nan where a probe shows something that is no figure.
         stage: where it was read.
         stages: the metric of every stage that was read.
         interval: of `value`, by resampling the test samples (`intervals.bootstrap`); None where that has no meaning.
