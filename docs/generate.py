@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selftaught.core.options import Option, describe, flag_of
-from selftaught.encoders.spec import TAKES, EncoderSpec
+from selftaught.encoders.spec import ONE, TAKES, EncoderSpec
 from selftaught.evaluation.probes.catalogue import ProbeInfo, list_probes
 from selftaught.tasks.catalogue import TaskInfo, list_tasks
 
@@ -61,9 +61,7 @@ def _list_of_probes(probes: list[ProbeInfo]) -> str:
 
 
 def _page_of_task(task: TaskInfo) -> str:
-    encoder = task.encoders["encoder"].default
-    chosen = f" --encoder {encoder}" if encoder else ""
-    example = f"    selftaught pretrain DATA --task {task.name}{chosen} --out RUN"
+    example = f"    selftaught pretrain DATA --task {task.name} --out RUN"
     facts = [f"- paper: {task.paper}", f"- family: {task.family}", f"- needs: {', '.join(task.needs)}"]
     facts += _encoders(task)
     lines = [f"# {task.name}", "", *facts, "", task.description, "", "## Run it", "", example, ""]
@@ -73,13 +71,15 @@ def _page_of_task(task: TaskInfo) -> str:
 
 
 def _encoders(task: TaskInfo) -> list[str]:
-    """What it trains, where that is more than the encoder of images that --encoder sets."""
-    flags = [f"`{flag_of(name)}` (takes {_takes(spec)})" for name, spec in task.encoders.items()]
-    lines = [f"- encoders: {', '.join(flags)}"] if task.further else []
+    """What it trains, and by which flags; most tasks train one encoder of images, resnet18 unless given."""
+    flags = [f"`{flag_of(name)}` (takes {_takes(spec)}, default {spec.usual})" for name, spec in task.encoders.items()]
+    lines = [f"- encoders: {', '.join(flags)}"] if dict(task.encoders) != dict(ONE) else []
     return lines + ([f"- result: its {task.kept}"] if task.kept != "encoder" else [])
 
 
 def _takes(spec: EncoderSpec) -> str:
+    if spec.tokens:
+        return f"{TAKES[spec.kind]}, a plain vision transformer"
     return TAKES[spec.kind] if spec.takes_data else f"{TAKES[spec.kind]} of {spec.channels} channels"
 
 

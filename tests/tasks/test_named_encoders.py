@@ -49,6 +49,23 @@ def test_every_encoder_gets_the_architecture_that_is_asked_for_else_its_own() ->
     assert found.network.architectures == {"encoder": "timm:test_resnet", "teacher": "timm:test_resnet"}
 
 
+@pytest.mark.parametrize(
+    ("task", "encoder"),
+    [
+        ("simclr", "resnet18"), ("colorization", "grey:resnet18"), ("clip_rotation", "r3d_18"),
+        ("mae", "timm:vit_tiny_patch16_224"), ("rotation+colorization", "resnet18"), (STREAMS, "resnet18"),
+    ],
+)  # fmt: skip
+def test_a_task_says_which_encoder_is_trained_where_none_is_given(task: str, encoder: str) -> None:
+    assert chosen(task, encoder="auto").network.encoder == encoder
+    assert RunConfig.of(data="demo", out="run").network.encoder == "auto"
+
+
+def test_settings_that_are_not_resolved_build_the_same_encoders() -> None:
+    asked_for = asked("colorization", encoder="auto")
+    assert build(asked_for).encoder.name == build(chosen("colorization", encoder="auto")).encoder.name
+
+
 def test_the_task_is_given_each_encoder_by_its_name() -> None:
     task = build(chosen(encoders={"flow_encoder": "resnet18"}))
     names = {name: (getattr(task, name).name, getattr(task, name).channels) for name in task.encoders}

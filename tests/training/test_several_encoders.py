@@ -19,7 +19,7 @@ from selftaught.core.config import RunConfig
 from selftaught.evaluation.compare import _runs, compare_tasks
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.encoder_of_run import random_encoder, read_config
-from selftaught.training.run_folder import OtherRun
+from selftaught.training.run_folder import OtherRun, RunFolder
 from selftaught.training.step import Training
 from selftaught.training.train import train
 
@@ -141,6 +141,30 @@ def test_resume_is_refused_with_other_encoders(streams: Path, tmp_path: Path, mo
     monkeypatch.delitem(sys.modules, "selftaught_own_own")
     with pytest.raises(OtherRun, match=r"trains encoder, flow_encoder and .* now names encoder, motion_encoder"):
         train(asked(tmp_path / "run", task=str(own), steps=2, resume=True))
+
+
+def test_a_run_of_an_older_version_is_resumed_where_no_encoder_was_given(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    settings = {"data": DATA, "out": str(tmp_path), "task": "rotation", "resume": True}
+    before = RunConfig.from_dict(settings | {"encoder": "resnet18"}).to_dict()
+    for name in ("encoders", "kept"):
+        del before[name]
+    environment = {"asked": before, "machine": {"threads": 1}}
+    (tmp_path / "environment.json").write_text(json.dumps(environment))
+    folder.check(RunConfig.from_dict(settings))
+    folder.check(RunConfig.from_dict(settings | {"encoder": "resnet18"}))
+    with pytest.raises(OtherRun, match="encoder was 'resnet18', now 'alexnet'"):
+        folder.check(RunConfig.from_dict(settings | {"encoder": "alexnet"}))
+
+
+def test_compare_trains_one_encoder_which_all_tasks_say_or_is_given(tmp_path: Path) -> None:
+    config = asked(tmp_path / "out", encoder="auto")
+    encoders = [run.network.encoder for run, _ in _runs(config, ["rotation", "colorization"])]
+    assert encoders == ["resnet18", "resnet18"]
+    with pytest.raises(ValueError, match=r"\(resnet18 of rotation, timm:vit_tiny_patch16_224 of mae\)"):
+        _runs(config, ["rotation", "mae"])
+    given = config.replace(encoder="timm:test_vit")
+    assert {run.network.encoder for run, _ in _runs(given, ["rotation", "mae"])} == {"timm:test_vit"}
 
 
 @pytest.mark.slow  # a further process, which imports torch

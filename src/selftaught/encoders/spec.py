@@ -56,7 +56,12 @@ class EncoderSpec:
     @property
     def architecture(self) -> str:
         """The encoder's name where none is given."""
-        return self.prefix + (self.default or USUAL[self.kind])
+        return self.prefix + self.usual
+
+    @property
+    def usual(self) -> str:
+        """The same without a prefix."""
+        return self.default or USUAL[self.kind]
 
     @property
     def takes_data(self) -> bool:

@@ -64,6 +64,7 @@ def compare_tasks(
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
     out = Path(config.folder.out)
     runs = _runs(config, tasks)
+    config = config.replace(encoder=runs[0][0].network.encoder)
     _check(config, runs)
     _check_ranking(config, runs[0][1], labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
@@ -118,7 +119,21 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         out = str(Path(config.folder.out) / info.short)
         run = config.replace(task=task, task_settings=own, encoders=encoders, out=out)
         runs.append((run, spec_for(run)))
-    return runs
+    encoder = _one_encoder(config, [spec for _, spec in runs])
+    return [(run.replace(encoder=encoder), spec) for run, spec in runs]
+
+
+def _one_encoder(config: RunConfig, specs: Sequence[TaskSpec]) -> str:
+    """The architecture of all runs: the one asked for, else what every task says."""
+    if config.network.encoder != "auto":
+        return config.network.encoder
+    said = {spec.encoders["encoder"].usual: spec.short for spec in specs}
+    if len(said) > 1:
+        listed = ", ".join(f"{encoder} of {task}" for encoder, task in said.items())
+        raise ValueError(
+            f"--tasks have different encoders by default ({listed}); give --encoder one that all can train"
+        )
+    return next(iter(said))
 
 
 def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:

@@ -29,7 +29,7 @@ from selftaught.core.plugins import (
 from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
 from selftaught.data.modality import kind_of_task, kinds_of_tasks
-from selftaught.encoders.spec import ONE, TAKES, USUAL, EncoderSpec, check_names
+from selftaught.encoders.spec import ONE, TAKES, EncoderSpec, check_names
 
 if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask
@@ -105,7 +105,7 @@ def _encoder_option(name: str, spec: EncoderSpec) -> Option:
     return Option(
         name=name,
         type="str",
-        default=spec.default or USUAL[spec.kind],
+        default=spec.usual,
         help=f"The {name.replace('_', ' ')}, which takes {TAKES[spec.kind]}; a name from `selftaught encoders`.",
     )
 

@@ -23,15 +23,12 @@ def with_encoders(asked: RunConfig, spec: TaskSpec) -> RunConfig:
         ValueError: for a name that is none of the task's encoders.
     """
     _check_encoder_names(asked, spec)
-    given, kept = asked.network.encoders, asked.network.kept
+    kept = asked.network.kept
     if kept not in ("encoder", spec.kept):
         raise ValueError(f"task {spec.name!r} says itself which encoder it keeps, {spec.kept}, got {kept!r}")
-    further = {
-        name: spec.seen_as(given[name], name) if name in given else one.architecture
-        for name, one in spec.encoders.items()
-        if name != "encoder"
-    }
-    return asked.replace(encoder=spec.seen_as(asked.network.encoder), encoders=further, kept=spec.kept)
+    further = {name: spec.seen_as(_architecture(name, spec, asked), name) for name in spec.encoders}
+    encoder = further.pop("encoder")
+    return asked.replace(encoder=encoder, encoders=further, kept=spec.kept)
 
 
 def build_encoders(config: RunConfig, spec: TaskSpec) -> dict[str, Encoder]:
@@ -68,9 +65,16 @@ def _check_encoder_names(asked: RunConfig, spec: TaskSpec) -> None:
             raise ValueError(unknown_name(f"encoder of task {spec.name!r}", name, list(spec.encoders)))
 
 
+def _architecture(name: str, spec: TaskSpec, config: RunConfig) -> str:
+    """The one that is asked for, else what the task says."""
+    network = config.network
+    given = network.encoder if name == "encoder" else network.encoders.get(name, "auto")
+    return spec.encoders[name].architecture if given == "auto" else given
+
+
 def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
     spec, network = task.encoders[name], config.network
-    chosen = network.encoder if name == "encoder" else network.encoders.get(name, spec.architecture)
+    chosen = _architecture(name, task, config)
     flag = flag_of(name)
     try:
         encoder = build_encoder(chosen, size=network.size, stem=network.stem)

@@ -39,6 +39,8 @@ _WHEN = ("log_every", "checkpoint_every", "evaluate_every")
 """What a resumed run may do at other times: nothing that is learnt depends on it."""
 _WARMUP = 0.05
 """What earlier versions wrote of a warm-up that nobody had asked for."""
+_ENCODER = "resnet18"
+"""What earlier versions wrote of an encoder that nobody had asked for."""
 _DEFAULTS: dict[str, Any] = {"encoders": {}}
 _DEFAULTS |= {setting.name: None for setting in run_settings() if setting.field.default is None}
 """What was not asked for in runs of earlier versions, which did not know some of these."""
@@ -166,6 +168,8 @@ class RunFolder:
         before = _DEFAULTS | before
         if asked.optim.warmup is None and before["warmup"] == _WARMUP:
             before["warmup"] = None
+        if now["encoder"] == "auto" and before["encoder"] == _ENCODER:
+            before["encoder"] = "auto"
         changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
         if asked.length.budget is not None and before.get("evaluate_every") != asked.folder.evaluate_every:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest

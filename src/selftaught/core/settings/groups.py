@@ -52,8 +52,8 @@ class Group(Settings):
 class NetworkSettings(Group):
     """What learns."""
 
-    encoder: str = "resnet18"
-    """A name from `selftaught encoders`, or timm:MODEL."""
+    encoder: str = "auto"
+    """A name from `selftaught encoders`, or timm:MODEL; auto takes what the task says, mostly resnet18."""
     encoders: dict[str, str] = field(default_factory=dict)
     """Architectures of the further encoders that a task trains, by name (--audio-encoder ARCHITECTURE)."""
     kept: str = "encoder"

@@ -49,9 +49,8 @@ def check_task(
     """See `selftaught.check_task`."""
     spec = _spec(task, task_settings or {})
     spec.check_encoders()
-    chosen = encoder or spec.encoders["encoder"].architecture
-    asked = RunConfig.of(data="", out="", task=spec.name, encoder=chosen, encoders=dict(encoders or {}), size=size)
-    config = with_encoders(asked, spec)
+    named = {"encoder": encoder or "auto", "encoders": dict(encoders or {})}
+    config = with_encoders(RunConfig.from_dict({"data": "", "out": "", "task": spec.name, "size": size} | named), spec)
     with random_states_kept():
         batch = _drawn_batch(spec.inputs, size)
         check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
