@@ -53,15 +53,7 @@ def compare_tasks(
     again.
     """
     check_alone("compare")
-    if not tasks:
-        raise ValueError("--tasks must name at least one task, such as rotation,simclr")
-    if len(set(tasks)) != len(tasks):
-        raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
-    short = [task_info(task).short for task in tasks]
-    if len(set(short)) < len(short):
-        raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
-    if not probe_info(probe).needs:
-        raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
+    _check_names(tasks, probe)
     out = Path(config.folder.out)
     runs = _runs(config, tasks)
     config = config.replace(encoder=runs[0][0].network.encoder)
@@ -96,6 +88,19 @@ def compare_tasks(
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
     return result
+
+
+def _check_names(tasks: Sequence[str], probe: str) -> None:
+    """Refuse tasks whose run folders would be the same, and a probe that ranks nothing."""
+    if not tasks:
+        raise ValueError("--tasks must name at least one task, such as rotation,simclr")
+    if len(set(tasks)) != len(tasks):
+        raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
+    short = [task_info(task).short for task in tasks]
+    if len(set(short)) < len(short):
+        raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
+    if not probe_info(probe).needs:
+        raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
 
 
 def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, TaskSpec]]:
