@@ -60,3 +60,6 @@ def test_settings_are_the_same_after_json(tmp_path: Path) -> None:
     assert RunConfig.load(tmp_path / "config.json") == made
     with pytest.raises(ValueError, match="unknown setting 'sise'; did you mean size"):
         RunConfig.from_dict({"data": "demo", "out": "run", "sise": 32})
+    (tmp_path / "config.json").write_text('{"size": 32}')
+    with pytest.raises(ValueError, match=r"config.json is damaged: the settings of a run must hold data and out$"):
+        RunConfig.load(tmp_path / "config.json")

@@ -1,4 +1,4 @@
-"""What a run is told. Frozen, plain values, to and from JSON; imports no torch."""
+"""The settings of a run: frozen, plain values in groups, to and from JSON. Imports no torch."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ class RunConfig(Group):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
         """As `of`, from plain values; an unknown name is an error that lists the near matches."""
+        if missing := [name for name in ("data", "out") if name not in values]:
+            raise TypeError(f"the settings of a run must hold {' and '.join(missing)}")
         places = {setting.name: setting for setting in run_settings()}
         top: dict[str, Any] = {}
         groups: dict[str, dict[str, Any]] = {group: {} for group in _groups()}

@@ -1,4 +1,4 @@
-"""Groups of settings, each of which a part of a run takes. Frozen, plain values; imports no torch."""
+"""The groups of a run's settings: frozen, plain values. Imports no torch."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _KINDS: dict[Any, tuple[Any, str]] = {
 
 
 class Group(Settings):
-    """Base of settings that are made plain: numbers of numpy become Python's and paths text, which JSON can hold.
+    """Base of the groups: numbers of numpy become Python's and paths become text, so that JSON can hold them.
 
-    The largest values are far above what any machine bears, so that a slip of the finger is told as such.
+    The upper limits of ranges are far above what any machine can do; they catch typing errors.
     """
 
     def __post_init__(self) -> None:
