@@ -170,7 +170,14 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
             cache=cache,
             is_random=is_random,
         )
-        return score_parts(lambda part: probe.score(reader, part), data)
+
+        def of(part: EvaluationData) -> Score:
+            found: object = probe.score(reader, part)
+            if not isinstance(found, Score):
+                raise ValueError(f"--probe {name}: score must return a Score, got {type(found).__name__}")
+            return found
+
+        return score_parts(of, data)
 
     settings = dataclasses.asdict(probe.config)
     parts = (_identity(name), settings, data.identity, probe.seed, size, precision, device.type)

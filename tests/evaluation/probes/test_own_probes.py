@@ -12,7 +12,7 @@ from PIL import Image
 import selftaught
 from selftaught.evaluation.evaluate import _at_once
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
-from tests.evaluation.small_run import evaluate_run
+from tests.evaluation.small_run import DATA, evaluate_run
 
 ACTION = '''
 """Which way brightness goes."""
@@ -208,6 +208,11 @@ def test_random_weights_are_measured_again_when_the_file_has_changed(
         ("absent.py", None, r"--probe \S+absent.py: there is no such file"),
         ("nothing.py", "x = 1\n", r"must hold a subclass of Probe$"),
         ("broken.py", "class Probe(:\n", r"is not readable as Python"),
+        (
+            "needs.py",
+            ACTION.replace('"label"', '"labell"'),
+            r"unknown word in the needs of \S+ 'labell'; did you mean label",
+        ),
         ("linear.py", ACTION, r"linear is the name of a built-in probe; rename the file$"),
     ],
 )
@@ -218,6 +223,21 @@ def test_files_that_are_no_probe_are_one_sentence(
         (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=sentence):
         probe_info(str(tmp_path / name))
+
+
+def test_a_probe_without_settings_needs_no_config_but_a_score(run: Path, tmp_path: Path) -> None:
+    begin = ACTION.split("    needs =")[0]
+    (tmp_path / "constant.py").write_text(
+        begin + '    def score(self, reader, data):\n        return Score(value=7.0, stage="a", stages={"a": 7.0})\n'
+    )
+    (tmp_path / "none.py").write_text(begin)
+    (tmp_path / "number.py").write_text(begin + "    def score(self, reader, data):\n        return 3\n")
+    how = {"test_share": 0.5}
+    assert evaluate_run(run, DATA, probe=str(tmp_path / "constant.py"), **how)["value"] == 7
+    with pytest.raises(ValueError, match=r"^--probe \S+none.py: class Action must define score$"):
+        evaluate_run(run, DATA, probe=str(tmp_path / "none.py"), **how)
+    with pytest.raises(ValueError, match=r"^--probe \S+number.py: score must return a Score, got int$"):
+        evaluate_run(run, DATA, probe=str(tmp_path / "number.py"), **how)
 
 
 def test_a_probe_of_depth_reads_it_in_the_window_of_the_image(run: Path, tmp_path: Path) -> None:

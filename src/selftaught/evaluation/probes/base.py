@@ -54,6 +54,11 @@ class Score:
     stage_resampled: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The settings of a probe that has none."""
+
+
 class Probe(ABC):
     """One final class in one file of this folder; the file's name is its name on the command line.
 
@@ -78,7 +83,7 @@ class Probe(ABC):
     which are computed once."""
     metric: ClassVar[str] = "top1"
     """Name of `Score.value`."""
-    Config: ClassVar[type[Any]]
+    Config: ClassVar[type[Any]] = NoSettings
 
     def __init__(self, config: Any, seed: int = 0) -> None:
         self.config = config

@@ -20,6 +20,7 @@ from selftaught.core.plugins import (
     read_needs,
     settings_of,
 )
+from selftaught.data.modality import WORDS
 
 if TYPE_CHECKING:
     from selftaught.evaluation.probes.base import Probe
@@ -83,6 +84,8 @@ def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
     else:
         module = importlib.import_module(f"selftaught.evaluation.probes.{name}")
     probe_class = cast("type[Probe]", getattr(module, info.class_name))
+    if absent := sorted(getattr(probe_class, "__abstractmethods__", ())):
+        raise ValueError(f"--probe {name}: class {info.class_name} must define {' and '.join(absent)}")
     return probe_class(probe_class.Config(**values), seed)
 
 
@@ -94,6 +97,8 @@ def _own_probe(path: Path, name: str) -> ProbeInfo:
         raise ValueError(f"--probe {name}: {path} is not readable as Python: {error}") from None
     if info is None:
         raise ValueError(f"--probe {name}: {path} must hold a subclass of Probe")
+    if unknown := sorted({*info.needs} - WORDS.keys()):
+        raise ValueError(unknown_name(f"word in the needs of --probe {name},", unknown[0], list(WORDS)))
     if info.name in {known.name for known in list_probes()}:
         raise ValueError(f"--probe {name}: {info.name} is the name of a built-in probe; rename the file")
     return replace(info, name=name, own=True)
