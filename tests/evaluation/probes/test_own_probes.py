@@ -211,7 +211,7 @@ def test_random_weights_are_measured_again_when_the_file_has_changed(
         (
             "needs.py",
             ACTION.replace('"label"', '"labell"'),
-            r"unknown word in the needs of \S+ 'labell'; did you mean label",
+            r"unknown word in the needs of .* 'labell'; did you mean label",
         ),
         ("linear.py", ACTION, r"linear is the name of a built-in probe; rename the file$"),
     ],
