@@ -7,8 +7,8 @@ that moment, a clip and its audio are centred on it, and a clip with `after` fol
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 ANCHOR = 3
 """Random numbers of every sample: the window along y and along x, then the moment."""
@@ -95,6 +95,8 @@ class Computed(Input):
 
     program: str
     like: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Of the program, by name, where they are not its defaults."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import selftaught.data.computed
-from selftaught.data.computed.catalogue import PROGRAMS, load_program
+from selftaught.data.computed.catalogue import PROGRAMS, load_program, make_program
+from selftaught.data.computed.moving_mask import MovingMask
 from selftaught.data.computed.optical_flow import OpticalFlow
+from selftaught.data.inputs import Computed
 
 
 def test_every_program_has_the_name_of_its_file() -> None:
@@ -36,3 +38,30 @@ def test_unknown_programs_are_answered() -> None:
         load_program("no.such")
     with pytest.raises(ValueError, match="exactly one class derived from Program, got 0"):
         load_program("os.path")
+
+
+def test_an_input_says_the_settings_of_its_program() -> None:
+    assert make_program(Computed("optical_flow", like="clip")) == OpticalFlow()
+    asked = Computed("moving_mask", like="clip", settings={"threshold": 1.5, "preset": "fast"})
+    assert make_program(asked) == MovingMask(threshold=1.5, preset="fast")
+    assert make_program(asked).settings() != MovingMask().settings()
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "sentence"),
+    [
+        ("optical_flow", {"presets": "fast"}, "unknown setting of optical_flow 'presets'; did you mean preset"),
+        (
+            "optical_flow",
+            {"preset": "slow"},
+            "optical_flow must be one of ultrafast, fast, medium, got 'slow'",
+        ),
+        ("moving_mask", {"preset": 1}, "preset of moving_mask must be one of ultrafast, fast, medium, got 1"),
+        ("moving_mask", {"threshold": 0}, "threshold of moving_mask must be more than 0 pixels, got 0"),
+    ],
+)
+def test_settings_that_a_program_does_not_take_are_refused(
+    program: str, settings: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make_program(Computed(program, like="clip", settings=settings))

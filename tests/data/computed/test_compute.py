@@ -55,6 +55,7 @@ def store(folder: Path, *videos: NDArray[np.uint8], missing: int = 0) -> StoredF
         height=sizes[:, 1],
         width=sizes[:, 2],
         read=lambda item: iter(videos[item][: len(videos[item]) - missing]),
+        some=lambda item, numbers: {n: videos[item][n] for n in numbers if n < len(videos[item]) - missing},
     )
 
 

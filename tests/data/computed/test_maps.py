@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,7 +16,8 @@ import selftaught
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.base import Program
-from selftaught.data.computed.maps import ComputedMaps, open_computed, pack_maps
+from selftaught.data.computed.frame_maps import FrameMaps
+from selftaught.data.computed.maps import open_computed, pack_maps
 from selftaught.data.computed.optical_flow import OpticalFlow
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
@@ -81,7 +83,7 @@ def images(path: Path, *, limit: float = 1.0) -> Samples:
     return open_samples(source, side=24, sampling=Sampling(), cache_limit_gb=limit, workers=1)
 
 
-def computed(samples: Samples, program: Program | None = None, *, limit: float = 1.0) -> ComputedMaps:
+def computed(samples: Samples, program: Program | None = None, *, limit: float = 1.0) -> FrameMaps:
     return open_computed(program or Copy(), samples, cache_limit_gb=limit, workers=2)
 
 
@@ -178,5 +180,18 @@ def test_maps_go_with_their_store_and_without_it_are_of_no_use(videos: Path, mon
 def test_what_cannot_be_computed_is_said(photos: Path, videos: Path) -> None:
     with pytest.raises(ValueError, match=r"optical_flow is computed from 2 frames of a video, but .* holds images"):
         computed(images(photos), OpticalFlow())
-    with pytest.raises(ValueError, match=r"the copy of .* needs .* GB, more than --cache-limit 1e-05"):
-        computed(clips(videos), limit=1e-5)
+
+
+def test_maps_beyond_the_limit_are_computed_as_they_are_read(videos: Path) -> None:
+    Copy.ran.clear()
+    samples, frames = clips(videos), np.array([[0, 3]])
+    maps = computed(samples, limit=1e-5)
+    assert re.fullmatch(r"the copy of .*/videos would need .* GB, more than --cache-limit 1e-05: it .*", maps.note)
+    assert Copy.ran == []
+    read = maps.read(np.array([1]), frames, np.full((1, 2), 0.5))
+    assert Copy.ran == [1, 1]
+    assert [store.kind for store in list_stores()] == ["videos"]
+    kept = computed(samples)
+    assert (kept.note, kept.key) == ("", maps.key)
+    assert np.array_equal(kept.read(np.array([1]), frames, np.full((1, 2), 0.5)), read)
+    assert computed(samples, limit=1e-5).note == ""  # they are there

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.data.computed.optical_flow import OpticalFlow, dense_flow, halved
+from selftaught.data.computed.optical_flow import OpticalFlow, Preset, dense_flow, halved
 from tests.data.computed.moving import shifting
 
 
@@ -39,3 +39,12 @@ def test_real_frames_have_their_true_flow(shared_data: Callable[[str], Path]) ->
         error = np.linalg.norm(dense_flow(frames, "medium")[0] - truth["flow"], axis=2)[truth["valid"]]
     assert error.mean() < 0.3  # no motion at all is off by 1.26
     assert np.median(error) < 0.12
+
+
+@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+def test_the_flow_of_two_frames_depends_on_no_others(preset: Preset) -> None:
+    """Sizes at which buffers that OpenCV keeps would show."""
+    for height, width in ((50, 32), (34, 40)):
+        frames = shifting(4, 1.0, 0.5, height=height, width=width)
+        for k, flow in enumerate(dense_flow(frames, preset)):
+            assert np.array_equal(flow, dense_flow(frames[k : k + 2], preset)[0])

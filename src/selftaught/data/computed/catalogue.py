@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib import import_module
 
 from selftaught.core.names import unknown_name
 from selftaught.data.computed.base import Program
+from selftaught.data.inputs import Computed
 
 PROGRAMS = ("moving_mask", "optical_flow")
+
+
+def make_program(asked: Computed) -> Program:
+    """The program of an input, with the settings given there.
+
+    Raises:
+        ValueError: if there is no such program or setting, or the program refuses a value.
+    """
+    program = load_program(asked.program)
+    known = [field.name for field in dataclasses.fields(program)]
+    for name in asked.settings:
+        if name not in known:
+            raise ValueError(unknown_name(f"setting of {asked.program}", name, known))
+    return program(**asked.settings)
 
 
 def load_program(name: str) -> type[Program]:

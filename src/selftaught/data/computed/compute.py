@@ -47,11 +47,11 @@ def compute(program: Program, stored: StoredFrames, folder: Path, workers: int, 
 
     def one(item: int) -> int:
         start, done = layout.start(item), 0
-        for values in _results(program, stored.read(item), layout.size(item)):
-            kept, own = _kept(program, values)
-            scales[first[item] + done : first[item] + done + len(kept)] = own
-            os.pwrite(file, kept.data, start)
-            start, done = start + kept.nbytes, done + len(kept)
+        for values in results(program, stored.read(item), layout.size(item)):
+            maps, own = kept(program, values)
+            scales[first[item] + done : first[item] + done + len(maps)] = own
+            os.pwrite(file, maps.data, start)
+            start, done = start + maps.nbytes, done + len(maps)
         return int(stored.frames[item]) - done
 
     file = os.open(folder / VALUES, os.O_WRONLY | os.O_CREAT)
@@ -74,7 +74,7 @@ def compute(program: Program, stored: StoredFrames, folder: Path, workers: int, 
     return unread
 
 
-def _results(program: Program, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[Maps]:
+def results(program: Program, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[Maps]:
     """Maps (K, h, w, channels) of an item piece by piece, one for each of its frames together."""
     overlap = program.reads - 1
     piece: list[NDArray[np.uint8]] = []
@@ -105,7 +105,7 @@ def _checked(program: Program, piece: list[NDArray[np.uint8]], size: tuple[int, 
     return values
 
 
-def _kept(program: Program, values: Maps) -> tuple[Maps, NDArray[np.float32]]:
+def kept(program: Program, values: Maps) -> tuple[Maps, NDArray[np.float32]]:
     """Maps (K, h, w, channels) as they are kept, and the scale (K,) of each."""
     if program.dtype is not np.int8:
         return np.ascontiguousarray(values, program.dtype), np.ones(len(values), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.computed.base import Program
-from selftaught.data.computed.optical_flow import Preset, dense_flow, halved
+from selftaught.data.computed.optical_flow import Preset, check_preset, dense_flow, halved
 
 _BORDER = 0.1
 """Share of a frame's short side, along each edge, in which most is taken for background."""
@@ -38,7 +38,7 @@ class MovingMask(Program):
     """
 
     name: ClassVar[str] = "moving_mask"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Literal[1, 2]] = 2
     kind: ClassVar[Literal["mask", "depth", "flow"]] = "mask"
     dtype: ClassVar[type[np.uint8]] = np.uint8
@@ -51,6 +51,7 @@ class MovingMask(Program):
     """OpenCV's trade of accuracy for speed in the flow."""
 
     def __post_init__(self) -> None:
+        check_preset(self.name, self.preset)
         if not self.threshold > 0:
             raise ValueError(f"the threshold of moving_mask must be more than 0 pixels, got {self.threshold}")
 

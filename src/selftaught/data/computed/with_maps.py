@@ -13,8 +13,9 @@ from selftaught.core.files import digest
 from selftaught.core.progress import late_bar
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
-from selftaught.data.computed.catalogue import load_program
-from selftaught.data.computed.maps import ComputedMaps, pack_maps
+from selftaught.data.computed.catalogue import make_program
+from selftaught.data.computed.frame_maps import FrameMaps
+from selftaught.data.computed.maps import pack_maps
 from selftaught.data.inputs import Computed, Given, Image
 from selftaught.data.sources.base import Source
 from selftaught.data.store.kept_maps import KeptMaps, open_kept_maps
@@ -33,10 +34,12 @@ class FurtherInput:
 
     Attributes:
         key: changes when its values do.
+        note: how it is read, where people should know.
         read: of the samples that were read, and the draws they were cut by.
     """
 
     key: str
+    note: str = ""
     read: Callable[[HostBatch, NDArray[np.float64]], NDArray[Any]]
 
 
@@ -49,7 +52,7 @@ class WithMaps:
         self.labels = base.labels
         self.classes = base.classes
         self.skipped = base.skipped
-        self.notes = notes_of(base)
+        self.notes = (*notes_of(base), *(one.note for one in further.values() if one.note))
         self.source_of = base.source_of
         self.keys: Sequence[str] = base.keys
         self._base, self._further = base, further
@@ -98,10 +101,11 @@ def pack_with_maps(
     Samples whose map is broken are left out and listed.
 
     Raises:
-        ValueError: where a program is unknown, before anything is packed, or cannot be run on these data.
+        ValueError: where a program or its setting is unknown, before anything is packed, or where a program cannot be
+            run on these data.
         NothingReadable: where no sample can be used.
     """
-    programs = {n: load_program(one.program)() for n, one in sampling.inputs.items() if isinstance(one, Computed)}
+    programs = {n: make_program(one) for n, one in sampling.inputs.items() if isinstance(one, Computed)}
     given = {n: one.what for n, one in sampling.inputs.items() if isinstance(one, Given) and one.what in source.maps}
     samples = pack(source, data, sampling, size=size, title=title, is_shown=is_shown)
     if not programs and not given:
@@ -126,7 +130,7 @@ def pack_with_maps(
     return _without(WithMaps(samples, further), broken, source)
 
 
-def _computed(maps: ComputedMaps, samples: Samples, sampling: Sampling, name: str) -> FurtherInput:
+def _computed(maps: FrameMaps, samples: Samples, sampling: Sampling, name: str) -> FurtherInput:
     asked = sampling.inputs[name]
     assert isinstance(asked, Computed)
     stored, is_image = from_store(samples), isinstance(sampling.inputs[asked.like], Image)
@@ -135,7 +139,7 @@ def _computed(maps: ComputedMaps, samples: Samples, sampling: Sampling, name: st
         values = maps.read(host.index, stored.frames_of(host.index, draws, asked.like), draws)
         return values[:, 0] if is_image else values
 
-    return FurtherInput(key=maps.key, read=read)
+    return FurtherInput(key=maps.key, note=maps.note, read=read)
 
 
 def _given(maps: KeptMaps, kind: str) -> FurtherInput:

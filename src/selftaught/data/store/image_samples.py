@@ -175,6 +175,7 @@ class _ImageSamples:
             height=self._index.height,
             width=self._index.width,
             read=lambda item: iter([self._whole(item)]),
+            some=lambda item, numbers: dict.fromkeys(numbers, self._whole(item)),
         )
 
     def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:

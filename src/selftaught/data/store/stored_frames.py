@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -24,6 +24,7 @@ class StoredFrames:
         times: (F,) seconds of all frames, item after item, each from its first frame.
         read: the frames (H, W, 3) uint8 of an item, one after the other; fewer than `frames` only where the store
             holds an index alone and the file has changed since. May be called from several threads.
+        some: of an item the frames of these numbers, without those that cannot be read any more; as `read`.
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class StoredFrames:
     height: NDArray[np.int64]
     width: NDArray[np.int64]
     read: Callable[[int], Iterator[NDArray[np.uint8]]]
+    some: Callable[[int, Set[int]], Mapping[int, NDArray[np.uint8]]]
 
     def __len__(self) -> int:
         return len(self.frames)

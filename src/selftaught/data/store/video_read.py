@@ -6,7 +6,7 @@ import heapq
 import os
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -71,6 +71,15 @@ class PackedVideos:
             start += frame.nbytes
             yield frame
 
+    def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
+        """The frames (H, W, 3) of these numbers."""
+        index, found = self._index, {}
+        for number in numbers:
+            frame = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
+            self._frames[int(index.shard[video])].read(frame, int(index.frame_offset[video]) + number * frame.nbytes)
+            found[number] = frame
+        return found
+
     def _copy_sound(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         """Samples first ... first + S - 1 into `out` (S,), which is silent where the track has none."""
         index = self._index
@@ -119,6 +128,10 @@ class LiveVideos:
         with suppress(Unreadable):
             decoded = decode_frames(self._paths[video], self.side)
             yield from (frame for _, frame in islice(decoded, int(self._index.frames[video])))
+
+    def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
+        """As `PackedVideos.some`, without the frames that cannot be read any more."""
+        return self._decode(video, set(numbers))
 
     def _decode(self, video: int, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
         times = self._index.times[self._first[video] : self._first[video + 1]]

@@ -66,6 +66,7 @@ class VideoSamples:
             height=index.height,
             width=index.width,
             read=videos.whole,
+            some=videos.some,
         )
         self.source_of = index.entry[self._video]
         entries = [source.entries[i] for i in self.source_of]

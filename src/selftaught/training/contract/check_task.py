@@ -18,7 +18,7 @@ from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
 from selftaught.data.computed.base import Program
-from selftaught.data.computed.catalogue import load_program
+from selftaught.data.computed.catalogue import make_program
 from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of
 from selftaught.encoders.base import Encoder
 from selftaught.ops.spectrogram import SAMPLE_RATE
@@ -84,13 +84,13 @@ def _drawn_batch(named: Mapping[str, Input], size: int) -> Batch:
             inputs[name] = 5 * torch.rand(SAMPLES, side, side, generator=rng)
     for name, one in named.items():
         if isinstance(one, Computed):
-            program = load_program(one.program)
+            program = make_program(one)
             inputs[name] = _drawn_maps(program, (*inputs[one.like].shape[:-3], program.channels, side, side), rng)
     time = torch.arange(SAMPLES) * 10.0 if "video" in needs_of(named) else None
     return Batch(index=torch.arange(SAMPLES), inputs=inputs, time=time)
 
 
-def _drawn_maps(program: type[Program], shape: tuple[int, ...], rng: Generator) -> Tensor:
+def _drawn_maps(program: Program, shape: tuple[int, ...], rng: Generator) -> Tensor:
     """Maps (..., C, side, side) of noise; masks are of regions a quarter as wide, of which 1 has a third."""
     if program.kind != "mask":
         return torch.rand(shape, generator=rng)
