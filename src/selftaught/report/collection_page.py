@@ -114,7 +114,7 @@ def _probed_alike(runs: Mapping[str, Run]) -> dict[str, Json]:
     """The evaluation by which most of the runs can be compared: one protocol, the same data and number of labels."""
     ways: dict[tuple[object, ...], dict[str, Json]] = {}
     for name, run in runs.items():
-        for e in in_order(run.evaluations):
+        for e in in_order([e for e in run.evaluations if "other_part" not in e]):
             if len(e.get("stages") or {}) > 1:
                 # A task of grey images has its encoder read them: grey:resnet18 stands beside resnet18.
                 encoder = run.encoder.rpartition(":")[2]

@@ -281,7 +281,7 @@ class Combined(PretextTask):
         return made
 
     def _parts(self) -> dict[str, PretextTask]:
-        return dict(self.parts.items())  # type: ignore[arg-type]
+        return {name: part for name, part in self.parts.items() if isinstance(part, PretextTask)}
 
 
 def combine(name: str, parts: Mapping[str, TaskSpec], settings: Mapping[str, Any]) -> TaskSpec:

@@ -88,3 +88,11 @@ def test_protocols_have_words(probe: str, fraction: float, words: str) -> None:
 def test_a_limit_of_the_labels_is_reported(fraction: float, limit: int | None, words: str) -> None:
     found = {"probe": "linear", "fraction": fraction, "limit": limit, "train_samples": 2998}
     assert protocol_words(found) == words
+
+
+def test_evaluations_of_other_encoders_come_last_and_name_them() -> None:
+    other = {"probe": "linear", "other_part": "audio_encoder", "value": 90.0}
+    own = {"probe": "knn", "value": 50.0}
+    assert in_order([other, own]) == [own, other]
+    assert main_evaluation([other, own]) == own
+    assert [protocol_words(e) for e in (other, own)] == ["linear probe (audio_encoder)", "k-NN probe"]

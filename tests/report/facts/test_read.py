@@ -33,6 +33,23 @@ def test_what_was_measured_twice_alike_counts_once(tmp_path: Path, run_folder: F
     assert [e.get("train_samples") for e in read_run(run).evaluations if e["probe"] == "linear"] == [9469, 500]
 
 
+def test_a_run_is_of_the_encoder_that_it_keeps(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    evaluation = json.loads((run / "evaluations" / "linear-0a1b2c.json").read_text())
+    for part in ("encoder", "audio_encoder"):
+        (run / "evaluations" / f"linear-{part}.json").write_text(json.dumps(evaluation | {"part": part}))
+    found = {e.get("part"): e.get("other_part") for e in read_run(run).evaluations}
+    assert (found["encoder"], found["audio_encoder"]) == (None, "audio_encoder")
+    further = {"encoders": {"audio_encoder": "audio_convnet"}, "kept": "audio_encoder"}
+    (run / "config.json").write_text(json.dumps(config | further))
+    assert read_run(run).encoder == "audio_convnet"
+    found = {e.get("part"): e.get("other_part") for e in read_run(run).evaluations}
+    assert (found["encoder"], found["audio_encoder"]) == ("encoder", None)
+    (run / "config.json").write_text(json.dumps(config | {"kept": "teacher", "encoders": [1]}))
+    assert read_run(run).encoder == "resnet18"
+
+
 def test_a_run_that_has_just_begun_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"task": "simclr"}')
     (tmp_path / "metrics.csv").write_text("step,epoch,lr,loss\n")

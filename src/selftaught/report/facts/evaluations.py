@@ -95,13 +95,14 @@ def behind(row: Json, best: Json) -> Estimate | None:
 
 
 def in_order(evaluations: Sequence[Json]) -> list[Json]:
-    """By protocol, all labels before few, more labels before fewer."""
+    """Those of the kept encoder first; by protocol, all labels before few, more labels before fewer."""
     names = list(PROTOCOLS)
 
-    def place(evaluation: Json) -> tuple[int, float, float]:
+    def place(evaluation: Json) -> tuple[bool, int, float, float]:
         probe = str(evaluation.get("probe"))
         order = names.index(probe) if probe in names else len(names)
-        return order, -(finite(evaluation.get("fraction")) or 1.0), -(finite(evaluation.get("train_samples")) or 0.0)
+        share, samples = finite(evaluation.get("fraction")), finite(evaluation.get("train_samples"))
+        return "other_part" in evaluation, order, -(share or 1.0), -(samples or 0.0)
 
     return sorted(evaluations, key=place)
 
@@ -112,9 +113,10 @@ def main_evaluation(evaluations: Sequence[Json]) -> Json | None:
 
 
 def protocol_words(evaluation: Json) -> str:
-    """Such as "linear probe on 1 % of the labels", "linear probe on 300 labels"."""
-    probe = str(evaluation.get("probe"))
-    return PROTOCOLS.get(probe, f"{probe.replace('_', ' ')} probe") + _few(evaluation)
+    """Such as "linear probe on 1 % of the labels", "linear probe on 300 labels", "linear probe (audio_encoder)"."""
+    probe, part = str(evaluation.get("probe")), evaluation.get("other_part")
+    words = PROTOCOLS.get(probe, f"{probe.replace('_', ' ')} probe") + _few(evaluation)
+    return f"{words} ({part})" if part else words
 
 
 def _few(evaluation: Json) -> str:

@@ -60,7 +60,7 @@ class Run:
     skipped: tuple[tuple[str, str], ...]
     pictures: Pictures | None
     evaluations: tuple[Json, ...]
-    """Each with the path of its file under "path"."""
+    """Each with the path of its file under "path", and "other_part" where it is of an encoder that is not kept."""
 
     @property
     def task(self) -> str:
@@ -121,9 +121,10 @@ def read_folder(folder: Path) -> Run | Comparison | Collection:
 
 def read_run(folder: Path) -> Run:
     """Read one run folder."""
+    config = _json(folder / "config.json")
     return Run(
         folder=folder,
-        config=_json(folder / "config.json"),
+        config=config,
         environment=_json(folder / "environment.json"),
         summary=_json(folder / "summary.json"),
         metrics=_columns(folder / "metrics.csv"),
@@ -132,17 +133,19 @@ def read_run(folder: Path) -> Run:
         speed=_columns(folder / "speed.csv"),
         skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
         pictures=_pictures(folder / "pictures"),
-        evaluations=_evaluations(folder / "evaluations"),
+        evaluations=_evaluations(folder / "evaluations", str(config.get("kept", "encoder"))),
     )
 
 
-def _evaluations(folder: Path) -> tuple[Json, ...]:
+def _evaluations(folder: Path, kept: str) -> tuple[Json, ...]:
     """All of them, but only once what was measured twice with the same result."""
     found: dict[str, Json] = {}
     for path in sorted(folder.glob("*.json")):
         evaluation = _json(path)
         same = {key: value for key, value in evaluation.items() if key not in ("seconds", "file")}
-        found.setdefault(json.dumps(same, sort_keys=True), {**evaluation, "path": path})
+        part = str(evaluation.get("part", kept))
+        other = {"other_part": part} if part != kept else {}
+        found.setdefault(json.dumps(same, sort_keys=True), {**evaluation, "path": path, **other})
     return tuple(found.values())
 
 
