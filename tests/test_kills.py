@@ -104,7 +104,7 @@ def same_run(one: Path, other: Path) -> None:
 
 
 def same_evaluations(one: Path, other: Path) -> None:
-    """All figures are equal."""
+    """All metrics are equal."""
 
     def read(out: Path) -> dict[str, Any]:
         return {file.name: figures(json.loads(file.read_text())) for file in out.glob("evaluations/*.json")}
@@ -129,7 +129,7 @@ def killed_and_whole(
     tmp_path: Path, words: tuple[str, ...], kills: int, same: Callable[[Path, Path], None], *, resumes: bool = True,
     prepare: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
-    """Run once undisturbed and, for each kill, in a fresh place: kill, finish, compare figures and files."""
+    """Run once undisturbed and, for each kill, in a fresh place: kill, finish, compare metrics and files."""
 
     def fresh(name: str) -> Trial:
         (tmp_path / name).mkdir()

@@ -106,7 +106,7 @@ def evaluate(
         stem: first layers, for weights in a file.
         limit: use about this many training samples, the same share of every class and at least one of each.
         seed: seed of the labels chosen and of what the probe draws; the supervised encoder has the run's.
-        out: folder for figures and features; the run folder, or one beside the file of weights.
+        out: folder for metrics and features; the run folder, or one beside the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         skip_broken: leave out and count images whose boxes or masks are missing or wrong, instead of stopping.
@@ -134,7 +134,7 @@ def list_probes() -> list[Json]:
 
 @plain_arguments
 def agreement(folder: File, *, by: str = "linear") -> Json:
-    """Tell whether the figures without labels rank runs as a probe does.
+    """Measure whether label-free metrics rank runs as a probe does.
 
     Args:
         folder: folder of run folders, or of a comparison; each run evaluated by that probe and by label_free.
@@ -173,7 +173,7 @@ def compare(
         tasks: names with commas between, such as rotation,simclr, or image for all that learn from images; likewise
             video and audio-visual.
         out: folder to write; one run folder for each task goes into it, and report.html.
-        labelled: data with labels to rank the tasks by; without, the label-free figures rank them.
+        labelled: data with labels to rank the tasks by; without, the label-free metrics rank them.
         probe: protocol, a name from `selftaught probes`, package.module or path/to/file.py of your own.
         probe_settings: settings of the probe.
         fraction: share of the training labels the probe may see, such as 0.01.

@@ -45,7 +45,7 @@ def test_grey_is_three_equal_channels_of_the_same_lightness() -> None:
 
 
 def test_guard_grey_carries_no_colour() -> None:
-    """Images that differ in a and b alone look the same, to rounding; luma would tell them apart."""
+    """Images that differ in a and b alone look the same, to rounding; luma would separates them."""
     x = pictures()
     other = other_colours(x)
     assert float((x - other).abs().mean()) > 0.3

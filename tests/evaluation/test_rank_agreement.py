@@ -113,7 +113,7 @@ def test_few_runs_are_said_to_be_too_few() -> None:
     assert row_of(found, "rankme")["spearman"] == 1.0  # shown all the same
     assert row_of(found, "rankme")["interval"] is None
     assert "4 runs are too few" in found["note"]
-    assert "at least 6 are needed" in found["note"]  # 6 figures x 2 / 6! is below 0.05, 6 x 2 / 5! is not
+    assert "at least 6 are needed" in found["note"]  # 6 metrics x 2 / 6! is below 0.05, 6 x 2 / 5! is not
     six = rank_agreement(points([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], rankme=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
     assert "too few" not in six["note"]
 

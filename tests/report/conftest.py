@@ -69,7 +69,7 @@ def make_run(
     best: float = 63.1,
     intervals: bool = True,
 ) -> Path:
-    """A run folder with every part: the figures follow smooth curves, the images are those given."""
+    """A run folder with every part: the metrics follow smooth curves, the images are those given."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"data": f"photos/{HOSTILE}", "out": str(folder), "task": task, "task_settings": {"angles": 4}, "size": 64}
     _write(

@@ -28,13 +28,15 @@ def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_fo
     folder = comparison_folder(tmp_path, bests)
     page = Page(write_report(folder))
     assert page.headings[0] == "task_00 suits these data best, 2.0 points (1.0 to 3.0) ahead of task_01."
-    assert "9 of 12 tasks are better than random weights, 1 cannot be told apart from them, 2 are worse." in page.text
+    assert (
+        "9 of 12 tasks are better than random weights, 1 cannot be distinguished from them, 2 are worse." in page.text
+    )
     ranks, stages = page.figures[:2]
     assert ranks["layout"]["yaxis"]["categoryarray"] == list(bests)
     assert ranks["layout"]["yaxis"]["autorange"] == "reversed", "the best on top"
     assert [(entry["name"], len(trace["y"])) for entry, trace in zip(ranks["legend"], ranks["data"], strict=True)] == [
         ("better than random weights", 9),
-        ("cannot be told apart from random weights", 1),
+        ("cannot be distinguished from random weights", 1),
         ("worse than random weights", 2),
         ("random weights", 2),
         ("supervised", 2),

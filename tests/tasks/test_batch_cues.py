@@ -1,4 +1,4 @@
-"""Batch normalisation must not tell a label: whatever is to be told apart passes the encoder in one batch."""
+"""Batch normalisation must not tell a label: whatever is to be distinguished passes the encoder in one batch."""
 
 from __future__ import annotations
 

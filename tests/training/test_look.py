@@ -1,4 +1,4 @@
-"""A look at held-out data: the task's scalars and the figures of its features."""
+"""A look at held-out data: the task's scalars and the metrics of its features."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ def show(verb: str, result: Any) -> None:
         print_comparison(result, sys.stdout)
         _verdict(result)
     elif verb == "agreement":
-        for part, title in ((result, "best stage"), (result["last_stage"], "last stage, which the figures are of")):
+        for part, title in ((result, "best stage"), (result["last_stage"], "last stage, which the metrics are of")):
             if part:
                 print(f"{result['probe']} probe, {title}")
-                _table([_row(verb, row) for row in part["rows"]], empty="no figures without labels")
+                _table([_row(verb, row) for row in part["rows"]], empty="no metrics without labels")
         print(result["note"])
     elif verb == "demo":
         for labels in ("few_labels", "all_labels"):

@@ -47,7 +47,7 @@ def compare_tasks(
 ) -> dict[str, Any]:
     """Pretrain every task as `config` says and rank them.
 
-    With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Figures without
+    With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Metrics without
     labels are measured on the held-out part of the data either way, so that "label_free_agreement" can say how
     well they would have ranked the tasks. What is done stays: with --resume finished tasks are not trained
     again.
@@ -204,14 +204,14 @@ def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
 
 
 def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """How the figures without labels rank the tasks beside the probe; None where fewer than two have both."""
+    """How the metrics without labels rank the tasks beside the probe; None where fewer than two have both."""
     measured = {row["task"]: row["probe"] for row in rows if row["probe"]}
     described = {row["task"]: row["label_free"] for row in rows if row["label_free"]}
     return agreement(measured, described) if len(measured.keys() & described.keys()) > 1 else None
 
 
 def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None) -> dict[str, Any]:
-    """One task; its figures without labels are those of the label_free probe, else of the run's last look."""
+    """One task; its metrics without labels are those of the label_free probe, else of the run's last look."""
     summary = read_object(run / "summary.json")
     if label_free:
         summary |= {name: entry["value"] for name, entry in label_free["more"]["figures"].items()}

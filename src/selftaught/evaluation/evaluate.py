@@ -41,7 +41,7 @@ FEATURES = "features"
 IMAGES_AT_ONCE = 256
 """Images that are encoded at once."""
 KEPT = 6
-"""Goes up when figures of random weights that are kept would be made otherwise now."""
+"""Version of cached metrics of random weights; raise it when their computation changes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Protocol:
     """A probe on its data: gives any encoder its score.
 
     Attributes:
-        identity: of the probe, its settings, the data and the seed; figures of random weights are kept by it.
+        identity: of the probe, its settings, the data and the seed; key of cached metrics of random weights.
         score: of an encoder, with the folder its features are kept in; `is_random` where its weights were drawn.
     """
 
@@ -217,7 +217,7 @@ def _chance(probe: Probe, parts: Sequence[EvaluationData]) -> float | None:
 
 
 def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:
-    """The figures of the encoder and of what it stands beside; "outcomes" and "files" are written beside them."""
+    """The metrics of the encoder and its references; "outcomes" and "files" are written next to them."""
     own = protocol.score(subject.encoder, subject.folder / FEATURES)
     random = _random(subject, protocol)
     scores = {"encoder": own, "random": random}
@@ -265,7 +265,7 @@ def _few_labels(fraction: float, drawn: Sequence[dict[str, Any]]) -> dict[str, A
 
 
 def _random(subject: Subject, protocol: Protocol) -> Score:
-    """The same encoder with random weights; it depends on no run, so its figures are computed once and kept."""
+    """The same encoder with random weights; it depends on no run, so its metrics are computed once and kept."""
     store_size = None if subject.run is None else subject.run.data.store_size
     identity = repr((torch.__version__, KEPT, subject.architecture, store_size, protocol.identity))
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""A score on disk: its figures as JSON, what each sample adds to it as NumPy, its images in a folder."""
+"""A score on disk: its metrics as JSON, what each sample adds to it as NumPy, its images in a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKEPT = (*ARRAYS, "files", "stage_outcomes", "stage_resampled")
 
 
 def figures(score: Score) -> dict[str, Any]:
-    """The figures as JSON has them; a value that does not exist (nan) is null."""
+    """The metrics as JSON has them; a value that does not exist (nan) is null."""
     values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score) if f.name not in UNKEPT}
     values["value"] = None if math.isnan(score.value) else score.value
     plain: dict[str, Any] = json.loads(json.dumps(values))

@@ -1,4 +1,4 @@
-"""How far figures without labels can be trusted: whether they rank runs as a probe with labels ranks them."""
+"""Agreement of label-free metrics with a probe: whether they rank runs in the same order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BETTER: dict[str, Better] = {
 """What each figure's authors hold to be better, fixed before any run was seen."""
 KINDS: tuple[Kind, Kind] = ("spearman", "kendall")
 LEVEL = 0.05
-"""Of significance, for all figures together."""
+"""Significance level for all metrics together."""
 MOST_EXACT = 7
 """Up to so many runs all orders of them are tried, beyond it a sample."""
 DRAWS = 9999
@@ -80,7 +80,7 @@ def agreement(measured: Mapping[str, Json], described: Mapping[str, Json]) -> Js
     """`rank_agreement` of two runs or more from what `evaluate` returns by name of the run: by a probe, by label_free.
 
     The result also says by which "probe" and "metric", on which "labelled" and "unlabelled" data. A probe's value is
-    that of its best stage, by which runs are ranked, but the figures without labels are of the last one: "last_stage"
+    that of its best stage, by which runs are ranked, but the metrics without labels are of the last one: "last_stage"
     is the same again with the probe's value there, where a run was better at an earlier stage.
     """
     both = [run for run in measured if run in described]
@@ -100,20 +100,20 @@ def _at_last_stage(found: Json) -> float:
 
 
 def rank_agreement(points: Sequence[Mapping[str, Any]], *, seed: int = 0) -> Json:
-    """Spearman's and Kendall's correlation of each label-free figure with a probe's value, over runs.
+    """Spearman's and Kendall's correlation of each label-free metric with a probe's value, over runs.
 
-    A coefficient is 1 where the figure, read the way its authors do (`BETTER`), orders the runs as the probe does. The
+    A coefficient is 1 where the metric, read the way its authors do (`BETTER`), orders the runs as the probe does. The
     p values are two-sided, of all orders of the runs or `DRAWS` of them; "p_holm" is Spearman's, corrected for the
     number of figures (Holm 1979), and decides the verdict. Runs count as independent: seeds of one task are less so,
     which makes p too small.
 
     Args:
         points: of each run its name "run", the probe's value "probe" (higher is better) and its "figures" by name; a
-            figure that is None or missing leaves the run out for this figure.
+            metric that is None or missing leaves the run out for this figure.
         seed: of the orders drawn.
 
     Returns:
-        "runs", "note", "points" as given, and "rows", one a figure: figure, better, runs, spearman with interval and p,
+        "runs", "note", "points" as given, and "rows", one a metric: metric, better, runs, spearman with interval and p,
         kendall with p, p_holm, and verdict "agrees", "disagrees" or "cannot tell".
     """
     known = [name for name in BETTER if any(_finite(point["figures"].get(name)) for point in points)]
@@ -210,10 +210,10 @@ def _note(runs: int, figures: int) -> str:
     if least(runs) > LEVEL:
         needed = next(n for n in itertools.count(runs) if least(n) <= LEVEL)
         return (
-            f"{runs} runs are too few to tell: chance alone orders them as the probe does, or the other way round, too "
-            f"often (corrected p {least(runs):.2g} at best for {figures} figures); at least {needed} are needed"
+            f"{runs} runs are too few to decide: chance alone orders them as the probe does, or in reverse, too often "
+            f"(corrected p {least(runs):.2g} at best for {figures} metrics); at least {needed} are needed"
         )
-    return f"{runs} runs; p by permutation, corrected for {figures} figures, significant at {LEVEL}"
+    return f"{runs} runs; p by permutation, corrected for {figures} metrics, significant at {LEVEL}"
 
 
 def _oriented(value: float, better: Better) -> float:

@@ -41,7 +41,7 @@ def score_parts(score: Callable[[EvaluationData], Score], data: EvaluationData) 
 
 
 def _merged(found: Sequence[Any], weights: NDArray[np.float64]) -> dict[str, Any]:
-    """Figures that all folds have, averaged; what is no figure is told where it is the same in all."""
+    """Means of the metrics that all folds have; other values if they are the same in all folds."""
     kept: dict[str, Any] = {}
     for key in found[0]:
         values = [one.get(key) for one in found]

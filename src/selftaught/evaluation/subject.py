@@ -29,7 +29,7 @@ class Subject:
         name: as it was asked for.
         network: its architecture, and the size of the images it sees.
         part: its name among the encoders of `network`.
-        folder: where its figures and features are kept.
+        folder: where its metrics and features are kept.
         precision: what its features are computed in.
         seed: of the random weights beside it.
         run: the settings of its run; None for weights in a file.
@@ -78,7 +78,7 @@ def open_subject(
         checkpoint: "last" or "best" of a run.
         size: pixels, for weights in a file; 224 unless given. A run's is its own.
         stem: first layers, for weights in a file.
-        out: folder for figures and features; the run's, or one beside the file.
+        out: folder for metrics and features; the run's, or one beside the file.
     """
     if out is not None:
         check_out_folder(out)

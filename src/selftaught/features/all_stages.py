@@ -16,7 +16,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.features.reader import POOLED, Reader
 
 MEMORY_GB = 4.0
-"""Features that take more lie in an unnamed file on disk, which the system keeps in memory as far as there is room."""
+"""Larger features are in an unnamed file on disk, which the system caches in memory if there is room."""
 
 
 def chosen_stages(encoder: Encoder, stage: str) -> tuple[str, ...]:

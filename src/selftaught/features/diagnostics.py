@@ -55,13 +55,13 @@ def power_law_exponent(spectrum: Tensor) -> float:
 
 
 def lidar(views: Tensor, delta: float = DELTA) -> float:
-    """Effective rank of what tells images apart but not views of one (LiDAR, Thilak et al., ICLR 2024, section 4).
+    """Effective rank of what separates images but not views of one (LiDAR, Thilak et al., ICLR 2024, section 4).
 
     Exp of the entropy of the eigenvalues of W^(-1/2) B W^(-1/2), where B (D, D) is the covariance of the images' mean
     features and W that of the views around these means, plus `delta` on its diagonal; both unbiased. With W = L L^T
     these are the eigenvalues of L^-1 B L^-T, which needs no matrix root. views (n, q, D), q views of each of n
     images, best n > D; between 1 and min(n - 1, D). `delta` is a variance: it decides where the views differ by less.
-    Directions that tell nothing about an image keep eigenvalues of about 1 / q, so features that are all noise have a
+    Directions without information about an image keep eigenvalues of about 1 / q, so features that are all noise have a
     high rank too: read it beside `alignment`.
     """
     n, q, d = views.shape
@@ -143,7 +143,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
 
 
 def describe_features(first: Tensor, second: Tensor) -> dict[str, float]:
-    """All figures for two views (N, D) of the same samples."""
+    """All metrics for two views (N, D) of the same samples."""
     return {
         "rankme": rankme(first),
         "alpha_req": alpha_req(first),
@@ -154,7 +154,7 @@ def describe_features(first: Tensor, second: Tensor) -> dict[str, float]:
 
 
 def collapse_warning(figures: Mapping[str, float], samples: int) -> str | None:
-    """A sentence where features hardly differ between the samples they are of, else None; of few it tells nothing.
+    """A sentence if features hardly differ between samples, else None; always None for few samples.
 
     No rank is above the number of samples, so that of two is never far from 2 whatever the features are.
     """

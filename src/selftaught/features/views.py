@@ -1,4 +1,4 @@
-"""Other views of the same samples, by light random changes that leave what they show: for figures without labels."""
+"""Other views of the same samples, by light random changes that keep the content, for label-free metrics."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def collection_document(collection: Collection) -> Document:
         ("overview", "Overview", _overview_blocks(runs, probes)),
         ("seeds", "Over seeds", _seed_blocks(by_task)),
         ("stages", "Accuracy by stage", _stage_blocks(runs, probes)),
-        ("agreement", "Can figures without labels be trusted here", agreement_blocks(collection.agreement)),
+        ("agreement", "Can metrics without labels be trusted here", agreement_blocks(collection.agreement)),
     ]
     return Document(
         title=run_name(collection.folder),
@@ -93,7 +93,7 @@ def overview_table(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> Table
 
 
 def _without_alike(table: Table, names: Sequence[str]) -> Table:
-    """The table without those of the named columns that say the same of every run; they are told below it."""
+    """The table without the named columns that are equal for all runs; a note below lists those."""
     if len(table.rows) < 2:
         return table
     places = [table.head.index(name) for name in names]

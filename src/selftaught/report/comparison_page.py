@@ -33,7 +33,7 @@ def comparison_document(comparison: Comparison) -> Document:
         ("label-free", "Quality without labels", [label_free_table(rows), _health(runs)]),
         (
             "agreement",
-            "Can figures without labels be trusted here",
+            "Can metrics without labels be trusted here",
             agreement_blocks(table.get("label_free_agreement")),
         ),
     ]
@@ -69,7 +69,7 @@ def _ranking_blocks(table: Json, rows: Sequence[Json], runs: Mapping[str, Run]) 
     blocks: list[Block] = [[figure] if figure else [], ranking_table(rows, references, links)]
     if not any(row.get("probe") for row in rows):
         command = f"selftaught compare {table.get('data', 'DATA')} --labelled LABELLED ..."
-        told = "Ranked by the label-free figures, since no labels were given; to rank by a probe:"
+        told = "Ranked by the label-free metrics, since no labels were given; to rank by a probe:"
         blocks.append(absent(told, command))
     return blocks
 

@@ -29,7 +29,7 @@ from selftaught.training.players import scalars_of, scalars_of_turns
 def judge(
     task: PretextTask, data: Data, config: RunConfig, fabric: Fabric, *, samples: int = HELD_OUT_SAMPLES
 ) -> dict[str, float]:
-    """Means of the task's scalars over so many held-out samples, and the label-free figures of its features.
+    """Means of the task's scalars over so many held-out samples, and the label-free metrics of its features.
 
     The pseudo-labels are drawn from the same generators at every look, so looks can be compared. Where the task makes
     images, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided

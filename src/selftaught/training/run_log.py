@@ -31,7 +31,7 @@ class RunLog:
     def held_out(
         self, done: int, figures: Mapping[str, float], metric: str, samples: int, progress: StepProgress
     ) -> None:
-        """One row of heldout.csv, and a line for people with the figures that say whether the run is well."""
+        """One row of heldout.csv, and a line for people with the metrics that say whether the run is well."""
         if not self.is_written:
             return
         self._append("heldout.csv", "heldout", done, figures)

@@ -16,7 +16,7 @@ TRAINING = Training(hidden=32, lr=5e-3, weight_decay=0.01, batch_size=64, epochs
 
 
 def either(count: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Class 1 where exactly one of two numbers is positive: no line tells them apart. Far from standardised."""
+    """Class 1 where exactly one of two numbers is positive: no line separates them. Far from standardised."""
     values = numpy_generator("either", name).normal(size=(count, 2))
     return (values * 30 + 500).astype(np.float16), (np.sign(values).prod(1) < 0).astype(np.int64)
 

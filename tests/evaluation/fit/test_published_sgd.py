@@ -46,7 +46,7 @@ def test_stages_are_trained_apart_though_together() -> None:
 
 
 def test_the_batch_normalisation_knows_the_training_set() -> None:
-    """With one batch an epoch its running figures are those of all samples, so a scaled stage is told as well."""
+    """With one batch an epoch its running metrics are those of all samples, so a scaled stage is told as well."""
     rng = numpy_generator("scaled")
     labels = np.arange(60) % 2
     values = (rng.normal(size=(60, 4)) + 3 * labels[:, None]) * 1000 + 5000

@@ -1,4 +1,4 @@
-"""Means over classes of a resampling: what it lacks keeps its figure, in every probe that has one figure a class."""
+"""Means over classes of a resampling: what it lacks keeps its metric, in every probe that has one metric a class."""
 
 from __future__ import annotations
 

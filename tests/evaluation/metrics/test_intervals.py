@@ -22,7 +22,7 @@ def test_the_interval_of_a_share_is_about_the_normal_one() -> None:
 
 
 def test_two_metrics_are_compared_on_the_same_draws() -> None:
-    """Two encoders that are right on nearly the same samples differ by little, though each figure is unsure."""
+    """Two encoders that are right on nearly the same samples differ by little, though each metric is unsure."""
     rng = numpy_generator("pairs")
     first = 100.0 * (rng.random(400) < 0.5)
     second = np.where(np.arange(400) < 20, 0.0, first)

@@ -247,7 +247,7 @@ def test_evaluate_reports_how_many_labels_are_saved(run: Path, monkeypatch: pyte
         draws=2,
     )
     few, every = (row["train_samples"] for row in result["few_labels"])
-    # Each share, draw and encoder is trained once: the figures on all labels are not measured again.
+    # Each share, draw and encoder is trained once: the metrics on all labels are not measured again.
     assert sorted(scored) == sorted([(r, n) for r in (False, True) for n in (few, few, every)])
     assert result["more"]["frozen"] == ["act1", "layer1", "layer2", "layer3"]
     assert result["random"]["more"]["from_scratch"]

@@ -1,4 +1,4 @@
-"""No classifier knows the test labels, and no encoder's figures depend on what others left in the caches."""
+"""No classifier knows the test labels, and no encoder's metrics depend on what others left in the caches."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_shuffled_test_labels_give_chance(name: str, settings: dict[str, Any]) -
 
 @EACH
 def test_another_encoders_cache_changes_nothing(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
-    """Each of two encoders has the same figures without a cache and with one that the other has filled."""
+    """Each of two encoders has the same metrics without a cache and with one that the other has filled."""
     data = drawn_data(train=80, test=80)
     alone = [make_probe(name, settings, seed=0).score(drawn_reader(seed=seed), data) for seed in (0, 1)]
     shared = [
@@ -76,5 +76,5 @@ def test_metrics_of_random_weights_do_not_depend_on_the_run_beside_them(
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "used"))
     random_of(runs[0])
     for kept in (tmp_path / "used" / "random").glob("*.json"):
-        kept.unlink()  # the figures are made again, from features that were kept
+        kept.unlink()  # the metrics are made again, from features that were kept
     assert random_of(runs[1]) == alone

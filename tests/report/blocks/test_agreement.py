@@ -55,7 +55,7 @@ def test_the_last_stage_is_shown_where_an_earlier_one_was_best() -> None:
     last["points"] = [{**point, "probe": 10.0} for point in last["points"]]
     blocks = agreement_blocks({**last, "last_stage": {key: last[key] for key in ("rows", "points", "note")}})
     assert isinstance(blocks[2], Table)
-    assert blocks[2].title == "Agreement with the linear probe, last stage, which the figures are of"
+    assert blocks[2].title == "Agreement with the linear probe, last stage, which the metrics are of"
     assert isinstance(blocks[3], list)
     figure = blocks[3][0]
     assert isinstance(figure, Figure)

@@ -22,7 +22,7 @@ def test_tasks_are_grouped_by_their_gain() -> None:
     assert figure is not None
     assert [(line.name, list(line.x), list(line.y)) for line in figure.lines] == [
         ("better than random weights", ["a"], [70.0]),
-        ("cannot be told apart from random weights", ["b"], [65.0]),
+        ("cannot be distinguished from random weights", ["b"], [65.0]),
         ("worse than random weights", ["c"], [60.0]),
         ("tasks", ["d"], [50.0]),
         ("random weights", ["a", "d"], [64.0, 64.0]),

@@ -1,4 +1,4 @@
-"""What the figures of a run or comparison say, no stronger than they allow."""
+"""What the metrics of a run or comparison say, no stronger than they allow."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_the_answer_comes_first_with_its_metrics(tmp_path: Path, run_folder: Fol
     ("best", "intervals", "headline"),
     [
         (49.0, True, "are 2.8 points (1.8 to 3.8) worse than random weights in the linear probe."),
-        (52.5, True, "cannot be told apart from random weights in the linear probe (+0.7 points, −0.3 to 1.7)."),
+        (52.5, True, "cannot be distinguished from random weights in the linear probe (+0.7 points, −0.3 to 1.7)."),
         (52.9, True, "are 1.1 points (0.1 to 2.1) better than random weights"),
-        (52.9, False, "cannot be told apart from random weights in the linear probe (+1.1 points, −1.1 to 3.3)."),
-        (51.0, False, "cannot be told apart from random weights in the linear probe (−0.8 points, −3.0 to 1.4)."),
+        (52.9, False, "cannot be distinguished from random weights in the linear probe (+1.1 points, −1.1 to 3.3)."),
+        (51.0, False, "cannot be distinguished from random weights in the linear probe (−0.8 points, −3.0 to 1.4)."),
     ],
 )
 def test_a_poor_result_is_called_so(
@@ -63,8 +63,8 @@ def test_features_below_random_weights_of_a_short_run_are_explained(tmp_path: Pa
 @pytest.mark.parametrize(
     ("samples", "value", "chance", "headline"),
     [
-        (4, 0.875, 0.5, "4 held-out samples are too few to tell whether rotation was learned: 87.5 % accuracy"),
-        (1, 1.0, 1.0, "1 held-out sample is too few to tell whether rotation was learned"),
+        (4, 0.875, 0.5, "4 held-out samples are too few to show whether rotation was learned: 87.5 % accuracy"),
+        (1, 1.0, 1.0, "1 held-out sample is too few to show whether rotation was learned"),
         (4, 1.0, 0.25, "rotation was learned: 100.0 % accuracy"),
         (40, 0.2, 0.25, "rotation has not been learned"),
     ],
@@ -112,11 +112,11 @@ def test_a_run_without_probe_says_what_it_knows(tmp_path: Path, run_folder: Fold
     [
         (
             {"rotation": 66.0, "simclr": 66.4, "jigsaw": 65.9, "counting": 60.0},
-            "simclr comes first, but rotation and jigsaw cannot be told apart from it on these data.",
+            "simclr comes first, but rotation and jigsaw cannot be distinguished from it on these data.",
         ),
         (
             {"a": 66.4, "b": 66.3, "c": 66.2, "d": 66.1, "e": 66.0},
-            "a comes first, but b, c and 2 others cannot be told apart from it on these data.",
+            "a comes first, but b, c and 2 others cannot be distinguished from it on these data.",
         ),
         (
             {"rotation": 30.0, "simclr": 40.0},
@@ -141,9 +141,9 @@ def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: F
     found = json.loads((small / "compare.json").read_text())
     found["rows"] = [row | {"label_free": None} for row in found["rows"]]
     (small / "compare.json").write_text(json.dumps(found))
-    told = "The held-out part is too small to tell without labels which task suits the data."
+    told = "The held-out part is too small to show without labels which task suits the data."
     assert Page(write_report(small)).headings[0] == told
-    assert "ranked by label-free figures" in page.text
+    assert "ranked by label-free metrics" in page.text
     assert "selftaught compare photos --labelled LABELLED" in page.text
     assert "Accuracy by stage" not in page.headings
 
@@ -151,7 +151,10 @@ def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: F
 @pytest.mark.parametrize(
     ("gain", "words"),
     [
-        ({"value": 20.0, "interval": [0.0, 60.0]}, "comes first, but cannot be told apart from random weights: +20.0"),
+        (
+            {"value": 20.0, "interval": [0.0, 60.0]},
+            "comes first, but cannot be distinguished from random weights: +20.0",
+        ),
         ({"value": 20.0, "interval": [1.0, 60.0]}, "gains most over random weights: +20.0"),
         ({"value": -5.0, "interval": [-9.0, -1.0]}, "comes nearest to random weights, which none beats: −5.0"),
     ],

@@ -1,4 +1,4 @@
-"""How figures are written."""
+"""How metrics are written."""
 
 from __future__ import annotations
 

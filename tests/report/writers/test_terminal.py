@@ -42,7 +42,7 @@ def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: F
     assert "+14.6" in text
     assert "−5.2" in text
     assert "≈ −0.4" in text
-    assert "≈ cannot be told apart from the first" in text
+    assert "≈ cannot be distinguished from the first" in text
 
 
 def test_a_comparison_fits_a_terminal_of_80_columns(
@@ -92,9 +92,9 @@ def test_images_say_where_they_are_seen(tmp_path: Path, run_folder: Folder) -> N
         return file.getvalue()
 
     run, elsewhere = run_folder(tmp_path / "run"), tmp_path / "elsewhere"
-    assert printed(run) == f"images of resnet18, no figure; see them with: selftaught report {run}\n"
+    assert printed(run) == f"images of resnet18, no metric; see them with: selftaught report {run}\n"
     shown = [elsewhere / "evaluations" / "qualitative-0a1b2c3d" / who for who in ("encoder", "random")]
-    assert printed(elsewhere) == f"images of resnet18, no figure; see them in {shown[0]} and {shown[1]}\n"
+    assert printed(elsewhere) == f"images of resnet18, no metric; see them in {shown[0]} and {shown[1]}\n"
     assert all(folder.is_dir() for folder in shown)
 
 

@@ -122,7 +122,7 @@ def test_it_learns_which_way_things_fall(task: Task) -> None:
 def test_guard_black_bars_do_not_give_away_the_angle(
     task: Task, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Noise between bars: chance is 1/4; without the guard two pairs of angles are told apart."""
+    """Noise between bars: chance is 1/4; without the guard two pairs of angles are distinguished."""
     videos = clips(40, side=32)
     videos[:, :, :, :6] = videos[:, :, :, -6:] = 0
     if not is_guarded:

@@ -1,1 +1,1 @@
-"""The data that probes fit on and are judged by: classes, boxes and masks, or none."""
+"""Data that probes are fitted and evaluated on: with classes, boxes, masks, or without annotations."""

@@ -17,7 +17,7 @@ from selftaught.data.sources.open import open_source
 from selftaught.encoders.names import Kind
 
 HELD_OUT = 0.1
-"""Share that a run on data without a test part does not learn from, where it is not told, drawn once, with seed 0."""
+"""Default share that a run on data without a test part does not learn from, drawn once with seed 0."""
 
 
 class Part(Protocol):
@@ -36,10 +36,10 @@ class Part(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationData(ABC):
-    """What a probe fits on and what it is judged by.
+    """Data that a probe fits on, and data that it is evaluated on.
 
     Attributes:
-        test: the samples it is judged by.
+        test: the samples it is evaluated on.
         classes: names of the classes; empty where there are none.
         test_is: where the test part comes from, such as "the data's own val part".
         notes: sentences for people on how the data were read and divided.
@@ -78,7 +78,7 @@ class EvaluationData(ABC):
 
     @property
     def test_samples(self) -> int:
-        """How many samples it is judged by, in all folds."""
+        """Number of test samples in all folds."""
         return sum(len(part.test) for part in self.parts)
 
     @property

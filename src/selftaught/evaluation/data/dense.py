@@ -31,7 +31,7 @@ _ADVICE = "correct it, or leave such images out with --skip-broken"
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(EvaluationData):
-    """What a probe of places fits on and what it is judged by; classes are those of boxes or of pixels."""
+    """Data for probes of boxes and masks; classes are those of boxes or of pixels."""
 
     train: DenseSamples
     test: DenseSamples
@@ -133,7 +133,7 @@ def open_dense(
         seed: of the share that is the test part where the data have none.
         held_out: that share, in (0, 1).
         skip_broken: leave out and list images that cannot be read, that lack a mask, or whose annotations name an
-            unknown class or lie outside; each is an error otherwise. All files are read once to find them.
+            unknown class or are outside the image; each is an error otherwise. All files are read once to find them.
         download: allow torchvision's data sets to be downloaded.
         value_range: LOW,HIGH that images of more than 8 bits are shown by; auto chooses it from the training part.
         max_image_pixels: larger images cannot be read.

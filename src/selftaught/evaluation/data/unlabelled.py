@@ -16,7 +16,7 @@ from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
 class Unlabelled(EvaluationData):
     """Held-out samples.
 
-    `test.labels` and `test.classes` are None where there are none; they may be shown, but no figure is made from them.
+    `test.labels` and `test.classes` are None where there are none; they may be shown, but no metric is made from them.
     """
 
     test: Samples

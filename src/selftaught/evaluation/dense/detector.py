@@ -113,7 +113,7 @@ def build_detector(
         channels: of the pyramid.
         hidden: width of the two fully connected layers, where the encoder has no layers left for the head.
         rois: candidates of an image that its boxes are learned from in a step.
-        proposals: candidates of an image that are looked at when it is judged.
+        proposals: candidates of an image in evaluation.
         precision: of the encoder and of the dense layers, as a run's; boxes are computed in 32 bits.
         seed: of weights and of the candidates drawn in training.
     """

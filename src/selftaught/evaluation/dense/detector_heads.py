@@ -107,7 +107,7 @@ def covered(boxes: Tensor, regions: Tensor) -> Tensor:
 
 
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
-    """torchvision's, in which what lies in a region to be ignored is no background."""
+    """torchvision's, in which anchors in an ignored region are not background."""
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[Target]
@@ -120,7 +120,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
 
 
 class BoxHeads(RoIHeads):  # type: ignore[misc]
-    """torchvision's, to which no proposals are given that lie in a region to be ignored."""
+    """torchvision's, without proposals in an ignored region."""
 
     def select_training_samples(self, proposals: list[Tensor], targets: list[Target]) -> Any:
         """What a step learns from."""
@@ -131,7 +131,7 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
 def last_side(size: int, stride: float) -> int:
     """Positions a side of a candidate that goes through the last layers.
 
-    The published 14 on a map of 800 / 16, in the same proportion on a smaller one, which has no more to tell and whose
+    The published 14 on a map of 800 / 16, in the same proportion on a smaller one, which has no more detail and whose
     cost grows with their square; even, for most last layers halve it, and at least 4.
     """
     return min(14, max(4, 2 * round(7 * (size / stride) / (PUBLISHED_SIDE / C4_STRIDE))))
@@ -207,7 +207,7 @@ def make_heads(
         batch_size_per_image=rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        # Published detectors cut at 0.05; what is less sure never lowers an average precision, and weak ones need it.
+        # Published detectors cut at 0.05; lower scores never reduce an average precision, and weak detectors need them.
         score_thresh=0.01,
         nms_thresh=0.5,
         detections_per_img=100,

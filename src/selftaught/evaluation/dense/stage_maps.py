@@ -1,4 +1,4 @@
-"""An encoder's stages as maps whose positions lie a known number of pixels apart: what a detector is built on."""
+"""An encoder's stages as maps of known stride, the input of a detector."""
 
 from __future__ import annotations
 

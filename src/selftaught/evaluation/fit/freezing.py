@@ -1,4 +1,4 @@
-"""Training an encoder from one stage on: what lies before it keeps its weights and its statistics."""
+"""Training an encoder from one stage on: earlier layers keep their weights and statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One hidden layer on frozen features, trained until held-back samples are told no better.
+"""One hidden layer on frozen features, trained until the accuracy on held-back samples stops rising.
 
 Why not scikit-learn's `MLPClassifier`: docs/decisions/0005-libraries-measured.md.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 ROWS = 4096
-"""Rows that are standardised or judged at once."""
+"""Rows that are standardised or evaluated at once."""
 LEAST_STEPS = 20
 """Steps between two looks at the held-back samples, where an epoch has fewer."""
 FITTED = 0.01
@@ -79,7 +79,7 @@ def fit_hidden_layer(
     rng: Generator,
     device: torch.device,
 ) -> HiddenLayer:
-    """The network of the epoch that tells the held-back samples best; of the last epoch where none are held back.
+    """The network of the epoch with the best accuracy on held-back samples; of the last epoch if none are held back.
 
     Samples that are a single batch are trained on no longer than it takes to fit them.
 

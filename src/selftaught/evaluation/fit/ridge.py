@@ -211,7 +211,7 @@ def _share_right(found: Tensor, labels: Tensor) -> float:
 
 
 def _best_strength(score: Callable[[float], float], held: int) -> float:
-    """Walk from the middle of STRENGTHS to where held-back rows are told better; it has one peak in practice."""
+    """Search STRENGTHS from the middle for the best held-back accuracy, which has one peak in practice."""
     at = MIDDLE
     best = score(STRENGTHS[at]) if held else 1.0
     for direction in (1, -1):

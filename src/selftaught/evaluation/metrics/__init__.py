@@ -1,1 +1,1 @@
-"""Metrics, and how sure they are."""
+"""Metrics and their confidence intervals."""

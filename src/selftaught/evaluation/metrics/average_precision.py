@@ -13,7 +13,7 @@ Float = NDArray[np.float64]
 class Rankings:
     """M test samples ranked by their scores for each of K classes.
 
-    Samples of equal score share one place, so that their order in the data tells nothing. Figures are shares in
+    Samples of equal score share one place, so that their order in the data does not matter. Metrics are shares in
     [0, 1] of each class (K,), nan for a class that no counted sample shows; `drawn` (M,) are the samples that a
     bootstrap drew, all once unless given.
 

@@ -1,6 +1,6 @@
 """Average precision of detected boxes, by the rules of PASCAL VOC and of COCO, kept by image to be resampled.
 
-Own code because an interval needs the figure of hundreds of resamplings of the images: boxes are matched once, and an
+Own code because an interval needs the metric of hundreds of resamplings of the images: boxes are matched once, and an
 image that is drawn twice counts twice. The tests hold it against pycocotools and torchmetrics.
 """
 
@@ -17,7 +17,7 @@ from selftaught.evaluation.metrics.class_mean import class_mean, resampled_class
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Recalls = Literal["area", 11, 101]
-"""How a curve becomes a figure: its area (VOC since 2010), or the mean of the highest precision at or beyond each of
+"""How a curve becomes a metric: its area (VOC since 2010), or the mean of the highest precision at or beyond each of
 11 (VOC 2007) or 101 (COCO) recalls."""
 
 THRESHOLDS = {"voc": np.array([0.5]), "coco": np.linspace(0.5, 0.95, 10)}

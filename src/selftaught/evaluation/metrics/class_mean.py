@@ -1,4 +1,4 @@
-"""The mean over classes of a figure, of all test samples or of a resampling of them."""
+"""The mean over classes of a metric, of all test samples or of a resampling of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def class_mean(figures: Figures, whole: Figures | None = None) -> float:
     """Mean of the figures (K,) of K classes that have one, nan being none; nan where no class has one.
 
     Args:
-        figures: of all test samples, or of a resampling.
+        figures: metrics of all test samples, or of a resampling.
         whole: (K,) of all test samples, where `figures` is of a resampling: a class that the draw lacks keeps its
             figure. Left out, rare classes, which are the hard ones, would make every resampling look better than the
             whole.

@@ -1,4 +1,4 @@
-"""How sure a figure of a whole set of samples is, such as a rank: from the same figure of random halves."""
+"""Confidence interval of a metric of a whole set of samples, such as a rank, from the metric of random halves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def with_intervals(
 
     The standard error is the deviation over `draws` halves drawn without replacement: the delete-d jackknife with
     d = n / 2, whose factor (n - d) / d is 1 (Shao & Wu, Annals of Statistics 1989). A bootstrap would draw samples
-    twice, which lowers a rank by itself. The interval is 1.96 errors to both sides, 95 % where the figure is about
-    normal. None stands for a figure that is not finite, or an interval of which not all halves gave one.
+    twice, which lowers a rank by itself. The interval is 1.96 errors to both sides, 95 % where the metric is about
+    normal. None stands for a metric that is not finite, or an interval of which not all halves gave one.
     """
     rng = numpy_generator("half samples", seed, count)
     whole = figures(np.arange(count))

@@ -1,4 +1,4 @@
-"""Confidence: what a figure could have been on other test samples, and whether two of them can be told apart."""
+"""Confidence intervals of metrics over test samples, and whether two metrics differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selftaught.core.randomness import numpy_generator
 DRAWS = 1000
 """Resamplings of a bootstrap."""
 LEVEL = 0.95
-"""Share of the resamplings that lie inside an interval."""
+"""Share of the resamplings inside an interval."""
 
 
 def bootstrap(outcomes: NDArray[np.float32]) -> tuple[float, float]:
@@ -30,12 +30,12 @@ def bootstrap(outcomes: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def bootstrap_of(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> tuple[float, float]:
-    """The same of a figure that is no mean, such as mAP: `statistic` is told which of `count` samples were drawn."""
+    """The same for a metric that is not a mean, such as mAP: `statistic` gets the indices of the drawn samples."""
     return interval_of(resample(statistic, count, draws))
 
 
 def resample(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> NDArray[np.float64]:
-    """The figure on each of `draws` resamplings of `count` samples; the same ones for any figure of as many samples."""
+    """The metric on each of `draws` resamplings of `count` samples; draws depend on `count` only."""
     rng = numpy_generator("bootstrap", count)
     return np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)])
 
@@ -53,7 +53,7 @@ def unpaired(
     """The interval of how much higher `first` is than `second`, as if measured on different samples.
 
     By the sum of squares of what the two intervals reach to each side (Newcombe, Statistics in Medicine 1998, method
-    10); wider than the truth for figures of the same samples.
+    10); wider than the truth for metrics of the same samples.
     """
     gap = first - second
     below = math.hypot(first - first_interval[0], second_interval[1] - second)
@@ -62,6 +62,6 @@ def unpaired(
 
 
 def interval_of(figures: NDArray[np.float64]) -> tuple[float, float]:
-    """The percentile interval of resampled figures, or of the differences of two encoders' on the same draws."""
+    """The percentile interval of resampled metrics, or of the differences of two encoders' on the same draws."""
     low, high = np.quantile(figures[np.isfinite(figures)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return round(float(low), 3), round(float(high), 3)

@@ -53,7 +53,7 @@ def labels_saved(few_labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
     Args:
         few_labels: rows {"fraction", "train_samples", "encoder": {"value", "values"}, "random": {"value", "values"}},
-            where "random" is training from scratch and "values" has one figure for each draw of the labels.
+            where "random" is training from scratch and "values" has one metric for each draw of the labels.
 
     Returns:
         A row for each, by number of labels: "labels" and "value" of the encoder; "scratch_labels", "saved" (the

@@ -1,4 +1,4 @@
-"""How far each task of a comparison stays behind the best one, and whether the two can be told apart."""
+"""Difference of each task of a comparison to the best one, and whether it is significant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.evaluation.metrics.intervals import difference, interval_of, unpaired
 
 Judged = Mapping[str, NDArray[np.floating[Any]]]
-"""Arrays of an evaluation: "encoder", what each test sample adds to its figure, or "encoder_resampled", the figure on
+"""Arrays of an evaluation: "encoder", what each test sample adds to its metric, or "encoder_resampled", the metric on
 resampled test samples; either lets encoders be compared on the same samples."""
 
 
@@ -31,7 +31,7 @@ def standing(
     """By how much `other` stays behind `best`, two evaluations by one protocol on the same test samples.
 
     Returns:
-        "behind": {"value", "interval", "paired"}: the difference of the two figures with its 95 % interval, paired by
+        "behind": {"value", "interval", "paired"}: the difference of the two metrics with its 95 % interval, paired by
         sample where that is known, from the two intervals else, which is wider; and "distinguishable": whether that
         interval leaves out 0, None where there is no interval.
     """

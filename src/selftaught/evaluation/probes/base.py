@@ -25,13 +25,13 @@ class Score:
     """What one encoder reaches under one probe.
 
     Attributes:
-        value: the probe's metric, of the best stage where several are read; the higher the better, as `compare` ranks
-            by it; in percent unless the metric is no share; nan where a probe shows something that is no figure.
+        value: the probe's metric, of the best stage where several are read; higher is better, as `compare` ranks by
+            it; in percent unless the metric is no share; nan for a probe without a metric.
         stage: where it was read.
         stages: the metric of every stage that was read.
         interval: of `value`, by resampling the test samples (`intervals.bootstrap`); None where that has no meaning.
         stage_intervals: the same of every stage.
-        more: further figures of the protocol by name, as JSON has them (recall at k, curves, a table).
+        more: further metrics of the protocol by name, as JSON has them (recall at k, curves, a table).
         outcomes: (M,) float, what each test sample adds to `value` (100 where it is right, 0 where not), so that two
             encoders can be compared on the same samples; None where `value` is no mean over samples.
         resampled: (B,) what `value` would be on other test samples, from `intervals.resample`, whose draws are the same

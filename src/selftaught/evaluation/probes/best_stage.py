@@ -1,4 +1,4 @@
-"""From what each test sample adds to a figure to the score of an encoder."""
+"""The score of an encoder from the contribution of each test sample."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ class Detection(Probe):
     candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`).
     Every channel that is read is standardised by training images. The schedule is that of MoCo (He et al., CVPR 2020,
     appendix): SGD, learning rate 0.02 for 16 images, a tenth of it after 3/4 of the steps and again after 11/12;
-    batch normalisation keeps its statistics. The defaults suit two cores; published figures take --probe.frozen false
+    batch normalisation keeps its statistics. The defaults suit two cores; published results use --probe.frozen false
     --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256 --probe.hidden 1024 --probe.rois 512
-    --probe.proposals 1000. Boxes to be ignored are neither learned from nor judged. The figure is the mean over classes
+    --probe.proposals 1000. Ignored boxes are neither learned from nor evaluated. The metric is the mean over classes
     of the average precision: at overlap 0.5 by the rule of PASCAL VOC (2010 on), or over overlaps 0.5 to 0.95 by that
     of COCO; the other one and VOC 2007's stand beside it.
     """
@@ -85,7 +85,7 @@ class Detection(Probe):
         proposals: Annotated[int, Range(least=1)] = 300
         """Candidates of an image that are looked at in the test."""
         metric: Literal["voc", "coco"] = "voc"
-        """Rule of the figure."""
+        """Rule by which average precision is computed."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -104,7 +104,7 @@ class Detection(Probe):
     def score(self, reader: Reader, data: Dense) -> Score:
         """Mean average precision in percent.
 
-        `more`: "rule" of the figure; "per_class" (by that rule in percent, None for a class without test boxes);
+        `more`: "rule" of the metric; "per_class" (by that rule in percent, None for a class without test boxes);
         "boxes" of each class in the test; "voc" ("ap50", and "ap50_2007" from 11 recalls); "coco" ("ap", "ap50",
         "ap75"); "loss" of the last tenth of the steps; "pictures", whose files show true boxes in green and found ones
         in orange.

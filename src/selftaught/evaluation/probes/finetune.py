@@ -39,9 +39,9 @@ class FineTune(Probe):
     from scratch: the same recipe and the same number of steps, with no stage frozen, since random stages that cannot
     learn would be no fair comparison. The budget is in steps, so it is the same for every share of the labels; a short
     one flatters the pretrained encoder (He, Girshick and Dollar, ICCV 2019), and the accuracy on training crops,
-    reported beside, tells whether it was.
+    reported next to it, shows whether it was.
 
-    Where several learning rates are given, each is tried on a part of the training samples and judged on the rest, and
+    With several learning rates, each is tried on a part of the training samples and evaluated on the rest, and
     the best is used on all of them, as in VTAB (Zhai et al. 2019: 800 and 200 of 1,000 labels); the test samples choose
     nothing. So an encoder takes 1 + the number of rates times the steps. The head has a rate of its own, as in SwAV and
     Barlow Twins, but theirs (0.2 and 0.5) are for features as they are, and this head sees them normalised: on held-out
@@ -161,7 +161,7 @@ class FineTune(Probe):
 
 
 def held_back_by_class(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Which samples (N,) only judge: a fifth of every class below 2,000 samples and a tenth above, drawn by `seed`.
+    """Validation samples (N,): a fifth of every class below 2,000 samples and a tenth above, drawn by `seed`.
 
     A class with two samples or more gives at least one and keeps at least one; a class with one sample keeps it. Never
     more than about 10,000 in all.

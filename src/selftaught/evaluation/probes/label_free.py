@@ -40,8 +40,8 @@ class LabelFree(Probe):
     feature_std, which is 0 in collapse, each with its interval by random halves of the samples; "cautions" says where
     they mean little. LiDAR and alignment compare views: light random crops, mirror images and colours
     (`probes/views.py`). LiDAR's authors take the changes each encoder was trained with; here they are the same for all
-    encoders, so that these can be compared. The figures grow with the number of samples: compare encoders on the same
-    data only. How far they can be trusted is told by `selftaught agreement`, over runs that were also probed with
+    encoders, so that these can be compared. The metrics grow with the number of samples: compare encoders on the same
+    data only. `selftaught agreement` measures how far they can be trusted, over runs that were also probed with
     labels.
     """
 
@@ -63,7 +63,7 @@ class LabelFree(Probe):
         """Random halves of the samples that the intervals come from."""
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
-        """RankMe of the pooled features; the other figures in `more`."""
+        """RankMe of the pooled features; the other metrics in `more`."""
         if len(data.test) < FEWEST:
             raise ValueError(
                 f"label_free needs at least {FEWEST} held-out samples, got {len(data.test)}; give it more data"
@@ -111,7 +111,7 @@ class LabelFree(Probe):
 
 
 def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, Any], longest: float) -> list[str]:
-    """What a reader of the figures should know before using them."""
+    """What a reader of the metrics should know before using them."""
     found = []
     if (fewest := min(samples, view_samples)) <= width:
         found.append(
@@ -120,7 +120,7 @@ def _cautions(samples: int, view_samples: int, width: int, figures: dict[str, An
         )
     if longest > 0.5:
         found.append(
-            f"1 % of the samples hold {longest:.0%} of the sum of squares of all features: RankMe is a figure of these "
+            f"1 % of the samples hold {longest:.0%} of the sum of squares of all features: RankMe is a metric of these "
             "few, and other samples would give another"
         )
     warning = collapse_warning({name: figures[name]["value"] for name in ("rankme", "feature_std")}, samples)

@@ -31,7 +31,7 @@ class Linear(Probe):
     on a part of the training set, up to 1,024 samples by leaving each out in turn, never on the test set.
     `--probe.solver sgd` trains all stages together with the schedule of a published table instead; the images are
     cut at the centre in training too, so that the features are computed once, and no epoch is chosen by the test set.
-    The best stage is named by the test figures, as in the field's tables.
+    The best stage is chosen by the test metrics, as in published tables.
     """
 
     folds_few = True

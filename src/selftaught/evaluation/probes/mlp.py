@@ -23,7 +23,7 @@ class Mlp(Probe):
 
     The idea of RotNet's non-linear classifiers (Gidaris et al., ICLR 2018) with one layer of `hidden` units on every
     stage, average-pooled to about 9,000 numbers and standardised. AdamW; training ends when a held-back part of the
-    training samples is told no better, and the weights of the best epoch are kept.
+    training samples stops improving, and the weights of the best epoch are kept.
     """
 
     folds_few = True

@@ -34,7 +34,7 @@ class Qualitative(Probe):
     """Visualise what the encoder learned: kernels, attention, filters, strongest patches, a map of the data.
 
     The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
-    measures nothing, so its value is nan: images are to be looked at, beside the same ones of random weights.
+    measures nothing, so its value is nan: look at the images next to those of random weights.
     Channels and images are drawn by the seed, not picked. `selftaught.evaluation.visualise` says what is written.
     """
 
@@ -69,7 +69,7 @@ class Qualitative(Probe):
         """Neighbours each image is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
-        """No figure: `files` holds index.json and the images it names."""
+        """No metric: `files` holds index.json and the images it names."""
         config, encoder = self.config, reader.encoder.to(reader.device).eval()
         if len(data.test) < LEAST:
             raise ValueError(f"probe 'qualitative' needs at least {LEAST} images, got {len(data.test)}; give more data")

@@ -47,10 +47,10 @@ class Segmentation(Probe):
     by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as
     (1 - step / steps)^0.9 after a short rise, images at 0.5 to 2 times their size, cropped and mirrored with their
     masks. The head learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its
-    statistics. Images are read at a short side of `size`, the test in overlapping square windows, and judged at their
-    own size. The defaults suit two cores; published figures take --probe.frozen false --probe.size 513 --probe.steps
-    30000 --probe.channels 256. The figure is the mean over classes of intersection over union; pixels that are not told
-    do not count.
+    statistics. Images are read at a short side of `size`, the test in overlapping square windows, and evaluated at
+    their own size. The defaults suit two cores; published results use --probe.frozen false --probe.size 513
+    --probe.steps 30000 --probe.channels 256. The metric is the mean over classes of intersection over union; unlabelled
+    pixels do not count.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"mask"})
@@ -81,7 +81,7 @@ class Segmentation(Probe):
         return not self.config.frozen
 
     def chance(self, data: Any) -> float | None:
-        """Not known; `more` has the figure of the commonest class everywhere."""
+        """Not defined; `more` has the metric of predicting the most frequent class everywhere."""
         return None
 
     def score(self, reader: Reader, data: Dense) -> Score:
@@ -173,7 +173,7 @@ class Segmentation(Probe):
     ) -> Score:
         truth = counts[:, 2].sum(0)
         if not truth.any():
-            raise ValueError("no pixel of the test images has a class; give data whose masks tell more")
+            raise ValueError("no pixel of the test images has a class; give data with labelled masks")
         by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
         stage = "+".join(network.head.names)
         value = round(mean_iou(counts), 3)
@@ -200,7 +200,7 @@ class Segmentation(Probe):
 
 
 def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
-    """Mean cross-entropy over the pixels that are told; 0 where none is. Scores (N, K, H, W), masks (N, H, W)."""
+    """Mean cross-entropy over the labelled pixels; 0 if there are none. Scores (N, K, H, W), masks (N, H, W)."""
     total = F.cross_entropy(scores, masks, ignore_index=IGNORE, reduction="sum")
     return total / (masks != IGNORE).sum().clamp(min=1)
 

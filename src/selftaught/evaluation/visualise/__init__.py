@@ -1,6 +1,6 @@
 """Looking at what an encoder learned: kernels, attention, filters, patches and a map of the data, as image files.
 
-`selftaught evaluate RUN DATA --probe qualitative` writes them beside its figures:
+`selftaught evaluate RUN DATA --probe qualitative` writes them beside its metrics:
 
     RUN/evaluations/qualitative-KEY.json               "files": {"encoder": "qualitative-KEY/encoder", "random": ...}
     RUN/evaluations/qualitative-KEY/encoder/index.json, kernels.png, attention.jpg, ...
@@ -43,7 +43,7 @@ and, by its part, besides
         "method"         "tsne" or "umap"
         "neighbours"     k
         "kept"           mean share, in percent, of an image's k nearest by features that are among its k nearest on
-                         the map: how far to trust the map; no figure of the encoder's worth
+                         the map: how far to trust the map; no metric of the encoder's worth
         "x", "y"         lists of numbers in [0, 1], one for each thumbnail, y upwards
         "keys", "labels" lists, as above
 

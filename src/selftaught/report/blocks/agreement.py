@@ -1,4 +1,4 @@
-"""Whether figures without labels rank the runs as a probe with labels does."""
+"""Whether metrics without labels rank the runs as a probe with labels does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LEVEL = 0.05
 
 
 def agreement_blocks(agreement: Any) -> list[Block]:
-    """The table of correlations, and a plot of each figure against the probe: one point a run.
+    """The table of correlations, and a plot of each metric against the probe: one point a run.
 
-    Both again by the probe's value at the last stage, which the figures are of, where the best one is another.
+    Both again by the probe's value at the last stage, which the metrics are of, where the best one is another.
     """
     if not isinstance(agreement, Mapping) or not agreement.get("rows"):
         return []
@@ -27,7 +27,7 @@ def agreement_blocks(agreement: Any) -> list[Block]:
     last = agreement.get("last_stage")
     if isinstance(last, Mapping) and last.get("rows"):
         last = {**agreement, **last}
-        blocks += [agreement_table(last, of=", last stage, which the figures are of"), *_plots(last)]
+        blocks += [agreement_table(last, of=", last stage, which the metrics are of"), *_plots(last)]
     return blocks
 
 
@@ -41,7 +41,7 @@ def _plots(agreement: Mapping[str, Any]) -> list[Block]:
 
 
 def agreement_table(agreement: Mapping[str, Any], of: str = "") -> Table:
-    """Spearman's and Kendall's coefficient of each figure with the probe, over the runs."""
+    """Spearman's and Kendall's coefficient of each metric with the probe, over the runs."""
     rows = []
     for row in agreement["rows"]:
         verdict = str(row.get("verdict") or "")

@@ -36,7 +36,7 @@ def note(text: str) -> str:
 
 
 def answer_html(answer: Answer, *, heading: str = "h1") -> str:
-    """The sentence, what follows from it, the strip of figures and the cautions."""
+    """The sentence, what follows from it, the strip of metrics and the cautions."""
     facts = "".join(
         f'<div class="fact {fact.tone}"><dt>{esc(fact.label)}</dt>'
         f"<dd><b>{esc(fact.value)}</b><span>{esc(fact.note)}</span></dd></div>"

@@ -1,4 +1,4 @@
-"""A section for every protocol that has more to tell than one figure."""
+"""A section for every protocol with more than one metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single protocols tell beside their figure, as tables: further figures, by stage, by class."""
+"""Tables of single protocols: further metrics, by stage, by class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selftaught.report.facts.read import Json, finite
 from selftaught.report.facts.wording import METRICS, interval_in, metric_of, sentence
 
 WHO = (("encoder", "Value"), ("random", "Random weights"), ("supervised", "Supervised"))
-"""Whose figures stand beside each other: name in the files, head of the column."""
+"""Whose metrics stand beside each other: name in the files, head of the column."""
 
 Figures = Mapping[str, Estimate]
 
@@ -28,7 +28,7 @@ def more_of(evaluation: Json, key: str) -> dict[str, Any]:
 
 
 def more_tables(evaluation: Json) -> list[Table]:
-    """Tables of all figures in `more` whose names are known; what is not known is left to `more_details`."""
+    """Tables of all metrics in `more` whose names are known; what is not known is left to `more_details`."""
     title = sentence(protocol_words(evaluation))
     named: dict[str, dict[str, Estimate]] = {}
     tables = []
@@ -87,7 +87,7 @@ def _kind(key: str, each: Mapping[str, Any], evaluation: Json) -> str:
 
 
 def _named(key: str, kind: str, evaluation: Json) -> dict[str, dict[str, Estimate]]:
-    """Figures by name and whose they are; of figures by stage that of each encoder's best stage."""
+    """Figures by name and whose they are; of metrics by stage that of each encoder's best stage."""
     found: dict[str, dict[str, Estimate]] = {}
     for who, value in more_of(evaluation, key).items():
         result = _results(evaluation)[who]
@@ -125,7 +125,7 @@ def _figures(title: str, rows: Mapping[str, Figures]) -> Table:
 
 
 def _neutral(row: Sequence[Any]) -> list[Any]:
-    """A difference of figures of which neither direction is the better one has no colour."""
+    """A difference of metrics of which neither direction is the better one has no colour."""
     return [*row[:-1], replace(row[-1], tone="unsure" if row[-1].tone == "unsure" else "")]
 
 

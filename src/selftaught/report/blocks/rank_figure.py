@@ -13,7 +13,7 @@ FEWEST = 3
 """Tasks from which a plot shows more than the table."""
 GROUPS = (
     ("better than random weights", "--good", "circle"),
-    ("cannot be told apart from random weights", "--quiet", "circle"),
+    ("cannot be distinguished from random weights", "--quiet", "circle"),
     ("worse than random weights", "--bad", "diamond"),
     ("tasks", "--c1", "circle"),
 )

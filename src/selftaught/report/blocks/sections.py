@@ -66,7 +66,7 @@ def curves_blocks(run: Run) -> list[Block]:
 
 
 def health_blocks(run: Run) -> list[Block]:
-    """The figures that need no label, with the warnings that speak of them."""
+    """The metrics that need no label, with the warnings that speak of them."""
     figures = label_free_curves({run.task: run.heldout})
     collapse = [w for w in run.summary.get("warnings") or [] if "collapse" in str(w).lower()]
     if not figures and not collapse:

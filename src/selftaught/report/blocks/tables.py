@@ -1,4 +1,4 @@
-"""The tables of the page, from the figures in the files."""
+"""The tables of the page, from the metrics in the files."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def worth_table(evaluations: Sequence[Json]) -> Table:
             ]
         )
     head = ["Protocol", "Metric", "Value", "Gain", "Random weights", "Supervised", "Chance", "Best stage", "Data"]
-    note = (
-        "Below each figure its 95 % interval. Gain: above random weights; grey where it cannot be told apart from zero."
-    )
+    note = "Below each value its 95 % interval. Gain: above random weights; grey if it cannot be distinguished from 0."
     table = Table(title="All protocols", head=[*head, "Labelled samples"], rows=rows, text=(0, 1, 7, 8), note=note)
     return without_empty(table)
 
@@ -110,7 +108,9 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
         value_cell = measure(probed.get("metric"), estimate(result, probed)) if probed else words("")
         cells = [words(""), words(name), value_cell, words(""), words(""), words(result.get("stage"))]
         body.append([*cells, *[words("")] * (len(head) - len(cells))])
-    note = "Gain: above random weights. ≈ cannot be told apart from the first on these test samples." if probed else ""
+    note = (
+        "Gain: above random weights. ≈ cannot be distinguished from the first on these test samples." if probed else ""
+    )
     text = (0, 1, 5) if probed else (0, 1)
     return without_empty(Table(title="Tasks, best first", head=head, rows=body, quiet=quiet, text=text, note=note))
 

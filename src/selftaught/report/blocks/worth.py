@@ -34,7 +34,7 @@ def worth_blocks(run: Run) -> list[Block]:
 
 
 def stage_title(evaluation: Json) -> str:
-    """What a plot by stage shows, with what tells it from others of the same protocol."""
+    """Title of a plot by stage, with what differs from others of the same protocol."""
     samples = finite(evaluation.get("train_samples"))
     on = f", {samples:,.0f} labels of {data_name(evaluation)}" if samples else ""
     return sentence(f"{protocol_words(evaluation)}, {metric_words(evaluation)} by stage{on}")

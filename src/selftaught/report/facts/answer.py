@@ -1,4 +1,4 @@
-"""What the figures of a run or comparison say, in a sentence each, no stronger than they allow."""
+"""Conclusions from the metrics of a run or comparison, one sentence each, no stronger than the evidence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MOST_NAMES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One figure of the strip under the answer; tone is "good", "bad" or ""."""
+    """One metric of the strip under the answer; tone is "good", "bad" or ""."""
 
     label: str
     value: str
@@ -52,7 +52,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The page's first lines: one sentence, what follows from it, a strip of figures, what to be careful about."""
+    """The page's first lines: one sentence, what follows from it, a strip of metrics, what to be careful about."""
 
     headline: str
     more: str = ""
@@ -66,7 +66,7 @@ def answer_run(run: Run) -> Answer:
     saving = first_saving(run.evaluations)
     metric, value, chance = heldout_metric(run)
     reached = f"{pretext(metric, value)} {spoken(metric)} on held-out data"
-    cautions = [] if run.summary else ["This run has not ended; the figures are its latest. Go on with --resume."]
+    cautions = [] if run.summary else ["This run has not ended; the metrics are its latest. Go on with --resume."]
     learned = is_learned(run)
     if value is None:
         headline = f"{run.task} has not been looked at on held-out data yet."
@@ -77,7 +77,7 @@ def answer_run(run: Run) -> Answer:
         headline = f"{run.task} {words}: {reached}, where chance is {pretext(metric, chance)}."
         if (few := too_few_to_tell(run)) is not None:
             count = f"{few} held-out samples are" if few > 1 else "1 held-out sample is"
-            headline = f"{count} too few to tell whether {run.task} was learned: {reached}."
+            headline = f"{count} too few to show whether {run.task} was learned: {reached}."
     facts = []
     if evaluation is not None:
         headline = _worth(run.task, evaluation) or headline
@@ -112,14 +112,14 @@ def answer_comparison(comparison: Comparison) -> Answer:
     if not isinstance(probe, Mapping):
         facts = [Fact(label=str(r.get("task")), value=number(finite(r.get("rankme"))), note="RankMe") for r in rows[:4]]
         caution = (
-            "No labels were given, so the tasks are ranked by label-free figures, "
+            "No labels were given, so the tasks are ranked by label-free metrics, "
             "which need not agree with a probe; --labelled ranks them by one."
         )
         near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
-        but = f", but {_few(near)} cannot be told apart from it" if near else ""
+        but = f", but {_few(near)} cannot be distinguished from it" if near else ""
         headline = f"{name} looks best without labels{but}."
         if all(row.get("label_free", "") is None for row in rows):  # measured on too few samples
-            headline = "The held-out part is too small to tell without labels which task suits the data."
+            headline = "The held-out part is too small to show without labels which task suits the data."
         return Answer(headline=headline, facts=tuple(facts), cautions=(caution,))
     # Of the tasks only one carries the supervised encoder, which is that of all; and what was fine-tuned later lies in
     # the run's folder.
@@ -185,7 +185,7 @@ def _over_seeds(count: str, gains: Mapping[str, Sequence[float]], evaluations: M
 def _most(gain: float, *, is_clear: bool) -> str:
     """What the headline of a folder says of its best, no more than that run's own page does."""
     if not is_clear:
-        return "comes first, but cannot be told apart from random weights"
+        return "comes first, but cannot be distinguished from random weights"
     return "gains most over random weights" if gain > 0 else "comes nearest to random weights, which none beats"
 
 
@@ -223,7 +223,7 @@ def _suits(rows: Sequence[Json]) -> str:
     gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]
     near = [task for task, gap in gaps if gap.is_distinct is False]
     if near:
-        return f"{name} comes first, but {_few(near)} cannot be told apart from it on these data."
+        return f"{name} comes first, but {_few(near)} cannot be distinguished from it on these data."
     if not gaps:
         return f"{name} suits these data best."
     second, gap = gaps[0]
@@ -244,7 +244,7 @@ def _beaten(rows: Sequence[Json]) -> str:
     worse = sum(bool(found.is_distinct) and found.value < 0 for found in gains)
     unsure = len(gains) - better - worse
     rest = [
-        f"{unsure} cannot be told apart from them" if unsure else "",
+        f"{unsure} cannot be distinguished from them" if unsure else "",
         f"{worse} {_are(worse)} worse" if worse else "",
     ]
     told = [f"{better} of {len(gains)} tasks {_are(better)} better than random weights", *filter(None, rest)]
@@ -263,13 +263,13 @@ def _worth(task: str, evaluation: Json) -> str | None:
     if found.is_distinct is False:
         ends = f", {between(found.interval, evaluation.get('metric'))}" if found.interval else ""
         amount = f"{gained(evaluation.get('metric'), found.value)} {_unit(evaluation)}".strip()
-        return f"The features {task} learned cannot be told apart from random weights {where} ({amount}{ends})."
+        return f"The features {task} learned cannot be distinguished from random weights {where} ({amount}{ends})."
     better = "worse" if found.value <= 0 else "better"
     return f"The features {task} learned are {_amount(evaluation, found)} {better} than random weights {where}."
 
 
 def _amount(evaluation: Json, found: Estimate) -> str:
-    """Such as "11.3 points (9.2 to 13.4)"; a loss is told without its sign."""
+    """Such as "11.3 points (9.2 to 13.4)"; a loss is written without its sign."""
     metric, ends = evaluation.get("metric"), found.interval
     if ends is not None and found.value < 0:
         ends = -ends[1], -ends[0]

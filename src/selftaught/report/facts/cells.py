@@ -20,7 +20,7 @@ class Cell:
         value: what it sorts by, and what a file of numbers holds.
         interval: the 95 % interval of `value`, in its unit; `within` is the same as text.
         href: where it leads on the page.
-        tone: "best" of its row or column, "good" or "bad", or "unsure" where it is not told apart from its reference.
+        tone: "best" of its row or column, "good" or "bad", or "unsure" if it hardly differs from its reference.
         bar: length of the bar behind it, a share in [0, 1].
     """
 

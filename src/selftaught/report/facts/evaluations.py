@@ -1,4 +1,4 @@
-"""What one evaluation says: its figures with their intervals, of old files too, and its name in words."""
+"""One evaluation: its metrics with their intervals, also from old files, and its name in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WITHOUT_LABELS = ("label_free", "qualitative")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval, where it has one."""
+    """A metric and its 95 % interval, where it has one."""
 
     value: float
     interval: Interval | None = None
@@ -139,7 +139,7 @@ def metric_words(evaluation: Json) -> str:
 
 
 def data_name(evaluation: Json) -> str:
-    """What the features were probed on, without the place it lies at on somebody's machine."""
+    """Name of the data that the features were probed on, without local folders."""
     return PurePath(str(evaluation.get("labelled") or "labelled data")).name
 
 

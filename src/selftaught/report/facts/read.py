@@ -15,7 +15,7 @@ from selftaught.core.names import short_task
 
 Json = Mapping[str, Any]
 Columns = Mapping[str, tuple[float, ...]]
-"""A CSV of figures by column; a cell that is empty or no number is nan."""
+"""A CSV of metrics by column; a cell that is empty or no number is nan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Collection:
     folder: Path
     runs: tuple[Run, ...]
     agreement: Json
-    """What `selftaught agreement` wrote: whether figures without labels rank the runs as a probe does."""
+    """What `selftaught agreement` wrote: whether metrics without labels rank the runs as a probe does."""
 
 
 def read_folder(folder: Path) -> Run | Comparison | Collection:

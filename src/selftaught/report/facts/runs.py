@@ -12,7 +12,7 @@ from selftaught.report.facts.read import Run, finite
 from selftaught.report.facts.wording import LABEL_FREE, is_share, number
 
 FEW = 50
-"""Held-out samples below which the exact binomial distribution tells luck."""
+"""Held-out samples below which chance is tested with the exact binomial distribution."""
 
 
 def heldout_metric(run: Run) -> tuple[str, float | None, float | None]:

@@ -1,4 +1,4 @@
-"""How many labels the features save: rows of `labels_saved` in words, and the table of figures by number of labels."""
+"""How many labels the features save: rows of `labels_saved` in words, and the table of metrics by number of labels."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def savings(evaluation: Json) -> list[Saving]:
 
 
 def first_saving(evaluations: Sequence[Json]) -> Saving | None:
-    """The one to tell first: at the fewest labels, whatever it says, so that none is picked for its size."""
+    """The saving that is reported first: at the fewest labels, so that none is picked for its size."""
     return next((found[0] for evaluation in in_order(evaluations) if (found := savings(evaluation))), None)
 
 
@@ -84,7 +84,7 @@ def saving_words(saving: Saving) -> str:
 
 
 def labels_table(evaluation: Json) -> Table | None:
-    """The figure by number of labels, with its spread over the draws; None where it was measured at one number only."""
+    """The metric by number of labels, with its spread over the draws; None where it was measured at one number only."""
     rows = sorted(evaluation.get("few_labels") or [], key=lambda row: finite(row.get("train_samples")) or 0.0)
     if not rows:
         return None

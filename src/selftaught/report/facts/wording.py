@@ -1,4 +1,4 @@
-"""How figures are written: units, digits, signs, intervals."""
+"""How metrics are written: units, digits, signs, intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure by its name in the files.
+    """A metric by its name in the files.
 
     Attributes:
         words: as people write it.
@@ -45,7 +45,7 @@ METRICS = {
     "recall": Metric("recall@1"),
     "rankme": Metric("RankMe", percent=False, help="effective rank of the features; higher is richer"),
     "alpha_req": Metric("α-ReQ", percent=False, help="decay of the eigenvalues of the covariance; near 1 is best"),
-    "lidar": Metric("LiDAR", percent=False, help="effective rank of what tells images apart; higher is richer"),
+    "lidar": Metric("LiDAR", percent=False, help="effective rank of what separates images; higher is richer"),
     "alignment": Metric(
         "Alignment", percent=False, help="squared distance of two views of a sample; 0 is the same, 2 unrelated"
     ),
@@ -78,7 +78,7 @@ def points(difference: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A figure of unknown size, readable."""
+    """A metric of unknown size, readable."""
     if value is None:
         return "–"
     if value == int(value) and abs(value) < 1e15:

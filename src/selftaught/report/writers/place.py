@@ -11,7 +11,7 @@ from selftaught.core.own_folder import own_files
 
 PAGE = "report.html"
 WRITTEN = "Written by selftaught report."
-"""Line of a Markdown or LaTeX report, in a comment, that tells it from other files."""
+"""Comment line that marks a Markdown or LaTeX report."""
 GENERATOR = '<meta name="generator" content="selftaught">'
 """As `WRITTEN`, of a page."""
 _REPORTS = (".html", ".md", ".tex")

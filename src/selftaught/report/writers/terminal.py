@@ -1,4 +1,4 @@
-"""The same tables in a terminal, with rich; text for people, so to stderr unless told otherwise."""
+"""The same tables in a terminal, with rich, by default on stderr."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
     """Print what `evaluate` returned: one row each for the encoder, random weights and the supervised encoder."""
     name, metric = str(evaluation.get("encoder", "encoder")), evaluation.get("metric")
     if finite(evaluation.get("value")) is None and evaluation.get("files"):
-        print(f"images of {name}, no figure; see them {_where(evaluation)}", file=file or sys.stderr)
+        print(f"images of {name}, no metric; see them {_where(evaluation)}", file=file or sys.stderr)
         return
     if evaluation.get("probe") == "label_free":
         _print_label_free(name, evaluation, file)
@@ -59,7 +59,7 @@ def _where(evaluation: Mapping[str, Any]) -> str:
 
 
 def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | None) -> None:
-    """One row a figure: of the encoder and of random weights, with intervals; under it what to be careful about."""
+    """One row a metric: of the encoder and of random weights, with intervals; under it what to be careful about."""
     body: list[Row] = []
     own, random = (((result or {}).get("more") or {}) for result in (evaluation, evaluation.get("random")))
     for figure, entry in (own.get("figures") or {}).items():
@@ -72,7 +72,7 @@ def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | N
 
 
 def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> None:
-    """Print the table of `compare`, best task first; what cannot be told apart from the best is marked ≈."""
+    """Print the table of `compare`, best task first; what cannot be distinguished from the best is marked ≈."""
     rows = ranked(compare)
     probed = any(row.get("probe") for row in rows)
     head = ["", "task"] + (["probe", "95 %", "stage", "vs random", "vs first"] if probed else [])
@@ -93,8 +93,8 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
         ends = [measured(probe.get("metric"), best.value), between(best.interval)] if best else ["–", ""]
         cells = ["random weights", *ends, str(random.get("stage", "–"))]
         body.append(("", [*cells, *[""] * (len(head) - 1 - len(cells))], True))
-    caption = "≈ cannot be told apart from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
-    caption = caption if probed else "no labels given: ranked by the label-free figures; --labelled ranks by a probe"
+    caption = "≈ cannot be distinguished from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
+    caption = caption if probed else "no labels given: ranked by the label-free metrics; --labelled ranks by a probe"
     spare = ["uniformity", "alignment", "images/s", "chance", *(["RankMe"] if probed else []), "pretext"]
     spare += ["stage", "steps", "vs first", "95 %"]
     _print(f"which pretext task suits {compare.get('data')}", head, body, caption, file, spare=spare)
@@ -163,7 +163,7 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Row], caption: str) -
     )
     for index, name in enumerate(head):
         left = index == 0 or name in ("task", "stage")
-        # Names of runs and combinations may be longer than a terminal is wide; figures stay whole.
+        # Names of runs and combinations may be longer than a terminal is wide; metrics stay whole.
         table.add_column(Text(name), justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for label, cells, quiet in rows:
         texts = [Text(c) if isinstance(c, str) else Text(c[0], style=c[1]) for c in cells]

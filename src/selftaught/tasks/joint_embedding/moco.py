@@ -72,7 +72,7 @@ class MoCo(PretextTask):
     distortion, grey and blur block it.
 
     Held-out accuracy is over the keys of the other images in the batch. Keys in the queue were computed with the
-    statistics of sub-batches and held-out keys with running ones, which alone would tell them apart.
+    statistics of sub-batches and held-out keys with running ones, which alone would separates them.
 
     Differences from the paper: keys of the query's own sample, which the queue holds if it reaches back into the
     previous epoch, are not negatives; the queue is shorter, as most data sets are smaller than ImageNet; it starts as
