@@ -34,7 +34,7 @@ def test_masks_beside_their_image_are_no_samples(tmp_path: Path, mask: str) -> N
         "c/x.jpg", "c/y.jpg", "d/x_mask.png", "d/z.jpg",
     }  # fmt: skip
     assert source.left_out.counts == {"masks": 1}
-    assert list(source.notes) == [f"1 images are masks of others and were left out (such as c/{mask})"]
+    assert list(source.notes) == [f"1 images are masks or depth maps of others and were left out (such as c/{mask})"]
 
 
 def test_masks_are_known_by_a_image_beside_them_only() -> None:

@@ -102,5 +102,5 @@ def _left_out(tree: FileTree, pictures: list[str], keys: list[str]) -> tuple[Lef
     if table_folder(tree, keys) is None and (deeper := [key for key in tree.keys if key.endswith(f"/{LABELS_FILE}")]):
         notes.append(f"{deeper[0]} is not read, as it is not at the top of the data; give its folder to use it")
     if masks:
-        notes.append(f"{len(masks)} images are masks of others and were left out (such as {masks[0]})")
-    return tree.left_out + others + left_out_as("masks", masks, "a mask of another image"), notes
+        notes.append(f"{len(masks)} images are masks or depth maps of others and were left out (such as {masks[0]})")
+    return tree.left_out + others + left_out_as("masks", masks, "a mask or depth map of another image"), notes
