@@ -136,6 +136,18 @@ near its ceiling yet, so the order in the end is still open; simclr's paper has 
 eight. One seed only: the shorter table says how far two seeds lie apart.
 """
 
+_VIT = """
+What can be concluded: mae works in this setting. Its best stage is 10 points above random weights, of the 13 that the
+labels gain in as many steps; with 500 labels (linear 0.01) it gains 8 of 13. Every block gains, the first already 8
+points, where the supervised encoder gains mostly in its last blocks. By nearest neighbours, which read the class token,
+it is 2 points above random weights and far below the supervised encoder: no loss asks anything of the class token.
+
+What cannot be concluded: how far it goes. The encoder is the smallest of timm's vision transformers (64 features, 6
+blocks, 0.26 million weights) and sees each image twice; the paper has ViT-L and 1,600 passes. In runs this short it is
+behind a convolutional network: with labels resnet18 reaches 61.8 in as many steps (first table). Other work ran on the
+machine, so speed and memory are not reported.
+"""
+
 SETTINGS = {
     "cifar10": Setting(
         data="cifar10",
@@ -163,6 +175,7 @@ SETTINGS = {
         },
         flags="--encoder timm:test_vit --size 32 --batch-size 128 --steps 800",
         evaluate=("--limit", "2000"),
+        reading=_VIT,
     ),
     "imagenette128": Setting(
         data="imagenette128",
