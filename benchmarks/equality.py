@@ -78,6 +78,7 @@ TASKS: dict[str, Json] = {
     "graph_constraint": {},
     "inpainting": {},
     "jigsaw": {},
+    "moco": {},
     "noise_as_targets": {},
     "rotation": {},
     "rotation+colorization": {},

@@ -16,7 +16,7 @@ second are the median over the training steps, peak memory is the largest reside
 
 How the image setting was chosen, all by measurement: with 10,000 labels a linear probe on random weights reaches 53.4 %
 at its best stage and leaves little room in a run this short; with 2,000 it reaches 45.4 %. The supervised encoder with
-crops of at least 0.6 of the picture reaches 59 % in 800 steps, with 0.3, as the pretext tasks crop, 51 %.
+crops of at least 0.6 of the image reaches 59 % in 800 steps, with 0.3, as the pretext tasks crop, 51 %.
 
 Expected: in the image setting supervised beats the best stage of random weights by 10 points or more, and rotation,
 simclr and jigsaw beat it by more than the spread over seeds.

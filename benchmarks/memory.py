@@ -1,10 +1,10 @@
 """Memory while packing and reading 1 x, 4 x and 16 x as many images: it must stay flat.
 
 Command:   python benchmarks/memory.py --out docs/results/memory.json
-Time:      about 3 minutes on 2 cores (the pictures are drawn by the synthetic source)
-Measured:  in a process of its own each, the largest resident set (RSS) after packing N pictures of 64 x 64 and reading
+Time:      about 3 minutes on 2 cores (the images are drawn by the synthetic source)
+Measured:  in a process of its own each, the largest resident set (RSS) after packing N images of 64 x 64 and reading
            two epochs of them in shuffled batches of 256
-Expected:  16 x the pictures cost less than 1.5 x the memory; what grows is the index (about 150 bytes a picture)
+Expected:  16 x the images cost less than 1.5 x the memory; what grows is the index (about 150 bytes an image)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "memory.json")
-    parser.add_argument("--count", type=int, default=5000, help="pictures of 1 x")
+    parser.add_argument("--count", type=int, default=5000, help="images of 1 x")
     parser.add_argument("--inside", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:

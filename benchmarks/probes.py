@@ -8,7 +8,7 @@ Time:      about 30 minutes on 2 cores
 
 Parts (--parts):
   linear  ResNet-18 with random weights at 64 pixels, train and test part of imagenette128 from their packed stores.
-          "forward" reads, normalises and passes all pictures through the network and does nothing with what comes out;
+          "forward" reads, normalises and passes all images through the network and does nothing with what comes out;
           "solve" is the closed-form linear classifier of every stage, fitted and judged on features in memory; "probe"
           is `linear` as it is, with an empty cache, and "probe_again" with its features kept. In turns, medians.
   others  `knn`, `retrieval`, `svm` and `mlp` with the features that `linear` kept, and `linear` by SGD with a tenth of
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "probes.json")
     parser.add_argument("--parts", default="linear,others,search")
     parser.add_argument("--data", default=str(DATA))
-    parser.add_argument("--limit", type=int, help="training pictures at most")
+    parser.add_argument("--limit", type=int, help="training images at most")
     parser.add_argument("--size", type=int, default=64, help="pixels")
     parser.add_argument("--dims", type=int, default=9000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -151,7 +151,7 @@ def measure_linear(args: argparse.Namespace, encoder: Encoder, data: Labelled, f
 
 @torch.no_grad()
 def forward(reader: Reader, data: Labelled) -> None:
-    """Every picture through the network, all stages."""
+    """Every image through the network, all stages."""
     encoder = reader.encoder.eval().to(memory_format=torch.channels_last)
     for half in (data.train, data.test):
         for views in sample_batches(half, batch_size=reader.batch_size, device=reader.device):

@@ -11,7 +11,7 @@ are missing. Each row is one command on one data set. Fine-tuning, detection and
 on random weights: from scratch where the encoder is fine-tuned, and only what stands around it where it is frozen.
 
 Expected:  linear, knn, mlp, retrieval and finetune rank every trained encoder above random weights on the data it was
-           trained on, and supervised first. With 97 training pictures (voc_layout) or 128 (coco256), intervals of
+           trained on, and supervised first. With 97 training images (voc_layout) or 128 (coco256), intervals of
            detection and svm are wide and may hold 0. READING says what came of it.
 """
 
@@ -32,21 +32,21 @@ from evidence_settings import FEW_LABELS, SETTINGS
 
 READING = """
 What can be concluded: the probes agree on the coarse order. Supervised is far above the others wherever the test asks
-for the classes it was trained on, and above random weights on pictures of another kind (cifar10, camvid240). Rotation
+for the classes it was trained on, and above random weights on images of another kind (cifar10, camvid240). Rotation
 is above random weights by every linear protocol on its own data, with all labels and with 1 % of them, and fine-tuning
 it is better than training from scratch with as many labels. Every trained encoder segments better than random weights,
 frozen with FCN as well as fine-tuned with DeepLab, in the order supervised, simclr, rotation.
 
-What disappoints, and why: 600 steps are eight passes over 9,469 pictures, and simclr's paper has hundreds. Its gain
+What disappoints, and why: 600 steps are eight passes over 9,469 images, and simclr's paper has hundreds. Its gain
 shows where labels are many, by nearest neighbours and on other data; with 10 % of the labels it is level with random
 weights, and fine-tuned it is below training from scratch. One hidden layer on random features makes up for most of
 what rotation had learned. Cosine retrieval on the last stage does not favour a pretext task here: rotation's last stage
 answers its own question. This is the survey's reading too, by which the middle stages carry over.
 
 How to read it: "supervised" was trained with all labels of imagenette128, so its few-label rows on that data are a
-ceiling and no fair comparison. Detection learns from a hundred pictures in 100 to 250 steps and stays at 0 to 3
+ceiling and no fair comparison. Detection learns from a hundred images in 100 to 250 steps and stays at 0 to 3
 percent; there and in the SVM's row the data are too small to tell most encoders apart, as the intervals say. An average
-precision that is bootstrapped over few pictures lies above its own figure, as doubled pictures are easy to rank.
+precision that is bootstrapped over few images lies above its own figure, as doubled images are easy to rank.
 """
 
 SETTING = "imagenette128"
@@ -83,7 +83,7 @@ ROWS = {
         "imagenette128",
         "--fraction 0.1 --probe.steps 200 --probe.batch-size 64 --probe.lr 0.01",
     ),
-    "cifar10": Row("linear on other pictures, 2,000 labels", "linear", "cifar10", "--limit 2000"),
+    "cifar10": Row("linear on other images, 2,000 labels", "linear", "cifar10", "--limit 2000"),
     "svm": Row("one-vs-rest SVM", "svm", "voc_layout"),
     "detection": Row("Faster R-CNN with FPN, frozen", "detection", "voc_layout", "--probe.steps 250"),
     "coco": Row("Faster R-CNN with FPN, frozen", "detection", "coco256", "--probe.steps 100"),
