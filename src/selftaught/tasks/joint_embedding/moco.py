@@ -77,7 +77,9 @@ class MoCo(PretextTask):
     Differences from the paper: keys of the query's own sample, which the queue holds if it reaches back into the
     previous epoch, are not negatives; the queue is shorter, as most data sets are smaller than ImageNet; it starts as
     random unit vectors, which are negatives in the first step only; the momentum is lower in short runs; SGD uses
-    Nesterov momentum and warm-up. For version 1: `--task.hidden 0 --task.blur 0 --task.temperature 0.07`.
+    Nesterov momentum and warm-up. For version 1: `--task.hidden 0 --task.blur 0 --task.temperature 0.07`. For runs of a
+    few epochs on small images use a higher learning rate and a queue of about 8 batches, such as `--lr 0.06
+    --task.queue 1024` at a batch of 128.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.03, weight_decay=1e-4)
