@@ -103,7 +103,7 @@ def evaluate(
         part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
         checkpoint: the last one, or the best by the held-out pretext metric.
         size: pixels, for weights in a file (default 224); a run's is its own.
-        stem: first layers, for weights in a file.
+        stem: first layers, for weights in a file (default: as the weights have them).
         limit: use about this many training samples, the same share of every class and at least one of each.
         seed: seed of the labels chosen and of what the probe draws; the supervised encoder has the run's.
         out: folder for metrics and features; the run folder, or one beside the file of weights.

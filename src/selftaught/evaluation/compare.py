@@ -246,7 +246,7 @@ def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict
         "size": config.network.size,
         "budget": length.budget or (f"{length.steps} steps" if length.steps else f"{length.epochs or 10:g} epochs"),
         "seed": config.seed,
-        "ranked_by": f"{probe} probe" if labelled else "effective rank (RankMe)",
+        "ranked_by": f"{probe_info(probe).short} probe" if labelled else "effective rank (RankMe)",
         "rows": ranked,
         "random": first["random"] if first else None,
         "supervised": first["supervised"] if first else None,

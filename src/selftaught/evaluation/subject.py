@@ -77,7 +77,7 @@ def open_subject(
         part: name of one of the task's encoders; None is the one that it keeps.
         checkpoint: "last" or "best" of a run.
         size: pixels, for weights in a file; 224 unless given. A run's is its own.
-        stem: first layers, for weights in a file.
+        stem: first layers, for weights in a file; as these have them unless given.
         out: folder for metrics and features; the run's, or one beside the file.
     """
     if out is not None:
