@@ -89,7 +89,7 @@ def measure(name: str, steps: int, size: int, batch_size: int) -> dict[str, floa
         tempfile.TemporaryDirectory() as folder,
     ):
         settings: dict[str, Any] = {"size": size, "batch_size": batch_size, "steps": steps}
-        encoder = task.encoders["encoder"].default or "resnet18"
+        encoder = task.encoders["encoder"].usual
         summary = selftaught.pretrain(DATA, task=name, encoder=encoder, out=Path(folder) / "run", **settings)
     step, label = statistics.median(whole[WARM_UP:]), statistics.median(labels[WARM_UP:])
     row = {"step_ms": round(1000 * step, 1), "pseudo_label_ms": round(1000 * label, 2), "share": round(label / step, 4)}

@@ -11,6 +11,8 @@ from selftaught.encoders.names import Kind
 
 USUAL: Mapping[Kind, str] = {"image": "resnet18", "video": "r3d_18", "audio": "audio_convnet"}
 """Kind -> the architecture that is taken where none is given."""
+USUAL_OF_TOKENS = "timm:vit_tiny_patch16_224"
+"""Likewise, where it must be a `TokenEncoder`."""
 TAKES: Mapping[Kind, str] = {"image": "images", "video": "clips", "audio": "audio"}
 """Kind -> what people call it."""
 COLOURS = 3
@@ -32,7 +34,7 @@ class EncoderSpec:
     channels: int = COLOURS
     """Of its images or clips: 2 of one field of flow, 20 of ten. Audio has one, whatever is written here."""
     default: str = ""
-    """Architecture where none is given, without a prefix; by default `USUAL`."""
+    """Architecture where none is given, without a prefix; by default `USUAL` or `USUAL_OF_TOKENS`."""
     tokens: bool = False
     """Whether it must be a `TokenEncoder`, for tasks that hide or compare patches."""
 
@@ -43,6 +45,8 @@ class EncoderSpec:
             raise ValueError(unknown_name("value of sees in EncoderSpec", str(self.sees), ("grey", "split")))
         if not isinstance(self.channels, int) or self.channels < 1:
             raise ValueError(f"channels of EncoderSpec must be a whole number from 1 on, got {self.channels!r}")
+        if self.tokens and self.kind != "image":
+            raise ValueError(f"EncoderSpec with tokens must be of kind image, got {self.kind}")
         if self.sees and (self.kind != "image" or self.channels != COLOURS):
             raise ValueError(f"EncoderSpec with sees={self.sees!r} must be of kind image with {COLOURS} channels")
 
@@ -61,7 +65,7 @@ class EncoderSpec:
     @property
     def usual(self) -> str:
         """The same without a prefix."""
-        return self.default or USUAL[self.kind]
+        return self.default or (USUAL_OF_TOKENS if self.tokens else USUAL[self.kind])
 
     @property
     def takes_data(self) -> bool:

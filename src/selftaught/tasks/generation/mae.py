@@ -73,9 +73,7 @@ class Mae(PretextTask):
     """
 
     recipe = Recipe(optimizer="adamw", lr=1.5e-4, weight_decay=0.05, betas=(0.9, 0.95), warmup=0.05)
-    encoders: ClassVar[Mapping[str, EncoderSpec]] = {
-        "encoder": EncoderSpec("image", tokens=True, default="timm:vit_tiny_patch16_224")
-    }
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image", tokens=True)}
 
     positions: Tensor
 
