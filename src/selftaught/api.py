@@ -88,7 +88,7 @@ def evaluate(
     test_share: float | None = None,
     folds: int | None = None,
 ) -> Json:
-    """Measure what an encoder is worth by one protocol, beside the same encoder with random weights.
+    """Measure the quality of an encoder by one protocol, next to the same encoder with random weights.
 
     Args:
         encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
@@ -106,7 +106,7 @@ def evaluate(
         stem: first layers, for weights in a file (default: as the weights have them).
         limit: use about this many training samples, the same share of every class and at least one of each.
         seed: seed of the labels chosen and of what the probe draws; the supervised encoder has the run's.
-        out: folder for metrics and features; the run folder, or one beside the file of weights.
+        out: folder for metrics and features; the run folder, or one next to the file of weights.
         accelerator: where to compute.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         skip_broken: leave out and count images whose boxes or masks are missing or wrong, instead of stopping.
@@ -293,7 +293,7 @@ def write_report(
         out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless
             given.
         format: the page, or its tables alone: one file of Markdown or LaTeX, or a CSV file for each.
-        overwrite: replace files of that name that are no earlier report; an earlier report is replaced anyway.
+        overwrite: replace files of that name that are not an earlier report; an earlier report is always replaced.
     """
     from selftaught.report import write_report
 

@@ -58,7 +58,7 @@ def test_a_file_that_may_not_be_written_is_one_sentence(tmp_path: Path) -> None:
         "": "is a folder; give the name of a file",
         "new.txt": "must end with one of .csv, .npy, which says the form of the file",
         "there.csv": "is there already; give another name, or --overwrite to replace it",
-        "plain/new.csv": f"{tmp_path / 'plain'} is no folder; give another place",
+        "plain/new.csv": f"{tmp_path / 'plain'} is not a folder; give another place",
     }.items():
         with pytest.raises(ValueError, match=f"^--out {tmp_path / name}:? {sentence}$"):
             check_out(tmp_path / name, forms, overwrite=False)
@@ -70,7 +70,7 @@ def test_a_folder_that_may_not_be_written_is_one_sentence(tmp_path: Path) -> Non
     check_out_folder(tmp_path / "new" / "deeper")
     with pytest.raises(ValueError, match=r"plain is a file; give a new or empty folder$"):
         check_out_folder(tmp_path / "plain")
-    with pytest.raises(ValueError, match=r"plain is no folder; give another place$"):
+    with pytest.raises(ValueError, match=r"plain is not a folder; give another place$"):
         check_out_folder(tmp_path / "plain" / "run")
 
 

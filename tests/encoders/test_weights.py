@@ -39,7 +39,7 @@ def test_a_prefix_is_named_and_the_line_that_takes_it_off_works(
 
 @pytest.mark.parametrize("key", ["state_dict", "model", "teacher"])
 def test_the_key_of_a_nested_state_dict_is_named(tmp_path: Path, state: dict[str, torch.Tensor], key: str) -> None:
-    assert f"it lies under {key!r}; save it alone" in refused(tmp_path, {key: state, "epoch": 3})
+    assert f"it is under {key!r}; save it alone" in refused(tmp_path, {key: state, "epoch": 3})
 
 
 def test_what_is_not_unpickled_is_named_and_not_called_damaged(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:

@@ -17,11 +17,11 @@ from selftaught.core.errors import UNEXPECTED, explain
 
 
 def main() -> int:
-    """Train as the line on stdin says; tells the first process on stdout when it is ready and how it ended."""
+    """Train with the settings from stdin; report to the first process on stdout when ready and how it ended."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process stops, and with it all
     first = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a task prints is no message
+    os.dup2(2, 1)  # output of a task is not a message
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_first, daemon=True).start()
     threads.prepare()

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             start = "" if is_terminated else "\n"  # after "^C" a new line
             print(f"{start}selftaught: interrupted{hint}", file=sys.stderr)
         return 143 if is_terminated else 130
-    except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; there is nobody to tell
+    except BrokenPipeError:  # `selftaught tasks | head` closes stdout early; nobody reads more
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:
@@ -77,7 +77,7 @@ def verb_of(name: str) -> Verb:
 
 
 def _run(words: list[str], given: dict[str, str]) -> int:
-    """Run the verb; what it was given as paths is put into `given`, for whoever tells an error."""
+    """Run the verb; paths among its arguments are put into `given`, for error messages."""
     name = words[0] if words else "--help"
     if name in ("--version", "-V"):
         from importlib.metadata import version

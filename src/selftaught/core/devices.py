@@ -20,7 +20,7 @@ def make_fabric(machine: MachineSettings, *, is_partly_used: bool) -> Fabric:
 
     Args:
         machine: as it was asked for.
-        is_partly_used: whether a step may leave parameters without a gradient, which DDP must be told to expect.
+        is_partly_used: whether a step may leave parameters without a gradient, which DDP must expect.
     """
     remind_of_threads()
     accelerator = accelerator_of(machine.accelerator)

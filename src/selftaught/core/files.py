@@ -80,7 +80,7 @@ def check_out(out: str | Path, forms: Mapping[str, str], *, overwrite: bool) -> 
 
 
 def check_out_folder(out: str | Path) -> None:
-    """Refuse a folder that cannot be made or written to."""
+    """Raise a `ValueError` for a folder that cannot be created or written to."""
     path = Path(out).expanduser()
     if os.path.lexists(path) and not path.is_dir():
         raise ValueError(f"--out {out} is a file; give a new or empty folder")
@@ -90,7 +90,7 @@ def check_out_folder(out: str | Path) -> None:
 def _check_above(path: Path, out: str | Path) -> None:
     above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not above.is_dir():
-        raise ValueError(f"--out {out}: {above} is no folder; give another place")
+        raise ValueError(f"--out {out}: {above} is not a folder; give another place")
     if not os.access(above, os.W_OK | os.X_OK):
         raise ValueError(f"--out {out}: {above} cannot be written to; give another place, or change its permissions")
 

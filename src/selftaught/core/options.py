@@ -205,7 +205,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def with_settings(function: F) -> F:
-    """Add every setting with its default to the docstring, so that `help(selftaught.pretrain)` tells them."""
+    """Add every setting with its default to the docstring, so that `help(selftaught.pretrain)` lists them."""
     try:
         options = run_options()
     except OSError:  # installed without source text

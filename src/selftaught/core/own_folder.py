@@ -115,7 +115,7 @@ def others_in(folder: Path) -> list[str]:
 
 
 def record(path: Path) -> Path:
-    """List a file that is about to be written, in the folder of ours it lies in; nothing where it lies in none.
+    """List a file that is about to be written, if it is in a folder that selftaught wrote.
 
     A sub-folder that is ours by its own list is listed as `name/`. Returns the path.
     """
@@ -152,7 +152,7 @@ def own_files(folder: Path) -> list[str]:
 def remove_own(folder: Path, *, spare: Path | None = None) -> None:
     """Remove what selftaught wrote to a folder of ours, but not its mark; what anybody else put there stays.
 
-    Nothing below `spare` is touched: data may lie in a folder of ours.
+    Nothing below `spare` is touched: data may be in a folder of ours.
     """
     listed = _listed(folder)
     names = own_files(folder)
@@ -253,7 +253,7 @@ class Locked:
 
 
 def told_own(folders: Sequence[str]) -> str:
-    """The sentence on folders that are no data."""
+    """The sentence on folders that are not data."""
     shown = ", ".join(sorted(folders)[:3]) + (f" and {len(folders) - 3} more" if len(folders) > 3 else "")
     return f"left out, as selftaught itself wrote {'it' if len(folders) == 1 else 'them'}: {shown}"
 

@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
 
 
 def strict(value: Any) -> Any:
-    """With null for what is no finite number: NaN is no JSON, and other readers refuse it."""
+    """With null for numbers that are not finite: NaN is not JSON, and other readers refuse it."""
     if isinstance(value, Mapping):
         return {key: strict(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -32,7 +32,7 @@ def in_order(tensor: Tensor) -> Tensor:
     """`tensor` itself, or with the channels last where it is a kernel over height and width, perhaps over time as well.
 
     Kernels of clips that reach over time or space alone stay: on a CPU in float32, R(2+1)D is a third to a half slower
-    with those laid out anew.
+    with those in the new layout.
     """
     if tensor.ndim == 4:
         return _laid_out(tensor, torch.channels_last)

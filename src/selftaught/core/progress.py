@@ -52,7 +52,7 @@ def working(what: str, *, is_shown: bool = True) -> Iterator[None]:
 
 
 class StepProgress:
-    """Steps of a run with their figures, speed and time left, on stderr.
+    """Steps of a run with metrics, speed and time left, on stderr.
 
     Nothing is shown before `start` or the first `update`, so that work that turns out to be done already leaves no
     bar behind. Plain lines come no more often than `seconds`, the first of them after the first step.
@@ -105,7 +105,7 @@ class StepProgress:
         self._doing = what
 
     def update(self, done: int, **figures: float) -> None:
-        """`done` steps are over; figures are shown under their names, the last ones where none are given."""
+        """`done` steps are over; metrics are shown by name, the last ones if none are given."""
         if not self.is_shown:
             return
         self._done, self._doing = done, ""

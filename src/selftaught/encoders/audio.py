@@ -1,4 +1,4 @@
-"""A small ConvNet for sound, after the audio half of Look, Listen and Learn (Arandjelovic, Zisserman, ICCV 2017)."""
+"""A small ConvNet for audio, after the audio half of Look, Listen and Learn (Arandjelovic, Zisserman, ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AudioConvNet(Encoder):
     """Log-mel images (N, 1, mels, steps) -> (N, 512): four blocks of two 3 x 3 convolutions, BN and ReLU.
 
     2 x 2 max pooling stands between the blocks and the maximum over all positions at the end, as in the paper, so that
-    any length of sound gives one vector. Unlike there, the very first convolution has stride 2, which makes the network
+    any length of audio gives one vector. Unlike there, the very first convolution has stride 2, which makes the network
     four times as fast. The stages are the blocks before their pooling.
     """
 
@@ -62,7 +62,7 @@ class AudioConvNet(Encoder):
 
 
 def build_audio_encoder(name: str = "audio_convnet") -> AudioConvNet:
-    """A sound encoder with fresh weights from torch's default generator."""
+    """An audio encoder with fresh weights from torch's default generator."""
     known = [info.name for info in encoder_names() if info.kind == "audio"]
     if name not in known:
         raise ValueError(unknown_name("encoder for sound", name, known))

@@ -15,7 +15,7 @@ StageKind = Literal["map", "clip", "tokens", "sequence"]
 
 
 class Encoder(nn.Module, ABC):
-    """A network that is kept after pretraining. Pixels come normalised, sound as log-mel images.
+    """A network that is kept after pretraining. Pixels are normalised; audio is given as log-mel images.
 
     Attributes:
         name: as on the command line, e.g. "resnet18" or "timm:vit_small_patch16_224".

@@ -23,7 +23,7 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
         name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
             makes two of half the width, one for lightness and one for colour, and "20ch:" makes one for images or
             clips of 20 channels.
-        size: side of the square images, pixels; sound encoders ignore it.
+        size: side of the square images, pixels; audio encoders ignore it.
         stem: the published first layers, or stride 1 for small images; "auto" is small below 48 pixels.
     """
     if stem not in ("auto", "standard", "small"):

@@ -48,7 +48,7 @@ class EncoderInfo:
 
     Attributes:
         name: e.g. "resnet18"; "timm:<model>" stands for every model timm knows.
-        kind: what it sees: images, clips, or sound as log-mel images.
+        kind: what it sees: images, clips, or audio as log-mel images.
         family: networks of one family have the same stages.
         stages: first to last; empty for "timm:<model>", whose stages depend on the model.
     """

@@ -173,5 +173,5 @@ def _alike(meetings: Meetings) -> list[list[int]]:
 
 
 def _span(targets: list[int]) -> slice:
-    """Targets that take the same taps lie at equal distances."""
+    """Targets that take the same taps are at equal distances."""
     return slice(targets[0], targets[-1] + 1, targets[1] - targets[0] if len(targets) > 1 else 1)

@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Python that makes the same network in its library, for whoever loads exported weights.
+    """Python that makes the same network in its library, to load exported weights.
 
     Attributes:
         make: an expression for the library's own network, with its classifier.

@@ -29,7 +29,7 @@ def build_timm_encoder(
 
     Args:
         name: with its prefix, e.g. "timm:vit_small_patch16_224".
-        size: side of the images, pixels; transformers are made for it.
+        size: side of the images, pixels; transformers are built for it.
         stem: "small" gives transformers patches small enough for 64 tokens; "auto" does so where it can.
         small_by_default: what "auto" asks for.
         channels: of the images.

@@ -76,7 +76,7 @@ class TrimmedConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         kernel, stride, padding = self.weight.shape[2:], self.stride, self.padding
         assert not isinstance(padding, str)
-        # Input i and tap k meet output i s - p + k; what would lie outside is cut off by the padding.
+        # Input i and tap k meet output i s - p + k; outputs outside are cut off by the padding.
         cut = [max(0, p - (n - 1) * s) for n, p, s in zip(x.shape[-2:], padding, stride, strict=True)]
         plain = output_size is None and set(self.dilation) == {1} and set(self.output_padding) == {0}
         if not plain or not any(cut) or any(k <= 2 * c for k, c in zip(kernel, cut, strict=True)):

@@ -16,7 +16,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher", "student", "net", "encoder", "backbone", "module")
-"""Keys under which training programs keep the state dict in their checkpoints; the first one found is told."""
+"""Keys under which training programs keep the state dict in their checkpoints; the first one found is named."""
 
 
 def load_state_dict_into(encoder: Encoder, path: Path) -> None:
@@ -79,7 +79,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise ValueError(_damaged(path)) from error
     if isinstance(content, Mapping) and (within := next((k for k in WRAPPERS if _is_plain(content.get(k))), None)):
         raise ValueError(
-            f"weights {path} are not a plain state dict: it lies under {within!r}; save it alone: "
+            f"weights {path} are not a plain state dict: it is under {within!r}; save it alone: "
             f"torch.save(torch.load({str(path)!r}, weights_only=True)[{within!r}], 'plain.pth')"
         )
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):

@@ -199,7 +199,7 @@ def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
     try:
         return evaluate_encoder(open_subject(run), config.data.path, probe="label_free", download=config.data.download)
     except ValueError as error:
-        print(f"figures without labels are left out: {error}", file=sys.stderr)
+        print(f"label-free metrics are left out: {error}", file=sys.stderr)
         return None
 
 

@@ -32,7 +32,7 @@ BETTER: dict[str, Better] = {
     "uniformity": "lower",
     "feature_std": "higher",
 }
-"""What each figure's authors hold to be better, fixed before any run was seen."""
+"""Direction in which each metric is better according to its authors, fixed in advance."""
 KINDS: tuple[Kind, Kind] = ("spearman", "kendall")
 LEVEL = 0.05
 """Significance level for all metrics together."""
@@ -104,12 +104,12 @@ def rank_agreement(points: Sequence[Mapping[str, Any]], *, seed: int = 0) -> Jso
 
     A coefficient is 1 where the metric, read the way its authors do (`BETTER`), orders the runs as the probe does. The
     p values are two-sided, of all orders of the runs or `DRAWS` of them; "p_holm" is Spearman's, corrected for the
-    number of figures (Holm 1979), and decides the verdict. Runs count as independent: seeds of one task are less so,
+    number of metrics (Holm 1979), and decides the verdict. Runs count as independent: seeds of one task are less so,
     which makes p too small.
 
     Args:
         points: of each run its name "run", the probe's value "probe" (higher is better) and its "figures" by name; a
-            metric that is None or missing leaves the run out for this figure.
+            metric that is None or missing leaves the run out for this metric.
         seed: of the orders drawn.
 
     Returns:
@@ -228,7 +228,7 @@ def _finite(value: object) -> bool:
 def _shared_way(runs: Sequence[Path], probe: str) -> dict[str, Json]:
     """By name of the run, its evaluation by `probe` in the way that most of these runs were evaluated in.
 
-    Files are named after the protocol, `probe-KEY.json`; a share of the labels or another part of the run is told
+    Files are named after the protocol, `probe-KEY.json`; a share of the labels or another part of the run is named
     between the two, and is not meant here.
     """
     files = {run: [path.name for path in (run / "evaluations").glob(f"{probe}-*.json")] for run in runs}

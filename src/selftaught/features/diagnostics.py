@@ -33,9 +33,9 @@ def alpha_req(features: Tensor) -> float:
 
     Least squares on the log-log axis, weighted by 1 / i so that every part of that axis counts alike (Stringer et al.,
     Nature 2019, whose fit the authors use), over the ranks `FIRST` to `LAST`; no further than half of the directions
-    there are, as the rest fall off for lack of samples. Near 1 is best: below, variance is spread over directions that
-    tell nothing; above, few directions hold nearly all of it. features (N, D), several times `LAST` samples; nan where
-    they vary in fewer than `FEWEST` directions.
+    there are, as the rest fall off for lack of samples. Near 1 is best: below, variance is spread over directions
+    without information; above, few directions hold nearly all of it. features (N, D), several times `LAST` samples; nan
+    where they vary in fewer than `FEWEST` directions.
     """
     x = features.double()
     x = x - x.mean(0)

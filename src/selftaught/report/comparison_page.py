@@ -58,7 +58,7 @@ def _settings_line(table: Json) -> str:
 
 
 def _data(table: Json) -> str | None:
-    # Without the place it lies at: pages are shown to others.
+    # Without local folders: pages are shown to others.
     return PurePath(str(table["data"])).name if table.get("data") else None
 
 

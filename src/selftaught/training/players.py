@@ -1,4 +1,4 @@
-"""Turns of adversarial tasks: one player's parameters learn while the others' stand still."""
+"""Turns of adversarial tasks: one player's parameters learn while the others' are frozen."""
 
 from __future__ import annotations
 

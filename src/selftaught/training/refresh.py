@@ -1,4 +1,4 @@
-"""Pseudo-labels of all samples at once, made anew between epochs from the features of the moment: clusters, graphs."""
+"""Pseudo-labels of all samples at once, updated between epochs from the current features: clusters, graphs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:
-    """The steps of a run of `steps` before which pseudo-labels are made anew, in order.
+    """The steps of a run of `steps` before which pseudo-labels are updated, in order.
 
     The first one, each share of the run that the task names, and from each of these on every so many epochs; stretches
     between two shares are cut in equal parts.
@@ -41,7 +41,7 @@ def refresh_steps(task: PretextTask, data: Data, steps: int) -> list[int]:
 def steps_between(task: PretextTask, data: Data, steps: int | None = None) -> int:
     """Steps from one refresh to the next; 0 where the task wants none, more than any run has where it wants one.
 
-    In a run of `steps` the last stretch is as long as the others: what was made anew a moment before the end would
+    In a run of `steps` the last stretch is as long as the others: labels that are updated just before the end would
     leave a head that has not learned it.
     """
     epochs = task.refresh_epochs()
@@ -111,7 +111,7 @@ def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: i
 
 @torch.no_grad()
 def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabric) -> Known:
-    """What `before_epoch` is told of the training samples; the processes share the work."""
+    """The `Known` of the training samples for `before_epoch`; the processes share the work."""
     was_training = task.training
     task.eval()
     chosen = data.whole.chosen

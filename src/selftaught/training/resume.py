@@ -1,4 +1,4 @@
-"""What a resumed run goes on with: the settings it began with, and more steps where more are asked for."""
+"""Settings of a resumed run: those it began with, and more steps if asked for."""
 
 from __future__ import annotations
 

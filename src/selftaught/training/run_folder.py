@@ -134,7 +134,7 @@ class RunFolder:
             time.sleep(0.1)
 
     def _check_data(self, asked: RunConfig, content: str) -> None:
-        """The data must hold what they held, wherever they lie now; runs of older versions know only where."""
+        """The data must be unchanged, wherever they are now; runs of older versions compare the path only."""
         environment = read_environment(self.path)
         began, known = environment["asked"]["data"], environment.get("content")
         if known == content if known else same_place(began, asked.data.path):
@@ -181,7 +181,7 @@ class RunFolder:
             raise OtherRun(f"--resume must be given the settings the run in {self.path} began with: {listed}")
 
     def _check_length(self, before: dict[str, Any], now: dict[str, Any], changed: list[str]) -> None:
-        """A longer run goes on, as far as can be told before the data are open; a time budget stays."""
+        """A longer run continues, as far as is known before the data are open; a time budget stays."""
         then, asked_now = (", ".join(f"--{k} {c[k]}" for k in changed if c[k] is not None) for c in (before, now))
         is_given = now["epochs"] is not None or now["steps"] is not None
         if is_given and "budget" not in changed and not any((before[k] or 0) > (now[k] or math.inf) for k in changed):

@@ -312,7 +312,7 @@ def _finish(
 
 
 def _check_finite(loss: float, step: int, lr: float | None) -> None:
-    """Refuse to go on with a loss that is no number."""
+    """Raise a `ValueError` if the loss is not finite."""
     if not math.isfinite(loss):
         raise ValueError(f"the loss is {loss} at step {step + 1}; lower --lr (it is {lr}) or set --clip 1")
 

@@ -17,7 +17,7 @@ def test_sections_are_in_the_order_of_the_page(tmp_path: Path, run_folder: Folde
         ("protocol-retrieval", "Retrieval"),
         ("protocol-segmentation", "Segmentation"),
         ("protocol-detection", "Detection"),
-        ("protocol-label_free", "Label-free figures"),
+        ("protocol-label_free", "Label-free metrics"),
     ]
     for _, _, blocks in sections:
         assert any(isinstance(block, Table) for block in blocks)

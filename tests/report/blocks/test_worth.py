@@ -17,7 +17,7 @@ def test_protocols_of_several_stages_have_a_plot_and_a_table(tmp_path: Path, run
     whole, first, others, *tables = worth_blocks(run)
     assert isinstance(whole, Table)
     assert [row[0].text for row in whole.rows][:2] == ["Linear probe", "k-NN probe"]
-    assert "Label-free figures" not in [row[0].text for row in whole.rows]
+    assert "Label-free metrics" not in [row[0].text for row in whole.rows]
     assert isinstance(first, list)
     assert [figure.wide for figure in first if isinstance(figure, Figure)] == [True]
     assert others == []

@@ -19,7 +19,7 @@ def test_markdown_holds_the_answer_and_every_table(tmp_path: Path, run_folder: F
     headings = [line for line in lines if line.startswith("#")]
     assert headings[1:] == [
         "## What the features are worth", "## How many labels it saves", "## Retrieval", "## Segmentation",
-        "## Detection", "## Label-free figures", "## Skipped files",
+        "## Detection", "## Label-free metrics", "## Skipped files",
     ]  # fmt: skip
     assert any(line.startswith("| Linear probe ") and "63.1 % (61.6 to 64.6)" in line for line in lines)
     assert "data:image" not in target.read_text()

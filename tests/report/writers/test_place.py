@@ -78,7 +78,7 @@ def test_a_page_beside_runs_that_is_not_ours_stays(tmp_path: Path, run_folder: F
 
 def test_the_place_is_checked_before_the_report_is_built(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="is no folder; give another place"):
+    with pytest.raises(ValueError, match="is not a folder; give another place"):
         write_report(tmp_path / "no-run", tmp_path / "file" / "page.html")
 
 

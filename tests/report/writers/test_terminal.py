@@ -112,7 +112,7 @@ def test_metrics_without_labels_have_a_row_each(tmp_path: Path) -> None:
     file = io.StringIO()
     print_evaluation(json.loads(add_label_free(tmp_path).read_text()) | {"encoder": "resnet18"}, file)
     lines = [" ".join(line.split()) for line in file.getvalue().splitlines() if line.strip()]
-    assert lines[0].startswith("label-free figures")
+    assert lines[0].startswith("label-free metrics")
     assert lines[1] == "resnet18 95 % random weights 95 %"
     assert lines[3] == "RankMe 40.0 38.0 to 42.0 16.0 15.2 to 16.8"
     assert lines[5].startswith("Alignment 0.600 0.580 to 0.620")

@@ -59,7 +59,7 @@ class NetworkSettings(Group):
     kept: str = "encoder"
     """Name of the encoder that is the result, as the task says it."""
     size: Annotated[int, Range(least=8, most=8192)] = 96
-    """Side of the square pictures the encoder sees, pixels."""
+    """Side of the square images the encoder sees, pixels."""
     stem: Stem = "auto"
     """First layers of all encoders: published, or stride 1 for small images (auto: below 48 pixels if time allows)."""
 
@@ -83,14 +83,14 @@ class DataSettings(Group):
     limit: Annotated[int | None, Range(least=4)] = None
     """Use at most this many training samples, chosen by seed."""
     held_out: Annotated[float, Range(least=0, below=1)] = 0.1
-    """Part of the data kept to judge the pretext task on, where the data have no val or test split."""
+    """Share of the data held out to evaluate the pretext task, if they have no val or test split."""
     value_range: str = "auto"
     """LOW,HIGH such as 0,4095: values shown as black and white in images of more than 8 bits; auto is chosen once from
     a sample of the training images."""
     max_image_pixels: Annotated[int, Range(least=1)] = 64_000_000
     """Larger images are skipped and listed, as each may take 16 bytes of memory a pixel."""
     store_size: Annotated[int | None, Range(least=8, most=16384)] = None
-    """Short side of the pictures in the packed store, pixels (default from --size)."""
+    """Short side of the images in the packed store, pixels (default from --size)."""
     cache_limit: Annotated[float, Range(above=0)] = 50.0
     """GB that all packed stores may take together: those unused for longest are removed for a new one, and data that
     need more by themselves are decoded while training."""

@@ -20,7 +20,7 @@ def parse_seconds(text: str) -> float:
 
 
 class ValueRange(NamedTuple):
-    """The value that becomes 0 and the one that becomes 255; what lies outside is clipped."""
+    """The value that becomes 0 and the one that becomes 255; values outside are clipped."""
 
     low: float
     high: float

@@ -64,7 +64,7 @@ class Annotations(ABC):
         """An image with its boxes or its mask; a ValueError names the file where something is wrong."""
 
     def mask(self, key: str) -> NDArray[np.int64]:
-        """The class of each pixel (H, W) of a picture as stored, or `IGNORE`; a ValueError names the file."""
+        """The class of each pixel (H, W) of an image as stored, or `IGNORE`; a ValueError names the file."""
         raise TypeError(f"{type(self).__name__} has no masks")
 
     def picture(self, key: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Maps of frames, read in the samples' windows: of any origin, or computed anew each time they are read."""
+"""Maps of frames, read in the samples' windows: of any origin, or computed each time they are read."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class DeepLabHead(nn.Module):
     """DeepLabv3+ (Chen et al., ECCV 2018): dilated convolutions at several rates, and a decoder with a finer map.
 
     The paper keeps the last stage at stride 16 by dilating it. Here the encoder stays as it is: the last map, enlarged
-    to the stride before it, lies beside that stage's own. The rates are scaled with the map. {stage: (N, C, h, w)},
+    to the stride before it, is next to that stage's own. The rates are scaled with the map. {stage: (N, C, h, w)},
     fine to coarse -> (N, K, h of the finest, w of the finest).
     """
 

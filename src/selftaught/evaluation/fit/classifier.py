@@ -80,7 +80,7 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
 
     A function of `seed`.
 
-    An epoch may be shorter than a step: few samples come several times in a batch, each time cut anew.
+    An epoch may be shorter than a step: few samples come several times in a batch, each time with another crop.
 
     Returns:
         The accuracy in [0, 1] on the training crops of the last tenth of the steps.

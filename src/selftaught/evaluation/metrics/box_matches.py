@@ -33,7 +33,7 @@ class Found:
 
     Attributes:
         boxes: (D, 4): left, top, right, bottom edge in pixels.
-        scores: (D,), the higher the surer.
+        scores: (D,) confidences.
         labels: (D,) int64 classes.
     """
 
@@ -63,9 +63,9 @@ class Matches:
     Args:
         num_classes: K.
         rule: "voc": one threshold; a box found twice is an error the second time, even where another would be free; a
-            difficult box is told from the others by its overlap alone (Everingham et al., IJCV 2010, section 4.2).
+            difficult box is matched by its overlap alone (Everingham et al., IJCV 2010, section 4.2).
             "coco": ten thresholds; each box takes the best one that is still free; a crowd's box takes any number that
-            lie in it by the share of their own area (Lin et al., ECCV 2014, and the evaluation published with it).
+            are in it by the share of their own area (Lin et al., ECCV 2014, and the evaluation published with it).
     """
 
     def __init__(self, num_classes: int, rule: Literal["voc", "coco"]) -> None:

@@ -13,12 +13,12 @@ Figures = NDArray[np.float64]
 
 
 def class_mean(figures: Figures, whole: Figures | None = None) -> float:
-    """Mean of the figures (K,) of K classes that have one, nan being none; nan where no class has one.
+    """Mean of the metrics (K,) of the classes that have one (not nan); nan if no class has one.
 
     Args:
         figures: metrics of all test samples, or of a resampling.
         whole: (K,) of all test samples, where `figures` is of a resampling: a class that the draw lacks keeps its
-            figure. Left out, rare classes, which are the hard ones, would make every resampling look better than the
+            metric. Left out, rare classes, which are the hard ones, would make every resampling look better than the
             whole.
     """
     if whole is not None:
@@ -30,7 +30,7 @@ def class_mean(figures: Figures, whole: Figures | None = None) -> float:
 def resampled_class_means(figure: Callable[[NDArray[np.int64] | None], Figures], count: int) -> Figures:
     """The mean over classes on each resampling (B,) of `count` test samples, for `intervals.interval_of`.
 
-    `figure` (K,) is told which samples were drawn, perhaps several times; None stands for all of them once.
+    `figure` (K,) gets the indices of the drawn samples, perhaps repeated; None stands for all of them once.
     """
     whole = figure(None)
     return resample(lambda drawn: class_mean(figure(drawn), whole), count)

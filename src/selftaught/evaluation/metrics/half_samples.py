@@ -16,7 +16,7 @@ Figures = Mapping[str, float]
 def with_intervals(
     figures: Callable[[NDArray[np.int64]], Figures], count: int, *, draws: int, seed: int = 0
 ) -> dict[str, dict[str, float | list[float] | None]]:
-    """{name: {"value", "interval"}} of what `figures` says of all `count` samples; it is told the rows to use.
+    """{name: {"value", "interval"}} of what `figures` computes for all `count` samples; it gets the rows to use.
 
     The standard error is the deviation over `draws` halves drawn without replacement: the delete-d jackknife with
     d = n / 2, whose factor (n - d) / d is 1 (Shao & Wu, Annals of Statistics 1989). A bootstrap would draw samples

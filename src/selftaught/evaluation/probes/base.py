@@ -36,7 +36,7 @@ class Score:
             encoders can be compared on the same samples; None where `value` is no mean over samples.
         resampled: (B,) what `value` would be on other test samples, from `intervals.resample`, whose draws are the same
             for every encoder; lets encoders be compared where `outcomes` cannot.
-        files: what the probe drew, by file name; written into a folder of the encoder beside the figures.
+        files: drawings of the probe, by file name; written into a folder of the encoder next to the metrics.
         stage_outcomes: `outcomes` of every stage, by which folds are joined; not kept.
         stage_resampled: `resampled` of every stage, likewise.
     """
@@ -64,7 +64,7 @@ class Probe(ABC):
 
     `Config` is a frozen, keyword-only dataclass of plain values; each field is followed by a docstring, which becomes
     the help of its `--probe.<field>` flag. Hyper-parameters are chosen on a part of the training samples, never on the
-    test samples. A probe knows nothing of the task an encoder was made by.
+    test samples. A probe does not depend on the pretext task.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
@@ -95,7 +95,7 @@ class Probe(ABC):
 
     @property
     def trains_encoder(self) -> bool:
-        """Whether the encoder learns too, so that random weights beside it are training from scratch."""
+        """Whether the encoder is trained too, so that random weights mean training from scratch."""
         return False
 
     def chance(self, data: Any) -> float | None:

@@ -76,7 +76,7 @@ class FineTune(Probe):
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy in percent.
 
-        `more` tells the budget (steps, batch_size, epochs), frozen stages, whether it was trained from_scratch, the
+        `more` has the budget (steps, batch_size, epochs), frozen stages, whether it was trained from_scratch, the
         learning rate, what each rate reached on the held-back samples ("tried"), and train_accuracy in percent on the
         crops of the last tenth of the steps.
         """

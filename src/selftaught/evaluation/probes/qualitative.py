@@ -64,7 +64,7 @@ class Qualitative(Probe):
         blur: Annotated[float, Range(least=0)] = 0.5
         """Blur every fifth step of gradient ascent, pixels."""
         method: Literal["tsne", "umap"] = "tsne"
-        """How the map is made; umap needs selftaught[umap]."""
+        """Method of the map; umap needs selftaught[umap]."""
         neighbours: Annotated[float, Range(above=0)] = 30.0
         """Neighbours each image is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
 

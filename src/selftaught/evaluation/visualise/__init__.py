@@ -6,7 +6,7 @@
     RUN/evaluations/qualitative-KEY/encoder/index.json, kernels.png, attention.jpg, ...
     RUN/evaluations/qualitative-KEY/random/...         the same of random weights; supervised/ where it was asked for
 
-The "value" of qualitative-KEY.json is null: images are no figure. The folders hold the same images of the data, so
+The "value" of qualitative-KEY.json is null: images are not a metric. The folders hold the same images of the data, so
 they can be shown side by side. All of it is below 2 MB.
 
 index.json is {"format": 1, "encoder": name, "size": pixels of the encoder's input, "pictures": how many of the data

@@ -1,4 +1,4 @@
-"""A map of the data: images whose features are alike lie together."""
+"""A map of the data: images with similar features are close together."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def draw_map(gallery: Gallery, features: Tensor, *, method: Method, neighbours: 
     k = min(NEIGHBOURS, len(features) - 1)
     kept = round(neighbours_kept(features, points, k), 2)
     caption = (
-        f"{len(points)} images by {NAMES[method]}: features that are alike lie together; how far apart groups are "
+        f"{len(points)} images by {NAMES[method]}: similar features are close together; how far apart groups are "
         "means little."
     )
     tiles = torch.cat([fit(denormalise(views), TILE).cpu() for views in gallery.views()])

@@ -64,7 +64,7 @@ def agreement_table(agreement: Mapping[str, Any], of: str = "") -> Table:
 
 
 def agreement_figures(agreement: Mapping[str, Any]) -> list[Figure]:
-    """The probe's value over each figure."""
+    """The probe's value over each metric."""
     figures = []
     unit = metric_of(agreement.get("metric", "top1"))
     for row in agreement["rows"]:

@@ -21,7 +21,7 @@ REFRESHED = {
     "nmi_before": "Normalised mutual information with the pseudo-labels before; 1 when nothing changes any more.",
     "nmi_labels": "Normalised mutual information with the labels of the data; nothing learns from them.",
 }
-"""How to read figures of refresh.csv."""
+"""How to read metrics of refresh.csv."""
 FEW_AT_A_TIME = f"The first {COLOURS} are drawn; the legend has the others, a click on a name shows its line."
 """Said under plots with more lines than colours."""
 REFERENCES = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}
@@ -82,7 +82,7 @@ class Figure:
     x_title: str = ""
     wide: bool = False
     from_zero: bool = False
-    """Whether the y axis shows 0, for figures whose size means something by itself."""
+    """Whether the y axis shows 0, for metrics with an absolute scale."""
     log_x: bool = False
     """Whether x is drawn on a logarithmic axis, with a tick at each of its values."""
     is_map: bool = False
@@ -133,7 +133,7 @@ class Figure:
         return {"xaxis": x, "yaxis": y, **({"hovermode": "closest"} if any(v.points_only for v in self.lines) else {})}
 
     def _reach(self) -> list[float]:
-        """Lowest and highest figure with its bar, and a little more, so that nothing lies on the edge."""
+        """Lowest and highest value with its bar and a small margin."""
         ends = [end for line in self.lines for end in [*line.y, *(e for bar in line.bars if bar for e in bar)]]
         room = 0.04 * (max(ends) - min(ends)) or 1.0
         return [min(ends) - room, max(ends) + room]
@@ -275,7 +275,7 @@ def _scalar(run: Run, name: str, title: str, reference: float | None) -> Figure:
 def _refreshed(run: Run, name: str) -> Figure:
     x, y = _points(run.refresh, name)
     lines = [Line(name=spoken(name), x=x, y=y, colour="--c3", symbol="circle")] if y else []
-    note = REFRESHED.get(name, "Each time the pseudo-labels were made anew.")
+    note = REFRESHED.get(name, "Each update of the pseudo-labels.")
     return Figure(title=sentence(spoken(name)), lines=lines, note=note, x_title="step")
 
 

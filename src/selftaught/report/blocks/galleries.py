@@ -16,7 +16,7 @@ from selftaught.report.facts.read import Json, drawn_folders, finite, picture_in
 WIDE = 2.2
 """Width by height from which drawings stand in wider columns."""
 READ = {
-    "segmentation": "Each image, then its true mask, then the predicted one; what is not told is white.",
+    "segmentation": "Each image, then its true mask, then the predicted one; unlabelled pixels are white.",
     "detection": "Green: true boxes. Orange: boxes that were found, with their score.",
 }
 """How to read what a protocol drew."""
@@ -24,7 +24,7 @@ SHOWN = {"encoder": "", "random": "The same with random weights", "supervised": 
 
 
 def gallery_blocks(evaluation: Json) -> list[Block]:
-    """What the protocol drew for people to judge by eye; of what it stands beside, folded."""
+    """Drawings of the protocol; those of the references are folded."""
     folders = drawn_folders(evaluation)
     blocks: list[Block] = []
     for who, listed in more_of(evaluation, "gallery").items():
@@ -90,7 +90,7 @@ def _row(album: Album, folder: Path, entry: Mapping[str, Any]) -> str:
 
 
 def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
-    """Each entry's image files in its order; what they show is told by the image's name, or theirs if several."""
+    """Each entry's image files in its order; titled by the image's name, or their own names if several."""
 
     def draw(album: Album) -> str:
         cards, wide = "", False

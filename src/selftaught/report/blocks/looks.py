@@ -174,7 +174,7 @@ def _maps(looks: list[Look]) -> Drawn:
 
 
 def map_figure(album: Album, look: Look) -> Figure | None:
-    """The data laid out so that what the encoder holds to be alike lies close; a thumbnail shows under the pointer."""
+    """A map of the data in which similar features are close; a thumbnail shows under the pointer."""
     sheet = look.index.get("map")
     if not isinstance(sheet, Mapping):
         return None

@@ -20,7 +20,7 @@ PROTOCOLS = {
     "retrieval": "retrieval",
     "segmentation": "segmentation",
     "detection": "detection",
-    "label_free": "label-free figures",
+    "label_free": "label-free metrics",
     "qualitative": "pictures",
 }
 """The protocols in the order of the page, in words."""
@@ -130,7 +130,7 @@ def _few(evaluation: Json) -> str:
 def within_words(evaluation: Json) -> str:
     """Such as "in the linear probe" or "in retrieval"."""
     words = protocol_words(evaluation)
-    return f"in the {words}" if words.split(" on ")[0].endswith(("probe", "SVM", "figures")) else f"in {words}"
+    return f"in the {words}" if words.split(" on ")[0].endswith(("probe", "SVM", "metrics")) else f"in {words}"
 
 
 def metric_words(evaluation: Json) -> str:

@@ -55,7 +55,7 @@ class Run:
     metrics: Columns
     heldout: Columns
     refresh: Columns
-    """What the task said of its pseudo-labels each time they were made anew."""
+    """Metrics of the pseudo-labels at each update."""
     speed: Columns
     skipped: tuple[tuple[str, str], ...]
     pictures: Pictures | None

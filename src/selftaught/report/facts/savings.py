@@ -13,7 +13,7 @@ from selftaught.report.facts.wording import measured, metric_of, number, sentenc
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """One number of labels, and what training from scratch needs for the same figure.
+    """One number of labels, and what training from scratch needs for the same metric.
 
     Attributes:
         labels: of the fine-tuned encoder.

@@ -27,7 +27,7 @@ CELL = 4
 
 @dataclass
 class Example:
-    """Frames (N, 3, S, S) normalised, and where they move (N, M, M) uint8: 1, 0, or 255 where that is not sure.
+    """Frames (N, 3, S, S) normalised, and where they move (N, M, M) uint8: 1, 0, or 255 where undecided.
 
     `counts` (N,) bool says which frames the loss is of.
     """
@@ -140,7 +140,7 @@ class MovingObject(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """A frame, what moves in it (white where not sure), and the probability that it does."""
+        """A frame, what moves in it (white where undecided), and the probability that it does."""
         chance = prediction.detach().float().sigmoid()
         return [
             Shown(

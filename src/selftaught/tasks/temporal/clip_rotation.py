@@ -41,8 +41,8 @@ class ClipRotation(PretextTask):
     (4 N, 3, T, S, S) -> 3-D encoder (4 N, D) -> linear (4 N, 4) -> cross entropy with the number of quarter turns, the
     mean over all rotated copies.
 
-    To tell the angle, the network must know how people and things stand and how they move: upright ones fall, walk and
-    jump in other directions. All copies of a clip are in the same batch.
+    To predict the angle, the network must know how people and things look upright and how they move: upright ones fall,
+    walk and jump in other directions. All copies of a clip are in the same batch.
 
     Shortcut: black bars above and below, as films have them, or at the sides give the angle away at once, and so do
     corners that a rotation leaves empty, traces of resampling, and crops whose aspect differs from that of the frame.

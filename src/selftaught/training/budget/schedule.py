@@ -1,4 +1,4 @@
-"""How many steps a run has, how often it looks, and what it was told before: a budget may change both on the way."""
+"""Number of steps of a run, steps between held-out evaluations, and their history: a budget may change both."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Schedule:
         return place + (step - begun) * (self.first - place) / max(1, total - begun) if begun else float(step)
 
     def passes(self, step: int, marks: Container[int]) -> bool:
-        """Whether a mark among the steps of a run of `first` steps lies at `step`, or between it and the one before."""
+        """Whether a mark among the steps of a run of `first` steps is at `step`, or between it and the one before."""
         return any(
             mark in marks for mark in range(int(self.place(step - 1)) + 1 if step else 0, int(self.place(step)) + 1)
         )
@@ -86,11 +86,11 @@ class Schedule:
                 budget=found["budget"],
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path} is damaged ({error}); start the run anew with --overwrite") from None
+            raise ValueError(f"{path} is damaged ({error}); start the run again with --overwrite") from None
 
 
 def looks_between(steps: int, per_epoch: float, evaluate_every: float, look_steps: float = 0.0) -> int:
-    """Steps between two looks: epochs as asked, at most 50 looks, and a look takes a fifth of what lies between.
+    """Steps between two held-out evaluations: at most 50 evaluations, each at most a fifth of the time between two.
 
     `look_steps` is the time of a look in steps. Who asks for looks within an epoch gets them.
     """

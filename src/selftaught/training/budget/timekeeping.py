@@ -50,7 +50,7 @@ class Costs:
         return self.stop(samples) + 0.5 + self.look(samples) / 2 + CLOSING
 
     def refreshes(self, done: int, steps: int) -> int:
-        """How often pseudo-labels are made anew from step `done` on, which is one of these times or not."""
+        """Number of updates of the pseudo-labels from step `done` on, including one at `done`."""
         return -(-steps // self.between) - -(-done // self.between) if self.between else 0
 
     def left(self, done: int, schedule: Schedule) -> float:

@@ -26,7 +26,7 @@ from selftaught.training.refresh import refresh, steps_between
 FEWEST_ROWS = 8
 """Samples of the smallest step that is tried."""
 REFRESHED = 1024
-"""Samples whose pseudo-labels are made for the trial, to see how long that takes for all."""
+"""Samples whose pseudo-labels are computed in the trial, to estimate the time for all."""
 MOST_STEPS = 30
 BYTES_A_SECOND = 250e6
 """At which a checkpoint is written and its checksum computed, before the first one has been."""
@@ -53,7 +53,7 @@ class Trial:
             self.loader.close()
 
     def refresh_seconds(self) -> float:
-        """Make the pseudo-labels of some samples, without which there is no step; the time all samples would take."""
+        """Compute the pseudo-labels of some samples, which steps need; return the estimated time for all."""
         if not self.between:
             return 0.0
         begin = monotonic()
@@ -67,7 +67,7 @@ class Trial:
         rows = min(self.rows, clips * -(-FEWEST_ROWS // clips))
         self._step(rows)
         waited, taken = self._step(rows)
-        each = taken / rows  # until two sizes tell what a step takes that does not grow with its samples
+        each = taken / rows  # until two sizes separate the fixed cost of a step from that of its samples
         while rows < self.rows:
             whole = taken + each * (self.rows - rows)
             if self._agreed(3 * whole < allowed):

@@ -33,7 +33,7 @@ from selftaught.training.setup import build_task
 
 SAMPLES, CLASSES = 2, 2
 STEPS = 100
-"""Length of the run that `after_step` hears of."""
+"""Length of the run that is passed to `after_step`."""
 REFRESHED = 2048
 """Samples that `before_epoch` is tried with at most."""
 
@@ -245,7 +245,7 @@ def _check_momentum_copies(task: PretextTask, name: str) -> None:
 
 
 def _check_state(task: PretextTask, other: PretextTask, name: str, example: Any) -> None:
-    """A task that was made anew goes on from the state of the first one."""
+    """A new task continues from the state of the first one."""
     state = {key: value.clone() for key, value in task.state_dict().items() if isinstance(value, Tensor)}
     fit_buffers(other, state)
     try:

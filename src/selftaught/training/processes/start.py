@@ -34,7 +34,7 @@ def check_alone(verb: str) -> None:
 
 
 def check_nodes(machine: MachineSettings) -> None:
-    """Refuse a run on several nodes that nobody told where to meet."""
+    """Raise a `ValueError` for a run on several nodes without the address of the first."""
     if machine.num_nodes < 2:
         return
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if not os.environ.get(name)]
