@@ -54,7 +54,12 @@ def prepared(name: str) -> tuple[PretextTask, Batch]:
     spec = task_class.encoders["encoder"]
     inner = "mc3_18" if spec.kind == "video" else "resnet18" if spec.sees == "split" else "timm:test_resnet"
     encoder = build_encoder(spec.prefix + inner, size=SIZE, stem="standard")
-    task = task_class(encoder, task_class.Config(**SETTINGS.get(name, {})), SIZE)
+    further = {
+        key: build_encoder(other.architecture, size=SIZE)
+        for key, other in task_class.encoders.items()
+        if key != "encoder"
+    }
+    task = task_class(encoder, task_class.Config(**SETTINGS.get(name, {})), SIZE, **further)
     batch = sample(task)
     if task.refresh_epochs():
         task.after_step(9, 10)
