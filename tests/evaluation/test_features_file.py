@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_is_refused(tmp_path: Path) -> None:
         (tmp_path / "there.csv", "--overwrite"),
         (tmp_path / "f.xlsx", "must end with one of .parquet, .csv, .npy, .npz"),
         (tmp_path, "is a folder"),
-        (tmp_path / "there.csv" / "f.csv", "is no folder"),
+        (tmp_path / "there.csv" / "f.csv", "is not a folder"),
     ):
         with pytest.raises(ValueError, match=told):
             check_out(out, FORMS, overwrite=False)
