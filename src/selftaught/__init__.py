@@ -1,4 +1,4 @@
-"""selftaught: learn visual features from unlabelled data, and measure what they are worth."""
+"""selftaught: learn visual features from unlabelled data, and measure how good they are."""
 
 from __future__ import annotations
 

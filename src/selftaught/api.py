@@ -37,7 +37,7 @@ def list_tasks() -> list[Json]:
 
 
 def list_encoders() -> list[Json]:
-    """List the encoders; timm:MODEL gives any model of timm."""
+    """List the encoders; timm:MODEL selects any timm model."""
     from selftaught.encoders.names import encoder_names
 
     return [{"name": e.name, "kind": e.kind, "family": e.family, "stages": list(e.stages)} for e in encoder_names()]
@@ -46,13 +46,13 @@ def list_encoders() -> list[Json]:
 @with_settings
 @plain_arguments
 def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[RunSettings]) -> Json:
-    """Learn an encoder from unlabelled data by a pretext task.
+    """Train an encoder on unlabelled data with a pretext task.
 
     Args:
         data: folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos,
             or demo.
         out: run folder to write.
-        task: a name from `selftaught tasks`, package.module or path/to/file.py of your own; or several with + between.
+        task: a name from `selftaught tasks`, your own package.module or path/to/file.py, or several joined by +.
         settings: fields of `RunConfig`; also task_settings={"angles": 2} and encoders={"audio_encoder": "..."}.
 
     Returns:
@@ -88,32 +88,32 @@ def evaluate(
     test_share: float | None = None,
     folds: int | None = None,
 ) -> Json:
-    """Measure the quality of an encoder by one protocol, next to the same encoder with random weights.
+    """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
     Args:
-        encoder: run folder of a pretrain command, or ENCODER:FILE with weights of torchvision or timm, such as
+        encoder: run folder written by pretrain, or ENCODER:FILE with weights of torchvision or timm, such as
             resnet18:weights.safetensors.
-        data: data with labels, boxes or masks, as the probe needs them, in any form that pretrain reads.
-        probe: protocol, a name from `selftaught probes`, package.module or path/to/file.py of your own.
+        data: data with the labels, boxes or masks that the probe needs, in any format that pretrain reads.
+        probe: a name from `selftaught probes`, or your own package.module or path/to/file.py.
         probe_settings: settings of the probe.
-        fraction: shares of the training labels the probe may see, such as 0.01,0.1,1; of those that --limit leaves,
-            where it is given.
-        draws: draw each share below 1 so many times, for its spread.
-        supervised: also train the same encoder with the labels, at the run's number of steps.
-        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
-        checkpoint: the last one, or the best by the held-out pretext metric.
-        size: pixels, for weights in a file (default 224); a run's is its own.
-        stem: first layers, for weights in a file (default: as the weights have them).
-        limit: use about this many training samples, the same share of every class and at least one of each.
-        seed: seed of the labels chosen and of what the probe draws; the supervised encoder has the run's.
-        out: folder for metrics and features; the run folder, or one next to the file of weights.
-        accelerator: where to compute.
+        fraction: fractions of the training labels to use, such as 0.01,0.1,1; with --limit, fractions of the labels
+            that remain.
+        draws: number of random draws of each fraction below 1, to measure the spread.
+        supervised: also train the same encoder on the labels, for as many steps as the run.
+        part: name of one of the task's encoders, such as audio_encoder (default: the one the task keeps).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+        size: image size in pixels, only for weights in a file (default 224); a run uses its own.
+        stem: type of the first layers, only for weights in a file (default: taken from the weights).
+        limit: use about this many training samples, the same fraction of every class and at least one of each.
+        seed: seed for the choice of labels and for the probe; the supervised encoder uses the seed of the run.
+        out: folder for metrics and features (default: the run folder, or a folder next to the weights file).
+        accelerator: device type to compute on.
         download: allow torchvision and Hugging Face data sets to be downloaded.
-        skip_broken: leave out and count images whose boxes or masks are missing or wrong, instead of stopping.
-        test_share: share of each class that is the test part of data without one (default 0.2 below 2,000 labels, else
-            0.1).
-        folds: parts of data without a test part, each tested once by a probe that learned from the others (default 5
-            for linear, knn, mlp and svm below 500 labels, else 1, which tests on one part).
+        skip_broken: skip and count images with missing or invalid boxes or masks instead of stopping.
+        test_share: fraction of each class to test on, for data without a test split (default 0.2 below 2,000 labels,
+            else 0.1).
+        folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp and svm
+            below 500 labels, else 1, which means a single test split).
     """
     from selftaught.evaluation.evaluate import evaluate_encoder
     from selftaught.evaluation.subject import open_subject
@@ -126,7 +126,7 @@ def evaluate(
 
 
 def list_probes() -> list[Json]:
-    """List the protocols that measure what an encoder is worth."""
+    """List the probes, which are the evaluation protocols."""
     from selftaught.evaluation.probes.catalogue import list_probes
 
     return [{"name": p.name, "needs": list(p.needs), "summary": p.summary} for p in list_probes()]
@@ -134,11 +134,11 @@ def list_probes() -> list[Json]:
 
 @plain_arguments
 def agreement(folder: File, *, by: str = "linear") -> Json:
-    """Measure whether label-free metrics rank runs as a probe does.
+    """Measure whether label-free metrics rank runs in the same order as a probe with labels.
 
     Args:
-        folder: folder of run folders, or of a comparison; each run evaluated by that probe and by label_free.
-        by: the probe that ranks them, a name from `selftaught probes`.
+        folder: folder of runs or of a comparison; each run must be evaluated with that probe and with label_free.
+        by: the probe that ranks the runs, a name from `selftaught probes`.
 
     Returns:
         The correlations, which are also written to label_free_agreement.json in the folder.
@@ -166,19 +166,19 @@ def compare(
     supervised: bool = False,
     **settings: Unpack[RunSettings],
 ) -> Json:
-    """Find the pretext task that suits the data: same encoder, data and budget for each, one table and page.
+    """Train several pretext tasks with the same encoder, data and budget, and rank them in one report.
 
     Args:
-        data: data to learn from, in any form that pretrain reads.
-        tasks: names with commas between, such as rotation,simclr, or image for all that learn from images; likewise
-            video and audio-visual.
-        out: folder to write; one run folder for each task goes into it, and report.html.
-        labelled: data with labels to rank the tasks by; without, the label-free metrics rank them.
-        probe: protocol, a name from `selftaught probes`, package.module or path/to/file.py of your own.
+        data: data to train on, in any format that pretrain reads.
+        tasks: names separated by commas, such as rotation,simclr; or image, video or audio-visual for all tasks that
+            learn from such data.
+        out: folder to write, with one run folder per task and report.html.
+        labelled: data with labels to rank the tasks by (default: rank them by label-free metrics).
+        probe: a name from `selftaught probes`, or your own package.module or path/to/file.py.
         probe_settings: settings of the probe.
-        fraction: share of the training labels the probe may see, such as 0.01.
-        supervised: also train the same encoder with the labels, for the table.
-        settings: fields of `RunConfig`; task settings go to every task that has them.
+        fraction: fraction of the training labels to use, such as 0.01.
+        supervised: also train the same encoder on the labels, as a row of the table.
+        settings: fields of `RunConfig`; task settings apply to every task that has them.
     """
     config = RunConfig.of(data=str(data), out=str(out), **settings)
     from selftaught.evaluation.compare import compare_tasks
@@ -211,18 +211,18 @@ def embed(
     download: bool = False,
     overwrite: bool = False,
 ) -> Json:
-    """Write the vector of every sample, with its path and label, to a file.
+    """Write the feature vector of every sample, with its path and label, to a file.
 
     Args:
-        run: run folder of a pretrain command.
-        data: data to embed, in any form that pretrain reads.
-        out: file to write; its ending says the form: .parquet and .csv have the columns id, path, label and vector,
-            .npz the same arrays, .npy the vectors alone.
-        split: part of the data to embed.
-        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
-        checkpoint: the last one, or the best by the held-out pretext metric.
+        run: run folder written by pretrain.
+        data: data to embed, in any format that pretrain reads.
+        out: file to write; the extension sets the format: .parquet and .csv have the columns id, path, label and
+            vector, .npz has the same as arrays, .npy only the vectors.
+        split: split of the data to embed.
+        part: name of one of the task's encoders, such as audio_encoder (default: the one the task keeps).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         download: allow torchvision and Hugging Face data sets to be downloaded.
-        overwrite: replace a file of that name.
+        overwrite: replace an existing file.
     """
     from selftaught.evaluation.embed import embed_data
 
@@ -232,13 +232,13 @@ def embed(
 
 @plain_arguments
 def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
-    """Find the images most like a query image.
+    """Find the images most similar to a query image.
 
     Args:
-        run: run folder of a pretrain command.
-        data: data to search, in any form that pretrain reads.
-        query: image to find similar ones to; or a video, of which an encoder of images sees the middle frame.
-        top: how many to show.
+        run: run folder written by pretrain.
+        data: data to search, in any format that pretrain reads.
+        query: image or video to find similar samples for; image encoders use the middle frame of a video.
+        top: number of results.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """
     from selftaught.evaluation.embed import search_data
@@ -257,17 +257,17 @@ def export(
     headless: bool = False,
     overwrite: bool = False,
 ) -> Json:
-    """Write the encoder for use elsewhere, under the weight names of torchvision or timm.
+    """Export the encoder with the parameter names of torchvision or timm.
 
     Args:
-        run: run folder of a pretrain command.
+        run: run folder written by pretrain.
         out: file to write.
-        format: torch and safetensors hold a plain state dict, onnx the network itself; unless given, the ending of out
-            says it: .pt or .pth, .safetensors, .onnx.
-        part: one of the task's encoders by name, such as audio_encoder (default: the one that it keeps).
-        checkpoint: the last one, or the best by the held-out pretext metric.
-        headless: leave out the fresh classifier that lets a torchvision model load the file with strict=True.
-        overwrite: replace a file of that name.
+        format: torch and safetensors contain a plain state dict, onnx the network itself (default: by the extension
+            of --out: .pt or .pth, .safetensors, .onnx).
+        part: name of one of the task's encoders, such as audio_encoder (default: the one the task keeps).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+        headless: leave out the untrained classifier, without which torchvision cannot load the file with strict=True.
+        overwrite: replace an existing file.
     """
     from selftaught.evaluation.export import export_encoder, resolve_format
     from selftaught.training.encoder_of_run import load_encoder, read_config
@@ -286,14 +286,14 @@ def write_report(
     format: Literal["html", "markdown", "csv", "latex"] = "html",
     overwrite: bool = False,
 ) -> Json:
-    """Write the page of a run, of several runs in one folder, or of a comparison: one HTML file.
+    """Write the report of a run, of a folder of runs or of a comparison as one HTML file.
 
     Args:
-        folder: run folder, folder of run folders, or folder of a comparison.
-        out: file to write, a folder for csv; report.html, report.md, report.tex or report-csv in the folder unless
-            given.
-        format: the page, or its tables alone: one file of Markdown or LaTeX, or a CSV file for each.
-        overwrite: replace files of that name that are not an earlier report; an earlier report is always replaced.
+        folder: run folder, folder of runs, or folder of a comparison.
+        out: file to write, or folder for csv (default: report.html, report.md, report.tex or report-csv in the
+            folder).
+        format: html for the whole report; markdown, latex or csv for its tables alone, csv with one file per table.
+        overwrite: replace existing files even if they are not an earlier report, which is always replaced.
     """
     from selftaught.report import write_report
 
@@ -303,12 +303,12 @@ def write_report(
 
 @plain_arguments
 def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False) -> list[Json]:
-    """List the packed stores in the cache folder with their size, last use and whether their data are as packed.
+    """List the packed stores in the cache folder: size, last use, and whether their data have changed.
 
     Args:
-        keys: stores to list or remove, or how their keys begin; all of them unless given.
-        clear: remove them.
-        prune: remove those whose data are gone or have changed, and what killed processes left.
+        keys: keys of the stores to list or remove, or prefixes of keys (default: all stores).
+        clear: remove the stores.
+        prune: remove stores whose data are missing or have changed, and leftover files of killed processes.
     """
     from selftaught.data.store.cache import clean_rests, clear_stores
     from selftaught.data.store.store_care import known_stores, prune_stores
@@ -327,13 +327,13 @@ def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False)
 
 @plain_arguments
 def demo(*, out: str = "selftaught-demo") -> Json:
-    """Learn from the photographs that come with the package and compare with random weights; at most 5 minutes.
+    """Pretrain on the photographs that come with the package and compare with random weights, within 5 minutes.
 
     Args:
-        out: run folder to write; an earlier demo in it is replaced.
+        out: run folder to write; replaces an earlier demo.
 
     Returns:
-        "run" and "report" (paths), "few_labels" and "all_labels" as `evaluate` gives them, "seconds" for all of it.
+        "run" and "report" (paths), "few_labels" and "all_labels" (results of `evaluate`), "seconds" (total time).
     """
     import time
 
@@ -360,8 +360,8 @@ def load_encoder(run: File, *, part: str | None = None, checkpoint: Checkpoint =
 
     Args:
         run: run folder.
-        part: one of the task's encoders by name, such as audio_encoder; None is the one that it keeps.
-        checkpoint: the last one, or the best by the held-out pretext metric.
+        part: name of one of the task's encoders, such as audio_encoder (default: the one the task keeps).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
     """
     from selftaught.training.encoder_of_run import load_encoder
 
@@ -376,7 +376,7 @@ def check_task(
     size: int = 64,
     task_settings: Json | None = None,
 ) -> None:
-    """Hold a pretext task to the contract of tasks, in seconds and on the CPU; return quietly if it keeps it.
+    """Check that a pretext task fulfils the contract of tasks, in seconds on the CPU; return None if it does.
 
     Args:
         task: a name from `selftaught tasks`, package.module, path/to/file.py, or a subclass of `PretextTask`.
@@ -386,7 +386,7 @@ def check_task(
         task_settings: the task's own settings.
 
     Raises:
-        ValueError: one sentence that names what the task breaks.
+        ValueError: one sentence that names the rule the task breaks.
     """
     from selftaught.training.contract.check_task import check_task
 

@@ -78,7 +78,7 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("pretrian", "unknown verb 'pretrian'; did you mean pretrain?"),
+        ("pretrian", "unknown command 'pretrian'; did you mean pretrain?"),
         ("--vresion", "unknown flag --vresion; did you mean --version?"),
         ("pretrain photos", "the following arguments are required: --out"),
         ("pretrain photos more --out run", "'more' is one argument too many"),
@@ -97,8 +97,8 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
         ("evaluate run data --probe liner", "unknown probe 'liner'; did you mean linear?"),
         ("compare photos --tasks rotation,simcrl --out c", "unknown task 'simcrl'; did you mean simclr?"),
         ("export run --out x --format onx", "did you mean onnx?"),
-        ("predict", "unknown verb 'predict'; Known:"),
-        ("linear", "unknown verb 'linear'; Known:"),
+        ("predict", "unknown command 'predict'; Known:"),
+        ("linear", "unknown command 'linear'; Known:"),
         ("pretrain photos --out run --method rotation", "unknown flag --method; did you mean --task?"),
         ("pretrain photos --out run --backbone resnet18", "did you mean --encoder?"),
         ("pretrain photos --out run --img-size 64", "did you mean --size?"),

@@ -23,12 +23,12 @@ def _names(group: str) -> tuple[str, ...]:
 
 
 GROUPS = {
-    "what learns": ("task", *_names("network")),
-    "how long": _names("length"),
-    "how it learns": _names("optim"),
-    "the data": ("seed", *_names("data")),
-    "the machine": _names("machine"),
-    "the run folder": _names("folder"),
+    "model": ("task", *_names("network")),
+    "length": _names("length"),
+    "optimisation": _names("optim"),
+    "data": ("seed", *_names("data")),
+    "hardware": _names("machine"),
+    "run folder": _names("folder"),
 }
 """Headings of `pretrain --help`; a test holds that every field of RunConfig is under one."""
 
@@ -54,9 +54,9 @@ class Heading:
 
 
 FURTHER = {
-    "task_settings": Heading("the task", "task."),
+    "task_settings": Heading("task settings", "task."),
     "encoders": Heading("further encoders of the task", ""),
-    "probe_settings": Heading("the probe", "probe."),
+    "probe_settings": Heading("probe settings", "probe."),
 }
 """Arguments of public functions whose flags are those of a task or a probe."""
 
@@ -123,8 +123,10 @@ def make_parser(verb: Verb, further: Mapping[str, Sequence[Option]], *, note: st
         group = parser.add_argument_group(heading.title)
         for option in options:
             add_flag(group, option, prefix=heading.prefix)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout, all else on stderr")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error (or SELFTAUGHT_DEBUG=1)")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON on stdout and everything else on stderr"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of errors (also SELFTAUGHT_DEBUG=1)")
     return parser
 
 
@@ -186,7 +188,9 @@ def _usage(verb: Verb) -> str:
 
 
 def _help(option: Option) -> str:
-    return option.help.rstrip(".").replace("%", "%%")
+    """One line that starts in lower case, as those of argparse do, unless with a name such as LiDAR or GB."""
+    text = option.help.rstrip(".").replace("%", "%%")
+    return text[:1].lower() + text[1:] if re.match(r"(A|[A-Z][a-z,;:-]+) ", text) else text
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:

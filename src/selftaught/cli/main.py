@@ -87,7 +87,7 @@ def _run(words: list[str], given: dict[str, str]) -> int:
     if name.startswith("-"):
         return _overview(words)
     if name not in VERBS:
-        raise ValueError(unknown_name("verb", name, VERBS))
+        raise ValueError(unknown_name("command", name, VERBS))
     verb = verb_of(name)
     further = further_options(verb, words[1:])
     parser = make_parser(verb, further, note=_note(verb))
@@ -117,12 +117,12 @@ def _run(words: list[str], given: dict[str, str]) -> int:
 def _overview(words: list[str]) -> int:
     parser = Parser(
         prog="selftaught",
-        description="Learn visual features from unlabelled images, videos and sound, and measure what they are worth.",
-        epilog="'selftaught VERB --help' lists the flags of a verb.",
+        description="Learn visual features from unlabelled images, videos and audio, and measure how good they are.",
+        epilog="'selftaught COMMAND --help' lists the flags of a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", "-V", action="store_true", help="print the version")
-    group = parser.add_subparsers(title="verbs", metavar="VERB")
+    group = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name in VERBS:
         group.add_parser(name, help=verb_of(name).summary, add_help=False)
     try:
@@ -136,11 +136,13 @@ def _overview(words: list[str]) -> int:
 def _note(verb: Verb) -> str:
     """The last line of a verb's help."""
     if verb.name == "pretrain":
-        return "A task's own settings are flags too: 'selftaught pretrain --task rotation --help' lists rotation's."
+        return "Task settings are flags too: 'selftaught pretrain --task rotation --help' lists those of rotation."
     if verb.name == "evaluate":
-        return "A probe's own settings are flags too: 'selftaught evaluate --probe knn --help' lists knn's."
+        return "Probe settings are flags too: 'selftaught evaluate --probe knn --help' lists those of knn."
     if verb.name == "compare":
-        return "With --tasks, --help also lists the settings of those tasks; one goes to every task that has it."
+        return (
+            "With --tasks, --help also lists the settings of those tasks; a setting applies to every task that has it."
+        )
     return ""
 
 

@@ -53,15 +53,16 @@ class NetworkSettings(Group):
     """What learns."""
 
     encoder: str = "auto"
-    """A name from `selftaught encoders`, or timm:MODEL; auto takes what the task says, mostly resnet18."""
+    """A name from `selftaught encoders`, or timm:MODEL; auto uses the one that the task declares, mostly resnet18."""
     encoders: dict[str, str] = field(default_factory=dict)
     """Architectures of the further encoders that a task trains, by name (--audio-encoder ARCHITECTURE)."""
     kept: str = "encoder"
-    """Name of the encoder that is the result, as the task says it."""
+    """Name of the encoder that is the result, as declared by the task."""
     size: Annotated[int, Range(least=8, most=8192)] = 96
-    """Side of the square images the encoder sees, pixels."""
+    """Side of the square images that the encoder sees, in pixels."""
     stem: Stem = "auto"
-    """First layers of all encoders: published, or stride 1 for small images (auto: below 48 pixels if time allows)."""
+    """First layers of all encoders: standard as published, small with stride 1 for small images; auto uses small below
+    48 pixels if time allows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,22 +84,22 @@ class DataSettings(Group):
     limit: Annotated[int | None, Range(least=4)] = None
     """Use at most this many training samples, chosen by seed."""
     held_out: Annotated[float, Range(least=0, below=1)] = 0.1
-    """Share of the data held out to evaluate the pretext task, if they have no val or test split."""
+    """Fraction of the data held out to evaluate the pretext task, if the data have no val or test split."""
     value_range: str = "auto"
-    """LOW,HIGH such as 0,4095: values shown as black and white in images of more than 8 bits; auto is chosen once from
-    a sample of the training images."""
+    """Values LOW,HIGH that become black and white in images of more than 8 bits, such as 0,4095; auto chooses them once
+    from a sample of the training images."""
     max_image_pixels: Annotated[int, Range(least=1)] = 64_000_000
-    """Larger images are skipped and listed, as each may take 16 bytes of memory a pixel."""
+    """Skip and list larger images; an image may take 16 bytes of memory per pixel."""
     store_size: Annotated[int | None, Range(least=8, most=16384)] = None
-    """Short side of the images in the packed store, pixels (default from --size)."""
+    """Short side of the images in the packed store, in pixels (default: derived from --size)."""
     cache_limit: Annotated[float, Range(above=0)] = 50.0
-    """GB that all packed stores may take together: those unused for longest are removed for a new one, and data that
-    need more by themselves are decoded while training."""
+    """Largest total size of the packed stores in GB: the least recently used ones are removed to make room, and data
+    that exceed the limit by themselves are decoded during training."""
     stream: Streaming = "auto"
-    """Read tar shards in order while training, never packed; auto does for remote or compressed shards and those whose
-    packed store would exceed --cache-limit, where the task needs no more than images one by one."""
+    """Read tar shards in order during training instead of packing them; auto does so for shards that are remote,
+    compressed or larger than --cache-limit when packed, if the task needs only single images."""
     workers: Annotated[int | None, Range(least=1, most=1024)] = None
-    """Decoding threads (default: all cores to pack or stream, one while training on what exceeds --cache-limit)."""
+    """Decoding threads (default: all cores to pack or stream; one for data decoded during training)."""
     download: bool = False
     """Allow torchvision and Hugging Face data sets to be downloaded."""
 
@@ -113,11 +114,11 @@ class LengthSettings(Group):
     """How long a run is; one of them at most."""
 
     epochs: Annotated[float | None, Range(above=0, most=1_000_000_000)] = None
-    """Passes over the data (default 10 where neither --steps nor --budget is given)."""
+    """Passes over the data (default 10 without --steps and --budget)."""
     steps: Annotated[int | None, Range(least=1, most=1_000_000_000)] = None
-    """Optimiser steps, instead of --epochs."""
+    """Number of optimiser steps, instead of --epochs."""
     budget: str | None = None
-    """Wall time of the whole command such as 90s, 10m or 1.5h, instead of --epochs; steps are set by measured speed."""
+    """Wall-clock time for the whole command, such as 90s, 10m or 1.5h, instead of --epochs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,24 +134,23 @@ class OptimSettings(Group):
     """How it learns."""
 
     batch_size: Annotated[int, Range(least=2, most=1_000_000)] = 128
-    """Samples in one optimiser step, over all devices and accumulated parts."""
+    """Samples per optimiser step, in total over all devices and accumulated parts."""
     optimizer: Optimizer = "auto"
-    """auto takes what the task's paper uses."""
+    """Optimiser; auto uses the one of the task's paper."""
     lr: Annotated[float | None, Range(above=0)] = None
-    """Peak learning rate at this batch size (default: the task's, scaled by batch / 256)."""
+    """Peak learning rate at the given batch size (default: the task's, times batch size / 256)."""
     weight_decay: Annotated[float | None, Range(least=0)] = None
-    """Default: the task's. Never applied to biases and normalisation layers."""
+    """Weight decay, never applied to biases and normalisation layers (default: the task's)."""
     final_weight_decay: Annotated[float | None, Range(least=0)] = None
-    """Weight decay at the end, reached by a cosine (default: the task's, else --weight-decay throughout)."""
+    """Weight decay at the end of a cosine schedule (default: the task's, else constant)."""
     momentum: Annotated[float | None, Range(least=0, below=1)] = None
     """Momentum of sgd and lars (default: the task's, else 0.9)."""
     warmup: Annotated[float | None, Range(least=0, below=1)] = None
-    """Part of the steps in which the learning rate rises linearly, then falls by a cosine (default: the task's, else
-    0.05)."""
+    """Fraction of the steps with linear warm-up, before the cosine decay (default: the task's, else 0.05)."""
     accumulate: Annotated[int, Range(least=1, most=1_000_000)] = 1
-    """Parts a batch is computed in; contrastive tasks see negatives of one part only."""
+    """Number of parts each batch is split into to save memory; contrastive tasks see only negatives within a part."""
     clip: Annotated[float | None, Range(above=0)] = None
-    """Largest norm of the gradient (default: the task's, else none)."""
+    """Clip the gradient to this norm (default: the task's, else no clipping)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +158,16 @@ class MachineSettings(Group):
     """What computes."""
 
     precision: Precision = "auto"
-    """auto is bf16-mixed where the machine computes bf16 in hardware."""
+    """Numerical precision; auto is bf16-mixed if the hardware supports bf16."""
     accelerator: Accelerator = "auto"
-    """Where to compute."""
+    """Device type to compute on."""
     devices: Annotated[int, Range(least=1, most=1024)] = 1
-    """Devices (or CPU processes) of one node."""
+    """Number of devices (or CPU processes) per node."""
     num_nodes: Annotated[int, Range(least=1, most=100_000)] = 1
-    """Nodes of a multi-node run."""
+    """Number of nodes."""
     strategy: Strategy = "auto"
-    """How devices share the work: ddp, which is auto, gives each all parameters; fsdp splits parameters, gradients and
-    optimizer state over all devices, hsdp over those of a node."""
+    """How devices share the work: ddp (same as auto) replicates the model; fsdp splits parameters, gradients and
+    optimizer state over all devices, hsdp over the devices of each node."""
 
     @property
     def world(self) -> int:
@@ -187,16 +187,16 @@ class FolderSettings(Group):
     out: str
     """Run folder to write."""
     log_every: Annotated[int, Range(least=1)] = 10
-    """Steps between two rows of metrics.csv."""
+    """Steps between rows of metrics.csv."""
     evaluate_every: Annotated[float, Range(above=0)] = 1.0
-    """Epochs between two looks at held-out data."""
+    """Epochs between held-out evaluations."""
     checkpoint_every: Annotated[int | None, Range(least=1)] = None
-    """Steps between checkpoints (default: every look at held-out data)."""
+    """Steps between checkpoints (default: at every held-out evaluation)."""
     resume: bool = False
-    """Go on from the last checkpoint in the run folder."""
+    """Continue from the last checkpoint in the run folder."""
     changed_data: bool = False
-    """With --resume: go on although the data are not those the run began with."""
+    """With --resume: continue even if the data have changed."""
     overwrite: bool = False
-    """Allow an existing run in the run folder to be replaced."""
+    """Replace an existing run in the run folder."""
     tensorboard: bool = False
     """Also write TensorBoard events (pip install 'selftaught[tensorboard]')."""
