@@ -44,15 +44,16 @@ DRAWN = 6
 class Detection(Probe):
     """Detect objects with Faster R-CNN on the stages of the encoder (Ren et al., NeurIPS 2015).
 
-    A feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or one stage whose
-    candidates go through the encoder's remaining layers or, where none are left, two fully connected ones (`c4`).
-    Every channel that is read is standardised by training images. The schedule is that of MoCo (He et al., CVPR 2020,
-    appendix): SGD, learning rate 0.02 for 16 images, a tenth of it after 3/4 of the steps and again after 11/12;
-    batch normalisation keeps its statistics. The defaults suit two cores; published results use --probe.frozen false
-    --probe.size 800 --probe.steps 24000 --probe.batch-size 16 --probe.channels 256 --probe.hidden 1024 --probe.rois 512
-    --probe.proposals 1000. Ignored boxes are neither learned from nor evaluated. The metric is the mean over classes
-    of the average precision: at overlap 0.5 by the rule of PASCAL VOC (2010 on), or over overlaps 0.5 to 0.95 by that
-    of COCO; the other one and VOC 2007's stand beside it.
+    The detector reads a feature pyramid over the last stages of different strides (`fpn`, Lin et al., CVPR 2017), or a
+    single stage, whose proposals pass through the remaining layers of the encoder or, if none are left, through two
+    fully connected layers (`c4`). Every channel is standardised with statistics of the training images. The schedule is
+    that of MoCo (He et al., CVPR 2020, appendix): SGD with learning rate 0.02 for 16 images, divided by ten after 3/4
+    of the steps and again after 11/12; the statistics of batch normalisation are frozen. The defaults suit two cores;
+    published results use --probe.frozen false --probe.size 800 --probe.steps 24000 --probe.batch-size 16
+    --probe.channels 256 --probe.hidden 1024 --probe.rois 512 --probe.proposals 1000. Ignored boxes are neither learned
+    from nor evaluated. The metric is the mean over classes of the average precision, either at an overlap of 0.5 as in
+    PASCAL VOC (from 2010 on), or averaged over overlaps from 0.5 to 0.95 as in COCO. The other one and that of VOC 2007
+    are reported as well.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"box"})
@@ -63,29 +64,29 @@ class Detection(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         neck: Literal["fpn", "c4"] = "fpn"
-        """What the detector reads: a pyramid of stages, or one stage."""
+        """Input of the detector: a pyramid of stages, or one stage."""
         stage: str | None = None
-        """Stage that c4 reads; none takes the last one of a stride up to 16 pixels."""
+        """Stage that c4 reads; none uses the last stage with a stride of at most 16 pixels."""
         frozen: bool = True
-        """The encoder keeps its weights and only the detector around it learns."""
+        """Freeze the encoder and train only the detector."""
         size: Annotated[int, Range(least=1)] = 128
-        """Short side of the images, pixels."""
+        """Short side of the images, in pixels."""
         steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
         batch_size: Annotated[int, Range(least=1)] = 8
-        """Images of a step."""
+        """Images per step."""
         lr: Annotated[float, Range(above=0)] = 0.02
-        """Learning rate for 16 images; it is scaled with the batch."""
+        """Learning rate for 16 images; scaled with the batch size."""
         channels: Annotated[int, Range(least=1)] = 128
         """Channels of the pyramid."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Width of the fully connected layers."""
         rois: Annotated[int, Range(least=1)] = 128
-        """Candidates of an image that a step learns from."""
+        """Proposals per image used for training."""
         proposals: Annotated[int, Range(least=1)] = 300
-        """Candidates of an image that are looked at in the test."""
+        """Proposals per image used for testing."""
         metric: Literal["voc", "coco"] = "voc"
-        """Rule by which average precision is computed."""
+        """Definition of average precision."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -33,20 +33,20 @@ MOST_HELD_BACK = 10_000
 class FineTune(Probe):
     """Fine-tune the encoder with labels, compared with training from scratch (Henaff et al., ICML 2020).
 
-    The encoder and a linear layer on its pooled features learn the labels by SGD with momentum, the learning rate
-    falling by a cosine; random-resized crops, mirrored half the time; tested on the central square, of ten clips where
-    the data are videos. Stages before `from_stage` keep their weights and batch statistics. Random weights are trained
-    from scratch: the same recipe and the same number of steps, with no stage frozen, since random stages that cannot
-    learn would be no fair comparison. The budget is in steps, so it is the same for every share of the labels; a short
-    one flatters the pretrained encoder (He, Girshick and Dollar, ICCV 2019), and the accuracy on training crops,
-    reported next to it, shows whether it was.
+    The encoder and a linear layer on its pooled features are trained on the labels by SGD with momentum and a cosine
+    schedule, with random-resized crops that are flipped half of the time. They are tested on the central square of
+    images, or of ten clips per video. Stages before `from_stage` keep their weights and batch statistics. Random
+    weights are trained from scratch with the same recipe and number of steps, but with no stage frozen, since frozen
+    random stages would be an unfair comparison. The budget is in steps, so it is the same for every fraction of the
+    labels. A short budget favours the pretrained encoder (He, Girshick and Dollar, ICCV 2019); the accuracy on training
+    crops, which is also reported, shows whether it was too short.
 
-    With several learning rates, each is tried on a part of the training samples and evaluated on the rest, and
-    the best is used on all of them, as in VTAB (Zhai et al. 2019: 800 and 200 of 1,000 labels); the test samples choose
-    nothing. So an encoder takes 1 + the number of rates times the steps. The head has a rate of its own, as in SwAV and
-    Barlow Twins, but theirs (0.2 and 0.5) are for features as they are, and this head sees them normalised: on held-out
-    CIFAR-10, ResNet-18 from scratch on 5,000 labels reached 33.3 % with 0.2, 40.1 % with 0.05 and 41.8 % with 0.02
-    (200 steps of 64 images, lr 0.02).
+    With several learning rates, each is tried on a part of the training samples and evaluated on the rest, and the best
+    one is used on all of them, as in VTAB (Zhai et al. 2019: 800 and 200 of 1,000 labels); the test samples are not
+    used for any choice. An encoder is therefore trained once more than there are rates. The head has its own learning
+    rate, as in SwAV and Barlow Twins, but their rates (0.2 and 0.5) are for unnormalised features, whereas this head
+    sees normalised ones: on held-out CIFAR-10, ResNet-18 from scratch on 5,000 labels reached 33.3 % with 0.2, 40.1 %
+    with 0.05 and 41.8 % with 0.02 (200 steps of 64 images, lr 0.02).
     """
 
     kinds = frozenset[Kind]({"image", "video"})
@@ -56,16 +56,16 @@ class FineTune(Probe):
         from_stage: str = "all"
         """First stage that is trained, such as layer3, or all; the stages before it stay frozen."""
         steps: Annotated[int, Range(least=1)] = 2000
-        """Steps of each training, whatever the number of labels."""
+        """Steps of each training, regardless of the number of labels."""
         batch_size: Annotated[int, Range(least=2)] = 128
-        """Images or clips of a step."""
+        """Images or clips per step."""
         lr: Annotated[tuple[float, ...], Range(above=0)] = (0.01, 0.1)
-        """Learning rates of the encoder to choose from, on a part of the training samples; the first where no class
-        has samples to spare."""
+        """Learning rates of the encoder to choose from, on a part of the training samples; the first one if there are
+        too few samples to choose."""
         head_lr: Annotated[float, Range(above=0)] = 0.02
-        """Learning rate of the linear layer on up to 512 features; lower in proportion where there are more."""
+        """Learning rate of the linear layer on up to 512 features; proportionally lower for more features."""
         weight_decay: Annotated[float, Range(least=0)] = 1e-4
-        """Decay of weights; biases and normalisation are not decayed."""
+        """Weight decay, not applied to biases and normalisation layers."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the image's area that a crop covers."""
 

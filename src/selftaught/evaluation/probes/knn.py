@@ -27,7 +27,7 @@ class KNearest(Probe):
     """Classify by a vote of the most similar training samples, without training (Wu et al., CVPR 2018).
 
     Votes of the k nearest features by cosine, weighted by exp(cosine / temperature), as in DINO and lightly. All
-    training samples vote where there are fewer than k.
+    training samples vote if there are fewer than k.
     """
 
     folds_few = True

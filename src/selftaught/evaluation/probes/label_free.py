@@ -35,14 +35,14 @@ FEWEST = 8
 class LabelFree(Probe):
     """Measure held-out features without labels: RankMe, alpha-ReQ, LiDAR and more.
 
-    RankMe (Garrido et al., ICML 2023) is the value. `more["figures"]` holds all: rankme, alpha_req (Agrawal et al.,
-    NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and
-    feature_std, which is 0 in collapse, each with its interval by random halves of the samples; "cautions" says where
-    they mean little. LiDAR and alignment compare views: light random crops, mirror images and colours
-    (`probes/views.py`). LiDAR's authors take the changes each encoder was trained with; here they are the same for all
-    encoders, so that these can be compared. The metrics grow with the number of samples: compare encoders on the same
-    data only. `selftaught agreement` measures how far they can be trusted, over runs that were also probed with
-    labels.
+    The value is RankMe (Garrido et al., ICML 2023). `more["figures"]` contains all metrics: rankme, alpha_req (Agrawal
+    et al., NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and
+    feature_std, which is 0 after a collapse, each with a confidence interval from random halves of the samples;
+    "cautions" lists the metrics that mean little on these data. LiDAR and alignment compare views: light random crops,
+    flips and colour distortion (`probes/views.py`). The authors of LiDAR use the augmentations each encoder was trained
+    with; here all encoders get the same ones, so that they can be compared. The metrics grow with the number of
+    samples: compare encoders on the same data only. `selftaught agreement` measures how far they can be trusted, on
+    runs that were also evaluated with labels.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -52,15 +52,15 @@ class LabelFree(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         samples: Annotated[int, Range(least=8)] = 2048
-        """Held-out samples that rank, spectrum and uniformity are measured on, drawn by seed where there are more."""
+        """Held-out samples used for rank, spectrum and uniformity, at most; chosen by seed."""
         view_samples: Annotated[int, Range(least=8)] = 1024
-        """Held-out samples that LiDAR and alignment see several views of."""
+        """Held-out samples used for LiDAR and alignment, which need several views."""
         views: Annotated[int, Range(least=2)] = 10
-        """Views of each; LiDAR's paper finds ten as good as fifty."""
+        """Views per sample; the paper of LiDAR finds ten as good as fifty."""
         delta: Annotated[float, Range(above=0)] = 1e-4
-        """Variance that LiDAR adds within the views of a sample."""
+        """Regularisation added by LiDAR to the variance within the views of a sample."""
         draws: Annotated[int, Range(least=2)] = 20
-        """Random halves of the samples that the intervals come from."""
+        """Random halves of the samples used for the intervals."""
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
         """RankMe of the pooled features; the other metrics in `more`."""

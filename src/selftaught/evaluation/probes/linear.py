@@ -26,12 +26,12 @@ from selftaught.features.reader import Reader
 class Linear(Probe):
     """Fit a linear classifier on each frozen stage (Jing & Tian 2020, section 5.2).
 
-    The survey's protocol: every stage, average-pooled to about 9,000 numbers, one linear layer. By default in closed
-    form: ridge regression on standardised features (RotNet's batch normalisation without affine), its strength chosen
-    on a part of the training set, up to 1,024 samples by leaving each out in turn, never on the test set.
-    `--probe.solver sgd` trains all stages together with the schedule of a published table instead; the images are
-    cut at the centre in training too, so that the features are computed once, and no epoch is chosen by the test set.
-    The best stage is chosen by the test metrics, as in published tables.
+    The protocol of the survey: every stage is average-pooled to about 9,000 features, which are classified by one
+    linear layer. The default is a closed form: ridge regression on standardised features (like RotNet's batch
+    normalisation without affine parameters). Its regularisation is chosen on a part of the training set, or by
+    leave-one-out for up to 1,024 samples, never on the test set. `--probe.solver sgd` trains all stages together with
+    the schedule of a published table instead; training images are centre crops too, so that features are computed only
+    once, and no epoch is chosen on the test set. The best stage is chosen by the test metric, as in published tables.
     """
 
     folds_few = True
@@ -39,13 +39,14 @@ class Linear(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         dims: Annotated[int, Range(least=1)] = 9000
-        """Numbers that a stage is pooled to."""
+        """Features per stage after pooling."""
         solver: Literal["closed_form", "sgd"] = "closed_form"
         """Ridge regression in closed form, or stochastic gradient descent with a published schedule."""
         schedule: Literal["rotnet", "deepcluster", "fair"] = "rotnet"
-        """Whose, for sgd: RotNet 35 epochs, DeepCluster 90 (features as they are), FAIR's benchmark 28."""
+        """Published schedule for sgd: RotNet (35 epochs), DeepCluster (90, unnormalised features) or FAIR's benchmark
+        (28)."""
         epoch_scale: Annotated[float, Range(above=0)] = 1.0
-        """Factor on the epochs of the schedule, for sgd."""
+        """Factor by which the epochs of the schedule are multiplied, for sgd."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

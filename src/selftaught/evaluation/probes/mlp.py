@@ -21,9 +21,9 @@ from selftaught.features.reader import Reader
 class Mlp(Probe):
     """Train a classifier with one hidden layer on frozen features.
 
-    The idea of RotNet's non-linear classifiers (Gidaris et al., ICLR 2018) with one layer of `hidden` units on every
-    stage, average-pooled to about 9,000 numbers and standardised. AdamW; training ends when a held-back part of the
-    training samples stops improving, and the weights of the best epoch are kept.
+    As RotNet's non-linear classifiers (Gidaris et al., ICLR 2018), but with one layer of `hidden` units on every stage,
+    average-pooled to about 9,000 features and standardised. Training uses AdamW and stops when the accuracy on
+    held-back training samples stops improving; the weights of the best epoch are kept.
     """
 
     folds_few = True
@@ -31,9 +31,9 @@ class Mlp(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         stage: str = "all"
-        """Stage that is read: all, last, pooled (what the encoder returns) or the name of one."""
+        """Stages to read: all, last, pooled (output of the encoder) or the name of a stage."""
         dims: Annotated[int, Range(least=1)] = 9000
-        """Numbers that a stage is pooled to."""
+        """Features per stage after pooling."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Units of the hidden layer."""
         lr: Annotated[float, Range(above=0)] = 1e-3
@@ -41,11 +41,11 @@ class Mlp(Probe):
         weight_decay: Annotated[float, Range(least=0)] = 0.01
         """Weight decay."""
         batch_size: Annotated[int, Range(least=1)] = 256
-        """Samples in a step."""
+        """Samples per step."""
         epochs: Annotated[int, Range(least=1)] = 100
-        """Epochs at most, of at least 20 steps each."""
+        """Largest number of epochs, of at least 20 steps each."""
         patience: Annotated[int, Range(least=1)] = 10
-        """Epochs without better accuracy on the held-back samples after which training ends."""
+        """Stop after this many epochs without better accuracy on the held-back samples."""
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Top-1 accuracy of the stages in percent; `more` has the epoch that was kept of each."""

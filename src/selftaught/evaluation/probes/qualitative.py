@@ -31,11 +31,11 @@ FORMAT = 1
 
 
 class Qualitative(Probe):
-    """Visualise what the encoder learned: kernels, attention, filters, strongest patches, a map of the data.
+    """Visualise what the encoder learned: kernels, attention, filters, strongest patches and a map of the data.
 
-    The qualitative protocol of the survey (Jing & Tian 2020, section 5.8) with what RotNet and DeepCluster show. It
-    measures nothing, so its value is nan: look at the images next to those of random weights.
-    Channels and images are drawn by the seed, not picked. `selftaught.evaluation.visualise` says what is written.
+    The qualitative protocol of the survey (Jing & Tian 2020, section 5.8), with the figures of RotNet and DeepCluster.
+    It measures nothing, so its value is nan: compare the images with those of random weights. Channels and images are
+    drawn by seed, not picked by hand. `selftaught.evaluation.visualise` describes the output.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -46,27 +46,27 @@ class Qualitative(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         pictures: Annotated[int, Range(least=8)] = 1000
-        """Images of the data that are looked at, for patches and the map."""
+        """Images of the data used for patches and the map."""
         stages: Annotated[int, Range(least=1)] = 5
-        """Stages shown, evenly from first to last."""
+        """Number of stages shown, evenly spaced from first to last."""
         channels: Annotated[int, Range(least=1)] = 6
-        """Channels of each stage shown by filter and patches."""
+        """Channels per stage for which filters and patches are shown."""
         patches: Annotated[int, Range(least=1)] = 9
-        """Strongest patches of each channel."""
+        """Strongest patches shown per channel."""
         shown: Annotated[int, Range(least=1)] = 6
-        """Images whose attention is drawn."""
+        """Images for which attention maps are shown."""
         power: Annotated[float, Range(above=0)] = 2.0
-        """p of the attention, the sum over channels of |a|^p."""
+        """Exponent p of the attention maps, the sum over channels of |a|^p."""
         steps: Annotated[int, Range(least=0)] = 100
         """Steps of gradient ascent; 0 leaves the filters as noise."""
         rate: Annotated[float, Range(above=0)] = 24.0
-        """Length of a step of gradient ascent, for an image of 224 pixels."""
+        """Step length of gradient ascent, for an image of 224 pixels."""
         blur: Annotated[float, Range(least=0)] = 0.5
-        """Blur every fifth step of gradient ascent, pixels."""
+        """Blur applied at every fifth step of gradient ascent, in pixels."""
         method: Literal["tsne", "umap"] = "tsne"
-        """Method of the map; umap needs selftaught[umap]."""
+        """Method used for the map; umap needs selftaught[umap]."""
         neighbours: Annotated[float, Range(above=0)] = 30.0
-        """Neighbours each image is drawn to on the map: t-SNE's perplexity, UMAP's n_neighbors."""
+        """Effective number of neighbours on the map: t-SNE's perplexity or UMAP's n_neighbors."""
 
     def score(self, reader: Reader, data: Unlabelled) -> Score:
         """No metric: `files` holds index.json and the images it names."""

@@ -31,11 +31,11 @@ PART = 1000
 class Retrieval(Probe):
     """Retrieve samples of the class of a query, without training: Recall@1, 5, 10 and mAP.
 
-    Similarity is the cosine of frozen features. Every test sample is a query once, against the other test samples
-    (leave one out, as in metric learning: Musgrave et al., ECCV 2020) or against the training samples (as for clips:
-    Xu et al., CVPR 2019). `value` is Recall@1: the share of queries whose nearest sample is of their class; Recall@k
-    is the share with at least one among the k nearest. Queries that no other sample shares the class with are left
-    out. Intervals are over the queries, with the samples that are searched as they are.
+    Samples are ranked by the cosine similarity of frozen features. Every test sample is a query once, either against
+    the other test samples (leave-one-out, as in metric learning: Musgrave et al., ECCV 2020) or against the training
+    samples (as for clips: Xu et al., CVPR 2019). `value` is Recall@1: the share of queries whose nearest sample is of
+    their class; Recall@k is the share of queries with at least one such sample among the k nearest. Queries whose class
+    has no other sample are left out. Confidence intervals are over the queries, with the searched samples fixed.
     """
 
     metric = "recall"
@@ -43,19 +43,20 @@ class Retrieval(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         against: Literal["test", "train"] = "test"
-        """What is searched: the other test samples, or the training samples."""
+        """Samples to search: the other test samples, or the training samples."""
         stage: str = "pooled"
-        """Features that are compared: pooled (what the encoder returns), all, last or the name of a stage."""
+        """Features to compare: pooled (output of the encoder), all, last or the name of a stage."""
         dims: Annotated[int, Range(least=1)] = 9000
-        """Numbers that a stage is pooled to."""
+        """Features per stage after pooling."""
         index: Literal["auto", "exact", "ivf"] = "auto"
-        """How it is searched: all samples compared, or an inverted file; auto is exact up to 100,000 samples."""
+        """Search method: exact comparison with all samples, or an inverted file (ivf); auto is exact up to 100,000
+        samples."""
         depth: Annotated[int | None, Range(least=1)] = None
-        """Nearest samples that count for mAP; unless given, all up to 20,000 samples, 1,000 of more."""
+        """Nearest samples that count for mAP; none uses all of up to 20,000 samples, and 1,000 of more."""
         shown: Annotated[int, Range(least=0)] = 8
-        """Queries that are shown with the samples found for them."""
+        """Number of queries shown with their nearest samples."""
         neighbours: Annotated[int, Range(least=1)] = 6
-        """Samples that are shown for each."""
+        """Nearest samples shown per query."""
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """Recall@1 of the stages in percent.

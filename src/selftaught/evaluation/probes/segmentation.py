@@ -43,14 +43,14 @@ DRAWN = 6
 class Segmentation(Probe):
     """Classify every pixel from the stages of the encoder (Long, Shelhamer and Darrell, CVPR 2015).
 
-    A head, `fcn` or `deeplab`, reads the stages as maps, each channel standardised by training images. It is trained
-    by DeepLab's recipe (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a learning rate that falls as
-    (1 - step / steps)^0.9 after a short rise, images at 0.5 to 2 times their size, cropped and mirrored with their
-    masks. The head learns ten times as fast as the encoder (DeepLab v2), whose batch normalisation keeps its
-    statistics. Images are read at a short side of `size`, the test in overlapping square windows, and evaluated at
-    their own size. The defaults suit two cores; published results use --probe.frozen false --probe.size 513
-    --probe.steps 30000 --probe.channels 256. The metric is the mean over classes of intersection over union; unlabelled
-    pixels do not count.
+    A head, `fcn` or `deeplab`, reads the stages as maps, with each channel standardised by statistics of the training
+    images. It is trained with the recipe of DeepLab (Chen et al., arXiv 1706.05587, section 4): SGD with momentum, a
+    learning rate that falls as (1 - step / steps)^0.9 after a short warm-up, and images scaled by 0.5 to 2, cropped and
+    flipped together with their masks. The learning rate of the head is ten times that of the encoder (DeepLab v2),
+    whose statistics of batch normalisation are frozen. Images are read with a short side of `size`, tested in
+    overlapping square windows, and evaluated at their original size. The defaults suit two cores; published results use
+    --probe.frozen false --probe.size 513 --probe.steps 30000 --probe.channels 256. The metric is the mean over classes
+    of intersection over union; unlabelled pixels do not count.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"mask"})
@@ -61,15 +61,15 @@ class Segmentation(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         head: Literal["fcn", "deeplab"] = "fcn"
-        """Network on the stages: scores of three strides added up, or dilated convolutions and a decoder."""
+        """Head on the stages: sum of scores at three strides (fcn), or dilated convolutions and a decoder (deeplab)."""
         frozen: bool = True
-        """The encoder keeps its weights and only the head learns."""
+        """Freeze the encoder and train only the head."""
         size: Annotated[int, Range(least=16)] = 128
-        """Short side of the images, and side of the crops, pixels."""
+        """Short side of the images and side of the crops, in pixels."""
         steps: Annotated[int, Range(least=1)] = 500
         """Training steps."""
         batch_size: Annotated[int, Range(least=2)] = 16
-        """Images of a step."""
+        """Images per step."""
         lr: Annotated[float, Range(above=0)] = 0.01
         """Learning rate of the encoder; the head's is ten times that."""
         channels: Annotated[int, Range(least=1)] = 128

@@ -29,11 +29,11 @@ ELEMENTS = 50_000_000
 class Svm(Probe):
     """Fit one-vs-rest linear support vector machines on each frozen stage and report mAP.
 
-    FAIR's protocol for PASCAL VOC 2007 (Goyal et al., ICCV 2019): every stage average-pooled to about 9,000 numbers
-    and scaled to unit length, squared hinge loss, samples of the class weigh twice, and the cost C of every class is
-    chosen by the average precision of a 3-fold cross-validation on the training samples. `value` is the mean over
-    classes of the area under the interpolated precision-recall curve (VOC from 2010 on, what that protocol reports);
-    `more` has VOC07's 11-point form as well.
+    FAIR's protocol for PASCAL VOC 2007 (Goyal et al., ICCV 2019): every stage is average-pooled to about 9,000 features
+    and scaled to unit length; the loss is the squared hinge loss, in which positive samples count twice; and the cost C
+    of every class is chosen by the average precision of a 3-fold cross-validation on the training samples. `value` is
+    the mean over classes of the area under the interpolated precision-recall curve (VOC from 2010 on, as reported by
+    that protocol); `more` also contains the 11-point metric of VOC07.
     """
 
     needs = frozenset({"labels"})
@@ -43,15 +43,15 @@ class Svm(Probe):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
         stage: str = "all"
-        """Stage that is read: all, last, pooled (what the encoder returns) or the name of one."""
+        """Stages to read: all, last, pooled (output of the encoder) or the name of a stage."""
         dims: Annotated[int, Range(least=1)] = 9000
-        """Numbers that a stage is pooled to."""
+        """Features per stage after pooling."""
         costs: Annotated[tuple[float, ...], Range(above=0)] = (0.001, 0.01, 0.1, 1.0, 10.0)
-        """Costs C that are tried; the smaller, the simpler the classifier."""
+        """Costs C to choose from; smaller values regularise more."""
         folds: Annotated[int, Range(least=2)] = 3
-        """Parts of the cross-validation that chooses among them."""
+        """Folds of the cross-validation that chooses the cost."""
         positive_weight: Annotated[float, Range(above=0)] = 2.0
-        """How much more a sample of the class weighs than one of another class."""
+        """Weight of positive samples relative to negative ones."""
 
     def score(self, reader: Reader, data: Labelled) -> Score:
         """mAP of the stages in percent.
