@@ -40,26 +40,26 @@ CHANGES = {
     "cifar10/gan": Change(
         "2026-11-29",
         _GAME,
-        "real and generated images are judged in one batch, turned copies in another",
+        "the discriminator sees real and generated images in one batch and rotated copies in another",
     ),
     "cifar10/bigan": Change(
         "2026-11-29",
         _GAME,
-        "the discriminator also names pairs that do not match, and judges each pair without the batch's statistics",
+        "the discriminator has a third class for mismatched pairs, and uses no batch statistics",
     ),
     "cifar10/graph_constraint": Change(
-        "2026-11-29", _GAME, "positive pairs begin with every image on a cycle (5,120 of 10,000), not with 490"
+        "2026-11-29", _GAME, "positive pairs start from every image on a cycle (5,120 of 10,000) instead of 490"
     ),
     "cifar10/deep_embedded_clustering": Change(
         "2026-11-29",
         "6a76d2c to 677ffb5 (2026-11-24 and 25)",
-        "clustering starts when the autoencoder has had its share of the steps, not at the end of the epoch",
+        "clustering starts after the autoencoder's share of the steps, not at the end of the epoch",
     ),
     "weizmann4/frame_order_verification": Change(
-        "2026-11-29", _CLIPS, "frames that look like the middle one do not take its place"
+        "2026-11-29", _CLIPS, "frames similar to the middle one are no longer used as wrong middle frames"
     ),
     "asl_letters12/frame_order_verification": Change(
-        "2026-11-29", _CLIPS, "frames that look like the middle one do not take its place"
+        "2026-11-29", _CLIPS, "frames similar to the middle one are no longer used as wrong middle frames"
     ),
 }
 """By "setting/task"; rows measured before are marked until they are measured again."""
@@ -67,7 +67,7 @@ CHANGES = {
 FEW_LABELS = Change(
     "2026-11-29",
     "712cf76 or earlier (2026-11-24 to 28)",
-    "with up to 1,024 labelled samples the linear probe works in float64 and chooses its strength by leaving one out",
+    "for up to 1,024 labels, the linear probe uses float64 and chooses its regularisation by leave-one-out",
 )
 """Of the linear probe with a share of the labels, in every row."""
 
@@ -99,82 +99,84 @@ _CIFAR10: dict[str, tuple[str, ...]] = {
 }
 
 _READING = """
-What can be concluded: eighteen of the twenty pretext tasks have a better best stage than the same encoder with random
-weights with both seeds, thirteen of them by more than one point with both. Rotation is first, also with 500 labels
-(linear 0.01). Almost all of the gain is in layer1 and layer2; the last stage is the worst for almost every task, as it
-is specialised in the pretext task. This agrees with the survey's reading of its Table IV: middle layers are best, first
-and last ones worse. The order of that table holds in part: jigsaw, split_brain, clustering and counting lead, then
-context_prediction, then colorization and bigan; rotation is above all of them, as in its own paper.
+What can be concluded: for eighteen of the twenty pretext tasks the best stage is better than that of the same encoder
+with random weights, with both seeds; for thirteen of them by more than one point. Rotation is first, also with 500
+labels (linear 0.01). Almost all of the gain is in layer1 and layer2; the last stage is the worst for almost every task,
+as it is specialised in the pretext task. This agrees with Table IV of the survey, where the middle layers are best and
+the first and last ones worse. The order of that table is confirmed in part: jigsaw, split_brain, clustering and
+counting lead, then context_prediction, then colorization and bigan; rotation is ahead of all of them, as in its own
+paper.
 
-What does not hold, and why: clustering is not ahead of the others, as two passes allow four assignments where the paper
-has hundreds. inpainting is not last: at 32 pixels it needs continued edges and colours, which the first stages have to
-learn. colorization is low in this table, as its encoder sees no colour: random weights on grey images reach 41.4, and
-it gains 4.7 points over these, more than any task but rotation and simclr. By nearest neighbours on the last stage the
-order is different: tasks that separate instances or reconstruct the image gain most (split_brain, simclr, exemplar,
-autoencoder), and those that look at parts or at detail (jigsaw, transformation, super_resolution, context_prediction,
-inpainting, artifacts, bigan) are below random weights.
+What differs from the survey, and why: clustering is not ahead of the others, as two epochs allow only four cluster
+assignments, and the paper has hundreds. inpainting is not last: at 32 pixels it needs continued edges and colours,
+which the first stages have to learn. colorization is low in this table, as its encoder sees no colour: random weights
+on grey images reach 41.4, and it gains 4.7 points over them, more than any task except rotation and simclr. With
+nearest neighbours on the last stage the order is different: tasks that separate instances or reconstruct the image gain
+most (split_brain, simclr, exemplar, autoencoder), and those that use parts or details (jigsaw, transformation,
+super_resolution, context_prediction, inpainting, artifacts, bigan) are below random weights.
 
 moco gains 2.7 points and simclr 5.0. Both learn to find the other view (held-out accuracy 0.24 among 128 keys, 0.46
-among 255 views), but two passes are short for a method whose keys come from a slow copy of an encoder that starts at
-random. Two observations from single runs of 100 to 300 steps: with the recipe's learning rate (0.015 at this batch),
-4,096 keys and the random vectors of the start as negatives the embeddings collapsed (mean cosine of different images
-0.98 after 300 steps), so this row has 0.06, simclr's rate, and 1,024 keys, 8 batches as in the authors' code for
-CIFAR-10. And the guard has a price: with statistics of sub-batches of 16 images the cosine of positives was 0.04 above
-that of other images after 100 steps, with those of the whole batch, which leak, 0.10.
+among 255 views), but two epochs are short for a method whose keys come from a slow copy of a randomly initialised
+encoder. Two observations from single runs of 100 to 300 steps: With the recipe's learning rate (0.015 at this batch
+size), 4,096 keys and the initial random vectors as negatives, the embeddings collapsed (mean cosine similarity of
+different images 0.98 after 300 steps). This row therefore uses a rate of 0.06, as simclr, and 1,024 keys, which are 8
+batches as in the authors' code for CIFAR-10. The guard also slows learning: with the statistics of sub-batches of 16
+images, the cosine similarity of positives was 0.04 above that of other images after 100 steps; with those of the whole
+batch, which leak, it was 0.10 above.
 
-Tasks at the level of random weights, and what was tried: bigan's codes cannot be matched after two passes (a hundred
-and more in its paper), though its generated images become more similar to real ones. noise_as_targets: 42.1 with all
-50,000 images, each of whose targets is seen twice; 43.9 if targets are exchanged in every pass; 43.8 with 5,000 images;
+Tasks at the level of random weights, and what was tried: bigan's codes cannot be matched after two epochs (its paper
+has more than a hundred), though its generated images become more similar to real ones. noise_as_targets: 42.1 with all
+50,000 images, each seen twice with its target; 43.9 if targets are exchanged in every epoch; 43.8 with 5,000 images;
 45.2 if colours, which identify images at once, are jittered too (the paper removes them). Its last stages and nearest
-neighbours are above random weights. deep_embedded_clustering: 42.9 in the paper's form with 10 dimensions and 10
-clusters, 42.7 with AdamW, 45.6 with 64 dimensions, 100 clusters and the reconstruction kept (IDEC): 10 dimensions are
-too few for photographs. super_resolution was 0.4 dB below bicubic interpolation before its generator learned alone
-first; transformation was at 45.6 while it magnified the middle of images this small.
+neighbours are above random weights. deep_embedded_clustering: 42.9 as in the paper with 10 dimensions and 10 clusters,
+42.7 with AdamW, 45.6 with 64 dimensions, 100 clusters and the reconstruction kept (IDEC): 10 dimensions are too few for
+photographs. super_resolution was 0.4 dB below bicubic interpolation when its generator was not first trained alone;
+transformation reached 45.6 when it magnified the middle of such small images.
 
-What cannot be concluded: the order of longer runs, as 800 steps are two passes over the data and longer schedules
-change it (the table below has the best few with four times the steps), and differences of less than a point between
-tasks, which have two seeds each. Speed and memory of rotation, simclr and supervised are those of one seed; moco's were
-measured on a busy machine.
+What cannot be concluded: the order after longer training, as 800 steps are two epochs and longer schedules change the
+order (the table below has the best few tasks with four times the steps), and differences of less than a point between
+tasks, as each has only two seeds. Speed and memory of rotation, simclr and supervised are from one seed; those of moco
+were measured on a busy machine.
 """
 
 _LONG = """
-What can be concluded: with four times the steps, each of the four tasks gains about twice as much over random weights.
-Rotation is first by far (15.8 points, 7.0 after 800 steps), and its best stage is layer2 instead of layer1; with 500
-labels it reaches 55.8, random weights 34.8. By nearest neighbours on the last stage simclr is first, as in the shorter
-runs. The gap to training with labels does not close: it gains 32.0 in as many steps. All pretext tasks still improve,
-so the final order is open; simclr's paper has hundreds of passes, this table has eight. There is one seed only; the
-shorter table shows the difference between two seeds.
+What can be concluded: with four times the steps, the gain of each of the four tasks over random weights is about twice
+as large. Rotation is first by far (15.8 points; 7.0 after 800 steps), and its best stage is layer2 instead of layer1;
+with 500 labels it reaches 55.8, and random weights 34.8. With nearest neighbours on the last stage simclr is first, as
+in the shorter runs. The gap to supervised training does not close: it gains 32.0 in as many steps. All pretext tasks
+are still improving, so the final order is open; the paper of simclr trains for hundreds of epochs, this table for
+eight. There is only one seed; the table above shows the difference between two seeds.
 """
 
 _VIT = """
-What can be concluded: mae works in this setting, with both seeds. Its best stage is 9.7 points above random weights, of
-the 11.3 that the labels gain in as many steps (12.6 and 9.9 with the two seeds); with 500 labels (linear 0.01) it gains
-8.4 of 12.4. Every block gains, the first already 7.8 points, where the supervised encoder gains mostly in its last
-blocks. By nearest neighbours, which read the class token, it is 3 points above random weights and far below the
-supervised encoder: no loss asks anything of the class token.
+What can be concluded: mae works in this setting, with both seeds. Its best stage is 9.7 points above random weights;
+supervised training gains 11.3 points in as many steps (12.6 and 9.9 with the two seeds). With 500 labels (linear 0.01)
+mae gains 8.4 points and supervised training 12.4. Every block gains, the first one already 7.8 points, whereas the
+supervised encoder gains mostly in its last blocks. With nearest neighbours, which use the class token, mae is 3 points
+above random weights and far below the supervised encoder, as no loss is applied to the class token.
 
-What cannot be concluded: how far it goes. The encoder is the smallest of timm's vision transformers (64 features, 6
-blocks, 0.26 million weights) and sees each image twice; the paper has ViT-L and 1,600 passes. In runs this short it is
-behind a convolutional network: with labels resnet18 reaches 61.8 in as many steps (first table). Other work ran on the
-machine, so speed and memory are not reported.
+What cannot be concluded: how good mae is at scale. The encoder is the smallest vision transformer of timm (64 features,
+6 blocks, 0.26 million weights) and sees each image twice; the paper trains ViT-L for 1,600 epochs. In such short runs
+it is behind a convolutional network: supervised resnet18 reaches 61.8 in as many steps (first table). Speed and memory
+are not reported, as the machine was shared.
 """
 
 _JHMDB14 = """
-What can be concluded: which parts of a frame move can be predicted from that frame alone, on source groups that were
-not trained on. The metric is the mean of the accuracies on moving and on still cells: 61.9 %, where chance is 50 and
-the mean mask of the training crops, which only knows where people film, reaches 57.3. What cannot: that the features
-help to tell the 14 actions apart. The best stage is below that of random weights, and nearest neighbours agree within
-their interval of about 5 points. The 404 training clips come from 113 source groups; the paper has 205,000 videos.
-Speeds are those of a machine that did other work at the same time.
+What can be concluded: which parts of a frame move can be predicted from that frame alone, also on held-out source
+groups. The metric is the mean of the accuracies on moving and on still cells. It is 61.9 %; chance is 50 %, and the
+mean mask of the training crops, which only reflects where people point the camera, reaches 57.3 %. What cannot be
+concluded: that the features help to distinguish the 14 actions. The best stage is below that of random weights, and the
+results of nearest neighbours are equal within their interval of about 5 points. The 404 training clips come from 113
+source groups; the paper has 205,000 videos. The speeds were measured on a busy machine.
 
-frame_order_recognition has its setting in the benchmark and is not measured: a single run of 250 steps at 48 pixels
-stays at chance on held-out groups (9.4 % of 12 orders, chance 8.3). clip_rotation is in the next table.
+frame_order_recognition is part of the benchmark but is not measured yet: a single run of 250 steps at 48 pixels stays
+at chance on held-out groups (accuracy 9.4 % for 12 orders, chance 8.3 %). clip_rotation is in the next table.
 """
 
 _CLIPS = """
-One seed. What can be concluded: the angle of a clip is predicted a little better than by chance on held-out groups
-(31.7 %, chance 25); on the clips it trains on it is about 60 %, so the network overfits 404 clips in 200 steps. Its
-features are no better than random weights at this size.
+There is only one seed. What can be concluded: the angle of a clip is predicted slightly better than chance on held-out
+groups (31.7 %, chance 25 %). On the training clips the accuracy is about 60 %, so the network overfits the 404 clips in
+200 steps. Its features are no better than random weights at this size.
 """
 
 SETTINGS = {
@@ -224,7 +226,7 @@ SETTINGS = {
         fractions=(1.0,),
         reading="What can be concluded: little. The training split has 48 clips of 6 performers, the test split 24 "
         "clips of 3 others, so one clip is 4 points. Single frames already show the four actions: random weights with "
-        "a linear probe are the best row, above training with labels. Frame order is learned for the training "
+        "a linear probe are best, above supervised training. Frame order is learned for the training "
         "performers and hardly generalises to new ones. Measuring the features needs more videos.",
     ),
     "asl_letters12": Setting(
@@ -234,7 +236,7 @@ SETTINGS = {
         fractions=(1.0,),
         reading="What can be concluded: the order of frames is predicted for a person never seen in training, so the "
         "pretext task works. What cannot be concluded: that its features help here. All training clips show one "
-        "person and all test clips another; training with labels and with frame order both overfit to the first, "
+        "person and all test clips another; supervised training and frame order both overfit to the first person, "
         "and fixed random features generalise best.",
     ),
     "av_clips": Setting(
