@@ -32,7 +32,7 @@ class Example:
 
 
 class Clustering(PretextTask):
-    """Predict the cluster an image fell into when all images' features were clustered (Caron et al., ECCV 2018).
+    """Predict the cluster of an image in a clustering of the features of all images (Caron et al., ECCV 2018).
 
     Link: https://arxiv.org/abs/1807.05520
 
@@ -43,25 +43,28 @@ class Clustering(PretextTask):
     Even random convolutions group similar images better than chance. Learning to predict the groups from other crops
     improves the features, and with them the next groups.
 
-    `--encoder sobel:resnet18` shows the encoder the gradients of the grey image, as in the paper: without colour the
-    clusters cannot be groups of equal colour, which are easy to predict and carry little information.
+    `--encoder sobel:resnet18` shows the encoder the gradients of the grey image, as in the paper: without colour there
+    can be no clusters of equal colour, which are easy to predict and carry little information.
 
-    With `--task.frames 16` and `--encoder r3d_18`, say, clips of so many frames take the place of images. A clustering
-    reads the clip in the middle of each video, and a step one from anywhere in it, through one crop for all frames.
+    With `--task.frames 16` and `--encoder r3d_18`, for example, the task uses clips of 16 frames instead of images. The
+    clustering reads the middle clip of each video, and a training step reads one from a random position, with the same
+    crop for all its frames.
 
-    Held-out images have no cluster: theirs is the centroid nearest to the features of their central square, under the
-    current encoder, and the metric is how often the head predicts it from a random crop. refresh.csv has, for every
+    Held-out images are assigned to the centroid nearest to the features of their central square under the current
+    encoder; the metric is how often the head predicts this cluster from a random crop. refresh.csv has, for every
     clustering, the number of clusters with members, the share of the largest, and the normalised mutual information
-    with the clustering before (0 for the first) and with the labels, if the data have any; nothing learns from them.
+    with the previous clustering (0 for the first) and with the labels, if the data have any; none of this is used for
+    training.
 
     Shortcut: if most images are in few clusters, a head that always predicts these has a low loss whatever the features
-    are, and k-means may leave clusters empty. Guard: an epoch draws every cluster equally often, and an empty cluster
-    takes over a part of a large one. Clusters are numbered differently each time, so the head is reset to N(0, 0.01).
+    are, and k-means may leave clusters empty. Guard: every cluster is sampled equally often in an epoch, and an empty
+    cluster takes over a part of a large one. Clusters are numbered differently each time, so the head is reset to N(0,
+    0.01).
 
-    Differences from the paper: one linear layer follows global pooling; the pooled features are clustered; the
-    learning rate falls by a cosine (the paper's is constant); weight decay is 5e-4 (1e-5). The paper has 10,000
-    clusters of the 1.3 million images of 1,000 classes: ten for a class and 128 images each. The default is ten for
-    each of ten classes, and never fewer than 20 images for each on average.
+    Differences from the paper: one linear layer follows global pooling; the pooled features are clustered; the learning
+    rate falls by a cosine (the paper's is constant); weight decay is 5e-4 (1e-5). The paper has 10,000 clusters for 1.3
+    million images of 1,000 classes: ten per class, with 128 images each. The default is ten per class for ten classes,
+    with at least 20 images per cluster on average.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
@@ -69,15 +72,16 @@ class Clustering(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         clusters: Annotated[int, Range(least=2)] = 100
-        """Number of clusters, about ten times the expected classes; fewer where they would have under 20 images."""
+        """Number of clusters, about ten times the expected number of classes; reduced to keep at least 20 images per
+        cluster."""
         pca: Annotated[int, Range(least=1)] = 256
-        """Most principal components of the features that are kept."""
+        """Largest number of principal components of the features to keep."""
         every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one clustering to the next."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.08
         """Smallest share of the image's area that a crop covers."""
         frames: Annotated[int, Range(least=0)] = 0
-        """Frames of the clips that are clustered, for encoders of clips; 0 clusters images."""
+        """Frames per clip, for encoders of clips; 0 clusters images."""
 
     cluster_of: Tensor
     """(largest sample number + 1,) int64; -1 where the run does not read the sample."""

@@ -58,7 +58,8 @@ class Example:
 
 
 class ContextPrediction(PretextTask):
-    """Predict at which of 8 places around a patch of an image a second patch is (Doersch, Gupta, Efros, ICCV 2015).
+    """Predict at which of 8 positions around a patch a second patch of the image lies (Doersch, Gupta, Efros, ICCV
+    2015).
 
     Link: https://arxiv.org/abs/1505.05192
 
@@ -66,9 +67,9 @@ class ContextPrediction(PretextTask):
     all patches (9 N, D) -> fc6 (9 N, E) -> K pairs of neighbours of each image, joined (N K, 2 E) -> fc7 and fc8
     (N K, F) -> 8 logits -> cross entropy.
 
-    To know that one patch shows the ear that belongs above the face in the other, the network must recognise objects
-    and their parts. As in the paper, each patch is encoded once and is part of several pairs: all 8 positions occur
-    equally often, from every cell that has such a neighbour.
+    To know that an ear belongs above a face, the network must recognise objects and their parts. As in the paper, each
+    patch is encoded once and is part of several pairs: all 8 positions occur equally often, from every cell that has
+    such a neighbour.
 
     Shortcut: lines and textures that continue across a border; brightness and contrast; resolution; and chromatic
     aberration, by which lenses shift colours outwards from the middle of the image, so that a single patch gives away
@@ -78,10 +79,9 @@ class ContextPrediction(PretextTask):
     separately from a random sub-pixel position, so that no resampling pattern gives away the position (`ops.tiles`).
 
     Differences from the paper: patches are a quarter of the stored image's side (96 of about 550 pixels there), 16
-    pixels at size 32, and the kept channel is three times as strong, as dropout does it, so that the first layer is fit
-    for images with all their channels; each neighbourhood is a random square of the image and half of them are
-    mirrored; every channel is standardised before colour is dropped; narrower hidden layers; AdamW with a cosine
-    instead of SGD.
+    pixels at size 32, and the kept channel is multiplied by three, as in dropout, so that the first layer also works
+    for images with all channels; each neighbourhood is a random square of the image and half of them are mirrored;
+    every channel is standardised before colour is dropped; narrower hidden layers; AdamW with a cosine instead of SGD.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -91,13 +91,14 @@ class ContextPrediction(PretextTask):
         patch: Annotated[int, Range(least=0)] = 0
         """Side P of a patch in pixels; 0 uses a quarter of the stored image's side, or the encoder's minimum."""
         gap: Annotated[float, Range(above=0, most=2)] = 0.5
-        """Pixels between neighbouring patches, as a share of P."""
+        """Gap between neighbouring patches, as a fraction of P."""
         jitter: Annotated[float, Range(least=0)] = 0.073
-        """Largest movement of a patch in each direction, as a share of P; 7 of 96 pixels in the paper."""
+        """Largest shift of a patch in each direction, as a fraction of P; 7 of 96 pixels in the paper."""
         pairs: Annotated[int, Range(least=1, most=40)] = 8
-        """Pairs K of each image and step."""
+        """Number of pairs K per image and step."""
         colour: Literal["drop", "project", "keep"] = "drop"
-        """Against chromatic aberration: keep one random channel, or take out green - magenta; "keep" does neither."""
+        """Guard against chromatic aberration: keep one random channel (drop), remove the green-magenta axis (project),
+        or neither (keep)."""
         resample: Annotated[float, Range(least=0, most=1)] = 0.33
         """Share of the patches that are down- and up-sampled."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.35

@@ -38,7 +38,8 @@ class Example:
 
 
 class Counting(PretextTask):
-    """Learn to count, so that the counts of four tiles add up to the whole's (Noroozi, Pirsiavash, Favaro, ICCV 2017).
+    """Learn counts that add up: those of four tiles to that of the whole image (Noroozi, Pirsiavash, Favaro, ICCV
+    2017).
 
     Link: https://arxiv.org/abs/1708.06734
 
@@ -48,19 +49,19 @@ class Counting(PretextTask):
     |phi(D x) - sum_j phi(T_j x)|^2 + max(0, M - |phi(D y) - sum_j phi(T_j x)|^2).
 
     The number of things in an image does not depend on its resolution, and equals the sum over its parts. Features that
-    satisfy both, and differ between images, count things. `accuracy` is how often the sum of the tiles is nearer to the
-    whole of its own image than to that of another; a guess, or counts that are all 0, give 0.5.
+    satisfy both, and differ between images, count things. `accuracy` is how often the sum over the tiles is closer to
+    the counts of its own image than to those of another; guessing, or counts that are all 0, give 0.5.
 
     Shortcut: counts of 0 satisfy the first term; the filter of a down-sampler marks which input is the whole; and
-    chromatic aberration separates tiles from the whole. Guard: the contrastive term, and the lengths of both counts are
-    logged (`norm_whole`, `norm_tiles`), so that a collapse to 0 shows; each image has one of four filters at random;
-    most images are grey. Tiles and whole have the same side.
+    chromatic aberration separates tiles from the whole. Guard: the contrastive term, and the norms of both counts are
+    logged (`norm_whole`, `norm_tiles`), so that a collapse to 0 is visible; each image is down-sampled with one of four
+    filters at random; most images are grey. Tiles and the whole image have the same size.
 
-    Differences from the paper: inputs are half of `--size` a side (114 of 227 pixels there); two layers after the
-    pooled features instead of three, with batch normalisation between them: where the counts of all images are nearly
-    the same, the two terms of the loss cancel, and training would stay there; y is the next image of the global
-    batch; whole and tiles of an image pass the encoder in one batch, so batch normalisation sees both; random squares
-    of the image, half of them mirrored.
+    Differences from the paper: the side of the inputs is half of `--size` (114 of 227 pixels in the paper); two layers
+    after the pooled features instead of three, with batch normalisation between them: while the counts of all images
+    are nearly the same, the two terms of the loss cancel, and training would be stuck; y is the next image of the
+    global batch; the whole image and its tiles pass through the encoder in one batch, so they share the statistics of
+    batch normalisation; inputs are random squares of the image, half of them flipped.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)

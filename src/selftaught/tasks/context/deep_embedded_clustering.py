@@ -44,36 +44,36 @@ class Prediction:
 
 
 class DeepEmbeddedClustering(PretextTask):
-    """Predict a sharpened version of how an image's embedding belongs to clusters (Xie, Girshick, Farhadi, ICML 2016).
+    """Predict a sharpened version of the soft cluster assignment of an image (Xie, Girshick, Farhadi, ICML 2016).
 
     Link: https://arxiv.org/abs/1511.06335
 
-    Flow, first: image (N, 3, H, W) -> central square (N, 3, S, S), a fifth of its values set to 0 -> encoder (N, D) ->
-    linear (N, E) -> decoder (N, 3, S, S) -> mean squared error to the whole square. Then the embeddings z of all
-    images are clustered by k-means, which gives the centroids mu (K, E), and from there on: square -> z (N, E) -> soft
+    Flow, first phase: image (N, 3, H, W) -> central square (N, 3, S, S), a fifth of its values set to 0 -> encoder (N,
+    D) -> linear (N, E) -> decoder (N, 3, S, S) -> mean squared error to the whole square. Then the embeddings z of all
+    images are clustered by k-means, which gives the centroids mu (K, E). Second phase: square -> z (N, E) -> soft
     assignment q_ij = (1 + |z_i - mu_j|^2)^-1, normalised over j -> KL(p || q), which moves encoder and centroids. The
     target p_ij = q_ij^2 / f_j, normalised over j, with f_j = sum_i q_ij over all images, is updated every `every`
     epochs.
 
-    Squaring raises confident assignments; division by f keeps large clusters from growing. So the network learns from
-    its most confident assignments. The clustering starts when the autoencoder has had its share of the steps.
+    Squaring strengthens confident assignments, and the division by f keeps large clusters from growing, so the network
+    learns from its most confident assignments. The second phase starts after the autoencoder's share of the steps.
 
     On held-out data the target comes from the central square and the prediction from a random crop of at least half of
     the image. The metric is Cohen's kappa of the two clusters: their agreement above chance given the clusters' sizes,
     0 for chance and 1 at best; it is 0 while there are no clusters. refresh.csv has the share of images that changed
     their cluster (the paper stops at 0.1 %), the share of the largest cluster and the normalised mutual information
-    with the labels, if the data have any; nothing learns from them.
+    with the labels, if the data have any; none of this is used for training.
 
     Shortcut: one cluster for all images makes q and p equal and the loss 0. Guard: p is divided by the clusters' sizes
     over all data, targets are fixed for an epoch, and the clusters start from k-means on a trained autoencoder. The
     metric does not reward a collapse: with one cluster kappa is 0.
 
-    Differences from the paper: the encoder is a convolutional network, the decoder has up-convolutions, and both
-    learn together from the start instead of layer by layer; the paper clusters MNIST's pixels and, for photographs,
-    HOG features with a colour map. The divergence is a mean over images, the learning rate falls by a cosine. With
-    `--task.reconstruction` above 0 the autoencoder stays as the clusters are learned, as in IDEC (Guo et al., IJCAI
-    2017, which takes 10 times the clustering's weight); the paper drops it. With `--task.min-scale` below 1 the views
-    are random crops; the paper has no augmentation.
+    Differences from the paper: the encoder is a convolutional network, the decoder has up-convolutions, and both learn
+    together from the start instead of layer by layer; the paper clusters MNIST's pixels and, for photographs, HOG
+    features with a colour map. The divergence is a mean over images; the learning rate falls by a cosine. With
+    `--task.reconstruction` above 0 the reconstruction loss is kept in the second phase, as in IDEC (Guo et al., IJCAI
+    2017, with 10 times the weight of the clustering); the paper drops it. With `--task.min-scale` below 1 the views are
+    random crops; the paper has no augmentation.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=0.0)
@@ -85,17 +85,17 @@ class DeepEmbeddedClustering(PretextTask):
         embedding: Annotated[int, Range(least=1)] = 10
         """Length E of the embedding."""
         autoencoder: Annotated[float, Range(least=0, below=1)] = 0.5
-        """Share of the steps, the first ones, in which only the autoencoder learns."""
+        """Fraction of the steps, at the start, in which only the autoencoder is trained."""
         corruption: Annotated[float, Range(least=0, below=1)] = 0.2
-        """Share of the input's values that the autoencoder does not see."""
+        """Fraction of the input values set to 0 for the autoencoder."""
         reconstruction: Annotated[float, Range(least=0)] = 0.0
-        """Weight of the reconstruction during the clustering; 0, as in the paper, drops the decoder then."""
+        """Weight of the reconstruction loss in the second phase; 0 drops the decoder, as in the paper."""
         every: Annotated[float, Range(above=0)] = 1.0
         """Epochs from one target distribution to the next."""
         restarts: Annotated[int, Range(least=1)] = 20
-        """Starts of k-means, of which the best is taken."""
+        """Number of k-means initialisations; the best result is used."""
         width: Annotated[int, Range(least=1)] = 256
-        """Channels of the decoder where its maps are smallest."""
+        """Channels of the decoder at its lowest resolution."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 1.0
         """Smallest share of the image's area that a view covers; 1 takes the central square."""
 

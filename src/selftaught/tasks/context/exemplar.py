@@ -54,26 +54,26 @@ class Exemplar(PretextTask):
     Flow: image (N, 3, H, W) -> its patch under two random transformations (2 N, 3, S, S) -> encoder (2 N, D) -> hidden
     layer (2 N, 512) -> linear (2 N, K) -> cross entropy, one class for each of K exemplars.
 
-    An exemplar is one patch of one image. Before the first step K samples are drawn, and a patch of each with a
-    probability proportional to the squared gradient there, so that each class has visible content; only these samples
-    are read from then on. A view is the patch moved by up to 0.2 of its side, scaled by [0.7, 1.4] and rotated by up to
-    20 degrees. Its pixels, as coordinates along the principal components of all pixels of the data, are multiplied by
+    An exemplar is one patch of one image. Before the first step, K samples are drawn, and a patch of each with a
+    probability proportional to its squared image gradient, so that it has visible content; only these samples are used
+    from then on. A view is the patch moved by up to 0.2 of its side, scaled by [0.7, 1.4] and rotated by up to 20
+    degrees. Its pixels, as coordinates along the principal components of all pixels of the data, are multiplied by
     factors in [0.5, 2]; saturation and value are raised to powers in [0.25, 4], multiplied by [0.7, 1.4], and shifted
     by up to 0.1, and so is the hue.
 
-    Held-out images are not exemplars, so the metric, in training too, is how often the most similar embedding in the
+    Held-out images are not exemplars, so the metric, also in training, is how often the most similar embedding in the
     batch is the other view of the same patch; chance is 1 / (2 N - 1). The held-out loss is the NT-Xent of these
     similarities, for patches drawn uniformly.
 
     Shortcut: an exemplar's colours alone would separate it from thousands of others, and so would its alignment to the
     pixel grid. Guard: the colour transformations above; every view is resampled at another position, scale and angle,
-    and is mirrored beyond the image's edge, without a border.
+    and reflected beyond the edge of the image, so there is no border.
 
-    Differences from the paper: a view is resampled to the encoder's size, and every sample is seen in two views a step
-    instead of in 150 views drawn once; the patch takes 0.4 to 0.7 of the image's side instead of 32 of 96 pixels;
+    Differences from the paper: a view is resampled to the encoder's size, and every sample has two new views per step
+    instead of 150 views drawn once; the side of the patch is 0.4 to 0.7 of the image's instead of 32 of 96 pixels;
     factors and powers are as likely as their inverses; the hidden layer has batch normalisation, without which the
-    features of all patches are too similar at the start to separate thousands of classes. With fewer than
-    K samples the rest of the classes stay empty. AdamW with a cosine instead of SGD with steps.
+    features of all patches are too similar at the start to separate thousands of classes. With fewer than K samples the
+    remaining classes stay empty. The optimiser is AdamW with a cosine schedule instead of SGD with steps.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -83,7 +83,7 @@ class Exemplar(PretextTask):
         exemplars: Annotated[int, Range(least=2)] = 4096
         """Largest number of exemplars; 8,000 to 32,000 in the paper."""
         patch: Annotated[tuple[float, float], Range(least=0.1, most=1)] = (0.4, 0.7)
-        """Smallest and largest side of a patch as a share of the image's."""
+        """Smallest and largest side of a patch, as fractions of the image's side."""
         translation: Annotated[float, Range(least=0, most=0.5)] = 0.2
         """Largest shift of a view, in sides of the patch."""
         scale: Annotated[tuple[float, float], Range(least=0.25, most=4)] = (0.7, 1.4)
@@ -95,7 +95,7 @@ class Exemplar(PretextTask):
         hidden: Annotated[int, Range(least=1)] = 512
         """Units of the hidden layer, whose output is the embedding."""
         dropout: Annotated[float, Range(least=0, most=0.9)] = 0.5
-        """Share of the hidden units left out in a training step."""
+        """Dropout rate of the hidden units."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

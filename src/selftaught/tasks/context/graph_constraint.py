@@ -40,7 +40,7 @@ class Example:
 
 
 class GraphConstraint(PretextTask):
-    """Predict whether two images belong together by the graph of nearest neighbours (Li et al., ECCV 2016).
+    """Predict whether two images belong together in a graph of nearest neighbours (Li et al., ECCV 2016).
 
     Link: https://doi.org/10.1007/978-3-319-46493-0_41
 
@@ -50,27 +50,29 @@ class GraphConstraint(PretextTask):
     random crops (N, 3, S, S) -> encoder (N, D) -> both of a pair (N / 2, 2 D) -> linear, ReLU, linear (N / 2, 2) ->
     cross entropy.
 
-    A nearest neighbour looks alike. An image that is reached over a cycle of neighbours is of the same kind and may
-    look quite different, so the network learns more than the descriptor knows.
+    Nearest neighbours look alike. Images on a cycle of neighbours are of the same kind but may look quite different, so
+    the network learns more than the descriptor contains.
 
     The descriptor is a histogram of gradients or, with `--task.descriptor features`, the encoder's own features, which
-    carry little information at the start and are computed again for every graph. Pairs start from all images on cycles
-    in turn. refresh.csv has the number of pairs on cycles per image, the share of all images that are in pairs which
-    are read, and the share of both kinds of pairs whose images have the same label; nothing learns from them.
+    carry little information at the start and are computed again for every graph. Pairs start from each image on a cycle
+    in turn. refresh.csv has the number of pairs on cycles per image, the fraction of all images that are part of a
+    training pair, and the fraction of positive and of negative pairs whose images have the same label; none of this is
+    used for training.
 
     Held-out images have no graph: the metric is how often the head separates two crops of one image from crops of two
     images.
 
-    Shortcut: an image on no cycle is only part of negative pairs, and one with many neighbours mostly of positive ones,
-    so one image of a pair would give away the answer. Guard: each positive pair (a, b) has a negative one (a, b') with
-    b' from another positive pair, so an image is about as often part of one kind as of the other. Histograms of
-    gradients do not depend on colour, so equal colour does not form pairs; both crops are drawn independently.
+    Shortcut: an image on no cycle would only be part of negative pairs, and one with many neighbours mostly of positive
+    pairs, so one image of a pair would give away the answer. Guard: each positive pair (a, b) has a negative one (a,
+    b') with b' from another positive pair, so an image is about as often part of one kind as of the other. Histograms
+    of gradients do not depend on colour, so equal colour does not form pairs; both crops are drawn independently.
 
-    Differences from the paper: its descriptor is a Fisher vector of SIFT features, here histograms of gradients in a
-    4 x 4 grid or learned features; distances are measured from 500 images of a graph, edges taken in both directions:
-    an image is far from another if it is among the farther half (`far`) of all as seen from the nearest of these 500,
-    which in a graph of up to 500 images is the other itself; there are as many positive as negative pairs; a
-    graph has at most 10,000 images, larger data are cut at random. The learning rate falls by a cosine.
+    Differences from the paper: the paper's descriptor is a Fisher vector of SIFT features, here it is a histogram of
+    gradients in a 4 x 4 grid, or learned features; distances are measured from 500 images of a graph, with edges in
+    both directions: an image is far from another if it is in the farther half (`far`) of all images as seen from the
+    nearest of these 500 (from the other image itself in graphs of up to 500 images); there are as many positive as
+    negative pairs; a graph has at most 10,000 images, and larger data are divided at random. The learning rate falls by
+    a cosine.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
@@ -78,15 +80,15 @@ class GraphConstraint(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         descriptor: Literal["gradients", "features"] = "gradients"
-        """Descriptor that neighbours are found by: histograms of gradients, or the encoder's current features."""
+        """Descriptor used to find neighbours: histograms of gradients, or the encoder's current features."""
         neighbours: Annotated[int, Range(least=1)] = 10
-        """Neighbours k of each image, at most a quarter of the images."""
+        """Number of neighbours k per image, at most a quarter of the images."""
         cycle: Literal[2, 3, 4] = 4
-        """Edges of the longest cycle whose images belong together."""
+        """Largest number of edges of a cycle whose images belong together."""
         far: Annotated[float, Range(above=0, below=1)] = 0.5
-        """Share of images, the farthest along the edges, that may be the negative of an image."""
+        """Fraction of images, the farthest along the edges, that may be negatives of an image."""
         part: Annotated[int, Range(least=10)] = 10_000
-        """Most images of one graph."""
+        """Largest number of images per graph."""
         every: Annotated[float, Range(above=0)] = 5.0
         """Epochs from one graph to the next."""
         hidden: Annotated[int, Range(least=1)] = 512

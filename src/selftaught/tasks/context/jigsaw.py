@@ -62,21 +62,21 @@ class Jigsaw(PretextTask):
     neighbours (the paper's context-free network), so one pass serves several puzzles of the same tiles. The K
     permutations are far from each other (`parts.permutations`), as similar ones would be ambiguous.
 
-    `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to that many tiles of each
-    are replaced by tiles of another image; the others still determine the permutation.
+    `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to this number of tiles per
+    puzzle are replaced by tiles of another image; the others still determine the permutation.
 
     Shortcut: mean and contrast of neighbouring tiles, edges that continue from tile to tile, the absolute position of a
     tile, and chromatic aberration. Guard: each tile is standardised separately; tiles never touch and are at a random
     position in their cell; an image occurs with many permutations, so a position does not identify a tile; each colour
     channel of a tile is cut with its own small shift, and `--task.grey` of the images are grey. Each tile is resampled
-    separately from a random sub-pixel position, so that no resampling pattern gives away its place; puzzles of white
+    separately from a random sub-pixel position, so that no resampling pattern gives away its position; puzzles of white
     noise cannot be solved (`ops.tiles`).
 
-    Differences from the paper: tiles are a quarter of the stored image's side (64 of 255 pixels, as the authors'
-    code), 16 pixels at size 32; K = 100 by default; the smallest distance between permutations counts before the mean
-    one when they are chosen; random squares of the image, half of them mirrored; batch normalisation in the head, and
-    narrower layers; embeddings are replaced instead of pixels for `occluded`, which is the same without context; no
-    second stage of clustering as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
+    Differences from the paper: tiles are a quarter of the stored image's side (64 of 255 pixels, as the authors' code),
+    16 pixels at size 32; K = 100 by default; permutations are chosen by their smallest distance first and their mean
+    distance second; random squares of the image, half of them mirrored; batch normalisation in the head, and narrower
+    layers; `occluded` replaces embeddings instead of pixels, which is equivalent as tiles are encoded separately; no
+    clustering stage as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -88,15 +88,16 @@ class Jigsaw(PretextTask):
         tile: Annotated[int, Range(least=0)] = 0
         """Side P of a tile in pixels; 0 uses a quarter of the stored image's side, or the encoder's minimum."""
         gap: Annotated[float, Range(above=0, most=1)] = 0.33
-        """Size of a cell beyond its tile, as a share of P: mean gap and range of the jitter."""
+        """Difference between the side of a cell and of its tile, as a fraction of P: mean gap and range of the
+        jitter."""
         shift: Annotated[float, Range(least=0, most=10)] = 2.0
         """Largest shift of a colour channel, in pixels of an image of 225 pixels."""
         grey: Annotated[float, Range(least=0, most=1)] = 0.3
         """Share of the images that are shown grey; 0.7 in Jigsaw++."""
         puzzles: Annotated[int, Range(least=1)] = 4
-        """Puzzles Q of each image and step, with the same tiles."""
+        """Number of puzzles Q per image and step, with the same tiles."""
         occluded: Annotated[int, Range(least=0, most=3)] = 0
-        """Most tiles of a puzzle that are replaced by tiles of another image; 2 in Jigsaw++."""
+        """Largest number of tiles per puzzle replaced by tiles of another image; 2 in Jigsaw++."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the image's area that the puzzle covers."""
         embedding: Annotated[int, Range(least=1)] = 256

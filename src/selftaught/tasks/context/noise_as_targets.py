@@ -38,26 +38,26 @@ class NoiseAsTargets(PretextTask):
 
     Link: https://arxiv.org/abs/1704.05310
 
-    Flow: once, M points uniform on the unit sphere (M, K), the targets C, one for each image. Every step, image (N, 3,
-    H, W) -> random crop (N, 3, S, S) -> encoder (N, D) -> linear (N, K), unit length -> half the squared distance to
-    the own target, the mean over images. In every third epoch the images of a batch first exchange their targets: the
-    permutation with the least sum of squared distances, by the Hungarian algorithm. Over the epochs this lowers the
-    paper's objective, 1/2 ||f(X) - P C||^2 over the network f and permutations P.
+    Flow: once, M random points on the unit sphere (M, K), the targets C, one per image. Every step, image (N, 3, H, W)
+    -> random crop (N, 3, S, S) -> encoder (N, D) -> linear (N, K), unit length -> half the squared distance to the
+    target of the image, averaged over images. In every third epoch, the images of a batch first exchange their targets
+    by the permutation with the smallest sum of squared distances (Hungarian algorithm). Over the epochs this minimises
+    the paper's objective, 1/2 ||f(X) - P C||^2 over the network f and permutations P.
 
     The network decides which images exchange targets, so similar images move to nearby targets, while the targets keep
     the images apart over the whole sphere.
 
-    The exchange happens inside `loss`, which has the outputs, and only in training. The assignment and the number of
-    images seen are buffers, so a resumed run is exact. Several processes solve the assignment of the global batch and
-    use the solution of the first.
+    The exchange happens inside `loss`, where the outputs are available, and only in training. The assignment and the
+    number of images seen are buffers, so a resumed run is exact. Several processes solve the assignment of the global
+    batch and use the solution of the first.
 
     Held-out images have no target. The first N targets are assigned optimally to their first views, and the metric is
-    how often the nearest of these targets to a second view is that of its image.
+    how often the target nearest to a second view is that of its image.
 
     Shortcut: a collapse, where all outputs are one point. Guard: targets are fixed, and an exchange is a permutation,
-    even if an image occurs twice in a batch: no target is lost or given twice.
+    even if an image occurs twice in a batch, so no target is lost or assigned twice.
 
-    Differences from the paper: K is 2048 there (the targets are kept in memory and in checkpoints: 4 M K bytes); its
+    Differences from the paper: K is 2048 in the paper (targets take 4 M K bytes in memory and in checkpoints); its
     encoder sees gradients of the grey image (`--encoder sobel:resnet18`), so that colours cannot identify images;
     `--task.jitter 1` has nearly the same effect; one linear layer follows global pooling; the learning rate falls by a
     cosine.

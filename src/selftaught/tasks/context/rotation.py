@@ -42,8 +42,8 @@ class Rotation(PretextTask):
 
     Shortcut: an interpolated rotation leaves traces that give away the angle, and so would a crop whose pixels are
     resampled differently along the two axes. Guard: the crop is cut and resized first, with an aspect ratio r as likely
-    as 1/r; stored images keep their aspect ratio, and the rotation itself only transposes and flips. Mirroring comes
-    before the rotation, so it is equally likely at every angle.
+    as 1/r; stored images keep their aspect ratio, and the rotation itself only transposes and flips. Flips come before
+    the rotation, so they are equally likely at every angle.
 
     Differences from the paper: one linear layer follows global pooling (as in its ResNet variants; its
     AlexNet has two hidden layers); the learning rate falls by a cosine instead of three steps.

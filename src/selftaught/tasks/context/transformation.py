@@ -56,21 +56,21 @@ class Transformation(PretextTask):
     features side by side (N, 2 D) -> linear (N, P) -> mean squared error with the P parameters of t (AET), or cross
     entropy with the class of t.
 
-    The parameters, by --task.kind: `projective`: the square is scaled by a factor in [0.8, 1.2], turned by a multiple
-    of 90 degrees, and each of its corners moved by up to 1/8 of the side both ways; P = 8 coefficients of the matrix.
-    `affine`: turned by up to 180 degrees, moved by up to 0.2 of the side, scaled by [0.7, 1.3], sheared by up to 30
-    degrees; P = 6: cosine and sine of the angle, both shifts, scale, shear. `classes`: one of 10 discrete
-    transformations: none, both mirror images, three turns, enlarged, shrunk, sheared along either axis.
+    The parameters, by --task.kind: `projective`: the square is scaled by a factor in [0.8, 1.2], rotated by a multiple
+    of 90 degrees, and each of its corners is moved by up to 1/8 of the side in both directions; P = 8 coefficients of
+    the matrix. `affine`: rotated by up to 180 degrees, shifted by up to 0.2 of the side, scaled by [0.7, 1.3], sheared
+    by up to 30 degrees; P = 6: cosine and sine of the angle, both shifts, scale, shear. `classes`: one of 10 discrete
+    transformations: none, two flips, three rotations, enlarging, shrinking, and shearing along either axis.
 
     To undo a transformation, the network must know where the parts of objects are before and after it.
 
-    Shortcut: black corners show where the image's edges went, and a warped image is smoother than one that was not
-    resampled. Guard: a view is the middle half of the image, so a warp reads real pixels all around it, and the
-    mirrored image beyond (1 in 150 projective warps, 1 in 8 affine ones, none of the classes; for an image too small
-    for that a view is a larger part, as the magnified middle would show too little, and mirrored pixels are more
-    frequent); the plain view is resampled with the same filter from a slightly rotated, shifted and zoomed frame, and
-    both are blurred by random amounts, so sharpness hardly depends on the scale. For classes the second view is also
-    slightly moved, or "unchanged" would be two equal images.
+    Shortcut: black corners show where the edges of the image went, and a warped image is smoother than one that was not
+    resampled. Guard: a view is the middle half of the image, so a warp reads real pixels around it, and reflected
+    pixels beyond the edge of the image (in 1 of 150 projective warps, 1 of 8 affine ones, none of the classes; in small
+    images a view is a larger part, as the magnified middle would show too little, and reflected pixels are more
+    frequent); the untransformed view is resampled with the same filter from a slightly rotated, shifted and zoomed
+    frame, and both are blurred by random amounts, so sharpness hardly depends on the scale. For classes the second view
+    is also slightly moved, or "unchanged" would be two equal images.
 
     Differences from the paper: parameters are relative to the centre, in halves of the side, and standardised
     separately, so the metric `explained` is the share of their variance that is predicted; the pair of features is
@@ -85,7 +85,8 @@ class Transformation(PretextTask):
         kind: Literal["projective", "affine", "classes"] = "projective"
         """What is predicted: 8 parameters, 6 parameters, or one of 10 classes."""
         scale: tuple[float, float] | None = None
-        """Smallest and largest factor of size (default: the paper's, 0.8,1.2 for projective and 0.7,1.3 else)."""
+        """Smallest and largest scaling factor (default as in the paper: 0.8,1.2 for projective and 0.7,1.3
+        otherwise)."""
         corner: Annotated[float, Range(least=0, most=0.2)] = 0.125
         """projective: largest shift of a corner, in sides."""
         rotation: Annotated[float, Range(least=0, most=180)] = 180.0
@@ -95,8 +96,8 @@ class Transformation(PretextTask):
         shear: Annotated[float, Range(least=0, most=60)] = 30.0
         """affine and classes: largest shear, degrees."""
         view: Annotated[float | None, Range(least=0.2, most=1)] = None
-        """Side of a view as a share of the image's; warps read the rest. Default: half, or as much
-        as fills the view without enlarging, at most 0.9."""
+        """Side of a view as a fraction of the image's; warps read the rest (default: 0.5, or more if the view would
+        have to be enlarged, at most 0.9)."""
         blur: Annotated[float, Range(least=0, most=3)] = 0.7
         """Largest sigma of the blur of each view, in pixels."""
 

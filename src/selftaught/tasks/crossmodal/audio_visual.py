@@ -50,22 +50,22 @@ class AudioVisual(PretextTask):
 
     Link: https://arxiv.org/abs/1705.08168
 
-    Flow: frame (N, 3, H, W) -> crop (N, 3, S, S) -> image encoder (N, D); sound (N, 16000) -> log-mel
-    (N, 1, 64, 100) -> sound encoder (N, 512); both of a pair -> 128 -> 2 -> cross entropy: correspond or not. In half
-    of the pairs the sound is centred on the frame, in half it is from another video or another time of the same.
+    Flow: frame (N, 3, H, W) -> crop (N, 3, S, S) -> image encoder (N, D); audio (N, 16000) -> log-mel (N, 1, 64, 100)
+    -> audio encoder (N, 512); both of a pair -> 128 -> 2 -> cross entropy: correspond or not. In half of the pairs the
+    audio is centred on the frame; in the other half it is from another video, or from another time of the same video.
 
     To decide, the network must know what things sound like, so it learns objects from the sounds they make.
 
     Shortcut: if all negatives are from other videos, recordings can be separated by loudness, hum or codec. Guard: a
     share of the negatives comes from the same video at another time (Korbar et al. 2018 found these hard negatives to
-    matter), every window is scaled to the same loudness, and a frame of a silent moment is in no pair, neither with its
-    own audio (the answer would be undefined) nor with another's (it would always be a mismatch). Every second of audio
-    and every frame is equally likely in a positive and in a negative, and pairs are drawn at random, so their place in
-    the batch says nothing.
+    matter), every window is scaled to the same loudness, and frames of silent moments are not used, neither with their
+    own audio (the answer would be undefined) nor with other audio (it would always be a mismatch). Every second of
+    audio and every frame is equally likely in positive and negative pairs, and pairs are shuffled, so the position in
+    the batch reveals nothing.
 
-    Differences from the paper: log-mel with 64 bands at 16 kHz instead of a 257 x 199 log spectrogram at 48 kHz;
-    the image half is any encoder instead of a VGG-like one; batch normalisation before the fusion; negatives also from
-    the same video.
+    Differences from the paper: log-mel with 64 bands at 16 kHz instead of a 257 x 199 log spectrogram at 48 kHz; the
+    image encoder is arbitrary instead of VGG-like; batch normalisation before the fusion; negatives also from the same
+    video.
     """
 
     encoders: ClassVar[Mapping[str, EncoderSpec]] = {
@@ -77,13 +77,14 @@ class AudioVisual(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         same_video: Annotated[float, Range(least=0, most=1)] = 0.5
-        """Share of the mismatched pairs whose sound is from another time of the same video; the rest from others."""
+        """Fraction of the mismatched pairs with audio from another time of the same video; the rest use another
+        video."""
         silence: Annotated[float, Range(least=0, below=1)] = 0.003
-        """Loudness, RMS of full scale 1, below which a second of sound counts as silence and is left out."""
+        """Loudness (RMS at full scale 1) below which a second of audio counts as silent and is left out."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.4
         """Smallest share of the frame's area that a crop covers."""
         hidden: Annotated[int, Range(least=1)] = 128
-        """Width of the layer in which both features meet."""
+        """Width of the layer that joins both features."""
 
     def __init__(self, encoder: Encoder, config: Config, size: int, *, audio_encoder: Encoder) -> None:
         super().__init__()

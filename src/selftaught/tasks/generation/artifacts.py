@@ -59,19 +59,20 @@ class Artifacts(PretextTask):
     of its places replaced by the mean of their 3 x 3 neighbours -> decoder with repair layers: the damaged image;
     both (2 N, 3, S, S) -> encoder -> intact or damaged (2 N, 2), and which places were dropped (2 N, 1, m, m).
 
-    Damage can only be found by knowing what the intact image looks like. There are three players. The autoencoder
-    learns 30 x squared error in the first share of the steps and is then frozen. The repair layers learn to fool the
-    encoder, + 30 x squared error where nothing was dropped. The encoder is the discriminator and learns cross entropy +
-    0.1 x binary cross entropy of the places. Repair layers and discriminator are both updated in every step.
+    To find the damage, the network must know what the intact image looks like. There are three players. The autoencoder
+    is trained with 30 x squared error during the first part of the steps and then frozen. The repair layers are trained
+    to fool the encoder, with 30 x squared error where nothing was dropped. The encoder is the discriminator and is
+    trained with cross entropy + 0.1 x binary cross entropy of the dropped places. Repair layers and discriminator are
+    both updated in every step.
 
-    Shortcut: every decoder leaves traces, which would give the damaged images away. Guard: real examples pass the same
-    autoencoder, with its normalisation frozen; where nothing is dropped both are equal bit by bit, as the repair layers
-    change dropped places only. Both halves share the batch statistics of the encoder.
+    Shortcut: every decoder leaves traces, which would give the damaged images away. Guard: real examples pass through
+    the same autoencoder, with its normalisation frozen; where nothing is dropped both are bit-identical, as the repair
+    layers only change dropped places. Both halves share the batch statistics of the encoder.
 
     Differences from the paper: the classifier is linear on the pooled last map (a hidden layer on conv5 in the paper);
-    the mask has the side of the code, whatever the encoder's last map is; the autoencoder learns in a share of the run
-    (the paper trains it separately) and has half the paper's width by default. The number of steps is not known before
-    the first step ends, so all three players learn in it. Colour varies in brightness and saturation, as in the
+    the mask has the side of the code, whatever the encoder's last map is; the autoencoder is trained in the first part
+    of the run (separately in the paper) and has half the paper's width by default. As the number of steps is not known
+    during the first step, all three players are trained in it. Colour varies in brightness and saturation, as in the
     authors' code.
     """
 
@@ -82,13 +83,14 @@ class Artifacts(PretextTask):
         keep: Annotated[float, Range(above=0, below=1)] = 0.3
         """Probability that a place of the code is kept."""
         autoencoder_share: Annotated[float, Range(above=0, below=1)] = 0.2
-        """Share of the steps, the first ones, in which the autoencoder learns, alone."""
+        """Fraction of the steps, at the start, in which only the autoencoder is trained."""
         depth: Annotated[int, Range(least=0)] = 0
-        """How often the autoencoder halves the side; 0 leaves a code of about 6 x 6 places, as the paper has."""
+        """Number of times the autoencoder halves the resolution; 0 gives a code of about 6 x 6 places, as in the
+        paper."""
         width: Annotated[int, Range(least=1)] = 16
-        """Channels of the autoencoder at full resolution, doubled with every halving; the paper takes 32."""
+        """Channels of the autoencoder at full resolution, doubled with every halving; 32 in the paper."""
         mask_weight: Annotated[float, Range(least=0)] = 0.1
-        """Weight of the binary cross entropy of the places."""
+        """Weight of the binary cross entropy of the dropped places."""
         jitter: Annotated[float, Range(least=0)] = 0.5
         """Strength of the changes of brightness (a quarter of it) and saturation."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.33

@@ -41,11 +41,11 @@ class Autoencoder(PretextTask):
     Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> noise, if asked for -> encoder, its last map (N, D, h, h)
     -> linear code (N, K) -> linear (N, 256, s, s) -> up-convolutions (N, 3, S, S) -> mean squared error with the crop.
 
-    K numbers cannot hold every pixel, so the network must find what images have in common. With noise or a mask it also
-    has to undo the damage, which requires structure even if the code is long.
+    K numbers cannot represent every pixel, so the network must learn what images have in common. With noise or a mask
+    it must also undo the corruption, which requires knowledge of image structure even if the code is long.
 
     Shortcut: a code as long as the image can copy it. Guard: only the code reaches the decoder, without skip
-    connections, and a code of 3 x S x S numbers is an error if nothing is damaged.
+    connections, and a code of 3 x S x S numbers is an error if the input is not corrupted.
 
     Differences from the paper: a convolutional encoder trained end to end instead of stacked logistic layers, each
     pretrained as a restricted Boltzmann machine; squared error instead of cross entropy, as pixels are not binary;
@@ -53,7 +53,7 @@ class Autoencoder(PretextTask):
     Vincent et al. remove a fixed number.
 
     The metric is the gain in signal-to-noise ratio (dB) over predicting the image's mean colour. It is computed from
-    the squared errors of the whole batch, as the ratio of an image of one colour is unbounded.
+    the squared errors of the whole batch, as the ratio is unbounded for an image of a single colour.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)

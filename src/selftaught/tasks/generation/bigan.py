@@ -84,14 +84,14 @@ class BiGAN(PretextTask):
     swapped).
 
     The image alone lets the discriminator tell real from generated while the generator is bad, so it can ignore the
-    code: after 400 steps on CIFAR-10 it classified 93 % of the pairs (x, E(x)) as starting from an image, and also 93 %
-    of those with another image's code and 93 % of those with a random code. The encoder learned nothing. The
-    discriminator therefore has a third class (`--task.mismatched`, weight 1): images, real or generated, with the code
-    of another sample of the batch, as in Reed et al., ICML 2016. Encoder and generator do not produce such pairs; they
-    are rewarded if their own, matched pairs are taken for the other player's. With it the same discriminator, then with
-    batch normalisation, gave 71 % to (x, E(x)), 47 % to another image's code and 48 % to a random one. Noise on the
-    images, the authors' latent regression, codes of variance 1 and products of both halves did not achieve this on
-    their own.
+    code: after 400 steps on CIFAR-10 it classified 93 % of the pairs (x, E(x)) as encoded, and also 93 % of images with
+    the code of another image and 93 % of images with a random code. The encoder learned nothing. The discriminator
+    therefore has a third class (`--task.mismatched`, weight 1): images, real or generated, with the code of another
+    sample of the batch, as in Reed et al., ICML 2016. Encoder and generator do not produce such pairs; they are
+    rewarded if their own, matched pairs are taken for the other player's. With this class the same discriminator (at
+    that time with batch normalisation) gave 71 % for (x, E(x)), 47 % for the code of another image and 48 % for a
+    random code. Noise on the images, the authors' latent regression, codes of variance 1 or products of both halves
+    were not enough on their own.
 
     At the equilibrium E inverts G (the paper's theorem 2): the encoder has to recover the code that the generator was
     given, and a generator that can produce every image must be given a description of it. No loss compares pixels.
@@ -100,20 +100,20 @@ class BiGAN(PretextTask):
     (chance 1 / N): pairs cannot be matched without knowledge of what images show. "code_correlation" is the correlation
     of all numbers of E(G(z)) and z (chance 0). "psnr_gain" is the PSNR of G(E(x)) for a held-out x over that of x's
     mean colour; it may stay below 0, as no loss asks for the same pixels. "found" is how often G(E(x)) is nearest to
-    its x. In training too: "matched_score" is the probability that the discriminator gives to (x, E(x)) starting from
-    the image, "mismatched_score" the same for x with the code of another image. If both are equal, the discriminator
+    its x. Training also logs "matched_score", the probability at which the discriminator takes (x, E(x)) for an encoded
+    image, and "mismatched_score", the same for x with the code of another image. If both are equal, the discriminator
     ignores the code.
 
     Shortcut: pixel values that no real image has, or statistics of a batch of generated images only, would separate the
     pairs by the image alone, and the codes would not matter. Guard: a hyperbolic tangent keeps generated images in the
     range of real ones, and the discriminator has layer normalisation, so it sees each pair separately. With DCGAN's
     batch normalisation it relied on the batch: for held-out pairs its accuracy was 99 % after 100 steps on CIFAR-10
-    (ResNet-18) where each kind was a batch of its own, but 55 % where both were in one batch; 98 and 79 % after 400
-    steps. With a smaller encoder and generator it was 100 and 50 % after 200 steps, and 99 and 99 % with layer
-    normalisation. The code is then used at least as much: "matched_score" minus "mismatched_score" was 0.11, 0.27, 0.32
-    and 0.34 after each 100 steps, and 0.09 and 0.25 after the first two with batch normalisation. Instance
-    normalisation (ResNet-18: 0.06 and 0.07, against 0.07 and 0.09 with batch normalisation) and none (0.18 and 0.08)
-    keep the guard as well. The encoder sees only real images in training.
+    (ResNet-18) with each kind in a separate batch, but 55 % with both in one batch; 98 and 79 % after 400 steps. With a
+    smaller encoder and generator it was 100 and 50 % after 200 steps, and 99 and 99 % with layer normalisation. The
+    code is then used at least as much: "matched_score" minus "mismatched_score" was 0.11, 0.27, 0.32 and 0.34 after
+    each 100 steps, and 0.09 and 0.25 after the first two with batch normalisation. Instance normalisation (ResNet-18:
+    0.06 and 0.07, against 0.07 and 0.09 with batch normalisation) and none (0.18 and 0.08) keep the guard as well. The
+    encoder sees only real images in training.
 
     Differences from the paper: encoder, generator and discriminator see images of one size (the paper's AlexNet saw
     larger ones); features are normalised over the batch before the last layer, whatever the encoder: without it (the
@@ -134,12 +134,12 @@ class BiGAN(PretextTask):
         width: Annotated[int, Range(least=1)] = 512
         """Channels of the generator's first map; they halve with every doubling of the side."""
         discriminator_width: Annotated[int, Range(least=1)] = 64
-        """Channels of the discriminator's first map; they double up to eight times as many."""
+        """Channels of the discriminator's first map; they double up to eight times this number."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the discriminator for the image, for the code, and for both together."""
         mismatched: Annotated[float, Range(least=0)] = 1.0
-        """Weight of pairs that do not match in the discriminator's loss, which make it use the code; 0 leaves them
-        out, as in the paper."""
+        """Weight of mismatched pairs in the discriminator's loss, which make it use the code; 0 leaves them out, as in
+        the paper."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the image's area that a crop covers."""
 

@@ -55,20 +55,22 @@ class Colorization(PretextTask):
 
     The colour of a place follows from what it is part of: sky, grass, skin. Classes allow "red or green" where a mean
     would be grey. Weights for rare colours, from the statistics of the data, prevent predictions that are grey-brown
-    everywhere. Colours are shown as the annealed mean, T = 0.38 (eq. 5).
+    everywhere. Previews show the annealed mean, T = 0.38 (eq. 5).
 
-    Shortcut: colour in the input. Grey by luma still depends on colour, as luma is not a function of L. Guard: the
-    network sees the grey of equal lightness, a function of L alone, so two images that differ only in a and b are the
-    same input. The encoder that is kept is `grey:`, so probes see what pretraining saw.
+    Shortcut: colour in the input. A grey image computed from luma still depends on colour, as luma is not a function of
+    L. Guard: the network sees the grey image of equal lightness, a function of L alone, so two images that differ only
+    in a and b give the same input. The kept encoder has the prefix `grey:`, so probes use the same input as
+    pretraining.
 
-    Differences from the paper: the colour statistics are running ones of the crops seen so far, not counted in advance;
-    the label is the mean colour of 4 x 4 pixels, a and b rounded to whole units; the encoder keeps its strides and
-    up-convolutions bring the map back, where the paper's network is dilated from stride 8 on; the learning rate falls
-    by a cosine.
+    Differences from the paper: the colour statistics are running averages over the crops seen so far, not computed in
+    advance; the label is the mean colour of 4 x 4 pixels, a and b rounded to whole units; the encoder keeps its strides
+    and up-convolutions bring the map back, where the paper's network is dilated from stride 8 on; the learning rate
+    falls by a cosine.
 
     The metric is the information about the colour: bits per place gained over the mean colour distribution under the
     same weights (0: no information). Accuracy would be high for predicting grey. The signal-to-noise ratio, logged as
-    `psnr_gain`, favours grey too: the paper's own colours hardly beat grey there and look far better.
+    `psnr_gain`, also favours grey: the paper's own results are hardly better than grey by this metric, although they
+    look far better.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, betas=(0.9, 0.99))

@@ -64,40 +64,41 @@ class GAN(PretextTask):
     - `wgan_gp`: the critic maximises the difference of its scores, and the penalty 10 (|gradient| - 1)^2 at points
       between real and generated images limits its slope (Gulrajani et al., NIPS 2017). The generator is updated in
       every fifth step, always with new images, and Adam's betas are (0, 0.9). `--steps` counts the steps of the critic,
-      which is the encoder that is kept; in 400 steps the generator has 80 updates, in fewer than 5 none.
-    - `hinge`: a margin on either side.
+      which is the encoder that is kept; 400 steps include 80 updates of the generator, and fewer than 5 steps none.
+    - `hinge`: hinge loss on both sides.
     - A quarter of the batch is rotated by all four multiples of 90 degrees. The discriminator learns the angle of real
       images (weight 1), the generator learns to generate images whose angle can be predicted (weight 0.2).
       `--task.rotation 0 --task.generator-rotation 0` is the plain GAN.
 
     To find what the generator still does wrong, the discriminator must know what real images look like. It forgets
-    features that no longer separate the two; the rotation task, on by default, prevents that.
+    features that no longer separate real from generated images; the rotation task, on by default, prevents that.
 
-    Held-out metrics: "accuracy" is that of the rotation, or without rotation the share of pairs of a real and a
-    generated image in which the real one scores higher (chance 1/2; it says as much about the generator as about the
-    discriminator). "real_above_made" is that share in either case, "frechet" the distance between features of real and
-    generated images.
+    Held-out metrics: "accuracy" is that of the rotation or, without rotation, the fraction of pairs of a real and a
+    generated image in which the real one scores higher (chance 1/2; this depends as much on the generator as on the
+    discriminator). "real_above_made" is this fraction in either case, "frechet" the Frechet distance between the
+    features of real and generated images.
 
-    Shortcut: pixel values that no real image has, or statistics of a batch of another composition, would give the
-    generated images away whatever they show; traces of resampling would give the rotation away. Guard: a hyperbolic
-    tangent keeps generated images in the range of real ones; real and generated images pass in one batch, as many of
-    each and all upright, in the turns of both players, so that no statistics of batch normalisation belong to one kind;
-    crops are as wide as high on average, and rotation is exact. Rotated copies pass in a batch of their own: when they
-    were in the batch of the real images, the score measured their presence (after 200 steps on CIFAR-10 generated
-    images were called real in 0 % of the cases alone, in 100 % next to rotated copies of generated ones). In batches of
-    one kind each, normalisation removes the difference of their means: a small encoder that ends with it
-    (timm:test_resnet, CIFAR-10) had "real_above_made" at 0.49, 0.51 and 0.52 after each 50 steps in training, so the
-    generator learned nothing; in one batch 0.72, 0.94 and 0.82.
+    Shortcut: pixel values that no real image has, or batch statistics that differ between real and generated images,
+    would give the generated images away regardless of their content; traces of resampling would give the rotation away.
+    Guard: a hyperbolic tangent keeps generated images in the range of real ones; equally many real and generated
+    images, all upright, pass through the encoder in one batch, in the turns of both players, so they share the
+    statistics of batch normalisation; crops are as wide as high on average, and rotation is exact. Rotated copies pass
+    in a separate batch: when they were in the batch of the real images, the score measured their presence (after 200
+    steps on CIFAR-10, generated images alone were classified as real in 0 % of the cases, and in 100 % next to rotated
+    copies of generated ones). With real and generated images in separate batches, normalisation removes the difference
+    of their means: with a small encoder that ends with normalisation (timm:test_resnet, CIFAR-10), "real_above_made"
+    was 0.49, 0.51 and 0.52 after each 50 steps in training, so the generator learned nothing; in one batch it was 0.72,
+    0.94 and 0.82.
 
-    Batch normalisation of the encoder: only real upright images enter the running statistics, in a pass of their own.
-    Features and held-out scores use these, so held-out losses differ from those of training. The gradient penalty uses
-    them too, as with batch statistics the score of an image has no gradient of its own; encoders without batch
-    normalisation (alexnet, vgg11, transformers) suit wgan_gp better.
+    Batch normalisation of the encoder: only real upright images update the running statistics, in a separate pass.
+    Features and held-out scores use these statistics, so held-out losses differ from training losses. The gradient
+    penalty uses them too, as with batch statistics the score of an image also depends on other images; encoders without
+    batch normalisation (alexnet, vgg11, transformers) suit wgan_gp better.
 
     Differences from the papers: the discriminator is the encoder of `--encoder` (ReLU, pooled features, no spectral
-    normalisation, which hinge and the rotation had); SS-GAN's code also passes rotated images in the same batch; codes
-    are uniform for all objectives; the generator has half of DCGAN's channels (`--task.width 1024` has all), one more 1
-    x 1 convolution at the start and a 3 x 3 one at the end; crops instead of whole images; the learning rate of both
+    normalisation, which hinge and the rotation had); SS-GAN's code passes rotated images in the same batch; codes are
+    uniform for all objectives; the generator has half of DCGAN's channels (all with `--task.width 1024`), one more 1 x
+    1 convolution at the start and a 3 x 3 one at the end; crops instead of whole images; the learning rate of both
     players warms up and falls by a cosine.
     """
 

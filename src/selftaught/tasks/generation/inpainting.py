@@ -64,24 +64,24 @@ class Inpainting(PretextTask):
     error in the hole, values in [-1, 1] (the paper's eq. 1); with an adversarial weight of w, the loss is
     (1 - w) x squared error + w x adversarial loss (eq. 3; the paper takes w = 0.001).
 
-    The missing part follows from what the image shows: the rest of a face, the other wheel. Layers connected over the
-    whole map let each side of a hole be continued from all others.
+    The missing part follows from what the image shows: the rest of a face, the other wheel. The layer connected over
+    the whole map lets each place in a hole use information from all sides.
 
-    The hole is the central square of half the side, five blocks, or (default) regions of any shape. The paper's
-    features, and those its authors published, are from regions and reconstruction only, so this is the default.
-    `--task.adversarial 0.001` adds the adversarial loss, which gives sharp images, with alternating updates of
-    discriminator and generator. A square or blocks are predicted with a border of S / 32 pixels that the encoder sees
-    and whose errors count tenfold, so that the parts fit together; the discriminator sees the central square, or the
-    image with the holes filled.
+    The hole is the central square of half the side, five blocks, or (default) regions of any shape. The features
+    evaluated in the paper and published by its authors were trained with regions and reconstruction only, so this is
+    the default. `--task.adversarial 0.001` adds the adversarial loss, which gives sharp images, with alternating
+    updates of discriminator and generator. For a square or blocks, the prediction includes a border of S / 32 pixels
+    that the encoder sees and whose errors have ten times the weight, so that the parts fit together; the discriminator
+    sees the central square, or the image with the holes filled.
 
     Shortcut: anything computed from the image with the content of the hole, such as its mean colour or resampling after
-    the cut, contains information about the hole. Guard: the hole is cut last, its fill is a constant of the data set,
-    and the mean of the trivial prediction is over visible pixels only.
+    the cut, contains information about the hole. Guard: the hole is cut last, it is filled with a constant of the data
+    set, and the baseline prediction is the mean over visible pixels only.
 
     Differences from the paper: the encoder's last map takes the place of pool5; regions are where smooth noise is low,
     as in the authors' code (the paper cuts out shapes of PASCAL's objects); the metric is the gain in the hole, in dB,
-    over the mean colour of the visible pixels (an image counts with at most 50 dB); discriminator and generator have
-    one learning rate (ten times higher for the generator in the authors' code).
+    over the mean colour of the visible pixels (at most 50 dB per image); discriminator and generator have one learning
+    rate (ten times higher for the generator in the authors' code).
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=5e-4, betas=(0.5, 0.999), momentum=0.5)
@@ -89,9 +89,9 @@ class Inpainting(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         mask: Literal["centre", "blocks", "region"] = "region"
-        """What is cut out: the central square of half the side, blocks anywhere, or regions of any shape."""
+        """Shape of the hole: the central square of half the side, blocks anywhere, or regions of any shape."""
         adversarial: Annotated[float, Range(least=0, below=1)] = 0.0
-        """Weight of the adversarial loss; the squared error has 1 - weight; 0 trains without a discriminator."""
+        """Weight w of the adversarial loss, with 1 - w for the squared error; 0 trains without a discriminator."""
         overlap: Annotated[float, Range(above=0)] = 10.0
         """Weight of errors on the visible border of a square or of blocks."""
         width: Annotated[int, Range(least=1)] = 256

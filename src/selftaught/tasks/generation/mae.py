@@ -48,28 +48,29 @@ class Mae(PretextTask):
     Link: https://arxiv.org/abs/2111.06377
 
     Flow: image (N, 3, H, W) -> random crop (N, 3, S, S), flipped half of the time -> L patches of p x p pixels, of
-    which a random K = L / 4 are seen -> encoder on those and the class token alone (N, 1 + K, D) -> linear to the
-    decoder's width W, a learned mask token at every hidden place, fixed sine-cosine positions -> transformer blocks
-    (N, 1 + L, W) -> linear (N, L, 3 p^2) -> mean squared error on the hidden patches.
+    which a random K = L / 4 are visible -> encoder on the visible patches and the class token (N, 1 + K, D) -> linear
+    to the decoder's width W, a learned mask token for every hidden patch, fixed sine-cosine positions -> transformer
+    blocks (N, 1 + L, W) -> linear (N, L, 3 p^2) -> mean squared error on the hidden patches.
 
-    The encoder is a ViT or DeiT of timm, such as `--encoder timm:vit_tiny_patch16_224`. As in the paper its positions
-    are fixed sines and cosines, and all of its linear layers, the projection of patches among them, start from Xavier's
-    uniform distribution. Unless set, the decoder has two thirds of the encoder's width and depth in heads of 32, which
-    for ViT-B is the paper's decoder, 512 wide, 8 deep, with 16 heads; so it is smaller for smaller encoders, where the
-    paper has one decoder for all.
+    The encoder is a ViT or DeiT of timm, such as `--encoder timm:vit_tiny_patch16_224`. As in the paper, its position
+    embeddings are fixed sines and cosines, and all of its linear layers, including the patch projection, are
+    initialised from Xavier's uniform distribution. By default the decoder has two thirds of the encoder's width and
+    depth, with heads of 32 features. For ViT-B this is the paper's decoder, with width 512, depth 8 and 16 heads; for
+    smaller encoders it is smaller, whereas the paper uses one decoder for all.
 
-    Shortcut: the mean colour of the patches around a hidden one is nearly its own and takes no understanding. Guard:
-    the target is each patch less its own mean, divided by its own standard deviation, in which colour and contrast of
-    the surroundings say nothing; and no pixel of a hidden patch reaches the encoder, as each token is made of one patch
-    alone (encoders with overlapping convolutions in front are refused) and crops have no borders.
+    Shortcut: the mean colour of a hidden patch can be predicted from its neighbours without any understanding. Guard:
+    each target patch is standardised by its own mean and standard deviation, so colour and contrast of the surroundings
+    do not help; and no pixel of a hidden patch reaches the encoder, as each token is computed from one patch (encoders
+    with overlapping convolutions in front are refused) and crops have no borders.
 
-    Differences from the paper: bilinear instead of bicubic crops. Weight decay spares vectors only, as there, so the
-    class and mask tokens are decayed. The recipe's learning rate is the paper's, 1.5e-4 at a batch of 256, which it
-    trained for 800 epochs with batches of 4,096, at 2.4e-3: short runs with small batches want such a rate by `--lr`.
-    Previews show pixels with the true mean and deviation of their patch, as the paper's figures do.
+    Differences from the paper: crops are bilinear instead of bicubic. As in the paper, weight decay skips only vectors,
+    so the class and mask tokens are decayed. The recipe's learning rate is the paper's, 1.5e-4 at a batch size of 256;
+    the paper trains for 800 epochs with batches of 4,096, that is, with 2.4e-3. Short runs with small batches need such
+    a rate too: set it with `--lr`. Previews use the true mean and standard deviation of each patch, as the figures of
+    the paper do.
 
-    The metric is the signal-to-noise ratio on the hidden patches in dB over a guess without knowledge: 0, a flat patch,
-    where patches are standardised; with `--task.norm-pix false` the mean colour of the patches seen.
+    The metric is the signal-to-noise ratio on the hidden patches in dB, compared with a trivial prediction: a constant
+    patch if patches are standardised; with `--task.norm-pix false`, the mean colour of the visible patches.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1.5e-4, weight_decay=0.05, betas=(0.9, 0.95), warmup=0.05)
@@ -82,11 +83,11 @@ class Mae(PretextTask):
         mask: Annotated[float, Range(above=0, below=1)] = 0.75
         """Share of the patches that are hidden."""
         width: Annotated[int, Range(least=0)] = 0
-        """Features of a token in the decoder, a multiple of 4; 0 takes two thirds of the encoder's."""
+        """Width of the decoder, a multiple of 4; 0 uses two thirds of the encoder's."""
         depth: Annotated[int, Range(least=0)] = 0
-        """Blocks of the decoder; 0 takes two thirds of the encoder's."""
+        """Number of decoder blocks; 0 uses two thirds of the encoder's."""
         heads: Annotated[int, Range(least=0)] = 0
-        """Attention heads of the decoder, a divisor of its width; 0 takes one for each 32 features."""
+        """Attention heads of the decoder, a divisor of its width; 0 uses one per 32 features."""
         norm_pix: bool = True
         """Predict pixels standardised within each patch."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.2

@@ -59,18 +59,18 @@ class SplitBrain(PretextTask):
     Link: https://arxiv.org/abs/1611.09842
 
     Flow: image (N, 3, H, W) -> random crop (N, 3, S, S) -> Lab: L to the encoder's first half, (a, b) to its second,
-    each with half the channels -> up-convolutions for each half -> logits (N, 313, s, s) of (a, b) from L and
-    (N, 50, s, s) of L from (a, b) -> the sum of both cross entropies. Features are those of both halves together.
+    each with half the channels -> up-convolutions for each half -> logits (N, 313, s, s) of (a, b) from L and (N, 50,
+    s, s) of L from (a, b) -> the sum of both cross entropies. The features are those of both halves, concatenated.
 
-    Neither half can solve its task by copying. Together they see the whole image, unlike a network trained to colour
+    Neither half can solve its task by copying. Together they see the whole image, unlike a network trained to colourise
     grey images.
 
     Shortcut: a half that sees what it has to predict would copy it. Guard: the halves share no weights and no input;
-    the first sees a function of L only, the second a and b only. The encoder that is kept is `split:`.
+    the first sees a function of L only, the second a and b only. The kept encoder has the prefix `split:`.
 
-    Differences from the paper: labels are the mean colour of 8 x 8 pixels (`coarse`; 12 x 12 labels for 180 pixels
-    there), to which up-convolutions bring the last map, where the paper's AlexNet goes on with convolutions; (a, b) is
-    rounded to whole units before its bin is looked up; the learning rate falls by a cosine.
+    Differences from the paper: labels are the mean colour of 8 x 8 pixels (`coarse`; 12 x 12 labels for 180 pixels in
+    the paper); up-convolutions bring the last map to this resolution, where the paper's AlexNet has further
+    convolutions; (a, b) is rounded to whole units before its bin is looked up; the learning rate falls by a cosine.
 
     The metric is the information of both halves: bits per place gained over predicting the class frequencies (0: no
     information); the accuracy of that baseline would depend on the data.
@@ -82,7 +82,7 @@ class SplitBrain(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         coarse: Annotated[int, Range(least=1)] = 8
-        """Pixels a side that one label stands for."""
+        """Side of the square of pixels that one label covers."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the image's area that a crop covers."""
 

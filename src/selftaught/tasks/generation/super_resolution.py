@@ -72,27 +72,26 @@ class SuperResolution(PretextTask):
     of all stages -> pixel-shuffle decoder (N, 3, S, S), added to the bicubic image -> squared error with the crop +
     0.006 x squared error of content features + 0.001 x adversarial loss (the paper's eq. 3-6, values in [-1, 1]).
 
-    Detail lost where four pixels became one cannot be computed: fur, leaves and bricks must be recognised. The
-    generator first learns alone, from the squared error of pixels, as in the paper (10^6 of 1.2 x 10^6 updates): on
-    CIFAR-10 it was 1.0 dB better than bicubic interpolation after 130 steps, and 0.1 dB where the other two losses were
-    present from the start. Then SRGAN's generator and discriminator learn in turn. `--task.adversarial 0` removes the
-    discriminator; without a content file this is the paper's SRResNet.
+    Lost detail cannot be computed from the small image: fur, leaves and bricks must be recognised. The generator is
+    first trained alone with the squared error of pixels, as in the paper (10^6 of 1.2 x 10^6 updates). On CIFAR-10 it
+    was then 1.0 dB better than bicubic interpolation after 130 steps, compared with 0.1 dB with the other two losses
+    from the start. After that, SRGAN's generator and discriminator are trained in turn. `--task.adversarial 0` removes
+    the discriminator; without a content file this is the paper's SRResNet.
 
     The content network is a file given by the user: torchvision's weights of vgg19 (its last convolution after the
-    ReLU, the paper's VGG 5,4) or weights of the run's own encoder. Without one, the discriminator's last map takes its
-    place. The file is read without unpickling code; its weights never learn and are part of the checkpoint.
+    ReLU, the paper's VGG 5,4) or weights of the run's own encoder. Without a file, the last map of the discriminator is
+    used instead. The file is read without unpickling code; its weights are frozen and part of the checkpoint.
 
-    Shortcut: a crop that was itself enlarged has no detail, so bicubic interpolation is already right; without a filter
-    before every fourth pixel is taken, moire in the small image gives away the missing detail. Guard: crops have at
-    least as many stored pixels as S x S, where the stored image has that many, and the reduction is antialiased and
-    rounded to 8 bits.
+    Shortcut: a crop that was itself enlarged has no detail, so bicubic interpolation is already right; and if the image
+    is reduced without a low-pass filter, aliasing in the small image gives away the missing detail. Guard: crops cover
+    at least S x S stored pixels if the stored image is that large, and the reduction is antialiased and rounded to 8
+    bits.
 
     Differences from the paper: the encoder and its stages take the place of the 16 residual blocks; it sees the small
-    image enlarged to S pixels, blurred but without block edges, so it is an encoder for images of that size.
+    image enlarged to S pixels, blurred but without block edges, so it becomes an encoder for images of that size.
     `--task.stages last` uses the deepest map only. The squared error of pixels is kept next to that of content, which
     replaces it in the paper. The discriminator is DCGAN's with 4 x 4 convolutions. Both players have the same learning
-    rate. PSNR and SSIM are of RGB instead of luma, an image counts with at most 50 dB; SSIM is computed on held-out
-    data only.
+    rate. PSNR (at most 50 dB per image) and SSIM are computed on RGB instead of luma, and SSIM on held-out data only.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1.6e-3, weight_decay=0.0)
@@ -100,18 +99,19 @@ class SuperResolution(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         factor: Annotated[int, Range(least=2)] = 4
-        """Factor by which the small image has fewer pixels along a side."""
+        """Factor by which each side of the small image is reduced."""
         adversarial: Annotated[float, Range(least=0)] = 1e-3
         """Weight of the adversarial loss; 0 trains without a discriminator."""
         alone: Annotated[float, Range(least=0, below=1)] = 0.8
-        """Share of the steps, the first ones, in which the generator learns from the squared error of pixels alone."""
+        """Fraction of the steps, at the start, in which the generator is trained with the squared error of pixels
+        alone."""
         content: str = ""
         """File with weights of torchvision's vgg19 or of the run's own encoder, which compute content features; \
 empty takes the discriminator's features."""
         content_weight: Annotated[float, Range(least=0)] = 0.006
         """Weight of the squared error of content features; 0 leaves it out."""
         stages: Literal["all", "last"] = "all"
-        """Which maps of the encoder the decoder sees: all, or the last alone."""
+        """Encoder stages that the decoder uses: all, or only the last."""
         width: Annotated[int, Range(least=1)] = 256
         """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3

@@ -55,31 +55,32 @@ class Prediction:
 class MoCo(PretextTask):
     """Find the other view of the same image among a queue of views of other images (He et al., CVPR 2020).
 
-    Links: https://arxiv.org/abs/1911.05722, and https://arxiv.org/abs/2003.04297 for version 2, which this is.
+    Links: https://arxiv.org/abs/1911.05722, and https://arxiv.org/abs/2003.04297 for version 2, which is implemented
+    here.
 
-    Flow: image (N, 3, H, W) -> two random views (N, 3, S, S). The first passes the encoder and its head: a query q of
-    unit length (N, K). The second passes the momentum encoder and its head: the key k of the query (N, K). The loss is
-    InfoNCE, the paper's eq. 1: -log exp(q k / t) / sum exp(q k_i / t), where k_i are k and the keys in the queue. After
-    the update the momentum encoder follows, theta_k <- m theta_k + (1 - m) theta_q (eq. 2), and the new keys replace
-    the oldest ones in the queue. Keys of all processes enter in the order of their ranks, so the queue is the same
-    everywhere. The encoder of the queries is the result.
+    Flow: image (N, 3, H, W) -> two random views (N, 3, S, S). The first passes through the encoder and its head: a
+    query q of unit length (N, K). The second passes through the momentum encoder and its head: the key k of the query
+    (N, K). The loss is InfoNCE, the paper's eq. 1: -log exp(q k / t) / sum exp(q k_i / t), where k_i are k and the keys
+    in the queue. After the update the momentum encoder follows, theta_k <- m theta_k + (1 - m) theta_q (eq. 2), and the
+    new keys replace the oldest ones in the queue. Keys of all processes enter the queue in the order of ranks, so the
+    queue is the same in all processes. The encoder of the queries is kept.
 
-    Shortcut: a query and its key come from one batch, the keys in the queue from others, and batch normalisation marks
-    each embedding with the statistics of its batch, so the key can be found without looking at the image. Guard: both
-    encoders take statistics over sub-batches, and the keys are shuffled over all processes while they pass theirs. A
+    Shortcut: a query and its key come from one batch, the keys in the queue from others, and batch normalisation leaves
+    traces of the batch statistics in each embedding, so the key can be found without looking at the image. Guard: both
+    encoders compute statistics over sub-batches, and keys are shuffled over all processes before they are encoded. A
     query and its key are then normalised with different images, as in the paper, where each GPU has a sub-batch.
-    Batches of fewer than 8 images are not split. Colour histograms are a shortcut as well, as in SimCLR: colour
-    distortion, grey and blur block it.
+    Batches of fewer than 8 images are not split. Colour histograms are a shortcut too, as in SimCLR; colour distortion,
+    grey views and blur block it.
 
     Held-out accuracy is over the keys of the other images in the batch. Keys in the queue were computed with the
-    statistics of sub-batches and held-out keys with running ones, which alone would separates them.
+    statistics of sub-batches and held-out keys with running ones, which alone would separate them.
 
-    Differences from the paper: keys of the query's own sample, which the queue holds if it reaches back into the
-    previous epoch, are not negatives; the queue is shorter, as most data sets are smaller than ImageNet; it starts as
-    random unit vectors, which are negatives in the first step only; the momentum is lower in short runs; SGD uses
-    Nesterov momentum and warm-up. For version 1: `--task.hidden 0 --task.blur 0 --task.temperature 0.07`. For runs of a
-    few epochs on small images use a higher learning rate and a queue of about 8 batches, such as `--lr 0.06
-    --task.queue 1024` at a batch of 128.
+    Differences from the paper: keys of the query's own sample are not used as negatives (the queue contains such keys
+    if it reaches back into the previous epoch); the queue is shorter, as most data sets are smaller than ImageNet; it
+    is initialised with random unit vectors, which are negatives in the first step only; the momentum is lower in short
+    runs; SGD uses Nesterov momentum and warm-up. For version 1: `--task.hidden 0 --task.blur 0 --task.temperature
+    0.07`. For runs of a few epochs on small images, use a higher learning rate and a queue of about 8 batches, such as
+    `--lr 0.06 --task.queue 1024` at a batch of 128.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.03, weight_decay=1e-4)
@@ -93,13 +94,13 @@ class MoCo(PretextTask):
         """Momentum m of the key encoder (default: 0.999 as in the paper in runs of 10,000 steps or more, and \
 steps / (steps + 10) in shorter ones)."""
         temperature: Annotated[float, Range(above=0)] = 0.2
-        """Divides the cosine similarities; 0.07 in version 1."""
+        """Temperature that divides the cosine similarities; 0.07 in version 1."""
         hidden: Annotated[int, Range(least=0)] = 2048
         """Hidden units of the projection head; 0 makes it linear, as in version 1."""
         embedding: Annotated[int, Range(least=1)] = 128
         """Length K of the embeddings the loss compares."""
         splits: Annotated[int, Range(least=1)] = 8
-        """Sub-batches of the global batch, of at least 4 images each, for the statistics of batch normalisation."""
+        """Number of sub-batches of the global batch for batch normalisation, each of at least 4 images."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.2
         """Smallest share of the image's area that a crop covers."""
         jitter: Annotated[float, Range(least=0)] = 0.5

@@ -37,17 +37,17 @@ class SimCLR(PretextTask):
 
     A view is a random-resized crop, mirrored half the time, with colour distortion and blur (appendix A).
 
-    Shortcut: two crops of one image share its colour histogram, which alone nearly finds the partner (the paper's
-    figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur. Views that pass in separate batches
-    would be marked by the statistics of their batch. Guard: all views of a process pass in one batch, and on GPUs
-    statistics are taken over all processes; on several CPU processes each process has its own, so the partner has the
-    same statistics and most negatives do not.
+    Shortcut: two crops of one image share its colour histogram, which is nearly enough to find the partner (the paper's
+    figure 6). Guard: strong colour distortion, grey with probability 0.2, and blur. In separate batches, views would
+    also carry traces of the batch statistics. Guard: all views of a process pass through the encoder in one batch, and
+    on GPUs statistics are computed over all processes. With several CPU processes, each has its own statistics, so the
+    partner has the same statistics and most negatives do not.
 
-    Differences from the paper: colour distortion is one affine map for each view (hue turns in YIQ, values
-    are cut once at the end); both views pass the encoder in one batch, so batch normalisation sees both; SGD with
-    weight decay 5e-4 instead of LARS with 1e-6, as batches here are of hundreds and not of thousands of images
-    (`--optimizer lars` has a rate of its own); 512 hidden units of the head instead of as many as the encoder has.
-    On 32-pixel images the paper halves the jitter and leaves blur out: `--task.jitter 0.5 --task.blur 0`.
+    Differences from the paper: colour distortion is one affine map per view (hue is rotated in YIQ, values are clipped
+    once at the end); both views pass the encoder in one batch, so batch normalisation sees both; SGD with weight decay
+    5e-4 instead of LARS with 1e-6, as batches here are hundreds, not thousands, of images (`--optimizer lars` has its
+    own learning rate); 512 hidden units of the head instead of as many as the encoder has. On 32-pixel images the paper
+    halves the jitter and uses no blur: `--task.jitter 0.5 --task.blur 0`.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
@@ -55,7 +55,7 @@ class SimCLR(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         temperature: Annotated[float, Range(above=0)] = 0.2
-        """Divides the cosine similarities; the paper takes 0.1 on ImageNet and 0.5 on CIFAR-10."""
+        """Temperature that divides the cosine similarities; 0.1 on ImageNet and 0.5 on CIFAR-10 in the paper."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Hidden units of the projection head."""
         embedding: Annotated[int, Range(least=1)] = 128

@@ -38,29 +38,32 @@ class Example:
 
 
 class MovingObject(PretextTask):
-    """Predict from a single frame what moves in it (Pathak, Girshick, Dollar, Darrell, Hariharan, CVPR 2017).
+    """Predict from a single frame which parts of it move (Pathak, Girshick, Dollar, Darrell, Hariharan, CVPR 2017).
 
     Link: https://arxiv.org/abs/1612.06370
 
-    Flow: frame of a video (N, 1, 3, H, W) and mask of what moves (N, 1, 1, H, W), computed once from the flow to the
-    next frame with the camera's motion removed -> random crop of both (N, 3, S, S), (N, M, M), M = S / 4 -> 2-D encoder
-    (N, C, h, w) -> decoder (N, M, M) -> logistic loss of every cell.
+    Flow: frame of a video (N, 1, 3, H, W) and mask of its moving parts (N, 1, 1, H, W), computed once from the optical
+    flow to the next frame after removing the motion of the camera -> random crop of both (N, 3, S, S), (N, M, M), M = S
+    / 4 -> 2-D encoder (N, C, h, w) -> decoder (N, M, M) -> binary cross entropy per cell.
 
-    What moves together is an object, and one frame does not show what moves: the network must know which things can,
-    people and animals, and where they end. The mask is noisy, but its errors have no pattern that one frame shows.
+    Pixels that move together usually belong to one object. As a single frame does not show motion, the network must
+    know which things can move, such as people and animals, and where they end. The mask is noisy, but its errors cannot
+    be predicted from a single frame.
 
-    A cell counts where at least `sure` of its pixels agree; its label is theirs. A frame counts where from `least` to
-    `most` of the crop moves: where nothing does, things that can move stand still, and where almost all does, the
-    motion of the camera was not found. In every frame the moving cells have half of the weight, as most are still.
-    The metric is the mean of the accuracies on moving and on still cells, whose chance is 0.5.
+    A cell is used if at least the fraction `sure` of its pixels agree; their label is that of the cell. A frame is used
+    if between `least` and `most` of the crop moves: if nothing moves, movable things stand still, and if almost
+    everything moves, the motion of the camera was not estimated correctly. As most cells are still, moving cells have
+    half of the weight in every frame. The metric is the mean of the accuracies on moving and on still cells; chance is
+    0.5.
 
-    Shortcut: people film what moves in the middle of the frame, so its place gives it away. Guard: a crop of
-    `min_scale` of the area or more is cut anywhere and mirrored at random. It flattens the mean mask and does not level
-    it, and what the mean mask alone reaches is the value to compare with.
+    Shortcut: moving things are usually filmed in the middle of the frame, so the position gives them away. Guard: crops
+    of at least `min_scale` of the area are taken anywhere and flipped at random. This flattens the mean mask but does
+    not make it uniform: compare the metric with the accuracy of the mean mask.
 
     Differences from the paper, in this simplest form: the mask comes from two frames (the paper's uNLC gathers saliency
     over a whole video and refines it by appearance); the paper leaves out frames and pixels by the confidence of its
-    segments, here by shares; a decoder of up-convolutions in place of fully connected layers; weighted classes.
+    segments, this task by the fractions above; the decoder has up-convolutions instead of fully connected layers;
+    classes are weighted.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
@@ -68,15 +71,15 @@ class MovingObject(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         sure: Annotated[float, Range(above=0.5, most=1)] = 0.7
-        """Share of a cell's pixels that must agree for it to count."""
+        """Fraction of a cell's pixels that must agree for the cell to be used."""
         least: Annotated[float, Range(above=0, most=1)] = 0.01
-        """Share of the crop that must move for the frame to count."""
+        """Smallest moving fraction of the crop for the frame to be used."""
         most: Annotated[float, Range(above=0, most=1)] = 0.5
-        """Share of the crop that may move for the frame to count."""
+        """Largest moving fraction of the crop for the frame to be used."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.2
         """Smallest share of the frame's area that a crop covers."""
         width: Annotated[int, Range(least=1)] = 128
-        """Channels of the decoder where it begins; they halve whenever its side doubles, down to 32."""
+        """Channels of the decoder at its lowest resolution; they halve with every doubling, down to 32."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

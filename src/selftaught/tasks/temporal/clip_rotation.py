@@ -41,18 +41,18 @@ class ClipRotation(PretextTask):
     (4 N, 3, T, S, S) -> 3-D encoder (4 N, D) -> linear (4 N, 4) -> cross entropy with the number of quarter turns, the
     mean over all rotated copies.
 
-    To predict the angle, the network must know how people and things look upright and how they move: upright ones fall,
-    walk and jump in other directions. All copies of a clip are in the same batch.
+    To predict the angle, the network must know how people and things look upright and how they move: upright people
+    fall, walk and jump in other directions than rotated ones. All copies of a clip are in the same batch.
 
-    Shortcut: black bars above and below, as films have them, or at the sides give the angle away at once, and so do
-    corners that a rotation leaves empty, traces of resampling, and crops whose aspect differs from that of the frame.
-    Guard: bars are found in each clip and cut off (`ops.frames.without_bars`); the crop is square before and after it
-    is resized; the rotation only transposes and flips, without corners or interpolation. Mirroring comes before the
-    rotation, so it is as likely under every angle. Clips of noise between black bars give chance.
+    Shortcut: black bars above and below, as in films, or at the sides give the angle away, and so do empty corners
+    after a rotation, traces of resampling, and crops that are not square. Guard: bars are detected in each clip and cut
+    off (`ops.frames.without_bars`); the crop is square before and after it is resized; the rotation only transposes and
+    flips, without corners or interpolation. Clips are flipped before the rotation, so flips are equally likely at every
+    angle. Accuracy on clips of noise between black bars is at chance.
 
-    Differences from the paper: the side of the crop is drawn from `least_side` on (112 of 136 pixels there); frames are
-    not squeezed to a square; clips are mirrored; the learning rate falls by a cosine (a tenth of it every 24,000 steps
-    there); frames as they are and no differences between them, which the paper tries too.
+    Differences from the paper: the side of the crop is drawn between `least_side` and 1 (112 of 136 pixels in the
+    paper); frames are not squeezed to a square; clips are flipped; the learning rate falls by a cosine (in the paper by
+    a factor of ten every 24,000 steps); the input is always frames, not frame differences, which the paper also tries.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.8, weight_decay=1e-3)
@@ -63,7 +63,7 @@ class ClipRotation(PretextTask):
         frames: Annotated[int, Range(least=1)] = 16
         """Frames of a clip (T)."""
         stride: Annotated[int, Range(least=1)] = 1
-        """From one frame of the clip to the next, in frames of the video."""
+        """Distance between frames of the clip, in frames of the video."""
         least_side: Annotated[float, Range(above=0, most=1)] = 0.8
         """Smallest side of the crop, as a share of the short side between black bars."""
 

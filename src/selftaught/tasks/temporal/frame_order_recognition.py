@@ -50,27 +50,27 @@ class FrameOrderRecognition(PretextTask):
 
     Link: https://arxiv.org/abs/1708.01246
 
-    Flow: clip (N, T, 3, H, W) and its optical flow (N, T, 2, H, W) -> four frames, cut where most moves
+    Flow: clip (N, T, 3, H, W) and its optical flow (N, T, 2, H, W) -> four frames, cropped where there is most motion
     (N, 4, 3, S, S) -> shuffled -> 2-D encoder, shared by all frames (4 N, D) -> linear (4 N, 1024) -> the features of
     each of the six pairs of frames, in the order shown (N, 6, 2048) -> linear, shared by all pairs (N, 6, 512) ->
     linear on all of them (N, 12) -> cross entropy with the order.
 
-    To sort frames one compares two of them at a time, as sorting algorithms do; the network must know how poses follow
-    each other. Many actions look the same backwards, so an order and its reverse are one class.
+    The head compares two frames at a time, as sorting algorithms do; the network must know how poses follow each other.
+    Many actions look the same backwards, so an order and its reverse are one class.
 
-    Where and when to look is chosen by the magnitude of the flow. The window of a clip is drawn with probability
-    proportional to what moves in it, and then the four frames with probability proportional to the least motion between
-    two neighbours in time, as frames between which nothing moves have no order.
+    Window and frames are chosen by the magnitude of the flow. The window of a clip is drawn with probability
+    proportional to the motion in it, and then the four frames with probability proportional to the smallest motion
+    between two consecutive ones, as frames without motion between them have no order.
 
     Shortcut: the order could be read off how colours drift, how the camera drifts, or where in the compressed stream a
     frame was. Guard: every frame is reduced to one of its channels, drawn at random and copied to all three (channel
-    splitting); the window is shifted for each frame on its own, by up to 5 pixels of 80 and not by whole pixels; half
-    of the tuples are reversed, and half mirrored. Clips of one repeated frame give chance.
+    splitting); the window of each frame is shifted separately, by up to 5 of 80 pixels, with sub-pixel offsets; half of
+    the tuples are reversed, and half flipped. Accuracy on clips of one repeated frame is at chance.
 
-    Differences from the paper: the encoder's pooled features take the place of its network's pool5; the window is
-    `window` of the short side (100 pixels of 240 there), and the part that is cut from it is resized to the encoder's
-    size; how the tuples are drawn by motion is proportional, as the paper names no rule; the learning rate falls by a
-    cosine instead of two steps.
+    Differences from the paper: the encoder's pooled features replace pool5 of the paper's network; the side of the
+    window is `window` times the short side (100 of 240 pixels in the paper), and the crop is resized to the encoder's
+    size; tuples are drawn with probability proportional to motion, as the paper gives no rule; the learning rate falls
+    by a cosine instead of two steps.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.04, weight_decay=5e-4)
@@ -78,23 +78,23 @@ class FrameOrderRecognition(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         frames: Annotated[int, Range(least=4, most=40)] = 16
-        """Frames of the clip the four are chosen from (T)."""
+        """Frames of the clip (T), from which the four are chosen."""
         stride: Annotated[int, Range(least=1)] = 1
-        """From one frame of the clip to the next, in frames of the video."""
+        """Distance between frames of the clip, in frames of the video."""
         gap: Annotated[int, Range(least=1)] = 2
-        """Least frames of the clip between two of the four."""
+        """Smallest distance between two of the four frames, in frames of the clip."""
         window: Annotated[float, Range(above=0, most=1)] = 0.6
-        """Side of the window that is chosen by its motion, as a share of the frame's short side."""
+        """Side of the window chosen by motion, as a fraction of the short side of the frame."""
         jitter: Annotated[float, Range(least=0, most=0.5)] = 0.0625
-        """Largest shift of a single frame, as a share of the side of what is cut."""
+        """Largest shift of a single frame, as a fraction of the side of the crop."""
         orders: Annotated[int, Range(least=1, most=12)] = 1
-        """Orders in which each tuple is shown; more than the paper's one cost little, as frames are encoded once."""
+        """Orders in which each tuple is shown; 1 in the paper, and more cost little, as frames are encoded once."""
         features: Annotated[int, Range(least=1)] = 1024
         """Width of the layer that follows the encoder."""
         pair: Annotated[int, Range(least=1)] = 512
-        """Features of a pair of frames."""
+        """Features per pair of frames."""
         dropout: Annotated[float, Range(least=0, below=1)] = 0.5
-        """After both layers of the head."""
+        """Dropout rate after both layers of the head."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

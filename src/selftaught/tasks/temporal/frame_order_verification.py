@@ -42,28 +42,30 @@ class FrameOrderVerification(PretextTask):
 
     Link: https://arxiv.org/abs/1603.08561
 
-    Flow: clip (N, T, 3, H, W) -> frames a < b < c < d < e (N, 5, 3, S, S) from where it moves -> 2-D encoder, shared by
-    all frames (5 N, D) -> tuples (b, c, d) in order, (b, a, d) and (b, e, d) not (N, 3, 3 D) -> 2 -> cross entropy.
+    Flow: clip (N, T, 3, H, W) -> frames a < b < c < d < e (N, 5, 3, S, S) from a moment with motion -> 2-D encoder,
+    shared by all frames (5 N, D) -> tuples (b, c, d) in order, (b, a, d) and (b, e, d) not (N, 3, 3 D) -> 2 -> cross
+    entropy.
 
     As b and d are the same in all three tuples, only the middle frame decides: the network must see pose and motion. A
     window of the clip is drawn with probability proportional to its coarse optical flow, as frames without motion have
-    no order. tau_max bounds |b - d| (more is harder to follow), tau_min is the least distance of a from b and of e from
-    d (less is harder to separate from c), both in frames. a and e are never frames that look like c, by the squared
-    difference of their pixels: where a movement repeats itself, such a tuple would have both answers.
+    no order. tau_max is the largest |b - d| (larger values make the order harder to recognise), tau_min the smallest
+    distance from a to b and from d to e (smaller values make a and e harder to distinguish from c), both in frames. a
+    and e are never frames that look like c, measured by the squared difference of pixels: in repetitive motion, such a
+    tuple would be both right and wrong.
 
-    Shortcut: the way a frame was cut, stored or numbered could give away the order. Guard: all five frames have the
-    same window, but each its own small random shift, which also breaks the block grid of a codec; half of the clips run
-    backwards (an order and its reverse are both right), so the direction of time, camera drift or the position of key
-    frames carry no information; clips are mirrored at random; the frame number is not an input.
+    Shortcut: the way a frame was cropped, stored or numbered could give away the order. Guard: all five frames have the
+    same window, but each with its own small random shift, which also breaks the block grid of a codec; half of the
+    clips are reversed (an order and its reverse are both right), so the direction of time, camera drift and the
+    position of key frames carry no information; clips are flipped at random; the frame number is not an input.
 
     Differences from the paper: all three tuples of every window are used, so that the five frames are encoded once, and
-    weighted so that `negatives` of the loss is on those out of order (the paper draws 75 % negatives); accuracy is the
-    mean of both classes', so that chance is 0.5 whatever that share is; one hidden layer, as a linear classifier on
-    concatenated features (`hidden` 0, the paper's) adds up what single frames say and cannot compare them; the
-    encoder's pooled features are joined, where the paper joins fc7 of its network; the distance of b and d is drawn
-    from tau_max / 2 on, and clips, with both taus, are shorter; flow is a coarse one on small frames; what looks alike
-    is relative to the clip (`alike`), as the paper names no threshold; the small shift of every frame is not the
-    paper's; AdamW with a cosine instead of SGD with one step.
+    the fraction `negatives` of the loss is on tuples out of order (the paper samples 75 % negatives); accuracy is the
+    mean over both classes, so chance is 0.5 for any such fraction; one hidden layer, as a linear classifier on
+    concatenated features (`hidden` 0, the paper's) only adds up the evidence of single frames and cannot compare them;
+    the encoder's pooled features replace fc7 of the paper's network; the distance of b and d is drawn between tau_max /
+    2 and tau_max; clips and both taus are shorter; flow is computed coarsely on small frames; the threshold of
+    similarity is relative to the clip (`alike`), as the paper gives none; the small shift of every frame is an
+    addition; AdamW with a cosine instead of SGD with one step.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -71,20 +73,21 @@ class FrameOrderVerification(PretextTask):
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         frames: int = 30
-        """Frames of the clip the five are chosen from (T), at the video's own rate."""
+        """Frames of the clip (T), from which the five are chosen, at the frame rate of the video."""
         tau_max: Annotated[int, Range(least=4)] = 18
-        """Most frames between the first and the last of a tuple; the paper's 60 need clips of about 90 frames."""
+        """Largest distance between the first and last frame of a tuple; 60 in the paper, which needs clips of about 90
+        frames."""
         tau_min: Annotated[int, Range(least=1)] = 5
-        """Least frames between a tuple and the outside frame that is put into its middle; the paper's is 15."""
+        """Smallest distance from a tuple to the outside frame that replaces its middle; 15 in the paper."""
         alike: Annotated[float, Range(least=0, most=1)] = 0.25
-        """Frames whose squared difference from c is below this share of the clip's mean do not take its place; 0 lets
-        all."""
+        """Exclude replacement frames whose squared difference from c is below this fraction of the clip's mean; 0
+        allows all."""
         negatives: Annotated[float, Range(above=0, below=1)] = 0.75
-        """Share of the loss on tuples that are out of order."""
+        """Fraction of the loss on tuples out of order."""
         hidden: Annotated[int, Range(least=0)] = 512
-        """Width of the classifier's hidden layer; 0 for the paper's linear one."""
+        """Width of the classifier's hidden layer; 0 for the linear classifier of the paper."""
         jitter: Annotated[float, Range(least=0, most=0.5)] = 0.04
-        """Largest shift of a single frame's window, as a share of its side."""
+        """Largest shift of a single frame's window, as a fraction of its side."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the frame's area that the common window covers."""
 
