@@ -106,8 +106,8 @@ class SuperResolution(PretextTask):
         """Fraction of the steps, at the start, in which the generator is trained with the squared error of pixels
         alone."""
         content: str = ""
-        """File with weights of torchvision's vgg19 or of the run's own encoder, which compute content features; \
-empty takes the discriminator's features."""
+        """File with weights of torchvision's vgg19 or of the run's own encoder, for content features; empty \
+uses the discriminator's features."""
         content_weight: Annotated[float, Range(least=0)] = 0.006
         """Weight of the squared error of content features; 0 leaves it out."""
         stages: Literal["all", "last"] = "all"
