@@ -77,7 +77,7 @@ def test_text_and_plain_values_get_the_fields_type(name: str, given: Any, value:
         ("whole", True, "--x must be a whole number, got True"),
         ("whole", None, "--x must be a whole number, got None"),
         ("share", "nan", "--x must be a number, or none, got 'nan'"),
-        ("scale", "1,b", "--x must be a number, several with commas between, got '1,b'"),
+        ("scale", "1,b", "--x must be a number, or several separated by commas, got '1,b'"),
         ("kind", "fats", "--x must be one of fast, exact, got 'fats'; did you mean fast?"),
         ("angles", "3", "--x must be one of 2, 4, got '3'"),
     ],

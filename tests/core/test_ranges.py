@@ -79,6 +79,6 @@ def test_the_command_line_and_the_docs_know_the_range() -> None:
     many = make_option(
         "lr", ast.parse("Annotated[tuple[float, ...], Range(least=1)]", mode="eval").body, default=(), help=""
     )
-    assert describe(many) == "a number of at least 1, several with commas between"
+    assert describe(many) == "a number of at least 1, or several separated by commas"
     with pytest.raises(ValueError, match=r"^--probe.lr must be one or more numbers at least 1, got 2.0,0.5$"):
         typed(many, "2,0.5", flag="--probe.lr")

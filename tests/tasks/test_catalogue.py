@@ -81,7 +81,7 @@ def test_settings_are_complete_and_typed(own: TaskInfo) -> None:
         ({"flip": "maybe"}, "--task.flip must be true or false"),
         ({"parts": 2.5}, "--task.parts must be one of 2, 4"),
         ({"jitter": "x"}, "--task.jitter must be a number, or none"),
-        ({"scale": "0.5,x"}, "--task.scale must be a number, several with commas between"),
+        ({"scale": "0.5,x"}, "--task.scale must be a number, or several separated by commas"),
     ],
 )
 def test_wrong_settings_are_one_clear_sentence(own: TaskInfo, given: dict[str, object], sentence: str) -> None:

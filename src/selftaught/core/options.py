@@ -100,7 +100,7 @@ def describe(option: Option) -> str:
     text = f"one of {', '.join(map(str, option.choices))}" if option.choices else words[option.type]
     if option.range is not None:
         text = f"{text}{' of' if str(option.range).startswith('at') else ''} {option.range}"
-    text = f"{text}, several with commas between" if option.many else text
+    text = f"{text}, or several separated by commas" if option.many else text
     return f"{text}, or none" if option.optional else text
 
 
