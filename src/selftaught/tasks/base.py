@@ -170,24 +170,25 @@ def sampling_of(task: type[PretextTask], config: Any) -> Sampling:
 
 
 class PretextTask(nn.Module, ABC):
-    """A task makes its own labels and learns its encoders by predicting them.
+    """A pretext task: derives labels from the data and trains its encoders to predict them.
 
     A task is one final class in one file: `__init__(self, encoder, config, size)`, with a keyword argument for each
-    further encoder of `encoders`. Randomness comes only from the generator it is given.
-    `Config` is a frozen, keyword-only dataclass of plain values; each field is followed by a
-    docstring, which becomes the help of its `--task.<field>` flag.
+    further encoder of `encoders`. All randomness comes from the generator passed to its methods. `Config` is a frozen,
+    keyword-only dataclass of plain values; each field is followed by a docstring, which becomes the help of its
+    `--task.<field>` flag.
     """
 
     recipe: ClassVar[Recipe] = Recipe()
     encoders: ClassVar[Mapping[str, EncoderSpec]] = ONE
-    """What it trains, by name: "encoder", which `--encoder` sets, and any others, whose names end in _encoder.
+    """The encoders that the task trains, by name: "encoder", set by `--encoder`, and others with names ending in
+    _encoder.
 
-    Each is an attribute of its name. The command line reads this dict from the source text.
+    Each is an attribute of the same name. The command line reads this dict from the source text.
     """
     kept: ClassVar[str] = "encoder"
     """The encoder that is the result of a run: one of `encoders`, or a copy of "encoder", such as "teacher"."""
     shares_statistics: bool = True
-    """Whether batch normalisation in training takes its statistics over all processes, where they compute on GPUs."""
+    """Whether batch normalisation in training computes its statistics over all processes (on GPUs only)."""
     Config: ClassVar[type[Any]]
 
     encoder: Encoder
