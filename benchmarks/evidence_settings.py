@@ -257,7 +257,8 @@ SETTINGS = {
         tasks={
             "moving_object": ("--optimizer", "adamw", "--lr", "1e-3"),
             "frame_order_recognition": (
-                *("--optimizer", "adamw", "--lr", "1e-3", "--task.orders", "12", "--task.frames", "10"),
+                *("--steps", "1200", "--evaluate-every", "30", "--optimizer", "adamw", "--lr", "2e-3"),
+                *("--task.orders", "12", "--task.frames", "10"),
                 *("--task.stride", "3", "--task.window", "0.8", "--task.jitter", "0.03", "--task.dropout", "0"),
                 *("--task.features", "256", "--task.pair", "256"),
             ),

@@ -27,10 +27,8 @@ a >= 2.2 b is a target for bf16: in fp32 both rows compute alike, and ours can g
 alone. a can exceed d, as ours computes the small maps of deep stages as matrix products (docs/decisions/0006).
 Measured on 2 cores of an Intel Xeon with AMX (docs/results/throughput.json), before that was so: at 96 pixels a is 2.36
 b, 1.43 c and 0.98 d, at 64 pixels 1.87 b, 1.35 c and 1.00 d; augmentation 3,718 images/s at 96 pixels, 12,708 at 32; a
-busy neighbour costs 1.8 x. The miss, a >= 2.2 b at 64 pixels: the bare model itself is 1.87 b there, as fp32 is nearer
-to bf16 when the maps are small. Measured since, the ratios alone, on 2 cores of an AMD EPYC with AVX512-BF16 and no AMX
-(bf16-mixed, 2026-11-29): at 96 pixels a is 2.61 b, 1.63 c and 1.10 d (166 images/s), at 64 pixels 2.65 b, 1.61 c and
-1.16 d (328 images/s); no target is missed. Misses are listed at the end of the output and in the result file.
+busy neighbour costs 1.8 x; missed: a >= 2.2 b at 64 pixels. Ratios alone on 2 cores of an AMD EPYC with AVX512-BF16
+(bf16-mixed, 2026-11-29): at 96 pixels 2.61 b, 1.63 c, 1.10 d; at 64 pixels 2.65 b, 1.61 c, 1.16 d; no target missed.
 """
 
 from __future__ import annotations
