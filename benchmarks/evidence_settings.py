@@ -169,9 +169,9 @@ concluded: that the features help to distinguish the 14 actions. The best stage 
 results of nearest neighbours are equal within their interval of about 5 points. The 404 training clips come from 113
 source groups; the paper has 205,000 videos. The speeds were measured on a busy machine.
 
-frame_order_recognition predicts the order of four frames on held-out groups twice as well as chance: 16.6 % of 12 orders
-(chance 8.3 %) after 1,200 steps; after 300 steps it was at 10.4 %. Its features do not distinguish the actions better
-than random weights, from which they are 4.6 points away. clip_rotation is in the next table.
+frame_order_recognition predicts the order of four frames on held-out groups twice as well as chance: 16.6 % of 12
+orders (chance 8.3 %) after 1,200 steps; after 300 steps it was at 10.4 %. Its features do not distinguish the actions
+better than random weights: their best stage is 4.6 points below. clip_rotation is in the next table.
 """
 
 _CLIPS = """
