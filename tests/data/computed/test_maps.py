@@ -111,6 +111,18 @@ def test_images_are_videos_of_one_frame_and_subsets_have_rows_of_their_own(photo
     assert np.array_equal(maps[:, 0], image + np.uint8(3))
 
 
+@pytest.mark.parametrize("limit", [1.0, 1e-9], ids=["kept", "live"])
+def test_an_image_that_is_gone_has_an_empty_map(photos: Path, limit: float) -> None:
+    samples = images(photos, limit=0.0)
+    (photos / samples.keys[1]).unlink()
+    maps = open_computed(Copy(plus=3), samples, cache_limit_gb=limit, workers=1)
+    read = maps.read(np.arange(3), np.zeros((3, 1), np.int64), np.full((3, 2), 0.5))
+    assert (read[1] == 0).all()
+    there = np.array([0, 2])
+    image = samples.read(there, np.full((2, 3), 0.5))["image"]
+    assert np.array_equal(read[there, 0], image + np.uint8(3))
+
+
 def test_flow_is_read_at_the_size_of_the_frames_in_their_pixels(videos: Path) -> None:
     maps = computed(clips(videos), OpticalFlow())
     flow = maps.read(np.array([0]), np.array([[2, 5, 11]]), np.full((1, 2), 0.5))

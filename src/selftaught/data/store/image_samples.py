@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,16 +120,16 @@ def _open(
         raise ValueError("the index names entries that are not there")
     if meta["packed"] and (folder / PIXELS).stat().st_size != index.offsets[-1]:
         raise ValueError("the pixels are not all there")
+    samples: PackedImages | LiveImages
     if meta["packed"]:
-        packed = PackedImages(source, index, side=meta["side"], decoding=decoding, folder=folder)
-        packed.names = names
-        return packed
-    live = LiveImages(source, index, side=meta["side"], decoding=decoding, folder=folder, workers=workers or 1)
-    live.names = names
-    return live
+        samples = PackedImages(source, index, side=meta["side"], decoding=decoding, folder=folder)
+    else:
+        samples = LiveImages(source, index, side=meta["side"], decoding=decoding, folder=folder, workers=workers or 1)
+    samples.names = names
+    return samples
 
 
-class _ImageSamples:
+class _ImageSamples(ABC):
     """What the packed and the live samples share: the index of the readable images."""
 
     names: Sequence[str] = ("image",)
@@ -174,17 +176,17 @@ class _ImageSamples:
             times=np.zeros(count),
             height=self._index.height,
             width=self._index.width,
-            read=lambda item: iter([self._whole(item)]),
-            some=lambda item, numbers: dict.fromkeys(numbers, self._whole(item)),
+            read=self._whole,
+            some=lambda item, numbers: dict(zip(numbers, self._whole(item), strict=False)),
         )
 
     def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
         """(N, 1) of 0: an image is a video of one frame."""
         return np.zeros((len(rows), 1), np.int64)
 
-    def _whole(self, row: int) -> NDArray[np.uint8]:
-        """The image of a row with both its sides, (H, W, 3)."""
-        raise NotImplementedError
+    @abstractmethod
+    def _whole(self, row: int) -> Iterator[NDArray[np.uint8]]:
+        """The image of a row with both its sides, (H, W, 3); none where it cannot be read any more."""
 
 
 class PackedImages(_ImageSamples):
@@ -220,10 +222,10 @@ class PackedImages(_ImageSamples):
                 image[:] = lines[:, at : at + side]
         return HostBatch(index=rows, inputs=dict.fromkeys(self.names, images))
 
-    def _whole(self, row: int) -> NDArray[np.uint8]:
+    def _whole(self, row: int) -> Iterator[NDArray[np.uint8]]:
         image = np.empty((int(self._height[row]), int(self._width[row]), 3), np.uint8)
         self._fill(image, int(self._offsets[row]))
-        return image
+        yield image
 
     def _fill(self, out: NDArray[np.uint8], start: int) -> None:
         if os.preadv(self._file, [out.data], start) != out.nbytes:
@@ -255,9 +257,10 @@ class LiveImages(_ImageSamples):
             pass
         return HostBatch(index=rows, inputs=dict.fromkeys(self.names, images))
 
-    def _whole(self, row: int) -> NDArray[np.uint8]:
-        payload = self._source.read(int(self.source_of[row]))
-        return fit(payload, side=self.side, decoding=self._decoding, scratch=self._scratch()).copy()
+    def _whole(self, row: int) -> Iterator[NDArray[np.uint8]]:
+        with suppress(OSError, ValueError):
+            payload = self._source.read(int(self.source_of[row]))
+            yield fit(payload, side=self.side, decoding=self._decoding, scratch=self._scratch()).copy()
 
     def _readable(self, row: int) -> tuple[int, NDArray[np.uint8]]:
         """The image of `row`; of the next readable row where the file broke or went since the index was made."""
