@@ -9,6 +9,7 @@ kernel that meets the map and all images of the batch, and each tap of the kerne
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -46,16 +47,21 @@ def is_faster(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> bool:
     """
     if x.device.type != "cpu" or len(x) < LEAST_BATCH or min(weight.shape[:2]) < LEAST_CHANNELS:
         return False
-    grid = meetings(x, weight, stride, padding)
+    grid = _grid_of(x, weight, stride, padding)
     positions = len(grid.rows) * len(grid.columns)
     used = sum(map(len, grid.rows)) * sum(map(len, grid.columns))
     return positions <= MOST_POSITIONS and used <= MOST_USED * positions * weight.shape[2:].numel()
 
 
-def meetings(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Grid:
-    """Where each position of the result meets the map."""
+def _grid_of(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Grid:
+    return _meetings(x.shape[2:], weight.shape[2:], stride, padding)
+
+
+@cache
+def _meetings(map_: Sequence[int], kernel: Sequence[int], stride: Pair, padding: Pair) -> Grid:
+    """Where each position of the result meets the map: the same for every batch, so it is found once for a layer."""
     found = []
-    for side, taps, step, border in zip(x.shape[2:], weight.shape[2:], stride, padding, strict=True):
+    for side, taps, step, border in zip(map_, kernel, stride, padding, strict=True):
         targets = range((side + 2 * border - taps) // step + 1)
         found.append(
             [[(o * step - border + k, k) for k in range(taps) if 0 <= o * step - border + k < side] for o in targets]
@@ -83,7 +89,7 @@ class _Convolution(torch.autograd.Function):
         ctx.stride, ctx.padding = stride, padding
         kernel = _pixels(weight)  # (K, taps, C)
         return _by_position(
-            x, meetings(x, weight, stride, padding), weight, lambda taps: kernel.index_select(1, taps).flatten(1).T
+            x, _grid_of(x, weight, stride, padding), weight, lambda taps: kernel.index_select(1, taps).flatten(1).T
         )
 
     @staticmethod
@@ -97,7 +103,7 @@ class _Convolution(torch.autograd.Function):
             dx = conv2d_input(x.shape, weight, gradient, *where) if needs_x else None
             dw = conv2d_weight(x, weight.shape, gradient, *where) if needs_weight else None
             return dx, dw, None, None
-        grid = meetings(x, weight, *where)
+        grid = _grid_of(x, weight, *where)
         if needs_x:
             kernel = weight.permute(2, 3, 0, 1).flatten(0, 1)  # (taps, K, C)
             dx = _by_position(
