@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from selftaught.core.config import RunConfig
+from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Input, listed, needs_of
@@ -85,6 +90,35 @@ class EvaluationData(ABC):
     def skipped(self) -> int:
         """How many samples were left out because they could not be used."""
         return len(self.test.skipped) + (0 if self.fitted_on is None else len(self.fitted_on.skipped))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoParts(EvaluationData):
+    """Training and test samples without classes of their own, so that any rows of the training part are a share."""
+
+    train: Part
+
+    @abstractmethod
+    def only(self, rows: NDArray[np.int64]) -> Self:
+        """The same data with these rows (K,) of the training samples."""
+
+    @property
+    def fitted_on(self) -> Part:
+        """The training samples."""
+        return self.train
+
+    @property
+    def identity(self) -> str:
+        """Hex digest that changes when the samples, what is known of them or the classes do."""
+        return hashlib.sha256(repr((self.train.fingerprint, self.test.fingerprint, self.classes)).encode()).hexdigest()
+
+    def few(self, fraction: float, *, limit: int | None = None, seed: int = 0) -> Self:
+        """The same data with a share of the training samples, or of `limit` of them, at least one, drawn by `seed`."""
+        count = len(self.train)
+        kept = max(1, round(fraction * min(count, count if limit is None else limit)))
+        if kept == count:
+            return self
+        return self.only(np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
-from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.values import read_range
 from selftaught.data.annotations.base import SLACK, Annotations
 from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
@@ -24,35 +24,20 @@ from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.torchvision_names import VOC_NAMES
 from selftaught.data.sources.value_range import range_for
-from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
+from selftaught.evaluation.data.base import Asked, DataKind, TwoParts
 
 _ADVICE = "correct it, or leave such images out with --skip-broken"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense(EvaluationData):
+class Dense(TwoParts):
     """Data for probes of boxes and masks; classes are those of boxes or of pixels."""
 
     train: DenseSamples
     test: DenseSamples
 
-    @property
-    def fitted_on(self) -> DenseSamples:
-        """The training images."""
-        return self.train
-
-    @property
-    def identity(self) -> str:
-        """Hex digest that changes when the images, their annotations or the classes do."""
-        return hashlib.sha256(repr((self.train.fingerprint, self.test.fingerprint, self.classes)).encode()).hexdigest()
-
-    def few(self, fraction: float, *, limit: int | None = None, seed: int = 0) -> Dense:
-        """The same data with a share of the training images, or of `limit` of them, at least one, drawn by `seed`."""
-        count = len(self.train)
-        kept = max(1, round(fraction * min(count, count if limit is None else limit)))
-        if kept == count:
-            return self
-        rows = np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept])
+    def only(self, rows: NDArray[np.int64]) -> Dense:
+        """The same data with these rows (K,) of the training images."""
         return replace(self, train=DenseSubset(self.train, rows))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selftaught.core.progress import say_once
-from selftaught.core.randomness import numpy_generator
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.files.splits import told
 from selftaught.data.sources.base import Source
@@ -16,11 +15,11 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.parts import open_halves
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
-from selftaught.evaluation.data.base import Asked, DataKind, EvaluationData
+from selftaught.evaluation.data.base import Asked, DataKind, TwoParts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired(EvaluationData):
+class Paired(TwoParts):
     """Training and test samples whose batches hold the inputs that the probe names, `batch["depth"]`.
 
     `classes` are those of the pixels where masks are needed.
@@ -29,23 +28,8 @@ class Paired(EvaluationData):
     train: Samples
     test: Samples
 
-    @property
-    def fitted_on(self) -> Samples:
-        """The training samples."""
-        return self.train
-
-    @property
-    def identity(self) -> str:
-        """Hex digest that changes when the samples, their inputs or the classes do."""
-        return hashlib.sha256(repr((self.train.fingerprint, self.test.fingerprint, self.classes)).encode()).hexdigest()
-
-    def few(self, fraction: float, *, limit: int | None = None, seed: int = 0) -> Paired:
-        """The same data with a share of the training samples, or of `limit` of them, at least one, drawn by `seed`."""
-        count = len(self.train)
-        kept = max(1, round(fraction * min(count, count if limit is None else limit)))
-        if kept == count:
-            return self
-        rows = np.sort(numpy_generator(seed, "fraction").permutation(count)[:kept])
+    def only(self, rows: NDArray[np.int64]) -> Paired:
+        """The same data with these rows (K,) of the training samples."""
         return replace(self, train=Subset(self.train, rows))
 
 
