@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from selftaught.core.randomness import generator, numpy_generator
-from selftaught.data.batch import Sampling
-from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder, StageKind
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.features.reader import Reader
+from tests.evaluation.in_memory import InMemory
 
 CLASSES = ("dark", "light", "left", "top")
 SIDE = 8
 
 
-class DrawnSamples:
+class DrawnSamples(InMemory):
     """`count` images of 8 x 8 in memory; class c is a shade or a gradient under noise."""
 
     def __init__(self, name: str, count: int, noise: float = 60.0, labels: NDArray[np.int64] | None = None) -> None:
@@ -31,26 +29,13 @@ class DrawnSamples:
         shapes = [np.full((SIDE, SIDE), -40.0), np.full((SIDE, SIDE), 40.0), np.tile(ramp, (SIDE, 1))]
         shapes.append(shapes[2].T)
         light = np.stack(shapes)[drawn] + rng.normal(0, noise / 2, (count, 1, 1)) + rng.normal(0, noise, (count, 8, 8))
-        self.pictures = np.repeat((128 + light).clip(0, 255)[..., None], 3, axis=3).astype(np.uint8)
-        self.labels: NDArray[np.int64] | None = drawn.astype(np.int64) if labels is None else labels
-        self.classes: tuple[str, ...] | None = CLASSES
-        self.side = SIDE
-        self.fingerprint = f"drawn {name} {count} {noise}"
-        self.skipped: list[tuple[str, str]] = []
-        self.source_of = np.arange(count)
-        self.keys: Sequence[str] = [f"{name}/{i}" for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        return HostBatch(index=rows, inputs={"image": self.pictures[rows]})
-
-    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        return draws
-
-    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
-        return [np.full((count, 3), 0.5)]
+        super().__init__(
+            np.repeat((128 + light).clip(0, 255)[..., None], 3, axis=3).astype(np.uint8),
+            drawn.astype(np.int64) if labels is None else labels,
+            classes=CLASSES,
+            keys=[f"{name}/{i}" for i in range(count)],
+            fingerprint=f"drawn {name} {count} {noise}",
+        )
 
 
 class TwoStages(Encoder):

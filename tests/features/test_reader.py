@@ -24,7 +24,7 @@ def all_of(reader: Reader, samples: DrawnSamples | Subset, dims: int = 50) -> di
 
 def test_features_are_pooled_stages_rounded_to_half_precision() -> None:
     samples, reader = DrawnSamples("reader", 6), drawn_reader()
-    images = centre_view(torch.from_numpy(samples.pictures).permute(0, 3, 1, 2), 8)
+    images = centre_view(torch.from_numpy(samples.pixels).permute(0, 3, 1, 2), 8)
     with torch.no_grad():
         expected = {n: pool_stage(v, 50) for n, v in reader.encoder.forward_stages(images).items()}
         pooled = reader.encoder(images)

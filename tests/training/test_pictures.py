@@ -103,7 +103,7 @@ def test_two_maps_of_a_kind_have_one_scale_of_colours(tmp_path: Path) -> None:
 
 
 def batch(name: str, count: int, first: int = 0) -> Batch:
-    pixels = torch.from_numpy(DrawnSamples(name, count).pictures).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(DrawnSamples(name, count).pixels).permute(0, 3, 1, 2)
     return Batch(index=torch.arange(first, first + count), inputs={"image": pixels})
 
 

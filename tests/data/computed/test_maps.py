@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 import selftaught
@@ -26,32 +24,13 @@ from selftaught.data.store.cache import list_stores
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
+from tests.data.computed.copied import Copy
 from tests.data.computed.moving import shifting
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copy(Program):
-    """The frames themselves, so that a map must equal what the samples read."""
-
-    name: ClassVar[str] = "copy"
-    version: ClassVar[int] = 1
-    reads: ClassVar[Literal[1, 2]] = 1
-    kind: ClassVar[Literal["mask", "depth", "flow"]] = "depth"
-    dtype: ClassVar[type[np.uint8]] = np.uint8
-    channels: ClassVar[int] = 3
-    ran: ClassVar[list[int]] = []
-
-    plus: int = 0
-    """Added to each value."""
-
-    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        self.ran.append(len(frames))
-        return frames + np.uint8(self.plus)
 
 
 @pytest.fixture

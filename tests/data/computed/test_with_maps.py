@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
-from selftaught.data.computed.base import Program
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.inputs import Clip, Computed, Image, Input
 from selftaught.data.loader import Loader
@@ -21,25 +18,8 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.store.cache import list_stores
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
+from tests.data.computed.copied import COPY
 from tests.data.computed.moving import shifting
-
-COPY = __name__
-"""The program of this file, by its module."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copy(Program):
-    """The frames themselves, so that a map must equal its input."""
-
-    name: ClassVar[str] = "copy"
-    version: ClassVar[int] = 1
-    reads: ClassVar[Literal[1, 2]] = 1
-    kind: ClassVar[Literal["mask", "depth", "flow"]] = "depth"
-    dtype: ClassVar[type[np.uint8]] = np.uint8
-    channels: ClassVar[int] = 3
-
-    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return frames
 
 
 @pytest.fixture(autouse=True)

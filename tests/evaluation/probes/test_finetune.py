@@ -23,12 +23,11 @@ from selftaught.evaluation.probes.finetune import FineTune, held_back_by_class
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.reader import Reader
 from selftaught.training.train import train
-from tests.evaluation.stripes import CPU, SIDE, TINY, Stripes, encoder
+from tests.evaluation.stripes import CLASSES, CPU, SIDE, TINY, Stripes, encoder
 
 
 def data(train_count: int = 60, **changes: Any) -> Labelled:
-    assert Stripes.classes is not None
-    given = {"train": Stripes(train_count, 1), "test": Stripes(90, 2), "classes": Stripes.classes}
+    given = {"train": Stripes(train_count, 1), "test": Stripes(90, 2), "classes": CLASSES}
     return Labelled(**{**given, **changes})
 
 

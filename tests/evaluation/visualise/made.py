@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from selftaught.core.own_folder import write_json
-from selftaught.data.batch import Sampling
-from selftaught.data.store.samples import HostBatch
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.data.unlabelled import Unlabelled
 from selftaught.evaluation.kept_score import figures, write_files
 from selftaught.evaluation.probes.qualitative import Qualitative
 from selftaught.features.reader import Reader
+from tests.evaluation.in_memory import InMemory
 
 
 class SmallEncoder(Encoder):
@@ -43,29 +42,17 @@ class SmallEncoder(Encoder):
         return self.forward_features(x).mean((2, 3))
 
 
-class Pictures:
-    """Samples that are arrays in memory: (M, S, S, 3) uint8 and, where they are known, labels (M,)."""
+class Pictures(InMemory):
+    """Images (M, S, S, 3) uint8 and, where they are known, labels (M,), under names of files."""
 
     def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64] | None = None) -> None:
-        self.pixels, self.labels = pixels, labels
-        self.side = pixels.shape[1]
-        self.fingerprint = f"images {pixels.shape}"
-        self.classes = None if labels is None else tuple(f"class {i}" for i in range(int(labels.max()) + 1))
-        self.skipped: list[tuple[str, str]] = []
-        self.source_of = np.arange(len(pixels))
-        self.keys = [f"folder/{i:04d}.png" for i in range(len(pixels))]
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        return HostBatch(index=rows, inputs={"image": self.pixels[rows]})
-
-    def spread(self, rows: NDArray[np.int64], draws: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
-        return draws
-
-    def eval_draws(self, count: int, clips: int) -> list[NDArray[np.float64]]:
-        return [np.full((count, 3), 0.5)]
+        super().__init__(
+            pixels,
+            labels,
+            classes=None if labels is None else tuple(f"class {i}" for i in range(int(labels.max()) + 1)),
+            keys=[f"folder/{i:04d}.png" for i in range(len(pixels))],
+            fingerprint=f"images {pixels.shape}",
+        )
 
 
 def random_pictures(count: int, side: int, seed: int = 0) -> NDArray[np.uint8]:

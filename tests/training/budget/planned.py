@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from selftaught.core.config import RunConfig
-from selftaught.training.budget.schedule import (
-    Schedule,
-)
+from selftaught.training.budget.schedule import Schedule
 from selftaught.training.budget.timekeeping import Costs, plan
+from tests.training import small_run
 
-SMALL = RunConfig.of(
-    data="synthetic:N=120,side=32",
-    out="",
-    task="rotation",
-    encoder="resnet18",
-    size=32,
-    batch_size=8,
-    stem="standard",
-    log_every=1,
-    precision="32-true",
-)
+SMALL = small_run.SMALL.replace(encoder="resnet18", steps=None, checkpoint_every=None)
 COSTS = Costs(step=0.5, row=0.002, save=0.3)
 
 
