@@ -51,7 +51,8 @@ def test_only_a_range_of_gaps_takes_a_random_number() -> None:
         ({"a": Clip(frames=2, after="b"), "b": Image()}, "input 'a' refers to 'b', which must be another clip"),
         ({"a": Clip(frames=2, after="a")}, "input 'a' comes after itself"),
         ({"a": Clip(frames=2, after="b"), "b": Clip(frames=2, after="a")}, "input 'a' comes after itself"),
-        ({"a": Image(), "flow": Computed("flow", like="b")}, "input 'flow' refers to 'b'"),
+        ({"a": Image(), "flow": Computed("flow", like="b")}, "input 'flow' refers to 'b', which must be an image or"),
+        ({"a": Image(), "flow": Computed("flow", like="")}, "input 'flow' refers to '', which must be an image or"),
         ({"a": Image(), "b": "image"}, "input 'b' must be an Image, Clip, Sound, Computed or Given, got 'image'"),
     ],
 )
@@ -60,7 +61,7 @@ def test_inputs_that_do_not_fit_are_refused(inputs: Mapping[str, Input], sentenc
         Sampling(inputs=inputs)
 
 
-def test_impossible_numbers_are_refused() -> None:
+def test_impossible_values_are_refused() -> None:
     with pytest.raises(ValueError, match="frames and stride of at least 1 and fps above 0, got 0, 1 and None"):
         Clip(frames=0)
     with pytest.raises(ValueError, match="a stride or fps, not both, got 2 and 8"):
@@ -71,6 +72,8 @@ def test_impossible_numbers_are_refused() -> None:
         Clip(frames=4, gap=1.0)
     with pytest.raises(ValueError, match="the seconds of a Sound must be above 0, got 0"):
         Sound(seconds=0)
+    with pytest.raises(ValueError, match=r"^unknown kind of Given 'masks'; did you mean mask"):
+        Given("masks")  # type: ignore[arg-type]
 
 
 def test_what_a_source_lacks_is_one_sentence() -> None:

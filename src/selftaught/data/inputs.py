@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
+
+from selftaught.core.names import unknown_name
 
 ANCHOR = 3
 """Random numbers of every sample: the window along y and along x, then the moment."""
@@ -109,6 +111,10 @@ class Given(Input):
 
     what: What
 
+    def __post_init__(self) -> None:
+        if self.what not in get_args(What):
+            raise ValueError(unknown_name("kind of Given", str(self.what), get_args(What)))
+
     @property
     def takes(self) -> str:  # type: ignore[override]
         return self.what
@@ -123,10 +129,12 @@ def check_inputs(inputs: Mapping[str, Input]) -> None:
     for name, one in inputs.items():
         if not isinstance(one, Input):
             raise ValueError(f"input {name!r} must be an Image, Clip, Sound, Computed or Given, got {one!r}")
-        other = one.after if isinstance(one, Clip) else one.like if isinstance(one, Computed) else ""
-        kind = Clip if isinstance(one, Clip) else Clip | Image
-        if other and not isinstance(inputs.get(other), kind):
-            raise ValueError(f"input {name!r} refers to {other!r}, which must be another clip of {listed(inputs)}")
+        if isinstance(one, Clip) and one.after and not isinstance(inputs.get(one.after), Clip):
+            raise ValueError(f"input {name!r} refers to {one.after!r}, which must be another clip of {listed(inputs)}")
+        if isinstance(one, Computed) and not isinstance(inputs.get(one.like), Clip | Image):
+            raise ValueError(
+                f"input {name!r} refers to {one.like!r}, which must be an image or clip of {listed(inputs)}"
+            )
         if name in leaders(inputs, name):
             raise ValueError(f"input {name!r} comes after itself; one clip must not be `after` another")
 
