@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Maps = NDArray[Any]
+Size = TypeVar("Size", int, NDArray[np.int64])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,8 @@ class Program(ABC):
             (T - reads + 1, ceil(H / step), ceil(W / step), channels): of `dtype`, or float32 where that is int8.
         """
 
-    def map_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the map of a frame."""
+    def map_size(self, height: Size, width: Size) -> tuple[Size, Size]:
+        """Height and width of the map of a frame, or of those of many (V,)."""
         return -(-height // self.step), -(-width // self.step)
 
     def settings(self) -> str:

@@ -24,8 +24,7 @@ class Layout:
     """Where the maps of each item stand in the file."""
 
     def __init__(self, program: Program, stored: StoredFrames) -> None:
-        self._height = -(-stored.height // program.step)
-        self._width = -(-stored.width // program.step)
+        self._height, self._width = program.map_size(stored.height, stored.width)
         one = self._height * self._width * program.channels * np.dtype(program.dtype).itemsize
         self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(one * stored.frames)])
 

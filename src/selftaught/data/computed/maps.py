@@ -28,17 +28,12 @@ _FORMAT = "1"
 
 
 class ComputedMaps(FrameMaps):
-    """The maps that a program computed of all frames, read from the cache.
-
-    Attributes:
-        unread: how many frames could not be read when the maps were computed; theirs are 0.
-    """
+    """The maps that a program computed of all frames, read from the cache."""
 
     def __init__(
-        self, program: Program, stored: StoredFrames, items: NDArray[np.int64], side: int, folder: Path, unread: int
+        self, program: Program, stored: StoredFrames, items: NDArray[np.int64], side: int, folder: Path
     ) -> None:
         super().__init__(program, stored, items, side, folder.name)
-        self.unread = unread
         self._scales = np.load(folder / SCALES, allow_pickle=False)
         if self._scales.shape != (self._first[-1],) or (folder / VALUES).stat().st_size != self._layout.bytes:
             raise ValueError("the maps are not all there")
@@ -89,7 +84,7 @@ def open_computed(
     found = find_store(key)
     if found is not None:
         try:
-            return ComputedMaps(program, stored, items, samples.side, found[0], found[1]["unread"])
+            return ComputedMaps(program, stored, items, samples.side, found[0])
         except DAMAGE:
             drop_damaged(found[0])
     size, limit = Layout(program, stored).bytes, cache_limit_gb * 1e9
@@ -103,7 +98,7 @@ def open_computed(
     folder, meta = _build(program, stored, key, samples.side, limit, workers, progress)
     if meta["unread"]:
         say_once(f"{program.name}: {meta['unread']} frames of {stored.data} cannot be read any more; their maps are 0")
-    return ComputedMaps(program, stored, items, samples.side, folder, meta["unread"])
+    return ComputedMaps(program, stored, items, samples.side, folder)
 
 
 def pack_maps(
