@@ -20,6 +20,7 @@ from selftaught.data.annotations.base import Annotations, with_mask
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.data.annotations.paired_folders import Pairs, find_pairs
 from selftaught.data.decode.image import decode_indices
+from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
 
@@ -99,8 +100,6 @@ def translate(
 
 def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     """The masks of a folder; None where there are none, or boxes were asked for."""
-    from selftaught.data.files.file_kinds import is_picture
-
     found = find_masks([key for key in tree.keys if is_picture(key)])
     if not masks or not found.pairs:
         return None

@@ -49,7 +49,7 @@ class Layout:
 
 
 def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
-    """The keys of `images` that are no maps of others, and their layout; annotations are read only for labels."""
+    """The keys of `pictures` that are no maps of others, and their layout; annotations are read only for labels."""
     from selftaught.data.annotations.coco import coco_targets, find_coco
     from selftaught.data.annotations.depth_folder import find_depths
     from selftaught.data.annotations.mask_folder import find_masks
