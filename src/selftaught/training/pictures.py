@@ -32,7 +32,7 @@ QUALITY = 85
 
 
 class PictureFolder:
-    """The folder `images/` of a run and its list, images.json."""
+    """The folder `pictures/` of a run and its list, pictures.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

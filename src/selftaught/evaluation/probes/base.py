@@ -71,8 +71,8 @@ class Probe(ABC):
     """What the data must provide beside what the encoder takes: "label" (one class each) or "labels" (several classes
     each, or one), "video", "audio", "box", "mask"; empty for what needs no labels. Read from the text of the file."""
     data: ClassVar[DataKind] = LABELLED
-    """How they are opened and what `score` is given: LABELLED, DENSE for boxes and masks, PAIRED for
-    what `inputs` names of each sample, UNLABELLED."""
+    """How they are opened and what `score` is given: LABELLED, DENSE for boxes and masks, PAIRED for what `inputs`
+    names of each sample, UNLABELLED."""
     inputs: ClassVar[Mapping[str, Input]] = {}
     """What is read of each sample, as a task names it, such as {"clip": Clip(frames=8, fps=4)}; where it is empty what
     the encoder takes, or for an encoder of images the frames of a clip where `needs` names "video"."""
@@ -91,7 +91,7 @@ class Probe(ABC):
 
     @abstractmethod
     def score(self, reader: Reader, data: Any) -> Score:
-        """Measure the encoder of `reader` on what `self.data` opens: `Labelled`, `Dense` or `Unlabelled`."""
+        """Measure the encoder of `reader` on what `self.data` opens: `Labelled`, `Dense`, `Paired` or `Unlabelled`."""
 
     @property
     def trains_encoder(self) -> bool:

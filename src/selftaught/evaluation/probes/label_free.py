@@ -39,8 +39,8 @@ class LabelFree(Probe):
     et al., NeurIPS 2022), lidar (Thilak et al., ICLR 2024), alignment and uniformity (Wang & Isola, ICML 2020) and
     feature_std, which is 0 after a collapse, each with a confidence interval from random halves of the samples;
     "cautions" lists the metrics that mean little on these data. LiDAR and alignment compare views: light random crops,
-    flips and colour distortion (`probes/views.py`). The authors of LiDAR use the augmentations each encoder was trained
-    with; here all encoders get the same ones, so that they can be compared. The metrics grow with the number of
+    flips and colour distortion (`features/views.py`). The authors of LiDAR use the augmentations each encoder was
+    trained with; here all encoders get the same ones, so that they can be compared. The metrics grow with the number of
     samples: compare encoders on the same data only. `selftaught agreement` measures how far they can be trusted, on
     runs that were also evaluated with labels.
     """

@@ -77,7 +77,7 @@ def find_peaks(
 
 
 def choose_channels(peaks: Peaks, count: int, rng: Generator) -> list[int]:
-    """Channels drawn among those that separates images, in order; one that is the same for all shows nothing."""
+    """Channels drawn among those that separate images, in order; one that is the same for all shows nothing."""
     varies = (peaks.values.amax(0) > peaks.values.amin(0)).nonzero()[:, 0]
     return sorted(varies[torch.randperm(len(varies), generator=rng)[:count]].tolist())
 
