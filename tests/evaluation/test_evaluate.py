@@ -11,7 +11,9 @@ from PIL import Image
 
 from selftaught.data.sources.synthetic import draw
 from selftaught.data.store.subset import balanced_rows
+from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.probes.knn import KNearest
 from selftaught.evaluation.subject import open_subject
 from tests.evaluation.small_run import DATA, evaluate_run
 
@@ -60,6 +62,19 @@ def test_shares_are_of_the_labels_that_the_limit_leaves(run: Path) -> None:
     assert evaluate_run(run, DATA, probe="knn", limit=1000)["limit"] is None
     with pytest.raises(ValueError, match="--limit must be at least 1, got 0"):
         evaluate_run(run, DATA, limit=0)
+
+
+def test_chance_is_computed_once_for_each_share_and_draw(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def chance(_: KNearest, data: Labelled) -> float:
+        asked.append(data.train_samples)
+        return 20.0
+
+    monkeypatch.setattr(KNearest, "chance", chance)
+    result = evaluate_run(run, DATA, probe="knn", fractions=[0.5, 1.0], draws=2, folds=1)
+    drawn = [row["train_samples"] for row in result["few_labels"]]
+    assert sorted(asked) == [drawn[0], drawn[0], drawn[1]]
 
 
 def test_metrics_say_where_they_are(run: Path, tmp_path: Path) -> None:

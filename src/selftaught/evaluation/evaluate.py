@@ -9,6 +9,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,9 @@ def evaluate_encoder(
     whole = _open(subject, labelled, found, download=download, skip_broken=skip_broken, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
 
+    @cache  # its chance and the identity of its data take time
     def protocol(fraction: float, draw: int) -> Protocol:
-        part = data.few(fraction, seed=seed + draw)
-        return _protocol(probe, found, part, subject, accelerator)
+        return _protocol(probe, found, data.few(fraction, seed=seed + draw), subject, accelerator)
 
     largest = max(fractions)
     asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
