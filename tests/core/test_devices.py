@@ -29,7 +29,7 @@ def test_the_device_of_a_verb_has_a_number_where_there_may_be_several(monkeypatc
 def test_auto_takes_the_precision_the_machine_is_fast_in(
     is_fast: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("selftaught.core.devices.fast_bf16", lambda accelerator: is_fast)
+    monkeypatch.setattr("selftaught.core.precision.fast_bf16", lambda accelerator: is_fast)
     fabric = make_fabric(MachineSettings(accelerator="cpu"), is_partly_used=False)
     assert fabric._precision.precision == precision
     assert fabric.world_size == 1

@@ -115,8 +115,7 @@ def test_a_run_goes_on_in_the_precision_that_auto_chose(
     settings = SETTINGS | {"precision": "auto", "checkpoint_every": 1, "accelerator": "cpu", "steps": 3}
 
     def machine(*, has_bf16: bool) -> None:
-        for module in ("devices", "precision"):
-            monkeypatch.setattr(f"selftaught.core.{module}.fast_bf16", lambda _: has_bf16)
+        monkeypatch.setattr("selftaught.core.precision.fast_bf16", lambda _: has_bf16)
 
     machine(has_bf16=began)
     selftaught.pretrain(data, out=tmp_path / "whole", **settings)

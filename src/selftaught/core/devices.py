@@ -10,7 +10,7 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from selftaught.core.distributed import shard
-from selftaught.core.precision import fast_bf16
+from selftaught.core.precision import precision_of
 from selftaught.core.settings.groups import MachineSettings
 from selftaught.core.threads import remind_of_threads
 
@@ -24,9 +24,6 @@ def make_fabric(machine: MachineSettings, *, is_partly_used: bool) -> Fabric:
     """
     remind_of_threads()
     accelerator = accelerator_of(machine.accelerator)
-    precision = machine.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if fast_bf16(accelerator) else "32-true"
     if accelerator == "cpu" and machine.devices > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // machine.devices))
     several = machine.world > 1
@@ -41,7 +38,7 @@ def make_fabric(machine: MachineSettings, *, is_partly_used: bool) -> Fabric:
         accelerator=accelerator,
         devices=machine.devices,
         num_nodes=machine.num_nodes,
-        precision=precision,
+        precision=precision_of(machine.precision, torch.device(accelerator)),
         strategy=strategy,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from selftaught.core.settings.groups import Precision
 
 Network = TypeVar("Network", bound=nn.Module)
+ResolvedPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def channels_last(network: Network) -> Network:
@@ -82,7 +83,7 @@ def autocast_forward(model: nn.Module, device: torch.device, precision: str) -> 
     return forward
 
 
-def precision_of(asked: Precision, device: torch.device) -> Precision:
+def precision_of(asked: Precision, device: torch.device) -> ResolvedPrecision:
     """The precision a run computes in, with auto resolved."""
     if asked != "auto":
         return asked
