@@ -145,8 +145,7 @@ def thread_settings(environment: Mapping[str, str], *, cores: int) -> dict[str, 
 
 def available_cores() -> int:
     """Cores this process may use: its CPU affinity and its container's quota, not what the machine has."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(affinity, _quota())))
+    return max(1, math.ceil(min(usable_cores(), _quota())))
 
 
 def _quota() -> float:

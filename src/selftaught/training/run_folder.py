@@ -7,7 +7,6 @@ import datetime
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import sys
 import time
@@ -33,6 +32,7 @@ from selftaught.core.own_folder import (
 )
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
+from selftaught.core.threads import usable_cores
 
 _PACKAGES = ("selftaught", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "av", "simplejpeg")
 _WHEN = ("log_every", "checkpoint_every", "evaluate_every")
@@ -239,7 +239,7 @@ def describe_environment(asked: RunConfig) -> dict[str, Any]:
     machine = {
         "system": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
