@@ -60,8 +60,8 @@ def judge(
     reduced = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(reduced, Tensor)
     means = (reduced[:-1] / reduced[-1]).tolist()
-    figures = describe_features(gather_rows(torch.cat(first)), gather_rows(torch.cat(second)))
     real = gather_rows(torch.cat(second))
+    figures = describe_features(gather_rows(torch.cat(first)), real)
     if made and len(real) > 1:  # a single image has no variance
         distance = frechet_distance(real, gather_rows(torch.cat(made)))
         figures["frechet"] = distance / float(real.double().var(0).sum().clamp(min=1e-12))
