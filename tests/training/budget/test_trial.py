@@ -9,8 +9,8 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.devices import make_fabric
-from selftaught.data.batch import Batch, Sampling
-from selftaught.training.budget.trial import BYTES_A_SECOND, Trial, first_rows, measure
+from selftaught.data.batch import Sampling
+from selftaught.training.budget.trial import BYTES_A_SECOND, Trial, measure
 from selftaught.training.data import open_data
 from selftaught.training.setup import build_task, resolve, spec_for
 from tests.training.budget.planned import SMALL, Clock
@@ -50,14 +50,6 @@ def test_a_step_is_measured_within_bounds(
     assert timed.step_seconds(allowed) == pytest.approx(fixed + 128 * each)
     assert (128 in timed.seen) == whole
     assert timed.clock.time <= within
-
-
-def test_the_first_rows_of_every_kind_there_is() -> None:
-    batch = Batch(index=torch.arange(6), inputs={"image": torch.arange(6 * 3).view(6, 3, 1, 1).byte()})
-    few = first_rows(batch, 2)
-    assert few.index.tolist() == [0, 1]
-    assert few["image"].flatten().tolist() == list(range(6))
-    assert list(few.inputs) == ["image"]
 
 
 def test_a_trial_leaves_the_task_as_it_is() -> None:

@@ -13,7 +13,6 @@ from lightning_fabric import Fabric
 from selftaught.core.config import RunConfig
 from selftaught.core.precision import autocast_forward, channels_last
 from selftaught.core.randomness import generator
-from selftaught.data.batch import Batch
 from selftaught.data.batches import Batches
 from selftaught.data.loader import Loader
 from selftaught.tasks.base import PretextTask
@@ -95,7 +94,7 @@ class Trial:
         """One step with the first `rows` of a part of a batch: seconds of the reading, and of the step itself."""
         device = self.fabric.device
         begin = monotonic()
-        batch = first_rows(self.loader.batch(self.tried), rows)
+        batch = self.loader.batch(self.tried).rows(slice(rows))
         self.tried += 1
         waited = monotonic() - begin
         started = monotonic()
@@ -132,11 +131,6 @@ class Trial:
 
     def _same(self, value: float) -> float:
         return float(self.fabric.broadcast(value))
-
-
-def first_rows(batch: Batch, rows: int) -> Batch:
-    """The first samples of a batch."""
-    return batch.rows(slice(rows))
 
 
 def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, allowed: float) -> Costs:
