@@ -9,7 +9,6 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import check_sharding
-from selftaught.data.batch import Sampling
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.loader import ordered_batches
 from selftaught.data.sources.base import Source
@@ -62,7 +61,7 @@ def try_own_task(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
     """Hold a task of the user's own to the contract with a few training samples; says at once what it lacks."""
     if spec.is_own:
         samples = data.held_out if data.is_streamed else data.samples
-        _try(asked, spec, samples, data.sampling, count=data.loader.count)
+        _try(asked, spec, samples, count=data.loader.count)
 
 
 def try_own_task_early(asked: RunConfig, spec: TaskSpec) -> None:
@@ -77,13 +76,13 @@ def try_own_task_early(asked: RunConfig, spec: TaskSpec) -> None:
 
     few = open_some(source, TRIED, packed, seed=0)
     count = len(source) if asked.data.limit is None else min(len(source), asked.data.limit)
-    _try(asked, with_classes(spec, len(few.classes or ())), few, spec.sampling, count=count)
+    _try(asked, with_classes(spec, len(few.classes or ())), few, count=count)
 
 
-def _try(asked: RunConfig, spec: TaskSpec, samples: Samples, sampling: Sampling, *, count: int) -> None:
+def _try(asked: RunConfig, spec: TaskSpec, samples: Samples, *, count: int) -> None:
     """The contract of tasks, held with a few samples; `count` training samples there are."""
     device = torch.device("cpu")
-    batches = ordered_batches(samples, sampling=sampling, batch_size=TRIED, device=device, limit=TRIED)
+    batches = ordered_batches(samples, sampling=spec.sampling, batch_size=TRIED, device=device, limit=TRIED)
     batch = next(iter(batches))
     batch = dataclasses.replace(batch, index=torch.unique(batch.index, return_inverse=True)[1])
     config = with_encoders(asked, spec)

@@ -271,10 +271,7 @@ def _scalars(task: PretextTask, name: str, example: Any, player: str) -> dict[st
     """What `loss` returns for the player: finite scalars with "loss" among them."""
     with _says(name, "forward or loss"), warnings.catch_warnings():
         warnings.filterwarnings("error", message="Using a target size")
-        if player:
-            scalars: Any = scalars_of(task, task, example, player)
-        else:
-            scalars = task.loss(task(example), example)
+        scalars: Any = scalars_of(task, task, example, player)
     if not isinstance(scalars, dict) or "loss" not in scalars:
         held = f"holds {', '.join(map(str, scalars)) or 'nothing'}" if isinstance(scalars, dict) else "is no dict"
         raise ValueError(f"task {name!r}: loss must return a dict that holds 'loss', but what it returns {held}")
