@@ -57,6 +57,7 @@ class PictureFolder:
         return f"{name}.png"
 
     def finish(self) -> None:
+        """Write the list of what was saved."""
         write_json(self.path / "pictures.json", self.listed)
 
 

@@ -222,6 +222,7 @@ class RunFolder:
             writer.writerow([value if isinstance(value, int | str) else repr(float(value)) for value in values])
 
     def write_skipped(self, skipped: Iterable[Sequence[str]]) -> None:
+        """Write skipped.csv: a (path, reason) per file or sample that could not be used."""
         rows = [
             {"path": text_cell(printable(path)), "reason": text_cell(printable(reason))} for path, reason in skipped
         ]

@@ -127,6 +127,7 @@ class AudioVisual(PretextTask):
         )
 
     def forward(self, example: Example) -> Tensor:
+        """Logits (N, 2) of the pairs; class 1 is "belong together"."""
         seen, heard = self.encoder(example.images), self.audio_encoder(example.sounds)
         logits: Tensor = self.head(torch.cat([seen, heard[example.partner]], 1))
         return logits
@@ -146,6 +147,7 @@ class AudioVisual(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """Each frame and the spectrogram it is paired with; whether they belong together, and how probable that is."""
         shown = []
         chance = prediction.detach().float().softmax(1)[:, 1]
         for n in range(min(count, len(prediction))):

@@ -138,6 +138,7 @@ class Autoencoder(PretextTask):
         return {"loss": error, "psnr_gain": gain}
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """The image as the encoder sees it, the clean image, and its reconstruction."""
         seen, clean, made = (denormalise(x.float()) for x in (example.images, example.clean, prediction))
         return [
             Shown(inputs=[seen[i]], pseudo_label=clean[i], prediction=made[i]) for i in range(min(count, len(clean)))

@@ -177,6 +177,7 @@ class FrameOrderVerification(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """A tuple of three frames of each clip; whether it is in order, and how probable that is."""
         shown = []
         chance = self._evidence(prediction.detach().float()).sigmoid()
         for n in range(min(count, len(prediction))):
