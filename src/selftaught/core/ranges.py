@@ -74,7 +74,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
-        for name, allowed in _declared(kind):
+        for name, allowed in declared(kind):
             value, flag = getattr(self, name), f"--{self.prefix}{name.replace('_', '-')}"
             if isinstance(allowed, Range):
                 allowed.check(value, flag)
@@ -84,7 +84,7 @@ class Settings:
 
 
 @functools.cache
-def _declared(settings: Any) -> tuple[tuple[str, Range | tuple[Any, ...]], ...]:
+def declared(settings: Any) -> tuple[tuple[str, Range | tuple[Any, ...]], ...]:
     """Fields with their range or their choices, in their order."""
     return tuple(
         (name, allowed)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.core.ranges import Range
+from selftaught.core.ranges import Range, declared
+from selftaught.core.settings.groups import OptimSettings
 from selftaught.data.batch import Batch, Moments, Sampling
 from selftaught.data.inputs import Input
 from selftaught.encoders.base import Encoder
@@ -18,20 +19,12 @@ from selftaught.encoders.modality import pooled_features
 from selftaught.encoders.spec import ONE, EncoderSpec
 from selftaught.ops.crop import MapKind
 
-_RANGES = {
-    "lr": Range(above=0),
-    "weight_decay": Range(least=0),
-    "final_weight_decay": Range(least=0),
-    "momentum": Range(least=0, below=1),
-    "warmup": Range(least=0, below=1),
-    "clip": Range(above=0),
-}
-"""Ranges of the fields of `Pace` and `Recipe`, equal to those of the flags."""
-
 
 def _check(of: Pace | Recipe) -> None:
-    for name, allowed in _RANGES.items():
-        allowed.check(getattr(of, name, None), f"{name} of a {type(of).__name__}")
+    """Raise a `ValueError` for a value outside of the range that its flag has."""
+    for name, allowed in declared(OptimSettings):
+        if isinstance(allowed, Range):
+            allowed.check(getattr(of, name, None), f"{name} of a {type(of).__name__}")
 
 
 @dataclass(frozen=True, kw_only=True)
