@@ -196,9 +196,7 @@ def random_boxes(
     box_w, box_h = box_w * fit, box_h * fit
     top = uniform((n,), 0, 1, rng) * (height - box_h)
     left = uniform((n,), 0, 1, rng) * (width - box_w)
-    mirrored = uniform((n,), 0, 1, rng) < flip
-    left = torch.where(mirrored, left + box_w, left)
-    return torch.stack([top, left, box_h, torch.where(mirrored, -box_w, box_w)], 1)
+    return mirrored_boxes(top, left, box_h, box_w, uniform((n,), 0, 1, rng) < flip)
 
 
 def scaled_boxes(
@@ -218,8 +216,16 @@ def scaled_boxes(
     n = len(sizes)
     side = sizes.amin(1) / uniform((n,), *scale, rng)
     top, left = (uniform((n, 2), 0, 1, rng) * (sizes - side[:, None])).unbind(1)
-    mirrored = uniform((n,), 0, 1, rng) < flip
-    return torch.stack([top, torch.where(mirrored, left + side, left), side, torch.where(mirrored, -side, side)], 1)
+    return mirrored_boxes(top, left, side, side, uniform((n,), 0, 1, rng) < flip)
+
+
+def mirrored_boxes(top: Tensor, left: Tensor, height: Tensor, width: Tensor, is_mirrored: Tensor) -> Tensor:
+    """Boxes (N, 4) as `crop_resize` takes them from upper left corners and sizes (N,) in pixels.
+
+    Where `is_mirrored` (N,) bool is set, the box begins at its right side and its width is negative.
+    """
+    left = torch.where(is_mirrored, left + width, left)
+    return torch.stack([top, left, height, torch.where(is_mirrored, -width, width)], 1)
 
 
 def random_resized_crop(

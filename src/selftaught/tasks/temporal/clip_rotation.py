@@ -15,7 +15,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import crop_resize
+from selftaught.ops.crop import crop_resize, mirrored_boxes
 from selftaught.ops.frames import without_bars
 from selftaught.ops.warp import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
@@ -98,8 +98,7 @@ class ClipRotation(PretextTask):
         side = torch.minimum(height, width) * uniform((n,), self.config.least_side, 1, rng)
         top = top + uniform((n,), 0, 1, rng) * (height - side)
         left = left + uniform((n,), 0, 1, rng) * (width - side)
-        mirrored = uniform((n,), 0, 1, rng) < 0.5
-        return torch.stack([top, torch.where(mirrored, left + side, left), side, torch.where(mirrored, -side, side)], 1)
+        return mirrored_boxes(top, left, side, side, uniform((n,), 0, 1, rng) < 0.5)
 
     def forward(self, example: Example) -> Tensor:
         """Logits (4 N, 4)."""

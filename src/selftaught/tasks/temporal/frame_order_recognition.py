@@ -18,6 +18,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Computed, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.crop import mirrored_boxes
 from selftaught.ops.frames import gather_frames, shifted_crop, split_channels
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.losses import classification
@@ -173,9 +174,8 @@ class FrameOrderRecognition(PretextTask):
         free = uniform((2, len(row)), 0, long - cut, rng)
         top = row / last * (height - long) + free[0]
         left = column / last * (width - long) + free[1]
-        mirrored = uniform((len(row),), 0, 1, rng) < 0.5
         sides = torch.full_like(top, cut)
-        return torch.stack([top, torch.where(mirrored, left + cut, left), sides, torch.where(mirrored, -cut, cut)], 1)
+        return mirrored_boxes(top, left, sides, sides, uniform((len(row),), 0, 1, rng) < 0.5)
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, R, 12)."""
