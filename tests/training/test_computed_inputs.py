@@ -42,8 +42,6 @@ class Moving(PretextTask):
     Shortcut: none is blocked in this test.
     """
 
-    metric = "accuracy"
-
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
         ...

@@ -119,8 +119,6 @@ def test_accumulation_covers_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_split_cuts_a_batch_in_order() -> None:
-    from selftaught.data.batch import Batch
-
     parts = split(Batch(index=torch.arange(6)), 3)
     assert [p.index.tolist() for p in parts] == [[0, 1], [2, 3], [4, 5]]
 
