@@ -14,9 +14,9 @@ from selftaught.report.blocks.markup import photograph
 from selftaught.report.blocks.pictures import SHRINKS, Album, Shrink, Uri, clip_uri, data_uri
 
 
-def clip(path: Path, count: int = 20, side: int = 300) -> Path:
+def clip(path: Path, count: int = 20, side: int = 300, duration: int = 125) -> Path:
     frames = [Image.new("RGB", (side, side // 2), (10 * i, 10 * i, 10 * i)) for i in range(count)]
-    frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], duration=125, loop=0)
+    frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0)
     return path
 
 
@@ -44,6 +44,14 @@ def test_a_clip_has_the_size_and_the_frames_of_the_page(tmp_path: Path, sizes: S
     assert moving.info["duration"] == round(125 * 20 / frames)
 
 
+def test_a_clip_lasts_as_long_as_its_file_says(tmp_path: Path) -> None:
+    found = clip_uri(clip(tmp_path / "a.webp", side=64, duration=40), SHRINKS[2])
+    assert found is not None
+    moving = decoded(found[0])
+    moving.load()
+    assert moving.info["duration"] == round(40 * 20 / 8)
+
+
 def test_what_is_no_clip_stands_still(tmp_path: Path) -> None:
     (tmp_path / "text.webp").write_text("no image")
     Image.new("RGB", (8, 8)).save(tmp_path / "still.webp")
@@ -55,10 +63,14 @@ def test_what_is_no_clip_stands_still(tmp_path: Path) -> None:
     assert Album(None).clip(tmp_path / "a.webp") is None
 
 
-def test_a_damaged_clip_stands_still(tmp_path: Path) -> None:
+def test_a_damaged_clip_is_left_out_or_stands_still(tmp_path: Path) -> None:
     file = clip(tmp_path / "a.webp")
-    file.write_bytes(file.read_bytes()[:-40])
-    assert photograph(Album(), file, "any").count("<img") <= 1
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
+    assert photograph(Album(), file, "any") == ""
+    file.write_bytes(whole[:-150] + b"\xff" * 40 + whole[-110:])  # one of the last frames
+    shown = photograph(Album(), file, "any")
+    assert (shown.count("<img"), shown.count("data-clip")) == (1, 0)
 
 
 def test_a_page_holds_both_of_a_clip(tmp_path: Path) -> None:

@@ -39,8 +39,6 @@ SHRINKS = (
 
 MOST_FRAMES = 32
 """Frames of a clip that are read; runs write no more."""
-FRAME_MS = 125
-"""Milliseconds for which a frame of a whole clip is shown."""
 
 Uri = tuple[str, int, int]
 """Data URI, width, height in pixels."""
@@ -134,10 +132,10 @@ def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
                 frame = image.convert("RGB")
                 frame.thumbnail((shrink.photograph, shrink.photograph), Image.Resampling.LANCZOS)
                 frames.append(frame)
+            shown = round(image.info["duration"] * count / chosen)  # milliseconds; all frames of a run last as long
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
     target = io.BytesIO()
-    shown = round(FRAME_MS * count / chosen)
     first, *others = frames
     first.save(target, "WEBP", save_all=True, append_images=others, duration=shown, loop=0, quality=shrink.quality)
     return _uri(target.getvalue(), "webp"), first.width, first.height
