@@ -116,7 +116,7 @@ def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, wh
     Args:
         keys: relative paths with "/".
         table: text of `labels.csv` (columns file, label and perhaps split), which goes before the folders; see
-            `multi_label` for several classes of a file.
+            `label_table` for several classes of a file.
         names: text of `classes.txt`, lines of a folder's name, a tab and what to call the class.
         where: the folder or archive, for messages.
     """
