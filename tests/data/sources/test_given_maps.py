@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.inputs import Given, Image
 from selftaught.data.loader import to_device
 from selftaught.data.sources.open import open_source
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.kept_maps import open_kept_maps
+from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import NothingReadable, Samples
 from tests.data.trees import DOG, coco, text, voc, write
 
@@ -58,6 +62,21 @@ def batch_of(samples: Samples, places: float | np.ndarray[Any, Any]) -> Batch:
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+
+
+def test_maps_beyond_the_limit_or_the_disk_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(str(scenes(tmp_path / "data", 2)), split="train", needs=MASKS, held_out=0.0)
+    samples = open_samples(source, side=20, sampling=Sampling(), cache_limit_gb=1.0, workers=1)
+    with pytest.raises(ValueError, match=r"^the mask maps of .*data need 1.6e-06 GB, above --cache-limit 1e-06; raise"):
+        open_kept_maps("mask", source.maps["mask"], samples, cache_limit_gb=1e-6)
+
+    def full(*_args: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("selftaught.data.store.kept_maps.fit_map", full)
+    with pytest.raises(ValueError, match=r"^the mask maps of .*data needs about 0.0 GB and the disk is full; remove "):
+        open_kept_maps("mask", source.maps["mask"], samples, cache_limit_gb=1.0)
+    assert [store.kind for store in list_stores()] == ["images"]
 
 
 @pytest.mark.parametrize("place", [0.0, 0.3, 0.5, 0.99])

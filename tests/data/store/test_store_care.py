@@ -1,4 +1,4 @@
-"""Stores are found again by content, told and removed when of no use, bounded together, rebuilt when damaged."""
+"""Stores are found again by content, listed, removed when of no use, bounded together, rebuilt when damaged."""
 
 from __future__ import annotations
 

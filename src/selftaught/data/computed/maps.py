@@ -18,9 +18,8 @@ from selftaught.core.threads import usable_cores
 from selftaught.data.computed.base import Maps, Program
 from selftaught.data.computed.compute import SCALES, VALUES, Layout, compute
 from selftaught.data.computed.frame_maps import FrameMaps, LiveMaps
-from selftaught.data.store.cache import DAMAGE, drop_damaged, find_or_build, find_store
 from selftaught.data.store.samples import Progress, Samples
-from selftaught.data.store.store_care import copy_origin, disk_may_be_full, make_room
+from selftaught.data.store.store_care import build_beside, open_whole
 from selftaught.data.store.stored_frames import StoredFrames, stored_of
 
 _FORMAT = "1"
@@ -81,12 +80,12 @@ def open_computed(
             "give a folder of videos"
         )
     key = digest(["computed", _FORMAT, stored.folder.name, program.name, str(program.version), program.settings()])
-    found = find_store(key)
-    if found is not None:
-        try:
-            return ComputedMaps(program, stored, items, samples.side, found[0])
-        except DAMAGE:
-            drop_damaged(found[0])
+
+    def opened(folder: Path, _meta: dict[str, Any]) -> ComputedMaps:
+        return ComputedMaps(program, stored, items, samples.side, folder)
+
+    if (found := open_whole(key, opened)) is not None:
+        return found
     size, limit = Layout(program, stored).bytes, cache_limit_gb * 1e9
     if size > limit:
         live = LiveMaps(program, stored, items, samples.side, key, workers or 1)
@@ -95,10 +94,14 @@ def open_computed(
             f"{cache_limit_gb:g}: it is computed each time it is read"
         )
         return live
-    folder, meta = _build(program, stored, key, samples.side, limit, workers, progress)
-    if meta["unread"]:
-        say_once(f"{program.name}: {meta['unread']} frames of {stored.data} cannot be read any more; their maps are 0")
-    return ComputedMaps(program, stored, items, samples.side, folder)
+
+    def fill(folder: Path) -> dict[str, Any]:
+        unread = compute(program, stored, folder, workers or usable_cores(), progress)
+        if unread:
+            say_once(f"{program.name}: {unread} frames of {stored.data} cannot be read any more; their maps are 0")
+        return {"unread": unread}
+
+    return opened(*build_beside(stored, key, fill, kind=program.name, side=samples.side, size=size, limit=limit))
 
 
 def pack_maps(
@@ -107,31 +110,3 @@ def pack_maps(
     """`open_computed` as a run does it, with a progress bar where the maps are not there yet."""
     with late_bar(title, is_shown=is_shown) as progress:
         return open_computed(program, samples, cache_limit_gb=data.cache_limit, workers=data.workers, progress=progress)
-
-
-def _build(
-    program: Program,
-    stored: StoredFrames,
-    key: str,
-    side: int,
-    limit: float,
-    workers: int | None,
-    progress: Progress | None,
-) -> tuple[Path, dict[str, Any]]:
-    size = Layout(program, stored).bytes
-    what = f"the {program.name} of {stored.data}"
-    make_room(size, limit, keep=key)
-
-    def build(folder: Path) -> dict[str, Any]:
-        unread = compute(program, stored, folder, workers or usable_cores(), progress)
-        return {
-            "kind": program.name,
-            "data": stored.data,
-            "samples": len(stored),
-            "side": side,
-            "unread": unread,
-            **copy_origin(stored.folder, folder),
-        }
-
-    with disk_may_be_full(what, size, "remove stores with `selftaught cache --clear`"):
-        return find_or_build(key, build)

@@ -18,10 +18,9 @@ from selftaught.core.files import digest
 from selftaught.core.threads import give_way, usable_cores
 from selftaught.data.decode.fit import MAX_ASPECT, window
 from selftaught.data.sources.base import GivenMaps
-from selftaught.data.store.cache import DAMAGE, drop_damaged, find_or_build, find_store
 from selftaught.data.store.image_pack import reason
 from selftaught.data.store.samples import Progress, Samples
-from selftaught.data.store.store_care import copy_origin, disk_may_be_full, make_room
+from selftaught.data.store.store_care import build_beside, open_whole
 from selftaught.data.store.stored_frames import StoredFrames, stored_of
 
 _FORMAT = "1"
@@ -90,26 +89,24 @@ def open_kept_maps(
     stored, _ = stored_of(samples)
     dtype = np.dtype(given.dtype)
     key = digest(["given", _FORMAT, kind, given.fingerprint, stored.folder.name])
-    found = find_store(key)
-    if found is not None:
-        try:
-            return KeptMaps(stored, found[0], dtype=dtype, side=samples.side)
-        except DAMAGE:
-            drop_damaged(found[0])
-    size = int(_starts(stored, dtype)[-1])
-    what = f"the {kind} maps of {stored.data}"
-    if size > cache_limit_gb * 1e9:
-        raise ValueError(f"{what} need {size / 1e9:.3g} GB, above --cache-limit {cache_limit_gb:g}; raise that limit")
-    make_room(size, cache_limit_gb * 1e9, keep=key)
 
-    def build(folder: Path) -> dict[str, Any]:
+    def opened(folder: Path, _meta: dict[str, Any]) -> KeptMaps:
+        return KeptMaps(stored, folder, dtype=dtype, side=samples.side)
+
+    if (found := open_whole(key, opened)) is not None:
+        return found
+    size, limit = int(_starts(stored, dtype)[-1]), cache_limit_gb * 1e9
+    if size > limit:
+        raise ValueError(
+            f"the {kind} maps of {stored.data} need {size / 1e9:.3g} GB, above --cache-limit {cache_limit_gb:g}; "
+            "raise that limit"
+        )
+
+    def fill(folder: Path) -> dict[str, Any]:
         _fill(folder, given, samples, stored, workers or usable_cores(), progress)
-        counts = {"samples": len(stored), "side": samples.side}
-        return {"kind": f"{kind} maps", "data": stored.data, **counts, **copy_origin(stored.folder, folder)}
+        return {}
 
-    with disk_may_be_full(what, size, "remove stores with `selftaught cache --clear`"):
-        folder, _ = find_or_build(key, build)
-    return KeptMaps(stored, folder, dtype=dtype, side=samples.side)
+    return opened(*build_beside(stored, key, fill, kind=f"{kind} maps", side=samples.side, size=size, limit=limit))
 
 
 def _fill(

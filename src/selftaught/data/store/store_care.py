@@ -26,6 +26,7 @@ from selftaught.data.store.cache import (
 
 if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
+    from selftaught.data.store.stored_frames import StoredFrames
 
 _FILES = "files.json"
 GONE, CHANGED, PRESENT, UNKNOWN = "gone", "changed", "as packed", ""
@@ -39,16 +40,29 @@ def open_kept(keys: Mapping[str, str], limit: float, opened: Callable[[Path, dic
     Both keep the estimate they were chosen by, so that the choice is the same the next time. `opened` raises one of
     `DAMAGE` where something is not there: the store is then removed.
     """
+
+    def chosen(folder: Path, meta: dict[str, Any]) -> Opened | None:
+        return opened(folder, meta) if (meta["estimated_bytes"] <= limit) == (kind == "packed") else None
+
     for kind in ("packed", "index"):
-        found = find_store(keys[kind])
-        if found is None:
-            continue
-        try:
-            if (found[1]["estimated_bytes"] <= limit) == (kind == "packed"):
-                return opened(*found)
-        except DAMAGE:
-            drop_damaged(found[0])
+        if (found := open_whole(keys[kind], chosen)) is not None:
+            return found
     return None
+
+
+def open_whole(key: str, opened: Callable[[Path, dict[str, Any]], Opened]) -> Opened | None:
+    """The store of this key as `opened` gives it; None where there is none.
+
+    `opened` raises one of `DAMAGE` where something is not there: the store is then removed.
+    """
+    found = find_store(key)
+    if found is None:
+        return None
+    try:
+        return opened(*found)
+    except DAMAGE:
+        drop_damaged(found[0])
+        return None
 
 
 def build_kept(
@@ -61,6 +75,33 @@ def build_kept(
     if stale := stale_at(source):
         say_once(_stale_note(stale))
     with disk_may_be_full(f"the packed store of {source.name}", size, "lower --cache-limit to decode while training"):
+        return find_or_build(key, build)
+
+
+def build_beside(
+    stored: StoredFrames,
+    key: str,
+    fill: Callable[[Path], Mapping[str, Any]],
+    *,
+    kind: str,
+    side: int,
+    size: int,
+    limit: float,
+) -> tuple[Path, dict[str, Any]]:
+    """`find_or_build` of maps of all frames of a store; `fill` writes them and gives further metadata.
+
+    Args:
+        kind: what they are called, in the plural.
+        side: of the samples, pixels.
+        size: bytes of the maps, at most `limit`.
+    """
+    make_room(size, limit, keep=key)
+
+    def build(folder: Path) -> dict[str, Any]:
+        known = {"kind": kind, "data": stored.data, "samples": len(stored), "side": side}
+        return {**known, **fill(folder), **copy_origin(stored.folder, folder)}
+
+    with disk_may_be_full(f"the {kind} of {stored.data}", size, "remove stores with `selftaught cache --clear`"):
         return find_or_build(key, build)
 
 
