@@ -21,8 +21,8 @@ from selftaught.tasks.context.rotation import Rotation
 from selftaught.tasks.resolve import resolve_task
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.optimizers import build_optimizer
-from selftaught.training.step import Training
 from selftaught.training.train import train
+from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes, join_group
 
 GREY = '''
@@ -259,7 +259,7 @@ def test_balanced_parts_pull_at_the_last_layer_with_equal_strength(grey: str) ->
     assert torch.equal(task.norms, kept)
 
 
-def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_resumes_exactly(tmp_path: Path, grey: str) -> None:
     """Through the loop, whose precision lets no gradient pass but in its own backward pass."""
     asked = RunConfig.of(
         data="synthetic:N=40,side=32",
@@ -279,22 +279,11 @@ def test_a_run_resumes_exactly(tmp_path: Path, grey: str, monkeypatch: pytest.Mo
     whole = train(asked)
     lines = (whole / "metrics.csv").read_text().splitlines()
     assert {"above_chance", "rotation_accuracy", "grey_red_gain", "grey_red_weight"} < set(lines[0].split(","))
-    original = Training.step
-
-    def stopping(self: Training, step: int, batch: Batch) -> dict[str, torch.Tensor]:
-        if step == 2:
-            raise KeyboardInterrupt
-        return original(self, step, batch)
-
-    monkeypatch.setattr(Training, "step", stopping)
     other = asked.replace(out=str(tmp_path / "other"))
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_before(2):
         train(other)
-    monkeypatch.undo()
-    resumed = train(other.replace(resume=True))
-    one, two = (load_checkpoint(run / "checkpoints" / "last.safetensors")[0] for run in (whole, resumed))
-    assert "task.norms" in one
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert_same_run(whole, train(other.replace(resume=True)))
+    assert "task.norms" in load_checkpoint(whole / "checkpoints" / "last.safetensors")[0]
 
 
 def work(rank: int, port: int, out: str) -> None:
