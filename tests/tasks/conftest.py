@@ -12,7 +12,22 @@ from torch import Tensor, nn
 from selftaught.encoders.base import Encoder
 
 
-class TinyEncoder(Encoder):
+class Blocks(Encoder):
+    """Blocks one after the other, each a stage; the last one gives the features."""
+
+    blocks: nn.ModuleList
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for stage, block in zip(self.stages, self.blocks, strict=True):
+            found[stage] = x = block(x)
+        return found
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)[self.stages[-1]]
+
+
+class TinyEncoder(Blocks):
     """Images (N, 3, H, W) -> (N, 64), three convolutions of stride 2, pooled on a 2 x 2 grid."""
 
     name = "tiny"
@@ -27,20 +42,11 @@ class TinyEncoder(Encoder):
             nn.Sequential(nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.ReLU()) for a, b in widths
         )
 
-    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        found = {}
-        for stage, block in zip(self.stages, self.blocks, strict=True):
-            found[stage] = x = block(x)
-        return found
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        return self.forward_stages(x)["conv3"]
-
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(self.forward_features(x), 2).flatten(1)
 
 
-class TinyClipEncoder(Encoder):
+class TinyClipEncoder(Blocks):
     """Clips (N, 3, T, H, W) -> (N, 64), two convolutions over time and space, pooled on a 2 x 2 grid."""
 
     name = "tiny clips"
@@ -54,15 +60,6 @@ class TinyClipEncoder(Encoder):
             nn.Sequential(nn.Conv3d(a, b, 3, stride=(1, 2, 2), padding=1), nn.BatchNorm3d(b), nn.ReLU())
             for a, b in ((3, 16), (16, 16))
         )
-
-    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        found = {}
-        for stage, block in zip(self.stages, self.blocks, strict=True):
-            found[stage] = x = block(x)
-        return found
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        return self.forward_stages(x)["conv2"]
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool3d(self.forward_features(x), (1, 2, 2)).flatten(1)
