@@ -1,4 +1,4 @@
-"""Data are told by what they hold: not by where they lie, nor by when they were written."""
+"""The fingerprint of data depends on their content, not on their folder or the time they were written."""
 
 from __future__ import annotations
 
