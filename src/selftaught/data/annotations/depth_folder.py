@@ -52,12 +52,13 @@ class DepthFolder:
 
 def open_depth_folder(tree: FileTree) -> DepthFolder:
     """The depth maps of a folder or zip; a ValueError where there are none."""
-    found = find_depths([key for key in tree.keys if is_picture(key)])
+    pictures = [key for key in tree.keys if is_picture(key)]
+    found = find_depths(pictures)
     if not found.pairs:
         raise ValueError(
             f"depth maps are needed, but {tree.where} holds none; put them into a folder depth beside a folder images, "
             "as PNG of 16 bits in millimetres with the names of the images"
         )
-    keys = [key for key in tree.keys if is_picture(key) and key.startswith(found.images) and not found.holds(key)]
-    wrong = {key: f"{key} has no depth map in {found.folders[0]}" for key in keys if key not in found.pairs}
+    lacking = [key for key in found.belong(pictures) if key not in found.pairs]
+    wrong = {key: f"{key} has no depth map in {found.folders[0]}" for key in lacking}
     return DepthFolder(tree=tree, pairs=found.pairs, wrong=wrong)

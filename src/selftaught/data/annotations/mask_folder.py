@@ -100,7 +100,8 @@ def translate(
 
 def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
     """The masks of a folder; None where there are none, or boxes were asked for."""
-    found = find_masks([key for key in tree.keys if is_picture(key)])
+    pictures = [key for key in tree.keys if is_picture(key)]
+    found = find_masks(pictures)
     if not masks or not found.pairs:
         return None
     lists = [key for key in tree.keys if _CLASSES.match(key.rpartition("/")[2].lower())]
@@ -111,8 +112,7 @@ def open_mask_folder(tree: FileTree, *, masks: bool) -> MaskFolder | None:
         )
     file = min(lists, key=lambda key: (key.count("/"), key))
     listed = parse_classes(tree.text(file) or "", file)
-    # A folder of images goes with its masks: one of it that lacks its mask is missed, others are not.
-    keys = [key for key in tree.keys if is_picture(key) and key.startswith(found.images) and not found.holds(key)]
+    keys = found.belong(pictures)
     return MaskFolder(
         tree=tree,
         keys=keys,

@@ -25,6 +25,10 @@ class Pairs:
         """Whether the file is in one of the folders of maps."""
         return key.startswith(self.folders)
 
+    def belong(self, keys: Sequence[str]) -> list[str]:
+        """Of all images those that go with maps; other images of the data do not lack one."""
+        return [key for key in keys if key.startswith(self.images) and not self.holds(key)]
+
 
 def find_pairs(
     keys: Sequence[str], *, folders: re.Pattern[str], ends: re.Pattern[str], file_ends: re.Pattern[str]
