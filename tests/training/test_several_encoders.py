@@ -20,8 +20,8 @@ from selftaught.evaluation.compare import _runs, compare_tasks
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.encoder_of_run import random_encoder, read_config
 from selftaught.training.run_folder import OtherRun, RunFolder
-from selftaught.training.step import Training
 from selftaught.training.train import train
+from tests.training.stopping import assert_same_run, stopped_before
 
 TASKS = Path(__file__).parents[1] / "tasks"
 STREAMS, TEACHER = str(TASKS / "two_streams.py"), str(TASKS / "with_teacher.py")
@@ -110,24 +110,12 @@ def test_the_page_lists_the_encoders(streams: Path, teacher: Path) -> None:
 
 @pytest.mark.parametrize("task", [STREAMS, TEACHER])
 def test_a_longer_run_and_a_stopped_one_have_the_same_weights(
-    task: str, streams: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str, streams: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    real = Training.step
-
-    def stop(self: Any, step: int, batch: Any) -> Any:
-        if step == 2:
-            raise KeyboardInterrupt
-        return real(self, step, batch)
-
     settings = asked(tmp_path / "run", task=task, checkpoint_every=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(settings)
-    run = train(asked(tmp_path / "run", task=task, checkpoint_every=1, resume=True))
-    whole = weights_of(streams if task == STREAMS else teacher)
-    for name, value in weights_of(run).items():
-        assert torch.equal(value, whole[name]), name
+    with stopped_before(2):
+        train(settings)
+    assert_same_run(streams if task == STREAMS else teacher, train(settings.replace(resume=True)))
 
 
 def test_resume_is_refused_with_other_encoders(streams: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

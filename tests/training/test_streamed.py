@@ -21,7 +21,7 @@ from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
 from tests.data.tar_shards import served, write_shards
-from tests.training.stopping import stopped_before
+from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes
 
 SETTINGS: dict[str, Any] = {
@@ -36,16 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
     write_shards(folder, [10, 14, 12, 9, 11], broken=BROKEN)
     return folder
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(run / "checkpoints" / "last.safetensors")[0]
-
-
-def assert_same(run: Path, other: Path) -> None:
-    found, expected = weights(run), weights(other)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def stop_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +76,7 @@ def test_a_run_resumes_to_the_bit_with_any_number_of_threads(
     with pytest.raises(KeyboardInterrupt):
         selftaught.pretrain(folder, out=tmp_path / "run", stream="always", **SETTINGS)
     resumed = selftaught.pretrain(folder, out=tmp_path / "run", stream="always", resume=True, workers=3, **SETTINGS)
-    assert_same(tmp_path / "run", Path(whole["run"]))
+    assert_same_run(tmp_path / "run", Path(whole["run"]))
     assert resumed["value"] == whole["value"]
 
 
@@ -104,7 +94,7 @@ def test_auto_decides_once_and_a_resumed_run_reads_as_it_began(
     decided = json.loads((tmp_path / "run" / "config.json").read_text())["stream"]
     assert decided == ("always" if is_streamed else "never")
     selftaught.pretrain(folder, out=tmp_path / "run", cache_limit=resumed, resume=True, **short)
-    assert_same(tmp_path / "run", tmp_path / "whole")
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_task_of_ones_own_is_tried_with_held_out_images(folder: Path, tmp_path: Path) -> None:
@@ -118,7 +108,7 @@ def test_a_served_run_is_that_of_the_same_local_shards(folder: Path, whole: dict
     pytest.importorskip("aiohttp")
     with served(folder) as url:
         selftaught.pretrain(f"{url}/s-{{000..004}}.tar", out=tmp_path / "served", **SETTINGS)
-    assert_same(tmp_path / "served", Path(whole["run"]))
+    assert_same_run(tmp_path / "served", Path(whole["run"]))
 
 
 def train_one(rank: int, port: int, data: str, out: str) -> None:
