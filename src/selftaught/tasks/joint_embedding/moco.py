@@ -157,7 +157,7 @@ steps / (steps + 10) in shorter ones)."""
             queries = self.head(self.encoder(example.queries))
             with torch.no_grad():
                 if self.training:
-                    keys = in_order(order, example.keys, lambda views: self.key_head(self.key_encoder(views)))
+                    keys = encoded_in_order(order, example.keys, lambda views: self.key_head(self.key_encoder(views)))
                 else:
                     keys = self.key_head(self.key_encoder(example.keys))
         return Prediction(queries, keys)
@@ -221,7 +221,7 @@ steps / (steps + 10) in shorter ones)."""
         self.oldest.copy_((self.oldest + len(keys)) % len(self.queue))
 
 
-def in_order(order: Tensor, views: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+def encoded_in_order(order: Tensor, views: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
     """Embeddings (N, K) of this process's views (N, 3, S, S), encoded in another order over all processes.
 
     Args:
