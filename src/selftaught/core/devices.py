@@ -74,7 +74,7 @@ def sharding_strategy(machine: MachineSettings) -> ModelParallelStrategy:
 
 
 def compute_device(accelerator: str) -> torch.device:
-    """The one device that a verb computes on which does not train; no task is asked."""
+    """The one device of a verb that does not train."""
     name = accelerator_of(accelerator)
     return torch.device(name, 0) if name == "cuda" else torch.device(name)
 
