@@ -101,7 +101,7 @@ def main() -> None:
 
 def measure_probes(args: argparse.Namespace, parts: list[str]) -> dict[str, Any]:
     """Parts linear and others."""
-    encoder = random_encoder(NetworkSettings(size=args.size, stem="standard"), 0)
+    encoder = random_encoder(NetworkSettings(encoder="resnet18", size=args.size, stem="standard"), 0)
     asked = Asked(data=DataSettings(path=args.data), size=args.size, kind=encoder.kind, needs=frozenset({"labels"}))
     data = open_labelled(asked).few(1.0, limit=args.limit)
     found: dict[str, Any] = {"pictures": len(data.train) + len(data.test)}

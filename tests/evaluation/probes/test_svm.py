@@ -104,7 +104,7 @@ def test_the_interval_is_around_the_metric_where_a_class_is_rare_and_hard() -> N
 def test_photographs_of_several_classes(shared_data: Callable[[str], Path]) -> None:
     """The VOC tree beside the checkout: 20 classes, one of which nothing shows."""
     data_folder = str(shared_data("voc_layout"))
-    encoder = random_encoder(NetworkSettings(size=64, stem="standard"), 0)
+    encoder = random_encoder(NetworkSettings(encoder="resnet18", size=64, stem="standard"), 0)
     asked = Asked(data=DataSettings(path=data_folder), size=64, kind=encoder.kind, needs=frozenset({"labels"}))
     data = open_labelled(asked)
     probe = Svm(Svm.Config(dims=1000, stage="all"))

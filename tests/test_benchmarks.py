@@ -1,0 +1,39 @@
+"""Benchmarks that reach into the library still run: a few steps on synthetic images."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_cost_of_pseudo_labels_and_of_their_refresh_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo_labels = script("pseudo_labels")
+    monkeypatch.setattr(pseudo_labels, "DATA", "synthetic:N=16,side=32")
+    row = pseudo_labels.measure("noise_as_targets", pseudo_labels.WARM_UP + 1, 32, 2)
+    assert 0 < row["share"] < 1
+    assert row["anew_share"] > 0
+    lines = pseudo_labels.table({"noise_as_targets": row}, 32, 2).splitlines()
+    assert lines[-1].startswith(f"| noise_as_targets | {row['step_ms']} | {row['pseudo_label_ms']} | ")
+    assert lines[-1].count("|") == lines[-2].count("|") == lines[-3].count("|")
+
+
+def test_the_linear_probe_is_measured() -> None:
+    args = argparse.Namespace(data="synthetic:N=60,side=32", size=32, limit=None, dims=20, rounds=1)
+    found = script("probes").measure_probes(args, ["linear"])
+    assert found["pictures"] == 60
+    assert {"forward", "solve", "probe", "probe_again"} <= found["linear"]["seconds"].keys()
