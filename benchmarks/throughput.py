@@ -162,11 +162,11 @@ def run_inside(name: str, args: argparse.Namespace, *, size: int) -> Any:
     return found
 
 
-def ours(args: argparse.Namespace, steps: int | None = None) -> float:
+def ours(args: argparse.Namespace) -> float:
     """Row a: the command line as a user runs it; images/s from its speed.csv without the warm-up."""
     size = int(args.sizes)
     with tempfile.TemporaryDirectory() as folder:
-        count = (steps or args.steps) + 3
+        count = args.steps + 3
         command = [sys.executable, "-m", "selftaught", "pretrain", str(args.data), "--task", "simclr"]
         command += ["--encoder", "resnet18", "--stem", "standard", "--size", str(size), "--batch-size", str(BATCH)]
         command += ["--steps", str(count), "--log-every", "1", "--out", f"{folder}/run", "--held-out", "0.02"]

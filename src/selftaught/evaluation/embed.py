@@ -76,7 +76,7 @@ def embed_data(
 
 
 def search_data(
-    run: str | Path, data: str, query: str | Path, top: int = 10, *, split: str = "all", download: bool = False
+    run: str | Path, data: str, query: str | Path, top: int = 10, *, download: bool = False
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
@@ -90,13 +90,12 @@ def search_data(
     path = Path(query).expanduser()
     check_query(path, encoder)  # before the data are read
     reading = dataclasses.replace(config.data, path=data, download=download)
-    first = SPLITS[0] if split == "all" else split
     source = open_source(
-        data, split=first, needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
+        data, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
     )
     reading = with_range(reading, source)
     asked = query_vector(path, encoder, reading, **_seen(config))
-    found = _features(encoder, reading, split=split, **_seen(config))
+    found = _features(encoder, reading, split="all", **_seen(config))
     keys, labels, vectors = found.keys, found.labels, found.vectors
     known = Neighbours(vectors.float().numpy(), "exact")  # one query: an index would take longer than all cosines
     values, nearest = known.search(asked.float().numpy(), min(top, len(keys)))
