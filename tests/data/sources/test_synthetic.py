@@ -17,7 +17,9 @@ def test_a_image_depends_on_its_number_alone() -> None:
     for i in (0, 7, 50):
         again = many.read(many_keys[few.entries[i].key])
         assert isinstance(again, np.ndarray)
-        assert np.array_equal(few.read(i), again)
+        first = few.read(i)
+        assert isinstance(first, np.ndarray)
+        assert np.array_equal(first, again)
         assert again.shape == (32, 32, 3)
         assert again.dtype == np.uint8
     assert few.classes == SHAPES
@@ -27,7 +29,9 @@ def test_a_image_depends_on_its_number_alone() -> None:
 def test_splits_and_size() -> None:
     train, test = (open_source("synthetic:N=500,side=48", split=s, needs=LABELLED) for s in ("train", "test"))
     assert len(train) + len(test) == 500
-    assert np.shape(train.read(0)) == (48, 48, 3)
+    pixels = train.read(0)
+    assert isinstance(pixels, np.ndarray)
+    assert pixels.shape == (48, 48, 3)
     assert train.fingerprint != test.fingerprint
 
 

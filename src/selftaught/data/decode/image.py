@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from selftaught.core.settings.values import ValueRange
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.high_depth import decode_deep, to_uint8
 from selftaught.data.decode.image_header import (
     ORIENTATION_TAG,
@@ -344,5 +345,5 @@ def upright_as(pixels: NDArray[Value], orientation: int) -> NDArray[Value]:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
-Payload: TypeAlias = "bytes | NDArray[np.uint8] | str"
-"""Encoded image, decoded image (H, W, 3) uint8, or the local path of a video."""
+Payload: TypeAlias = "bytes | NDArray[np.uint8] | str | FrameSequence"
+"""Encoded image, decoded image (H, W, 3) uint8, the local path of a video, or the frames of one that is no file."""

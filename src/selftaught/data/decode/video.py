@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
@@ -15,9 +15,13 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.fit import MAX_ASPECT, fit
+from selftaught.data.decode.frame_sequence import FrameSequence
+from selftaught.data.decode.image import Decoding
 from selftaught.data.files.file_tree import Unreadable
 
+Video: TypeAlias = str | FrameSequence
+"""The local path of a file, or frames that are in none."""
 SOUND_RATE = 16_000
 """Samples a second of decoded sound."""
 LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
@@ -79,9 +83,11 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).split(": '")[0] or type(error).__name__
 
 
-def read_header(path: str) -> Header:
+def read_header(video: Video) -> Header:
     """Sides, length and sound from the container alone; raises `Unreadable`."""
-    with opened(path) as container:
+    if isinstance(video, FrameSequence):
+        return Header(video.height, video.width, video.count, 0.0, has_sound=False)
+    with opened(video) as container:
         stream = first_video_stream(container)
         height, width = stream.height, stream.width
         if not height or not width:
@@ -96,7 +102,7 @@ def read_header(path: str) -> Header:
         return Header(height, max(1, round(wide)), float(frames), sound_seconds, sound is not None)
 
 
-def decode_frames(path: str, side: int, *, keep: bool = True) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def decode_frames(video: Video, side: int, *, keep: bool = True) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Every frame in the order it is shown: (seconds, (H, W, 3) uint8 with short side `side`).
 
     The times as a set are right, but a container that stores no order of showing (AVI) attaches them to the wrong
@@ -104,7 +110,10 @@ def decode_frames(path: str, side: int, *, keep: bool = True) -> Iterator[tuple[
 
     Raises `Unreadable` where the decoder meets an error; what came before is good.
     """
-    with opened(path) as container:
+    if isinstance(video, FrameSequence):
+        yield from ((time, fit(frame, side=side, decoding=Decoding())) for time, frame in video.timed())
+        return
+    with opened(video) as container:
         stream = first_video_stream(container)
         shrink = Shrink(side, stream)
         first: NDArray[np.uint8] | None = None
@@ -193,13 +202,15 @@ def upright(scaled: NDArray[np.uint8], shape: Geometry) -> NDArray[np.uint8]:
     return np.ascontiguousarray(turned[:, ::-1] if shape.is_mirrored else turned)
 
 
-def decode_sound(path: str) -> Iterator[tuple[float, NDArray[np.int16]]]:
+def decode_sound(video: Video) -> Iterator[tuple[float, NDArray[np.int16]]]:
     """Pieces of the first sound track as (seconds of the track's first sample, (S,) int16 mono at 16 kHz).
 
     Holes in the track are filled with silence. Nothing where there is no sound; raises `Unreadable` where the decoder
     meets an error.
     """
-    with opened(path) as container:
+    if isinstance(video, FrameSequence):
+        return
+    with opened(video) as container:
         stream = _sound_stream(container)
         if stream is None:
             return

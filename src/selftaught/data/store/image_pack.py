@@ -233,10 +233,10 @@ def reason(broken: Exception) -> str:
 def _probe_sizes(source: Source) -> Iterator[tuple[int, int]]:
     """(height, width) of some readable images, the same ones each time."""
     for payload in source.some(_PROBED):
-        if isinstance(payload, Exception):
+        if not isinstance(payload, bytes | np.ndarray):
             continue
         try:
-            height, width = image_size(payload) if isinstance(payload, bytes) else np.shape(payload)[:2]
+            height, width = image_size(payload) if isinstance(payload, bytes) else payload.shape[:2]
         except ValueError:
             continue
         if min(height, width) >= MIN_SIDE:

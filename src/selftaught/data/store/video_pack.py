@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
-from selftaught.data.decode.video import SOUND_RATE, Header, decode_frames, decode_sound, read_header
+from selftaught.data.decode.video import SOUND_RATE, Header, Video, decode_frames, decode_sound, read_header
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.video_index import VideoIndex
 
@@ -77,17 +77,17 @@ class Shard:
                 file.truncate()
 
 
-def read_headers(paths: Sequence[str], workers: int) -> tuple[dict[int, Header], Skipped]:
+def read_headers(videos: Sequence[Video], workers: int) -> tuple[dict[int, Header], Skipped]:
     """Headers of the containers that can be opened, by entry, and why the others cannot."""
 
-    def header(path: str) -> Header | str:
+    def header(video: Video) -> Header | str:
         try:
-            return read_header(path)
+            return read_header(video)
         except Unreadable as unreadable:
             return str(unreadable)
 
     with ThreadPoolExecutor(workers) as pool:
-        found = dict(enumerate(pool.map(header, paths)))
+        found = dict(enumerate(pool.map(header, videos)))
     readable = {i: h for i, h in found.items() if isinstance(h, Header)}
     return readable, [(i, h) for i, h in found.items() if isinstance(h, str)]
 
@@ -102,7 +102,7 @@ def estimated_bytes(headers: Iterable[Header], side: int) -> float:
 
 
 def pack_videos(
-    paths: Sequence[str],
+    videos: Sequence[Video],
     entries: Sequence[int],
     folder: Path,
     *,
@@ -111,7 +111,7 @@ def pack_videos(
     keep_frames: bool,
     progress: Progress | None,
 ) -> tuple[VideoIndex, Skipped]:
-    """Decode the videos `entries` of `paths`; write frames and sound (where wanted) and the index into `folder`.
+    """Decode those of `videos` numbered `entries`; write frames and sound (where wanted) and the index into `folder`.
 
     The index alone serves decoding on the fly: it says which videos are readable and when each frame is shown, so that
     rows and clips mean the same with and without packed files.
@@ -124,7 +124,7 @@ def pack_videos(
         def pack(entry: int) -> Packed | str:
             shard = shards.get()
             try:
-                return _pack_one(paths[entry], entry, side, shard)
+                return _pack_one(videos[entry], entry, side, shard)
             except Unreadable as unreadable:
                 return str(unreadable)
             finally:
@@ -156,13 +156,13 @@ def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Pat
     return index, skipped
 
 
-def _pack_one(path: str, entry: int, side: int, shard: Shard) -> Packed:
+def _pack_one(video: Video, entry: int, side: int, shard: Shard) -> Packed:
     start = shard.position
     times: list[float] = []
     shape = (0, 0)
     broken: str | None = None
     try:
-        for time, frame in decode_frames(path, side, keep=shard.frames is not None):
+        for time, frame in decode_frames(video, side, keep=shard.frames is not None):
             times.append(time)
             shape = (frame.shape[0], frame.shape[1])
             shard.add_frame(frame)
@@ -172,7 +172,7 @@ def _pack_one(path: str, entry: int, side: int, shard: Shard) -> Packed:
         shard.cut(start)
         raise Unreadable(broken or "no frame can be decoded")
     seconds = np.sort(np.asarray(times, np.float64))
-    sound_start, samples = _append_sound(path, shard)
+    sound_start, samples = _append_sound(video, shard)
     return Packed(
         entry=entry,
         height=shape[0],
@@ -188,11 +188,11 @@ def _pack_one(path: str, entry: int, side: int, shard: Shard) -> Packed:
     )
 
 
-def _append_sound(path: str, shard: Shard) -> tuple[float, int]:
+def _append_sound(video: Video, shard: Shard) -> tuple[float, int]:
     start, samples = 0.0, 0
     # What was heard before damage is good; a video without enough of it is refused where sound is needed.
     with suppress(Unreadable):
-        for first, piece in decode_sound(path):
+        for first, piece in decode_sound(video):
             shard.add_sound(piece)
             start, samples = first, samples + len(piece)
     return start, samples

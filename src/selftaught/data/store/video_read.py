@@ -17,8 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.threads import give_way
-from selftaught.data.decode.fit import window
-from selftaught.data.decode.video import Shrink, clean_frames, decode_frames, decode_sound, first_video_stream, opened
+from selftaught.data.decode.fit import fit, window
+from selftaught.data.decode.frame_sequence import FrameSequence
+from selftaught.data.decode.image import Decoding
+from selftaught.data.decode.video import (
+    Shrink,
+    Video,
+    clean_frames,
+    decode_frames,
+    decode_sound,
+    first_video_stream,
+    opened,
+)
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Place, nearest
 from selftaught.data.store.video_index import VideoIndex
@@ -92,10 +102,10 @@ class PackedVideos:
 class LiveVideos:
     """Videos that are decoded each time, in threads that give way to the computing ones."""
 
-    def __init__(self, index: VideoIndex, paths: Sequence[str], side: int, workers: int) -> None:
+    def __init__(self, index: VideoIndex, sources: Sequence[Video], side: int, workers: int) -> None:
         self.side = side
         self._index = index
-        self._paths = paths
+        self._sources = sources
         self._first = np.concatenate([[0], np.cumsum(index.frames)])
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-decode", initializer=give_way)
 
@@ -126,7 +136,7 @@ class LiveVideos:
     def whole(self, video: int) -> Iterator[NDArray[np.uint8]]:
         """As `PackedVideos.whole`; fewer frames where the file broke or went since it was indexed."""
         with suppress(Unreadable):
-            decoded = decode_frames(self._paths[video], self.side)
+            decoded = decode_frames(self._sources[video], self.side)
             yield from (frame for _, frame in islice(decoded, int(self._index.frames[video])))
 
     def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
@@ -135,13 +145,13 @@ class LiveVideos:
 
     def _decode(self, video: int, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
         times = self._index.times[self._first[video] : self._first[video + 1]]
-        return frames_at(self._paths[video], times, float(self._index.begin[video]), wanted, self.side)
+        return frames_at(self._sources[video], times, float(self._index.begin[video]), wanted, self.side)
 
     def _listen(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         pieces: list[NDArray[np.int16]] = []
         heard = 0
         with suppress(Unreadable):
-            for _, piece in decode_sound(self._paths[video]):
+            for _, piece in decode_sound(self._sources[video]):
                 pieces.append(piece)
                 heard += len(piece)
                 if heard >= first + len(out):
@@ -151,15 +161,19 @@ class LiveVideos:
 
 
 def frames_at(
-    path: str, times: NDArray[np.float64], begin: float, wanted: set[int], side: int
+    video: Video, times: NDArray[np.float64], begin: float, wanted: set[int], side: int
 ) -> dict[int, NDArray[np.uint8]]:
     """The frames `wanted`, by number, of a video whose frames are shown at `times` after `begin`, in seconds.
 
     Seeks to the key frame before the first; where the container lands too late, reads from the start.
     """
     found: dict[int, NDArray[np.uint8]] = {}
+    if isinstance(video, FrameSequence):
+        shown = video.at(begin + times[number] for number in sorted(wanted))
+        good = ((n, frame) for n, frame in zip(sorted(wanted), shown, strict=True) if isinstance(frame, np.ndarray))
+        return {number: fit(frame, side=side, decoding=Decoding()) for number, frame in good}
     for seek in (True, False) if min(wanted) > _REORDER else (False,):
-        with suppress(Unreadable), opened(path) as container:
+        with suppress(Unreadable), opened(video) as container:
             stream = first_video_stream(container)
             if seek:
                 target = begin + times[min(wanted) - _REORDER]

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import MIN_SIDE
+from selftaught.data.decode.video import Video
 from selftaught.data.inputs import Image, Sound
 from selftaught.data.store.clips import ClipPlan, Place
 from selftaught.data.store.samples import HostBatch, NothingReadable
@@ -207,7 +209,7 @@ def open_video_samples(
     if meta["packed"]:
         videos = PackedVideos(index, folder, meta["side"])
     else:
-        videos = LiveVideos(index, [str(source.read(int(i))) for i in index.entry], meta["side"], workers or 1)
+        videos = LiveVideos(index, [_video(source, int(i)) for i in index.entry], meta["side"], workers or 1)
     return VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling, folder)
 
 
@@ -231,12 +233,19 @@ def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, di
     return folder, meta, index
 
 
+def _video(source: Source, i: int) -> Video:
+    video = source.read(i)
+    if not isinstance(video, str | FrameSequence):
+        raise TypeError(f"{source.name} gives {type(video).__name__} for a video")
+    return video
+
+
 def _build(
     source: Source, keys: dict[str, str], *, side: int, limit: float, workers: int | None, progress: Progress | None
 ) -> tuple[Path, dict[str, Any]]:
     threads = workers or usable_cores()
-    paths = [str(source.read(i)) for i in range(len(source))]
-    headers, unopened = read_headers(paths, threads)
+    videos = [_video(source, i) for i in range(len(source))]
+    headers, unopened = read_headers(videos, threads)
     if not headers:
         i, why = unopened[0]
         raise NothingReadable(
@@ -250,7 +259,7 @@ def _build(
 
     def build(folder: Path) -> dict[str, Any]:
         index, broken = pack_videos(
-            paths, list(headers), folder, side=packed_side, workers=threads, keep_frames=packed, progress=progress
+            videos, list(headers), folder, side=packed_side, workers=threads, keep_frames=packed, progress=progress
         )
         return {
             "kind": "videos" if packed else "videos, index only",

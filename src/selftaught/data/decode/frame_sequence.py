@@ -1,0 +1,41 @@
+"""Videos that are no files: frames that a program draws, or the images of a folder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FrameSequence(ABC):
+    """A video without sound whose frames are equally far apart in time and can be read in any order.
+
+    Attributes:
+        fps: frames a second.
+        count: frames, at least 1; some of them may turn out to be broken.
+        height, width: of every frame, pixels.
+    """
+
+    fps: float
+    count: int
+    height: int
+    width: int
+
+    @abstractmethod
+    def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
+        """The frames of these numbers in this order, (height, width, 3) RGB, or why one cannot be read.
+
+        May be called from several threads.
+        """
+
+    def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Seconds and pixels of all frames that can be read."""
+        for number, frame in enumerate(self.frames(range(self.count))):
+            if isinstance(frame, np.ndarray):
+                yield number / self.fps, frame
+
+    def at(self, seconds: Iterable[float]) -> Iterator[NDArray[np.uint8] | Exception]:
+        """The frames that are shown from these seconds on."""
+        return self.frames([round(second * self.fps) for second in seconds])
