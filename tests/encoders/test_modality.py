@@ -71,8 +71,9 @@ def test_views_keep_the_shape_and_depend_on_the_generator_alone(inputs: Tensor) 
     assert shown.ndim == (5 if inputs.ndim == 5 else 4)
 
 
-def test_thumbnails_are_the_middle_frame() -> None:
-    seen = modality_of(ramp()).thumbnail(ramp(), 6)
+def test_of_a_clip_every_frame_is_seen_and_of_audio_nothing() -> None:
+    seen = modality_of(ramp()).seen(ramp(), 6)
     assert seen is not None
-    assert torch.allclose(seen.mean((1, 2, 3)) * 255, torch.tensor([20.0, 60.0]), atol=0.5)
-    assert modality_of(torch.zeros(2, 9)).thumbnail(torch.zeros(2, 9), 6) is None
+    assert seen.shape == (*ramp().shape[:3], 6, 6)
+    assert torch.allclose(seen.mean((2, 3, 4)) * 255, ramp().float().mean((2, 3, 4)), atol=0.5)
+    assert modality_of(torch.zeros(2, 9)).seen(torch.zeros(2, 9), 6) is None

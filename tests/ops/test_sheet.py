@@ -3,11 +3,12 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from selftaught.core.randomness import generator
-from selftaught.ops.sheet import encode_picture, fit, lay_out
+from selftaught.ops.sheet import GAP, MOST_IN_STRIP, STRIP_SIDE, encode_picture, evenly, fit, lay_out, lay_strip
 
 
 def test_tile_i_is_where_the_format_says() -> None:
@@ -33,3 +34,30 @@ def test_enlarged_images_keep_their_pixels() -> None:
     picture = torch.rand(1, 3, 3, 3, generator=generator("sheet"))
     assert torch.equal(fit(picture, 6), picture.repeat_interleave(2, 2).repeat_interleave(2, 3))
     assert torch.allclose(fit(torch.full((1, 3, 64, 64), 0.3), 8), torch.full((1, 3, 8, 8), 0.3))
+
+
+def test_a_strip_has_its_frames_side_by_side_with_their_numbers() -> None:
+    frames = torch.rand(3, 1, 20, 70, generator=generator("strip"))
+    whole = lay_strip(frames)
+    assert whole.shape == (3, 80, 3 * 280 + 2 * GAP), "enlarged four times"
+    for t, frame in enumerate(frames):
+        shown = whole[:, :, t * (280 + GAP) :][:, :, :280]
+        assert torch.equal(shown[:, ::4, ::4], frame.expand(3, -1, -1))
+    assert (whole[:, :, 280 : 280 + GAP] == 1).all()
+    numbered = lay_strip(frames, (2, 0, 1))
+    changed = (numbered != whole).any(0)
+    for t in range(3):
+        place = changed[:, t * (280 + GAP) :][:, :280]
+        assert place[:14, :8].any(), "in the corner"
+        assert not place[20:].any()
+    assert not torch.equal(numbered[:, :14, :8], numbered[:, :14, 280 + GAP :][:, :, :8])
+    with pytest.raises(ValueError, match="strip of 3 frames must have as many numbers or none, got 2"):
+        lay_strip(frames, (1, 0))
+
+
+def test_a_long_strip_has_frames_evenly_chosen() -> None:
+    frames = torch.linspace(0, 1, 23)[:, None, None, None].expand(23, 3, STRIP_SIDE, STRIP_SIDE)
+    whole = lay_strip(frames)
+    assert whole.shape[2] == MOST_IN_STRIP * (STRIP_SIDE + GAP) - GAP
+    assert torch.allclose(whole[0, 0, :: STRIP_SIDE + GAP], torch.linspace(0, 1, MOST_IN_STRIP))
+    assert evenly(5, 12) == [0, 1, 2, 3, 4]

@@ -227,8 +227,40 @@ def test_a_clip_moves_only_while_it_is_in_view(
     page.execute_script("document.body.style.marginTop = '0'")
     page.execute_script(f"{clip} clip.scrollIntoView()")
     wait_for(page, moves)
+    page.execute_script(f"{clip} clip.click()")
+    assert page.execute_script(moves) is False, "a click stops it"
+    page.execute_script(f"{clip} clip.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter'}}))")
+    assert page.execute_script(moves) is True, "and the enter key starts it again"
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert page.execute_script(moves) is False
+    assert page.get_log("browser") == []
+
+
+def test_where_less_motion_is_asked_for_clips_move_only_under_the_pointer(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    frames = [Image.new("RGB", (32, 32), (20 * i, 0, 0)) for i in range(6)]
+    frames[0].save(folder / "pictures" / "clip.webp", "WEBP", save_all=True, append_images=frames[1:], duration=125)
+    listed = json.loads((folder / "pictures" / "pictures.json").read_text())
+    listed["samples"][0] = {"inputs": ["clip.webp"], "pseudo_label": "clip.webp", "prediction": "s0.png"}
+    (folder / "pictures" / "pictures.json").write_text(json.dumps(listed))
+    calm = {"name": "prefers-reduced-motion", "value": "reduce"}
+    page = opened(browser, write_report(folder), width=1280, unfold=False)
+    clips = "const clips = [...document.querySelectorAll('img[data-clip]')];"
+    moving = f"{clips} return clips.map(c => c.src === c.dataset.clip)"
+    page.execute_script(f"{clips} clips[0].scrollIntoView()")
+    wait_for(page, moving.replace("clips.map", "clips.every"))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [calm]})
+    page.refresh()
+    page.execute_script(f"{clips} clips[0].scrollIntoView()")
+    time.sleep(0.3)
+    assert page.execute_script(moving) == [False, False]
+    for event, expected in (("enter", [False, True]), ("leave", [False, False])):
+        pointer = f"clips[1].dispatchEvent(new PointerEvent('pointer{event}', {{pointerType: 'mouse'}}));"
+        page.execute_script(f"{clips} {pointer}")
+        assert page.execute_script(moving) == expected
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert page.get_log("browser") == []
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
 
 from selftaught.report import write_report
 from tests.report.read_page import MEGABYTE, Folder, Page, changed
@@ -54,3 +59,41 @@ def test_a_broken_image_is_left_out(tmp_path: Path, run_folder: Folder) -> None:
     page = Page(write_report(run))
     assert "First-layer kernels" not in page.headings
     assert page.text.count("pseudo-label") == 7
+
+
+def noise_clip(path: Path, *, frames: int, side: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    shown = [Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)) for _ in range(frames)]
+    shown[0].save(path, "WEBP", save_all=True, append_images=shown[1:], duration=125, quality=85, method=0)
+    return path.name
+
+
+@pytest.mark.slow  # encodes 88 clips of noise several times
+def test_the_page_of_a_run_whose_clips_are_noise_stays_small_and_its_clips_move(
+    tmp_path: Path, run_folder: Folder
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    pictures = folder / "pictures"
+    names = [noise_clip(pictures / f"noise{i}.webp", frames=32, side=96, seed=i) for i in range(4)]
+    listed = json.loads((pictures / "pictures.json").read_text())
+    listed["samples"] = [{"inputs": names[:2], "pseudo_label": names[2], "prediction": names[3]}] * 8
+    near = [{"picture": name, "similarity": 0.5} for name in (names * 2)[:6]]
+    listed["neighbours"] = [{"query": names[0], "neighbours": near}] * 8
+    (pictures / "pictures.json").write_text(json.dumps(listed))
+    page = write_report(folder)
+    html = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 15e6
+    assert html.count("data-clip=") == 8 * (4 + 7)
+    assert "clips of all" not in html
+
+
+def test_frames_side_by_side_have_a_wide_card(tmp_path: Path, run_folder: Folder) -> None:
+    folder = run_folder(tmp_path / "run")
+    Image.new("RGB", (900, 100)).save(folder / "pictures" / "strip.png")
+    listed = json.loads((folder / "pictures" / "pictures.json").read_text())
+    listed["samples"] = [{"inputs": ["strip.png"], "pseudo_label": "order 2 1 3", "prediction": "strip.png"}]
+    (folder / "pictures" / "pictures.json").write_text(json.dumps(listed))
+    html = write_report(folder).read_text(encoding="utf-8")
+    assert html.count('class="sample  wide"') == 1
+    assert html.count('<img class="strip"') == 2
+    assert 'width="720" height="80"' in html, "no smaller than a drawing"

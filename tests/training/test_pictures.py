@@ -128,3 +128,20 @@ def test_neighbours_are_the_largest_cosines_without_other_clips_of_the_query(tmp
         assert [near["similarity"] for near in entry["neighbours"]] == expected
         assert (tmp_path / entry["query"]).is_file()
         assert all((tmp_path / near["picture"]).is_file() for near in entry["neighbours"])
+
+
+def test_neighbours_of_clips_are_clips(tmp_path: Path) -> None:
+    folder, encoder = PictureFolder(tmp_path), TwoStages().eval()
+    pixels = torch.from_numpy(DrawnSamples("a", 12).pixels).permute(0, 3, 1, 2)
+    clips = [
+        Batch(index=torch.arange(4) + 4 * i, inputs={"clip": pixels[4 * i : 4 * i + 4, None].repeat(1, 3, 1, 1, 1)})
+        for i in range(3)
+    ]
+    draw_neighbours(folder, encoder, clips, 8, "32-true")
+    assert len(folder.listed["neighbours"]) == 8
+    for entry in folder.listed["neighbours"]:
+        assert [Path(name).suffix for name in (entry["query"], entry["neighbours"][0]["picture"])] == [".webp"] * 2
+    last = folder.listed["neighbours"][-1]["query"]
+    with Image.open(tmp_path / last) as image:
+        shown = np.asarray(image.convert("RGB")).astype(float).mean((0, 1))
+    assert np.abs(shown - pixels[11].float().mean((1, 2)).numpy()).max() < 4, "the last of all batches"

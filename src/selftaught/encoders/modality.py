@@ -46,8 +46,8 @@ class Modality(ABC):
         """As `light_crop`, also mirrored half of the time, and with other colours."""
 
     @abstractmethod
-    def thumbnail(self, x: Tensor, size: int) -> Tensor | None:
-        """One image of every sample (N, 3, size, size) in [0, 1]; None where there is nothing to see."""
+    def seen(self, x: Tensor, size: int) -> Tensor | None:
+        """Images (N, 3, size, size) or clips (N, T, 3, size, size) in [0, 1]; None where there is nothing to see."""
 
 
 class Images(Modality):
@@ -67,7 +67,7 @@ class Images(Modality):
     def light_view(self, x: Tensor, size: int, rng: Generator) -> Tensor:
         return _changed(x[:, None], size, rng)[:, 0]
 
-    def thumbnail(self, x: Tensor, size: int) -> Tensor:
+    def seen(self, x: Tensor, size: int) -> Tensor:
         return denormalise(centre_view(x, size))
 
 
@@ -96,9 +96,9 @@ class Clips(Modality):
         """All frames of a clip change alike."""
         return _changed(x, size, rng)
 
-    def thumbnail(self, x: Tensor, size: int) -> Tensor:
-        """The middle frame."""
-        return denormalise(centre_view(x[:, x.shape[1] // 2], size))
+    def seen(self, x: Tensor, size: int) -> Tensor:
+        frames: Tensor = denormalise(centre_view(x.flatten(0, 1), size)).unflatten(0, x.shape[:2])
+        return frames
 
 
 class Audio(Modality):
@@ -122,7 +122,7 @@ class Audio(Modality):
         start = torch.randint(length, (n, 1), generator=rng, device=x.device)
         return x.gather(1, (torch.arange(length, device=x.device) + start) % length)
 
-    def thumbnail(self, x: Tensor, size: int) -> None:
+    def seen(self, x: Tensor, size: int) -> None:
         return None
 
 

@@ -149,7 +149,8 @@
   plots.forEach((plot) => seen.observe(plot.box));
   if (!plots.length) root.dataset.drawn = "all";
 
-  // A clip moves while it is in view; where the reader asks for less motion, while the pointer is on it.
+  // Clips of one sample move together while they are in view; where the reader asks for less motion, while the pointer
+  // is on one. A click or the enter key stops and starts one.
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const stills = new Map();
   const play = (clip, moves) => {
@@ -157,13 +158,24 @@
     const wanted = moves ? clip.dataset.clip : stills.get(clip);
     if (clip.src !== wanted) clip.src = wanted;
   };
+  const turn = (clip) => play(clip, clip.src !== clip.dataset.clip);
   const inView = new IntersectionObserver((entries) => {
-    for (const entry of entries) play(entry.target, entry.isIntersecting && !calm.matches);
+    for (const { target, isIntersecting } of entries) {
+      const clips = target.matches("img") ? [target] : target.querySelectorAll("img[data-clip]");
+      clips.forEach((clip) => play(clip, isIntersecting && !calm.matches));
+    }
   });
   document.querySelectorAll("img[data-clip]").forEach((clip) => {
-    inView.observe(clip);
-    clip.addEventListener("pointerenter", () => play(clip, true));
-    clip.addEventListener("pointerleave", () => { if (calm.matches) play(clip, false); });
+    inView.observe(clip.closest(".sample, .row") || clip);
+    clip.tabIndex = 0;
+    clip.addEventListener("click", () => turn(clip));
+    clip.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      turn(clip);
+    });
+    clip.addEventListener("pointerenter", ({ pointerType }) => { if (calm.matches && pointerType === "mouse") play(clip, true); });
+    clip.addEventListener("pointerleave", ({ pointerType }) => { if (calm.matches && pointerType === "mouse") play(clip, false); });
   });
   addEventListener("beforeprint", () => stills.forEach((still, clip) => play(clip, false)));
 

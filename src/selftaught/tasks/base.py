@@ -148,7 +148,9 @@ class Map:
 class Shown:
     """One sample as people should see it: images (3 or 1, H, W) and clips (T, 3 or 1, H, W) in [0, 1], maps, or text.
 
-    A map that is an input is drawn by the task (`ops.draw_maps`). The label and the prediction are drawn with one scale
+    A clip becomes an animation. Frames side by side, such as shuffled ones with their numbers, or predicted ones to be
+    compared with the true, are one image by `ops.sheet.lay_strip`. A map that is an input is drawn by the task
+    (`ops.draw_maps`). The label and the prediction are drawn with one scale
     of colours where both are maps of a kind.
     """
 

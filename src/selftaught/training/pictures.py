@@ -19,7 +19,7 @@ from selftaught.encoders.kernels import first_kernels, kernel_columns
 from selftaught.encoders.modality import BY_AXES, modality_of
 from selftaught.features.encode import encode
 from selftaught.ops.draw_maps import draw_maps
-from selftaught.ops.sheet import lay_out
+from selftaught.ops.sheet import evenly, lay_out
 from selftaught.tasks.base import Map, PretextTask, Shown
 
 SHOWN = 8
@@ -45,8 +45,7 @@ class PictureFolder:
         Images are PNG files; clips are animated WebP files of at most `MOST_FRAMES`, evenly chosen. Returns the name.
         """
         if picture.dim() == 4:
-            chosen = torch.linspace(0, len(picture) - 1, min(len(picture), MOST_FRAMES)).round().long()
-            first, *others = [_enlarged(picture[t], side) for t in chosen.tolist()]
+            first, *others = [_enlarged(picture[t], side) for t in evenly(len(picture), MOST_FRAMES)]
             with written_whole(record(self.path / f"{name}.webp")) as draft:
                 first.save(
                     draft, "WEBP", save_all=True, append_images=others, duration=FRAME_MS, loop=0, quality=QUALITY
@@ -102,7 +101,6 @@ def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
 def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch], size: int, precision: str) -> None:
     """For queries spread over the held-out samples, the samples with the largest cosine similarity."""
     features = F.normalize(torch.cat([encode(encoder, batch, size, precision) for batch in batches]), dim=1)
-    views = torch.cat([_thumbnail(batch, size) for batch in batches])
     index = torch.cat([batch.index for batch in batches])
     queries = torch.linspace(0, len(features) - 1, min(SHOWN, len(features))).long()
     similarity = features[queries] @ features.T
@@ -110,11 +108,12 @@ def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch
     values, found = similarity.topk(min(NEIGHBOURS, len(features) - 1), dim=1)
     for i, query in enumerate(queries.tolist()):
         neighbours = [
-            {"picture": folder.save(f"query{i}_neighbour{j}", views[n]), "similarity": round(v, 4)}
+            {"picture": folder.save(f"query{i}_neighbour{j}", _seen(batches, n, size)), "similarity": round(v, 4)}
             for j, (n, v) in enumerate(zip(found[i].tolist(), values[i].tolist(), strict=True))
             if v > -2
         ]
-        folder.listed["neighbours"].append({"query": folder.save(f"query{i}", views[query]), "neighbours": neighbours})
+        query_file = folder.save(f"query{i}", _seen(batches, query, size))
+        folder.listed["neighbours"].append({"query": query_file, "neighbours": neighbours})
 
 
 def _enlarged(picture: Tensor, side: int) -> Image.Image:
@@ -125,8 +124,13 @@ def _enlarged(picture: Tensor, side: int) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def _thumbnail(batch: Batch, size: int) -> Tensor:
-    """One image of every sample (N, 3, size, size) in [0, 1]; the middle frame of a clip, black for audio alone."""
-    views = (modality_of(x).thumbnail(x, size) for x in batch.inputs.values() if x.ndim in BY_AXES)
+def _seen(batches: list[Batch], row: int, size: int) -> Tensor:
+    """Row `row` of all batches as an image (3, size, size) or clip (T, 3, size, size) in [0, 1]; black for audio."""
+    for batch in batches:
+        if row < len(batch):
+            break
+        row -= len(batch)
+    one = batch.rows(slice(row, row + 1))
+    views = (modality_of(x).seen(x, size) for x in one.inputs.values() if x.ndim in BY_AXES)
     found = next((view for view in views if view is not None), None)
-    return torch.zeros(len(batch), 3, size, size) if found is None else found
+    return torch.zeros(3, size, size) if found is None else found[0]

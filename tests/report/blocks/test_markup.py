@@ -102,9 +102,10 @@ def test_two_or_four_plots_stand_in_pairs() -> None:
 
 
 def test_small_images_are_crisp() -> None:
-    assert "class=crisp" in image(("data:x", 64, 64), "w")
-    assert "class=crisp" not in image(("data:x", 65, 10), "w")
-    assert "class=crisp" in image(("data:x", 100, 100), "w", exact=True)
+    assert 'class="crisp"' in image(("data:x", 64, 64), "w")
+    assert 'class="strip"' in image(("data:x", 65, 10), "w")
+    assert "class" not in image(("data:x", 65, 65), "w")
+    assert 'class="crisp"' in image(("data:x", 100, 100), "w", exact=True)
     assert shown_sheet(Sheet(name="--p0", width=4, height=2), "w") == (
         '<i class="sheet" role="img" aria-label="w" style="background-image:var(--p0);aspect-ratio:4/2"></i>'
     )

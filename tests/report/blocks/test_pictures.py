@@ -52,6 +52,17 @@ def test_a_clip_lasts_as_long_as_its_file_says(tmp_path: Path) -> None:
     assert moving.info["duration"] == round(40 * 20 / 8)
 
 
+def test_a_small_clip_is_passed_on_untouched(tmp_path: Path) -> None:
+    file = clip(tmp_path / "a.webp", side=96)
+    found = clip_uri(file, SHRINKS[0])
+    assert found is not None
+    assert base64.b64decode(found[0].split(",", 1)[1]) == file.read_bytes()
+    assert found[1:] == (96, 48)
+    smaller = clip_uri(file, SHRINKS[1])
+    assert smaller is not None
+    assert len(smaller[0]) < len(found[0])
+
+
 def test_what_is_no_clip_stands_still(tmp_path: Path) -> None:
     (tmp_path / "text.webp").write_text("no image")
     Image.new("RGB", (8, 8)).save(tmp_path / "still.webp")

@@ -9,12 +9,10 @@ from typing import Any
 
 from selftaught.report.blocks.document import Block, Drawn
 from selftaught.report.blocks.markup import esc, image, note, photograph
-from selftaught.report.blocks.pictures import Album
+from selftaught.report.blocks.pictures import WIDE, Album
 from selftaught.report.blocks.protocols import more_of
 from selftaught.report.facts.read import Json, drawn_folders, finite, picture_in
 
-WIDE = 2.2
-"""Width by height from which drawings stand in wider columns."""
 READ = {
     "segmentation": "Each image, then its true mask, then the predicted one; unlabelled pixels are white.",
     "detection": "Green: true boxes. Orange: boxes that were found, with their score.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from selftaught.report.blocks import table_text
 from selftaught.report.blocks.figures import Figure
-from selftaught.report.blocks.pictures import Album, Sheet, Uri
+from selftaught.report.blocks.pictures import WIDE, Album, Sheet, Uri
 from selftaught.report.facts.answer import Answer
 from selftaught.report.facts.cells import Cell, Table
 
@@ -108,8 +108,10 @@ def image(uri: Uri | None, words: str, *, exact: bool = False) -> str:
     if not uri:
         return ""
     data, width, height = uri
-    crisp = " class=crisp" if exact or max(width, height) <= CRISP else ""
-    return f'<img{crisp} decoding="async" src="{data}" width="{width}" height="{height}" alt="{esc(words)}">'
+    kinds = ["crisp"] if exact or max(width, height) <= CRISP else []
+    kinds += ["strip"] if width > WIDE * height else []
+    style = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f'<img{style} decoding="async" src="{data}" width="{width}" height="{height}" alt="{esc(words)}">'
 
 
 def shown_sheet(sheet: Sheet | None, words: str, *, exact: bool = False) -> str:

@@ -37,6 +37,8 @@ SHRINKS = (
 )
 """From what looks best, 256 pixels being the sharpest that a card of the page can show, to what is smallest."""
 
+WIDE = 2.2
+"""Width by height from which images need wider columns."""
 MOST_FRAMES = 32
 """Frames of a clip that are read; runs write no more."""
 
@@ -61,8 +63,10 @@ class Album:
         self._sheets: dict[str, Sheet] = {}
 
     def photograph(self, path: Path) -> Uri | None:
-        """An image of the data; None where the file is no image."""
-        return data_uri(path, self.shrink, self.shrink.photograph) if self.shrink else None
+        """An image of the data, or a strip of frames, which is as large as a drawing; None where it is no image."""
+        if self.shrink is None:
+            return None
+        return data_uri(path, self.shrink, self.shrink.drawing if is_strip(path) else self.shrink.photograph)
 
     def clip(self, path: Path) -> Uri | None:
         """The moving image of a clip, of the size of its `photograph`; None where the file is no clip."""
@@ -87,6 +91,17 @@ class Album:
     def style(self) -> str:
         """CSS that holds the sheets."""
         return ":root{" + "".join(f"{sheet.name}:url({uri});" for uri, sheet in self._sheets.items()) + "}"
+
+
+def is_strip(path: Path) -> bool:
+    """Whether the file is an image so wide that it must be frames side by side."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.width > WIDE * image.height
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
@@ -116,14 +131,16 @@ def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
 def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
     """An animated WebP as (data URI, width, height in pixels), smaller and thinned out as `shrink` says.
 
-    None where the file is nothing of the kind or `shrink` has clips stand still.
+    One that is small enough for the best quality is passed on untouched, as encoding it again would take seconds. None
+    where the file is nothing of the kind or `shrink` has clips stand still.
     """
     from PIL import Image, UnidentifiedImageError
 
     frames: list[Image.Image] = []
     try:
         with Image.open(path, formats=["WEBP"]) as image:
-            count = min(getattr(image, "n_frames", 1), MOST_FRAMES)
+            found, size = getattr(image, "n_frames", 1), image.size
+            count = min(found, MOST_FRAMES)
             chosen = min(count, shrink.frames)
             if chosen < 2:
                 return None
@@ -135,6 +152,8 @@ def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
             shown = round(image.info["duration"] * count / chosen)  # milliseconds; all frames of a run last as long
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
+    if found == chosen and max(size) <= shrink.photograph and shrink is SHRINKS[0]:
+        return _uri(path.read_bytes(), "webp"), *size
     target = io.BytesIO()
     first, *others = frames
     first.save(target, "WEBP", save_all=True, append_images=others, duration=shown, loop=0, quality=shrink.quality)

@@ -9,7 +9,7 @@ from pathlib import Path
 from selftaught.report.blocks.document import Block, Drawn
 from selftaught.report.blocks.figures import label_free_curves, run_curves
 from selftaught.report.blocks.markup import absent, details_html, esc, image, note, photograph, warnings_html
-from selftaught.report.blocks.pictures import Album
+from selftaught.report.blocks.pictures import Album, is_strip
 from selftaught.report.facts.cells import Table, words
 from selftaught.report.facts.read import Neighbours, Pictures, Run, Sample
 
@@ -115,8 +115,11 @@ def _sample(album: Album, sample: Sample, *, marked: bool) -> str:
     inputs = "".join(photograph(album, p, "input of the task") for p in sample.inputs)
     tone = ("" if not marked else "right" if _agree(sample) else "wrong") if isinstance(sample.prediction, str) else ""
     mark = f'<span class="mark">{tone}</span>' if tone else ""
+    parts = (*sample.inputs, sample.pseudo_label, sample.prediction)
+    wide = any(isinstance(part, Path) and is_strip(part) for part in parts)
+    shape = " wide" if wide else " single" if len(sample.inputs) == 1 else ""
     return (
-        f'<article class="sample {tone}{" single" if len(sample.inputs) == 1 else ""}">'
+        f'<article class="sample {tone}{shape}">'
         f'<div class="inputs n{min(len(sample.inputs), 4)}">{inputs}</div><dl>'
         f"<div><dt>pseudo-label</dt><dd>{_said(album, sample.pseudo_label)}</dd></div>"
         f"<div><dt>prediction</dt><dd>{_said(album, sample.prediction)}{mark}</dd></div></dl></article>"
