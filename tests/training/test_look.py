@@ -65,12 +65,14 @@ def test_a_last_batch_of_too_few_is_left_out(opened: tuple[PretextTask, Data, Ru
     assert sizes == {(19, 8): [8, 8], (20, 8): [8, 8, 4], (24, 8): [8, 8, 8], (3, 8): [3]}
 
 
-def test_the_other_view_is_a_light_crop_the_same_for_images_and_frames() -> None:
+def test_the_other_view_is_a_light_crop_which_all_frames_of_a_clip_share() -> None:
     pixels = torch.randint(0, 256, (2, 3, 20, 20), generator=generator("view"), dtype=torch.uint8)
     image = other_view(Batch(index=torch.arange(2), inputs={"image": pixels}), 16, generator("crop"))["image"]
-    video = other_view(Batch(index=torch.arange(1), inputs={"video": pixels[None]}), 16, generator("crop"))["video"]
+    clips = pixels[:, None].repeat(1, 3, 1, 1, 1)
+    video = other_view(Batch(index=torch.arange(2), inputs={"video": clips}), 16, generator("crop"))["video"]
     assert image.shape == (2, 3, 16, 16)
-    assert torch.equal(video[0], image)
+    for t in range(3):
+        assert torch.allclose(video[:, t], image, atol=1e-6)
 
 
 def test_the_folder_of_a_run_is_filled(opened: tuple[PretextTask, Data, RunConfig], tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ def _build_plain(name: str, *, size: int, stem: Stem, channels: int = COLOURS) -
         from selftaught.encoders.audio import build_audio_encoder
 
         return build_audio_encoder(name)
+    if info.family == "convnet3d":
+        from selftaught.encoders.video.convnet import build_video_convnet
+
+        return build_video_convnet(info, stem=resolved, channels=channels)
     if info.kind == "video":
         from selftaught.encoders.video.torchvision_video import build_video_encoder
 

@@ -88,8 +88,10 @@ class Clips(Modality):
         return _clips(normalise(crop_resize(x.flatten(0, 1), boxes, size)), x)
 
     def light_crop(self, x: Tensor, size: int, rng: Generator) -> Tensor:
-        frames = random_resized_crop(x.flatten(0, 1), size, rng, scale=AREA)
-        clips: Tensor = frames.unflatten(0, x.shape[:2])
+        """The crop is the same for all frames of a clip: one for each would move still things."""
+        n, t, _, height, width = x.shape
+        boxes = random_boxes(n, height, width, rng, scale=AREA).repeat_interleave(t, 0)
+        clips: Tensor = crop_resize(x.flatten(0, 1), boxes, size).unflatten(0, (n, t))
         return clips
 
     def light_view(self, x: Tensor, size: int, rng: Generator) -> Tensor:

@@ -84,6 +84,7 @@ ENCODERS = (
     EncoderInfo("r3d_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("mc3_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("r2plus1d_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("video_convnet", "video", "convnet3d", CONVS[:4]),
     EncoderInfo("audio_convnet", "audio", "audio", CONVS[:4]),
     EncoderInfo("timm:<model>", "image", "timm", ()),
 )

@@ -1,0 +1,95 @@
+"""The ConvNet of clips of Generating Videos with Scene Dynamics (Vondrick, Pirsiavash, Torralba, NIPS 2016)."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import EncoderInfo
+from selftaught.encoders.spec import COLOURS
+
+WIDTHS = (64, 128, 256, 512)
+"""Channels of the four convolutions, as published."""
+SLOPE = 0.2
+"""Of the leaky ReLU for negative numbers."""
+
+
+@final
+class VideoConvNet(Encoder):
+    """Clips (N, channels, T, H, W) -> (N, 512): the discriminator of VideoGAN and of TGAN without its last layer.
+
+    Four convolutions of 4 x 4 x 4 with stride 2 in time and space, each followed by batch normalisation, except the
+    first, and a leaky ReLU; then the mean over all positions. With the last layer of the task that trains it these are
+    the five layers published (https://github.com/cvondrick/videogan, main.lua), where that layer is a convolution over
+    all positions of the last map, 2 x 4 x 4 for 32 frames of 64 x 64 pixels. With the small stem the first convolution
+    keeps the side of the frames, by 4 x 3 x 3 at stride (2, 1, 1).
+    """
+
+    kind: Literal["video"] = "video"
+
+    def __init__(
+        self,
+        name: str,
+        stages: tuple[str, ...],
+        *,
+        stem: str,
+        channels: int = COLOURS,
+        widths: tuple[int, ...] = WIDTHS,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.stages = stages
+        self.stem = stem
+        self.channels = channels
+        self.num_features = WIDTHS[-1]
+        steps = zip((channels, *WIDTHS), WIDTHS, strict=False)
+        self.blocks = nn.ModuleDict(
+            {
+                stage: _block(before, after, is_first=i == 0, side=3 if i == 0 and stem == "small" else 4)
+                for i, (stage, (before, after)) in enumerate(zip(stages, steps, strict=True))
+            }
+        )
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        """(N, C, T / 2 ** k, H / 2 ** k, W / 2 ** k) of each convolution k = 1 ... 4, rounded down, at least 1."""
+        features: dict[str, Tensor] = {}
+        for stage, block in self.blocks.items():
+            features[stage] = x = block(x)
+        return features
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.forward_stages(x)[self.stages[-1]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_features(x).mean((2, 3, 4))
+
+
+class _AtLeastTwo(nn.Module):
+    """Zeros at the end of each axis that has one position, as 4 of them are what a convolution meets with padding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        missing = [max(0, 2 - length) for length in reversed(x.shape[2:])]
+        return F.pad(x, [part for extra in missing for part in (0, extra)]) if any(missing) else x
+
+
+def build_video_convnet(info: EncoderInfo, *, stem: str, channels: int = COLOURS) -> VideoConvNet:
+    """The network with fresh weights from torch's default generator; `stem` is "standard" or "small"."""
+    return VideoConvNet(info.name, info.stages, stem=stem, channels=channels)
+
+
+def _block(before: int, after: int, *, is_first: bool, side: int) -> nn.Sequential:
+    """Weights and gains are drawn as published."""
+    step = 2 if side == 4 else 1
+    conv = nn.Conv3d(before, after, (4, side, side), stride=(2, step, step), padding=1, bias=is_first)
+    nn.init.normal_(conv.weight, std=0.01)
+    layers: list[nn.Module] = [_AtLeastTwo(), conv]
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    else:
+        norm = nn.BatchNorm3d(after, eps=1e-3)
+        nn.init.normal_(norm.weight, 1.0, 0.02)
+        layers.append(norm)
+    return nn.Sequential(*layers, nn.LeakyReLU(SLOPE, inplace=True))
