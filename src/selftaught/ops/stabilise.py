@@ -21,14 +21,14 @@ MEASURED_SIDE = 64
 
 
 def camera_shifts(video: Tensor) -> Tensor:
-    """How far the scene of the middle frame has moved in each frame: (N, T, 3, H, W) uint8 -> (N, T, 2), down and right.
+    """How far the scene of the middle frame has moved in each frame: clips (N, T, 3, H, W) -> (N, T, 2), down and right.
 
     By orientation correlation (Fitch, Kadyrov, Christmas, Kittler, BMVC 2002): every pixel becomes the direction of its
     gradient, a complex number of length 1, so that the shift of the larger part of the frame has the highest peak and
-    not that of its brightest thing. A parabola through the peak and its neighbours gives fractions of a pixel. In pixels
-    of the video, at most `REACH` of its sides; 0 where frames do not resemble each other.
+    not that of its brightest thing. A parabola through the peak and its neighbours gives fractions of a pixel. Clips
+    are uint8; shifts are in their pixels, at most `REACH` of the sides, and 0 where frames do not resemble each other.
     """
-    n, t, _, height, width = video.shape
+    t, (height, width) = video.shape[1], video.shape[-2:]
     factor = max(1, min(height, width) // MEASURED_SIDE)
     luma = torch.einsum("ntchw,c->nthw", video.float(), torch.tensor(LUMA, device=video.device))
     small = F.avg_pool2d(luma, factor)
@@ -56,7 +56,7 @@ def camera_shifts(video: Tensor) -> Tensor:
 
 
 def _vertex(values: Tensor, at: Tensor, peak: Tensor, step: int) -> Tensor:
-    """Where between -1/2 and 1/2 a parabola through three values is largest: values (N, T, K), `at` and `peak` (N, T)."""
+    """Where between -1/2 and 1/2 a parabola through three of (N, T, K) values is largest; `at` and `peak` are (N, T)."""
     before, after = (values.gather(2, (at + move)[:, :, None])[:, :, 0] for move in (-step, step))
     curve = (2 * peak - before - after).clamp(min=1e-9)
     return ((after - before) / (2 * curve)).clamp(-0.5, 0.5)
@@ -74,7 +74,7 @@ def stabilised_crop(
         video: clips.
         size: side of the result in pixels.
         rng: for the side, the place and the mirror image.
-        areas: (N, 4) top, left, height and width of the area that may be cut from, as `ops.frames.without_bars` gives it.
+        areas: (N, 4) top, left, height and width of what may be cut, as of `ops.frames.without_bars`.
         shifts: (N, T, 2) of `camera_shifts`, or zeros for windows that do not move.
         least_side: smallest side of a window, as a share of the largest that fits.
     """
