@@ -21,7 +21,7 @@ MEASURED_SIDE = 64
 
 
 def camera_shifts(video: Tensor) -> Tensor:
-    """How far the scene of the middle frame has moved in each frame: clips (N, T, 3, H, W) -> (N, T, 2), down and right.
+    """How far the scene of the middle frame has moved in each frame of (N, T, 3, H, W): (N, T, 2), down and right.
 
     By orientation correlation (Fitch, Kadyrov, Christmas, Kittler, BMVC 2002): every pixel becomes the direction of its
     gradient, a complex number of length 1, so that the shift of the larger part of the frame has the highest peak and
@@ -56,7 +56,7 @@ def camera_shifts(video: Tensor) -> Tensor:
 
 
 def _vertex(values: Tensor, at: Tensor, peak: Tensor, step: int) -> Tensor:
-    """Where between -1/2 and 1/2 a parabola through three of (N, T, K) values is largest; `at` and `peak` are (N, T)."""
+    """Where a parabola through three of the values (N, T, K) is largest, in [-1/2, 1/2]; `at` and `peak` are (N, T)."""
     before, after = (values.gather(2, (at + move)[:, :, None])[:, :, 0] for move in (-step, step))
     curve = (2 * peak - before - after).clamp(min=1e-9)
     return ((after - before) / (2 * curve)).clamp(-0.5, 0.5)
