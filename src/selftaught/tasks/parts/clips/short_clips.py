@@ -1,0 +1,52 @@
+"""Frames of a video that an encoder sees one by one, each alone or as the first frame of a short clip.
+
+Papers that pass single frames through a 2-D network have a setting `clip`: with 1, the task trains an encoder of
+images; above 1, each frame becomes a clip of that many frames, and the task trains an encoder of video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from selftaught.encoders.spec import EncoderSpec
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.frames import gather_frames, shifted_crop
+
+
+def encoder_of(clip: int) -> Mapping[str, EncoderSpec]:
+    """What a task trains that shows its encoder clips of so many frames."""
+    return {"encoder": EncoderSpec("video" if clip > 1 else "image")}
+
+
+def short_clips(video: Tensor, numbers: Tensor, clip: int) -> Tensor:
+    """The clips that begin at some frames: video (N, T, C, H, W), numbers (N, K) int64 -> (N, K, clip, C, H, W)."""
+    index = numbers[:, :, None] + torch.arange(clip, device=numbers.device)
+    return gather_frames(video, index.flatten(1)).unflatten(1, tuple(index.shape[1:]))
+
+
+def shifted_clips(clips: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float) -> Tensor:
+    """`ops.frames.shifted_crop` with one shift for all frames of a short clip.
+
+    Clips (N, K, L, C, H, W), boxes (N, 4) -> (N, K, L, C, size, size) float32.
+    """
+    # Frames as channels share the window.
+    return shifted_crop(clips.flatten(2, 3), boxes, size, rng, jitter=jitter).unflatten(2, tuple(clips.shape[2:4]))
+
+
+def for_encoder(clips: Tensor) -> Tensor:
+    """Short clips (N, K, L, 3, S, S) in [0, 1] -> normalised rows: clips (N K, 3, L, S, S), or images if L is 1."""
+    n, k, length = clips.shape[:3]
+    frames = normalise(clips.flatten(0, 2))
+    if length == 1:
+        return frames
+    rows = frames.unflatten(0, (n * k, length)).transpose(1, 2)
+    return rows.contiguous(memory_format=torch.channels_last_3d)
+
+
+def shown(row: Tensor) -> Tensor:
+    """One row of `for_encoder` for people: an image (3, S, S) or a clip (L, 3, S, S) in [0, 1]."""
+    frames = denormalise(row[None] if row.ndim == 3 else row.transpose(0, 1))
+    return frames[0] if row.ndim == 3 else frames
