@@ -24,7 +24,7 @@ def encoder_of(clip: int) -> Mapping[str, EncoderSpec]:
 def short_clips(video: Tensor, numbers: Tensor, clip: int) -> Tensor:
     """The clips that begin at some frames: video (N, T, C, H, W), numbers (N, K) int64 -> (N, K, clip, C, H, W)."""
     index = numbers[:, :, None] + torch.arange(clip, device=numbers.device)
-    return gather_frames(video, index.flatten(1)).unflatten(1, tuple(index.shape[1:]))
+    return gather_frames(video, index.flatten(1)).reshape(*index.shape, *video.shape[2:])
 
 
 def shifted_clips(clips: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float) -> Tensor:
@@ -33,7 +33,8 @@ def shifted_clips(clips: Tensor, boxes: Tensor, size: int, rng: Generator, *, ji
     Clips (N, K, L, C, H, W), boxes (N, 4) -> (N, K, L, C, size, size) float32.
     """
     # Frames as channels share the window.
-    return shifted_crop(clips.flatten(2, 3), boxes, size, rng, jitter=jitter).unflatten(2, tuple(clips.shape[2:4]))
+    cut = shifted_crop(clips.flatten(2, 3), boxes, size, rng, jitter=jitter)
+    return cut.view(*clips.shape[:4], size, size)
 
 
 def for_encoder(clips: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def for_encoder(clips: Tensor) -> Tensor:
     frames = normalise(clips.flatten(0, 2))
     if length == 1:
         return frames
-    rows = frames.unflatten(0, (n * k, length)).transpose(1, 2)
+    rows = frames.reshape(n * k, length, *frames.shape[1:]).transpose(1, 2)
     return rows.contiguous(memory_format=torch.channels_last_3d)
 
 
