@@ -37,7 +37,7 @@ def open_source(
 
     Args:
         data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
-            data set name, hf:OWNER/NAME, folder of videos, demo, or synthetic.
+            data set name, hf:OWNER/NAME, folder of videos, demo, synthetic, or moving:digits and moving:IMAGES.
         split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
         needs: of "image", "video", "audio", "label", "labels", "mask", "depth": what the task or probe asks for.
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -63,6 +63,17 @@ def _by_name(
         from selftaught.data.sources.synthetic import open_synthetic
 
         return open_synthetic(data, split=split, seed=seed, held_out=held_out)
+    if data.startswith("moving:"):
+        from selftaught.data.sources.moving.settings import read_settings
+        from selftaught.data.sources.moving.source import open_moving
+
+        moving = read_settings(data)
+        kinds = frozenset({"image", "label"} if moving.label == "identity" else {"image"})
+
+        def images(part: str) -> Source:
+            return open_source(moving.data, split=part, needs=kinds, download=download, held_out=max(held_out, 0.2))
+
+        return open_moving(moving, split=split, open_images=images)
     if data.startswith("hf:"):
         from selftaught.data.sources.hub import open_hub
 
@@ -109,7 +120,7 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
             "give its folder, or a .zip, .parquet or .tar file"
         )
-    known = ["demo", "synthetic", *TORCHVISION_NAMES]
+    known = ["demo", "synthetic", "moving:digits", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
 
 
