@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from selftaught.encoders.names import encoder_names
+import pytest
+
+from selftaught.encoders.names import clip_name, encoder_names
 
 
 def test_names_are_answered_without_torch() -> None:
@@ -18,6 +20,27 @@ def test_names_are_answered_without_torch() -> None:
 
 def test_every_kind_and_family_is_listed() -> None:
     listed = encoder_names()
-    assert len({info.name for info in listed}) == len(listed) == 27
+    assert len({info.name for info in listed}) == len(listed) == 34
     assert {info.kind for info in listed} == {"image", "video", "audio"}
-    assert all(info.stages for info in listed if info.family != "timm")
+    assert all(info.stages for info in listed if not info.name.endswith(">"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mean:resnet18", ("mean", 0, "resnet18", None)),
+        ("lstm:timm:test_vit", ("lstm", 0, "timm:test_vit", None)),
+        ("flow:resnet18", ("flow", 10, "resnet18", None)),
+        ("twostream4:grey:resnet18", ("twostream", 4, "grey:resnet18", None)),
+        ("2ch:differences:resnet18", ("differences", 5, "resnet18", 2)),
+    ],
+)
+def test_a_name_of_clips_is_taken_apart(name: str, expected: tuple[str, int, str, int | None]) -> None:
+    found = clip_name(name)
+    assert found is not None
+    assert (found.head, found.count, found.inner, found.channels) == expected
+
+
+@pytest.mark.parametrize("name", ["resnet18", "grey:mean:resnet18", "mean3:resnet18", "flow0:resnet18", "2ch:resnet18"])
+def test_other_names_are_none(name: str) -> None:
+    assert clip_name(name) is None

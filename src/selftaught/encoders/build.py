@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from selftaught.core.names import unknown_name
-from selftaught.encoders.names import TIMM, channels_of, encoder_names, names_weights, prefix_of
+from selftaught.encoders.names import TIMM, channels_of, clip_name, encoder_names, names_weights, prefix_of
 from selftaught.encoders.spec import COLOURS
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
     Args:
         name: one of `encoder_names()`, or "timm:MODEL"; "grey:" or "sobel:" before it changes what it sees, "split:"
             makes two of half the width, one for lightness and one for colour, and "20ch:" makes one for images or
-            clips of 20 channels.
+            clips of 20 channels. One of images takes clips behind "mean:", "lstm:", "flow:", "twostream:",
+            "differences:", "sumdiff:" or "dynamic:", see `encoders.video`.
         size: side of the square images, pixels; audio encoders ignore it.
         stem: the published first layers, or stride 1 for small images; "auto" is small below 48 pixels.
     """
@@ -33,6 +34,10 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
             f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
             f"the weights with 'selftaught evaluate {name} DATA'"
         )
+    if clip := clip_name(name):
+        from selftaught.encoders.video.prefixed import build_frames_encoder
+
+        return build_frames_encoder(name, clip, lambda inner: build_encoder(inner, size=size, stem=stem))
     channels = channels_of(name)
     if channels is not None:
         encoder = _build_plain(name.removeprefix(prefix_of(name)), size=size, stem=stem, channels=channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,12 @@ PREFIXES = ("grey:", "sobel:", "split:")
 """How an encoder of images sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
 _CHANNELS = re.compile(r"([1-9]\d{0,3})ch:")
 
+CLIP_PREFIXES: Mapping[str, int] = {
+    "mean": 0, "lstm": 0, "flow": 10, "twostream": 10, "differences": 5, "sumdiff": 0, "dynamic": 0
+}  # fmt: skip
+"""What makes an encoder of clips of one of images, before its name, as in `mean:resnet18`; and how many fields of flow
+or differences of frames it stacks unless the prefix says, as in `flow5:resnet18`. See `encoders.video`."""
+_CLIP = re.compile("|".join(f"({head})({'[1-9][0-9]?' if count else ''}|):" for head, count in CLIP_PREFIXES.items()))
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
 
@@ -43,14 +50,52 @@ def channels_of(name: str) -> int | None:
 
 
 @dataclass(frozen=True)
+class ClipName:
+    """The parts of a name such as "20ch:differences5:resnet18".
+
+    Attributes:
+        head: one of `CLIP_PREFIXES`.
+        count: fields of flow or differences that are stacked; 0 where nothing is.
+        inner: the encoder of images behind it, "resnet18".
+        channels: of the clips; None where the name does not say.
+    """
+
+    head: str
+    count: int
+    inner: str
+    channels: int | None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Name of every encoder inside -> its own name as an encoder: "image" is the network of images."""
+        bare = self.inner.removeprefix(prefix_of(self.inner))
+        if self.head == "twostream":
+            flow = ClipName("flow", self.count, bare, None)
+            return {"image": self.inner, "flow": f"flow{self.count}:{bare}", "flow.image": flow.parts["image"]}
+        taken = 2 * self.count if self.head == "flow" else (self.channels or 3) * max(1, self.count)
+        return {"image": self.inner if taken == 3 else f"{taken}ch:{self.inner}"}
+
+
+def clip_name(name: str) -> ClipName | None:
+    """The parts of the name of an encoder of images that takes clips; None for any other name."""
+    channels = channels_of(name)
+    found = _CLIP.match(rest := name.removeprefix(prefix_of(name) if channels else ""))
+    if found is None:
+        return None
+    head, count = (text for text in found.groups() if text is not None)
+    return ClipName(head, int(count or CLIP_PREFIXES[head]), rest.removeprefix(found[0]), channels)
+
+
+@dataclass(frozen=True)
 class EncoderInfo:
     """One encoder: its name on the command line and the stages at which its features can be read.
 
     Attributes:
-        name: e.g. "resnet18"; "timm:<model>" stands for every model timm knows.
+        name: e.g. "resnet18"; "timm:<model>" stands for every model timm knows, "mean:<encoder>" for `CLIP_PREFIXES`
+            before every encoder of images.
         kind: what it sees: images, clips, or audio as log-mel images.
         family: networks of one family have the same stages.
-        stages: first to last; empty for "timm:<model>", whose stages depend on the model.
+        stages: first to last; empty where they depend on the model in <>.
     """
 
     name: str
@@ -87,9 +132,10 @@ ENCODERS = (
     EncoderInfo("video_convnet", "video", "convnet3d", CONVS[:4]),
     EncoderInfo("audio_convnet", "audio", "audio", CONVS[:4]),
     EncoderInfo("timm:<model>", "image", "timm", ()),
+    *(EncoderInfo(f"{prefix}:<encoder>", "video", "frames", ()) for prefix in CLIP_PREFIXES),
 )
 
 
 def encoder_names() -> list[EncoderInfo]:
-    """Every encoder of `build_encoder`, with one entry that stands for all of timm."""
+    """Every encoder of `build_encoder`, with one entry that stands for all of timm and one for each prefix of clips."""
     return list(ENCODERS)

@@ -14,8 +14,9 @@ FRAMES = 16
 def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parameter]:
     """Every parameter that some stage before `stage` depends on.
 
-    Found by following gradients back from the features of the stage before, so it holds for any network: position
-    embeddings and class tokens of a transformer are among them, and both halves of a split encoder.
+    Found by following gradients back from the features of the stages before, so it holds for any network: position
+    embeddings and class tokens of a transformer are among them, both halves of a split encoder, and the whole first
+    stream where the stage is one of the second.
 
     Args:
         encoder: all of its parameters must require a gradient; nothing in it is changed.
@@ -31,8 +32,9 @@ def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parame
     with torch.enable_grad():
         frames = (FRAMES,) if encoder.kind == "video" else ()
         blank = torch.zeros(1, 3, *frames, size, size, device=parameters[0].device)
-        features: Tensor = encoder.forward_stages(blank)[encoder.stages[index - 1]]
-        gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
+        stages = encoder.forward_stages(blank)
+        total: Tensor = sum((stages[before].sum() for before in encoder.stages[:index]), blank.new_zeros(()))
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     encoder.train(mode)
     return [p for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
 
