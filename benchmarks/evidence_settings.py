@@ -272,7 +272,7 @@ SETTINGS = {
         tasks={"clip_rotation": ("--task.frames", "4", "--task.stride", "3")},
         flags="--encoder r3d_18 --stem standard --size 32 --batch-size 16 --steps 200 --evaluate-every 4",
         fractions=(1.0,),
-        seeds=(0,),
+        seeds=(0, 1),
         reading=_CLIPS,
     ),
 }

@@ -15,6 +15,7 @@ import torch
 import torchvision
 
 import selftaught
+from selftaught.training.encoder_of_run import read_config
 
 pytestmark = pytest.mark.slow  # networks of 33 million parameters over ten clips of each video, 2 to 60 seconds each
 
@@ -138,14 +139,17 @@ def test_tasks_on_clips_are_compared(actions: Path, tmp_path: Path) -> None:
     )
     assert [row["task"] for row in result["rows"]] == ["clip_rotation"]
     assert json.loads((tmp_path / "cmp" / "compare.json").read_text())["rows"][0]["probe"]["test_samples"] == 8
-    with pytest.raises(ValueError, match="--supervised trains encoders of images, but this one takes videos"):
-        selftaught.compare(
-            actions,
-            tasks="clip_rotation",
-            out=tmp_path / "two",
-            labelled=actions,
-            probe="knn",
-            steps=2,
-            supervised=True,
-            **SMALL,
-        )
+    beside = selftaught.compare(
+        actions,
+        tasks="clip_rotation",
+        out=tmp_path / "two",
+        labelled=actions,
+        probe="knn",
+        steps=2,
+        frames=4,
+        supervised=True,
+        **SMALL,
+    )
+    assert np.isfinite(beside["supervised"]["value"])
+    config = read_config(tmp_path / "two" / "clip_rotation" / "supervised")
+    assert (config.task_settings["frames"], config.network.clip_seen) == (4, {"frames": 4, "stride": 1})

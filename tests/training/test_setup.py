@@ -13,14 +13,16 @@ import pytest
 from selftaught import pretrain
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import make_fabric
+from selftaught.data.inputs import Clip, Given
 from selftaught.tasks import catalogue, spec
 from selftaught.tasks.base import PACES, Pace, PretextTask, Recipe
 from selftaught.tasks.catalogue import list_tasks, load_task
 from selftaught.tasks.context import rotation
 from selftaught.tasks.resolve import resolve_task
+from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import open_data
 from selftaught.training.first_checks import check_asked
-from selftaught.training.setup import is_partly_used, pace_of, resolve, spec_for
+from selftaught.training.setup import clip_seen, is_partly_used, pace_of, resolve, spec_for
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 QUICK: Any = {"encoder": "timm:test_resnet", "accelerator": "cpu", "precision": "32-true"}
@@ -182,3 +184,32 @@ def test_settings_are_resolved_once_in_a_run(task: str, tmp_path: Path, monkeypa
     assert calls["import_own"] == (".py" in task)
     assert calls["sampling_of"] == parts + (parts > 1)
     assert calls["recipe_for"] == parts
+
+
+def test_clips_are_cut_as_the_flags_say() -> None:
+    def spec_of(task: str, **asked: Any) -> TaskSpec:
+        return spec_for(RunConfig.of(data="videos", out="run", task=task, **asked))
+
+    plain = spec_of("clip_rotation")
+    assert (plain.inputs["video"], clip_seen(plain)) == (Clip(frames=16), {"frames": 16, "stride": 1})
+    shorter = spec_of("clip_rotation", frames=8, stride=2)
+    assert (shorter.inputs["video"], clip_seen(shorter)) == (Clip(frames=8, stride=2), {"frames": 8, "stride": 2})
+    assert (shorter.settings["frames"], shorter.settings["stride"]) == (8, 2)
+    timed = spec_of("clip_rotation", fps=4, task_settings={"frames": 6})
+    assert (timed.inputs["video"], clip_seen(timed)) == (Clip(frames=6, fps=4.0), {"frames": 6, "fps": 4.0})
+    # What a run has recorded wins over the clip that its encoder sees.
+    assert spec_of("clip_rotation", frames=8, task_settings=plain.settings).inputs == plain.inputs
+    labelled = spec_of("supervised", frames=8, fps=4)
+    assert labelled.inputs == {"clip": Clip(frames=8, fps=4.0), "label": Given("label")}
+    assert (labelled.kept_spec.kind, spec_of("supervised").kept_spec.kind) == ("video", "image")
+    assert clip_seen(spec_of("rotation")) == clip_seen(spec_of("frame_order_verification")) == {}
+
+
+def test_clips_that_cannot_be_cut_so_are_refused() -> None:
+    for flag in ({"frames": 8}, {"stride": 2}, {"fps": 5.0}):
+        with pytest.raises(ValueError, match=r"^task 'rotation' learns from single frames, not from clips; leave out"):
+            spec_for(RunConfig.of(data="images", out="run", task="rotation", **flag))
+    with pytest.raises(ValueError, match=r"^--stride 2 and --fps 5 both space the frames of a clip; give one$"):
+        RunConfig.of(data="videos", out="run", task="clip_rotation", stride=2, fps=5)
+    with pytest.raises(ValueError, match=r"^task 'moving_object' has no setting for the frames of a clip; leave out"):
+        spec_for(RunConfig.of(data="videos", out="run", task="moving_object", frames=8))

@@ -21,6 +21,15 @@ WORDS: Mapping[str, str] = {
 }
 """What a task or probe needs -> what people call it, in the plural."""
 
+USUAL_CLIP = Clip(frames=16)
+"""What encoders of clips see where nothing else is known, as published ones do."""
+
+
+def clip_of(seen: Mapping[str, float]) -> Clip:
+    """The clip that `clip_seen` of an encoder says; of an encoder of images, whose frames it sees one by one."""
+    frames, stride = int(seen.get("frames", USUAL_CLIP.frames)), int(seen.get("stride", 1))
+    return Clip(frames=frames, stride=stride, fps=seen.get("fps"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modality:
@@ -30,23 +39,20 @@ class Modality:
     """What its features are read from, when it is not being trained."""
     tasks: str
     """What tasks are listed as that need the first of them."""
-    memory: int = 1
-    """As many images take the memory of one sample."""
 
     @property
     def needs(self) -> frozenset[str]:
         """What a source must provide."""
         return needs_of(self.inputs)
 
-    @property
-    def sampling(self) -> Sampling:
-        """How samples are cut for it."""
-        return Sampling(inputs=self.inputs)
+    def sampling(self, clip: Clip) -> Sampling:
+        """How samples are cut for it, clips like `clip`."""
+        return Sampling(inputs={name: clip if isinstance(one, Clip) else one for name, one in self.inputs.items()})
 
 
 MODALITIES: Mapping[str, Modality] = {
     "image": Modality(inputs={"image": Image()}, tasks="image"),
-    "video": Modality(inputs={"video": Clip(frames=16)}, tasks="video", memory=16),
+    "video": Modality(inputs={"video": USUAL_CLIP}, tasks="video"),
     # The image is for people.
     "audio": Modality(inputs={"audio": Sound(seconds=1.0), "image": Image()}, tasks="audio-visual"),
 }

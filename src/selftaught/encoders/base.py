@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ class Encoder(nn.Module, ABC):
         channels: 3 unless the name begins with another number, as in "20ch:resnet18".
         num_features: D, the length of a pooled feature vector.
         stages: names, first to last, at which features can be read.
+        clip_seen: how clips are cut where it is evaluated: frames, and stride or fps, as in `data.inputs.Clip`; empty
+            for the usual 16 frames.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Encoder(nn.Module, ABC):
     channels: int = 3
     num_features: int
     stages: tuple[str, ...]
+    clip_seen: Mapping[str, float] = MappingProxyType({})
 
     def stage_kind(self, stage: str) -> StageKind:
         """What the features of a stage are; a clip for encoders of video, else a map, unless overridden."""

@@ -15,6 +15,7 @@ from selftaught.core.own_folder import is_own, mark, others_in, record, write_js
 from selftaught.core.progress import clock, say
 from selftaught.core.settings.groups import Stem
 from selftaught.core.settings.values import parse_seconds
+from selftaught.data.modality import USUAL_CLIP
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -190,7 +191,8 @@ def _check_ranking(
     if supervised:
         check_supervised_kind(kind)
     data = dataclasses.replace(config.data, path=labelled)
-    asked = Asked(data=data, size=config.network.size, kind=kind, needs=found.needs, inputs=found.inputs)
+    clip = spec.clip or USUAL_CLIP
+    asked = Asked(data=data, size=config.network.size, kind=kind, clip=clip, needs=found.needs, inputs=found.inputs)
     found.data.check(asked)
 
 

@@ -20,9 +20,8 @@ from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
 from selftaught.data.inputs import Clip
-from selftaught.data.modality import MODALITIES
+from selftaught.data.modality import clip_of
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.base import Asked, EvaluationData
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.evaluation.measurement_checks import check_kind, check_measurement, folds_of
@@ -135,6 +134,7 @@ def _open(subject: Subject, labelled: str, probe: Probe, *, download: bool, **ho
         size=subject.network.size,
         run=subject.run,
         kind=encoder.kind,
+        clip=clip_of(encoder.clip_seen),
         needs=probe.needs,
         inputs=probe.inputs,
         **how,
@@ -167,7 +167,7 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
             size=size,
             device=device,
             precision=precision,
-            batch_size=_at_once(probe, encoder.kind),
+            batch_size=_at_once(probe, encoder),
             cache=cache,
             is_random=is_random,
         )
@@ -195,12 +195,12 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
     )
 
 
-def _at_once(probe: Probe, kind: Kind) -> int:
+def _at_once(probe: Probe, encoder: Encoder) -> int:
     """How many samples are encoded at once: fewer where each gives an encoder of images the frames of a clip."""
     frames = [one.frames for one in probe.inputs.values() if isinstance(one, Clip)]
     if not frames and "video" in probe.needs:
-        frames = [MODALITIES["video"].memory]
-    return max(1, IMAGES_AT_ONCE // max(frames, default=1)) if kind == "image" else IMAGES_AT_ONCE
+        frames = [clip_of(encoder.clip_seen).frames]
+    return max(1, IMAGES_AT_ONCE // max(frames, default=1)) if encoder.kind == "image" else IMAGES_AT_ONCE
 
 
 def _identity(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selftaught.core.own_folder import record
 from selftaught.core.progress import say_once
-from selftaught.data.modality import WORDS
+from selftaught.data.modality import WORDS, clip_of
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.subject import Subject
 from selftaught.training.run_folder import OtherRun
@@ -24,8 +24,10 @@ def check_supervised(subject: Subject) -> None:
 
 def check_supervised_kind(kind: Kind) -> None:
     """Refuse an encoder of a kind that no supervised run trains."""
-    if kind != "image":
-        raise ValueError(f"--supervised trains encoders of images, but this one takes {WORDS[kind]}; leave it out")
+    if kind == "audio":
+        raise ValueError(
+            f"--supervised trains encoders of images or clips, but this one takes {WORDS[kind]}; leave it out"
+        )
 
 
 def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:
@@ -35,6 +37,8 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
 
     check_supervised(subject)
     assert subject.run is not None
+    clip = clip_of(subject.encoder.clip_seen)
+    is_of_clips = subject.encoder.kind == "video"
     out = subject.folder / FOLDER
     asked = subject.run.replace(
         data=labelled,
@@ -43,6 +47,9 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
         task_settings={},
         encoder=subject.network.architectures[subject.part],
         encoders={},
+        frames=clip.frames if is_of_clips else None,
+        stride=clip.stride if is_of_clips and clip.fps is None else None,
+        fps=clip.fps if is_of_clips else None,
         kept="encoder",
         optimizer="auto",
         lr=None,

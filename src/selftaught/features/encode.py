@@ -11,7 +11,7 @@ from torch import Tensor
 from selftaught.core.precision import autocast
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.loader import to_device
-from selftaught.data.modality import MODALITIES
+from selftaught.data.modality import MODALITIES, clip_of
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view
@@ -22,12 +22,12 @@ CLIPS = 10
 
 def probe_sampling(encoder: Encoder) -> Sampling:
     """How samples are cut for an encoder that is not being trained."""
-    return MODALITIES[encoder.kind].sampling
+    return MODALITIES[encoder.kind].sampling(clip_of(encoder.clip_seen))
 
 
 def samples_at_once(encoder: Encoder, batch_size: int) -> int:
     """How many samples take the memory that `batch_size` images do."""
-    return max(1, batch_size // MODALITIES[encoder.kind].memory)
+    return max(1, batch_size // (clip_of(encoder.clip_seen).frames if encoder.kind == "video" else 1))
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from selftaught.core.ranges import Range, declared
 from selftaught.core.settings.groups import OptimSettings
 from selftaught.data.batch import Batch, Moments, Sampling
-from selftaught.data.inputs import Input
+from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import pooled_features
 from selftaught.encoders.spec import ONE, EncoderSpec
@@ -202,6 +202,14 @@ class PretextTask(nn.Module, ABC):
     def moments(cls, config: Any) -> Moments:
         """Number of moments of one video in a batch; one unless overridden."""
         return Moments()
+
+    @classmethod
+    def clip_for(cls, config: Any) -> Clip | None:
+        """How clips are cut where the kept encoder is evaluated; None for the usual 16 frames.
+
+        By default the first clip among the inputs. A task whose encoder sees only a part of that clip at once says so.
+        """
+        return next((one for one in cls.inputs(config).values() if isinstance(one, Clip)), None)
 
     @classmethod
     def recipe_for(cls, config: Any) -> Recipe:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selftaught.data.batch import Sampling
-from selftaught.data.inputs import Input, needs_of
+from selftaught.data.inputs import Clip, Input, needs_of
 from selftaught.data.modality import kind_of_task
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import prefix_of
@@ -29,6 +29,7 @@ class TaskSpec:
         recipe: the optimisation under these settings.
         encoders: what it trains under these settings.
         sampling: its inputs, and how many moments of one sample a batch holds.
+        clip: how clips are cut where the kept encoder is evaluated; None for the usual 16 frames.
         parts: of a combination, by name.
     """
 
@@ -41,6 +42,7 @@ class TaskSpec:
     recipe: Recipe
     encoders: Mapping[str, EncoderSpec]
     sampling: Sampling
+    clip: Clip | None = None
     parts: Mapping[str, TaskSpec] = field(default_factory=dict)
 
     @property
@@ -86,6 +88,19 @@ class TaskSpec:
         """An architecture with the prefix that the task asks for, unless it has one, for the encoder of that name."""
         return architecture if prefix_of(architecture) else self.encoders[encoder].prefix + architecture
 
+    def spaced(self, *, stride: int | None, fps: float | None) -> TaskSpec:
+        """The spec with all clips cut at every `stride`-th frame, or at `fps` frames a second; itself for neither."""
+        if stride is None and fps is None:
+            return self
+
+        def cut(clip: Clip) -> Clip:
+            return replace(clip, stride=stride or 1, fps=fps)
+
+        inputs = {name: cut(one) if isinstance(one, Clip) else one for name, one in self.inputs.items()}
+        return replace(
+            self, sampling=replace(self.sampling, inputs=inputs), clip=None if self.clip is None else cut(self.clip)
+        )
+
     def build(self, encoder: Encoder, size: int, **further: Encoder) -> PretextTask:
         """The task with these encoders, which see images of `size` pixels."""
         return self.cls(encoder, self.config, size, **further)
@@ -113,5 +128,6 @@ def spec_of(
         recipe=cls.recipe_for(config),
         encoders=cls.encoders_for(config),
         sampling=sampling_of(cls, config),
+        clip=cls.clip_for(config),
         parts=parts or {},
     )

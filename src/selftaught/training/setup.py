@@ -8,10 +8,12 @@ from selftaught.core.config import RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
 from selftaught.core.settings.groups import Optimizer, OptimSettings
+from selftaught.data.inputs import Clip
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import TIMM
 from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.tasks.base import Pace, PretextTask, Recipe
+from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.named_encoders import build_encoders, task_with, with_encoders
 from selftaught.tasks.resolve import resolve_task
 from selftaught.tasks.spec import TaskSpec
@@ -20,7 +22,28 @@ from selftaught.training.data import Data
 
 def spec_for(config: RunConfig) -> TaskSpec:
     """The task of a run under its settings; made once, at the start, and handed on."""
-    return resolve_task(config.task, config.task_settings)
+    network = config.network
+    if network.frames is network.stride is network.fps is None:
+        return resolve_task(config.task, config.task_settings)
+    asked = {"frames": network.frames, "stride": network.stride}
+    names = {option.name: option.name.rpartition(".")[2] for option in task_info(config.task).options}
+    given = {name: asked[last] for name, last in names.items() if asked.get(last) is not None}
+    spec = resolve_task(config.task, given | config.task_settings)
+    if not any(isinstance(one, Clip) for one in spec.inputs.values()):
+        raise ValueError(
+            f"task {spec.name!r} learns from single frames, not from clips; leave out --frames, --stride and --fps"
+        )
+    if network.frames is not None and "frames" not in names.values():
+        raise ValueError(f"task {spec.name!r} has no setting for the frames of a clip; leave out --frames")
+    return spec.spaced(stride=None if "stride" in names.values() else network.stride, fps=network.fps)
+
+
+def clip_seen(spec: TaskSpec) -> dict[str, float]:
+    """How clips are cut where the kept encoder is evaluated, as plain values; empty for the usual 16 frames."""
+    clip = spec.clip
+    if clip is None or spec.kept_spec.kind != "video":
+        return {}
+    return {"frames": clip.frames} | ({"stride": clip.stride} if clip.fps is None else {"fps": clip.fps})
 
 
 def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
@@ -45,6 +68,7 @@ def resolve(asked: RunConfig, spec: TaskSpec, data: Data) -> RunConfig:
         clip=recipe.clip if asked.optim.clip is None else asked.optim.clip,
         precision=precision_of(asked.machine.precision, data.loader.device),
         steps=steps,
+        clip_seen=clip_seen(spec),
         value_range=data.value_range,
         stream="always" if data.is_streamed else "never",
         epochs=None,

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 import selftaught
+from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.evaluate import _at_once
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
+from selftaught.training.encoder_of_run import load_encoder
 from tests.evaluation.small_run import DATA, evaluate_run
 
 ACTION = '''
@@ -166,9 +168,9 @@ def test_a_probe_of_actions_reads_clips_with_labels(run: Path, package: str, vid
     assert (result["probe"], result["test_samples"], result["settings"]) == ("action", 4, {"clips": 3})
     assert result["more"]["features"][0] == 4  # frames are averaged
     assert result["file"].startswith("action-")
-    assert _at_once(make_probe(f"{package}.action", {}, seed=0), "image") == 256 // 3
-    assert _at_once(make_probe(f"{package}.action", {}, seed=0), "video") == 256
-    assert _at_once(make_probe("knn", {}, seed=0), "image") == 256
+    assert _at_once(make_probe(f"{package}.action", {}, seed=0), load_encoder(run)) == 256 // 3
+    assert _at_once(make_probe(f"{package}.action", {}, seed=0), build_encoder("r3d_18", size=32)) == 256
+    assert _at_once(make_probe("knn", {}, seed=0), load_encoder(run)) == 256
     with pytest.raises(ValueError, match=r"^videos are needed, but synthetic:N=20,side=32 holds images and labels"):
         evaluate_run(run, "synthetic:N=20,side=32", probe=f"{package}.action")
     selftaught.write_report(run, out=tmp_path / "page.html")

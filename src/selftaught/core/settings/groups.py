@@ -63,11 +63,23 @@ class NetworkSettings(Group):
     stem: Stem = "auto"
     """First layers of all encoders: standard as published, small with stride 1 for small images; auto uses small below
     48 pixels if time allows."""
+    frames: Annotated[int | None, Range(least=1, most=4096)] = None
+    """Frames of a clip (default: the task's)."""
+    stride: Annotated[int | None, Range(least=1, most=4096)] = None
+    """Take every N-th frame of a video for a clip (default: the task's, mostly 1)."""
+    fps: Annotated[float | None, Range(above=0, most=100_000)] = None
+    """Frames per second of a clip, by the times of the video's frames, instead of --stride."""
+    clip_seen: dict[str, float] = field(default_factory=dict)
+    """How clips are cut where the kept encoder is evaluated: frames, and stride or fps, as recorded by a run."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.encoders, dict) or not all(isinstance(x, str) for x in self.encoders.values()):
             raise ValueError(f"encoders must be a dict of names and architectures, got {self.encoders!r}")
+        if self.stride is not None and self.fps is not None:
+            raise ValueError(f"--stride {self.stride} and --fps {self.fps:g} both space the frames of a clip; give one")
+        if not isinstance(self.clip_seen, dict) or self.clip_seen.keys() - {"frames", "stride", "fps"}:
+            raise ValueError(f"clip_seen must be a dict of frames, stride and fps, got {self.clip_seen!r}")
 
     @property
     def architectures(self) -> dict[str, str]:

@@ -15,6 +15,9 @@ class RunSettings(TypedDict, total=False):
     encoders: dict[str, str]
     size: int
     stem: Stem
+    frames: int | None
+    stride: int | None
+    fps: float | None
     epochs: float | None
     steps: int | None
     budget: str | None
@@ -58,3 +61,4 @@ class AllSettings(RunSettings, total=False):
     out: str
     task: str
     kept: str
+    clip_seen: dict[str, float]

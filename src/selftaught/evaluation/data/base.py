@@ -15,8 +15,8 @@ from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
-from selftaught.data.inputs import Input, listed, needs_of
-from selftaught.data.modality import MODALITIES
+from selftaught.data.inputs import Clip, Input, listed, needs_of
+from selftaught.data.modality import MODALITIES, USUAL_CLIP
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.encoders.names import Kind
@@ -130,6 +130,7 @@ class Asked:
         size: of the images that the encoder sees, pixels.
         run: settings of the run that the encoder is of; None for weights in a file.
         kind: of the encoder.
+        clip: how clips are cut for it.
         needs: what the probe needs of the data, `Probe.needs`.
         inputs: what the probe reads of each sample, `Probe.inputs`; empty for what the encoder takes.
         skip_broken: leave out and list images whose boxes or masks are missing or wrong.
@@ -143,6 +144,7 @@ class Asked:
     data: DataSettings
     size: int
     kind: Kind
+    clip: Clip = USUAL_CLIP
     run: RunConfig | None = None
     needs: frozenset[str] = frozenset()
     inputs: Mapping[str, Input] = field(default_factory=dict)
@@ -163,7 +165,7 @@ class Asked:
         """How each sample is cut; an encoder of images takes the frames of a clip where the probe needs videos."""
         if not self.inputs:
             is_video = "video" in self.needs and self.kind == "image"
-            return MODALITIES["video" if is_video else self.kind].sampling
+            return MODALITIES["video" if is_video else self.kind].sampling(self.clip)
         takes = {"image", "video"} if self.kind == "image" else {self.kind}
         if not any(one.takes in takes for one in self.inputs.values()):
             raise ValueError(

@@ -17,13 +17,12 @@ from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.inputs import Given
 from selftaught.data.loader import Loader
-from selftaught.data.modality import MODALITIES
 from selftaught.data.store.samples import Samples
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view, input_for, modality_of
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.fit.freezing import train_unfrozen
-from selftaught.features.encode import sample_batches, samples_at_once
+from selftaught.features.encode import probe_sampling, sample_batches, samples_at_once
 from selftaught.features.reader import Reader
 from selftaught.training.optimizers import learning_rate
 
@@ -89,7 +88,7 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
         DivergedError: the loss is no longer a number.
     """
     kind = network.encoder.kind
-    sampling = Sampling(inputs={**MODALITIES[kind].inputs, "label": Given("label")})
+    sampling = Sampling(inputs={**probe_sampling(network.encoder).inputs, "label": Given("label")})
     loader = Loader(samples, sampling=sampling, batch_size=recipe.batch_size, seed=seed, device=device)
     optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     train_unfrozen(network)
