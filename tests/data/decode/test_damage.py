@@ -20,7 +20,8 @@ from PIL import Image, features
 
 from selftaught.data.decode.image import decode_image, decode_indices, decode_values, image_size
 from selftaught.data.decode.image_header import has_more_pages
-from selftaught.data.decode.video import decode_frames, decode_sound, read_header
+from selftaught.data.decode.video import decode_sound, read_header
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.files.file_tree import Unreadable
 
 SECONDS = 10.0

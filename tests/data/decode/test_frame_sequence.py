@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from selftaught.core.files import digest
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.video import decode_frames, decode_sound, read_header
+from selftaught.data.decode.video import decode_sound, read_header
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.base import Entry, Source
@@ -49,9 +50,9 @@ def test_a_sequence_is_decoded_as_a_file_is() -> None:
     assert (header.height, header.width, header.frames, header.has_sound) == (24, 32, 12, False)
     assert list(decode_sound(video)) == []
     found = list(decode_frames(video, 12))
-    assert [time for time, _ in found] == pytest.approx([n / 10 for n in range(12)])
-    assert [frame.shape for _, frame in found] == [(12, 16, 3)] * 12
-    assert [int(frame.mean()) for _, frame in found] == [10 * n for n in range(12)]
+    assert [one.time for one in found] == pytest.approx([n / 10 for n in range(12)])
+    assert [one.image.shape for one in found] == [(12, 16, 3)] * 12
+    assert [int(one.image.mean()) for one in found] == [10 * n for n in range(12)]
 
 
 @pytest.mark.parametrize("limit", [50.0, 1e-9], ids=["packed", "as they are read"])
@@ -62,8 +63,9 @@ def test_clips_are_the_frames_of_their_times(cache: object, limit: float) -> Non
     assert isinstance(samples, VideoSamples)
     rows, draws = np.array([0, 1]), np.full((2, 3), 0.4)
     levels = samples.read(rows, draws)["clip"].mean((2, 3, 4)) / 10
-    # Of the second video, whose times begin at frame 1, frame 4 is never there.
-    assert levels.round().tolist() == [[2, 4, 6, 8], [3, 5, 7, 9]]
+    # Of the second video, whose times begin at frame 1, no clip crosses frame 4.
+    assert levels.round().tolist() == [[2, 4, 6, 8], [5, 7, 9, 11]]
     levels = samples.read(np.array([1]), np.zeros((1, 3)))["clip"].mean((2, 3, 4)) / 10
-    assert levels.round().tolist() == [[1, 3, 5, 7]]
+    assert levels.round().tolist() == [[5, 7, 9, 11]]
+    assert samples.skipped == [("1", "damaged from 0.3 s to 0.4 s; the rest is used")]
     assert samples.num_frames.tolist() == [12, 10]

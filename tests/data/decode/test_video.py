@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.video import decode_frames, geometry, read_header, upright
+from selftaught.data.decode.video import geometry, read_header, upright
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.open import open_samples
@@ -53,7 +54,7 @@ def turned_file(write_video: Any, path: Path, matrix: tuple[int, int, int, int])
 def test_the_display_matrix_is_honoured(write_video: Any, tmp_path: Path, matrix: tuple[int, ...]) -> None:
     path = turned_file(write_video, tmp_path / "videos" / "a.mp4", matrix)  # type: ignore[arg-type]
     expected = shown(cornered()[0], matrix)  # type: ignore[arg-type]
-    frames = [frame for _, frame in decode_frames(str(path), 64)]
+    frames = [one.image for one in decode_frames(str(path), 64)]
     assert len(frames) == 6
     assert frames[0].shape == expected.shape
     assert np.abs(frames[0].astype(int) - expected).mean() < 12

@@ -103,6 +103,9 @@ def index_of(times: list[list[float]], sound: list[tuple[float, int]]) -> VideoI
     columns |= {
         "frames": np.array([len(own) for own in times]),
         "times": np.concatenate([np.array(own) for own in times]),
+        "segment_video": np.arange(len(times)),
+        "segment_first": np.zeros(len(times), np.int64),
+        "segment_stop": np.array([len(own) for own in times]),
         "sound_start": np.array([start for start, _ in sound]),
         "sound_samples": np.array([count for _, count in sound]),
     }

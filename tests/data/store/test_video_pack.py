@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import list_stores
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.video_pack import Shard, estimated_bytes, read_headers
+from tests.data.decode.test_video_frames import break_packet
+from tests.data.store.codecs import ROWS, number_in, write
 from tests.data.store.videos import counted, draws, moving, numbers, opened, read
 
 
@@ -64,21 +68,40 @@ def test_a_truncated_file_gives_what_came_before(tmp_path: Path, write_video: An
     assert np.array_equal(batch["video"][0], batch["video"][1])
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
-def test_a_damaged_middle_ends_the_video_with_a_note(tmp_path: Path, write_video: Any, suffix: str) -> None:
+@pytest.mark.parametrize("name", ["b_frames.mp4", "open_gop.mkv"])
+def test_a_broken_stretch_is_listed_and_no_clip_crosses_it(tmp_path: Path, name: str) -> None:
+    path = write(replace(next(made for made in ROWS if made.file == name), count=40), tmp_path)
+    break_packet(path, number=14)  # frames 11 to 19 are lost with it
+    packed, live = (
+        opened(tmp_path, Sampling(inputs={"video": Clip(frames=5)}), side=48, limit=x) for x in (50.0, 1e-9)
+    )
+    assert packed.skipped == live.skipped == [(name, "damaged from 0.4 s to 0.8 s; the rest is used")]
+    rows, places = np.zeros(60, np.int64), draws(*np.linspace(0, 1, 60))
+    clips = packed.read(rows, places)["video"]
+    assert np.array_equal(clips, live.read(rows, places)["video"])
+    numbers = [[number_in(frame) for frame in clip] for clip in clips]
+    assert all(np.diff(clip).tolist() == [1] * 4 for clip in numbers)
+    assert {number for clip in numbers for number in clip} == {*range(11), *range(20, 40)}
+
+
+def test_a_file_that_ends_early_is_listed(tmp_path: Path, write_video: Any) -> None:
     rng = np.random.default_rng(0)
-    noisy = rng.integers(0, 255, (40, 48, 48, 3)).astype(np.uint8)
-    data = bytearray(write_video(tmp_path / f"a{suffix}", noisy).read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 4000] = rng.integers(0, 255, 4000).astype(np.uint8).tobytes()
-    (tmp_path / f"a{suffix}").write_bytes(data)
-    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}), side=48)
-    assert samples.keys == [f"a{suffix}"]
-    for limit in (50.0, 1e-9):
-        again = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}), side=48, limit=limit)
-        ((key, note),) = again.skipped
-        assert key == f"a{suffix}"
-        assert f"after {again.num_frames[0]} frames; those are used" in note
-        assert again.read(np.zeros(20, np.int64), draws(*np.linspace(0, 1, 20)))["video"] is not None
+    data = write_video(tmp_path / "a.avi", rng.integers(0, 255, (60, 32, 32, 3)).astype(np.uint8)).read_bytes()
+    (tmp_path / "a.avi").write_bytes(data[: len(data) // 3])
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=2)}))
+    ((_, note),) = samples.skipped
+    assert re.fullmatch(r"(ends after|damaged from) 0\.\d s .*used", note)
+
+
+def test_many_broken_stretches_are_counted(tmp_path: Path) -> None:
+    made = replace(next(made for made in ROWS if made.file == "mjpeg.avi"), count=40)
+    path = write(made, tmp_path)
+    for number in (5, 12, 20, 21, 30, 36):
+        break_packet(path, number=number)
+    ((_, note),) = opened(tmp_path, Sampling(), side=48).skipped
+    assert note == (
+        "damaged from 0.2 s to 0.3 s, from 0.4 s to 0.6 s, from 0.8 s to 0.9 s, in 2 more places; the rest is used"
+    )
 
 
 def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
@@ -138,3 +161,30 @@ def test_headers_are_read_or_say_why_not(tmp_path: Path, write_video: Any) -> No
     assert isinstance(headers[0], Header)
     assert [entry for entry, _ in skipped] == [1]
     assert estimated_bytes(headers.values(), 32) == 10 * 32 * 32 * 1.5 * 3
+
+
+def test_very_short_and_very_long_videos(tmp_path: Path) -> None:
+    made = next(made for made in ROWS if made.file == "uneven.mkv")
+    hours = [300_000 * k for k in range(37)]
+    write(replace(made, file="one_frame.mkv", count=1, times=[0]), tmp_path)
+    write(replace(made, file="short.mkv", count=5, times=None), tmp_path)
+    write(replace(made, file="three_hours.mkv", count=37, times=hours), tmp_path)
+    packed, live = (
+        opened(tmp_path, Sampling(inputs={"video": Clip(frames=8)}), side=48, limit=x) for x in (50.0, 1e-9)
+    )
+    assert packed.keys == ["three_hours.mkv"]
+    assert (
+        packed.skipped
+        == live.skipped
+        == [
+            ("one_frame.mkv", "1 frame, fewer than the 8 of a clip"),
+            ("short.mkv", "5 frames, fewer than the 8 of a clip"),
+        ]
+    )
+    rows, places = np.zeros(9, np.int64), draws(*np.linspace(0, 1, 9))
+    clips = packed.read(rows, places)
+    assert clips.time is not None
+    assert (clips.time[0], clips.time[-1]) == (300 * 3.5, 300 * 32.5)
+    assert [number_in(clip[0]) for clip in clips["video"]] == pytest.approx(np.linspace(0, 29, 9), abs=1)
+    assert np.array_equal(clips["video"], live.read(rows, places)["video"])
+    assert opened(tmp_path, Sampling(), side=48).keys == ["one_frame.mkv", "short.mkv", "three_hours.mkv"]

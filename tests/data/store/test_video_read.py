@@ -13,6 +13,7 @@ import pytest
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Sound
 from selftaught.data.store.samples import HostBatch
+from tests.data.store.codecs import ROWS, Made, can_encode, number_in, write
 from tests.data.store.videos import PAIRS, draws, moving, opened, read
 
 
@@ -99,3 +100,21 @@ def test_a_file_that_goes_away_is_replaced_and_listed(tmp_path: Path, write_vide
     (tmp_path / "b.mp4").unlink()
     with pytest.raises(ValueError, match="none of the videos can be read any more"):
         samples.read(np.array([0]), draws(0.0))
+
+
+@pytest.mark.parametrize("made", ROWS, ids=[made.file for made in ROWS])
+def test_the_frame_at_a_time_is_the_one_a_full_decode_shows(tmp_path: Path, made: Made) -> None:
+    if not can_encode(made.codec):
+        pytest.skip(f"the installed FFmpeg has no encoder {made.codec}")
+    write(made, tmp_path)
+    seconds = made.seconds()
+    wanted = np.unique([*range(0, len(seconds), 4), 5, 11, len(seconds) - 1])
+    packed, live = (opened(tmp_path, Sampling(), side=made.height, limit=limit) for limit in (50.0, 1e-9))
+    places = draws(*seconds[wanted] / seconds[-1])
+    rows = np.zeros(len(wanted), np.int64)
+    shown = packed.read(rows, places)
+    assert packed.num_frames.tolist() == [len(seconds)]
+    assert shown.time == pytest.approx(seconds[wanted], abs=1e-3)
+    assert [number_in(frame) for frame in shown["image"]] == (made.shown_from + wanted).tolist()
+    assert_same(shown, live.read(rows, places))
+    assert packed.skipped == []

@@ -30,12 +30,6 @@ class FrameSequence(ABC):
         May be called from several threads.
         """
 
-    def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Seconds and pixels of all frames that can be read."""
-        for number, frame in enumerate(self.frames(range(self.count))):
-            if isinstance(frame, np.ndarray):
-                yield number / self.fps, frame
-
     def at(self, seconds: Iterable[float]) -> Iterator[NDArray[np.uint8] | Exception]:
         """The frames that are shown from these seconds on."""
         return self.frames([round(second * self.fps) for second in seconds])

@@ -1,4 +1,4 @@
-"""Decode one video file with PyAV: upright, unsquashed frames at their real times, and its sound as 16 kHz mono."""
+"""Open one video file with PyAV: its header, how its frames become upright and unsquashed, its sound as 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from selftaught.data.decode.fit import MAX_ASPECT, fit
+from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.image import Decoding
 from selftaught.data.files.file_tree import Unreadable
 
 Video: TypeAlias = str | FrameSequence
@@ -44,6 +43,8 @@ class Header:
     sound_seconds: float
     """0 without sound; an estimate otherwise."""
     has_sound: bool
+    seconds: float = 0.0
+    """Of its frames; 0 where the container does not state it for them alone."""
 
 
 @dataclass(frozen=True)
@@ -99,46 +100,15 @@ def read_header(video: Video) -> Header:
         sound = _sound_stream(container)
         sound_seconds = _seconds(sound, container) if sound is not None else 0.0
         wide = width * float(stream.sample_aspect_ratio or 1)
-        return Header(height, max(1, round(wide)), float(frames), sound_seconds, sound is not None)
-
-
-def decode_frames(video: Video, side: int, *, keep: bool = True) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Every frame in the order it is shown: (seconds, (H, W, 3) uint8 with short side `side`).
-
-    The times as a set are right, but a container that stores no order of showing (AVI) attaches them to the wrong
-    neighbours: sort them. With `keep` false all images are the first one, which saves scaling the others.
-
-    Raises `Unreadable` where the decoder meets an error; what came before is good.
-    """
-    if isinstance(video, FrameSequence):
-        yield from ((time, fit(frame, side=side, decoding=Decoding())) for time, frame in video.timed())
-        return
-    with opened(video) as container:
-        stream = first_video_stream(container)
-        shrink = Shrink(side, stream)
-        first: NDArray[np.uint8] | None = None
-        for time, frame in clean_frames(container, stream):
-            shown = shrink(frame) if keep or first is None else first
-            first = shown if first is None else first
-            yield time, shown
-
-
-def clean_frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    """Seconds and frames the decoder vouches for: broken ones at the start are dropped, a later one is an error."""
-    stream.thread_type = "NONE"
-    period = 1 / float(stream.average_rate or 25)
-    last: float | None = None
-    try:
-        for frame in container.decode(stream):
-            if frame.is_corrupt:
-                if last is not None:
-                    raise Unreadable("a damaged frame")
-                continue
-            untimed = 0.0 if last is None else last + period
-            last = untimed if frame.time is None else frame.time
-            yield last, frame
-    except av.FFmpegError as error:
-        raise Unreadable(reason(error)) from error
+        is_stated = stream.duration is not None or (sound is None and "matroska" in container.format.name)
+        return Header(
+            height=height,
+            width=max(1, round(wide)),
+            frames=float(frames),
+            sound_seconds=sound_seconds,
+            has_sound=sound is not None,
+            seconds=seconds if is_stated else 0.0,
+        )
 
 
 class Shrink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,7 +34,9 @@ class _Reach:
 
 
 class ClipPlan:
-    """All moments that a sample of `sampling` can have in each video, as a range of seconds.
+    """All moments that a sample of `sampling` can have in each video, as ranges of seconds: one in each segment.
+
+    No sample reaches from one segment of a video into another; the longer the range of one, the more often it is drawn.
 
     A clip without `after` has the moment in its middle: its frames are those nearest to its nominal times, `fps` apart,
     or every `stride`-th where that is None. A clip with `after` begins one such step, and its gap, later than the other
@@ -44,7 +47,7 @@ class ClipPlan:
         num_frames: T of all clips and images together, at least 1.
         num_samples: S of audio, 0 for none.
         parts: clip or image -> its frames among the T.
-        earliest, latest: (V,) seconds of the moment.
+        earliest, latest: (S,) seconds of the moment in each segment of the index.
         unusable: video -> why it is too short.
     """
 
@@ -63,18 +66,27 @@ class ClipPlan:
         self.num_samples = round(self._sound * SOUND_RATE)
         self.unusable: dict[int, str] = {}
         self._times = index.times
-        self._first = np.concatenate([[0], np.cumsum(index.frames)])[:-1].astype(np.int64)
-        self._count = index.frames
+        self._video = index.segment_video
+        self._begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(index.frames)])
+        self._first = self._begins[self._video] + index.segment_first
+        self._count = index.segment_stop - index.segment_first
         self._sound_start = index.sound_start
+        self._short: dict[int, str] = {}
         self.earliest, self.latest = self._middles()
         if self.num_samples:
             self._fit_sound(index)
+        usable = np.array([segment not in self._short for segment in range(len(self._video))], np.bool_)
+        bounds = np.searchsorted(self._video, np.arange(len(index) + 1))
+        self._usable = [lo + np.flatnonzero(usable[lo:hi]) for lo, hi in pairwise(bounds.tolist())]
+        self._check_segments(bounds)
         self._check_gap()
 
     def at(self, video: int, drawn: Floats) -> Place:
-        """The sample of the random numbers `drawn` (D,) in [0, 1], of which the third is the place in the range."""
-        moment = float(self.earliest[video] + drawn[2] * (self.latest[video] - self.earliest[video]))
-        times = self.times(video)
+        """The sample of the random numbers `drawn` (D,) in [0, 1], of which the third is the place in the ranges."""
+        segment, share = self._drawn(video, float(drawn[2]))
+        moment = float(self.earliest[segment] + share * (self.latest[segment] - self.earliest[segment]))
+        start = int(self._first[segment])
+        times = self._times[start : start + self._count[segment]]
         found: dict[str, Integers] = {}
         ends: dict[str, float] = {}
         while len(found) < len(self._clips):
@@ -87,11 +99,12 @@ class ClipPlan:
                     else:
                         found[name], ends[name] = _around(times, clip, moment)
         first = round((moment - float(self._sound_start[video])) * SOUND_RATE - self.num_samples / 2)
-        return Place(np.concatenate([found[name] for name in self._clips]), moment, first)
+        frames = start - int(self._begins[video]) + np.concatenate([found[name] for name in self._clips])
+        return Place(frames, moment, first)
 
     def times(self, video: int) -> Floats:
         """Seconds of the video's frames, from its first."""
-        return self._times[self._first[video] : self._first[video] + self._count[video]]
+        return self._times[self._begins[video] : self._begins[video + 1]]
 
     def spread(self, videos: Integers, draws: Floats, least: float) -> Floats:
         """Draws (n,) of moments of one video each moved so that they are `least` seconds apart, in the same order.
@@ -99,13 +112,43 @@ class ClipPlan:
         Uniform numbers are pressed together and the gaps put between them: the result is uniform over all places
         that keep the gaps.
         """
-        length = float(self.latest[videos[0]] - self.earliest[videos[0]])
+        length = float(self._weights(int(videos[0])).sum())
         n = len(draws)
         if n < 2 or length <= 0:
             return draws
-        gap = least / length
+        gap = (least + self._slack(int(videos[0]))) / length
         rank = np.argsort(np.argsort(draws, kind="stable"), kind="stable")
         return np.clip(draws * max(0.0, 1 - (n - 1) * gap) + rank * gap, 0.0, 1.0)
+
+    def _drawn(self, video: int, draw: float) -> tuple[int, float]:
+        """The segment that a number in [0, 1] falls into, and where in its range, in [0, 1]."""
+        segments = self._usable[video]
+        if len(segments) == 1:
+            return int(segments[0]), draw
+        weights = self._weights(video)
+        ends = np.cumsum(weights)
+        place = draw * float(ends[-1])
+        k = min(int(np.searchsorted(ends, place, side="right")), len(segments) - 1)
+        segment = int(segments[k])
+        length = float(self.latest[segment] - self.earliest[segment])
+        return segment, min(1.0, (place - float(ends[k] - weights[k])) / length) if length > 0 else 0.0
+
+    def _weights(self, video: int) -> Floats:
+        """Seconds of the range of each usable segment of a video; where there are more than one, and of one frame.
+
+        Without the latter a segment as long as its clip would never be drawn.
+        """
+        segments = self._usable[video]
+        lengths = self.latest[segments] - self.earliest[segments]
+        if len(segments) == 1:
+            return np.asarray(lengths, np.float64)
+        between = np.append(self.earliest[segments][1:] - self.latest[segments][:-1], np.inf)
+        return np.asarray(lengths + np.clip(between, 1e-9, self._slack(video)), np.float64)
+
+    def _slack(self, video: int) -> float:
+        """Seconds by which two moments may be nearer to each other than their draws say."""
+        times = self.times(video)
+        return float(times[-1]) / (len(times) - 1) if len(self._usable[video]) > 1 else 0.0
 
     def _middles(self) -> tuple[Floats, Floats]:
         """The moments at which all clips without `after`, and what follows them, fit."""
@@ -114,38 +157,43 @@ class ClipPlan:
         ranges = [self._range(clip, self._reach(name)) for name, clip in self._clips.items() if not clip.after]
         earliest = np.maximum.reduce([low for low, _ in ranges])
         latest = np.minimum.reduce([high for _, high in ranges])
-        for video in np.flatnonzero(earliest > latest):
-            self.unusable.setdefault(int(video), "too short for its clips around one moment")
+        for segment in np.flatnonzero(earliest > latest):
+            self._short.setdefault(int(segment), "too short for its clips around one moment")
         return earliest, np.maximum(earliest, latest)
 
     def _range(self, clip: Clip, after: _Reach) -> tuple[Floats, Floats]:
         reach = (clip.frames - 1) * clip.stride
         more = f" and those after it, {after.seconds:.1f} s" if after.seconds else " and those after it"
         more = more if after.frames or after.seconds else ""
+        begin = self._times[self._first]
         end = self._first + np.maximum(0, self._count - 1 - after.frames)
         last = self._times[end] - after.seconds if after.seconds else self._times[end]
         if clip.fps is None:
             end = self._until(end, last) if after.seconds else end
             short = end - self._first < reach
-            short |= (self._count - 1 < reach + after.frames) | (last < 0)
-            for video in np.flatnonzero(short):
+            short |= (self._count - 1 < reach + after.frames) | (last < begin)
+            for segment in np.flatnonzero(short):
                 needed = reach + 1 + after.frames
-                self.unusable[int(video)] = f"{self._count[video]} frames, fewer than the {needed} of a clip{more}"
+                many = f"{self._count[segment]} frame{'s' if self._count[segment] > 1 else ''}"
+                self._short[int(segment)] = f"{many}, fewer than the {needed} of a clip{more}"
             fits = np.where(short, 0, reach)
-            return self._times[self._first + fits] / 2, (self._times[end - fits] + self._times[end]) / 2
+            low = (begin + self._times[self._first + fits]) / 2
+            return low, (self._times[end - fits] + self._times[end]) / 2
         span = (clip.frames - 1) / clip.fps
         # The last frame is on show for one more period, half of which is as near to it as a frame can be.
-        shown = last + np.divide(last, 2 * (self._count - 1), out=np.zeros_like(last), where=self._count > 1)
-        for video in np.flatnonzero((shown < span) | (self._count <= after.frames)):
-            self.unusable[int(video)] = f"{self._times[end[video]]:.1f} s, shorter than a clip of {span:.1f} s{more}"
-        return np.full_like(last, span / 2), np.maximum(span / 2, last - span / 2)
+        length = last - begin
+        shown = length + np.divide(length, 2 * (self._count - 1), out=np.zeros_like(last), where=self._count > 1)
+        for segment in np.flatnonzero((shown < span) | (self._count <= after.frames)):
+            seconds = self._times[end[segment]] - begin[segment]
+            self._short[int(segment)] = f"{seconds:.1f} s, shorter than a clip of {span:.1f} s{more}"
+        return begin + span / 2, np.maximum(begin + span / 2, last - span / 2)
 
     def _until(self, end: Integers, last: Floats) -> Integers:
-        """The last frame of each video that is shown at `last` (V,) at the latest, in the place of `end` (V,)."""
+        """The last frame of each segment that is shown at `last` (S,) at the latest, in the place of `end` (S,)."""
         found = end.copy()
-        for video, (first, stop) in enumerate(zip(self._first, end, strict=True)):
-            shown = np.searchsorted(self._times[first : stop + 1], last[video] + 1e-9, side="right")
-            found[video] = first + max(0, int(shown) - 1)
+        for segment, (first, stop) in enumerate(zip(self._first, end, strict=True)):
+            shown = np.searchsorted(self._times[first : stop + 1], last[segment] + 1e-9, side="right")
+            found[segment] = first + max(0, int(shown) - 1)
         return found
 
     def _reach(self, name: str) -> _Reach:
@@ -160,23 +208,32 @@ class ClipPlan:
         return _Reach(frames, seconds)
 
     def _fit_sound(self, index: VideoIndex) -> None:
-        half = self._sound / 2
-        end = index.sound_start + index.sound_samples / SOUND_RATE
-        whole_first, whole_last = index.sound_start + half, end - half
+        half, start = self._sound / 2, index.sound_start[self._video]
+        end = start + index.sound_samples[self._video] / SOUND_RATE
+        whole_first, whole_last = start + half, end - half
         first, last = np.maximum(self.earliest, whole_first), np.minimum(self.latest, whole_last)
-        best = np.clip((index.sound_start + end) / 2, self.earliest, self.latest)
+        best = np.clip((start + end) / 2, self.earliest, self.latest)
         whole = first <= last
         self.earliest, self.latest = np.where(whole, first, best), np.where(whole, last, best)
-        heard = np.minimum(end, best + half) - np.maximum(index.sound_start, best - half)
-        for video in np.flatnonzero(~whole & (heard < half)):
-            short = f"{max(0.0, heard[video]):.1f} s of sound, too little for {2 * half:g} s"
-            self.unusable.setdefault(int(video), short if index.sound_samples[video] else "no sound")
+        heard = np.minimum(end, best + half) - np.maximum(start, best - half)
+        for segment in np.flatnonzero(~whole & (heard < half)):
+            short = f"{max(0.0, heard[segment]):.1f} s of sound, too little for {2 * half:g} s"
+            has_sound = index.sound_samples[self._video[segment]] > 0
+            self._short.setdefault(int(segment), short if has_sound else "no sound")
+
+    def _check_segments(self, bounds: Integers) -> None:
+        """List the videos without a usable segment; `bounds` (V + 1,) says where the segments of each are."""
+        for video, usable in enumerate(self._usable):
+            own = np.arange(bounds[video], bounds[video + 1])
+            if not len(usable) and len(own):
+                why = self._short[int(own[np.argmax(self._count[own])])]
+                self.unusable[video] = why if len(own) == 1 else f"its longest piece without a cut or damage: {why}"
 
     def _check_gap(self) -> None:
         clips, gap = self.sampling.clips_per_video, self.sampling.min_gap
-        length = self.latest - self.earliest
-        for video in np.flatnonzero(length < (clips - 1) * gap):
-            self.unusable.setdefault(int(video), f"too short for {clips} clips with middles {gap:g} s apart")
+        for video, usable in enumerate(self._usable):
+            if len(usable) and self._weights(video).sum() < (clips - 1) * (gap + self._slack(video)):
+                self.unusable[video] = f"too short for {clips} clips with middles {gap:g} s apart"
 
 
 def _around(times: Floats, clip: Clip, moment: float) -> tuple[Integers, float]:

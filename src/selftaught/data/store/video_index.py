@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
 Integers = NDArray[np.int64]
 
 
@@ -28,6 +26,14 @@ class VideoIndex:
     """(V,) number of frames."""
     times: Floats
     """(F,) seconds of every frame, video after video, increasing in each."""
+    seal: Integers
+    """(F,) checksum of every frame as it was decoded."""
+    segment_video: Integers
+    """(S,) the video of every stretch that clips may be taken from, increasing; each video has one or more."""
+    segment_first: Integers
+    """(S,) number of its first frame in its video, increasing in each."""
+    segment_stop: Integers
+    """(S,) number after that of its last frame."""
     begin: Floats
     """(V,) seconds of the first frame by the container's clock."""
     sound_start: Floats

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
-from selftaught.data.decode.video import SOUND_RATE, Header, Video, decode_frames, decode_sound, read_header
+from selftaught.data.decode.video import SOUND_RATE, Header, Video, decode_sound, read_header
+from selftaught.data.decode.video_frames import decode_frames, frame_period, times_of
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.video_index import VideoIndex
 
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from selftaught.data.store.samples import Progress
 
 FRAMES, SOUND, INDEX = "frames-{}.bin", "sound-{}.bin", "index.npz"
+
+_LISTED = 3
+"""Damaged stretches that are named one by one."""
+
+_SHARE, _LATE = 0.9, 0.5
+"""Of the stated length, and seconds: a video that is shorter by both is cut off."""
 
 Skipped = list[tuple[int, str]]
 """(index of the entry, reason)"""
@@ -35,6 +44,9 @@ class Packed:
     height: int
     width: int
     times: NDArray[np.float64]
+    seals: list[int]
+    segments: list[tuple[int, int]]
+    """First frame and the one after the last of each stretch."""
     begin: float
     sound_start: float = 0.0
     sound_samples: int = 0
@@ -42,7 +54,7 @@ class Packed:
     frame_offset: int = 0
     sound_offset: int = 0
     note: str | None = None
-    """What went wrong after the frames that are there."""
+    """What of the video is not used, and why."""
 
 
 class Shard:
@@ -103,7 +115,7 @@ def estimated_bytes(headers: Iterable[Header], side: int) -> float:
 
 def pack_videos(
     videos: Sequence[Video],
-    entries: Sequence[int],
+    headers: Mapping[int, Header],
     folder: Path,
     *,
     side: int,
@@ -111,7 +123,7 @@ def pack_videos(
     keep_frames: bool,
     progress: Progress | None,
 ) -> tuple[VideoIndex, Skipped]:
-    """Decode those of `videos` numbered `entries`; write frames and sound (where wanted) and the index into `folder`.
+    """Decode the videos that have headers; write frames and sound (where wanted) and the index into `folder`.
 
     The index alone serves decoding on the fly: it says which videos are readable and when each frame is shown, so that
     rows and clips mean the same with and without packed files.
@@ -124,18 +136,18 @@ def pack_videos(
         def pack(entry: int) -> Packed | str:
             shard = shards.get()
             try:
-                return _pack_one(videos[entry], entry, side, shard)
+                return _pack_one(videos[entry], entry, headers[entry], side, shard)
             except Unreadable as unreadable:
                 return str(unreadable)
             finally:
                 shards.put(shard)
 
-        futures = [pool.submit(pack, entry) for entry in entries]
+        futures = [pool.submit(pack, entry) for entry in headers]
         try:
             for done, _ in enumerate(as_completed(futures), 1):
                 if progress is not None:
-                    progress(done, len(entries))
-            return _collect((future.result() for future in futures), entries, folder)
+                    progress(done, len(headers))
+            return _collect((future.result() for future in futures), list(headers), folder)
         finally:
             for future in futures:
                 future.cancel()
@@ -156,36 +168,70 @@ def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Pat
     return index, skipped
 
 
-def _pack_one(video: Video, entry: int, side: int, shard: Shard) -> Packed:
+def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard) -> Packed:
     start = shard.position
-    times: list[float] = []
+    times: list[float | None] = []
+    seals: list[int] = []
+    after_damage: list[int] = []
     shape = (0, 0)
     broken: str | None = None
     try:
-        for time, frame in decode_frames(video, side, keep=shard.frames is not None):
-            times.append(time)
-            shape = (frame.shape[0], frame.shape[1])
-            shard.add_frame(frame)
+        for number, one in enumerate(decode_frames(video, side, keep=shard.frames is not None)):
+            times.append(one.time)
+            seals.append(one.seal)
+            if one.is_after_damage:
+                after_damage.append(number)
+            shape = (one.image.shape[0], one.image.shape[1])
+            shard.add_frame(one.image)
     except Unreadable as unreadable:
         broken = str(unreadable)
     if not times or (broken is not None and len(times) < 2):
         shard.cut(start)
         raise Unreadable(broken or "no frame can be decoded")
-    seconds = np.sort(np.asarray(times, np.float64))
+    seconds = times_of(times, frame_period(video) if None in times else 0.0)
     sound_start, samples = _append_sound(video, shard)
+    begin = float(seconds[0])
     return Packed(
         entry=entry,
         height=shape[0],
         width=shape[1],
-        times=seconds - seconds[0],
-        begin=float(seconds[0]),
-        sound_start=sound_start - float(seconds[0]),
+        times=seconds - begin,
+        seals=seals,
+        segments=list(pairwise([0, *after_damage, len(times)])),
+        begin=begin,
+        sound_start=sound_start - begin,
         sound_samples=samples,
         shard=shard.number,
         frame_offset=start[0],
         sound_offset=start[1],
-        note=None if broken is None else f"{broken} after {len(times)} frames; those are used",
+        note=_damage_note(seconds - begin, after_damage, header, is_to_the_end=broken is not None),
     )
+
+
+def _damage_note(
+    seconds: NDArray[np.float64], after_damage: Sequence[int], header: Header, *, is_to_the_end: bool
+) -> str | None:
+    """Which stretches are lost: those before the frames `after_damage`, and the end where that is so or it lacks."""
+    period = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+    stretches = [
+        f"from {_tenths(seconds[max(0, number - 1)] + period)} s to {_tenths(seconds[number], up=True)} s"
+        for number in after_damage
+    ]
+    if is_to_the_end:
+        stretches.append(f"from {_tenths(seconds[-1] + period)} s to its end")
+    if len(stretches) > _LISTED:
+        stretches = [*stretches[:_LISTED], f"in {len(stretches) - _LISTED} more places"]
+    if stretches:
+        return f"damaged {', '.join(stretches)}; the rest is used"
+    if seconds[-1] + period < _SHARE * header.seconds - _LATE:
+        return f"ends after {seconds[-1] + period:.1f} s of the {header.seconds:.1f} s it states; they are used"
+    return None
+
+
+def _tenths(seconds: float, *, up: bool = False) -> str:
+    """Rounded outwards, so that what is lost is in between."""
+    tenths = seconds * 10
+    return f"{(math.ceil(tenths - 1e-6) if up else math.floor(tenths + 1e-6)) / 10:.1f}"
 
 
 def _append_sound(video: Video, shard: Shard) -> tuple[float, int]:
@@ -207,7 +253,11 @@ def _columns(videos: list[Packed]) -> VideoIndex:
         height=column("height"),
         width=column("width"),
         frames=np.array([len(video.times) for video in videos], np.int64),
-        times=np.concatenate([video.times for video in videos]) if videos else np.zeros(0),
+        times=np.concatenate([np.zeros(0), *(video.times for video in videos)]),
+        seal=np.array([seal for video in videos for seal in video.seals], np.int64),
+        segment_video=np.repeat(np.arange(len(videos)), [len(video.segments) for video in videos]),
+        segment_first=np.array([first for video in videos for first, _ in video.segments], np.int64),
+        segment_stop=np.array([stop for video in videos for _, stop in video.segments], np.int64),
         begin=np.array([video.begin for video in videos], np.float64),
         sound_start=np.array([video.sound_start for video in videos], np.float64),
         sound_samples=column("sound_samples"),

@@ -6,7 +6,7 @@ import heapq
 import os
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -20,15 +20,8 @@ from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding
-from selftaught.data.decode.video import (
-    Shrink,
-    Video,
-    clean_frames,
-    decode_frames,
-    decode_sound,
-    first_video_stream,
-    opened,
-)
+from selftaught.data.decode.video import Shrink, Video, decode_sound, first_video_stream, opened
+from selftaught.data.decode.video_frames import CleanFrames, decode_frames, seal_of
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Place, nearest
 from selftaught.data.store.video_index import VideoIndex
@@ -36,6 +29,8 @@ from selftaught.data.store.video_pack import FRAMES, SOUND
 
 _REORDER = 4
 """Frames decoded beyond the last wanted one, so that times which the container swaps have all arrived."""
+_FURTHER = 64
+"""Frames before the first wanted one to seek to where a nearer place failed: there the container's times are wrong."""
 
 
 class PackedVideos:
@@ -137,15 +132,16 @@ class LiveVideos:
         """As `PackedVideos.whole`; fewer frames where the file broke or went since it was indexed."""
         with suppress(Unreadable):
             decoded = decode_frames(self._sources[video], self.side)
-            yield from (frame for _, frame in islice(decoded, int(self._index.frames[video])))
+            yield from (one.image for one in islice(decoded, int(self._index.frames[video])))
 
     def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
         """As `PackedVideos.some`, without the frames that cannot be read any more."""
         return self._decode(video, set(numbers))
 
     def _decode(self, video: int, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
-        times = self._index.times[self._first[video] : self._first[video + 1]]
-        return frames_at(self._sources[video], times, float(self._index.begin[video]), wanted, self.side)
+        own = slice(self._first[video], self._first[video + 1])
+        times, seals = self._index.times[own], self._index.seal[own]
+        return frames_at(self._sources[video], times, seals, float(self._index.begin[video]), wanted, self.side)
 
     def _listen(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         pieces: list[NDArray[np.int16]] = []
@@ -161,48 +157,56 @@ class LiveVideos:
 
 
 def frames_at(
-    video: Video, times: NDArray[np.float64], begin: float, wanted: set[int], side: int
+    video: Video, times: NDArray[np.float64], seals: NDArray[np.int64], begin: float, wanted: Set[int], side: int
 ) -> dict[int, NDArray[np.uint8]]:
     """The frames `wanted`, by number, of a video whose frames are shown at `times` after `begin`, in seconds.
 
-    Seeks to the key frame before the first; where the container lands too late, reads from the start.
+    Seeks to a key frame before the first and takes what has the frame's seal: after a seek a container may state wrong
+    times, and a decoder may show what it predicts from frames it has not seen. What is then missing is counted from
+    the start of the file.
     """
     found: dict[int, NDArray[np.uint8]] = {}
     if isinstance(video, FrameSequence):
         shown = video.at(begin + times[number] for number in sorted(wanted))
         good = ((n, frame) for n, frame in zip(sorted(wanted), shown, strict=True) if isinstance(frame, np.ndarray))
         return {number: fit(frame, side=side, decoding=Decoding()) for number, frame in good}
-    for seek in (True, False) if min(wanted) > _REORDER else (False,):
+    for back in (_REORDER, _FURTHER):
+        first = min(wanted - found.keys(), default=0) - back
+        if first > 0:
+            with suppress(Unreadable), opened(video) as container:
+                stream = first_video_stream(container)
+                container.seek(int((begin + times[first]) / stream.time_base), stream=stream)
+                shrink = Shrink(side, stream)
+                for time, frame in _in_order(CleanFrames(container, stream)):
+                    number = int(nearest(times, np.array([time - begin]))[0])
+                    if number in wanted and number not in found and seal_of(frame) == seals[number]:
+                        found[number] = shrink(frame)
+                    if number >= max(wanted):
+                        break
+    if found.keys() != set(wanted):
         with suppress(Unreadable), opened(video) as container:
             stream = first_video_stream(container)
-            if seek:
-                target = begin + times[min(wanted) - _REORDER]
-                container.seek(int(target / stream.time_base), stream=stream)
             shrink = Shrink(side, stream)
-            for count, (time, frame) in enumerate(_in_order(clean_frames(container, stream))):
-                number = int(nearest(times, np.array([time - begin]))[0]) if seek else count
+            for number, (frame, *_) in enumerate(islice(CleanFrames(container, stream), max(wanted) + 1)):
                 if number in wanted:
                     found[number] = shrink(frame)
-                if number >= max(wanted):
-                    break
-        if len(found) == len(wanted):
-            break
     return found
 
 
-def _in_order(decoded: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
-    """Frames with their own times: the k-th frame that is shown has the k-th smallest time (see `decode_frames`)."""
+def _in_order(decoded: Iterable[tuple[Any, float | None, bool]]) -> Iterator[tuple[float, Any]]:
+    """Frames with their own times: the k-th frame that is shown has the k-th smallest time (see `decode_frames`).
+
+    Ends before a frame without a time.
+    """
     times: list[float] = []
     frames: deque[Any] = deque()
-    try:
-        for time, frame in decoded:
-            heapq.heappush(times, time)
-            frames.append(frame)
-            if len(frames) > _REORDER:
-                yield heapq.heappop(times), frames.popleft()
-    except Unreadable:
-        # Damage ends a video; the frames before it are good, here as in the packed store.
-        pass
+    for frame, time, _ in decoded:
+        if time is None:
+            break
+        heapq.heappush(times, time)
+        frames.append(frame)
+        if len(frames) > _REORDER:
+            yield heapq.heappop(times), frames.popleft()
     while frames:
         yield heapq.heappop(times), frames.popleft()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
     from selftaught.data.store.samples import Progress
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 
@@ -259,7 +259,7 @@ def _build(
 
     def build(folder: Path) -> dict[str, Any]:
         index, broken = pack_videos(
-            videos, list(headers), folder, side=packed_side, workers=threads, keep_frames=packed, progress=progress
+            videos, headers, folder, side=packed_side, workers=threads, keep_frames=packed, progress=progress
         )
         return {
             "kind": "videos" if packed else "videos, index only",
