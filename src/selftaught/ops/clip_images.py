@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selftaught.ops.colour import denormalise, to_grey
-from selftaught.ops.flow import lucas_kanade
+from selftaught.ops.flow import smooth_flow
 
 FLOW_BOUND = 20 / 224
 """Displacement at which fields are cut, in shares of the frame's side."""
@@ -29,14 +29,15 @@ def flow_stack(clips: Tensor, fields: int) -> Tensor:
     n, _, t, h, w = clips.shape
     if t == 1:
         return clips.new_zeros(n, 2 * fields, h, w)
-    frames = clips.transpose(1, 2).flatten(0, 1).float()
-    grey = to_grey(denormalise(frames)).unflatten(0, (n, t))
-    flow = lucas_kanade(grey[:, :-1].flatten(0, 1), grey[:, 1:].flatten(0, 1), levels=5, window=7)
-    sides = flow.new_tensor([w, h]).view(1, 2, 1, 1)
-    scaled = (flow / sides / FLOW_BOUND).clamp(-1, 1)
+    first, taken = torch.arange(t - 1, device=clips.device), _moments(t - 1, fields, clips.device)
+    if t - 1 > fields:  # not all fields are needed
+        first, taken = taken, torch.arange(fields, device=clips.device)
+    grey = to_grey(denormalise(clips.transpose(1, 2).flatten(0, 1).float())).unflatten(0, (n, t))
+    flow = smooth_flow(grey[:, first].flatten(0, 1), grey[:, first + 1].flatten(0, 1))
+    scaled = (flow / flow.new_tensor([w, h]).view(1, 2, 1, 1) / FLOW_BOUND).clamp(-1, 1)
     scaled = FLOW_UNIT * (scaled - scaled.mean((2, 3), keepdim=True))
-    picked: Tensor = scaled.unflatten(0, (n, t - 1))[:, _moments(t - 1, fields, clips.device)]
-    return picked.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    stacked: Tensor = scaled.unflatten(0, (n, -1))[:, taken].flatten(1, 2)
+    return stacked.contiguous(memory_format=torch.channels_last)
 
 
 def difference_stack(clips: Tensor, count: int) -> Tensor:
