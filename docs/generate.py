@@ -100,7 +100,8 @@ def _page_of_probe(probe: ProbeInfo) -> str:
 
 
 def _annotations(probe: ProbeInfo) -> str:
-    return ", ".join(NEEDS[need] for need in probe.needs) or "none"
+    listed = ", ".join(NEEDS[need] for need in probe.needs if need != "video") or "none"
+    return listed.replace("image", "video") if "video" in probe.needs else listed
 
 
 def _settings(options: Sequence[tuple[str, Option]]) -> list[str]:

@@ -18,7 +18,7 @@ from selftaught.evaluation.probes.base import Score
 
 ARRAYS = ("outcomes", "resampled")
 """Fields of a score that are kept as NumPy files."""
-UNKEPT = (*ARRAYS, "files", "stage_outcomes", "stage_resampled")
+UNKEPT = (*ARRAYS, "files", "groups", "stage_outcomes", "stage_resampled")
 """Fields that are not in its JSON."""
 
 

@@ -29,7 +29,9 @@ def score_parts(score: Callable[[EvaluationData], Score], data: EvaluationData) 
     more = {"folds": len(scores), "fold_values": [s.value for s in scores]} | _merged([s.more for s in scores], weights)
     if all(set(s.stage_outcomes) == set(names) for s in scores):
         pooled = {name: np.concatenate([s.stage_outcomes[name] for s in scores]) for name in names}
-        return dataclasses.replace(best_stage(pooled, more), files=scores[0].files)
+        known = [s.groups for s in scores if s.groups is not None]
+        groups = np.concatenate(known) if len(known) == len(scores) else None
+        return dataclasses.replace(best_stage(pooled, more, groups=groups), files=scores[0].files)
     stages = {n: round(float(np.dot(weights, [s.stages[n] for s in scores])), 3) for n in names}
     best = max(stages, key=lambda name: stages[name])
     found = Score(value=stages[best], stage=best, stages=stages, more=more, files=scores[0].files)

@@ -9,7 +9,14 @@ import pytest
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.evaluate import _gain
 from selftaught.evaluation.kept_score import keep_score, kept_score
-from selftaught.evaluation.metrics.intervals import bootstrap, bootstrap_of, difference, interval_of, resample
+from selftaught.evaluation.metrics.intervals import (
+    bootstrap,
+    bootstrap_of,
+    difference,
+    interval_of,
+    resample,
+    resample_groups,
+)
 from selftaught.evaluation.probes.base import Score
 
 
@@ -46,3 +53,23 @@ def test_resampled_metrics_are_kept(tmp_path: Path) -> None:
     assert back.outcomes is None
     assert back.resampled is not None
     assert back.resampled.tolist() == [0, 1, 2]
+
+
+def test_groups_are_drawn_whole() -> None:
+    """Against loops; and of groups whose samples are all alike the interval is that of as many samples as groups."""
+    rng = numpy_generator("grouped")
+    outcomes, groups = (100.0 * (rng.random(60) < 0.5)).astype(np.float32), rng.integers(0, 7, 60) * 10
+    found = resample_groups(outcomes, groups, draws=50)
+    names = np.unique(groups)
+    times = numpy_generator("bootstrap", "groups", len(names)).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=50
+    )
+    for drawn, mean in zip(times, found, strict=True):
+        values: list[float] = []
+        for name, count in zip(names, drawn, strict=True):
+            values += outcomes[groups == name].tolist() * int(count)
+        assert mean == pytest.approx(sum(values) / len(values))
+    alike = np.repeat(np.where(np.arange(100) < 40, 100, 0), 9).astype(np.float32)
+    half = 196 * math.sqrt(0.4 * 0.6 / 100)
+    found = resample_groups(alike, np.repeat(np.arange(100), 9))
+    assert interval_of(found) == pytest.approx((40 - half, 40 + half), abs=2)

@@ -16,10 +16,11 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.trimmed_convolutions import TrimmedConv2d
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.fit import finetuning
 from selftaught.evaluation.fit.classifier import Classifier, predict
 from selftaught.evaluation.probes import finetune
 from selftaught.evaluation.probes.base import Score
-from selftaught.evaluation.probes.finetune import FineTune, held_back_by_class
+from selftaught.evaluation.probes.finetune import FineTune
 from selftaught.evaluation.subject import open_subject
 from selftaught.features.reader import Reader
 from selftaught.training.train import train
@@ -160,7 +161,7 @@ def test_accuracy_chooses_and_the_loss_where_accuracies_are_equal(
     judged: list[tuple[float, float]], chosen: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter(judged)
-    monkeypatch.setattr(finetune, "_judge", lambda *args: next(answers))
+    monkeypatch.setattr(finetuning, "_judge", lambda *args: next(answers))
     score = probe(lr=(0.01, 0.02, 0.03), steps=1).score(reader(), data())
     assert score.more["lr"] == chosen
     assert [(row["accuracy"], row["loss"]) for row in score.more["tried"]] == judged
@@ -177,17 +178,6 @@ def test_a_rate_that_diverges_is_not_chosen_and_alone_is_an_error() -> None:
 def test_one_label_a_class_takes_the_first_rate() -> None:
     score = probe(lr=(0.03, 0.02), steps=1).score(reader(), data(3))
     assert (score.more["lr"], score.more["tried"]) == (0.03, [])
-
-
-def test_held_back_samples_are_a_share_of_every_class() -> None:
-    labels = np.repeat(np.arange(4), (1, 2, 10, 100))
-    held = held_back_by_class(labels, 0)
-    assert [int(held[labels == k].sum()) for k in range(4)] == [0, 1, 2, 20]
-    assert np.array_equal(held, held_back_by_class(labels, 0))
-    assert not np.array_equal(held, held_back_by_class(labels, 1))
-    many = held_back_by_class(np.arange(5000) % 5, 0)
-    assert many.sum() == 500
-    assert held_back_by_class(np.zeros(200_000, np.int64), 0).sum() == 10_000
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A package in the current directory, under a name that no other test imports."""
     folder = tmp_path / f"probes_{tmp_path.name}"
     folder.mkdir()
-    (folder / "action.py").write_text(ACTION)
+    (folder / "actions.py").write_text(ACTION)
     (folder / "nearest_colour.py").write_text(MASKS)
     monkeypatch.chdir(tmp_path)
     return folder.name
@@ -163,18 +163,18 @@ def videos(tmp_path: Path, write_video: Any) -> Path:
 
 
 def test_a_probe_of_actions_reads_clips_with_labels(run: Path, package: str, videos: Path, tmp_path: Path) -> None:
-    result = evaluate_run(run, str(videos), probe=f"{package}.action", settings={"clips": "3"}, test_share=0.5)
+    result = evaluate_run(run, str(videos), probe=f"{package}.actions", settings={"clips": "3"}, test_share=0.5)
     assert (result["value"], result["random"]["value"], result["chance"]) == (100, 100, 50)
-    assert (result["probe"], result["test_samples"], result["settings"]) == ("action", 4, {"clips": 3})
+    assert (result["probe"], result["test_samples"], result["settings"]) == ("actions", 4, {"clips": 3})
     assert result["more"]["features"][0] == 4  # frames are averaged
     assert result["file"].startswith("action-")
-    assert _at_once(make_probe(f"{package}.action", {}, seed=0), load_encoder(run)) == 256 // 3
-    assert _at_once(make_probe(f"{package}.action", {}, seed=0), build_encoder("r3d_18", size=32)) == 256
+    assert _at_once(make_probe(f"{package}.actions", {}, seed=0), load_encoder(run)) == 256 // 3
+    assert _at_once(make_probe(f"{package}.actions", {}, seed=0), build_encoder("r3d_18", size=32)) == 256
     assert _at_once(make_probe("knn", {}, seed=0), load_encoder(run)) == 256
     with pytest.raises(ValueError, match=r"^videos are needed, but synthetic:N=20,side=32 holds images and labels"):
-        evaluate_run(run, "synthetic:N=20,side=32", probe=f"{package}.action")
+        evaluate_run(run, "synthetic:N=20,side=32", probe=f"{package}.actions")
     selftaught.write_report(run, out=tmp_path / "page.html")
-    assert "action" in (tmp_path / "page.html").read_text()
+    assert "actions" in (tmp_path / "page.html").read_text()
 
 
 def test_a_probe_of_masks_reads_them_with_their_images(run: Path, package: str, tmp_path: Path) -> None:
@@ -193,12 +193,12 @@ def test_a_probe_of_masks_reads_them_with_their_images(run: Path, package: str, 
         evaluate_run(run, str(tmp_path / "data"), probe=f"{package}/nearest_colour.py", folds=3)
 
 
-@pytest.mark.parametrize("name", ["{}/action.py", "{}.action"])
+@pytest.mark.parametrize("name", ["{}/actions.py", "{}.actions"])
 def test_random_weights_are_measured_again_when_the_file_has_changed(
     run: Path, package: str, videos: Path, name: str
 ) -> None:
     first = evaluate_run(run, str(videos), probe=name.format(package), test_share=0.5)
-    path = Path(package) / "action.py"
+    path = Path(package) / "actions.py"
     path.write_text(path.read_text().replace("100.0 *", "50.0 *"))
     again = evaluate_run(run, str(videos), probe=name.format(package), test_share=0.5)
     assert (first["random"]["value"], again["value"], again["random"]["value"]) == (100, 50, 50)

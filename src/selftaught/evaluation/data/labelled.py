@@ -37,6 +37,12 @@ class Labelled(EvaluationData):
     folds: tuple[Labelled, ...] = ()
 
     @property
+    def test_groups(self) -> NDArray[np.int64] | None:
+        """(M,) the group of each test sample, such as a person, where the data name groups."""
+        groups: NDArray[np.int64] | None = getattr(self.test, "groups", None)
+        return groups
+
+    @property
     def fitted_on(self) -> Samples:
         """The training samples."""
         return self.train

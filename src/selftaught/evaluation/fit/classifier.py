@@ -138,12 +138,15 @@ def parameter_groups(network: Classifier, recipe: Recipe) -> list[dict[str, Any]
 
 
 @torch.no_grad()
-def predict(network: Classifier, samples: Samples, reader: Reader) -> Tensor:
-    """Logits (M, K) float32 on the CPU of all samples in order, from the central square; clips of a video averaged."""
+def predict(network: Classifier, samples: Samples, reader: Reader, *, as_probabilities: bool = False) -> Tensor:
+    """Logits (M, K) float32 on the CPU of all samples in order, from the central square; clips of a video averaged.
+
+    With `as_probabilities` the softmax of each clip's logits, averaged.
+    """
     network.eval()
     parts = []
     at_once = samples_at_once(network.encoder, reader.batch_size)
     for views in sample_batches(samples, batch_size=at_once, device=reader.device, clips=reader.clips):
-        logits = [network(encoder_view(network.encoder, batch.inputs, reader.size)) for batch in views]
-        parts.append(torch.stack(logits).mean(0).cpu())
+        logits = torch.stack([network(encoder_view(network.encoder, batch.inputs, reader.size)) for batch in views])
+        parts.append((logits.softmax(2) if as_probabilities else logits).mean(0).cpu())
     return torch.cat(parts)

@@ -34,9 +34,13 @@ class LinearClassifier:
     weight: Tensor
     bias: Tensor
 
+    def scores(self, features: Tensor) -> Tensor:
+        """(N, D) -> (N, K), the higher the more probable."""
+        return ((features - self.mean) / self.std) @ self.weight + self.bias
+
     def predict(self, features: Tensor) -> Tensor:
         """(N, D) -> class index (N,)."""
-        return (((features - self.mean) / self.std) @ self.weight + self.bias).argmax(1)
+        return self.scores(features).argmax(1)
 
 
 class RidgeProbe:

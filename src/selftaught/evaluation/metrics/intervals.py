@@ -40,6 +40,24 @@ def resample(statistic: Callable[[NDArray[np.int64]], float], count: int, draws:
     return np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)])
 
 
+def resample_groups(
+    outcomes: NDArray[np.float32], groups: NDArray[np.int64], draws: int = DRAWS
+) -> NDArray[np.float64]:
+    """The mean of `outcomes` (M,) on each of `draws` resamplings of whole groups (M,), such as persons (B,).
+
+    The cluster bootstrap (Davison & Hinkley 1997, section 3.8): samples of one group resemble each other, so that
+    intervals over samples would be too narrow. Draws depend on the number of groups only.
+    """
+    _, numbers = np.unique(groups, return_inverse=True)
+    counts = np.bincount(numbers)
+    sums = np.bincount(numbers, weights=outcomes.astype(np.float64))
+    times = numpy_generator("bootstrap", "groups", len(counts)).multinomial(
+        len(counts), np.full(len(counts), 1 / len(counts)), size=draws
+    )
+    means: NDArray[np.float64] = (times @ sums) / (times @ counts)
+    return means
+
+
 def difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float]:
     """The interval of how much higher the mean of `first` is than that of `second`, both on the same test samples."""
     if first.shape != second.shape:

@@ -39,6 +39,7 @@ class Score:
         files: drawings of the probe, by file name; written into a folder of the encoder next to the metrics.
         stage_outcomes: `outcomes` of every stage, by which folds are joined; not kept.
         stage_resampled: `resampled` of every stage, likewise.
+        groups: (M,) the group of each test sample, such as a person, where intervals are over groups; likewise.
     """
 
     value: float
@@ -52,6 +53,7 @@ class Score:
     files: Mapping[str, bytes] = field(default_factory=dict)
     stage_outcomes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     stage_resampled: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    groups: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 
-from selftaught.core.precision import channels_last
-from selftaught.core.randomness import numpy_generator
 from selftaught.core.ranges import Range, Settings
-from selftaught.data.store.samples import Samples
-from selftaught.data.store.subset import Subset
-from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import Kind
-from selftaught.encoders.trimmed_convolutions import trim_kernels
 from selftaught.evaluation.data.labelled import Labelled
-from selftaught.evaluation.fit.classifier import Classifier, DivergedError, Recipe, fit, predict
-from selftaught.evaluation.fit.freezing import freeze_before
+from selftaught.evaluation.fit.classifier import predict
+from selftaught.evaluation.fit.finetuning import FineTuning, fine_tune
 from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.reader import POOLED, Reader
-
-MOST_HELD_BACK = 10_000
-"""Samples that are enough to choose a learning rate by."""
 
 
 class FineTune(Probe):
@@ -80,112 +68,8 @@ class FineTune(Probe):
         learning rate, what each rate reached on the held-back samples ("tried"), and train_accuracy in percent on the
         crops of the last tenth of the steps.
         """
-        self._check(reader.encoder)
-        devices = [reader.device] if reader.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator, seeded at every step
-            lr, tried = self._choose(reader, data)
-            network, frozen = self._start(reader, len(data.classes))
-            try:
-                train_accuracy = self._fit(network, data.train, reader, lr)
-            except DivergedError:
-                raise ValueError(_too_high([lr])) from None
+        how = FineTuning(**dataclasses.asdict(self.config))
+        found = fine_tune(reader, data.train, len(data.classes), how, seed=self.seed)
         assert data.test.labels is not None
-        predicted = predict(network, data.test, reader).argmax(1).numpy()
-        more: dict[str, Any] = {
-            "steps": self.config.steps,
-            "batch_size": self.config.batch_size,
-            "epochs": round(self.config.steps * self.config.batch_size / len(data.train), 2),
-            "from_scratch": reader.is_random,
-            "frozen": list(frozen),
-            "lr": lr,
-            "tried": tried,
-            "train_accuracy": round(100 * train_accuracy, 3),
-        }
-        return best_stage({POOLED: 100 * (predicted == data.test.labels).astype(np.float32)}, more)
-
-    def _check(self, encoder: Encoder) -> None:
-        stage = self.config.from_stage
-        if stage not in ("all", *encoder.stages):
-            raise ValueError(
-                f"--probe.from-stage must be all or a stage of {encoder.name}, {', '.join(encoder.stages)}; "
-                f"got {stage!r}"
-            )
-
-    def _start(self, reader: Reader, num_classes: int) -> tuple[Classifier, tuple[str, ...]]:
-        """A fresh copy of the encoder with a head, and the names of the stages that are frozen in it."""
-        encoder = copy.deepcopy(reader.encoder).to(reader.device).requires_grad_(True)
-        trim_kernels(encoder)
-        stage = self.config.from_stage
-        frozen = () if reader.is_random or stage == "all" else freeze_before(encoder, stage, reader.size)
-        network = Classifier(encoder, num_classes, reader.precision).to(reader.device)
-        return channels_last(network), frozen
-
-    def _fit(self, network: Classifier, samples: Samples, reader: Reader, lr: float) -> float:
-        config = self.config
-        recipe = Recipe(
-            steps=config.steps,
-            batch_size=config.batch_size,
-            lr=lr,
-            head_lr=config.head_lr,
-            weight_decay=config.weight_decay,
-            min_scale=config.min_scale,
-        )
-        return fit(network, samples, recipe, size=reader.size, device=reader.device, seed=self.seed)
-
-    def _choose(self, reader: Reader, data: Labelled) -> tuple[float, list[dict[str, float | None]]]:
-        """The learning rate that is best on held-back training samples, and what each reached there.
-
-        By accuracy; cross entropy decides where that is equal, as it often is on few samples.
-        """
-        assert data.train.labels is not None
-        held = held_back_by_class(data.train.labels, self.seed)
-        rates = self.config.lr
-        if len(rates) == 1 or not held.any():
-            return rates[0], []
-        part, rest = (Subset(data.train, np.flatnonzero(chosen)) for chosen in (~held, held))
-        tried: list[dict[str, float | None]] = []
-        reached: list[tuple[float, float, float]] = []
-        for lr in rates:
-            network, _ = self._start(reader, len(data.classes))
-            try:
-                self._fit(network, part, reader, lr)
-            except DivergedError:
-                tried.append({"lr": lr, "accuracy": None, "loss": None})
-                continue
-            accuracy, loss = _judge(network, rest, reader)
-            tried.append({"lr": lr, "accuracy": accuracy, "loss": loss})
-            reached.append((accuracy, -loss, lr))
-        if not reached:
-            raise ValueError(_too_high(rates))
-        return max(reached)[2], tried
-
-
-def held_back_by_class(labels: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Validation samples (N,): a fifth of every class below 2,000 samples and a tenth above, drawn by `seed`.
-
-    A class with two samples or more gives at least one and keeps at least one; a class with one sample keeps it. Never
-    more than about 10,000 in all.
-    """
-    share = min(0.2 if len(labels) < 2000 else 0.1, MOST_HELD_BACK / max(1, len(labels)))
-    rng = numpy_generator(seed, "held back")
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        held[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
-    return held
-
-
-def _judge(network: Classifier, samples: Samples, reader: Reader) -> tuple[float, float]:
-    """Accuracy in percent and cross entropy."""
-    assert samples.labels is not None
-    logits, labels = predict(network, samples, reader), torch.from_numpy(samples.labels)
-    accuracy = 100 * (logits.argmax(1) == labels).double().mean()
-    return round(float(accuracy), 3), round(float(F.cross_entropy(logits, labels)), 4)
-
-
-def _numbers(values: tuple[float, ...] | list[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values) or "none"
-
-
-def _too_high(rates: tuple[float, ...] | list[float]) -> str:
-    return f"fine-tuning diverged with --probe.lr {_numbers(rates)}; give a lower one, such as {min(rates) / 10:g}"
+        predicted = predict(found.network, data.test, reader).argmax(1).numpy()
+        return best_stage({POOLED: 100 * (predicted == data.test.labels).astype(np.float32)}, found.more)

@@ -7,20 +7,16 @@ from typing import Annotated
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.data.labelled import Labelled
+from selftaught.evaluation.fit.votes import vote
 from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
-
-SIMILARITIES = 2**24
-"""Cosines that are held at once."""
 
 
 class KNearest(Probe):
@@ -63,18 +59,3 @@ class KNearest(Probe):
 
     def _read(self, reader: Reader, samples: Samples) -> dict[str, NDArray[np.float16]]:
         return read_stages(reader, samples, stage=self.config.stage, dims=self.config.dims)
-
-
-def vote(known: Tensor, labels: Tensor, asked: Tensor, *, k: int, temperature: float) -> Tensor:
-    """Class of each asked row (M, D): votes of its k nearest known rows (N, D) by cosine, weighted by exp(cos / T)."""
-    known, asked = F.normalize(known, dim=1), F.normalize(asked, dim=1)
-    num_classes = int(labels.max()) + 1
-    predictions = []
-    for rows in asked.split(max(1, SIMILARITIES // len(known))):
-        similarity, nearest = (rows @ known.T).topk(min(k, len(known)), dim=1)
-        votes = torch.zeros(len(rows), num_classes, device=rows.device)
-        # Weights relative to the nearest: no temperature is so small that they overflow, and no vote changes.
-        weights = ((similarity - similarity[:, :1]) / temperature).exp()
-        votes.scatter_add_(1, labels[nearest], weights)
-        predictions.append(votes.argmax(1))
-    return torch.cat(predictions)

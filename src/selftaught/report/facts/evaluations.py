@@ -17,6 +17,7 @@ PROTOCOLS = {
     "mlp": "MLP probe",
     "knn": "k-NN probe",
     "finetune": "fine-tuning",
+    "action": "action recognition",
     "retrieval": "retrieval",
     "segmentation": "segmentation",
     "detection": "detection",
