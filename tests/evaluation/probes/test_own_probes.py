@@ -167,7 +167,7 @@ def test_a_probe_of_actions_reads_clips_with_labels(run: Path, package: str, vid
     assert (result["value"], result["random"]["value"], result["chance"]) == (100, 100, 50)
     assert (result["probe"], result["test_samples"], result["settings"]) == ("actions", 4, {"clips": 3})
     assert result["more"]["features"][0] == 4  # frames are averaged
-    assert result["file"].startswith("action-")
+    assert result["file"].startswith("actions-")
     assert _at_once(make_probe(f"{package}.actions", {}, seed=0), load_encoder(run)) == 256 // 3
     assert _at_once(make_probe(f"{package}.actions", {}, seed=0), build_encoder("r3d_18", size=32)) == 256
     assert _at_once(make_probe("knn", {}, seed=0), load_encoder(run)) == 256

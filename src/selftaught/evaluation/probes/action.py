@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.ranges import Range, Settings
+from selftaught.data.modality import clip_of
 from selftaught.encoders.names import Kind
 from selftaught.encoders.video.mean import MeanEncoder
 from selftaught.evaluation.data.labelled import Labelled
@@ -25,8 +26,6 @@ from selftaught.evaluation.probes.best_stage import best_stage, resampled_over
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import POOLED, Reader
 
-FRAMES = 16
-"""Of a clip; an encoder of images reads as many images at once as one of clips does clips."""
 USED = {
     "linear": ("stage", "dims"),
     "knn": ("stage", "dims", "k", "temperature"),
@@ -169,7 +168,9 @@ class Action(Probe):
         """{"pooled": probabilities (M, K)} of the test videos, and how the network was trained."""
         if reader.encoder.kind == "image":
             encoder = MeanEncoder(f"mean:{reader.encoder.name}", reader.encoder)
-            reader = dataclasses.replace(reader, encoder=encoder, batch_size=FRAMES * reader.batch_size)
+            encoder.clip_seen = dict(reader.encoder.clip_seen)
+            images = clip_of(encoder.clip_seen).frames * reader.batch_size
+            reader = dataclasses.replace(reader, encoder=encoder, batch_size=images)
         names = USED["encoder"]
         how = FineTuning(**{name: getattr(self.config, name) for name in names})
         found = fine_tune(reader, data.train, len(data.classes), how, seed=self.seed)
