@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.ops.frames import gather_frames, jittered_crop, shifted_crop, split_channels, without_bars
+from selftaught.ops.frames import (
+    gather_frames,
+    jittered_crop,
+    shifted_crop,
+    split_channels,
+    square_boxes,
+    square_crops,
+    without_bars,
+)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -48,6 +56,28 @@ def test_jitter_is_small_and_differs_between_frames() -> None:
 def test_the_window_stays_inside_the_frame() -> None:
     cut = jittered_crop(torch.ones(32, 5, 3, 20, 28), 12, rng(), scale=(0.9, 1.0), jitter=0.3)
     assert torch.allclose(cut, torch.ones_like(cut), atol=1e-5)
+
+
+def test_crops_are_squares_of_at_least_the_side_asked_for() -> None:
+    areas = torch.tensor([[6.0, 0.0, 40.0, 80.0], [0.0, 10.0, 60.0, 30.0]]).repeat_interleave(2000, 0)
+    top, left, height, width = square_boxes(areas, rng(), least_side=0.7).unbind(1)
+    assert torch.equal(height, width.abs())
+    assert 0.45 < float((width < 0).float().mean()) < 0.55
+    share = height / areas[:, 2:].amin(1)
+    assert 0.7 <= float(share.min()) < 0.71
+    assert 0.99 < float(share.max()) <= 1
+    for first, begin, whole in ((top, areas[:, 0], areas[:, 2]), (torch.minimum(left, left + width), *areas.T[[1, 3]])):
+        assert bool((first >= begin - 1e-4).all())
+        assert bool((first + height <= begin + whole + 1e-4).all())
+
+
+def test_squares_of_a_clip_are_cut_alike_between_its_bars() -> None:
+    video = ramps(4, 3).mul(255).byte()
+    video[:, :, :, :8] = 0
+    found = square_crops(video, 16, rng(), least_side=0.9)
+    assert found.shape == (4, 3, 3, 16, 16)
+    assert torch.equal(found, found[:, :1].expand_as(found))
+    assert float(found[:, :, 1].min()) > 8 / 40
 
 
 def test_split_channels_copies_one_channel() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from selftaught.core.randomness import uniform
-from selftaught.ops.crop import crop_resize, random_boxes
+from selftaught.ops.crop import crop_resize, mirrored_boxes, random_boxes
 
 
 def gather_frames(video: Tensor, index: Tensor) -> Tensor:
@@ -64,6 +64,36 @@ def split_channels(frames: Tensor, rng: Generator) -> Tensor:
     n, k, c, h, w = frames.shape
     channel = torch.randint(c, (n, k), generator=rng, device=rng.device)
     return frames.gather(2, channel[:, :, None, None, None].expand(n, k, 1, h, w)).expand(n, k, c, h, w)
+
+
+def square_crops(video: Tensor, size: int, rng: Generator, *, least_side: float) -> Tensor:
+    """One random square between the black bars for all frames of a clip, half of the squares mirrored.
+
+    Args:
+        video: (N, T, 3, H, W) uint8.
+        size: side S of the result in pixels.
+        rng: for the squares.
+        least_side: of a square, as a share of the short side of what is between the bars, in (0, 1].
+
+    Returns:
+        (N, T, 3, S, S) float32 in [0, 1].
+    """
+    boxes = square_boxes(without_bars(video), rng, least_side=least_side).repeat_interleave(video.shape[1], 0)
+    frames: Tensor = crop_resize(video.flatten(0, 1), boxes, size).clamp_(0, 1).unflatten(0, video.shape[:2])
+    return frames
+
+
+def square_boxes(areas: Tensor, rng: Generator, *, least_side: float) -> Tensor:
+    """A random square (N, 4) in each area (N, 4), as `ops.crop.crop_resize` takes them; half of them mirrored.
+
+    The side is uniform between `least_side` and 1 times the area's short side.
+    """
+    top, left, height, width = areas.unbind(1)
+    n = len(areas)
+    side = torch.minimum(height, width) * uniform((n,), least_side, 1, rng)
+    top = top + uniform((n,), 0, 1, rng) * (height - side)
+    left = left + uniform((n,), 0, 1, rng) * (width - side)
+    return mirrored_boxes(top, left, side, side, uniform((n,), 0, 1, rng) < 0.5)
 
 
 def without_bars(video: Tensor, *, dark: int = 16) -> Tensor:

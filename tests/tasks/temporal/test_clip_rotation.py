@@ -55,19 +55,6 @@ def test_all_frames_of_a_clip_are_cut_alike(task: Task) -> None:
     assert torch.allclose(example.clips, example.clips[:, :, :1].expand_as(example.clips), atol=1e-5)
 
 
-def test_crops_are_squares_of_at_least_the_side_asked_for(task: Task) -> None:
-    areas = torch.tensor([[6.0, 0.0, 40.0, 80.0], [0.0, 10.0, 60.0, 30.0]]).repeat_interleave(2000, 0)
-    top, left, height, width = task(least_side=0.7)._crops(areas, rng()).unbind(1)
-    assert torch.equal(height, width.abs())
-    assert 0.45 < float((width < 0).float().mean()) < 0.55
-    share = height / areas[:, 2:].amin(1)
-    assert 0.7 <= float(share.min()) < 0.71
-    assert 0.99 < float(share.max()) <= 1
-    for first, begin, whole in ((top, areas[:, 0], areas[:, 2]), (torch.minimum(left, left + width), *areas.T[[1, 3]])):
-        assert bool((first >= begin - 1e-4).all())
-        assert bool((first + height <= begin + whole + 1e-4).all())
-
-
 def test_loss_against_loops(task: Task) -> None:
     made = task().eval()
     example = made.pseudo_label(batch(clips()), rng())

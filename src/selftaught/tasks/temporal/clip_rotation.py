@@ -9,14 +9,13 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import crop_resize, mirrored_boxes
-from selftaught.ops.frames import without_bars
+from selftaught.ops.crop import crop_resize
+from selftaught.ops.frames import square_boxes, without_bars
 from selftaught.ops.warp import all_rotations
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.losses import classification
@@ -84,21 +83,13 @@ class ClipRotation(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Clip (N, T, 3, H, W) uint8 -> `Example` of 4 N rotated clips, angle-major."""
         video = batch["video"]
-        boxes = self._crops(without_bars(video), rng).repeat_interleave(video.shape[1], 0)
+        boxes = square_boxes(without_bars(video), rng, least_side=self.config.least_side)
+        boxes = boxes.repeat_interleave(video.shape[1], 0)
         frames = normalise(crop_resize(video.flatten(0, 1), boxes, self.size))
         clips = frames.unflatten(0, video.shape[:2]).transpose(1, 2)
         rotated = all_rotations(clips, list(range(ANGLES)))
         turns = torch.arange(ANGLES, device=video.device).repeat_interleave(len(video))
         return Example(rotated.contiguous(memory_format=torch.channels_last_3d), turns)
-
-    def _crops(self, areas: Tensor, rng: Generator) -> Tensor:
-        """A random square (N, 4) in each area (N, 4): top, left, height and width, negative where mirrored."""
-        top, left, height, width = areas.unbind(1)
-        n = len(areas)
-        side = torch.minimum(height, width) * uniform((n,), self.config.least_side, 1, rng)
-        top = top + uniform((n,), 0, 1, rng) * (height - side)
-        left = left + uniform((n,), 0, 1, rng) * (width - side)
-        return mirrored_boxes(top, left, side, side, uniform((n,), 0, 1, rng) < 0.5)
 
     def forward(self, example: Example) -> Tensor:
         """Logits (4 N, 4)."""
