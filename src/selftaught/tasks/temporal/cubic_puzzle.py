@@ -17,8 +17,9 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import crop_resize
-from selftaught.ops.frames import gather_frames, split_channels, without_bars
+from selftaught.ops.frames import gather_frames, split_channels, square_boxes
+from selftaught.ops.quality import degraded_crop
+from selftaught.ops.windows import inner_areas
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 CUBOIDS = 4
@@ -63,11 +64,13 @@ class CubicPuzzle(PretextTask):
     second classifier predicts which.
 
     Shortcut: edges and motion that continue from one cuboid to the next, chromatic aberration, colours that are the
-    same or drift over time, black bars, and how a cuboid was resampled. Guard: a cuboid is cut at a random position
-    within its cell (80 of 112 pixels, at least one frame between two cuboids), so cuboids rarely touch; each is reduced
-    to one colour channel, drawn at random and copied to all three (channel replication); bars are cut off
-    (`ops.frames.without_bars`), and outer cells keep off the border, where the filter of the resampling is cut;
-    positions are not whole pixels. Puzzles in time of one repeated frame, and all puzzles of noise, stay at chance.
+    same or drift over time, black bars, how a cuboid was resampled, and how well a codec kept it. Guard: a cuboid is
+    cut at a random position within its cell (80 of 112 pixels, at least one frame between two cuboids), so cuboids
+    rarely touch; each is reduced to one colour channel, drawn at random and copied to all three (channel replication);
+    bars and the border of the frame are cut off (`ops.windows.inner_areas`); positions are not whole pixels; each
+    cuboid has a blur and noise of its own (`ops.quality`), as without them a small network recognises the frames of a
+    codec. Puzzles in time of one repeated frame or whose only cue is the border or the codec stay at chance, and so do
+    all puzzles of noise.
 
     Differences from the paper: cuboids have 4 of 6 frames of a cell instead of 16 of 32, which also short videos have;
     each clip gives one kind of puzzle, half of them along space; each is shown in `orders` orders, as cuboids are
@@ -96,6 +99,9 @@ class CubicPuzzle(PretextTask):
         """Weight of the loss of the rotation."""
         least_side: Annotated[float, Range(above=0, most=1)] = 0.8
         """Smallest side of the 2 x 2 cells, as a share of the short side between black bars."""
+        degrade: Annotated[float, Range(least=0, most=1)] = 1.0
+        """Strength of the random blur and noise of a cuboid, which hide the traces of a codec; 0, the paper's, for
+        none."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Width of the hidden layer of the head."""
 
@@ -132,15 +138,15 @@ class CubicPuzzle(PretextTask):
         n, frames = len(video), self.config.frames
         kind = self._kinds(n, rng)
         times, places = self._cells(kind, rng)
-        boxes = self._boxes(without_bars(video), places, rng)
+        boxes = self._boxes(inner_areas(video, self.size), places, rng)
         begin = times * self.config.cell + torch.randint(
             self.config.cell - frames, (n, CUBOIDS), generator=rng, device=rng.device
         )
         numbers = begin[:, :, None] + torch.arange(frames, device=rng.device)
-        chosen = gather_frames(video, numbers.flatten(1)).flatten(0, 1)
-        cut = crop_resize(chosen, boxes.repeat_interleave(frames, 1).flatten(0, 1), self.size)
+        chosen = gather_frames(video, numbers.flatten(1)).unflatten(1, (CUBOIDS, frames)).flatten(0, 1)
+        cut = degraded_crop(chosen, boxes.flatten(0, 1), self.size, rng, strength=self.config.degrade)
         # All frames of a cuboid keep the same channel, as if they stood one below the other.
-        tall = cut.view(n, CUBOIDS, frames, 3, self.size, self.size).transpose(2, 3).flatten(3, 4)
+        tall = cut.unflatten(0, (n, CUBOIDS)).transpose(2, 3).flatten(3, 4)
         frames_last = split_channels(tall, rng).unflatten(3, (frames, self.size)).transpose(2, 3)
         cuboids = normalise(frames_last.flatten(0, 2)).view(n * CUBOIDS, frames, 3, self.size, self.size)
         turns = torch.randint(self.config.rotations, (n,), generator=rng, device=rng.device)
@@ -164,24 +170,16 @@ class CubicPuzzle(PretextTask):
         return torch.where(is_time, every, one), torch.where(is_time, one, every)
 
     def _boxes(self, areas: Tensor, places: Tensor, rng: Generator) -> Tensor:
-        """Where cuboids are cut: areas (N, 4) between bars, places (N, 4) -> boxes (N, 4, 4) as of `crop_resize`.
+        """Where cuboids are cut: areas (N, 4) of the frames, places (N, 4) -> boxes (N, 4, 4) as of `crop_resize`.
 
         Half of the squares are mirrored, with all their cells.
         """
-        n = len(areas)
-        # A filter that is cut off at the edge of the area would mark the outer cells.
-        margin = areas[:, 2:].amin(1) / (2 * self.size) + 1
-        top, left = areas[:, 0] + margin, areas[:, 1] + margin
-        height, width = areas[:, 2] - 2 * margin, areas[:, 3] - 2 * margin
-        side = torch.minimum(height, width) * uniform((n,), self.config.least_side, 1, rng)
-        top = top + uniform((n,), 0, 1, rng) * (height - side)
-        left = left + uniform((n,), 0, 1, rng) * (width - side)
-        is_mirrored = uniform((n,), 0, 1, rng) < 0.5
-        cell, cut = side[:, None] / 2, side[:, None] / 2 * CROP
-        down, right = uniform((2, n, CUBOIDS), 0, 1, rng) * (cell - cut) + torch.stack([places // 2, places % 2]) * cell
-        start = torch.where(is_mirrored[:, None], (left + side)[:, None] - right, left[:, None] + right)
-        across = torch.where(is_mirrored[:, None], -cut, cut).expand_as(start)
-        return torch.stack([top[:, None] + down, start, cut.expand_as(start), across], 2)
+        top, left, side, across = square_boxes(areas, rng, least_side=self.config.least_side)[:, :, None].unbind(1)
+        cell, sign = side / 2, across.sign()
+        room = uniform((2, *places.shape), 0, 1, rng) * cell * (1 - CROP)
+        down, right = room + torch.stack([places // 2, places % 2]) * cell
+        cut = (cell * CROP).expand_as(down)
+        return torch.stack([top + down, left + sign * right, cut, sign * cut], 2)
 
     def forward(self, example: Example) -> tuple[Tensor, Tensor]:
         """Logits of the order (N, Q, 24) and of the rotation (N, Q, R)."""

@@ -1,0 +1,43 @@
+"""Degraded crops: one window, blur and noise for each group of frames."""
+
+from __future__ import annotations
+
+import torch
+
+from selftaught.ops.crop import crop_resize
+from selftaught.ops.quality import BLUR, NOISE, degraded_crop
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_without_strength_it_is_a_crop() -> None:
+    frames = torch.randint(256, (3, 2, 3, 20, 24), dtype=torch.uint8, generator=rng())
+    boxes = torch.tensor([[1.0, 2, 12, 12], [0, 20, 10, -10], [4, 4, 16, 16]])
+    found = degraded_crop(frames, boxes, 8, rng(), strength=0)
+    for group in range(3):
+        for number in range(2):
+            assert torch.equal(found[group, number], crop_resize(frames[group, number, None], boxes[group, None], 8)[0])
+
+
+def test_noise_is_of_one_strength_in_a_group_and_of_any_between_them() -> None:
+    grey = torch.full((400, 2, 3, 16, 16), 128, dtype=torch.uint8)
+    found = degraded_crop(grey, torch.tensor([[0.0, 0, 16, 16]]).repeat(400, 1), 16, rng())
+    spread = found.std((2, 3, 4))
+    assert torch.allclose(spread[:, 0], spread[:, 1], atol=0.012)
+    assert float(spread.min()) < 0.03 * NOISE
+    assert float(spread.max()) < 1.1 * NOISE
+    assert abs(float(spread.mean()) - NOISE / 2) < 0.05 * NOISE
+
+
+def test_blur_takes_away_detail_by_its_sigma() -> None:
+    """The sine of a wavelength of 8 pixels keeps exp(-(2 pi sigma / 8)^2 / 2) of its height: at most all of it."""
+    x = torch.arange(64) * (2 * torch.pi / 8)
+    wave = (0.5 + 0.2 * x.sin()).expand(300, 1, 1, 64, 64).contiguous()
+    found = degraded_crop(wave, torch.tensor([[0.0, 0, 64, 64]]).repeat(300, 1), 64, rng(1))
+    # Means of columns have an eighth of the noise.
+    height = found.mean((1, 2, 3))[:, 8:-8].std(1) * 2**0.5 / 0.2
+    least = float(torch.tensor(-((2 * torch.pi * BLUR / 8) ** 2) / 2).exp())
+    assert least - 0.02 < float(height.min()) < least + 0.05
+    assert 0.97 < float(height.max()) < 1.05
