@@ -16,10 +16,9 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.ops.clips.windows import degraded_crop, inner_areas
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.frames import gather_frames, split_channels, square_boxes
-from selftaught.ops.quality import degraded_crop
-from selftaught.ops.windows import inner_areas
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 CUBOIDS = 4
@@ -67,10 +66,9 @@ class CubicPuzzle(PretextTask):
     same or drift over time, black bars, how a cuboid was resampled, and how well a codec kept it. Guard: a cuboid is
     cut at a random position within its cell (80 of 112 pixels, at least one frame between two cuboids), so cuboids
     rarely touch; each is reduced to one colour channel, drawn at random and copied to all three (channel replication);
-    bars and the border of the frame are cut off (`ops.windows.inner_areas`); positions are not whole pixels; each
-    cuboid has a blur and noise of its own (`ops.quality`), as without them a small network recognises the frames of a
-    codec. Puzzles in time of one repeated frame or whose only cue is the border or the codec stay at chance, and so do
-    all puzzles of noise.
+    bars and the border of the frame are cut off; positions are not whole pixels; each cuboid has a blur and noise of
+    its own (`ops.clips.windows`), as without them a small network recognises the frames of a codec. Puzzles in time of
+    one repeated frame or whose only cue is the border or the codec stay at chance, and so do all puzzles of noise.
 
     Differences from the paper: cuboids have 4 of 6 frames of a cell instead of 16 of 32, which also short videos have;
     each clip gives one kind of puzzle, half of them along space; each is shown in `orders` orders, as cuboids are

@@ -15,9 +15,8 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import square_boxes
-from selftaught.ops.quality import degraded_crop
-from selftaught.ops.windows import inner_areas, shifted_squares
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, short_clips, shown
 
@@ -60,9 +59,9 @@ class TemporalCoherence(PretextTask):
     Shortcut: frames of a video share background, camera and light, so frames of two videos can be told apart without
     knowing what changes in time; and the border of the frame or the traces of a codec may change in time by themselves.
     Guard: half of the contrast, and all of the metric, is with f, a frame of the same video with the same background;
-    bars and the border are cut off (`ops.windows`); each frame of a clip has a small random shift, blur and noise of
-    its own (`ops.quality`); half of the triplets are reversed. Accuracy on clips of one repeated frame, of noise, and
-    on those whose only cue is the border or the codec, is at chance.
+    bars and the border are cut off; each frame of a clip has a small random shift, blur and noise of its own
+    (`ops.clips.windows`); half of the triplets are reversed. Accuracy on clips of one repeated frame, of noise, and on
+    those whose only cue is the border or the codec, is at chance.
 
     Differences from the paper: this is its unsupervised regulariser alone, without the supervised loss it is added to;
     with it, the linear layer takes the place of the classifier's last layer; every clip gives as many positive as
