@@ -51,6 +51,7 @@ EXCEPTED = {
     "data/batch": "plain values, which every test of the loader and of a task makes",
     "data/batches": "abstract, held by the tests of the loader and of the stream",
     "data/annotations/dense_sample": "plain values, which the tests of each format and of evaluation/data/dense make",
+    "data/files/hints": "plain values, which the tests of each source that heeds them make",
     "data/sources/base": "abstract, held by the tests of each source",
     "data/sources/torchvision_names": "a list",
     "encoders/base": "abstract, held by the tests of each kind of encoder",

@@ -16,7 +16,7 @@ from selftaught.core.progress import clock, say
 from selftaught.core.settings.groups import Stem
 from selftaught.core.settings.values import parse_seconds
 from selftaught.data.modality import USUAL_CLIP
-from selftaught.data.sources.open import open_source
+from selftaught.data.sources.open import open_part
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.measurement_checks import check_kind, check_measurement
@@ -164,8 +164,7 @@ def _check_folder(out: Path, *, is_allowed: bool) -> None:
 def _check(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> None:
     """All that can be wrong with any task is said before the first one is trained."""
     for needs in {spec.needs for asked, spec in runs if shards_to_stream(asked, spec) is None}:
-        data = config.data
-        open_source(data.path, split="train", needs=needs, download=data.download, seed=0, held_out=data.held_out)
+        open_part(config.data, split="train", needs=needs)
     for asked, spec in runs:
         check_asked(asked, spec)
         try_own_task_early(asked, spec)

@@ -18,7 +18,7 @@ from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.files.splits import EmptyPart
 from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
-from selftaught.data.sources.open import open_source
+from selftaught.data.sources.open import open_part
 from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.open import pack
 from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
@@ -90,9 +90,7 @@ def search_data(
     path = Path(query).expanduser()
     check_query(path, encoder)  # before the data are read
     reading = dataclasses.replace(config.data, path=data, download=download)
-    source = open_source(
-        data, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, download=download, seed=0, held_out=0.1
-    )
+    source = open_part(reading, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, held_out=0.1)
     reading = with_range(reading, source)
     asked = query_vector(path, encoder, reading, **_seen(config))
     found = _features(encoder, reading, split="all", **_seen(config))
@@ -139,9 +137,7 @@ def _samples(encoder: Encoder, reading: DataSettings, split: str, size: int) -> 
     share = reading.held_out or LEAST_SHARE
 
     def source_of(name: str) -> Source:
-        needs = MODALITIES[encoder.kind].needs
-        how: dict[str, Any] = {"download": reading.download, "seed": 0, "held_out": share}
-        return open_source(reading.path, split=name, needs=needs, **how)
+        return open_part(reading, split=name, needs=MODALITIES[encoder.kind].needs, held_out=share)
 
     def packed(source: Source) -> Samples:
         return pack(source, with_range(reading, source), probe_sampling(encoder), size=size, title="packing")

@@ -18,7 +18,7 @@ from selftaught.data.files.left_out import LeftOut
 from selftaught.data.inputs import Computed
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
-from selftaught.data.sources.open import open_source
+from selftaught.data.sources.open import open_part
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.value_range import range_note, with_range
 from selftaught.data.store.parts import LEAST_HELD_OUT, LEAST_SHARE, Halves, open_halves, open_some
@@ -65,9 +65,7 @@ class Data:
 
 def open_sources(config: RunConfig, spec: TaskSpec) -> list[Source]:
     """The training part of the data and the one that is held out."""
-    data = config.data
-    how: dict[str, Any] = {"needs": spec.needs, "download": data.download, "seed": 0, "held_out": data.held_out}
-    return [open_source(data.path, split=split, **how) for split in ("train", "held_out")]
+    return [open_part(config.data, split=split, needs=spec.needs) for split in ("train", "held_out")]
 
 
 def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:

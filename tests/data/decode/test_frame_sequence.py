@@ -24,13 +24,16 @@ class Counted(FrameSequence):
     """Frames of one level each, 10 times their number; those numbered `broken` cannot be read."""
 
     def __init__(self, broken: frozenset[int] = frozenset(), count: int = 12) -> None:
-        self.fps, self.count, self.height, self.width = 10.0, count, 24, 32
-        self.broken = broken
+        self.fps, self.count, self.broken = 10.0, count, broken
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return 24, 32
 
     def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
         for number in numbers:
             broken = Unreadable("damaged") if number in self.broken else None
-            yield broken or np.full((self.height, self.width, 3), 10 * number, np.uint8)
+            yield broken or np.full((24, 32, 3), 10 * number, np.uint8)
 
 
 class Drawn(Source):

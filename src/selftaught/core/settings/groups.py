@@ -107,6 +107,8 @@ class DataSettings(Group):
     cache_limit: Annotated[float, Range(above=0)] = 50.0
     """Largest total size of the packed stores in GB: the least recently used ones are removed to make room, and data
     that exceed the limit by themselves are decoded during training."""
+    frame_rate: Annotated[float, Range(above=0, most=1000)] = 25.0
+    """Frames per second of videos that are folders of numbered images."""
     stream: Streaming = "auto"
     """Read tar shards in order during training instead of packing them; auto does so for shards that are remote,
     compressed or larger than --cache-limit when packed, if the task needs only single images."""

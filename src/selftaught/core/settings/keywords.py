@@ -42,6 +42,7 @@ class RunSettings(TypedDict, total=False):
     max_image_pixels: int
     store_size: int | None
     cache_limit: float
+    frame_rate: float
     stream: Streaming
     workers: int | None
     download: bool

@@ -15,17 +15,19 @@ class FrameSequence(ABC):
     Attributes:
         fps: frames a second.
         count: frames, at least 1; some of them may turn out to be broken.
-        height, width: of every frame, pixels.
     """
 
     fps: float
     count: int
-    height: int
-    width: int
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Height and width of every frame, pixels; `Unreadable` where there is none."""
 
     @abstractmethod
     def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
-        """The frames of these numbers in this order, (height, width, 3) RGB, or why one cannot be read.
+        """The frames of these numbers in this order, (H, W, 3) RGB, or why one cannot be read.
 
         May be called from several threads.
         """

@@ -87,7 +87,7 @@ def reason(error: Exception) -> str:
 def read_header(video: Video) -> Header:
     """Sides, length and sound from the container alone; raises `Unreadable`."""
     if isinstance(video, FrameSequence):
-        return Header(video.height, video.width, video.count, 0.0, has_sound=False)
+        return Header(*video.shape, video.count, 0.0, has_sound=False)
     with opened(video) as container:
         stream = first_video_stream(container)
         height, width = stream.height, stream.width

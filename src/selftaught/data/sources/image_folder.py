@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import final
 
@@ -21,13 +21,7 @@ from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, n
 
 @final
 class ImageFolder(Source):
-    """One split of the images in a folder or zip; `read` gives the bytes of the file.
-
-    Attributes:
-        frame_folders: folders whose images look like the frames of a video.
-    """
-
-    frame_folders: Sequence[str] = ()
+    """One split of the images in a folder or zip; `read` gives the bytes of the file."""
 
     def __init__(self, tree: FileTree, entries: list[Entry], layout: Layout) -> None:
         self.name = tree.where
@@ -75,10 +69,10 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
     source.part = own_part(keys, layout.splits, split)
     source.left_out, notes = _left_out(tree, pictures, keys)
     source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
-    source.frame_folders = frame_folders(keys, dict(layout.labels))
-    if source.frame_folders and not source.part:
+    frames = frame_folders(keys, dict(layout.labels))
+    if frames and not source.part:
         notes.append(
-            f"the images of {len(source.frame_folders)} folders (such as {source.frame_folders[0]}) are numbered as "
+            f"the images of {len(frames)} folders (such as {frames[0]}) are numbered as "
             "frames of a video; the held-out part is drawn by image, so frames of one video fall on both sides"
         )
     source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]

@@ -54,11 +54,9 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
     from selftaught.data.annotations.depth_folder import find_depths
     from selftaught.data.annotations.mask_folder import find_masks
     from selftaught.data.annotations.voc import VocTree
-    from selftaught.data.files.masks_beside import masks_beside
 
     masks, depths = find_masks(pictures), find_depths(pictures)
-    beside = masks_beside(pictures)
-    keys = [key for key in pictures if not masks.holds(key) and not depths.holds(key) and key not in beside]
+    keys = without_maps(pictures)
     if (folder := table_folder(tree, keys)) is not None:
         return keys, _by_table(tree, keys, folder)
     voc = VocTree.find(tree)
@@ -77,6 +75,16 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
             splits, classes, targets = coco_targets(tree)
             layout = Layout({}, splits, classes, True, targets)
     return keys, layout
+
+
+def without_maps(pictures: list[str]) -> list[str]:
+    """The images that are no masks or depth maps of others."""
+    from selftaught.data.annotations.depth_folder import find_depths
+    from selftaught.data.annotations.mask_folder import find_masks
+    from selftaught.data.files.masks_beside import masks_beside
+
+    masks, depths, beside = find_masks(pictures), find_depths(pictures), masks_beside(pictures)
+    return [key for key in pictures if not masks.holds(key) and not depths.holds(key) and key not in beside]
 
 
 def table_folder(tree: FileTree, keys: Sequence[str]) -> str | None:

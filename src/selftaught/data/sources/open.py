@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_kinds import suffix_of
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.left_out import other_kinds
 from selftaught.data.modality import WORDS
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
 if TYPE_CHECKING:
+    from selftaught.data.files.file_tree import FileTree
     from selftaught.data.sources.base import Source
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
@@ -27,10 +30,31 @@ _MAPS = {
 """What to do where they are needed and a source has none; no source has poses."""
 
 
+def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out: float | None = None) -> Source:
+    """One split of the data of a run or an evaluation; `open_source` with what their settings say.
+
+    Args:
+        data: which data, and how they are read.
+        split: "train", "held_out" or "test".
+        needs: what the task or probe asks for.
+        held_out: share that is held out where the data have no splits; None for that of the settings.
+    """
+    share = data.held_out if held_out is None else held_out
+    hints = Hints(frame_rate=data.frame_rate)
+    return open_source(data.path, split=split, needs=needs, download=data.download, held_out=share, hints=hints)
+
+
 def open_source(
-    data: str, *, split: str, needs: frozenset[str], download: bool = False, seed: int = 0, held_out: float = 0.1
+    data: str,
+    *,
+    split: str,
+    needs: frozenset[str],
+    download: bool = False,
+    seed: int = 0,
+    held_out: float = 0.1,
+    hints: Hints = NO_HINTS,
 ) -> Source:
-    """Open one split of the data; no image and no frame is decoded.
+    """Open one split of the data; of images and frames at most a few are decoded, to know what they are.
 
     A data set's own name (`cifar10`, `demo`, `synthetic`) goes before a folder of the same name; write ./cifar10 for
     the folder.
@@ -43,10 +67,11 @@ def open_source(
         download: allow torchvision and Hugging Face data sets to be downloaded.
         seed: of the share that is held out where the data have no splits.
         held_out: that share, in [0, 1).
+        hints: what the files do not say.
     """
     source = _by_name(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
     if source is None:
-        source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out)
+        source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     source.name = data
     _refuse_lack(source, needs)
     return source
@@ -95,18 +120,17 @@ def _by_name(
     return None
 
 
-def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
     path = _expanded(data)
     if any(p.suffix.lower() == ".zip" for p in (path, *path.parents)):
         from selftaught.data.files.zip_tree import ZipTree, archive_of
-        from selftaught.data.sources.image_folder import open_image_folder
 
         archive = archive_of(path)
         if archive is not None:
             tree = ZipTree(archive, path.relative_to(archive).as_posix().removeprefix("."))
-            return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+            return _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     if path.is_dir():
-        return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out)
+        return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     if path.is_file():
         if path.suffix.lower() in (".parquet", ".pq"):
             from selftaught.data.sources.parquet import open_parquet
@@ -131,12 +155,26 @@ def _expanded(data: str) -> Path:
         return Path(data)
 
 
-def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> Source:
+def _images(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
+    """The images of a folder or zip; where videos are needed, its folders of frames if there are some."""
+    if "video" in needs and "audio" not in needs:
+        from selftaught.data.sources.videos.frame_folders import open_frame_folders
+
+        rate = hints.frame_rate
+        videos = open_frame_folders(tree, split=split, needs=needs, seed=seed, held_out=held_out, fps=rate)
+        if videos is not None:
+            return videos
+    from selftaught.data.sources.image_folder import open_image_folder
+
+    return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+
+
+def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
     """What a folder holds decides; where it holds images and videos, what is needed decides."""
     from selftaught.data.files.file_kinds import heif_advice, is_picture, told_kinds
     from selftaught.data.files.file_tree import FolderTree
     from selftaught.data.files.file_walk import find_files
-    from selftaught.data.sources.image_folder import open_image_folder, pictures_of
+    from selftaught.data.sources.image_folder import pictures_of
     from selftaught.data.sources.video_folder import open_video_folder, videos_of
 
     files = find_files(path)
@@ -147,11 +185,11 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     if videos:
         return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
     if not pictures:
-        source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out)
+        source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if source is not None:
             return source
     if pictures or pictures_of(tree):
-        return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+        return _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     if not files and is_own(path):
         raise ValueError(
             f"{path} is a folder that selftaught wrote, such as a run, and holds no data; give the folder of your files"
@@ -169,7 +207,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
 
 
 def _shards(
-    path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float
+    path: Path, keys: list[str], *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints
 ) -> Source | None:
     """The Parquet files, else the Arrow files, the tars, the one zip of a folder without images and videos."""
     by_suffix = {
@@ -191,7 +229,7 @@ def _shards(
         shards = [str(file) for file in files]
         source = open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
     elif len(files := by_suffix[".zip"]) == 1:
-        source = _by_path(str(files[0]), split=split, needs=needs, seed=seed, held_out=held_out)
+        source = _by_path(str(files[0]), split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     elif files:
         names = ", ".join(file.name for file in files[:5])
         raise ValueError(f"{path} holds {len(files)} zip archives ({names}); give one of them")
@@ -218,7 +256,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     held = " and ".join(WORDS[kind] for kind in WORDS if kind in source.provides)
     first = source.entries[0].key if len(source) else "nothing"
     do = {
-        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm)" + _frames_advice(source),
+        "video": "give a folder of videos (mp4, mkv, avi, mpg, webm) or of folders of numbered frames",
         "audio": "give a folder of videos that have a sound track",
         "label": source.label_advice,
     }
@@ -229,15 +267,3 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         if lacks[0] != "audio"
         else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
     )
-
-
-def _frames_advice(source: Source) -> str:
-    """How numbered images become a video, where a folder of them looks like one."""
-    from selftaught.data.sources.image_folder import ImageFolder
-
-    first = source.entries[0].key if len(source) else ""
-    if not isinstance(source, ImageFolder) or not source.frame_folders:
-        return ""
-    folder, _, name = first.rpartition("/")
-    pattern = re.sub(r"\d+(?=\.\w+$)", lambda number: f"%0{len(number[0])}d", name)
-    return f"; numbered frames of a folder become one by: ffmpeg -i {folder}/{pattern} {folder}.mp4"

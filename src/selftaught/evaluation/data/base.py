@@ -18,7 +18,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Input, listed, needs_of
 from selftaught.data.modality import MODALITIES, USUAL_CLIP
 from selftaught.data.sources.base import Source
-from selftaught.data.sources.open import open_source
+from selftaught.data.sources.open import open_part
 from selftaught.encoders.names import Kind
 
 HELD_OUT = 0.1
@@ -176,9 +176,8 @@ class Asked:
 
     def source(self, split: str, *, held_out: float | None = None) -> Source:
         """One part of the data, of which nothing is decoded; what they lack is one sentence."""
-        share, data = self.held_out if held_out is None else held_out, self.data
         needs = needs_of(self.sampling.inputs) | self.needs
-        return open_source(data.path, split=split, needs=needs, download=data.download, seed=0, held_out=share)
+        return open_part(self.data, split=split, needs=needs, held_out=self.held_out if held_out is None else held_out)
 
 
 def check_source(asked: Asked) -> None:

@@ -25,9 +25,13 @@ class MovingVideo(FrameSequence):
 
     def __init__(self, settings: MovingSettings, part: str, number: int, factors: Factors, objects: Objects) -> None:
         self.fps, self.count = FPS, settings.frames
-        self.height = self.width = settings.side
         self.factors = factors
         self._settings, self._part, self._number, self._objects = settings, part, number, objects
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """As `FrameSequence` says."""
+        return self._settings.side, self._settings.side
 
     def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
         """As `FrameSequence` says; a broken photograph breaks all frames."""
@@ -38,7 +42,7 @@ class MovingVideo(FrameSequence):
             return
         for number in numbers:
             y, x = self.factors.centre[number] - thing.shape[0] / 2
-            drawn = _moved(thing, y, x, self.height)
+            drawn = _moved(thing, y, x, self._settings.side)
             behind = self._behind(ground, number)
             yield np.rint((behind * (1 - drawn[:, :, 3:]) + drawn[:, :, :3]) * 255).clip(0, 255).astype(np.uint8)
 
@@ -65,10 +69,10 @@ class MovingVideo(FrameSequence):
         return _texture(generator(settings, self._part, self._number, use=2), size)
 
     def _behind(self, ground: Floats, number: int) -> Floats:
-        if ground.shape[0] == self.height:
+        if not self._margin:
             return ground
         y, x = (step * (number - (self.count - 1) / 2) - self._margin for step in self.factors.drift)
-        return _moved(ground, y, x, self.height)
+        return _moved(ground, y, x, self._settings.side)
 
     @property
     def _margin(self) -> int:

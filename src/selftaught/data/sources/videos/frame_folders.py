@@ -1,0 +1,176 @@
+"""Folders of numbered images as videos, where a task needs clips: `run/clip_1/0001.jpg`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.core.names import one_line
+from selftaught.data.decode.image import decode_image, image_size
+from selftaught.data.files.file_kinds import is_picture
+from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.frame_folders import FrameFolder, numbered_folders
+from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.left_out import left_out_as, other_kinds
+from selftaught.data.files.splits import own_part
+from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.layout import (
+    CLASSES_FILE,
+    Layout,
+    choose_entries,
+    in_no_part,
+    notes_of,
+    read_layout,
+    text_in,
+    without_maps,
+)
+from selftaught.data.sources.videos.frame_video import FrameVideo
+
+_FEWEST, _SHARE = 6, 0.5
+"""Images of a folder that may be a video, and the share of all images that must be in such folders."""
+_LOOKED_AT = 8
+"""Folders whose images are compared."""
+_ALIKE = 0.5
+"""Least correlation of two neighbouring frames; that of two unrelated photographs is around 0.1."""
+
+
+@final
+class FrameFolders(Source):
+    """One split of the folders of frames in a folder or zip; `read` gives the frames of one."""
+
+    def __init__(
+        self, tree: FileTree, entries: list[Entry], layout: Layout, folders: dict[str, FrameFolder], *, fps: float
+    ) -> None:
+        self.name = tree.where
+        self.entries = entries
+        self.classes = None if layout.many else layout.classes
+        self.provides = frozenset({"video", "image"} | ({"label"} if self.classes else set()))
+        frames = [key for entry in entries for key in folders[entry.key].frames.values()]
+        self.fingerprint = f"{tree.fingerprint(frames)}-{fps:g}"
+        self._tree, self._folders, self._fps = tree, folders, fps
+
+    def read(self, i: int) -> FrameVideo:
+        """The frames of video `i`."""
+        return FrameVideo(self._tree, self._folders[self.entries[i].key], fps=self._fps)
+
+
+def open_frame_folders(
+    tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, fps: float
+) -> FrameFolders | None:
+    """One split of the folders whose images are frames; None where there are none.
+
+    A folder of a class may be numbered like a video. So neighbouring images of some folders are compared, and a note
+    says what was taken for videos.
+
+    Args:
+        tree: labels and splits are found as those of files are, by the names of the folders.
+        split: "train", "held_out" or "test".
+        needs: what the task asks for.
+        seed: of the share that is held out where the data have no splits.
+        held_out: that share.
+        fps: frames a second.
+
+    Raises:
+        ValueError: where the images are numbered, but are not alike as frames are.
+    """
+    pictures = without_maps([key for key in tree.keys if is_picture(key)])
+    found, others = numbered_folders(pictures)
+    inside = sum(len(folder.frames) for folder in found if len(folder.frames) >= _FEWEST)
+    if not inside or inside < _SHARE * len(pictures):
+        return None
+    _refuse_classes(tree, found)
+    folders = {folder.folder or PurePath(tree.where).stem: folder for folder in found}
+    keys = sorted(folders)
+    layout = read_layout(keys, table=text_in(tree, LABELS_FILE), names=text_in(tree, CLASSES_FILE), where=tree.where)
+    entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
+    source = FrameFolders(tree, entries, layout, folders, fps=fps)
+    source.part = own_part(keys, layout.splits, split)
+    images = set(pictures)
+    rest, notes = other_kinds((key for key in tree.keys if not is_picture(key)), "images")
+    loose = left_out_as("images in no video", others, "an image that is no frame of a numbered folder")
+    masks = [key for key in tree.keys if is_picture(key) and key not in images]
+    maps = left_out_as("masks", masks, "a mask or depth map of another image")
+    none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
+    source.left_out = tree.left_out + rest + loose + maps + none
+    told = [*_told(found, others, fps), *_sizes(tree, found)]
+    source.notes = [one_line(note) for note in (*tree.told(), *told, *notes, *notes_of(keys, layout, needs))]
+    source.skipped = [*(tree.unusable if split == "train" else ())]
+    return source
+
+
+def _told(found: Sequence[FrameFolder], others: Sequence[str], fps: float) -> list[str]:
+    first = found[0]
+    lengths = sorted(len(folder.frames) for folder in found)
+    many = "1 folder of numbered images" if len(found) == 1 else f"{len(found)} folders of numbered images"
+    notes = [
+        f"{many} (such as {first.folder or 'the data'}) {'is' if len(found) == 1 else 'are'} read as videos of "
+        f"{lengths[0]} to {lengths[-1]} frames, {fps:g} a second (--frame-rate)"
+    ]
+    if others:
+        notes.append(
+            f"{len(others)} images in folders that are not numbered as frames are were left out (such as {others[0]})"
+        )
+    missing = [folder for folder in found if folder.count > len(folder.frames)]
+    if missing:
+        count = sum(folder.count - len(folder.frames) for folder in missing)
+        notes.append(f"{count} frames of {len(missing)} of them are missing (such as in {missing[0].folder})")
+    return notes
+
+
+def _refuse_classes(tree: FileTree, found: Sequence[FrameFolder]) -> None:
+    """An error where the images of most folders that are looked at are not alike, unless they are called frames."""
+    named = [folder for folder in found if "frame" in next(iter(folder.frames.values())).lower()]
+    looked = [alike for folder in _some(found) if (alike := _alikeness(tree, folder)) is not None]
+    if not looked or len(named) == len(found) or np.median(looked) >= _ALIKE:
+        return
+    raise ValueError(
+        f"videos are needed, but {tree.where} holds images, and though they are numbered as frames are (such as in "
+        f"{found[0].folder or 'it'}), neighbouring ones are not alike (median correlation {np.median(looked):.2f}); "
+        "give a folder of videos, or name the files frame_0001.jpg and so on if they are frames"
+    )
+
+
+def _some(found: Sequence[FrameFolder]) -> list[FrameFolder]:
+    long = [folder for folder in found if len(folder.frames) > 1]
+    return [long[k * len(long) // min(_LOOKED_AT, len(long))] for k in range(min(_LOOKED_AT, len(long)))]
+
+
+def _alikeness(tree: FileTree, folder: FrameFolder) -> float | None:
+    """Correlation of two neighbouring frames; None where they show nothing, or cannot be read."""
+    frames = list(folder.frames.values())
+    middle = len(frames) // 2
+    try:
+        first, second = (_thumbnail(tree.read(frames[at])) for at in (middle - 1, middle))
+    except (OSError, ValueError):
+        return None
+    if min(first.std(), second.std()) < 1:
+        return None
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def _thumbnail(content: bytes) -> NDArray[np.float32]:
+    pixels = decode_image(content, min_side=16)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _sizes(tree: FileTree, found: Sequence[FrameFolder]) -> list[str]:
+    """A note where the first and the last image of a folder that is looked at differ in size."""
+    for folder in _some(found):
+        frames = list(folder.frames.values())
+        try:
+            sizes = [image_size(tree.read(key)) for key in (frames[0], frames[-1])]
+        except (OSError, ValueError):
+            continue
+        if sizes[0] != sizes[1]:
+            (height, width), (other_height, other_width) = sizes
+            return [
+                f"images of one video differ in size (in {folder.folder} {width} x {height} and {other_width} x "
+                f"{other_height}); all are scaled and cut to that of its first"
+            ]
+    return []
