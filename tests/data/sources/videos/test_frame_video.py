@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.files.file_tree import FolderTree, Unreadable
 from selftaught.data.files.frame_folders import numbered_folders
 from selftaught.data.sources.videos.frame_video import FrameVideo
@@ -29,9 +30,9 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     video = opened(write_frames(tmp_path, counted(12), name="frame_{}.png"))  # 2 before 10
     assert shown(video) == list(range(12))
     assert (video.shape, video.count, video.fps) == ((32, 32), 12, 10.0)
-    times, frames = zip(*video.timed(), strict=True)
-    assert times == pytest.approx([t / 10 for t in range(12)])
-    assert numbers(np.stack(frames)) == list(range(12))
+    decoded = list(decode_frames(video, 32))
+    assert [one.time for one in decoded] == pytest.approx([t / 10 for t in range(12)])
+    assert numbers(np.stack([one.image for one in decoded])) == list(range(12))
 
 
 def test_broken_and_missing_frames_cost_only_themselves(tmp_path: Path) -> None:
@@ -42,7 +43,9 @@ def test_broken_and_missing_frames_cost_only_themselves(tmp_path: Path) -> None:
     video = opened(tmp_path)
     assert video.shape == (32, 32)
     assert shown(video) == ["empty file", 1, 2, "not an image in a known format", 4, 5, "missing", 7, 8, 9]
-    assert [round(10 * time) for time, _ in video.timed()] == [1, 2, 4, 5, 7, 8, 9]
+    decoded = list(decode_frames(video, 32))
+    assert [round(10 * (one.time or 0)) for one in decoded] == [1, 2, 4, 5, 7, 8, 9]
+    assert [one.is_after_damage for one in decoded] == [False, False, True, False, True, False, False]
 
 
 def test_other_sizes_are_scaled_and_cut_to_the_first(tmp_path: Path) -> None:
