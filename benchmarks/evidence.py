@@ -1,7 +1,7 @@
 """Does it work: every pretext task on real data, beside random weights and supervised training.
 
 Command:   python benchmarks/evidence.py                  # everything, 2 seeds each; run again to go on
-           python benchmarks/evidence.py --only cifar10 --seeds 0 --tasks jigsaw,counting
+           python benchmarks/evidence.py --setting cifar10 --seeds 0 --tasks jigsaw,counting
 Needs:     the real data sets beside the checkout (../shared/data), pip install -e '.[bench]'
 Result:    docs/results/evidence.json (all numbers), evidence.md (the tables), evidence.svg (the plot)
 Time:      about 5 hours on 2 quiet cores with AMX
@@ -40,13 +40,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evidence_page import RESULTS, read_rows, write_page
+from evidence_page import RESULTS, read_rows, write_pages
 from evidence_settings import SETTINGS, Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
 
+MOVING = "moving:"
 FIGURES = ("value", "stage", "stages", "random", "chance", "train_samples", "test_samples")
 ON_GPU = torch.cuda.is_available()
 FREE: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -56,7 +57,7 @@ WRITING = threading.Lock()
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="names of settings, with commas")
+    parser.add_argument("--setting", help="names of settings, or of pages (video for evidence-video), with commas")
     parser.add_argument("--tasks", help="names of tasks, with commas")
     parser.add_argument("--seeds", default="0,1")
     allowed = [0] if ON_GPU else sorted(os.sched_getaffinity(0))
@@ -69,7 +70,7 @@ def main() -> None:
     rows = [
         (name, task, int(seed))
         for seed in args.seeds.split(",")
-        for name in (args.only.split(",") if args.only else SETTINGS)
+        for name in settings_of(args.setting)
         for task in SETTINGS[name].tasks
         if int(seed) in SETTINGS[name].seeds and (not args.tasks or task in args.tasks.split(","))
     ]
@@ -79,7 +80,20 @@ def main() -> None:
     with ThreadPoolExecutor(len(cores)) as pool:
         for row in [pool.submit(run_row, *row, args.runs) for row in rows]:
             row.result()
-    write_page()
+    write_pages()
+
+
+def settings_of(asked: str | None) -> list[str]:
+    """The settings of these names and pages; all for None."""
+    if asked is None:
+        return list(SETTINGS)
+    pages: dict[str, list[str]] = {}
+    for name, setting in SETTINGS.items():
+        pages.setdefault(setting.page.removeprefix("evidence-"), []).append(name)
+    found = [name for word in asked.split(",") for name in pages.get(word, [word])]
+    if unknown := [name for name in found if name not in SETTINGS]:
+        raise SystemExit(f"--setting {unknown[0]}: give names of {', '.join([*SETTINGS, *pages])}")
+    return found
 
 
 def run_row(name: str, task: str, seed: int, runs: Path) -> None:
@@ -97,7 +111,7 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(dict(sorted({**read_rows(), key: row}.items())), indent=1) + "\n")
         temporary.replace(path)
-        write_page()
+        write_pages()
 
 
 def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) -> dict[str, Any]:
@@ -114,20 +128,31 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
         "images_per_second": round(median_speed(out), 1),
         "peak_memory_mb": memory,
     }
-    labelled = str(SHARED / (setting.labelled or setting.data))
-    for fraction in setting.fractions:
-        probe = "linear" if fraction == 1 else f"linear {fraction:g}"
-        # A share is one of all labels, not of those that the limit leaves.
-        flags = setting.evaluate if fraction == 1 else ("--fraction", str(fraction))
-        row[probe] = probed(core, out, labelled, "linear", *flags)
-    row["knn"] = probed(core, out, labelled, "knn", *setting.evaluate)
+    for name, (probe, labelled, flags) in setting.measurements().items():
+        row[name] = probed(core, out, place_of(labelled), probe, *flags)
     return row
 
 
 def pretrain_words(setting: Setting, task: str, seed: int) -> list[str]:
     """The command that trains one cell of the table, without its folder."""
-    data = str(SHARED / setting.data)
-    return ["pretrain", data, "--task", task, *setting.flags.split(), *setting.tasks[task], "--seed", str(seed)]
+    return [
+        "pretrain",
+        place_of(setting.data),
+        "--task",
+        task,
+        *setting.flags.split(),
+        *setting.tasks[task],
+        "--seed",
+        str(seed),
+    ]
+
+
+def place_of(data: str) -> str:
+    """Where the data of a setting are: a folder of the real data sets, or sequences that are drawn from one."""
+    if data.startswith(f"{MOVING}digits"):
+        return data
+    prefix = MOVING if data.startswith(MOVING) else ""
+    return prefix + str(SHARED / data.removeprefix(MOVING))
 
 
 def probed(core: int, run: Path, labelled: str, probe: str, *flags: str) -> dict[str, Any]:

@@ -20,8 +20,28 @@ class Setting:
     seeds: tuple[int, ...] = (0, 1)
     labelled: str = ""
     """What the probes read, where it is not `data`."""
+    page: str = "evidence"
+    """Page of docs/results that shows the table."""
+    factors: tuple[str, ...] = ()
+    """Labels that moving sequences are measured with, in place of fractions and k-NN."""
     reading: str = ""
     """What can be concluded from the table, and what cannot; paragraphs with empty lines between."""
+
+    def measurements(self) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+        """Name of each result -> probe, what it reads, and its flags."""
+        labelled = self.labelled or self.data
+        if self.factors:
+            return {f"linear {one}": ("linear", f"{labelled},label={one}", self.evaluate) for one in self.factors}
+        # A share is one of all labels, not of those that the limit leaves.
+        found = {
+            "linear" if share == 1 else f"linear {share:g}": (
+                "linear",
+                labelled,
+                self.evaluate if share == 1 else ("--fraction", str(share)),
+            )
+            for share in self.fractions
+        }
+        return found | {"knn": ("knn", labelled, self.evaluate)}
 
 
 @dataclass(frozen=True)
@@ -221,6 +241,7 @@ SETTINGS = {
         seeds=(0,),
     ),
     "weizmann4": Setting(
+        page="evidence-video",
         data="weizmann4",
         tasks={"frame_order_verification": ("--lr", "1e-3"), "supervised": ()},
         flags="--encoder resnet18 --size 48 --batch-size 24 --steps 600 --evaluate-every 20",
@@ -231,6 +252,7 @@ SETTINGS = {
         "performers and hardly generalises to new ones. Measuring the features needs more videos.",
     ),
     "asl_letters12": Setting(
+        page="evidence-video",
         data="asl_letters12",
         tasks={"frame_order_verification": ("--lr", "1e-3"), "supervised": ()},
         flags="--encoder resnet18 --size 48 --batch-size 24 --steps 300 --evaluate-every 10",
@@ -253,6 +275,7 @@ SETTINGS = {
         "clips share a label.",
     ),
     "jhmdb14": Setting(
+        page="evidence-video",
         data="jhmdb14",
         tasks={
             "moving_object": ("--optimizer", "adamw", "--lr", "1e-3"),
@@ -268,6 +291,7 @@ SETTINGS = {
         reading=_JHMDB14,
     ),
     "jhmdb14-clips": Setting(
+        page="evidence-video",
         data="jhmdb14",
         tasks={"clip_rotation": ("--task.frames", "4", "--task.stride", "3")},
         flags="--encoder r3d_18 --stem standard --size 32 --batch-size 16 --steps 200 --evaluate-every 4",

@@ -114,14 +114,17 @@ def _settings(options: Sequence[tuple[str, Option]]) -> list[str]:
 
 def _evidence(task: str) -> list[str]:
     """Results of benchmarks/evidence.py for the task, next to the baselines."""
-    lines = []
+    lines: list[str] = []
+    pages: dict[str, None] = {}
     for name, setting in SETTINGS.items():
         found = rows_of(name)
         if task not in found:
             continue
+        pages[setting.page] = None
         shown = [name for name in (task, "autoencoder", *REFERENCES) if name in found]
-        probes = [probe for probe in ("linear", "linear 0.01", "knn") if probe in found[task][0]]
         heads = {"linear": "best stage", "linear 0.01": "1 % of the labels", "knn": "k-NN"}
+        heads |= {f"linear {factor}": factor for factor in setting.factors}
+        probes = [probe for probe in heads if probe in found[task][0]]
         random = [spread([row[probe]["random"]["value"] for row in found[task]]) for probe in probes]
         body = [["random weights", "", "", *random]]
         for other in dict.fromkeys(shown):
@@ -135,7 +138,8 @@ def _evidence(task: str) -> list[str]:
         changes += [("1 % of the labels", FEW_LABELS)] if "linear 0.01" in probes else []
         old = [f"- {note(words, change)}" for words, change in changes if change and older(found[task], change)]
         lines += ["", *old] if old else []
-    return ["", "## Evidence", *lines, "", "All tasks: [results/evidence.md](../results/evidence.md)."] if lines else []
+    links = ", ".join(f"[results/{page}.md](../results/{page}.md)" for page in pages)
+    return ["", "## Evidence", *lines, "", f"All tasks: {links}."] if lines else []
 
 
 def _text(default: object) -> str:
