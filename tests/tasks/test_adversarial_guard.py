@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -19,13 +20,14 @@ from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
 from selftaught.training.players import only_parameters_of, scalars_of
 
-SIZE, COUNT = 32, 8
+SIZE, COUNT, FRAMES = 32, 8, 2
 SETTINGS: dict[str, dict[str, Any]] = {
     "artifacts": {"width": 4},
     "bigan": {"width": 16, "code": 8, "discriminator_width": 8, "hidden": 16},
     "gan": {"width": 16, "code": 8, "rotated": 0.5},
     "inpainting": {"adversarial": 0.1, "width": 32},
     "super_resolution": {"adversarial": 0.1, "width": 32},
+    "video_gan": {"width": 8, "code": 4, "frames": FRAMES},
 }
 """Of every adversarial task, so that it is small and plays its game."""
 WITHOUT_STATISTICS = {"bigan"}
@@ -36,6 +38,10 @@ def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
     """Within, the generator's results are the real images themselves, so nothing but the batch could tell them."""
     stack = ExitStack()
     name = type(task).__name__
+    if hasattr(example, "clips"):
+        module = sys.modules[type(task).__module__]
+        stack.enter_context(patch.object(module, "as_seen", lambda pixels: example.clips))
+        return stack
     if name == "Artifacts":
         example.kept = torch.ones_like(example.kept)  # nothing is dropped, so nothing is repaired
     elif name == "GAN":
@@ -60,16 +66,19 @@ def scores(task: PretextTask, example: Any, player: str) -> tuple[Tensor | None,
 
 
 def adversarial_tasks() -> Iterator[tuple[str, PretextTask, Any]]:
-    """Every task with players, and an example of `COUNT` images."""
+    """Every task with players, and an example of `COUNT` images or clips."""
     for name in (task.name for task in list_tasks()):
         task_class = load_task(name)
         if task_class.players is PretextTask.players:
             continue
         torch.manual_seed(0)
-        encoder = build_encoder("timm:test_resnet", size=SIZE)
+        of_clips = task_class.encoders["encoder"].kind == "video"
+        encoder = build_encoder("video_convnet" if of_clips else "timm:test_resnet", size=SIZE, stem="standard")
         task = task_class(encoder, task_class.Config(**SETTINGS[name]), SIZE)
-        images = torch.randint(0, 256, (COUNT, 3, 40, 40), generator=generator(name), dtype=torch.uint8)
-        yield name, task, task.pseudo_label(Batch(index=torch.arange(COUNT), inputs={"image": images}), generator(0))
+        shape = (COUNT, FRAMES, 3, 40, 40) if of_clips else (COUNT, 3, 40, 40)
+        pixels = torch.randint(0, 256, shape, generator=generator(name), dtype=torch.uint8)
+        batch = Batch(index=torch.arange(COUNT), inputs={"video" if of_clips else "image": pixels})
+        yield name, task, task.pseudo_label(batch, generator(0))
 
 
 def judge(task: PretextTask) -> nn.Module:
@@ -115,7 +124,7 @@ def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalis
     assert passes["discriminator"], name
     assert all(training for of in passes.values() for _, training in of)
     judged = [rows for rows, _ in passes["discriminator"]]
-    if name in ("artifacts", "gan"):
+    if name in ("artifacts", "gan") or hasattr(example, "clips"):
         assert judged[0] == 2 * COUNT
     else:
         assert judged[:2] == [COUNT, COUNT]

@@ -53,6 +53,16 @@ def denormalise(images: Tensor) -> Tensor:
     return (images * std + mean).clamp(0, 1)
 
 
+def normalise_clips(clips: Tensor) -> Tensor:
+    """As `normalise`, of clips (N, 3, T, H, W), which are then `channels_last_3d`."""
+    return normalise(clips.flatten(2, 3)).view(clips.shape)
+
+
+def denormalise_clips(clips: Tensor) -> Tensor:
+    """As `denormalise`, of clips (N, 3, T, H, W)."""
+    return denormalise(clips.flatten(2, 3)).view(clips.shape)
+
+
 def colour_jitter(
     images: Tensor,
     rng: torch.Generator,

@@ -17,7 +17,7 @@ LEAST_PEAK = 0.1
 FLAT = 4.0
 """Grey levels a pixel below which a gradient is mostly noise."""
 MEASURED_SIDE = 64
-"""Frames are made smaller by the whole factor that leaves at least so many pixels of the short side."""
+"""Frames are made smaller by the whole factor that brings the short side nearest to so many pixels."""
 
 
 def camera_shifts(video: Tensor) -> Tensor:
@@ -29,9 +29,9 @@ def camera_shifts(video: Tensor) -> Tensor:
     are uint8; shifts are in their pixels, at most `REACH` of the sides, and 0 where frames do not resemble each other.
     """
     t, (height, width) = video.shape[1], video.shape[-2:]
-    factor = max(1, min(height, width) // MEASURED_SIDE)
-    luma = torch.einsum("ntchw,c->nthw", video.float(), torch.tensor(LUMA, device=video.device))
-    small = F.avg_pool2d(luma, factor)
+    factor = max(1, round(min(height, width) / MEASURED_SIDE))
+    luma = sum(share * video[:, :, channel] for channel, share in enumerate(LUMA))
+    small = F.avg_pool2d(torch.as_tensor(luma), factor)
     h, w = small.shape[-2:]
     across, along = torch.gradient(small, dim=(2, 3))
     gradient = torch.complex(along, across)

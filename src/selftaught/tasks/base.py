@@ -282,9 +282,9 @@ class PretextTask(nn.Module, ABC):
         raise NotImplementedError
 
     def generate(self, example: Any) -> Tensor | None:
-        """Images generated from random codes, as the encoder takes them; None, the default, without a generator.
+        """Images or clips generated from random codes, as the encoder takes them; None, the default, without generator.
 
-        Held-out evaluation compares their features with those of real images.
+        Held-out evaluation compares their features with those of real ones.
         """
         return None
 

@@ -32,8 +32,9 @@ def judge(
     """Means of the task's scalars over so many held-out samples, and the label-free metrics of its features.
 
     The pseudo-labels are drawn from the same generators at every look, so looks can be compared. Where the task makes
-    images, "frechet" is the Frechet distance of their features to those of light random crops of real ones, divided
-    by the variance of the latter: 1 is what a single image in the middle of the real ones would get.
+    images or clips, "frechet" is the Frechet distance of their features to those of light random crops of real ones,
+    divided by the variance of the latter: 1 is what a single sample in the middle of the real ones would get. The
+    features are those of the kept encoder as it is now, so numbers of other runs and other steps have another scale.
     """
     task.eval()
     encoder = task.kept_encoder()

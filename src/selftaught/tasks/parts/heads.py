@@ -48,10 +48,7 @@ class Generator(nn.Module):
 
     def __init__(self, code: int, *, side: int, width: int = 512) -> None:
         super().__init__()
-        start = side
-        while start % 2 == 0 and start >= 8:
-            start //= 2
-        start = start if 4 <= start <= 7 else 4
+        start = start_of(side)
         self.project = nn.Sequential(
             nn.Linear(code, width * start**2, bias=False),
             nn.Unflatten(1, (width, start, start)),
@@ -65,6 +62,14 @@ class Generator(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         pixels = self.decoder(self.project(codes))
         return normalise(0.5 + 0.5 * torch.tanh(pixels.to(torch.promote_types(pixels.dtype, torch.float32))))
+
+
+def start_of(side: int) -> int:
+    """Side of the map that images begin with: 4 to 7 where that doubles exactly to `side`, else 4."""
+    start = side
+    while start % 2 == 0 and start >= 8:
+        start //= 2
+    return start if 4 <= start <= 7 else 4
 
 
 def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
