@@ -28,6 +28,8 @@ from selftaught.features.pool_stage import pool_stage
 
 POOLED = "pooled"
 """The name of `encoder(x)` among the stages."""
+PEAKS = "peaks"
+"""That of the last stage, max-pooled over time and space."""
 ROWS = 4096
 """Rows read at once from the disk."""
 LARGEST = 65504.0
@@ -75,6 +77,10 @@ class Reader:
     def pooled(self, samples: Samples) -> Tensor:
         """`encoder(x)` of all samples in order, (M, D) float32 on the CPU."""
         return torch.cat([found[POOLED].cpu() for found, _ in self._read(samples, (POOLED, 0))])
+
+    def peaks(self, samples: Samples) -> Tensor:
+        """The last stage of all samples in order, max-pooled over time and space, (M, C) float32 on the CPU."""
+        return torch.cat([found[PEAKS].cpu() for found, _ in self._read(samples, (PEAKS, 0))])
 
     def _read(self, samples: Samples, kind: tuple[str, int]) -> Iterator[tuple[dict[str, Tensor], NDArray[np.int64]]]:
         base, rows = (samples.base, samples.rows) if isinstance(samples, Subset) else (samples, np.arange(len(samples)))
@@ -166,6 +172,8 @@ class Reader:
         with autocast(x.device, self.precision):
             if kind[0] == POOLED:
                 found = {POOLED: encoder(x).float()}
+            elif kind[0] == PEAKS:
+                found = {PEAKS: stage_features(encoder, x)[encoder.stages[-1]].flatten(2).amax(2).float()}
             else:
                 found = {name: pool_stage(value, kind[1]) for name, value in stage_features(encoder, x).items()}
         return {name: value.unflatten(0, (len(batch), -1)).mean(1) for name, value in found.items()}

@@ -15,7 +15,7 @@ def test_every_file_that_holds_a_probe_is_listed() -> None:
     assert {name: info.needs for name, info in found.items()} == {
         **dict.fromkeys(("finetune", "knn", "linear", "mlp", "retrieval"), ("label",)),
         **{"svm": ("labels",), "detection": ("box",), "segmentation": ("mask",), "label_free": (), "qualitative": ()},
-        "action": ("label", "video"),
+        **dict.fromkeys(("action", "clip_retrieval"), ("label", "video")),
     }
     for info in found.values():
         assert info.summary.endswith(".")

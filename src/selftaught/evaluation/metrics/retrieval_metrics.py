@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from selftaught.features.neighbours import Neighbours
 
 RANKS = (1, 5, 10)
-"""k of Recall@k."""
+"""k of Recall@k, unless others are asked for."""
 RESULTS = 2**24
 """Queries x ranked samples that are held at once."""
 
@@ -20,12 +20,13 @@ class Search:
     """Queries among samples of known class.
 
     Attributes:
-        queries: (Q,) rows of the vectors that ask, each with at least one sample of its class to be found.
+        queries: (Q,) rows of the vectors that ask; one without a sample of its class to be found is never right.
         query_labels: (M,) classes of all vectors that could ask.
         sample_labels: (N,) classes of the samples that are searched.
         leave_one_out: query i is sample i, and does not find itself.
         depth: nearest samples that count for average precision.
         listed: nearest samples that are handed back.
+        ranks: k of Recall@k.
     """
 
     queries: NDArray[np.int64]
@@ -34,6 +35,7 @@ class Search:
     leave_one_out: bool
     depth: int
     listed: int
+    ranks: tuple[int, ...] = RANKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def search_classes(search: Search, neighbours: Neighbours, asking: NDArray[np.fl
     count = len(search.sample_labels) - own
     depth = min(search.depth, count)
     listed = min(search.listed, count)
-    wanted = min(max(depth, listed, *RANKS), count)
+    wanted = min(max(depth, listed, *search.ranks), count)
     alike = count_alike(search.query_labels, search.sample_labels, leave_one_out=search.leave_one_out)
     parts = []
     for start in range(0, len(search.queries), max(1, RESULTS // wanted)):
@@ -78,12 +80,12 @@ def search_classes(search: Search, neighbours: Neighbours, asking: NDArray[np.fl
             cosines, rows = _without(queries, cosines, rows)
         right = (search.sample_labels[rows] == search.query_labels[queries, None]) & (rows >= 0)
         shares = np.cumsum(right[:, :depth], axis=1) / np.arange(1, depth + 1)
-        precision = (shares * right[:, :depth]).sum(1) / np.minimum(alike[queries], depth)
-        recall = [right[:, :k].any(1) for k in RANKS]
+        precision = (shares * right[:, :depth]).sum(1) / np.clip(alike[queries], 1, depth)
+        recall = [right[:, :k].any(1) for k in search.ranks]
         parts.append((np.stack(recall), precision, rows[:, :listed], cosines[:, :listed]))
     recalls = 100 * np.concatenate([part[0] for part in parts], axis=1).astype(np.float32)
     return Found(
-        recall=dict(zip(RANKS, recalls, strict=True)),
+        recall=dict(zip(search.ranks, recalls, strict=True)),
         precision=100 * np.concatenate([part[1] for part in parts]).astype(np.float32),
         rows=np.concatenate([part[2] for part in parts]),
         cosines=np.concatenate([part[3] for part in parts]),

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.core.randomness import numpy_generator
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.data.labelled import Labelled
@@ -17,7 +16,7 @@ from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.evaluation.metrics.retrieval_metrics import Found, Search, count_alike, search_classes
 from selftaught.evaluation.probes.base import Probe, Score
 from selftaught.evaluation.probes.best_stage import best_stage
-from selftaught.evaluation.visualise.thumbnails import picture_files
+from selftaught.evaluation.visualise.retrieved import retrieved
 from selftaught.features.all_stages import read_stages
 from selftaught.features.neighbours import Neighbours
 from selftaught.features.reader import Reader
@@ -75,7 +74,9 @@ class Retrieval(Probe):
             neighbours = Neighbours(vectors.astype(np.float32), c.index, self.seed)
             found[name] = search_classes(search, neighbours, asking[name])
         score = best_stage({name: f.recall[1] for name, f in found.items()})
-        gallery, files = self._gallery(search, found[score.stage], data.test, samples, data.classes)
+        gallery, files = retrieved(
+            search, found[score.stage], data.test, samples, data.classes, name=c.against, shown=c.shown, seed=self.seed
+        )
         more: dict[str, Any] = {
             "recall": {n: {str(k): _mean(hits) for k, hits in f.recall.items()} for n, f in found.items()},
             "recall_intervals": {
@@ -120,36 +121,6 @@ class Retrieval(Probe):
             listed=self.config.neighbours,
         )
         return search, samples
-
-    def _gallery(
-        self, search: Search, found: Found, test: Samples, samples: Samples, classes: tuple[str, ...]
-    ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-        """Some queries, the same for every encoder, with what was found for them, and the images."""
-        places = numpy_generator(self.seed, "gallery").permutation(len(search.queries))[: self.config.shown]
-        queries, nearest = search.queries[places], found.rows[places]
-        asked = picture_files(test, queries, "test")
-        name = self.config.against
-        shown = picture_files(samples, nearest[nearest >= 0], name)
-        listed = [
-            {
-                "query": test.keys[query],
-                "label": classes[search.query_labels[query]],
-                "picture": asked[int(query)][0] if asked else None,
-                "nearest": [
-                    {
-                        "key": samples.keys[row],
-                        "label": classes[search.sample_labels[row]],
-                        "similarity": round(float(cosine), 4),
-                        "right": bool(search.sample_labels[row] == search.query_labels[query]),
-                        "picture": shown[int(row)][0] if shown else None,
-                    }
-                    for row, cosine in zip(rows, cosines, strict=True)
-                    if row >= 0
-                ],
-            }
-            for query, rows, cosines in zip(queries, nearest, found.cosines[places], strict=True)
-        ]
-        return listed, dict([*asked.values(), *shown.values()])
 
 
 def _mean(values: NDArray[np.float32]) -> float:

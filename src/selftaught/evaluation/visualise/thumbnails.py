@@ -1,22 +1,28 @@
-"""Images of samples as small JPEG files, for pages that show what a probe found."""
+"""Samples as small JPEG and WebP files, for pages that show what a probe found."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from selftaught.data.store.samples import Samples
+from selftaught.ops.sheet import evenly
 
 SIDE = 96
 """Pixels of an image's side at most."""
+MOST_FRAMES = 16
+"""Of a clip; more are thinned out."""
+SECONDS = 2.0
+"""That a clip is shown for, before it begins again."""
 QUALITY = 85
 
 
 def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[int, tuple[str, bytes]]:
-    """{row: (file name, JPEG)} of some rows: the image, or the middle frame of the middle clip of a video.
+    """{row: (file name, data)} of some rows: a JPEG of the image, or the middle clip of a video as animated WebP.
 
     Empty for samples without images, which are sound alone.
     """
@@ -27,9 +33,25 @@ def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[
         seen = next((one for one in host.inputs.values() if one.ndim >= 4), None)
         if seen is None:
             return {}
-        picture = Image.fromarray(seen[0] if seen.ndim == 4 else seen[0, seen.shape[1] // 2])
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=QUALITY)
-        found[int(row)] = (f"{name}-{row}.jpg", data.getvalue())
+        frames = seen if seen.ndim == 4 else seen[0, evenly(seen.shape[1], MOST_FRAMES)]
+        suffix, data = _encoded([_small(frame) for frame in frames])
+        found[int(row)] = (f"{name}-{row}.{suffix}", data)
     return found
+
+
+def _small(pixels: NDArray[Any]) -> Image.Image:
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def _encoded(frames: list[Image.Image]) -> tuple[str, bytes]:
+    """The ending and the bytes of a file: of one frame an image, of several an animation."""
+    data = io.BytesIO()
+    first, *others = frames
+    if not others:
+        first.save(data, "JPEG", quality=QUALITY)
+        return "jpg", data.getvalue()
+    each = round(1000 * SECONDS / len(frames))  # milliseconds
+    first.save(data, "WEBP", save_all=True, append_images=others, duration=each, loop=0, quality=QUALITY)
+    return "webp", data.getvalue()

@@ -19,6 +19,7 @@ PROTOCOLS = {
     "finetune": "fine-tuning",
     "action": "action recognition",
     "retrieval": "retrieval",
+    "clip_retrieval": "clip retrieval",
     "segmentation": "segmentation",
     "detection": "detection",
     "label_free": "label-free metrics",
