@@ -1,4 +1,4 @@
-"""What a page shows of retrieval: the queries that were drawn, their nearest samples in order, and the files of both."""
+"""The queries that were drawn, their nearest samples in order, and the files of both."""
 
 from __future__ import annotations
 
