@@ -15,7 +15,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import last_map, map_shape, stage_maps
+from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.colour_spaces import equal_lightness_grey, lab_to_rgb, rgb_to_lab
@@ -23,6 +23,7 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.colour_bins import NUM_BINS, decode_ab, encode_ab, rebalancing_weights, soft_cross_entropy
 from selftaught.tasks.parts.heads import Decoder
+from selftaught.tasks.parts.hypercolumn import Hypercolumn, placed_stages
 from selftaught.tasks.parts.running_histogram import RunningHistogram
 
 
@@ -131,7 +132,7 @@ class Colorization(PretextTask):
     def forward(self, example: Example) -> Tensor:
         """Logits (N, 313, s, s)."""
         if self.config.hypercolumn:
-            logits: Tensor = self.head(stage_maps(self.encoder, example.images))
+            logits: Tensor = self.head(placed_stages(self.encoder, example.images))
             return logits
         logits = self.head(last_map(self.encoder, example.images))
         return logits
@@ -161,35 +162,3 @@ class Colorization(PretextTask):
         coloured = lab_to_rgb(torch.cat([rgb_to_lab(pictures)[:, :1], made], 1))
         grey = denormalise(example.images[:count].float())
         return [Shown(inputs=[grey[i]], pseudo_label=pictures[i], prediction=coloured[i]) for i in range(len(pictures))]
-
-
-class Hypercolumn(nn.Module):
-    """Class scores from all stages: each is mapped to `width` channels and resized, then they are added up.
-
-    A dictionary of stages -> (N, out, side, side).
-    """
-
-    def __init__(self, encoder: Encoder, size: int, *, out: int, side: int, width: int = 128) -> None:
-        super().__init__()
-        self.side = side
-        mode = encoder.training
-        device = next(encoder.parameters()).device
-        with torch.no_grad():
-            stages = stage_maps(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
-        encoder.train(mode)
-        self.reduce = nn.ModuleDict({_key(name): nn.Conv2d(x.shape[1], width, 1) for name, x in stages.items()})
-        self.classify = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, out, 1))
-
-    def forward(self, stages: dict[str, Tensor]) -> Tensor:
-        """Stages of one pass -> logits."""
-        maps = [
-            F.interpolate(self.reduce[_key(name)](x), (self.side, self.side), mode="bilinear")
-            for name, x in stages.items()
-        ]
-        logits: Tensor = self.classify(torch.stack(maps).sum(0))
-        return logits
-
-
-def _key(stage: str) -> str:
-    """A stage's name as a module's, which must not hold a dot."""
-    return stage.replace(".", "_")
