@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.report import write_report
-from selftaught.report.blocks.figures import Figure, Line, metric_curves
+from selftaught.report.blocks.figures import Figure, Line, metric_curves, run_curves
 from selftaught.report.facts.read import read_run
 from tests.report.read_page import Folder, Page, changed
 
@@ -58,3 +58,18 @@ def test_a_line_of_several_points_stays_a_line() -> None:
     figure = Figure(title="t", lines=[Line(name="a", x=[1, 2], y=[1.0, 2.0])])
     assert '"mode":"lines"' in figure.to_json()
     assert '"rangemode":"normal"' in figure.to_json()
+
+
+def test_predicted_frames_are_one_plot_over_the_horizon_beside_copies(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    names = "psnr_gain,psnr_1,psnr_2,copy_psnr_1,copy_psnr_2,part_1"
+    (run / "heldout.csv").write_text(f"step,epoch,loss,{names}\n4,1,1.5,0,9,8,7,6,3\n8,1,1.2,1,24,21,23,18,3\n")
+    figures = run_curves(read_run(run))
+    (plot,) = [figure for figure in figures if "horizon" in figure.title]
+    assert (plot.title, plot.y_title, plot.x_title) == ("PSNR over the horizon", "dB", "predicted frame")
+    assert [(line.name, list(line.x), list(line.y)) for line in plot.lines] == [
+        ("predicted", [1, 2], [24.0, 21.0]), ("last frame copied", [1, 2], [23.0, 18.0])
+    ]  # fmt: skip
+    titles = [figure.title for figure in figures]
+    assert "Part 1" in titles
+    assert not [title for title in titles if "PSNR 1" in title or "PSNR 2" in title]

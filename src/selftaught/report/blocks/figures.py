@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from selftaught.report.facts.evaluations import data_name, metric_words, stage_estimates
+from selftaught.report.facts.horizon import Horizon, horizons
 from selftaught.report.facts.read import Columns, Json, Run, finite
 from selftaught.report.facts.runs import heldout_metric
 from selftaught.report.facts.wording import LABEL_FREE, Interval, is_share, metric_of, percent, sentence, spoken
@@ -196,6 +197,9 @@ def run_curves(run: Run) -> list[Figure]:
     if metric in run.metrics or metric in run.heldout:
         figures.append(_scalar(run, metric, sentence(spoken(metric)), chance))
     known = {"step", "epoch", "loss", "lr", metric, *LABEL_FREE}
+    for horizon in horizons(run.heldout):
+        figures.append(_horizon(horizon))
+        known |= horizon.columns
     others = [name for name in {**run.metrics, **run.heldout} if name not in known]
     figures += [_scalar(run, name, sentence(spoken(name)), None) for name in others]
     figures += [_refreshed(run, name) for name in run.refresh if name != "step"]
@@ -270,6 +274,25 @@ def _scalar(run: Run, name: str, title: str, reference: float | None) -> Figure:
         lines.append(Line(name="held-out", x=held_x, y=_scaled(name, held_y), colour="--c2", symbol="circle"))
     lines += _reference(name, reference, [*x, *held_x])
     return Figure(title=title, lines=lines, note=note, y_title=_unit(name), x_title="step")
+
+
+def _horizon(horizon: Horizon) -> Figure:
+    lines = []
+    for name, values, colour, dash in (
+        ("predicted", horizon.predicted, "--c2", "solid"),
+        ("last frame copied", horizon.copied, "--quiet", "dash"),
+    ):
+        shown = {k: value for k, value in enumerate(values, start=1) if math.isfinite(value)}
+        if shown:
+            line = Line(name=name, x=list(shown), y=list(shown.values()), colour=colour, dash=dash, symbol="circle")
+            lines.append(line)
+    return Figure(
+        title=f"{sentence(spoken(horizon.metric))} over the horizon",
+        lines=lines,
+        note="At the last held-out evaluation; above the dashed line is better than copying the last frame.",
+        y_title=_unit(horizon.metric),
+        x_title="predicted frame",
+    )
 
 
 def _refreshed(run: Run, name: str) -> Figure:

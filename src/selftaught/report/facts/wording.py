@@ -137,7 +137,7 @@ def is_share(metric: str) -> bool:
 
 def spoken(name: str) -> str:
     """Name of a scalar or pretext metric as people write it, such as "PSNR gain"."""
-    return " ".join(word.upper() if word in ("nmi", "psnr") else word for word in name.split("_"))
+    return " ".join(word.upper() if word in ("nmi", "psnr", "ssim") else word for word in name.split("_"))
 
 
 def pretext(metric: str, value: float | None) -> str:
