@@ -10,14 +10,16 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
+from selftaught.tasks.generation.video_prediction import Prediction
 from selftaught.training.players import only_parameters_of, scalars_of
 
 SIZE, COUNT, FRAMES = 32, 8, 2
@@ -28,6 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "inpainting": {"adversarial": 0.1, "width": 32},
     "super_resolution": {"adversarial": 0.1, "width": 32},
     "video_gan": {"width": 8, "code": 4, "frames": FRAMES},
+    "video_prediction": {"model": "mcnet", "frames": 2, "future": 2, "width": 4},
 }
 """Of every adversarial task, so that it is small and plays its game."""
 WITHOUT_STATISTICS = {"bigan"}
@@ -46,6 +49,8 @@ def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
         example.kept = torch.ones_like(example.kept)  # nothing is dropped, so nothing is repaired
     elif name == "GAN":
         stack.enter_context(patch.object(task.generator, "forward", lambda codes: example.images))
+    elif name == "VideoPrediction":
+        stack.enter_context(patch.object(task.head, "forward", lambda *given: Prediction(example.future)))
     elif name == "BiGAN":
         stack.enter_context(patch.object(task.generator, "forward", lambda codes: example.images))
         stack.enter_context(patch.object(task, "_encode", lambda pictures: example.codes))
@@ -72,13 +77,20 @@ def adversarial_tasks() -> Iterator[tuple[str, PretextTask, Any]]:
         if task_class.players is PretextTask.players:
             continue
         torch.manual_seed(0)
-        of_clips = task_class.encoders["encoder"].kind == "video"
+        config = task_class.Config(**SETTINGS[name])
+        of_clips = task_class.encoders_for(config)["encoder"].kind == "video"
         encoder = build_encoder("video_convnet" if of_clips else "timm:test_resnet", size=SIZE, stem="standard")
-        task = task_class(encoder, task_class.Config(**SETTINGS[name]), SIZE)
-        shape = (COUNT, FRAMES, 3, 40, 40) if of_clips else (COUNT, 3, 40, 40)
-        pixels = torch.randint(0, 256, shape, generator=generator(name), dtype=torch.uint8)
-        batch = Batch(index=torch.arange(COUNT), inputs={"video" if of_clips else "image": pixels})
-        yield name, task, task.pseudo_label(batch, generator(0))
+        task = task_class(encoder, config, SIZE)
+        yield name, task, task.pseudo_label(drawn(task, generator(name)), generator(0))
+
+
+def drawn(task: PretextTask, rng: Generator) -> Batch:
+    """Images or clips of noise."""
+    inputs = {}
+    for name, one in task.inputs(task.config).items():
+        frames = (one.frames,) if isinstance(one, Clip) else ()
+        inputs[name] = torch.randint(0, 256, (COUNT, *frames, 3, 40, 40), generator=rng, dtype=torch.uint8)
+    return Batch(index=torch.arange(COUNT), inputs=inputs)
 
 
 def judge(task: PretextTask) -> nn.Module:
@@ -124,7 +136,7 @@ def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalis
     assert passes["discriminator"], name
     assert all(training for of in passes.values() for _, training in of)
     judged = [rows for rows, _ in passes["discriminator"]]
-    if name in ("artifacts", "gan") or hasattr(example, "clips"):
+    if name in ("artifacts", "gan", "video_prediction") or hasattr(example, "clips"):
         assert judged[0] == 2 * COUNT
     else:
         assert judged[:2] == [COUNT, COUNT]
