@@ -29,7 +29,7 @@ class LSTMDecoder(nn.Module):
     def __init__(self, features: int, size: int, *, width: int, conditional: bool) -> None:
         super().__init__()
         self.start = nn.Linear(features, 2 * width)
-        self.look = _FrameCode(size, width) if conditional else None
+        self.look = _frame_code(size, width) if conditional else None
         self.lstm = nn.LSTM(width if conditional else 1, width, batch_first=True)
         channels = max(1, width // 2)
         self.place = nn.Sequential(nn.Linear(width, channels * START**2), nn.Unflatten(1, (channels, START, START)))
@@ -60,9 +60,7 @@ class LSTMDecoder(nn.Module):
         return logits
 
 
-class _FrameCode(nn.Sequential):
+def _frame_code(size: int, width: int) -> nn.Sequential:
     """A frame (N, 3, S, S) in [0, 1] -> (N, width)."""
-
-    def __init__(self, size: int, width: int) -> None:
-        layers, last = strided_convolutions(size, width=32, norm=nn.BatchNorm2d)
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(START), nn.Flatten(), nn.Linear(last * START**2, width))
+    layers, last = strided_convolutions(size, width=32, norm=nn.BatchNorm2d)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(START), nn.Flatten(), nn.Linear(last * START**2, width))
