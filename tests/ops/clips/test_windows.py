@@ -19,6 +19,16 @@ def test_nothing_of_the_edge_reaches_a_window_within_the_inner_area(size: int) -
     assert torch.allclose(cut, torch.full_like(cut, 100 / 255), atol=2e-3)
 
 
+def test_bars_of_any_frame_are_cut_off_and_a_black_frame_is_none() -> None:
+    video = torch.full((2, 8, 3, 64, 96), 100, dtype=torch.uint8)
+    video[0, 5, :, :8] = 0
+    video[0, 6, :, :, -4:] = 0
+    video[1, 7] = 0
+    # A window of 32 pixels has pixels of two each; what touches a bar is cut off too.
+    assert inner_areas(video, 64)[0].tolist() == pytest.approx([9 + 1.43, 1.43, 55 - 2.86, 90 - 2.86], abs=0.01)
+    assert inner_areas(video, 32)[1].tolist() == [2, 2, 60, 92]
+
+
 @pytest.mark.parametrize("mirrored", [1, -1])
 def test_shifted_squares_stay_within_the_larger_one_and_reach_its_sides(mirrored: int) -> None:
     outer = torch.tensor([[4.0, 10 if mirrored == 1 else 40, 30, 30 * mirrored]]).repeat(500, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selftaught.tasks.parts.permutations import hamming_distances, permutation_set
+from selftaught.tasks.parts.permutations import coherent_permutation_set, hamming_distances, permutation_set
 
 
 def off_diagonal(permutations: torch.Tensor) -> torch.Tensor:
@@ -52,3 +52,14 @@ def test_distances_against_the_papers_sets(count: int, least: int, papers_mean: 
     distances = off_diagonal(permutation_set(count))
     assert int(distances.min()) >= least
     assert float(distances.float().mean()) == pytest.approx(papers_mean, abs=0.01)
+
+
+def test_coherent_permutations_keep_groups_together_and_are_far_from_each_other() -> None:
+    found = coherent_permutation_set(60, 3, 4)
+    assert (found.sort(1).values == torch.arange(12)).all()
+    groups = found.view(60, 3, 4) // 4
+    assert torch.equal(groups, groups[:, :, :1].expand_as(groups))
+    assert int(groups[:, :, 0].unique(dim=0, return_counts=True)[1].max()) <= 11
+    assert int(off_diagonal(found).min()) >= 8
+    with pytest.raises(ValueError, match="8 permutations of 2 groups of 2 things, got a wish for 9"):
+        coherent_permutation_set(9, 2, 2)

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.randomness import numpy_generator
@@ -23,6 +24,39 @@ def permutation_set(count: int, places: int = 9) -> Tensor:
     every = np.array(list(itertools.permutations(range(places))), dtype=np.uint8)
     if not 1 <= count <= len(every):
         raise ValueError(f"there are {len(every)} permutations of {places} things, got a wish for {count}")
+    return _farthest(every, count)
+
+
+@cache
+def coherent_permutation_set(count: int, groups: int, cells: int) -> Tensor:
+    """As `permutation_set`, of `groups` x `cells` things of which those of a group stay side by side.
+
+    The groups are permuted, and the things within each: the spatial coherence of Ahsan, Madhok and Essa (WACV 2019),
+    whose groups are frames. (count, groups x cells) int64; thing c of group g has number g x `cells` + c.
+    """
+    within = np.array(list(itertools.permutations(range(cells))), dtype=np.uint8)
+    chosen = np.stack(np.meshgrid(*[np.arange(len(within))] * groups, indexing="ij"), -1).reshape(-1, groups)
+    every = np.concatenate(
+        [
+            (within[chosen] + cells * np.array(order, dtype=np.uint8)[:, None]).reshape(len(chosen), -1)
+            for order in itertools.permutations(range(groups))
+        ]
+    )
+    if not 1 <= count <= len(every):
+        raise ValueError(
+            f"there are {len(every)} permutations of {groups} groups of {cells} things, got a wish for {count}"
+        )
+    return _farthest(every, count)
+
+
+def hamming_distances(permutations: Tensor) -> Tensor:
+    """Number of places in which each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
+    return (permutations[:, None] != permutations[None]).sum(2)
+
+
+def _farthest(every: NDArray[np.uint8], count: int) -> Tensor:
+    """`count` of the permutations (M, P), each the farthest from those before it: (count, P) int64."""
+    places = every.shape[1]
     # In an order without a pattern, as the first of equals is taken.
     every = every[numpy_generator("permutations", places).permutation(len(every))]
     columns = np.ascontiguousarray(every.T)
@@ -38,8 +72,3 @@ def permutation_set(count: int, places: int = 9) -> Tensor:
         candidates = np.flatnonzero(nearest == nearest.max())
         chosen.append(int(candidates[total[candidates].argmax()]))
     return torch.from_numpy(every[chosen].astype(np.int64))
-
-
-def hamming_distances(permutations: Tensor) -> Tensor:
-    """Number of places in which each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
-    return (permutations[:, None] != permutations[None]).sum(2)
