@@ -29,6 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gan": {"width": 16, "code": 8, "rotated": 0.5},
     "inpainting": {"adversarial": 0.1, "width": 32},
     "super_resolution": {"adversarial": 0.1, "width": 32},
+    "temporal_gan": {"width": 16, "code": 4, "frame_code": 4, "frames": FRAMES},
     "video_gan": {"width": 8, "code": 4, "frames": FRAMES},
     "video_prediction": {"model": "mcnet", "frames": 2, "future": 2, "width": 4},
 }

@@ -9,9 +9,9 @@ from torch import Generator, Tensor
 from torchvision.utils import make_grid
 
 from selftaught.encoders.base import Encoder
+from selftaught.ops.clips.stabilise import camera_shifts, stabilised_crop
 from selftaught.ops.colour import denormalise_clips, normalise_clips
 from selftaught.ops.frames import without_bars
-from selftaught.ops.stabilise import camera_shifts, stabilised_crop
 from selftaught.tasks.base import Shown
 from selftaught.tasks.parts.adversarial import own_statistics
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.ops.stabilise import camera_shifts, stabilised_crop
+from selftaught.ops.clips.stabilise import camera_shifts, stabilised_crop
 
 HEIGHT, WIDTH = 60, 80
 
