@@ -68,7 +68,7 @@ def test_smooth_flow_of_small_real_pairs(
     error = (smooth_flow(first, second) - truth).square().sum(1).sqrt()[known].mean()
     none = truth.square().sum(1).sqrt()[known].mean()
     assert error < share * none
-    assert (smooth_flow(first, first)).abs().max() == 0
+    assert smooth_flow(first, first).abs().max() < 1e-5
 
 
 def test_motion_is_found_where_it_is() -> None:
