@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
+from selftaught.encoders.video.clip_image import ClipImageEncoder
+from selftaught.encoders.video.mean import MeanEncoder
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher", "student", "net", "encoder", "backbone", "module")
 """Keys under which training programs keep the state dict in their checkpoints; the first one found is named."""
@@ -47,16 +49,26 @@ def load_state_dict_into(encoder: Encoder, path: Path) -> None:
         )
     faults = [f"{what} {_first_few(keys)}" for what, keys in wrong.items() if keys]
     if faults:
-        stem = f", stem {encoder.stem}" if isinstance(encoder, StagedEncoder) else ""
+        stem = f", stem {built}" if (built := stem_of(encoder)) else ""
         raise ValueError(f"weights {path} do not fit encoder '{encoder.name}'{stem}: the file {' and '.join(faults)}")
     net.load_state_dict(own | weights)
 
 
 def network_of(encoder: Encoder) -> tuple[nn.Module, tuple[str, ...]]:
-    """The module whose keys are the library's, and what its classifier's keys begin with."""
+    """The module whose keys are the library's, and what its classifier's keys begin with.
+
+    All weights of an encoder of clips that is one network of images are of that network.
+    """
+    if isinstance(encoder, MeanEncoder | ClipImageEncoder):
+        return network_of(encoder.image)
     if isinstance(encoder, StagedEncoder):
         return encoder.net, encoder.layout.classifier
     return encoder, ()
+
+
+def stem_of(encoder: Encoder) -> str:
+    """ "standard" or "small", as the networks in it were built; "" for one that has no choice."""
+    return next((str(module.stem) for module in encoder.modules() if hasattr(module, "stem")), "")
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

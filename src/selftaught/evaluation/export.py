@@ -15,8 +15,12 @@ from torch import Tensor, nn
 from selftaught.core.files import check_out, written_whole
 from selftaught.core.tensor_file import write_tensors
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.names import prefix_of
+from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.staged import StagedEncoder
-from selftaught.encoders.weights import network_of
+from selftaught.encoders.video.clip_image import ClipImageEncoder
+from selftaught.encoders.video.mean import MeanEncoder
+from selftaught.encoders.weights import network_of, stem_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
 Format = Literal["torch", "safetensors", "onnx"]
@@ -85,26 +89,43 @@ def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
         "num_features": str(encoder.num_features),
         "size": str(size),
     }
+    if encoder.kind != "audio" and encoder.channels == COLOURS:
+        lines |= {"mean": ", ".join(map(str, IMAGENET_MEAN)), "std": ", ".join(map(str, IMAGENET_STD))}
+    if isinstance(encoder, MeanEncoder | ClipImageEncoder):
+        inside = _describe(encoder.image, size=size, headless=headless)
+        return inside | lines | _of_clips(encoder, inside)
     if not isinstance(encoder, StagedEncoder):
-        load = f"model = selftaught.encoders.build_encoder({encoder.name!r}, size={size})\n"
-        return lines | {"load": load + "model.load_state_dict(state_dict)", "features": "model(x)"}
+        stem = f", stem={built!r}" if (built := stem_of(encoder)) else ""
+        make = f"model = selftaught.encoders.build_encoder({encoder.name!r}, size={size}{stem})"
+        load = f"import selftaught.encoders\n{make}\nmodel.load_state_dict(state_dict)"
+        return lines | {"load": load, "features": "model(x)"}
     origin = encoder.origin
     loading = ("model.load_state_dict(state_dict)",)
     ends = (*origin.make_headless, *loading) if headless else (*loading, *origin.make_headless)
     lines |= {
         "stem": encoder.stem,
-        "mean": ", ".join(map(str, IMAGENET_MEAN)),
-        "std": ", ".join(map(str, IMAGENET_STD)),
         "load": "\n".join((f"model = {origin.make}", *origin.changes, *ends)),
         "features": origin.features,
     }
     if encoder.sees:
-        lines["sees"] = f"{encoder.sees}: selftaught.encoders.inputs.see_{encoder.sees} comes before the network"
+        see = f"selftaught.encoders.inputs.see_{encoder.sees}"
+        lines["sees"] = f"{encoder.sees}: {see} comes before the network"
+        lines["load"] = f"import selftaught.encoders.inputs\n{lines['load']}"
+        lines["features"] = f"(lambda x: {origin.features})({see}(x))"
     if origin.changes:
-        lines["note"] = f"small stem: change the published model first: {'; '.join(origin.changes)}"
+        lines["note"] = f"the first layers are not the published ones: change those first: {'; '.join(origin.changes)}"
     if origin.make_headless:
         lines["classifier"] = "absent" if headless else "fresh random weights, not pretrained"
     return lines
+
+
+def _of_clips(encoder: MeanEncoder | ClipImageEncoder, inside: Mapping[str, str]) -> dict[str, str]:
+    """How its network of images is made, and the pooled features of clips `x`, given the lines of that network."""
+    of_images = f"(lambda x: {inside['features']})"
+    if isinstance(encoder, MeanEncoder):
+        return {"features": f"{of_images}(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (len(x), -1)).mean(1)"}
+    image = f"selftaught.ops.clip_images.{encoder.expression}"
+    return {"load": f"import selftaught.ops.clip_images\n{inside['load']}", "features": f"{of_images}({image})"}
 
 
 def _write_torch(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:
@@ -157,6 +178,8 @@ _WRITERS: dict[str, Callable[[Encoder, Path, dict[str, str], bool], None]] = {
 
 def _plain_state_dict(encoder: Encoder, headless: bool) -> dict[str, Tensor]:
     """Tensors on the CPU under the library's keys, in its order, each with memory of its own."""
+    if isinstance(encoder, MeanEncoder | ClipImageEncoder):
+        return _plain_state_dict(encoder.image, headless)
     net, classifier = network_of(encoder)
     weights = net.state_dict()
     if isinstance(encoder, StagedEncoder) and encoder.origin.make_headless and not headless:
@@ -167,6 +190,8 @@ def _plain_state_dict(encoder: Encoder, headless: bool) -> dict[str, Tensor]:
 
 def _published(name: str) -> nn.Module:
     """torchvision's own model; its fresh weights are the same each time and leave the global generator alone."""
+    while prefix := prefix_of(name):
+        name = name.removeprefix(prefix)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         arguments = {"init_weights": True} if name == "googlenet" else {}

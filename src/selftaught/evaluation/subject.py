@@ -13,7 +13,7 @@ from selftaught.core.settings.groups import DataSettings, NetworkSettings, Preci
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights import load_state_dict_into
-from selftaught.training.encoder_of_run import load_measurable, random_encoder, read_config
+from selftaught.training.encoder_of_run import load_measurable, part_of, parts_of, random_encoder, read_config
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
@@ -28,7 +28,7 @@ class Subject:
     Attributes:
         name: as it was asked for.
         network: its architecture, and the size of the images it sees.
-        part: its name among the encoders of `network`.
+        part: its name in `training.encoder_of_run.parts_of`.
         folder: where its metrics and features are kept.
         precision: what its features are computed in.
         seed: of the random weights beside it.
@@ -52,7 +52,7 @@ class Subject:
     @property
     def architecture(self) -> str:
         """The encoder's name with all that random weights depend on."""
-        return repr((self.network.architectures[self.part], self.network.size, self.network.stem, self.seed))
+        return repr((parts_of(self.network)[self.part], self.network.size, self.network.stem, self.seed))
 
     def reading(self, data: str, *, download: bool = False) -> DataSettings:
         """How these data are read: as the run read its own, else in the usual way."""
@@ -74,7 +74,7 @@ def open_subject(
 
     Args:
         what: one of the two.
-        part: name of one of the task's encoders; None is the one that it keeps.
+        part: name of one of the run's encoders; None is the one that the task keeps.
         checkpoint: "last" or "best" of a run.
         size: pixels, for weights in a file; 224 unless given. A run's is its own.
         stem: first layers, for weights in a file; as these have them unless given.
@@ -95,11 +95,12 @@ def open_subject(
         trained = getattr(config.network, flag)
         if value not in (None, trained):
             raise ValueError(f"--{flag} is for weights in a file; {what} was trained with {trained}")
+    part = part_of(config, part, run=what)
     return Subject(
         name=str(what),
         encoder=load_measurable(what, part=part, checkpoint=checkpoint),
         network=config.network,
-        part=config.network.kept if part is None else part,
+        part=part,
         checkpoint=checkpoint,
         folder=Path(what if out is None else out),
         precision=config.machine.precision,

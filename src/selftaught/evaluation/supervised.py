@@ -9,6 +9,7 @@ from selftaught.core.progress import say_once
 from selftaught.data.modality import WORDS, clip_of
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.subject import Subject
+from selftaught.training.encoder_of_run import parts_of
 from selftaught.training.run_folder import OtherRun
 
 FOLDER = "supervised"
@@ -45,7 +46,7 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
         out=str(out),
         task="supervised",
         task_settings={},
-        encoder=subject.network.architectures[subject.part],
+        encoder=parts_of(subject.network)[subject.part],
         encoders={},
         frames=clip.frames if is_of_clips else None,
         stride=clip.stride if is_of_clips and clip.fps is None else None,

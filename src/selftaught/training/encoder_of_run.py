@@ -13,7 +13,7 @@ from selftaught.core.randomness import seed_from
 from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import names_weights
+from selftaught.encoders.names import clip_name, names_weights
 from selftaught.encoders.spec import COLOURS
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
@@ -38,7 +38,7 @@ def load_encoder(run: str | Path, *, part: str | None = None, checkpoint: str = 
 
     Args:
         run: run folder.
-        part: name of one of the task's encoders; None is the one that it keeps.
+        part: one of `parts_of`; None is the encoder that the task keeps, and "image" alone is a part of that.
         checkpoint: "last", or "best" by the held-out pretext metric.
     """
     config = read_config(run)
@@ -74,22 +74,37 @@ def load_measurable(run: str | Path, *, part: str | None = None, checkpoint: str
     return encoder
 
 
+def parts_of(network: NetworkSettings) -> dict[str, str]:
+    """Every encoder that a run has: the task's by name, and those inside, such as "encoder.image" of lstm:resnet18.
+
+    Returns:
+        Name -> name of the architecture.
+    """
+    parts = dict(network.architectures)
+    for name, architecture in network.architectures.items():
+        if clip := clip_name(architecture):
+            parts |= {f"{name}.{path}": inside for path, inside in clip.parts.items()}
+    return parts
+
+
 def part_of(config: RunConfig, part: str | None, *, run: str | Path) -> str:
-    """The name of one of the run's encoders; that of the kept one for None."""
-    known = config.network.architectures
-    if part is not None and part not in known:
-        raise ValueError(unknown_name(f"--part of {run}", part, list(known)))
-    return config.network.kept if part is None else part
+    """The name, in `parts_of`, of one of the run's encoders; that of the kept one for None."""
+    kept, known = config.network.kept, parts_of(config.network)
+    if part is None:
+        return kept
+    if part not in known and f"{kept}.{part}" in known:
+        return f"{kept}.{part}"
+    if part not in known:
+        raise ValueError(unknown_name(f"--part of {run}", part, [name.removeprefix(f"{kept}.") for name in known]))
+    return part
 
 
 def random_encoder(network: NetworkSettings, seed: int, *, part: str | None = None) -> Encoder:
     """An encoder with random weights, a function of the seed: what every probe compares with."""
-    name = network.architectures[network.kept if part is None else part]
+    name = parts_of(network)[network.kept if part is None else part]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(seed, "random encoder"))
-        encoder = build_encoder(name, size=network.size, stem=network.stem).eval()
-    encoder.clip_seen = network.clip_seen
-    return encoder
+        return build_encoder(name, size=network.size, stem=network.stem).eval()
 
 
 def _of_older_version(config: RunConfig) -> RunConfig:

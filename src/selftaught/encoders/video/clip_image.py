@@ -11,13 +11,13 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import channels_first, stage_features
 from selftaught.ops.clip_images import difference_stack, dynamic_image, flow_stack, sum_of_differences
 
-IMAGES: Mapping[str, Callable[[Tensor, int], Tensor]] = {
+IMAGES: Mapping[str, Callable[..., Tensor]] = {
     "flow": flow_stack,
     "differences": difference_stack,
-    "sumdiff": lambda clips, _: sum_of_differences(clips),
-    "dynamic": lambda clips, _: dynamic_image(clips),
+    "sumdiff": sum_of_differences,
+    "dynamic": dynamic_image,
 }
-"""Prefix of the encoder's name -> the image of normalised clips (N, C, T, H, W), given how many are stacked."""
+"""Prefix of the encoder's name -> the image of normalised clips (N, C, T, H, W), and how many it stacks, if it does."""
 
 
 @final
@@ -50,9 +50,19 @@ class ClipImageEncoder(Encoder):
         self.num_features = image.num_features
         self.stages = image.stages
 
+    @property
+    def expression(self) -> str:
+        """Python for the image of clips `x`, in `ops.clip_images`."""
+        return f"{IMAGES[self.how].__name__}({', '.join(['x', *map(str, self._stacked)])})"
+
+    @property
+    def _stacked(self) -> tuple[int, ...]:
+        return (self.count,) if self.count else ()
+
     def see(self, x: Tensor) -> Tensor:
         """The image of each clip: (N, channels, T, H, W) -> (N, image.channels, H, W)."""
-        return IMAGES[self.how](x, self.count)
+        made: Tensor = IMAGES[self.how](x, *self._stacked)
+        return made
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return {stage: features[:, :, None] for stage, features in stage_features(self.image, self.see(x)).items()}
