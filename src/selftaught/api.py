@@ -100,8 +100,7 @@ def evaluate(
             that remain.
         draws: number of random draws of each fraction below 1, to measure the spread.
         supervised: also train the same encoder on the labels, for as many steps as the run.
-        part: name of one of the run's encoders, such as audio_encoder, or image for the network of images inside
-            lstm:resnet18 (default: the one the task keeps).
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         size: image size in pixels, only for weights in a file (default 224); a run uses its own.
         stem: type of the first layers, only for weights in a file (default: taken from the weights).
@@ -220,8 +219,7 @@ def embed(
         out: file to write; the extension sets the format: .parquet and .csv have the columns id, path, label and
             vector, .npz has the same as arrays, .npy only the vectors.
         split: split of the data to embed.
-        part: name of one of the run's encoders, such as audio_encoder, or image for the network of images inside
-            lstm:resnet18 (default: the one the task keeps).
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         overwrite: replace an existing file.
@@ -266,8 +264,7 @@ def export(
         out: file to write.
         format: torch and safetensors contain a plain state dict, onnx the network itself (default: by the extension
             of --out: .pt or .pth, .safetensors, .onnx).
-        part: name of one of the run's encoders, such as audio_encoder, or image for the network of images inside
-            lstm:resnet18 (default: the one the task keeps).
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         headless: leave out the untrained classifier, without which torchvision cannot load the file with strict=True.
         overwrite: replace an existing file.
@@ -363,8 +360,7 @@ def load_encoder(run: File, *, part: str | None = None, checkpoint: Checkpoint =
 
     Args:
         run: run folder.
-        part: name of one of the run's encoders, such as audio_encoder, or image for the network of images inside
-            lstm:resnet18 (default: the one the task keeps).
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
     """
     from selftaught.training.encoder_of_run import load_encoder
