@@ -52,6 +52,7 @@ def store(folder: Path, *videos: NDArray[np.uint8], missing: int = 0) -> StoredF
         data="made",
         frames=sizes[:, 0],
         times=np.zeros(sizes[:, 0].sum()),
+        last=np.isin(np.arange(sizes[:, 0].sum()), np.cumsum(sizes[:, 0]) - 1),
         height=sizes[:, 1],
         width=sizes[:, 2],
         read=lambda item: iter(videos[item][: len(videos[item]) - missing]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ def test_a_frame_that_is_gone_has_an_empty_map(tmp_path: Path) -> None:
     maps = LiveMaps(Difference(), stored, np.array([0]), 8, "key", 1)
     read = maps.read(np.array([0]), np.array([[0, 1, 2, 5]]), np.zeros((1, 2)))
     assert [bool(one.any()) for one in read[0]] == [True, True, False, False]
+
+
+def test_no_map_reaches_beyond_a_cut(tmp_path: Path) -> None:
+    stored = store(tmp_path, squares(8, 8, 8))
+    last = np.isin(np.arange(8), (0, 4, 7))  # the first piece is a single frame
+    maps = LiveMaps(Difference(), replace(stored, last=last), np.array([0]), 8, "key", 1)
+    read = maps.read(np.array([0]), np.arange(8)[None], np.zeros((1, 2)))[0, :, 0, 0, 0]
+    grown = [2 * k + 1 for k in range(7)]
+    assert read.tolist() == pytest.approx([grown[k] for k in (0, 1, 2, 3, 3, 5, 6, 6)], rel=0.01)
 
 
 def test_a_video_of_one_frame_has_an_empty_map(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from selftaught.data.store.video_samples import VideoSamples
 
 
 class Counted(FrameSequence):
-    """Frames of one level each, 10 times their number; those numbered `broken` cannot be read."""
+    """Frames of one level each, 10 times their number plus 30; those numbered `broken` cannot be read."""
 
     def __init__(self, broken: frozenset[int] = frozenset(), count: int = 12) -> None:
         self.fps, self.count, self.broken = 10.0, count, broken
@@ -33,7 +33,7 @@ class Counted(FrameSequence):
     def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
         for number in numbers:
             broken = Unreadable("damaged") if number in self.broken else None
-            yield broken or np.full((24, 32, 3), 10 * number, np.uint8)
+            yield broken or np.full((24, 32, 3), 10 * number + 30, np.uint8)
 
 
 class Drawn(Source):
@@ -55,7 +55,7 @@ def test_a_sequence_is_decoded_as_a_file_is() -> None:
     found = list(decode_frames(video, 12))
     assert [one.time for one in found] == pytest.approx([n / 10 for n in range(12)])
     assert [one.image.shape for one in found] == [(12, 16, 3)] * 12
-    assert [int(one.image.mean()) for one in found] == [10 * n for n in range(12)]
+    assert [int(one.image.mean()) for one in found] == [10 * n + 30 for n in range(12)]
 
 
 @pytest.mark.parametrize("limit", [50.0, 1e-9], ids=["packed", "as they are read"])
@@ -65,10 +65,10 @@ def test_clips_are_the_frames_of_their_times(cache: object, limit: float) -> Non
     samples = open_samples(source, side=16, sampling=sampling, cache_limit_gb=limit, workers=2)
     assert isinstance(samples, VideoSamples)
     rows, draws = np.array([0, 1]), np.full((2, 3), 0.4)
-    levels = samples.read(rows, draws)["clip"].mean((2, 3, 4)) / 10
+    levels = samples.read(rows, draws)["clip"].mean((2, 3, 4)) / 10 - 3
     # Of the second video, whose times begin at frame 1, no clip crosses frame 4.
     assert levels.round().tolist() == [[2, 4, 6, 8], [5, 7, 9, 11]]
-    levels = samples.read(np.array([1]), np.zeros((1, 3)))["clip"].mean((2, 3, 4)) / 10
+    levels = samples.read(np.array([1]), np.zeros((1, 3)))["clip"].mean((2, 3, 4)) / 10 - 3
     assert levels.round().tolist() == [[5, 7, 9, 11]]
     assert samples.skipped == [("1", "damaged from 0.3 s to 0.4 s; the rest is used")]
     assert samples.num_frames.tolist() == [12, 10]

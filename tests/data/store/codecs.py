@@ -50,8 +50,11 @@ class Made:
 
 
 def numbered(number: int, height: int, width: int) -> NDArray[np.uint8]:
-    """A frame (H, W, 3) whose blocks, three in each of two rows, are the bits of `number`."""
-    bits = [(number >> k) & 1 for k in range(BITS)]
+    """A frame (H, W, 3) whose blocks, three in each of two rows, are the bits of the Gray code of `number`.
+
+    So one block alone changes from frame to frame, which is no cut.
+    """
+    bits = [((number ^ number >> 1) >> k) & 1 for k in range(BITS)]
     rows, columns = np.arange(height) * 2 // height, np.arange(width) * 3 // width
     level = np.where(np.array(bits).reshape(2, 3)[rows][:, columns], LIGHT, DARK)
     # A ground that moves lets encoders predict from frames before and after.
@@ -62,15 +65,16 @@ def numbered(number: int, height: int, width: int) -> NDArray[np.uint8]:
 def number_in(frame: NDArray[np.uint8]) -> int:
     """The number a frame (H, W, 3) carries; -1 where a block is neither dark nor light."""
     height, width = frame.shape[:2]
-    number = 0
-    for k in range(BITS):
+    number, bit = 0, 0
+    for k in reversed(range(BITS)):
         row, column = divmod(k, 3)
         top, left = row * height // 2, column * width // 3
         block = frame[top + height // 8 : top + 3 * height // 8, left + width // 12 : left + width // 4]
         level = float(block.mean())
         if DARK + 40 < level < LIGHT - 25:
             return -1
-        number |= int(level > (DARK + LIGHT) / 2) << k
+        bit ^= int(level > (DARK + LIGHT) / 2)
+        number |= bit << k
     return number
 
 

@@ -20,13 +20,13 @@ PAST_AND_FUTURE = {"past": Clip(frames=4), "future": Clip(frames=3, after="past"
 
 
 def counted(count: int = 24) -> NDArray[np.uint8]:
-    """Frames that are all of one grey level: 10 times their number plus 10."""
-    level = (10 + 10 * np.arange(count)).astype(np.uint8)
+    """Frames that are all of one grey level: 9 times their number plus 20."""
+    level = (20 + 9 * np.arange(count)).astype(np.uint8)
     return np.broadcast_to(level[:, None, None, None], (count, 32, 32, 3)).copy()
 
 
 def numbers(frames: NDArray[np.uint8]) -> list[int]:
-    return [round(float(level - 10) / 10) for level in frames.mean((1, 2, 3))]
+    return [round(float(level - 20) / 9) for level in frames.mean((1, 2, 3))]
 
 
 def opened(path: Path, inputs: Mapping[str, Input], *, limit: float = 50.0) -> VideoSamples:

@@ -188,3 +188,29 @@ def test_very_short_and_very_long_videos(tmp_path: Path) -> None:
     assert [number_in(clip[0]) for clip in clips["video"]] == pytest.approx(np.linspace(0, 29, 9), abs=1)
     assert np.array_equal(clips["video"], live.read(rows, places)["video"])
     assert opened(tmp_path, Sampling(), side=48).keys == ["one_frame.mkv", "short.mkv", "three_hours.mkv"]
+
+
+@pytest.mark.parametrize("limit", [50.0, 1e-9], ids=["packed", "live"])
+def test_clips_keep_to_shots_without_bars_and_black_frames(tmp_path: Path, write_video: Any, limit: float) -> None:
+    """Eight black frames, then three shots, in a letterbox of twelve lines above and below."""
+    rng = np.random.default_rng(0)
+    frames = np.zeros((56, 96, 96, 3), np.uint8)
+    for shot in range(3):
+        ground = np.kron(rng.integers(60, 220, (6, 8, 1)), np.ones((12, 12, 3)))
+        frames[8 + 16 * shot : 24 + 16 * shot, 12:84] = ground
+    frames[8:, 30:40, 30:66] = 0
+    for number in range(8, 56):
+        frames[number, 30:40, 30 : 30 + 6 * (number % 6)] = 255
+    write_video(tmp_path / "a.mp4", frames)
+    samples = opened(tmp_path, Sampling(inputs={"video": Clip(frames=6)}), side=32, limit=limit)
+    numbers = samples.frames_of(np.zeros(200, np.int64), draws(*np.linspace(0, 1, 200)), "video")
+    assert {(int(first) - 8) // 16 for first in numbers[:, 0]} == {0, 1, 2}
+    assert ((numbers[:, 0] - 8) // 16 == (numbers[:, -1] - 8) // 16).all()
+    assert set(numbers.ravel()) == set(range(8, 56))
+    clip = read(samples, 0.3)["video"][0]
+    assert clip.shape == (6, 32, 32, 3)
+    assert clip.mean((0, 2, 3)).min() > 50  # no dark line is left
+    (height, width) = (int(samples.stored.height[0]), int(samples.stored.width[0]))
+    assert height == 32
+    assert width == pytest.approx(32 * 96 / 68, abs=2)
+    assert samples.skipped == []

@@ -41,7 +41,8 @@ class FrameMaps(ABC):
     def read(self, rows: NDArray[np.int64], frames: NDArray[np.int64], places: NDArray[np.float64]) -> Maps:
         """The maps of frames, in the windows of the samples: those that `Samples.read` cuts by the same draws.
 
-        Where a program reads two frames, the map of the last frame of a video is that of the one before it.
+        Where a program reads two frames, the map of the last frame before a cut, before damage or of a video is that of
+        the one before it.
 
         Args:
             rows: (N,) of the samples.
@@ -60,11 +61,17 @@ class FrameMaps(ABC):
             item = int(self._items[rows[n]])
             if not 0 <= frames[n].min() <= frames[n].max() < self._stored.frames[item]:
                 raise IndexError(f"frames {frames[n].tolist()} of a video of {self._stored.frames[item]} frames")
-            for t, (values, scale) in enumerate(self._stored_maps(item, frames[n].tolist())):
+            for t, (values, scale) in enumerate(self._stored_maps(item, self._inside(item, frames[n]))):
                 out[n, t] = window(self._whole(item, values, scale), side=self.side, y=y, x=x)
 
         self._each(fill, count)
         return out
+
+    def _inside(self, item: int, frames: NDArray[np.int64]) -> list[int]:
+        """The frames whose maps are those of `frames`: no map reaches beyond a cut."""
+        own = self._stored.last[self._first[item] : self._first[item + 1]]
+        moved = own[frames] & (frames > 0) & ~own[np.maximum(frames, 1) - 1]
+        return list((frames - (moved & (self.program.reads > 1))).tolist())
 
     def at(self, rows: NDArray[np.int64], seconds: NDArray[np.float64], places: NDArray[np.float64]) -> Maps:
         """As `read`, of the frames nearest to `seconds` (N, T), counted from the first frame of each row's video."""

@@ -21,6 +21,8 @@ from selftaught.data.files.file_tree import Unreadable
 
 Video: TypeAlias = str | FrameSequence
 """The local path of a file, or frames that are in none."""
+Box: TypeAlias = tuple[int, int, int, int]
+"""Top, left, height, width of a part of a decoded frame, before it is turned; pixels."""
 SOUND_RATE = 16_000
 """Samples a second of decoded sound."""
 LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
@@ -49,12 +51,14 @@ class Header:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a stored frame is made: scale the raw frame, cut the middle of the long side, turn upright."""
+    """How a stored frame is made: scale the raw frame, cut off bars and the ends of a long side, turn upright."""
 
     scaled: tuple[int, int]
     """Height and width before the turn, pixels."""
     cut: tuple[int, int]
     """Height and width after the cut, before the turn."""
+    corner: tuple[int, int]
+    """Top and left of what is left by the cut."""
     quarter_turns: int
     """Anticlockwise."""
     is_mirrored: bool = False
@@ -114,8 +118,9 @@ def read_header(video: Video) -> Header:
 class Shrink:
     """Turns decoded frames of one stream into stored ones, all of the shape that the first one gives."""
 
-    def __init__(self, side: int, stream: Any) -> None:
+    def __init__(self, side: int, stream: Any, box: Box | None = None) -> None:
         self.side = side
+        self.box = box
         self.pixel_aspect = float(stream.sample_aspect_ratio or 1)
         self.geometry: Geometry | None = None
         self._reformatter = VideoReformatter()
@@ -125,7 +130,9 @@ class Shrink:
         if self.geometry is None:
             if frame.width * frame.height > MAX_PIXELS:
                 raise Unreadable(f"frames of {frame.width} x {frame.height} pixels")
-            self.geometry = geometry(frame.height, frame.width, self.pixel_aspect, display_turn(frame), self.side)
+            self.geometry = geometry(
+                frame.height, frame.width, self.pixel_aspect, display_turn(frame), self.side, self.box
+            )
         height, width = self.geometry.scaled
         smaller = frame.width > width
         scaled = self._reformatter.reformat(
@@ -155,20 +162,34 @@ def display_turn(frame: Any) -> tuple[int, bool]:
     return (round(angle / 90) % 4 if a * d - b * c else 0), is_mirrored
 
 
-def geometry(height: int, width: int, pixel_aspect: float, turn: tuple[int, bool], side: int) -> Geometry:
-    """For a raw frame whose pixels are `pixel_aspect` times as wide as high; `turn` is that of `display_turn`."""
-    wide = width * pixel_aspect
-    scale = side / min(height, wide)
-    scaled = (max(side, round(height * scale)), max(side, round(wide * scale)))
-    cut = (min(scaled[0], MAX_ASPECT * side), min(scaled[1], MAX_ASPECT * side))
-    return Geometry(scaled, cut, *turn)
+def geometry(
+    height: int, width: int, pixel_aspect: float, turn: tuple[int, bool], side: int, box: Box | None = None
+) -> Geometry:
+    """For a raw frame whose pixels are `pixel_aspect` times as wide as high, of which `box` is kept.
+
+    `turn` is that of `display_turn`.
+    """
+    top, left, high, wide = box or (0, 0, height, width)
+    scale = side / min(high, wide * pixel_aspect)
+    rows = _scaled(height, scale, top, high, side)
+    columns = _scaled(width, scale * pixel_aspect, left, wide, side)
+    return Geometry((rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2]), *turn)
+
+
+def _scaled(length: int, scale: float, start: int, kept: int, side: int) -> tuple[int, int, int]:
+    """Of one axis: its scaled length, what is left by the cut, and where that begins."""
+    scaled = max(side, round(length * scale))
+    inner = scaled if kept == length else min(scaled, max(side, math.floor(kept * scale)))
+    first = 0 if kept == length else min(math.ceil(start * scale), scaled - inner)
+    cut = min(inner, MAX_ASPECT * side)
+    return scaled, cut, first + (inner - cut) // 2
 
 
 def upright(scaled: NDArray[np.uint8], shape: Geometry) -> NDArray[np.uint8]:
-    """Cut the middle, turn and mirror: (H, W, 3) -> contiguous (H', W', 3)."""
-    top, left = (scaled.shape[0] - shape.cut[0]) // 2, (scaled.shape[1] - shape.cut[1]) // 2
-    middle = scaled[top : top + shape.cut[0], left : left + shape.cut[1]]
-    turned = np.rot90(middle, shape.quarter_turns)
+    """Cut, turn and mirror: (H, W, 3) -> contiguous (H', W', 3)."""
+    top, left = shape.corner
+    kept = scaled[top : top + shape.cut[0], left : left + shape.cut[1]]
+    turned = np.rot90(kept, shape.quarter_turns)
     return np.ascontiguousarray(turned[:, ::-1] if shape.is_mirrored else turned)
 
 

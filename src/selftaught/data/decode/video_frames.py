@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import PictureType
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding
-from selftaught.data.decode.video import Shrink, Video, first_video_stream, opened, reason
+from selftaught.data.decode.video import Box, Shrink, Video, first_video_stream, opened, reason
 from selftaught.data.files.file_tree import Unreadable
 
 _HELD = 8
@@ -42,13 +44,15 @@ class Decoded:
     Attributes:
         time: seconds by the clock of the container; None where it does not say.
         image: (H, W, 3) uint8 as it is stored.
-        seal: of its pixels before scaling, by which it is known again.
+        luma: (H', W') uint8 brightness before it was scaled; valid until the next frame is asked for.
+        black: the level of black in it, 16 or 0.
         is_after_damage: whether frames between the one before and this one are lost.
     """
 
     time: float | None
     image: NDArray[np.uint8]
-    seal: int
+    luma: NDArray[np.uint8]
+    black: int
     is_after_damage: bool
 
 
@@ -71,6 +75,7 @@ class CleanFrames:
         self._fed: set[int] = set()
         self._key = 0
         self._held: deque[tuple[Any, float | None, bool]] = deque()
+        self._base = float(stream.time_base)
         stream.thread_type = "NONE"
         strict = _STRICT.get(stream.codec_context.name)
         if strict:
@@ -116,7 +121,7 @@ class CleanFrames:
             self._why("a damaged frame")
             self._waits = self.end_is_lost = True
         if not frame.is_corrupt and (not self._waits or frame.key_frame):
-            time = None if frame.pts is None else float(frame.pts * (frame.time_base or self._stream.time_base))
+            time = None if frame.pts is None else frame.pts * self._base
             self._held.append((frame, time, self.end_is_lost))
             self._waits = self.end_is_lost = False
             self._has_begun = True
@@ -152,8 +157,8 @@ class CleanFrames:
         yield None  # the decoder gives what it has
 
 
-def decode_frames(video: Video, side: int, *, keep: bool = True) -> Iterator[Decoded]:
-    """Every frame in the order it is shown, with a short side of `side` pixels.
+def decode_frames(video: Video, side: int, *, keep: bool = True, box: Box | None = None) -> Iterator[Decoded]:
+    """Every frame in the order it is shown, what is in the `box` of it with a short side of `side` pixels.
 
     The times as a set are right, but a container that stores no order of showing (AVI) attaches them to the wrong
     neighbours: see `times_of`. With `keep` false all images are the first one, which saves scaling the others.
@@ -163,21 +168,22 @@ def decode_frames(video: Video, side: int, *, keep: bool = True) -> Iterator[Dec
             is good.
     """
     if isinstance(video, FrameSequence):
-        yield from _of_sequence(video, side)
+        yield from _of_sequence(video, side, box)
         return
     with opened(video) as container:
         stream = first_video_stream(container)
-        shrink, clean = Shrink(side, stream), CleanFrames(container, stream)
+        shrink, clean = Shrink(side, stream, box), CleanFrames(container, stream)
         first: NDArray[np.uint8] | None = None
         for frame, time, is_after_damage in clean:
             image = shrink(frame) if keep or first is None else first
             first = image if first is None else first
-            yield Decoded(time=time, image=image, seal=seal_of(frame), is_after_damage=is_after_damage)
+            seen, black = luma(frame)
+            yield Decoded(time=time, image=image, luma=seen, black=black, is_after_damage=is_after_damage)
         if clean.end_is_lost:
             raise Unreadable(clean.why)
 
 
-def _of_sequence(video: FrameSequence, side: int) -> Iterator[Decoded]:
+def _of_sequence(video: FrameSequence, side: int, box: Box | None) -> Iterator[Decoded]:
     why = ""
     has_begun = False
     for number, frame in enumerate(video.frames(range(video.count))):
@@ -186,13 +192,20 @@ def _of_sequence(video: FrameSequence, side: int) -> Iterator[Decoded]:
             continue
         yield Decoded(
             time=number / video.fps,
-            image=fit(frame, side=side, decoding=Decoding()),
-            seal=zlib.adler32(np.ascontiguousarray(frame[::_EVERY]).data),
+            image=fit_box(frame, side, box),
+            luma=np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)),
+            black=0,
             is_after_damage=has_begun and bool(why),
         )
         has_begun, why = True, ""
     if why:
         raise Unreadable(why)
+
+
+def fit_box(frame: NDArray[np.uint8], side: int, box: Box | None) -> NDArray[np.uint8]:
+    """What is in the `box` of a frame (H, W, 3) with a short side of `side` pixels."""
+    top, left, height, width = box or (0, 0, *frame.shape[:2])
+    return fit(frame[top : top + height, left : left + width], side=side, decoding=Decoding())
 
 
 def frame_period(video: Video) -> float:
@@ -220,13 +233,17 @@ def times_of(times: Sequence[float | None], period: float) -> NDArray[np.float64
     return seconds
 
 
-def luma(frame: Any) -> NDArray[np.uint8]:
-    """The brightness of a decoded frame, (H, W), as the decoder gives it where it gives 8 bits. A view."""
-    plane = frame.planes[0]
-    if frame.format.name not in _BRIGHTNESS_FIRST or plane.line_size < frame.width:
-        frame = frame.reformat(format="gray")
+def luma(frame: Any) -> tuple[NDArray[np.uint8], int]:
+    """The brightness of a decoded frame, (H, W), and its level of black.
+
+    It is a view of the frame where the decoder gives 8 bits.
+    """
+    name, plane = frame.format.name, frame.planes[0]
+    black = 0 if name.startswith("yuvj") or name == "gray" or frame.color_range == ColorRange.JPEG else 16
+    if name not in _BRIGHTNESS_FIRST or plane.line_size < frame.width:
+        frame, black = frame.reformat(format="gray"), 0
         plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width], black
 
 
 _BRIGHTNESS_FIRST = frozenset(
@@ -234,6 +251,6 @@ _BRIGHTNESS_FIRST = frozenset(
 )
 
 
-def seal_of(frame: Any) -> int:
-    """A checksum of the pixels of a decoded frame."""
-    return zlib.adler32(np.ascontiguousarray(luma(frame)[::_EVERY]).data)
+def seal_of(luma: NDArray[np.uint8]) -> int:
+    """A checksum of the brightness of a decoded frame, by which it is known again."""
+    return zlib.adler32(np.ascontiguousarray(luma[::_EVERY]).data)

@@ -174,6 +174,7 @@ class _ImageSamples(ABC):
             data=self._name,
             frames=np.ones(count, np.int64),
             times=np.zeros(count),
+            last=np.ones(count, np.bool_),
             height=self._index.height,
             width=self._index.width,
             read=self._whole,

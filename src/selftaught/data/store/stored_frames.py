@@ -22,6 +22,7 @@ class StoredFrames:
         data: the path or name the data were opened by.
         frames, height, width: (V,) int64; the size is in pixels, the shorter is the side of the store.
         times: (F,) seconds of all frames, item after item, each from its first frame.
+        last: (F,) bool, whether a frame is the last one before a cut, before damage or of its item.
         read: the frames (H, W, 3) uint8 of an item, one after the other; fewer than `frames` only where the store
             holds an index alone and the file has changed since. May be called from several threads.
         some: of an item the frames of these numbers, without those that cannot be read any more; as `read`.
@@ -31,6 +32,7 @@ class StoredFrames:
     data: str
     frames: NDArray[np.int64]
     times: NDArray[np.float64]
+    last: NDArray[np.bool_]
     height: NDArray[np.int64]
     width: NDArray[np.int64]
     read: Callable[[int], Iterator[NDArray[np.uint8]]]

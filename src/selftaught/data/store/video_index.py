@@ -22,6 +22,8 @@ class VideoIndex:
     """(V,) pixels of the stored frames."""
     width: Integers
     """(V,)"""
+    box: Integers
+    """(V, 4) top, left, height and width of what is kept of its raw frames; 0 where there are no bars."""
     frames: Integers
     """(V,) number of frames."""
     times: Floats
@@ -49,6 +51,15 @@ class VideoIndex:
 
     def __len__(self) -> int:
         return len(self.entry)
+
+    @property
+    def last(self) -> NDArray[np.bool_]:
+        """(F,) whether a frame is the last one of a segment or of its video."""
+        ends = np.cumsum(self.frames)
+        last = np.zeros(len(self.times), np.bool_)
+        last[(ends - self.frames)[self.segment_video] + self.segment_stop - 1] = True
+        last[ends - 1] = True
+        return last
 
     def save(self, file: Path) -> None:
         np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
-from selftaught.data.decode.video import SOUND_RATE, Header, Video, decode_sound, read_header
-from selftaught.data.decode.video_frames import decode_frames, frame_period, times_of
+from selftaught.data.decode.shots import Looks
+from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header
+from selftaught.data.decode.video_frames import decode_frames, frame_period, seal_of, times_of
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.store.image_pack import one_opencv_thread
 from selftaught.data.store.video_index import VideoIndex
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FRAMES, SOUND, INDEX = "frames-{}.bin", "sound-{}.bin", "index.npz"
 
+_FIRST = 8
+"""Frames in which bars were looked for when the video is begun again without them."""
 _LISTED = 3
 """Damaged stretches that are named one by one."""
 
@@ -43,6 +46,7 @@ class Packed:
     entry: int
     height: int
     width: int
+    box: Box
     times: NDArray[np.float64]
     seals: list[int]
     segments: list[tuple[int, int]]
@@ -129,7 +133,11 @@ def pack_videos(
     rows and clips mean the same with and without packed files.
     """
     shards: SimpleQueue[Shard] = SimpleQueue()
-    with ExitStack() as files, ThreadPoolExecutor(workers, thread_name_prefix="selftaught-pack") as pool:
+    with (
+        one_opencv_thread(),
+        ExitStack() as files,
+        ThreadPoolExecutor(workers, thread_name_prefix="selftaught-pack") as pool,
+    ):
         for k in range(workers):
             shards.put(Shard(k, folder if keep_frames else None, files))
 
@@ -168,44 +176,74 @@ def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Pat
     return index, skipped
 
 
+@dataclass
+class _Taken:
+    """What one time of decoding a video finds."""
+
+    looks: Looks
+    times: list[float | None] = field(default_factory=list)
+    seals: list[int] = field(default_factory=list)
+    after_damage: list[int] = field(default_factory=list)
+    """Frames before which some are lost."""
+    shape: tuple[int, int] = (0, 0)
+    broken: str | None = None
+    """Why the end is lost."""
+
+
 def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard) -> Packed:
     start = shard.position
-    times: list[float | None] = []
-    seals: list[int] = []
-    after_damage: list[int] = []
-    shape = (0, 0)
-    broken: str | None = None
-    try:
-        for number, one in enumerate(decode_frames(video, side, keep=shard.frames is not None)):
-            times.append(one.time)
-            seals.append(one.seal)
-            if one.is_after_damage:
-                after_damage.append(number)
-            shape = (one.image.shape[0], one.image.shape[1])
-            shard.add_frame(one.image)
-    except Unreadable as unreadable:
-        broken = str(unreadable)
-    if not times or (broken is not None and len(times) < 2):
+    taken = _take(video, side, shard, None, stops_at_bars=True)
+    box = taken.looks.box()
+    if box is not None:
+        # Bars are known for certain when all frames are seen; those of the first ones are mostly right.
         shard.cut(start)
-        raise Unreadable(broken or "no frame can be decoded")
-    seconds = times_of(times, frame_period(video) if None in times else 0.0)
-    sound_start, samples = _append_sound(video, shard)
+        taken = _take(video, side, shard, box)
+        if (found := taken.looks.box()) != box:
+            box = found
+            shard.cut(start)
+            taken = _take(video, side, shard, box)
+    if not taken.times or (taken.broken is not None and len(taken.times) < 2):
+        shard.cut(start)
+        raise Unreadable(taken.broken or "no frame can be decoded")
+    seconds = times_of(taken.times, frame_period(video) if None in taken.times else 0.0)
+    sound_start, samples = _append_sound(video, shard) if header.has_sound else (0.0, 0)
     begin = float(seconds[0])
     return Packed(
         entry=entry,
-        height=shape[0],
-        width=shape[1],
+        height=taken.shape[0],
+        width=taken.shape[1],
+        box=box or (0, 0, 0, 0),
         times=seconds - begin,
-        seals=seals,
-        segments=list(pairwise([0, *after_damage, len(times)])),
+        seals=taken.seals,
+        segments=taken.looks.segments(taken.after_damage),
         begin=begin,
         sound_start=sound_start - begin,
         sound_samples=samples,
         shard=shard.number,
         frame_offset=start[0],
         sound_offset=start[1],
-        note=_damage_note(seconds - begin, after_damage, header, is_to_the_end=broken is not None),
+        note=_damage_note(seconds - begin, taken.after_damage, header, is_to_the_end=taken.broken is not None),
     )
+
+
+def _take(video: Video, side: int, shard: Shard, box: Box | None, *, stops_at_bars: bool = False) -> _Taken:
+    """Decode a video and write what is in the `box` of its frames; where asked to, until bars are seen in the first."""
+    taken = _Taken(Looks(box))
+    try:
+        for number, one in enumerate(decode_frames(video, side, keep=shard.frames is not None, box=box)):
+            taken.looks.add(one.luma, one.black)
+            if stops_at_bars and taken.looks.looked_at == _FIRST and taken.looks.box() is not None:
+                return taken
+            stops_at_bars &= taken.looks.looked_at < _FIRST
+            taken.times.append(one.time)
+            taken.seals.append(seal_of(one.luma))
+            if one.is_after_damage:
+                taken.after_damage.append(number)
+            taken.shape = (one.image.shape[0], one.image.shape[1])
+            shard.add_frame(one.image)
+    except Unreadable as unreadable:
+        taken.broken = str(unreadable)
+    return taken
 
 
 def _damage_note(
@@ -252,6 +290,7 @@ def _columns(videos: list[Packed]) -> VideoIndex:
         entry=column("entry"),
         height=column("height"),
         width=column("width"),
+        box=np.array([video.box for video in videos], np.int64).reshape(-1, 4),
         frames=np.array([len(video.times) for video in videos], np.int64),
         times=np.concatenate([np.zeros(0), *(video.times for video in videos)]),
         seal=np.array([seal for video in videos for seal in video.seals], np.int64),

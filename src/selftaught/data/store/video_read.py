@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.threads import give_way
-from selftaught.data.decode.fit import fit, window
+from selftaught.data.decode.fit import window
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.image import Decoding
-from selftaught.data.decode.video import Shrink, Video, decode_sound, first_video_stream, opened
-from selftaught.data.decode.video_frames import CleanFrames, decode_frames, seal_of
+from selftaught.data.decode.video import Box, Shrink, Video, decode_sound, first_video_stream, opened
+from selftaught.data.decode.video_frames import CleanFrames, decode_frames, fit_box, luma, seal_of
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Place, nearest
 from selftaught.data.store.video_index import VideoIndex
@@ -131,7 +130,7 @@ class LiveVideos:
     def whole(self, video: int) -> Iterator[NDArray[np.uint8]]:
         """As `PackedVideos.whole`; fewer frames where the file broke or went since it was indexed."""
         with suppress(Unreadable):
-            decoded = decode_frames(self._sources[video], self.side)
+            decoded = decode_frames(self._sources[video], self.side, box=self._box(video))
             yield from (one.image for one in islice(decoded, int(self._index.frames[video])))
 
     def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
@@ -141,7 +140,12 @@ class LiveVideos:
     def _decode(self, video: int, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
         own = slice(self._first[video], self._first[video + 1])
         times, seals = self._index.times[own], self._index.seal[own]
-        return frames_at(self._sources[video], times, seals, float(self._index.begin[video]), wanted, self.side)
+        begin, box = float(self._index.begin[video]), self._box(video)
+        return frames_at(self._sources[video], times, seals, begin=begin, wanted=wanted, side=self.side, box=box)
+
+    def _box(self, video: int) -> Box | None:
+        top, left, height, width = self._index.box[video].tolist()
+        return (top, left, height, width) if height else None
 
     def _listen(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         pieces: list[NDArray[np.int16]] = []
@@ -157,7 +161,14 @@ class LiveVideos:
 
 
 def frames_at(
-    video: Video, times: NDArray[np.float64], seals: NDArray[np.int64], begin: float, wanted: Set[int], side: int
+    video: Video,
+    times: NDArray[np.float64],
+    seals: NDArray[np.int64],
+    *,
+    begin: float,
+    wanted: Set[int],
+    side: int,
+    box: Box | None = None,
 ) -> dict[int, NDArray[np.uint8]]:
     """The frames `wanted`, by number, of a video whose frames are shown at `times` after `begin`, in seconds.
 
@@ -169,24 +180,24 @@ def frames_at(
     if isinstance(video, FrameSequence):
         shown = video.at(begin + times[number] for number in sorted(wanted))
         good = ((n, frame) for n, frame in zip(sorted(wanted), shown, strict=True) if isinstance(frame, np.ndarray))
-        return {number: fit(frame, side=side, decoding=Decoding()) for number, frame in good}
+        return {number: fit_box(frame, side, box) for number, frame in good}
     for back in (_REORDER, _FURTHER):
         first = min(wanted - found.keys(), default=0) - back
         if first > 0:
             with suppress(Unreadable), opened(video) as container:
                 stream = first_video_stream(container)
                 container.seek(int((begin + times[first]) / stream.time_base), stream=stream)
-                shrink = Shrink(side, stream)
+                shrink = Shrink(side, stream, box)
                 for time, frame in _in_order(CleanFrames(container, stream)):
                     number = int(nearest(times, np.array([time - begin]))[0])
-                    if number in wanted and number not in found and seal_of(frame) == seals[number]:
+                    if number in wanted and number not in found and seal_of(luma(frame)[0]) == seals[number]:
                         found[number] = shrink(frame)
                     if number >= max(wanted):
                         break
     if found.keys() != set(wanted):
         with suppress(Unreadable), opened(video) as container:
             stream = first_video_stream(container)
-            shrink = Shrink(side, stream)
+            shrink = Shrink(side, stream, box)
             for number, (frame, *_) in enumerate(islice(CleanFrames(container, stream), max(wanted) + 1)):
                 if number in wanted:
                     found[number] = shrink(frame)

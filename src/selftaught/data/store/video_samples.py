@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
     from selftaught.data.store.samples import Progress
 
-_FORMAT = "3"
+_FORMAT = "4"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 
@@ -65,6 +65,7 @@ class VideoSamples:
             data=source.name,
             frames=index.frames,
             times=index.times,
+            last=index.last,
             height=index.height,
             width=index.width,
             read=videos.whole,
