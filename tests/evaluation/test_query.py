@@ -19,8 +19,8 @@ SEEN: Any = {"size": 32, "precision": "auto"}
 
 
 def clip() -> Any:
-    """Nine frames of 48 x 48, all black but the middle one, which has a bright half."""
-    frames = np.zeros((9, 48, 48, 3), dtype=np.uint8)
+    """Nine frames of 48 x 48, all grey but the middle one, which has a bright half."""
+    frames = np.full((9, 48, 48, 3), 60, dtype=np.uint8)
     frames[4, :, 24:] = 230
     return frames
 
