@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bigan": {"width": 16, "code": 8, "discriminator_width": 8, "hidden": 16},
     "gan": {"width": 16, "code": 8, "rotated": 0.5},
     "inpainting": {"adversarial": 0.1, "width": 32},
+    "motion_content_gan": {"width": 8, "image_width": 8, "frames": FRAMES},
     "super_resolution": {"adversarial": 0.1, "width": 32},
     "temporal_gan": {"width": 16, "code": 4, "frame_code": 4, "frames": FRAMES},
     "video_gan": {"width": 8, "code": 4, "frames": FRAMES},

@@ -36,7 +36,15 @@ def test_every_task_has_a_pace_for_every_optimizer_but_games_of_two(name: str) -
     assert own is not None
     assert (own.lr, own.weight_decay) == (recipe.lr, recipe.weight_decay)
     others = [optimizer for optimizer in PACES if optimizer != recipe.optimizer]
-    is_game = name in ("gan", "bigan", "artifacts", "super_resolution", "temporal_gan", "video_gan")
+    is_game = name in (
+        "gan",
+        "bigan",
+        "artifacts",
+        "super_resolution",
+        "temporal_gan",
+        "video_gan",
+        "motion_content_gan",
+    )
     for optimizer in others:
         pace = recipe.pace(optimizer)
         assert (pace is None) == is_game, optimizer

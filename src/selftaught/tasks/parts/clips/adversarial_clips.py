@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torchvision.utils import make_grid
 
-from selftaught.encoders.base import Encoder
 from selftaught.ops.clips.stabilise import camera_shifts, stabilised_crop
 from selftaught.ops.colour import denormalise_clips, normalise_clips
 from selftaught.ops.frames import without_bars
@@ -36,23 +35,23 @@ def as_seen(pixels: Tensor) -> Tensor:
 
 
 def judged_together(
-    encoder: Encoder, head: Callable[[Tensor], Tensor], real: Tensor, made: Tensor
+    network: nn.Module, head: Callable[[Tensor], Tensor], real: Tensor, made: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What the head says of real and of generated clips, (N, K) each, from one batch.
+    """What the head says of the network's features of real and of generated clips, (N, K) each, from one batch.
 
     In batches of their own, batch normalisation would remove the difference of their means. The running statistics,
-    which stay with the encoder, are left alone; `remember` fills them from real clips.
+    which stay with an encoder, are left alone; `remember` fills them from real clips.
     """
-    with own_statistics(encoder):
-        first, second = head(encoder(torch.cat([real.to(made.dtype), made]))).chunk(2)
+    with own_statistics(network):
+        first, second = head(network(torch.cat([real.to(made.dtype), made]))).chunk(2)
     return first, second
 
 
 @torch.no_grad()
-def remember(encoder: Encoder, real: Tensor) -> None:
-    """In training, pass real clips through for what the batch normalisation of the encoder remembers."""
-    if encoder.training:
-        encoder(real)
+def remember(network: nn.Module, real: Tensor) -> None:
+    """In training, pass real clips through for what the batch normalisation of the network remembers."""
+    if network.training:
+        network(real)
 
 
 def real_above_made(real: Tensor, made: Tensor) -> Tensor:
