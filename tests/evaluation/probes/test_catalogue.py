@@ -14,7 +14,15 @@ def test_every_file_that_holds_a_probe_is_listed() -> None:
     assert list(found) == sorted(found)
     assert {name: info.needs for name, info in found.items()} == {
         **dict.fromkeys(("finetune", "knn", "linear", "mlp", "retrieval"), ("label",)),
-        **{"svm": ("labels",), "detection": ("box",), "segmentation": ("mask",), "label_free": (), "qualitative": ()},
+        **{
+            "svm": ("labels",),
+            "detection": ("box",),
+            "segmentation": ("mask",),
+            "mask_propagation": ("mask",),
+            "label_free": (),
+            "qualitative": (),
+        },
+        "mask_propagation": ("mask",),
         **dict.fromkeys(("action", "clip_retrieval"), ("label", "video")),
     }
     for info in found.values():

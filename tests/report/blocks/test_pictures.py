@@ -28,7 +28,7 @@ def decoded(uri: str) -> Image.Image:
 
 @pytest.mark.parametrize("sizes", SHRINKS[:3], ids=["first", "second", "third"])
 def test_a_clip_has_the_size_and_the_frames_of_the_page(tmp_path: Path, sizes: Shrink) -> None:
-    found = clip_uri(clip(tmp_path / "a.webp"), sizes)
+    found = clip_uri(clip(tmp_path / "a.webp"), sizes, sizes.photograph)
     assert found is not None
     uri, width, height = found
     moving = decoded(uri)
@@ -45,7 +45,7 @@ def test_a_clip_has_the_size_and_the_frames_of_the_page(tmp_path: Path, sizes: S
 
 
 def test_a_clip_lasts_as_long_as_its_file_says(tmp_path: Path) -> None:
-    found = clip_uri(clip(tmp_path / "a.webp", side=64, duration=40), SHRINKS[2])
+    found = clip_uri(clip(tmp_path / "a.webp", side=64, duration=40), SHRINKS[2], 112)
     assert found is not None
     moving = decoded(found[0])
     moving.load()
@@ -54,11 +54,11 @@ def test_a_clip_lasts_as_long_as_its_file_says(tmp_path: Path) -> None:
 
 def test_a_small_clip_is_passed_on_untouched(tmp_path: Path) -> None:
     file = clip(tmp_path / "a.webp", side=96)
-    found = clip_uri(file, SHRINKS[0])
+    found = clip_uri(file, SHRINKS[0], 256)
     assert found is not None
     assert base64.b64decode(found[0].split(",", 1)[1]) == file.read_bytes()
     assert found[1:] == (96, 48)
-    smaller = clip_uri(file, SHRINKS[1])
+    smaller = clip_uri(file, SHRINKS[1], 160)
     assert smaller is not None
     assert len(smaller[0]) < len(found[0])
 
@@ -68,9 +68,9 @@ def test_what_is_no_clip_stands_still(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "still.webp")
     Image.new("RGB", (8, 8)).save(tmp_path / "still.png")
     for name in ("text.webp", "still.webp", "still.png"):
-        assert clip_uri(tmp_path / name, SHRINKS[0]) is None
+        assert clip_uri(tmp_path / name, SHRINKS[0], 256) is None
         assert "data-clip" not in photograph(Album(), tmp_path / name, "any")
-    assert clip_uri(clip(tmp_path / "a.webp"), SHRINKS[3]) is None
+    assert clip_uri(clip(tmp_path / "a.webp"), SHRINKS[3], 72) is None
     assert Album(None).clip(tmp_path / "a.webp") is None
 
 

@@ -8,13 +8,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from selftaught.report.blocks.document import Block, Drawn
-from selftaught.report.blocks.markup import esc, image, note, photograph
+from selftaught.report.blocks.markup import esc, moving_image, note, photograph
 from selftaught.report.blocks.pictures import WIDE, Album
 from selftaught.report.blocks.protocols import more_of
 from selftaught.report.facts.read import Json, drawn_folders, finite, picture_in
 
 READ = {
     "segmentation": "Each image, then its true mask, then the predicted one; unlabelled pixels are white.",
+    "mask_propagation": "Left: the true masks. Right: those that are followed from the first frame on.",
     "detection": "Green: true boxes. Orange: boxes that were found, with their score.",
 }
 """How to read what a protocol drew."""
@@ -99,7 +100,7 @@ def _drawings(folder: Path, listed: Sequence[Any]) -> Drawn:
             files = {str(name): path for name, value in entry.items() if (path := picture_in(folder, value))}
             uris = {name: uri for name, path in files.items() if (uri := album.drawing(path))}
             shown = "".join(
-                f"<figure>{image(uri, f'{name} of {key}')}"
+                f"<figure>{moving_image(uri, album.moving_drawing(files[name]), f'{name} of {key}')}"
                 f"<figcaption>{esc(key if len(files) == 1 else name.replace('_', ' '))}</figcaption></figure>"
                 for name, uri in uris.items()
             )

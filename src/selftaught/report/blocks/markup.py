@@ -126,7 +126,11 @@ def photograph(album: Album, path: Path | None, words: str) -> str:
     """An image of the data; a clip is its first frame, until it comes into view."""
     if path is None:
         return ""
-    still, moving = album.photograph(path), album.clip(path)
+    return moving_image(album.photograph(path), album.clip(path), words)
+
+
+def moving_image(still: Uri | None, moving: Uri | None, words: str) -> str:
+    """An image, for which a clip plays while it is in view, where there is one."""
     shown = image(still, words)
     return shown.replace("<img", f'<img data-clip="{moving[0]}"', 1) if still and moving else shown
 

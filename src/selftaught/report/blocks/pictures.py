@@ -64,13 +64,15 @@ class Album:
 
     def photograph(self, path: Path) -> Uri | None:
         """An image of the data, or a strip of frames, which is as large as a drawing; None where it is no image."""
-        if self.shrink is None:
-            return None
-        return data_uri(path, self.shrink, self.shrink.drawing if is_strip(path) else self.shrink.photograph)
+        return data_uri(path, self.shrink, self._longest(path)) if self.shrink else None
 
     def clip(self, path: Path) -> Uri | None:
         """The moving image of a clip, of the size of its `photograph`; None where the file is no clip."""
-        return clip_uri(path, self.shrink) if self.shrink else None
+        return clip_uri(path, self.shrink, self._longest(path)) if self.shrink else None
+
+    def moving_drawing(self, path: Path) -> Uri | None:
+        """The moving image of a clip, of the size of its `drawing`; None where the file is no clip."""
+        return clip_uri(path, self.shrink, self.shrink.drawing) if self.shrink else None
 
     def drawing(self, path: Path) -> Uri | None:
         """An image with boxes or masks."""
@@ -87,6 +89,10 @@ class Album:
             return None
         uri, width, height = found
         return self._sheets.setdefault(uri, Sheet(name=f"--p{len(self._sheets)}", width=width, height=height))
+
+    def _longest(self, path: Path) -> int:
+        assert self.shrink is not None
+        return self.shrink.drawing if is_strip(path) else self.shrink.photograph
 
     def style(self) -> str:
         """CSS that holds the sheets."""
@@ -128,8 +134,8 @@ def data_uri(path: Path, shrink: Shrink, longest: int | None) -> Uri | None:
     return _uri(target.getvalue(), "webp"), shown.width, shown.height
 
 
-def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
-    """An animated WebP as (data URI, width, height in pixels), smaller and thinned out as `shrink` says.
+def clip_uri(path: Path, shrink: Shrink, longest: int) -> Uri | None:
+    """An animated WebP as (data URI, width, height in pixels) with sides of at most `longest`, thinned out.
 
     One that is small enough for the best quality is passed on untouched, as encoding it again would take seconds. None
     where the file is nothing of the kind or `shrink` has clips stand still.
@@ -147,12 +153,12 @@ def clip_uri(path: Path, shrink: Shrink) -> Uri | None:
             for i in range(chosen):
                 image.seek(i * count // chosen)
                 frame = image.convert("RGB")
-                frame.thumbnail((shrink.photograph, shrink.photograph), Image.Resampling.LANCZOS)
+                frame.thumbnail((longest, longest), Image.Resampling.LANCZOS)
                 frames.append(frame)
             shown = round(image.info["duration"] * count / chosen)  # milliseconds; all frames of a run last as long
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
-    if found == chosen and max(size) <= shrink.photograph and shrink is SHRINKS[0]:
+    if found == chosen and max(size) <= longest and shrink is SHRINKS[0]:
         return _uri(path.read_bytes(), "webp"), *size
     target = io.BytesIO()
     first, *others = frames

@@ -22,6 +22,7 @@ PROTOCOLS = {
     "clip_retrieval": "clip retrieval",
     "segmentation": "segmentation",
     "detection": "detection",
+    "mask_propagation": "mask propagation",
     "label_free": "label-free metrics",
     "qualitative": "pictures",
 }
