@@ -98,3 +98,14 @@ def test_normalise_is_undone() -> None:
     images = pictures()
     assert torch.allclose(colour.denormalise(colour.normalise(images)), images, atol=1e-5)
     assert colour.normalise(images).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_coarse_colour_keeps_brightness_and_means_of_colour() -> None:
+    images = torch.rand(2, 3, 9, 8, generator=torch.Generator().manual_seed(0))
+    coarse = colour.coarse_colour(images)
+    assert torch.allclose(colour.to_grey(coarse), colour.to_grey(images), atol=1e-6)
+    flat = torch.rand(2, 3, 1, 1).expand(2, 3, 8, 8)
+    assert torch.allclose(colour.coarse_colour(flat), flat, atol=1e-6)
+    tint = coarse - colour.to_grey(coarse)
+    block = (images - colour.to_grey(images))[:, :, :4, :4].mean((2, 3))
+    assert torch.allclose(tint[:, :, 0, 0], block, atol=1e-6), "the outer corner is the mean of its 4 x 4 pixels"

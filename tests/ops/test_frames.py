@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from selftaught.ops.frames import (
+    boxes_within,
     gather_frames,
     jittered_crop,
     shifted_crop,
@@ -102,11 +103,11 @@ def test_a_given_window_is_cut_where_it_is_said() -> None:
 @pytest.mark.parametrize(
     ("above", "below", "left", "right", "found"),
     [
-        (0, 0, 0, 0, (0, 0, 64, 96)),
-        (10, 10, 0, 0, (11, 0, 42, 96)),
-        (0, 0, 12, 9, (0, 14, 64, 71)),
+        (0, 0, 0, 0, (1, 2, 62, 92)),
+        (10, 10, 0, 0, (11, 2, 42, 92)),
+        (0, 0, 12, 9, (1, 14, 62, 71)),
         (8, 6, 12, 12, (9, 14, 48, 68)),
-        (40, 0, 0, 0, (0, 0, 64, 96)),
+        (40, 0, 0, 0, (1, 2, 62, 92)),
     ],
     ids=["none", "letterbox", "pillarbox", "both", "dark"],
 )
@@ -118,6 +119,35 @@ def test_bars_are_cut_off_with_the_pixels_that_touch_them(
     inside = video[:, :, :, above : 64 - below, left : 96 - right]
     inside.copy_(torch.randint(0, 256, inside.shape, generator=rng(), dtype=torch.uint8))
     assert without_bars(video)[0].tolist() == list(found)
+
+
+def test_bars_that_grow_or_come_and_go_are_cut_off_at_their_largest() -> None:
+    video = torch.full((3, 4, 3, 64, 64), 100, dtype=torch.uint8)
+    video[0, 1, :, :5] = video[0, 2, :, :9] = 0
+    video[1, 3, :, :, -7:] = 0
+    video[2, 2] = 3
+    assert without_bars(video).tolist() == [[10, 1, 53, 62], [1, 1, 62, 55], [1, 1, 62, 62]], (
+        "a black frame has no bars"
+    )
+
+
+def test_windows_stay_in_their_areas_with_every_shift() -> None:
+    """Each area is white in a black frame, so nothing black is seen."""
+    areas = torch.tensor([[4.0, 6.0, 20.0, 30.0], [10.0, 0.0, 12.0, 14.0]]).repeat_interleave(32, 0)
+    frames = torch.zeros(64, 3, 3, 40, 44)
+    for n, (top, left, height, width) in enumerate(areas.int().tolist()):
+        frames[n, :, :, top : top + height, left : left + width] = 1
+    cut = jittered_crop(frames, 8, rng(), scale=(0.5, 1.0), jitter=0.3, areas=areas)
+    edge = jittered_crop(frames, 8, rng(), scale=(0.5, 1.0), jitter=0.3)
+    assert float(cut[..., 1:-1, 1:-1].min()) > 0.999
+    assert float(edge[..., 1:-1, 1:-1].min()) < 0.1
+    boxes = boxes_within(areas, rng(), scale=(0.2, 0.6))
+    for first, begin, length in (
+        (boxes[:, 0], 0, boxes[:, 2]),
+        (boxes[:, 1] + boxes[:, 3].clamp(max=0), 1, boxes[:, 3]),
+    ):
+        assert bool((first >= areas[:, begin] - 1e-4).all())
+        assert bool((first + length.abs() <= areas[:, begin] + areas[:, begin + 2] + 1e-4).all())
 
 
 def test_a_black_clip_is_whole() -> None:

@@ -142,8 +142,8 @@ class ForensicEncoder(Encoder):
         return {"statistics": self.forward_features(x)}
 
 
-STATISTICS = 9
-"""Of each frame: brightness, differences of neighbours along x and along y, sharpness, change, and four borders."""
+STATISTICS = 11
+"""Of each frame: brightness, differences of neighbours along x and y, also of colour, sharpness, change, borders."""
 
 
 def _statistics(clips: Tensor) -> Tensor:
@@ -152,9 +152,11 @@ def _statistics(clips: Tensor) -> Tensor:
     change = torch.zeros(clips.shape[:2])
     change[:, 1:] = clips.diff(dim=1).abs().mean((2, 3, 4))
     fine = clips.diff(n=2, dim=4).abs().mean((2, 3, 4))
+    colour = clips[:, :, 0] - clips[:, :, 1]
+    tint = [colour.diff(dim=axis).abs().mean((2, 3)) for axis in (2, 3)]
     borders = [clips[..., 0, :], clips[..., -1, :], clips[..., 0], clips[..., -1]]
     whole = [clips.mean((2, 3, 4)), across.mean((2, 3, 4)), down.mean((2, 3, 4)), fine, change]
-    return torch.stack([*whole, *(border.mean((2, 3)) for border in borders)], 2)
+    return torch.stack([*whole, *tint, *(border.mean((2, 3)) for border in borders)], 2)
 
 
 def _coded(frames: np.ndarray, *, qp: int, gop: int) -> np.ndarray:

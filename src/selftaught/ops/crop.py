@@ -177,8 +177,8 @@ def _fast(weights: Tensor) -> torch.dtype:
 
 def random_boxes(
     n: int,
-    height: int,
-    width: int,
+    height: int | Tensor,
+    width: int | Tensor,
     rng: torch.Generator,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
@@ -186,6 +186,7 @@ def random_boxes(
 ) -> Tensor:
     """Boxes (N, 4) of random area share and aspect ratio, the random-resized crop of Inception (Szegedy et al. 2015).
 
+    Images are `height` x `width` pixels, all alike or (N,) of each.
     A box that would not fit is shrunk to fit, keeping its centre range uniform; `flip` is the
     probability of a mirror image (negative width).
     """

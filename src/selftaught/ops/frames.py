@@ -18,18 +18,39 @@ def gather_frames(video: Tensor, index: Tensor) -> Tensor:
 
 
 def jittered_crop(
-    frames: Tensor, size: int, rng: Generator, *, scale: tuple[float, float], jitter: float, flip: float = 0.5
+    frames: Tensor,
+    size: int,
+    rng: Generator,
+    *,
+    scale: tuple[float, float],
+    jitter: float,
+    flip: float = 0.5,
+    areas: Tensor | None = None,
 ) -> Tensor:
     """One random window for all frames of a clip, shifted a little for each: (N, K, C, H, W) -> (N, K, C, size, size).
 
     The window is the random-resized crop of `ops.crop`, mirrored with probability `flip`, and each frame is cut from it
-    by `shifted_crop`.
+    by `shifted_crop`. `areas` (N, 4) are what may be cut, as of `without_bars`; None is the whole frame.
     """
-    n, _, _, h, w = frames.shape
-    return shifted_crop(frames, random_boxes(n, h, w, rng, scale, flip=flip), size, rng, jitter=jitter)
+    boxes = boxes_within(whole_areas(frames) if areas is None else areas, rng, scale=scale, flip=flip)
+    return shifted_crop(frames, boxes, size, rng, jitter=jitter, areas=areas)
 
 
-def shifted_crop(frames: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float) -> Tensor:
+def boxes_within(areas: Tensor, rng: Generator, *, scale: tuple[float, float], flip: float = 0.5) -> Tensor:
+    """Boxes of `ops.crop.random_boxes` inside areas (N, 4) of top, left, height and width: (N, 4)."""
+    boxes = random_boxes(len(areas), areas[:, 2], areas[:, 3], rng, scale, flip=flip)
+    return torch.cat([boxes[:, :2] + areas[:, :2], boxes[:, 2:]], 1)
+
+
+def whole_areas(frames: Tensor) -> Tensor:
+    """Top, left, height and width of whole frames (N, ..., H, W): (N, 4) float32."""
+    h, w = frames.shape[-2:]
+    return torch.tensor([0.0, 0.0, h, w], device=frames.device).expand(len(frames), 4)
+
+
+def shifted_crop(
+    frames: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float, areas: Tensor | None = None
+) -> Tensor:
     """The window of each clip, shifted a little for each of its frames: (N, K, C, H, W) -> (N, K, C, size, size).
 
     Each frame's own shift is uniform in +-`jitter` of the window's sides and not a whole number of pixels, so that
@@ -42,17 +63,16 @@ def shifted_crop(frames: Tensor, boxes: Tensor, size: int, rng: Generator, *, ji
         size: side of the result in pixels.
         rng: for the shifts.
         jitter: share of the window's sides.
+        areas: (N, 4) in which windows stay, as of `without_bars`; None is the whole frame.
     """
-    n, k, _, h, w = frames.shape
-    top, left, height, width = boxes.unbind(1)
+    n, k = frames.shape[:2]
+    top, left, height, width = boxes[:, :, None].unbind(1)
+    first, start, tall, wide = (whole_areas(frames) if areas is None else areas)[:, :, None].unbind(1)
     shift = uniform((2, n, k), -jitter, jitter, rng)
     low, high = torch.minimum(left, left + width), torch.maximum(left, left + width)
-    down = (shift[0] * height[:, None]).clamp(-top[:, None], (h - height - top)[:, None])
-    right = (shift[1] * width.abs()[:, None]).clamp(-low[:, None], (w - high)[:, None])
-    across = torch.broadcast_to
-    shifted = torch.stack(
-        [top[:, None] + down, left[:, None] + right, across(height[:, None], (n, k)), across(width[:, None], (n, k))], 2
-    )
+    down = (shift[0] * height).clamp(first - top, first + tall - height - top)
+    right = (shift[1] * width.abs()).clamp(start - low, start + wide - high)
+    shifted = torch.stack([top + down, left + right, height.expand(n, k), width.expand(n, k)], 2)
     return crop_resize(frames.flatten(0, 1), shifted.flatten(0, 1), size).view(n, k, -1, size, size)
 
 
@@ -99,24 +119,25 @@ def square_boxes(areas: Tensor, rng: Generator, *, least_side: float) -> Tensor:
 def without_bars(video: Tensor, *, dark: int = 16) -> Tensor:
     """The area between the black bars of each clip: (N, T, 3, H, W) uint8 -> boxes (N, 4) top, left, height, width.
 
-    A row or column at the edge belongs to a bar where its brightest channel is below `dark` in the mean over all its
-    pixels and frames. What touches a bar is a mixture of both, and one pixel of 64 is cut off as well. Where less than
-    half of a side would be left, the clip is dark and not barred, and that side stays whole.
+    A row or column at the edge belongs to a bar where its brightest channel is below `dark` in the mean over its
+    pixels, in any frame: bars may grow, or come and go. One pixel of 64 is cut off on every side as well, as the edge
+    of a frame is a mixture with what it touches, and its outermost lines may have a brightness of their own. Where less
+    than half of a side would be left, the frame or the clip is dark and not barred, and that side stays.
     """
     h, w = video.shape[-2:]
-    bright = video.amax(2).float().mean(1)
-    low, height = _between(bright.mean(2) >= dark, h)
-    left, width = _between(bright.mean(1) >= dark, w)
+    bright = video.amax(2).float()
+    low, height = _between(bright.mean(3) >= dark, h)
+    left, width = _between(bright.mean(2) >= dark, w)
     return torch.stack([low, left, height, width], 1)
 
 
 def _between(is_bright: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """First edge and length (N,) float32 of the part between the dark ends of an axis (N, length) bool."""
-    first = is_bright.int().argmax(1)
-    last = length - 1 - is_bright.flip(1).int().argmax(1)
-    margin = math.ceil(length / 64)
-    start = torch.where(first > 0, first + margin, first)
-    stop = torch.where(last < length - 1, last - margin, last) + 1
-    whole = stop - start < length / 2
-    start, stop = start.masked_fill(whole, 0), stop.masked_fill(whole, length)
-    return start.float(), (stop - start).float()
+    """First edge and length (N,) float32 of the part between the dark ends of an axis (N, T, length) bool."""
+    before, behind = is_bright.int().argmax(2), is_bright.flip(2).int().argmax(2)
+    is_dark = ~is_bright.any(2) | (length - before - behind < length / 2)
+    start, cut = before.masked_fill(is_dark, 0).amax(1), behind.masked_fill(is_dark, 0).amax(1)
+    is_dark = length - start - cut < length / 2
+    # Small frames have no pixel to spare.
+    margin = math.ceil(length / 64) if length >= 16 else 0
+    start, cut = start.masked_fill(is_dark, 0) + margin, cut.masked_fill(is_dark, 0) + margin
+    return start.float(), (length - start - cut).float()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
+from selftaught.ops.frames import whole_areas
 from selftaught.tasks.temporal import clip_rotation
 from selftaught.tasks.temporal.clip_rotation import ClipRotation, Example
+from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
 from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
 
 Config = ClipRotation.Config
@@ -105,19 +108,27 @@ def test_it_learns_which_way_things_fall(task: Task) -> None:
     assert judge(made, [batch(videos[48:])] * 4) > 0.7
 
 
-@pytest.mark.parametrize("is_guarded", [True, False])
-def test_guard_black_bars_do_not_give_away_the_angle(
-    task: Task, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Noise between bars: chance is 1/4; without the guard two pairs of angles are distinguished."""
-    videos = clips(40, side=32)
-    videos[:, :, :, :6] = videos[:, :, :, -6:] = 0
-    if not is_guarded:
-        monkeypatch.setattr(clip_rotation, "without_bars", lambda video: torch.tensor([[0.0, 0, 32, 32]] * len(video)))
-    made = task()
-    fit(made, lambda step: batch(videos[:32]), steps=25, lr=1e-2)
-    accuracy = judge(made, [batch(videos[32:])] * 4)
-    assert accuracy == pytest.approx(0.25, abs=0.1) if is_guarded else accuracy > 0.42
+CUES: dict[str, Callable[..., Tensor]] = {
+    "noise": noise_clips,
+    "bars": partial(border_clips, content="noise", border="still"),
+    "growing bars": partial(border_clips, content="noise", border="grow"),
+    "bars that appear": partial(border_clips, content="noise", border="blink"),
+    "edge": partial(border_clips, content="noise", border="edge"),
+    "codec": codec_clips,
+    "codec on noise": partial(codec_clips, content="noise"),
+}
+
+
+@pytest.mark.parametrize("clips_of", CUES.values(), ids=CUES)
+def test_guard_neither_bars_nor_codec_give_away_the_angle(clips_of: Callable[..., Tensor]) -> None:
+    assert_at_chance(ClipRotation(ForensicEncoder(4), Config(frames=4), 16), clips_of)
+
+
+@pytest.mark.parametrize(("guard", "cue"), [("without_bars", "growing bars"), ("coarse_colour", "codec on noise")])
+def test_without_its_guard_the_angle_is_given_away(guard: str, cue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_rotation, guard, whole_areas if guard == "without_bars" else lambda images: images)
+    with pytest.raises(AssertionError, match=r"0\.[45]\d+, at chance it is 0\.250"):
+        assert_at_chance(ClipRotation(ForensicEncoder(4), Config(frames=4), 16), CUES[cue])
 
 
 def test_a_run_of_a_clip_encoder_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:

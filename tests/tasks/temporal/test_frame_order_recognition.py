@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.frame_order_recognition import ORDERS, Example, FrameOrderRecognition
+from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips
 from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
 
 Config = FrameOrderRecognition.Config
@@ -77,7 +79,7 @@ def test_it_looks_where_and_when_something_moves(task: Task) -> None:
     batch = Batch(index=torch.arange(200), inputs={"video": video, "flow": flow})
     example = task(window=0.5, jitter=0).pseudo_label(batch, rng())
     # The middle of what was cut is its mean value: a half of the window's side from the middle of what moves at most.
-    red, green, _ = denormalise(example.frames.flatten(0, 1)).mean((2, 3)).unbind(1)
+    red, green, _ = denormalise(example.frames).mean((2, 3)).unbind(1)
     middle = torch.stack([red, green]) * 255 / 2
     assert float(middle.median()) > 36
     assert int((example.numbers[:, 1:] <= 8).sum()) == 0, "no two frames between which nothing moves"
@@ -109,7 +111,7 @@ def test_guard_every_frame_is_one_channel_cut_at_its_own_place(task: Task) -> No
     column = torch.arange(64, dtype=torch.uint8).expand(64, 64)
     frames = torch.stack([column, column + 64, column + 128])
     batch = clips(40, side=64).using(video=frames.expand(40, 16, 3, 64, 64))
-    shown = denormalise(made.pseudo_label(batch, rng()).frames.flatten(0, 1)).view(40, 4, 3, 16, 16)
+    shown = denormalise(made.pseudo_label(batch, rng()).frames).view(40, 4, 3, 16, 16)
     assert torch.allclose(shown, shown[:, :, :1].expand_as(shown), atol=1e-5)
     channel = (shown.mean((2, 3, 4)) * 255 - 31.5).div(64).round()
     assert all(0.2 < float((channel == c).float().mean()) < 0.46 for c in range(3))
@@ -126,7 +128,8 @@ def test_logits_against_loops_over_pairs(task: Task) -> None:
         logits = made(example)
         for n, r in itertools.product(range(3), range(3)):
             shown = [
-                made.frame_head(made.encoder(example.frames[n, place][None])) for place in example.places[n, r].tolist()
+                made.frame_head(made.encoder(example.frames[4 * n + place][None]))
+                for place in example.places[n, r].tolist()
             ]
             pairs = [made.pair_head(torch.cat([shown[i], shown[j]], 1)) for i in range(4) for j in range(i + 1, 4)]
             assert torch.allclose(logits[n, r], made.order_head(torch.cat(pairs, 1))[0], atol=1e-5)
@@ -135,7 +138,7 @@ def test_logits_against_loops_over_pairs(task: Task) -> None:
 def test_loss_and_accuracy_against_loops(task: Task) -> None:
     logits = torch.randn(5, 2, 12, generator=rng(2))
     order = torch.randint(12, (5, 2), generator=rng(3))
-    example = Example(torch.zeros(5, 4, 3, 16, 16), torch.zeros(5, 2, 4, dtype=torch.long), order, order[:, :1])
+    example = Example(torch.zeros(20, 3, 16, 16), torch.zeros(5, 2, 4, dtype=torch.long), order, order[:, :1])
     total, hits = 0.0, 0
     for n, r in itertools.product(range(5), range(2)):
         scores = logits[n, r].tolist()
@@ -151,7 +154,7 @@ def test_two_processes_are_one(task: Task) -> None:
     made = task(orders=2)
     whole = made.pseudo_label(clips(6), rng())
     fields = (whole.frames, whole.places, whole.order, whole.numbers)
-    check_halves(made, whole, [Example(*(f[rows] for f in fields)) for rows in (slice(3), slice(3, 6))])
+    check_halves(made, whole, [Example(*parts) for parts in zip(*(f.chunk(2) for f in fields), strict=True)])
 
 
 def test_shown_frames_are_in_the_order_that_is_named(task: Task) -> None:
@@ -163,13 +166,13 @@ def test_shown_frames_are_in_the_order_that_is_named(task: Task) -> None:
         order = " ".join(str(place + 1) for place in ORDERS[int(example.order[n, 0])])
         assert str(sample.pseudo_label).startswith(f"order {order} (frames ")
         for image, place in zip(sample.inputs, example.places[n, 0].tolist(), strict=True):
-            assert torch.equal(image, denormalise(example.frames[n, place][None])[0])
+            assert torch.equal(image, denormalise(example.frames[4 * n + place][None])[0])
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"frames": 6}, r"--task\.frames must be at least 3 gaps \+ 1 = 7 to hold four frames, got 6"),
+        ({"frames": 6}, r"--task\.frames must be at least 3 gap \+ 4 clip - 3 = 7 to hold four frames, got 6"),
         ({"frames": 64}, r"--task\.frames must be in \[4, 40\], got 64"),
         ({"orders": 13}, r"--task\.orders must be in \[1, 12\]"),
         ({"dropout": 1.0}, r"--task\.dropout must be in \[0, 1\)"),
@@ -196,14 +199,39 @@ def test_it_learns_the_order_of_a_moving_square(task: Task) -> None:
     assert judge(made, [batch_of(videos[32:], masks[32:])] * 4) > 0.4
 
 
-def test_guard_a_repeated_frame_with_noise_has_no_order(task: Task) -> None:
-    """The same network and steps: chance is 1/12."""
-    videos, masks = crossings(range(40))
-    noise = torch.randint(-6, 7, videos.shape, generator=rng(7))
-    still = (videos[:, :1] + noise).clamp(0, 255).byte()
-    made = task(**LEARNABLE)
-    fit(made, lambda step: batch_of(still[:32], masks[:32]), steps=40)
-    assert judge(made, [batch_of(still[32:], masks[32:])] * 8) == pytest.approx(1 / 12, abs=0.04)
+CUES = {
+    "growing bars": partial(border_clips, content="noise"),
+    "edge": partial(border_clips, border="edge"),
+    "codec": codec_clips,
+    "codec on noise": partial(codec_clips, content="noise"),
+}
+
+
+@pytest.mark.parametrize("clips_of", CUES.values(), ids=CUES)
+def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -> None:
+    settings: dict[str, Any] = {"frames": 8, "orders": 4, "features": 32, "pair": 32, "dropout": 0.0}
+    made = FrameOrderRecognition(ForensicEncoder(), Config(**settings), 16)
+    assert_at_chance(made, clips_of, rows=8, batches=16)
+
+
+def test_short_clips_stand_for_frames(tiny_clip_encoder: Callable[[], Encoder]) -> None:
+    """Each is four frames one after the other, of one channel, and shares none with the next."""
+    config = Config(clip=4, frames=22, gap=1)
+    made = FrameOrderRecognition(tiny_clip_encoder(), config, 16)
+    grey = torch.arange(22, dtype=torch.uint8) * 8 + 40
+    batch = clips(20, frames=22).using(video=grey[:, None, None, None].expand(20, 22, 3, 32, 32))
+    example = made.pseudo_label(batch, rng())
+    assert example.frames.shape == (80, 3, 4, 16, 16)
+    assert int(example.numbers.diff(dim=1).min()) == 4
+    assert int(example.numbers.max()) == 18
+    value = torch.stack([denormalise(row.transpose(0, 1)).mean((1, 2, 3)) for row in example.frames]) * 255
+    expected = (example.numbers.flatten()[:, None] + torch.arange(4)) * 8 + 40
+    assert torch.allclose(value, expected.float(), atol=0.6)
+    assert made(example).shape == (20, 1, 12)
+    assert made.show(example, made(example), 1)[0].inputs[0].shape == (4, 3, 16, 16)
+    assert FrameOrderRecognition.encoders_for(config)["encoder"].kind == "video"
+    with pytest.raises(ValueError, match=r"3 gap \+ 4 clip - 3 = 35 to hold four frames, got 16"):
+        Config(clip=8)
 
 
 def test_a_run_on_videos_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:

@@ -16,11 +16,12 @@ from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Computed, Input
-from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import mirrored_boxes
-from selftaught.ops.frames import gather_frames, shifted_crop, split_channels
+from selftaught.encoders.base import Encoder, EncoderSpec
+from selftaught.ops.crop import crop_resize, mirrored_boxes
+from selftaught.ops.frames import without_bars
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, one_channel, shifted_clips, short_clips
+from selftaught.tasks.parts.clips.short_clips import shown as row_shown
 from selftaught.tasks.parts.losses import classification
 
 ORDERS = tuple(order for order in itertools.permutations(range(4)) if order[0] < order[3])
@@ -34,10 +35,11 @@ PATCH = 0.8
 
 @dataclass
 class Example:
-    """Four frames of each clip in the order of time (N, 4, 3, S, S), normalised, and R orders in which they are shown.
+    """Four frames of each clip in the order of time, normalised, and R orders in which they are shown.
 
-    `places` (N, R, 4) int64 says which frame is shown where, `order` (N, R) int64 which of `ORDERS` that is, perhaps
-    reversed; `numbers` (N, 4) int64 are those of the frames in the clip.
+    Frames are images (4 N, 3, S, S), or short clips (4 N, 3, L, S, S) that begin at them. `places` (N, R, 4) int64 says
+    which frame is shown where, `order` (N, R) int64 which of `ORDERS` that is, perhaps reversed; `numbers` (N, 4) int64
+    are those of the frames in the clip.
     """
 
     frames: Tensor
@@ -66,12 +68,15 @@ class FrameOrderRecognition(PretextTask):
     Shortcut: the order could be read off how colours drift, how the camera drifts, or where in the compressed stream a
     frame was. Guard: every frame is reduced to one of its channels, drawn at random and copied to all three (channel
     splitting); the window of each frame is shifted separately, by up to 5 of 80 pixels, with sub-pixel offsets; half of
-    the tuples are reversed, and half flipped. Accuracy on clips of one repeated frame is at chance.
+    the tuples are reversed, and half flipped; bars and the edge of the frame, which may change in time, are cut off
+    (`ops.frames.without_bars`). Accuracy is at chance on clips of one repeated frame, of noise, with borders that
+    change, and compressed.
 
     Differences from the paper: the encoder's pooled features replace pool5 of the paper's network; the side of the
     window is `window` times the short side (100 of 240 pixels in the paper), and the crop is resized to the encoder's
-    size; tuples are drawn with probability proportional to motion, as the paper gives no rule; the learning rate falls
-    by a cosine instead of two steps.
+    size; tuples are drawn with probability proportional to motion, as the paper gives no rule; short clips may stand
+    for frames (`clip`), which play forwards and share no frame; the learning rate falls by a cosine instead of two
+    steps.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.04, weight_decay=5e-4)
@@ -83,7 +88,7 @@ class FrameOrderRecognition(PretextTask):
         stride: Annotated[int, Range(least=1)] = 1
         """Distance between frames of the clip, in frames of the video."""
         gap: Annotated[int, Range(least=1)] = 2
-        """Smallest distance between two of the four frames, in frames of the clip."""
+        """Smallest distance from the end of one of the four frames to the next, in frames of the clip."""
         window: Annotated[float, Range(above=0, most=1)] = 0.6
         """Side of the window chosen by motion, as a fraction of the short side of the frame."""
         jitter: Annotated[float, Range(least=0, most=0.5)] = 0.0625
@@ -96,14 +101,22 @@ class FrameOrderRecognition(PretextTask):
         """Features per pair of frames."""
         dropout: Annotated[float, Range(least=0, below=1)] = 0.5
         """Dropout rate after both layers of the head."""
+        clip: Annotated[int, Range(least=1)] = 1
+        """Frames of the short clip that stands for each frame (L); above 1, the encoder is one of video."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.frames < 3 * self.gap + 1:
+            needed = 3 * self.apart + self.clip
+            if self.frames < needed:
                 raise ValueError(
-                    f"--task.frames must be at least 3 gaps + 1 = {3 * self.gap + 1} to hold four frames, got "
+                    f"--task.frames must be at least 3 gap + 4 clip - 3 = {needed} to hold four frames, got "
                     f"{self.frames}; raise it or lower --task.gap"
                 )
+
+        @property
+        def apart(self) -> int:
+            """Smallest distance between two of the four frames: `gap` where they are images."""
+            return self.gap + self.clip - 1
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -113,6 +126,10 @@ class FrameOrderRecognition(PretextTask):
         self.frame_head = _layer(encoder.num_features, config.features, config.dropout)
         self.pair_head = _layer(2 * config.features, config.pair, config.dropout)
         self.order_head = nn.Linear(len(PAIRS) * config.pair, len(ORDERS))
+
+    @classmethod
+    def encoders_for(cls, config: Config) -> Mapping[str, EncoderSpec]:
+        return encoder_of(config.clip)
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -127,14 +144,15 @@ class FrameOrderRecognition(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Clip (N, T, 3, H, W) uint8 and its flow (N, T, 2, H, W) -> `Example` of four frames each."""
         video = batch["video"]
-        motion = _motion(batch["flow"])
+        areas = without_bars(video)
+        motion = _motion(batch["flow"], areas, video.shape[-2:])
         windows = self.choose_windows(motion.mean(1), rng)
-        numbers = self.choose_frames(_within(motion, windows), rng)
-        height, width = video.shape[-2:]
-        boxes = self._boxes(windows, height, width, rng)
-        frames = shifted_crop(gather_frames(video, numbers), boxes, self.size, rng, jitter=self.config.jitter)
-        frames = normalise(split_channels(frames, rng).flatten(0, 1)).view_as(frames)
-        return Example(frames, *self.shuffle(len(video), rng), numbers)
+        # A frame that is the first of a short clip must not be among the last of the video.
+        numbers = self.choose_frames(_within(motion, windows)[:, : video.shape[1] - self.config.clip], rng)
+        boxes = self._boxes(windows, areas, rng)
+        clips = short_clips(video, numbers, self.config.clip)
+        cut = shifted_clips(clips, boxes, self.size, rng, jitter=self.config.jitter, areas=areas)
+        return Example(for_encoder(one_channel(cut, rng)), *self.shuffle(len(video), rng), numbers)
 
     def choose_windows(self, motion: Tensor, rng: Generator) -> Tensor:
         """Row, column and side (N, 3) int64 of a window in cells, drawn in proportion to its motion (N, G, G)."""
@@ -150,7 +168,7 @@ class FrameOrderRecognition(PretextTask):
 
         Drawn in proportion to the least motion between two that follow each other.
         """
-        tuples = _tuples(motion.shape[1] + 1, self.config.gap).to(motion.device)
+        tuples = _tuples(motion.shape[1] + 1, self.config.apart).to(motion.device)
         moved = F.pad(motion.cumsum(1), (1, 0))[:, tuples].diff(dim=2)
         chosen = torch.multinomial(moved.amin(2).clamp(min=0) + 1e-6, 1, generator=rng)[:, 0]
         return tuples[chosen]
@@ -164,23 +182,22 @@ class FrameOrderRecognition(PretextTask):
         places = orders[order]
         return torch.where(is_reversed[:, :, None], places.flip(2), places), order
 
-    def _boxes(self, windows: Tensor, height: int, width: int, rng: Generator) -> Tensor:
+    def _boxes(self, windows: Tensor, areas: Tensor, rng: Generator) -> Tensor:
         """Where the frames of each clip are cut: (N, 4) as `crop_resize` takes them, a random part of its window."""
         row, column, side = windows.unbind(1)
-        long = self.config.window * min(height, width)
-        # The last cell at which a window can begin is the end of the frame.
+        first, start, height, width = areas.unbind(1)
+        long = self.config.window * torch.minimum(height, width)
+        # The last cell at which a window can begin is the end of the area.
         last = (GRID - side).clamp(min=1)
         cut = PATCH * long
-        free = uniform((2, len(row)), 0, long - cut, rng)
-        top = row / last * (height - long) + free[0]
-        left = column / last * (width - long) + free[1]
-        sides = torch.full_like(top, cut)
-        return mirrored_boxes(top, left, sides, sides, uniform((len(row),), 0, 1, rng) < 0.5)
+        free = uniform((2, len(row)), 0, 1, rng) * (long - cut)
+        top = first + row / last * (height - long) + free[0]
+        left = start + column / last * (width - long) + free[1]
+        return mirrored_boxes(top, left, cut, cut, uniform((len(row),), 0, 1, rng) < 0.5)
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, R, 12)."""
-        frames = example.frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = self.frame_head(self.encoder(frames)).view(len(example.frames), 4, -1)
+        features = self.frame_head(self.encoder(example.frames)).view(len(example.order), 4, -1)
         rows = torch.arange(len(features), device=features.device)[:, None, None]
         shown = features[rows, example.places]
         pairs = torch.stack([torch.cat([shown[:, :, i], shown[:, :, j]], 2) for i, j in PAIRS], 2)
@@ -200,7 +217,7 @@ class FrameOrderRecognition(PretextTask):
             numbers = ", ".join(map(str, example.numbers[n].tolist()))
             shown.append(
                 Shown(
-                    inputs=list(denormalise(example.frames[n, example.places[n, 0]])),
+                    inputs=[row_shown(example.frames[4 * n + place]) for place in example.places[n, 0].tolist()],
                     pseudo_label=f"{_words(example.order[n, 0])} (frames {numbers})",
                     prediction=f"{_words(chosen[n])} ({float(chance[n]):.2f})",
                 )
@@ -214,10 +231,14 @@ def _layer(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     )
 
 
-def _motion(flow: Tensor) -> Tensor:
-    """Mean length in each cell of the flow after each frame but the last: (N, T, 2, H, W) -> (N, T - 1, G, G)."""
+def _motion(flow: Tensor, areas: Tensor, size: torch.Size) -> Tensor:
+    """Mean length of the flow after each frame but the last, in each cell of the areas (N, 4) of frames of that size.
+
+    (N, T, 2, h, w) -> (N, T - 1, G, G).
+    """
     length = flow[:, :-1].float().square().sum(2).sqrt()
-    return F.adaptive_avg_pool2d(length, GRID)
+    shrink = areas.new_tensor([flow.shape[-2] / size[0], flow.shape[-1] / size[1]] * 2)
+    return crop_resize(length, areas * shrink, GRID)
 
 
 def _within(motion: Tensor, windows: Tensor) -> Tensor:

@@ -15,18 +15,20 @@ from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
-from selftaught.encoders.base import Encoder
-from selftaught.ops.colour import denormalise, normalise
+from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.flow import motion_magnitude
-from selftaught.ops.frames import gather_frames, jittered_crop
+from selftaught.ops.frames import boxes_within, without_bars
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, shifted_clips, short_clips
+from selftaught.tasks.parts.clips.short_clips import shown as row_shown
 
 
 @dataclass
 class Example:
-    """Five frames of each clip (N, 5, 3, S, S), normalised, and their numbers in the clip (N, 5) int64.
+    """Five frames of each clip, normalised, and their numbers in the clip (N, 5) int64.
 
-    In time they are a < b < c < d < e; where the clip runs backwards, b and d are swapped.
+    Frames are images (5 N, 3, S, S), or short clips (5 N, 3, L, S, S) that begin at them. In time they are
+    a < b < c < d < e; where the clip runs backwards, b and d are swapped.
     """
 
     frames: Tensor
@@ -56,7 +58,8 @@ class FrameOrderVerification(PretextTask):
     Shortcut: the way a frame was cropped, stored or numbered could give away the order. Guard: all five frames have the
     same window, but each with its own small random shift, which also breaks the block grid of a codec; half of the
     clips are reversed (an order and its reverse are both right), so the direction of time, camera drift and the
-    position of key frames carry no information; clips are flipped at random; the frame number is not an input.
+    position of key frames carry no information; clips are flipped at random; the frame number is not an input; bars and
+    the edge of the frame, which may change in time, are cut off (`ops.frames.without_bars`).
 
     Differences from the paper: all three tuples of every window are used, so that the five frames are encoded once, and
     the fraction `negatives` of the loss is on tuples out of order (the paper samples 75 % negatives); accuracy is the
@@ -65,7 +68,8 @@ class FrameOrderVerification(PretextTask):
     the encoder's pooled features replace fc7 of the paper's network; the distance of b and d is drawn between tau_max /
     2 and tau_max; clips and both taus are shorter; flow is computed coarsely on small frames; the threshold of
     similarity is relative to the clip (`alike`), as the paper gives none; the small shift of every frame is an
-    addition; AdamW with a cosine instead of SGD with one step.
+    addition, and so are short clips instead of frames (`clip`), which play forwards and share no frame; AdamW with a
+    cosine instead of SGD with one step.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -90,14 +94,27 @@ class FrameOrderVerification(PretextTask):
         """Largest shift of a single frame's window, as a fraction of its side."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.5
         """Smallest share of the frame's area that the common window covers."""
+        clip: Annotated[int, Range(least=1)] = 1
+        """Frames of the short clip that stands for each frame (L); above 1, the encoder is one of video."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.frames < self.tau_max + 2 * self.tau_min + 1:
+            if self.tau_max < 2 * self.clip:
                 raise ValueError(
-                    f"--task.frames must be at least tau_max + 2 tau_min + 1 = {self.tau_max + 2 * self.tau_min + 1} "
-                    f"to hold five frames, got {self.frames}; raise it or lower --task.tau-max"
+                    f"--task.tau-max must be at least 2 clips = {2 * self.clip} frames, got {self.tau_max}; raise it "
+                    "or lower --task.clip"
                 )
+            needed = self.tau_max + 2 * self.outside + self.clip
+            if self.frames < needed:
+                raise ValueError(
+                    f"--task.frames must be at least tau_max + 2 tau_min + 3 clip - 2 = {needed} to hold five "
+                    f"frames, got {self.frames}; raise it or lower --task.tau-max"
+                )
+
+        @property
+        def outside(self) -> int:
+            """Smallest distance from b to a and from d to e: tau_min where frames are images."""
+            return self.tau_min + self.clip - 1
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
@@ -109,6 +126,10 @@ class FrameOrderVerification(PretextTask):
         self.head = nn.Sequential(*hidden, nn.Linear(config.hidden or width, 2))
 
     @classmethod
+    def encoders_for(cls, config: Config) -> Mapping[str, EncoderSpec]:
+        return encoder_of(config.clip)
+
+    @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
         """Consecutive frames: tau_max and tau_min count frames, as in the paper."""
         return {"video": Clip(frames=config.frames)}
@@ -118,23 +139,28 @@ class FrameOrderVerification(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Clip (N, T, 3, H, W) uint8 -> `Example` of five frames each."""
-        order = self.choose(motion_magnitude(batch["video"]), _some_pixels(batch["video"]), rng)
-        scale = (self.config.min_scale, 1.0)
-        frames = jittered_crop(
-            gather_frames(batch["video"], order), self.size, rng, scale=scale, jitter=self.config.jitter
-        )
-        return Example(normalise(frames.flatten(0, 1)).view_as(frames), order)
+        video = batch["video"]
+        clip = self.config.clip
+        # A frame that is the first of a short clip must not be among the last of the video.
+        order = self.choose(motion_magnitude(video)[:, : video.shape[1] - clip], _some_pixels(video), rng)
+        areas = without_bars(video)
+        boxes = boxes_within(areas, rng, scale=(self.config.min_scale, 1.0))
+        clips = short_clips(video, order, clip)
+        cut = shifted_clips(clips, boxes, self.size, rng, jitter=self.config.jitter, areas=areas)
+        return Example(for_encoder(cut), order)
 
     def choose(self, motion: Tensor, pixels: Tensor, rng: Generator) -> Tensor:
         """Numbers (N, 5) of a, b, c, d, e from how much moves between frames (N, T - 1) and pixels of each (N, T, P).
 
         The distance d - b is uniform in [tau_max / 2, tau_max]; b is drawn with probability proportional to the motion
-        from b to d; c is uniform between them, a and e over the frames outside that do not look like c.
+        from b to d; c is uniform between them, a and e over the frames outside that do not look like c. Short clips
+        that begin at them share no frame.
         """
         n, steps = motion.shape
-        tau_max, tau_min = self.config.tau_max, self.config.tau_min
+        tau_max, tau_min, clip = self.config.tau_max, self.config.outside, self.config.clip
+        pixels = pixels[:, : steps + 1]
         frames = torch.arange(steps + 1, device=motion.device)[None].expand(n, -1)
-        shortest = torch.full((n,), max(4, tau_max // 2), device=motion.device)
+        shortest = torch.full((n,), max(4, 2 * clip, tau_max // 2), device=motion.device)
         span = _integer(shortest, torch.full_like(shortest, tau_max), rng)
         total = F.pad(motion.cumsum(1), (1, 0))
         ends = (frames + span[:, None]).clamp(max=steps)
@@ -144,7 +170,7 @@ class FrameOrderVerification(PretextTask):
         weight = (moved.clamp(min=0) + 1e-6) * possible
         b = torch.multinomial(weight, 1, generator=rng)[:, 0]
         d = b + span
-        c = _integer(b + 1, d - 1, rng)
+        c = _integer(b + clip, d - clip, rng)
         difference = (pixels - pixels[torch.arange(n), c][:, None]).square().mean(2)
         unlike = difference >= self.config.alike * difference.mean(1, keepdim=True)
         a = _one_of(frames <= (b - tau_min)[:, None], unlike, difference, rng)
@@ -154,9 +180,7 @@ class FrameOrderVerification(PretextTask):
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, 3, 2) of the tuples with c, a and e in their middle; class 1 is in order."""
-        n, k = example.order.shape
-        frames = example.frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = self.encoder(frames).view(n, k, -1)
+        features = self.encoder(example.frames).view(*example.order.shape, -1)
         tuples = [torch.cat([features[:, 1], features[:, m], features[:, 3]], 1) for m in MIDDLES]
         logits: Tensor = self.head(torch.stack(tuples, 1))
         return logits
@@ -187,7 +211,7 @@ class FrameOrderVerification(PretextTask):
             numbers = ", ".join(str(int(example.order[n, place])) for place in places)
             shown.append(
                 Shown(
-                    inputs=[denormalise(example.frames[n, place][None])[0] for place in places],
+                    inputs=[row_shown(example.frames[5 * n + place]) for place in places],
                     pseudo_label=f"{'shuffled' if kind else 'in order'} (frames {numbers})",
                     prediction=f"in order: {float(chance[n, kind]):.2f}",
                 )

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.frames import gather_frames, shifted_crop
+from selftaught.ops.frames import gather_frames, shifted_crop, split_channels
 
 
 def encoder_of(clip: int) -> Mapping[str, EncoderSpec]:
@@ -27,14 +27,25 @@ def short_clips(video: Tensor, numbers: Tensor, clip: int) -> Tensor:
     return gather_frames(video, index.flatten(1)).reshape(*index.shape, *video.shape[2:])
 
 
-def shifted_clips(clips: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float) -> Tensor:
+def shifted_clips(
+    clips: Tensor, boxes: Tensor, size: int, rng: Generator, *, jitter: float, areas: Tensor | None = None
+) -> Tensor:
     """`ops.frames.shifted_crop` with one shift for all frames of a short clip.
 
     Clips (N, K, L, C, H, W), boxes (N, 4) -> (N, K, L, C, size, size) float32.
     """
     # Frames as channels share the window.
-    cut = shifted_crop(clips.flatten(2, 3), boxes, size, rng, jitter=jitter)
+    cut = shifted_crop(clips.flatten(2, 3), boxes, size, rng, jitter=jitter, areas=areas)
     return cut.view(*clips.shape[:4], size, size)
+
+
+def one_channel(clips: Tensor, rng: Generator) -> Tensor:
+    """`ops.frames.split_channels` with one channel for all frames of a short clip: (N, K, L, 3, H, W) -> the same."""
+    length, _, height = clips.shape[2:5]
+    # Frames that stand one below the other share the channel.
+    tall = clips.transpose(2, 3).flatten(3, 4)
+    split: Tensor = split_channels(tall, rng).unflatten(3, (length, height)).transpose(2, 3)
+    return split
 
 
 def for_encoder(clips: Tensor) -> Tensor:
