@@ -25,8 +25,8 @@ def test_bars_of_any_frame_are_cut_off_and_a_black_frame_is_none() -> None:
     video[0, 6, :, :, -4:] = 0
     video[1, 7] = 0
     # A window of 32 pixels has pixels of two each; what touches a bar is cut off too.
-    assert inner_areas(video, 64)[0].tolist() == pytest.approx([9 + 1.43, 1.43, 55 - 2.86, 90 - 2.86], abs=0.01)
-    assert inner_areas(video, 32)[1].tolist() == [2, 2, 60, 92]
+    assert inner_areas(video, 64)[0].tolist() == pytest.approx([9.42, 2.42, 53.16, 87.16], abs=0.01)
+    assert inner_areas(video, 32)[1].tolist() == pytest.approx([1.97, 2.97, 60.06, 90.06], abs=0.01)
 
 
 @pytest.mark.parametrize("mirrored", [1, -1])

@@ -23,15 +23,12 @@ NOISE = 0.1
 def inner_areas(video: Tensor, size: int) -> Tensor:
     """Areas (N, 4), top, left, height and width, of clips (N, T, 3, H, W) uint8 without their border.
 
-    They are between the bars of every frame, as bars may grow or come and go, and off the edge by a pixel and half a
-    pixel of a window of `size` pixels, so that neither the outermost pixels nor a filter that is cut off there reach a
-    window within them.
+    They are what `without_bars` leaves, off by half a pixel of a window of `size` pixels, so that neither the outermost
+    pixels nor a filter that is cut off there reach a window within them.
     """
-    start, lengths = without_bars(video.flatten(0, 1)[:, None]).view(*video.shape[:2], 2, 2).unbind(2)
-    stop = (start + lengths).amin(1)
-    start = start.amax(1)
-    margin = (stop - start).amin(1, keepdim=True) / (2 * size) + 1
-    return torch.cat([start + margin, stop - start - 2 * margin], 1)
+    areas = without_bars(video)
+    margin = areas[:, 2:].amin(1, keepdim=True) / (2 * size)
+    return torch.cat([areas[:, :2] + margin, areas[:, 2:] - 2 * margin], 1)
 
 
 def shifted_squares(squares: Tensor, count: int, rng: Generator, *, jitter: float) -> Tensor:
