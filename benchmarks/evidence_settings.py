@@ -194,7 +194,7 @@ orders (chance 8.3 %) after 1,200 steps; after 300 steps it was at 10.4 %. Its f
 better than random weights: their best stage is 4.6 points below. clip_rotation is in the next table.
 """
 
-_CLIPS = """
+_JHMDB14_CLIPS = """
 What can be concluded: the angle of a clip is predicted slightly better than chance on held-out groups, with both seeds
 (30.4 %, chance 25 %). On the training clips the accuracy is about 60 %, so the network overfits the 404 clips in 200
 steps. Its features are no better than random weights at this size. The speeds were measured on a busy machine.
@@ -297,6 +297,6 @@ SETTINGS = {
         flags="--encoder r3d_18 --stem standard --size 32 --batch-size 16 --steps 200 --evaluate-every 4",
         fractions=(1.0,),
         seeds=(0, 1),
-        reading=_CLIPS,
+        reading=_JHMDB14_CLIPS,
     ),
 }
