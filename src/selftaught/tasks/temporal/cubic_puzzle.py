@@ -127,6 +127,11 @@ class CubicPuzzle(PretextTask):
     def inputs(cls, config: Config) -> Mapping[str, Input]:
         return {"video": Clip(frames=CUBOIDS * config.cell, stride=config.stride)}
 
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """A cuboid."""
+        return Clip(frames=config.frames, stride=config.stride)
+
     def chance(self, batch_size: int) -> float:
         return 1 / len(ORDERS)
 

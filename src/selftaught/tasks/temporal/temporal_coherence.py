@@ -120,6 +120,11 @@ class TemporalCoherence(PretextTask):
         """An encoder of video where frames are short clips."""
         return encoder_of(config.clip)
 
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """The short clip that stands for a frame."""
+        return Clip(frames=config.clip, stride=config.stride)
+
     def chance(self, batch_size: int) -> float:
         return 0.5
 

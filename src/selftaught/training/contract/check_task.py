@@ -26,6 +26,7 @@ from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
 from selftaught.tasks.named_encoders import with_encoders
 from selftaught.tasks.resolve import resolve_class, resolve_task, with_classes
 from selftaught.tasks.spec import TaskSpec
+from selftaught.training.contract.clip_lengths import check_clip
 from selftaught.training.contract.global_numbers import no_global_numbers, random_states_kept
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.refresh import fit_buffers
@@ -53,7 +54,8 @@ def check_task(
     config = with_encoders(RunConfig.from_dict({"data": "", "out": "", "task": spec.name, "size": size} | named), spec)
     with random_states_kept():
         batch = _drawn_batch(spec.inputs, size)
-        check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
+        checked = check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
+        check_clip(spec, checked, batch, _generator())
 
 
 def _spec(task: str | Path | type[PretextTask], given: Mapping[str, Any]) -> TaskSpec:
