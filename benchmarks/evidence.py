@@ -40,8 +40,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evidence_page import RESULTS, read_rows, write_pages
-from evidence_settings import SETTINGS, Setting
+from evidence_page import ALL, RESULTS, read_rows, write_pages
+from evidence_settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -71,8 +71,8 @@ def main() -> None:
         (name, task, int(seed))
         for seed in args.seeds.split(",")
         for name in settings_of(args.setting)
-        for task in SETTINGS[name].tasks
-        if int(seed) in SETTINGS[name].seeds and (not args.tasks or task in args.tasks.split(","))
+        for task in ALL[name].tasks
+        if int(seed) in ALL[name].seeds and (not args.tasks or task in args.tasks.split(","))
     ]
     cores = [int(core) for core in args.cores.split(",")]
     for core in cores:
@@ -86,13 +86,13 @@ def main() -> None:
 def settings_of(asked: str | None) -> list[str]:
     """The settings of these names and pages; all for None."""
     if asked is None:
-        return list(SETTINGS)
+        return list(ALL)
     pages: dict[str, list[str]] = {}
-    for name, setting in SETTINGS.items():
+    for name, setting in ALL.items():
         pages.setdefault(setting.page.removeprefix("evidence-"), []).append(name)
     found = [name for word in asked.split(",") for name in pages.get(word, [word])]
-    if unknown := [name for name in found if name not in SETTINGS]:
-        raise SystemExit(f"--setting {unknown[0]}: give names of {', '.join([*SETTINGS, *pages])}")
+    if unknown := [name for name in found if name not in ALL]:
+        raise SystemExit(f"--setting {unknown[0]}: give names of {', '.join([*ALL, *pages])}")
     return found
 
 
@@ -103,7 +103,7 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
         return
     core = FREE.get()
     try:
-        row = measure_row(SETTINGS[name], task, seed, runs / name / f"{task}-{seed}", core)
+        row = measure_row(ALL[name], task, seed, runs / name / f"{task}-{seed}", core)
     finally:
         FREE.put(core)
     with WRITING:

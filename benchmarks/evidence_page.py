@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from evidence_settings import CHANGES, FEW_LABELS, SETTINGS, Change, Setting
+from evidence_video import VIDEO_SETTINGS
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+ALL = {**SETTINGS, **VIDEO_SETTINGS}
 REFERENCES = ("supervised",)
 """Rows that are no pretext task."""
 
@@ -47,7 +49,7 @@ def rows_of(setting: str) -> Rows:
 
 def write_pages() -> None:
     """docs/results/evidence.md and evidence.svg, evidence-video.md; means over seeds, with the half-range behind ±."""
-    for page in dict.fromkeys(setting.page for setting in SETTINGS.values()):
+    for page in dict.fromkeys(setting.page for setting in ALL.values()):
         (RESULTS / f"{page}.md").write_text("\n".join(page_of(page)))
 
 
@@ -63,7 +65,7 @@ def page_of(page: str) -> list[str]:
         "without any learning.",
         "",
     ]
-    for name, setting in SETTINGS.items():
+    for name, setting in ALL.items():
         found = {task: rows for task, rows in rows_of(name).items() if task in setting.tasks}
         if not found or setting.page != page:
             continue
@@ -91,7 +93,7 @@ def section(name: str, setting: Setting, found: Rows) -> list[str]:
 def factors(found: Rows, setting: Setting) -> list[str]:
     """One line a task: the best stage for each known factor, and its gain over the same encoder with random weights."""
     names = list(setting.measurements())
-    heads = [words for name in names for words in (name.removeprefix("linear "), "gain")]
+    heads = [words for name in names for words in (name, "gain")]
     body = []
     for task, runs in sorted(found.items(), key=lambda item: -mean([row[names[0]]["value"] for row in item[1]])):
         line = [task, str(len(runs)), pretext(runs), f"{runs[0]['pretext']['chance']:.3f}"]

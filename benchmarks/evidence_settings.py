@@ -22,6 +22,8 @@ class Setting:
     """What the probes read, where it is not `data`."""
     page: str = "evidence"
     """Page of docs/results that shows the table."""
+    probe: str = "linear"
+    """What measures the factors."""
     factors: tuple[str, ...] = ()
     """Labels that moving sequences are measured with, in place of fractions and k-NN."""
     reading: str = ""
@@ -31,7 +33,7 @@ class Setting:
         """Name of each result -> probe, what it reads, and its flags."""
         labelled = self.labelled or self.data
         if self.factors:
-            return {f"linear {one}": ("linear", f"{labelled},label={one}", self.evaluate) for one in self.factors}
+            return {one: (self.probe, f"{labelled},label={one}", self.evaluate) for one in self.factors}
         # A share is one of all labels, not of those that the limit leaves.
         found = {
             "linear" if share == 1 else f"linear {share:g}": (

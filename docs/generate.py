@@ -15,8 +15,8 @@ from selftaught.evaluation.probes.catalogue import ProbeInfo, list_probes
 from selftaught.tasks.catalogue import TaskInfo, list_tasks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from evidence_page import REFERENCES, markdown, note, older, pretext, rows_of, spread
-from evidence_settings import CHANGES, FEW_LABELS, SETTINGS
+from evidence_page import ALL, REFERENCES, markdown, note, older, pretext, rows_of, spread
+from evidence_settings import CHANGES, FEW_LABELS
 
 DOCS = Path(__file__).parent
 FOLDERS = ("tasks", "probes")
@@ -116,14 +116,14 @@ def _evidence(task: str) -> list[str]:
     """Results of benchmarks/evidence.py for the task, next to the baselines."""
     lines: list[str] = []
     pages: dict[str, None] = {}
-    for name, setting in SETTINGS.items():
+    for name, setting in ALL.items():
         found = rows_of(name)
         if task not in found:
             continue
         pages[setting.page] = None
         shown = [name for name in (task, "autoencoder", *REFERENCES) if name in found]
         heads = {"linear": "best stage", "linear 0.01": "1 % of the labels", "knn": "k-NN"}
-        heads |= {f"linear {factor}": factor for factor in setting.factors}
+        heads |= {factor: factor for factor in setting.factors}
         probes = [probe for probe in heads if probe in found[task][0]]
         random = [spread([row[probe]["random"]["value"] for row in found[task]]) for probe in probes]
         body = [["random weights", "", "", *random]]
