@@ -23,13 +23,23 @@ class Hypercolumn(nn.Module):
         width: channels of the sum.
         frames: of the clips that it takes; 0 for encoders of images.
         steps: T of the result, for encoders of clips; `frames` by default.
+        fine_enough: take the last stage alone where it has at least `side` places along a side.
 
     Raises:
         ValueError: where the encoder ends in a sequence, whose layers no stage with places would train.
     """
 
     def __init__(
-        self, encoder: Encoder, size: int, *, out: int, side: int, width: int = 128, frames: int = 0, steps: int = 0
+        self,
+        encoder: Encoder,
+        size: int,
+        *,
+        out: int,
+        side: int,
+        width: int = 128,
+        frames: int = 0,
+        steps: int = 0,
+        fine_enough: bool = False,
     ) -> None:
         super().__init__()
         if encoder.stage_kind(encoder.stages[-1]) == "sequence":
@@ -41,12 +51,17 @@ class Hypercolumn(nn.Module):
         conv: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv3d if frames else nn.Conv2d
         norm: type[nn.BatchNorm2d] | type[nn.BatchNorm3d] = nn.BatchNorm3d if frames else nn.BatchNorm2d
         shapes = stage_shapes(encoder, size, frames=frames)
+        last = encoder.stages[-1]
+        if fine_enough and shapes[last][-1] >= side:
+            shapes = {last: shapes[last]}
         self.reduce = nn.ModuleDict({_key(name): conv(shape[0], width, 1) for name, shape in shapes.items()})
         self.classify = nn.Sequential(norm(width), nn.ReLU(inplace=True), conv(width, out, 1))
 
     def forward(self, stages: dict[str, Tensor]) -> Tensor:
         """Stages of one pass -> the result."""
-        maps = [resized(self.reduce[_key(name)](x), self.grid) for name, x in stages.items()]
+        maps = [
+            resized(self.reduce[_key(name)](x), self.grid) for name, x in stages.items() if _key(name) in self.reduce
+        ]
         columns: Tensor = self.classify(torch.stack(maps).sum(0))
         return columns
 
