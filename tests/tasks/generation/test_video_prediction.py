@@ -14,8 +14,8 @@ from torch import Tensor
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.ops.horizon import BEST_PSNR
 from selftaught.tasks.generation.video_prediction import Example, Prediction, VideoPrediction, gradient_difference
+from selftaught.tasks.parts.clips.horizon import BEST_PSNR
 from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
 from tests.tasks.learning import check_players_move_alone
 

@@ -15,10 +15,10 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.frames import square_crops
-from selftaught.ops.horizon import horizon_scalars, psnr_over_horizon
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import own_statistics, players_of_game, recipe_of_game
 from selftaught.tasks.parts.clips.conv_lstm import Forecaster
+from selftaught.tasks.parts.clips.horizon import horizon_scalars, psnr_over_horizon
 from selftaught.tasks.parts.clips.lstm_decoder import LSTMDecoder
 from selftaught.tasks.parts.clips.mcnet import SCALES, MCNet
 from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from selftaught.ops.fidelity import ssim
-from selftaught.ops.horizon import BEST_PSNR, horizon_scalars, psnr_over_horizon
+from selftaught.tasks.parts.clips.horizon import BEST_PSNR, horizon_scalars, psnr_over_horizon
 
 
 def test_each_step_as_loops() -> None:
