@@ -87,6 +87,10 @@ def evaluate(
     skip_broken: bool = False,
     test_share: float | None = None,
     folds: int | None = None,
+    frame_rate: float | None = None,
+    split_file: str | None = None,
+    split_number: int | None = None,
+    groups: str | None = None,
 ) -> Json:
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
@@ -114,6 +118,12 @@ def evaluate(
             else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp and svm
             below 500 labels, else 1, which means a single test split).
+        frame_rate: frames per second of videos that are folders of numbered images (default 25).
+        split_file: folder of the official lists of UCF101 or HMDB51, or one of the lists (default: those in or beside
+            the data).
+        split_number: which of the official splits to use (default 1).
+        groups: samples that a split must not separate, such as the clips of a person: a column of labels.csv, or a CSV
+            file with columns file and group. Probes that report intervals over groups use them too.
     """
     from selftaught.evaluation.evaluate import evaluate_encoder
     from selftaught.evaluation.subject import open_subject
@@ -122,6 +132,7 @@ def evaluate(
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
     how: Json = {"supervised": supervised, "accelerator": accelerator, "download": download, "skip_broken": skip_broken}
+    how["hints"] = {"frame_rate": frame_rate, "split_file": split_file, "split_number": split_number, "groups": groups}
     return evaluate_encoder(subject, str(data), probe=probe, settings=probe_settings, seed=seed, **split, **how)
 
 

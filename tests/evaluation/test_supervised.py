@@ -10,6 +10,7 @@ import pytest
 
 from selftaught.core.config import RunConfig
 from selftaught.core.own_folder import write_json
+from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.evaluation.subject import open_subject
 from selftaught.evaluation.supervised import supervised_run
@@ -46,7 +47,7 @@ def test_a_supervised_encoder_of_other_data_or_settings_is_not_taken(
     subject = open_subject(run, out=tmp_path)
     longer = dataclasses.replace(subject, run=read_config(run).replace(steps=8))
     for asked, data in ((subject, "a"), (subject, "a"), (longer, "a"), (longer, "b"), (longer, "b"), (subject, "b")):
-        assert supervised_run(asked, data) == tmp_path / "supervised"
+        assert supervised_run(asked, DataSettings(path=data)) == tmp_path / "supervised"
     assert trained == [("a", 4), ("a", 8), ("b", 8), ("b", 4)]
 
 
@@ -60,5 +61,5 @@ def test_the_supervised_encoder_sees_the_clips_of_the_pretrained_one(
     of_clips = build_encoder("r3d_18", size=16)
     of_clips.clip_seen = {"frames": 6, "fps": 4.0}
     for encoder in (subject.encoder, of_clips):
-        supervised_run(dataclasses.replace(subject, encoder=encoder), "data")
+        supervised_run(dataclasses.replace(subject, encoder=encoder), DataSettings(path="data"))
     assert [(c.network.frames, c.network.stride, c.network.fps) for c in asked] == [(None, None, None), (6, None, 4.0)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,7 +188,7 @@ def _check_ranking(
     check_kind(probe, found, config.network.encoder, kind)
     if supervised:
         check_supervised_kind(kind)
-    data = dataclasses.replace(config.data, path=labelled)
+    data = config.data.of(labelled, download=config.data.download)
     clip = spec.clip or USUAL_CLIP
     asked = Asked(data=data, size=config.network.size, kind=kind, clip=clip, needs=found.needs, inputs=found.inputs)
     found.data.check(asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +62,7 @@ def embed_data(
     path = check_out(out, FORMS, overwrite=overwrite)
     config = read_config(run)
     encoder = load_measurable(run, part=part, checkpoint=checkpoint)
-    reading = dataclasses.replace(config.data, path=data, download=download)
+    reading = config.data.of(data, download=download)
     found = _features(encoder, reading, split=split, **_seen(config))
     write_features(path, found.keys, found.labels, found.vectors.numpy())
     return {
@@ -89,7 +88,7 @@ def search_data(
     encoder = load_encoder(run)
     path = Path(query).expanduser()
     check_query(path, encoder)  # before the data are read
-    reading = dataclasses.replace(config.data, path=data, download=download)
+    reading = config.data.of(data, download=download)
     source = open_part(reading, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, held_out=0.1)
     reading = with_range(reading, source)
     asked = query_vector(path, encoder, reading, **_seen(config))

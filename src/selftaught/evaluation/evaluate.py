@@ -8,9 +8,10 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.inputs import Clip
 from selftaught.data.modality import clip_of
 from selftaught.encoders.base import Encoder
@@ -77,12 +79,16 @@ def evaluate_encoder(
     seed: int = 0,
     accelerator: str = "auto",
     download: bool = False,
+    hints: Mapping[str, Any] = MappingProxyType({}),
     skip_broken: bool = False,
     test_share: float | None = None,
     folds: int | None = None,
     as_run: bool | None = None,
 ) -> dict[str, Any]:
-    """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
+    """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels.
+
+    `hints` are fields of `DataSettings` that say of the data what their files do not.
+    """
     begin = time.monotonic()
     flags: dict[str, Any] = {"draws": draws, "limit": limit, "supervised": supervised, "skip_broken": skip_broken}
     found = check_measurement(probe, settings, seed, fractions, **flags)
@@ -92,7 +98,8 @@ def evaluate_encoder(
         check_supervised(subject)
     as_run = supervised if as_run is None else as_run
     split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
-    whole = _open(subject, labelled, found, download=download, skip_broken=skip_broken, **split)
+    reading = subject.reading(labelled, download=download, **hints)
+    whole = _open(subject, reading, found, skip_broken=skip_broken, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
 
     @cache  # its chance and the identity of its data take time
@@ -102,7 +109,7 @@ def evaluate_encoder(
     largest = max(fractions)
     asked_for = [(f, d) for f in sorted(set(fractions)) for d in range(draws if f < 1 else 1)]
     work = PartsOfWork("measurement", len({*asked_for, (largest, 0)}))
-    teacher = supervised_run(subject, labelled, download=download) if supervised else None
+    teacher = supervised_run(subject, reading) if supervised else None
     measured: dict[str, dict[str, Any]] = {}
 
     def measure(fraction: float, draw: int) -> dict[str, Any]:
@@ -126,11 +133,11 @@ def evaluate_encoder(
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 
-def _open(subject: Subject, labelled: str, probe: Probe, *, download: bool, **how: Any) -> EvaluationData:
+def _open(subject: Subject, reading: DataSettings, probe: Probe, **how: Any) -> EvaluationData:
     """The data as the probe asks for them; `how` are further fields of `Asked`."""
     encoder = subject.encoder
     asked = Asked(
-        data=subject.reading(labelled, download=download),
+        data=reading,
         size=subject.network.size,
         run=subject.run,
         kind=encoder.kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -54,11 +55,10 @@ class Subject:
         """The encoder's name with all that random weights depend on."""
         return repr((parts_of(self.network)[self.part], self.network.size, self.network.stem, self.seed))
 
-    def reading(self, data: str, *, download: bool = False) -> DataSettings:
-        """How these data are read: as the run read its own, else in the usual way."""
-        if self.run is None:
-            return DataSettings(path=data, download=download)
-        return dataclasses.replace(self.run.data, path=data, download=download)
+    def reading(self, data: str, *, download: bool = False, **hints: Any) -> DataSettings:
+        """How these data are read: as the run read its own, else in the usual way; with `hints` of `DataSettings`."""
+        known = DataSettings(path=data) if self.run is None else self.run.data
+        return known.of(data, download=download, **hints)
 
 
 def open_subject(

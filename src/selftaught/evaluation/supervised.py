@@ -6,6 +6,7 @@ from pathlib import Path
 
 from selftaught.core.own_folder import record
 from selftaught.core.progress import say_once
+from selftaught.core.settings.groups import HINTS, DataSettings
 from selftaught.data.modality import WORDS, clip_of
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.subject import Subject
@@ -31,7 +32,7 @@ def check_supervised_kind(kind: Kind) -> None:
         )
 
 
-def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -> Path:
+def supervised_run(subject: Subject, data: DataSettings) -> Path:
     """The run folder of that encoder; trained again where the one that is there learned from other data or settings."""
     from selftaught.training.resume import has_other_length
     from selftaught.training.train import train
@@ -42,7 +43,7 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
     is_of_clips = subject.encoder.kind == "video"
     out = subject.folder / FOLDER
     asked = subject.run.replace(
-        data=labelled,
+        data=data.path,
         out=str(out),
         task="supervised",
         task_settings={},
@@ -56,7 +57,8 @@ def supervised_run(subject: Subject, labelled: str, *, download: bool = False) -
         lr=None,
         weight_decay=None,
         stream="auto",
-        download=download,
+        download=data.download,
+        **{name: getattr(data, name) for name in HINTS},
         resume=True,
     )
     is_other = has_other_length(out, asked)  # a longer baseline would not be trained as one of its length

@@ -216,3 +216,20 @@ def test_what_cannot_be_split_is_said_in_a_sentence(run: Path, shades: Path, tmp
     (tmp_path / "one" / "labels.csv").write_text("file,label\n0.png,dark\n1.png,dark\n2.png,dark\n")
     with pytest.raises(ValueError, match="a probe needs two classes with samples, got 1"):
         opened(run, tmp_path / "one")
+
+
+def test_groups_are_tested_whole_and_classes_spread() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), rng.integers(1, 9, 30))
+    labels = rng.permutation(np.arange(30) % 3)[groups]
+    targets = one_hot(labels.tolist())
+    fold = dealt(targets, 5, groups)
+    assert all(len(set(fold[groups == group])) == 1 for group in range(30))
+    held = held_for_test(targets, 0.2, groups)
+    assert not set(groups[held]) & set(groups[~held])
+    for label in range(3):
+        shares = np.bincount(fold[labels == label], minlength=5) / (labels == label).sum()
+        assert shares.max() < 0.35
+        assert 0.1 < held[labels == label].mean() < 0.35
+    with pytest.raises(ValueError, match="all labelled samples are of one group"):
+        held_for_test(targets, 0.2, np.zeros(len(labels), np.int64))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from selftaught.core.plain import at_home, plain
+from selftaught.core.plain import at_home, plain, same_place
 from selftaught.core.ranges import Range, Settings
 from selftaught.core.settings.values import parse_seconds, read_range
 
@@ -17,6 +17,8 @@ Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp", "hsdp"]
 Streaming = Literal["auto", "always", "never"]
 
+HINTS = ("frame_rate", "split_file", "split_number", "groups")
+"""Fields that say of data what their files do not."""
 FLAGS = {"path": "data"}
 """Fields whose flags have another name."""
 _KINDS: dict[Any, tuple[Any, str]] = {
@@ -109,6 +111,13 @@ class DataSettings(Group):
     that exceed the limit by themselves are decoded during training."""
     frame_rate: Annotated[float, Range(above=0, most=1000)] = 25.0
     """Frames per second of videos that are folders of numbered images."""
+    split_file: str | None = None
+    """Folder of the official lists of UCF101 or HMDB51, or one of the lists (default: those in or beside the data)."""
+    split_number: Annotated[int | None, Range(least=1, most=99)] = None
+    """Which of the official splits to use (default 1)."""
+    groups: str | None = None
+    """Samples that a split must not separate, such as the clips of a person: a column of labels.csv, or a CSV file with
+    columns file and group (default: a column named group, or the groups of UCF101)."""
     stream: Streaming = "auto"
     """Read tar shards in order during training instead of packing them; auto does so for shards that are remote,
     compressed or larger than --cache-limit when packed, if the task needs only single images."""
@@ -121,6 +130,13 @@ class DataSettings(Group):
         super().__post_init__()
         if self.value_range != "auto":
             read_range(self.value_range)
+
+    def of(self, path: str, *, download: bool, **hints: Any) -> DataSettings:
+        """The same settings for these data, without what was said of others alone; hints that are None say nothing."""
+        usual = DataSettings(path=path)
+        said: dict[str, Any] = {name: getattr(self if same_place(path, self.path) else usual, name) for name in HINTS}
+        said |= {name: value for name, value in hints.items() if value is not None}
+        return replace(self, path=path, download=download, **said)
 
 
 @dataclass(frozen=True, kw_only=True)

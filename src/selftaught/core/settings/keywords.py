@@ -43,6 +43,9 @@ class RunSettings(TypedDict, total=False):
     store_size: int | None
     cache_limit: float
     frame_rate: float
+    split_file: str | None
+    split_number: int | None
+    groups: str | None
     stream: Streaming
     workers: int | None
     download: bool

@@ -11,6 +11,12 @@ class Hints:
 
     frame_rate: float = 25.0
     """Frames a second of videos that are folders of numbered images."""
+    split_file: str | None = None
+    """Lists of an official split: their folder or one of them."""
+    split_number: int | None = None
+    """Which of several official splits; None is the first."""
+    groups: str | None = None
+    """Column of `labels.csv`, or CSV file, that says which samples belong together."""
 
 
 NO_HINTS = Hints()

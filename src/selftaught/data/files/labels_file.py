@@ -100,6 +100,22 @@ def read_table(keys: Sequence[str], text: str, where: str) -> Table:
     return Table(labels, splits, tuple(sorted(set(labels.values()), key=natural)) or None, None, tuple(notes))
 
 
+def read_columns(keys: Sequence[str], text: str, name: str) -> dict[str, dict[str, str]]:
+    """Every column of a table but `file`: its cell of each of the files `keys` that has a row.
+
+    Raises:
+        ValueError: where there is no column file, or two rows of one file differ.
+    """
+    columns, rows = _rows(text, name)
+    if "file" not in columns:
+        raise ValueError(
+            f"{name} must have a column file, got {textwrap.shorten(', '.join(columns), 200) or 'nothing'}"
+        )
+    known = set(keys)
+    found = _unique([(key, row) for row in rows if (key := _key(row["file"], known)) in known], name)
+    return {column: {key: row[column] for key, row in found.items()} for column in columns if column != "file"}
+
+
 def _rows(text: str, name: str) -> tuple[list[str], list[_Row]]:
     """Stripped column names, and rows of stripped cells; names of our columns may have capitals."""
     lines = text.removeprefix("\ufeff")

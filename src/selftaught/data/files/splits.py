@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, get_args
 
 Split = Literal["train", "held_out", "test"]
@@ -45,6 +46,7 @@ def choose_split(
     seed: int,
     held_out: float,
     labelled_only: bool = False,
+    groups: Mapping[str, str] = MappingProxyType({}),
 ) -> list[int]:
     """Positions in `keys` that belong to `split`, in order.
 
@@ -56,6 +58,7 @@ def choose_split(
         seed: of the share drawn where the data have no splits; the draw of one key depends on no other key.
         held_out: that share, in [0, 1).
         labelled_only: leave out a part named "unlabelled", which otherwise belongs to train.
+        groups: of the keys that belong together; a share is drawn of whole groups.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {', '.join(get_args(Split))}, got {split!r}")
@@ -63,14 +66,14 @@ def choose_split(
     present = set(parts)
     own = _own_part(present, split)
     if not {"train", "unlabelled"} & present:
-        return _seeded_share(keys, list(range(len(keys))), split=split, seed=seed, held_out=held_out)
+        return _seeded_share(keys, list(range(len(keys))), groups, split=split, seed=seed, held_out=held_out)
     trains: set[Given | None] = {"train"} if labelled_only and "train" in present else {"train", "unlabelled"}
     pool = [i for i, part in enumerate(parts) if part in trains]
     if own == "train":
         return pool
     if own:
         return [i for i, part in enumerate(parts) if part == own]
-    return _seeded_share(keys, pool, split=split, seed=seed, held_out=held_out)
+    return _seeded_share(keys, pool, groups, split=split, seed=seed, held_out=held_out)
 
 
 def own_part(keys: Sequence[str], given: Mapping[str, str] | None, split: str) -> str:
@@ -90,7 +93,9 @@ def _own_part(present: Set[Given | None], split: str) -> str:
     return "train" if split == "train" else next(part for part in _PREFERRED[split] if part in tests)
 
 
-def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int, held_out: float) -> list[int]:
+def _seeded_share(
+    keys: Sequence[str], pool: list[int], groups: Mapping[str, str], *, split: str, seed: int, held_out: float
+) -> list[int]:
     if held_out <= 0:
         if split != "train":
             raise ValueError(
@@ -98,14 +103,15 @@ def _seeded_share(keys: Sequence[str], pool: list[int], *, split: str, seed: int
                 f"{split.replace('_', '-')} part; set --held-out above 0"
             )
         return pool
-    draws = [uniform(seed, keys[i]) for i in pool]
-    held = {i for i, draw in zip(pool, draws, strict=True) if draw < held_out}
+    names = [groups.get(keys[i]) or keys[i] for i in pool]
+    draws = {name: uniform(seed, name) for name in names}
+    held = {name for name, draw in draws.items() if draw < held_out}
     # A dozen videos may all fall on one side; each side keeps at least one where there are two, training a single one.
-    if not held and len(pool) > 1:
-        held = {pool[min(range(len(pool)), key=draws.__getitem__)]}
-    elif pool and len(held) == len(pool):
-        held.discard(pool[max(range(len(pool)), key=draws.__getitem__)])
-    return [i for i in pool if (i in held) != (split == "train")]
+    if not held and len(draws) > 1:
+        held = {min(draws, key=draws.__getitem__)}
+    elif draws and len(held) == len(draws):
+        held.discard(max(draws, key=draws.__getitem__))
+    return [i for i, name in zip(pool, names, strict=True) if (name in held) != (split == "train")]
 
 
 def uniform(seed: int, key: str) -> float:

@@ -25,6 +25,8 @@ class Entry:
     """Relative path or row id, unique in the source."""
     label: int | None = None
     """Class index, or None where the data do not say."""
+    group: str = ""
+    """Samples of one group belong together, such as clips of one person; "" of none but itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,16 @@ class Source(ABC):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """(M,) the number of the group of each entry; None where no group is known."""
+        import numpy as np
+
+        if not any(entry.group for entry in self.entries):
+            return None
+        names = [entry.group or f"\0{entry.key}" for entry in self.entries]
+        return np.asarray(np.unique(names, return_inverse=True)[1], np.int64)
 
     @abstractmethod
     def read(self, i: int) -> Payload:

@@ -11,12 +11,22 @@ from selftaught.core.names import one_line
 from selftaught.data.files.file_kinds import heif_advice, is_picture, starts_like_picture, suffix_of, told_kinds
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.frame_folders import frame_folders
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.given_maps import MapsOfTree, maps_of_tree
-from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, table_folder, tree_layout
+from selftaught.data.sources.layout import (
+    Layout,
+    choose_entries,
+    in_no_part,
+    notes_of,
+    table_folder,
+    text_in,
+    tree_layout,
+    with_groups,
+)
 
 
 @final
@@ -42,7 +52,9 @@ class ImageFolder(Source):
         return self._tree.read(self.entries[i].key)
 
 
-def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ImageFolder:
+def open_image_folder(
+    tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints = NO_HINTS
+) -> ImageFolder:
     """One split of the images of a folder or zip, without masks and depth maps of images."""
     pictures = pictures_of(tree)
     if not pictures:
@@ -60,6 +72,8 @@ def open_image_folder(tree: FileTree, *, split: str, needs: frozenset[str], seed
         keys = [key for key in keys if key in kept.keys]
         layout = replace(layout, splits=kept.splits or layout.splits)
         wrong |= kept.wrong
+    if hints.groups is not None or table_folder(tree, keys) == "":
+        layout = with_groups(layout, keys, hints, text_in(tree, LABELS_FILE), tree.where)
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     lacking = [entry.key for entry in entries if entry.key in wrong]
     source = ImageFolder(tree, [entry for entry in entries if entry.key not in wrong], layout)

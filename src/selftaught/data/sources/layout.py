@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
 from selftaught.data.files.folder_names import read_folder_names
+from selftaught.data.files.groups import crossing, find_groups
+from selftaught.data.files.hints import Hints
 from selftaught.data.files.labels_file import LABELS_FILE, read_table, text_of
 from selftaught.data.files.splits import EmptyPart, choose_split, given_split
 from selftaught.data.sources.base import Entry, Source
@@ -28,6 +30,8 @@ class Layout:
         notes: sentences for people on how the files were read.
         class_notes: such sentences for those who use the classes.
         wrong: why the folders cannot be classes, or "".
+        groups: which keys belong together, such as clips of one person.
+        missing: (path, reason) of what lists or tables name and is not there.
     """
 
     labels: Mapping[str, str]
@@ -38,6 +42,8 @@ class Layout:
     notes: tuple[str, ...] = ()
     class_notes: tuple[str, ...] = ()
     wrong: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[tuple[str, str], ...] = ()
 
     def tell(self, source: Source) -> None:
         """Set what a source says of the labels of its entries."""
@@ -167,6 +173,14 @@ def _called(folders: Sequence[str], names: str, where: str) -> tuple[dict[str, s
     return nice, ()
 
 
+def with_groups(layout: Layout, keys: Sequence[str], hints: Hints, table: str | None, where: str) -> Layout:
+    """The layout with the groups of the keys, and notes on them."""
+    groups, notes = find_groups(keys, hints.groups, table, where)
+    if across := crossing(groups, layout.splits):
+        notes.append(f"{len(across)} groups have samples in more than one part of the data (such as {across[0]})")
+    return replace(layout, groups=groups, notes=(*layout.notes, *notes))
+
+
 def choose_entries(
     keys: Sequence[str], layout: Layout, *, split: str, needs: frozenset[str], seed: int, held_out: float, where: str
 ) -> list[Entry]:
@@ -174,11 +188,19 @@ def choose_entries(
     if needs & {"label", "labels"} and layout.wrong:
         raise ValueError(f"{where}: {layout.wrong}")
     is_labelled = bool(needs & {"label", "labels", "mask", "depth"})
-    chosen = choose_split(keys, layout.splits, split=split, seed=seed, held_out=held_out, labelled_only=is_labelled)
+    chosen = choose_split(
+        keys,
+        layout.splits,
+        split=split,
+        seed=seed,
+        held_out=held_out,
+        labelled_only=is_labelled,
+        groups=layout.groups,
+    )
     if not chosen:
         raise EmptyPart(where, len(keys), split, "file")
     number = {name: i for i, name in enumerate(layout.classes or ())}
-    return [Entry(keys[i], number.get(layout.labels.get(keys[i], ""))) for i in chosen]
+    return [Entry(keys[i], number.get(layout.labels.get(keys[i], "")), layout.groups.get(keys[i], "")) for i in chosen]
 
 
 def in_no_part(keys: Sequence[str], layout: Layout) -> list[str]:

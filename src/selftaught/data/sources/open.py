@@ -40,7 +40,9 @@ def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out
         held_out: share that is held out where the data have no splits; None for that of the settings.
     """
     share = data.held_out if held_out is None else held_out
-    hints = Hints(frame_rate=data.frame_rate)
+    hints = Hints(
+        frame_rate=data.frame_rate, split_file=data.split_file, split_number=data.split_number, groups=data.groups
+    )
     return open_source(data.path, split=split, needs=needs, download=data.download, held_out=share, hints=hints)
 
 
@@ -74,6 +76,7 @@ def open_source(
         source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     source.name = data
     _refuse_lack(source, needs)
+    _refuse_hints(source, hints)
     return source
 
 
@@ -160,13 +163,12 @@ def _images(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, hel
     if "video" in needs and "audio" not in needs:
         from selftaught.data.sources.videos.frame_folders import open_frame_folders
 
-        rate = hints.frame_rate
-        videos = open_frame_folders(tree, split=split, needs=needs, seed=seed, held_out=held_out, fps=rate)
+        videos = open_frame_folders(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if videos is not None:
             return videos
     from selftaught.data.sources.image_folder import open_image_folder
 
-    return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out)
+    return open_image_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
 
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
@@ -183,7 +185,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     pictures = any(is_picture(suffix) for suffix in suffixes)
     videos = bool(videos_of(tree, needs)) if needs & {"video", "audio"} or not pictures else False
     if videos:
-        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files)
+        return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files, hints=hints)
     if not pictures:
         source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if source is not None:
@@ -238,6 +240,15 @@ def _shards(
         left, notes = other_kinds((key for key in keys if path / key not in read), "archives")
         source.left_out, source.notes = source.left_out + left, [*source.notes, *notes]
     return source
+
+
+def _refuse_hints(source: Source, hints: Hints) -> None:
+    """An error where the data are of a kind for which what was said of them has no meaning."""
+    if hints.groups is not None and source.groups is None:
+        raise ValueError(f"--groups is for folders of images or videos, and {source.name} is none; leave it out")
+    given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
+    if given and "video" not in source.provides:
+        raise ValueError(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")
 
 
 def _refuse_lack(source: Source, needs: frozenset[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -12,21 +11,12 @@ from selftaught.core.names import one_line
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, starts_like_stream
 from selftaught.data.files.file_tree import FileTree, FolderTree, Unreadable
 from selftaught.data.files.file_walk import FoundFiles
-from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
-from selftaught.data.sources.layout import (
-    CLASSES_FILE,
-    Layout,
-    choose_entries,
-    in_no_part,
-    notes_of,
-    read_layout,
-    text_in,
-)
-
-_LIST = re.compile(r"(train|test|val)[^/]*list[^/]*\.txt$|(train|test|val)_?(split|list)?_?\d*\.txt$", re.IGNORECASE)
+from selftaught.data.sources.layout import choose_entries, in_no_part, notes_of
+from selftaught.data.sources.videos.video_layout import video_layout
 
 
 @final
@@ -72,16 +62,18 @@ def open_video_folder(
     seed: int,
     held_out: float,
     files: FoundFiles | None = None,
+    hints: Hints = NO_HINTS,
 ) -> VideoFolder:
     """One split of the videos below `path`; nothing is decoded.
 
     Args:
-        path: the folder, searched at any depth; labels and splits as `layout.read_layout` finds them.
+        path: the folder, searched at any depth; labels, splits and groups as `video_layout` finds them.
         split: "train", "held_out" or "test".
         needs: where it has "audio", videos without a sound track are left out and listed in `skipped`.
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
         files: of an earlier walk, to avoid a second one.
+        hints: what the files do not say.
     """
     folder = Path(path)
     tree = FolderTree(folder, files)
@@ -89,7 +81,7 @@ def open_video_folder(
     if not keys:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise ValueError(f"{folder} holds no videos; give a folder with files such as {kinds}")
-    layout = read_layout(keys, table=text_in(tree, LABELS_FILE), names=text_in(tree, CLASSES_FILE), where=str(folder))
+    layout = video_layout(tree, keys, hints)
     heard, skipped = keys, None
     if "audio" in needs:  # before the parts are drawn, so that each has some
         heard, silent = _with_sound(folder, keys)
@@ -107,10 +99,10 @@ def open_video_folder(
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
     none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
     source.left_out = tree.left_out + others + none
-    notes = [*tree.told(), *notes, *_lists_not_used(tree, layout), *notes_of(keys, layout, needs)]
+    notes = [*tree.told(), *notes, *notes_of(keys, layout, needs)]
     source.notes = [one_line(note) for note in notes]
     if split == "train":
-        source.skipped = [*source.skipped, *tree.unusable]
+        source.skipped = [*source.skipped, *tree.unusable, *layout.missing]
     return source
 
 
@@ -119,17 +111,6 @@ def videos_of(tree: FileTree, needs: frozenset[str]) -> list[str]:
     suffixes = VIDEO_SUFFIXES | ({".gif"} if "video" in needs and "audio" not in needs else set())
     keys = [key for key in tree.keys if key[key.rfind(".") :].lower() in suffixes]
     return [key for key in keys if not key.lower().endswith(".ts") or starts_like_stream(tree.start(key))]
-
-
-def _lists_not_used(tree: FileTree, layout: Layout) -> list[str]:
-    """A note on official split lists, such as those of UCF101, that are not used."""
-    lists = [key for key in tree.keys if _LIST.search(key)]
-    if layout.splits or not lists:
-        return []
-    return [
-        f"{len(lists)} lists such as {lists[0]} are not read; name the parts in the column split of {LABELS_FILE}, or "
-        "clips cut from one video may fall on both sides"
-    ]
 
 
 def _with_sound(folder: Path, keys: list[str]) -> tuple[list[str], list[tuple[str, str]]]:

@@ -145,6 +145,7 @@ class _ImageSamples(ABC):
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of
+        self.groups = None if source.groups is None else source.groups[index.source_of]
         self.item_of = np.arange(len(index.source_of))
         self._folder, self._index = folder, index
         self.skipped = [*source.skipped, *index.skipped]

@@ -94,6 +94,12 @@ class Samples(Protocol):
         ...
 
 
+def groups_of(samples: Samples) -> NDArray[np.int64] | None:
+    """(M,) the number of the group of each sample; None where the data do not say which belong together."""
+    groups: NDArray[np.int64] | None = getattr(samples, "groups", None)
+    return groups
+
+
 def notes_of(samples: Samples) -> tuple[str, ...]:
     """Sentences on what was found in the samples while they were packed."""
     return tuple(getattr(samples, "notes", ()))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from selftaught.core.files import digest
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
-from selftaught.data.store.samples import HostBatch, Samples, notes_of
+from selftaught.data.store.samples import HostBatch, Samples, groups_of, notes_of
 from selftaught.data.store.stored_frames import StoredFrames, from_store, stored_of
 
 
@@ -42,6 +42,12 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """(M,) the group of each row, None where no group is known."""
+        groups = groups_of(self.base)
+        return None if groups is None else groups[self.rows]
 
     @property
     def stored(self) -> StoredFrames:

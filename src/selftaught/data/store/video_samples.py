@@ -72,6 +72,7 @@ class VideoSamples:
             some=videos.some,
         )
         self.source_of = index.entry[self._video]
+        self.groups = None if source.groups is None else source.groups[self.source_of]
         entries = [source.entries[i] for i in self.source_of]
         self.keys = [entry.key for entry in entries]
         self.classes = source.classes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.store.samples import Samples
+from selftaught.data.store.samples import Samples, groups_of
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.evaluation.data.base import EvaluationData
 
@@ -39,8 +39,7 @@ class Labelled(EvaluationData):
     @property
     def test_groups(self) -> NDArray[np.int64] | None:
         """(M,) the group of each test sample, such as a person, where the data name groups."""
-        groups: NDArray[np.int64] | None = getattr(self.test, "groups", None)
-        return groups
+        return groups_of(self.test)
 
     @property
     def fitted_on(self) -> Samples:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from selftaught.core.progress import say_once
 from selftaught.data.sources.base import Source
 from selftaught.data.store.parts import OpenPart, SomeEntries
-from selftaught.data.store.samples import NothingReadable, Samples
+from selftaught.data.store.samples import NothingReadable, Samples, groups_of
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.evaluation.data.folds import FOLDED_BELOW, FOLDS, held_for_test, parts_of, usual_share, with_folds
 from selftaught.evaluation.data.labelled import Labelled
@@ -43,7 +43,8 @@ def open_drawn(
     folds = _folds(len(known), test_share, folds)
     if limit is None or folds > 1:
         return _split(source, open_part(source), labelled, test_share, folds)
-    held = held_for_test(targets, test_share or usual_share(len(known)))
+    groups = None if source.groups is None else source.groups[known]
+    held = held_for_test(targets, test_share or usual_share(len(known)), groups)
     train = known[~held]
     chosen = balanced_rows(_strata(source, train), 1.0, limit, seed)
     if len(chosen) == len(train):
@@ -53,7 +54,7 @@ def open_drawn(
     opened = open_part(some)
     is_held = np.isin(rows[opened.source_of], known[held])
     data = parts_of(opened, _targets(some, opened.source_of, labelled)[2], is_held, classes)
-    words = _told(len(data.test), len(known))
+    words = _told(len(data.test), len(known), groups)
     return replace(data, test_is=words, notes=_lonely(targets, labelled), is_limited=True)
 
 
@@ -71,12 +72,15 @@ def _split(source: Source, whole: Samples, labelled: str, test_share: float | No
     found, classes, targets = _targets(source, whole.source_of, labelled)
     count, whole = len(found), Subset(whole, np.flatnonzero(np.isin(whole.source_of, found)))
     _check_classes(targets, labelled)
+    groups = groups_of(whole)
     if folds > 1:
         data = with_folds(whole, targets, min(folds, count), classes)
     else:
-        data = parts_of(whole, targets, held_for_test(targets, test_share or usual_share(count)), classes)
+        held = held_for_test(targets, test_share or usual_share(count), groups)
+        data = parts_of(whole, targets, held, classes)
     words = f"{len(data.folds)}-fold cross-validation of {count} labelled samples"
-    words = words if data.folds else _told(len(data.test), count)
+    words += f" in {len(np.unique(groups))} groups" if groups is not None else ""
+    words = words if data.folds else _told(len(data.test), count, groups)
     return replace(data, test_is=words, notes=_lonely(targets, labelled))
 
 
@@ -86,8 +90,9 @@ def _check_classes(targets: Targets, labelled: str) -> None:
         raise ValueError(f"{labelled}: a probe needs two classes with samples, got {shown}")
 
 
-def _told(test: int, count: int) -> str:
-    return f"{test} of {count} samples, the same share of each class, drawn once"
+def _told(test: int, count: int, groups: NDArray[np.int64] | None) -> str:
+    drawn = "the same share of each class" if groups is None else "whole groups"
+    return f"{test} of {count} samples, {drawn}, drawn once"
 
 
 def _folds(count: int, test_share: float | None, folds: int | None) -> int:

@@ -15,21 +15,13 @@ from selftaught.data.decode.image import decode_image, image_size
 from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.frame_folders import FrameFolder, numbered_folders
-from selftaught.data.files.labels_file import LABELS_FILE
+from selftaught.data.files.hints import Hints
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
-from selftaught.data.sources.layout import (
-    CLASSES_FILE,
-    Layout,
-    choose_entries,
-    in_no_part,
-    notes_of,
-    read_layout,
-    text_in,
-    without_maps,
-)
+from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, without_maps
 from selftaught.data.sources.videos.frame_video import FrameVideo
+from selftaught.data.sources.videos.video_layout import video_layout
 
 _FEWEST, _SHARE = 6, 0.5
 """Images of a folder that may be a video, and the share of all images that must be in such folders."""
@@ -60,7 +52,7 @@ class FrameFolders(Source):
 
 
 def open_frame_folders(
-    tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, fps: float
+    tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints
 ) -> FrameFolders | None:
     """One split of the folders whose images are frames; None where there are none.
 
@@ -73,7 +65,7 @@ def open_frame_folders(
         needs: what the task asks for.
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
-        fps: frames a second.
+        hints: what the files do not say, such as the frames a second.
 
     Raises:
         ValueError: where the images are numbered, but are not alike as frames are.
@@ -86,9 +78,9 @@ def open_frame_folders(
     _refuse_classes(tree, found)
     folders = {folder.folder or PurePath(tree.where).stem: folder for folder in found}
     keys = sorted(folders)
-    layout = read_layout(keys, table=text_in(tree, LABELS_FILE), names=text_in(tree, CLASSES_FILE), where=tree.where)
+    layout = video_layout(tree, keys, hints)
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
-    source = FrameFolders(tree, entries, layout, folders, fps=fps)
+    source = FrameFolders(tree, entries, layout, folders, fps=hints.frame_rate)
     source.part = own_part(keys, layout.splits, split)
     images = set(pictures)
     rest, notes = other_kinds((key for key in tree.keys if not is_picture(key)), "images")
@@ -97,9 +89,9 @@ def open_frame_folders(
     maps = left_out_as("masks", masks, "a mask or depth map of another image")
     none = left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
     source.left_out = tree.left_out + rest + loose + maps + none
-    told = [*_told(found, others, fps), *_sizes(tree, found)]
+    told = [*_told(found, others, hints.frame_rate), *_sizes(tree, found)]
     source.notes = [one_line(note) for note in (*tree.told(), *told, *notes, *notes_of(keys, layout, needs))]
-    source.skipped = [*(tree.unusable if split == "train" else ())]
+    source.skipped = [*tree.unusable, *layout.missing] if split == "train" else []
     return source
 
 
