@@ -18,7 +18,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
-from selftaught.core.settings.keywords import RunSettings
+from selftaught.core.settings.keywords import DataHints, RunSettings
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
@@ -87,10 +87,7 @@ def evaluate(
     skip_broken: bool = False,
     test_share: float | None = None,
     folds: int | None = None,
-    frame_rate: float | None = None,
-    split_file: str | None = None,
-    split_number: int | None = None,
-    groups: str | None = None,
+    **hints: Unpack[DataHints],
 ) -> Json:
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
@@ -118,12 +115,7 @@ def evaluate(
             else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp and svm
             below 500 labels, else 1, which means a single test split).
-        frame_rate: frames per second of videos that are folders of numbered images (default 25).
-        split_file: folder of the official lists of UCF101 or HMDB51, or one of the lists (default: those in or beside
-            the data).
-        split_number: which of the official splits to use (default 1).
-        groups: samples that a split must not separate, such as the clips of a person: a column of labels.csv, or a CSV
-            file with columns file and group. Probes that report intervals over groups use them too.
+        hints: what the files of the data do not say, such as groups="person"; see `DataSettings`.
     """
     from selftaught.evaluation.evaluate import evaluate_encoder
     from selftaught.evaluation.subject import open_subject
@@ -131,9 +123,9 @@ def evaluate(
     subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
-    how: Json = {"supervised": supervised, "accelerator": accelerator, "download": download, "skip_broken": skip_broken}
-    how["hints"] = {"frame_rate": frame_rate, "split_file": split_file, "split_number": split_number, "groups": groups}
-    return evaluate_encoder(subject, str(data), probe=probe, settings=probe_settings, seed=seed, **split, **how)
+    how: Json = {"supervised": supervised, "accelerator": accelerator, "skip_broken": skip_broken, "seed": seed}
+    reading = subject.reading(str(data), download=download, **hints)
+    return evaluate_encoder(subject, reading, probe=probe, settings=probe_settings, **split, **how)
 
 
 def list_probes() -> list[Json]:
@@ -321,19 +313,10 @@ def cache(keys: Sequence[str] = (), *, clear: bool = False, prune: bool = False)
         clear: remove the stores.
         prune: remove stores whose data are missing or have changed, and leftover files of killed processes.
     """
-    from selftaught.data.store.cache import clean_rests, clear_stores
-    from selftaught.data.store.store_care import known_stores, prune_stores
+    from selftaught.data.store.store_care import list_or_remove
 
     chosen = keys.split(",") if isinstance(keys, str) else list(keys)
-    if prune:
-        if clear or chosen:
-            raise ValueError("--prune chooses the stores itself; leave out --clear and the keys")
-        clean_rests()
-        return [vars(store) | {"path": str(store.path), "removed": True} for store in prune_stores()]
-    stores = [store for store in known_stores() if not chosen or store.key.startswith(tuple(chosen))]
-    if clear and (stores or chosen):
-        clear_stores(chosen or None)
-    return [vars(store) | {"path": str(store.path), "removed": clear} for store in stores]
+    return list_or_remove(chosen, clear=clear, prune=prune)
 
 
 @plain_arguments

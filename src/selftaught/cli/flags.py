@@ -80,6 +80,11 @@ class Verb:
     required: frozenset[str]
     settings: tuple[Option, ...]
 
+    @property
+    def trains(self) -> bool:
+        """Whether it takes what a task is trained with."""
+        return any(option.name == "epochs" for option in self.settings)
+
 
 def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
     """From the signature, the type hints and the docstring; its name is the function's unless given."""
@@ -91,7 +96,8 @@ def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
     named = [p for p in named if p.name != "probe_settings"]  # flags of their own
     options = {p.name: option_of(p.name, hints[p.name], p.default, helps[p.name]) for p in named}
     own = {"data", "task", *options}
-    takes_settings = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    further = [hints[p.name] for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+    taken = {name for unpacked in further for name in typing.get_args(unpacked)[0].__annotations__}
     return Verb(
         name=name or function.__name__,
         function=function,
@@ -99,7 +105,7 @@ def read_verb(function: Callable[..., Any], *, name: str = "") -> Verb:
         positional=tuple(options[p.name] for p in named if p.kind is not p.KEYWORD_ONLY),
         flags=tuple(options[p.name] for p in named if p.kind is p.KEYWORD_ONLY),
         required=frozenset(p.name for p in named if p.default is p.empty),
-        settings=tuple(o for o in run_options().values() if o.name not in own) if takes_settings else (),
+        settings=tuple(o for o in run_options().values() if o.name in taken - own),
     )
 
 

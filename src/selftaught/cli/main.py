@@ -151,7 +151,7 @@ def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]
     tasks that are named there, and settings of the probe.
     """
     further: dict[str, list[Option]] = {}
-    if verb.settings:
+    if verb.trains:
         infos = _tasks(verb, words)
         further["task_settings"] = _first_of_each_name(option for info in infos for option in info.options)
         if encoders := [option for info in infos for option in info.encoder_options]:

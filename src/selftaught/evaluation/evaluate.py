@@ -8,10 +8,9 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ class Protocol:
 
 def evaluate_encoder(
     subject: Subject,
-    labelled: str,
+    labelled: str | DataSettings,
     *,
     probe: str = "linear",
     settings: dict[str, Any] | None = None,
@@ -79,16 +78,12 @@ def evaluate_encoder(
     seed: int = 0,
     accelerator: str = "auto",
     download: bool = False,
-    hints: Mapping[str, Any] = MappingProxyType({}),
     skip_broken: bool = False,
     test_share: float | None = None,
     folds: int | None = None,
     as_run: bool | None = None,
 ) -> dict[str, Any]:
-    """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels.
-
-    `hints` are fields of `DataSettings` that say of the data what their files do not.
-    """
+    """See `selftaught.evaluate`; `as_run` splits data as an encoder beside it does that learns from their labels."""
     begin = time.monotonic()
     flags: dict[str, Any] = {"draws": draws, "limit": limit, "supervised": supervised, "skip_broken": skip_broken}
     found = check_measurement(probe, settings, seed, fractions, **flags)
@@ -96,10 +91,9 @@ def evaluate_encoder(
     folds = folds_of(probe, found, test_share, folds)
     if supervised:
         check_supervised(subject)
-    as_run = supervised if as_run is None else as_run
-    split = {"test_share": test_share, "folds": folds, "as_run": as_run, "limit": limit, "seed": seed}
-    reading = subject.reading(labelled, download=download, **hints)
-    whole = _open(subject, reading, found, skip_broken=skip_broken, **split)
+    reading = subject.reading(labelled, download=download) if isinstance(labelled, str) else labelled
+    split = {"test_share": test_share, "folds": folds, "limit": limit, "seed": seed, "skip_broken": skip_broken}
+    whole = _open(subject, reading, found, as_run=supervised if as_run is None else as_run, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
 
     @cache  # its chance and the identity of its data take time
@@ -129,7 +123,7 @@ def evaluate_encoder(
         if protocol(largest, 0).trains_encoder:
             result["labels_saved"] = labels_saved(result["few_labels"])
     outcomes, files = result.pop("outcomes"), result.pop("files")
-    result |= _about(subject, labelled, data) | {"seconds": round(time.monotonic() - begin, 1)}
+    result |= _about(subject, reading.path, data) | {"seconds": round(time.monotonic() - begin, 1)}
     return _write(subject, result, outcomes, files, protocol(largest, 0).identity)
 
 

@@ -7,7 +7,16 @@ from typing import Any, TypedDict
 from selftaught.core.settings.groups import Accelerator, Optimizer, Precision, Stem, Strategy, Streaming
 
 
-class RunSettings(TypedDict, total=False):
+class DataHints(TypedDict, total=False):
+    """What `DataSettings` says of data that their files do not, which `evaluate` takes by name."""
+
+    frame_rate: float
+    split_file: str | None
+    split_number: int | None
+    groups: str | None
+
+
+class RunSettings(DataHints, total=False):
     """The settings that `pretrain` and `compare` take by name; `RunConfig` says what each does."""
 
     task_settings: dict[str, Any]
@@ -42,10 +51,6 @@ class RunSettings(TypedDict, total=False):
     max_image_pixels: int
     store_size: int | None
     cache_limit: float
-    frame_rate: float
-    split_file: str | None
-    split_number: int | None
-    groups: str | None
     stream: Streaming
     workers: int | None
     download: bool

@@ -16,6 +16,8 @@ from selftaught.data.store.cache import (
     DAMAGE,
     META,
     StoreInfo,
+    clean_rests,
+    clear_stores,
     drop_damaged,
     find_or_build,
     find_store,
@@ -173,6 +175,19 @@ def prune_stores() -> list[StoreInfo]:
     for store in useless:
         remove_store(store)
     return useless
+
+
+def list_or_remove(keys: Sequence[str], *, clear: bool, prune: bool) -> list[dict[str, Any]]:
+    """The stores whose keys begin with one of these, or all, as `selftaught.cache` lists, clears or prunes them."""
+    if prune:
+        if clear or keys:
+            raise ValueError("--prune chooses the stores itself; leave out --clear and the keys")
+        clean_rests()
+        return [vars(store) | {"path": str(store.path), "removed": True} for store in prune_stores()]
+    stores = [store for store in known_stores() if not keys or store.key.startswith(tuple(keys))]
+    if clear and (stores or keys):
+        clear_stores(keys or None)
+    return [vars(store) | {"path": str(store.path), "removed": clear} for store in stores]
 
 
 def make_room(needed: float, limit: float, *, keep: str) -> None:
