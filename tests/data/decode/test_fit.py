@@ -54,7 +54,7 @@ def test_the_result_takes_the_beginning_of_the_memory_given() -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"a.mp4 is a path"):
+    with pytest.raises(TypeError, match=r"a.mp4 is a video, not an image"):
         fit("a.mp4", side=8, decoding=USUAL)
     with pytest.raises(Unreadable):
         fit(b"no image", side=8, decoding=USUAL)

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import selftaught
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Sound
-from tests.data.store.videos import counted, numbers, opened, read
+from selftaught.data.store.cache import list_stores
+from selftaught.data.store.video_samples import _KEPT
+from tests.data.store.videos import counted, draws, moving, numbers, opened, read
 
 
 def test_images_of_videos_are_single_frames(tmp_path: Path, write_video: Any) -> None:
@@ -79,3 +82,53 @@ def test_real_clips_have_their_stated_frames_and_sound(shared_data: Callable[[st
     for row in (0, 13, 47):
         seconds, _ = samples.clip(row, 0.5)
         assert np.allclose(np.diff(seconds), 1 / 25, atol=1e-6)
+
+
+def test_frames_are_kept_raw_or_as_jpeg_or_not_by_the_limit(tmp_path: Path, write_video: Any, cache: Path) -> None:
+    write_video(tmp_path / "videos" / "a.mp4", moving(40, side=64))
+    write_video(tmp_path / "videos" / "b.avi", moving(30, side=64, seed=1))
+    raw_gb = 70 * 64 * 64 * 3 / 1e9
+    rows, places = np.array([0, 1, 0]), draws(0.1, 0.5, 0.9)
+    kinds, read, notes = [], [], []
+    for limit in (1.01 * raw_gb, 0.99 * raw_gb, raw_gb / 5 * 1.01, raw_gb / 5 * 0.99):
+        samples = opened(tmp_path / "videos", Sampling(inputs={"video": Clip(frames=8)}), side=64, limit=limit)
+        (store,) = list_stores()  # the one before made room
+        kinds.append(store.kind)
+        read.append(samples.read(rows, places)["video"])
+        notes.append(samples.notes)
+        selftaught.cache(clear=True)
+    assert kinds == ["videos", "videos as JPEG", "videos as JPEG", "videos, index only"]
+    raw, jpeg, again, live = read
+    assert np.array_equal(raw, live)
+    assert np.array_equal(jpeg, again)
+    assert np.abs(raw.astype(int) - jpeg).mean() < 6
+    assert not np.array_equal(raw, jpeg)
+    assert notes[0] == ()
+    assert "more than --cache-limit" in notes[1][0]
+    assert notes[1][0].endswith("they are kept as JPEG of quality 90")
+    assert notes[3][0].endswith("they are decoded each time they are read")
+
+
+def test_a_damaged_jpeg_store_is_said(tmp_path: Path, write_video: Any, cache: Path) -> None:
+    write_video(tmp_path / "videos" / "a.mp4", moving(40, side=64))
+    samples = opened(tmp_path / "videos", Sampling(), side=64, limit=0.5 * 40 * 64 * 64 * 3 / 1e9)
+    whole = np.stack(list(samples.stored.read(0)))
+    assert whole.shape == (40, 64, 64, 3)
+    assert np.array_equal(samples.stored.some(0, {7})[7], whole[7])
+    for file in samples.stored.folder.glob("frames-*.bin"):
+        file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(ValueError, match="is damaged; remove it with `selftaught cache --clear`"):
+        read(samples, 0.5)
+
+
+def test_the_share_of_jpeg_is_an_upper_estimate(
+    shared_data: Callable[[str], Path], tmp_path: Path, cache: Path
+) -> None:
+    for video in sorted(shared_data("jhmdb14").glob("*/*_00.mp4"))[:4]:
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        (tmp_path / "videos" / video.name).symlink_to(video)
+    samples = opened(tmp_path / "videos", Sampling(), side=64, limit=0.0018)
+    raw = int((3 * samples.stored.height * samples.stored.width * samples.stored.frames).sum())
+    kept = sum(file.stat().st_size for file in samples.stored.folder.glob("frames-*.bin"))
+    assert raw > 0.0018e9
+    assert kept < _KEPT["jpeg"] * raw

@@ -146,6 +146,11 @@ def decode_image(
     return upright_as(pixels, orientation) if upright else pixels
 
 
+def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) as JPEG of quality 90, with colours at half resolution as videos have them."""
+    return bytes(simplejpeg.encode_jpeg(pixels, quality=90, colorsubsampling="420"))
+
+
 def decode_values(data: bytes) -> NDArray[np.generic] | None:
     """The numbers (H, W, C) of an image of more than eight bits, as stored; None for another or a broken one."""
     header = deep_header(data)

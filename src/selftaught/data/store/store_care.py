@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selftaught.core.progress import say_once
@@ -34,19 +35,31 @@ _FILES = "files.json"
 GONE, CHANGED, PRESENT, UNKNOWN = "gone", "changed", "as packed", ""
 
 Opened = TypeVar("Opened")
+PACKED_OR_NOT = MappingProxyType({"packed": 1.0, "index": 0.0})
+"""Ways of keeping a store, best first, and the share of its estimated bytes that each needs."""
 
 
-def open_kept(keys: Mapping[str, str], limit: float, opened: Callable[[Path, dict[str, Any]], Opened]) -> Opened | None:
-    """The "packed" store or the "index" of these keys as `opened` gives it; None where there is none for this limit.
+def kept_as(size: float, limit: float, shares: Mapping[str, float] = PACKED_OR_NOT) -> str:
+    """The first way of keeping a store whose share of `size` is within the `limit`, both in bytes."""
+    return next(kind for kind, share in shares.items() if share * size <= limit)
 
-    Both keep the estimate they were chosen by, so that the choice is the same the next time. `opened` raises one of
+
+def open_kept(
+    keys: Mapping[str, str],
+    limit: float,
+    opened: Callable[[Path, dict[str, Any]], Opened],
+    shares: Mapping[str, float] = PACKED_OR_NOT,
+) -> Opened | None:
+    """The store of one of these keys as `opened` gives it; None where there is none for this limit.
+
+    All keep the estimate they were chosen by, so that the choice is the same the next time. `opened` raises one of
     `DAMAGE` where something is not there: the store is then removed.
     """
 
     def chosen(folder: Path, meta: dict[str, Any]) -> Opened | None:
-        return opened(folder, meta) if (meta["estimated_bytes"] <= limit) == (kind == "packed") else None
+        return opened(folder, meta) if kept_as(meta["estimated_bytes"], limit, shares) == kind else None
 
-    for kind in ("packed", "index"):
+    for kind in shares:
         if (found := open_whole(keys[kind], chosen)) is not None:
             return found
     return None
@@ -68,16 +81,23 @@ def open_whole(key: str, opened: Callable[[Path, dict[str, Any]], Opened]) -> Op
 
 
 def build_kept(
-    source: Source, keys: Mapping[str, str], build: Callable[[Path], dict[str, Any]], *, size: float, limit: float
+    source: Source,
+    keys: Mapping[str, str],
+    build: Callable[[Path], dict[str, Any]],
+    *,
+    size: float,
+    limit: float,
+    shares: Mapping[str, float] = PACKED_OR_NOT,
 ) -> tuple[Path, dict[str, Any]]:
-    """`find_or_build` of the packed store where its estimated `size` is within the `limit` of bytes, else the index."""
-    key = keys["packed" if size <= limit else "index"]
-    if size <= limit:
-        make_room(size, limit, keep=key)
+    """`find_or_build` of the store, kept as well as the `limit` allows where whole it takes `size`, both in bytes."""
+    kind = kept_as(size, limit, shares)
+    needed = shares[kind] * size
+    if needed:
+        make_room(needed, limit, keep=keys[kind])
     if stale := stale_at(source):
         say_once(_stale_note(stale))
-    with disk_may_be_full(f"the packed store of {source.name}", size, "lower --cache-limit to decode while training"):
-        return find_or_build(key, build)
+    with disk_may_be_full(f"the packed store of {source.name}", needed, "lower --cache-limit to decode while training"):
+        return find_or_build(keys[kind], build)
 
 
 def build_beside(

@@ -48,9 +48,19 @@ class VideoIndex:
     """(V,) bytes into the packed frames."""
     sound_offset: Integers
     """(V,) bytes into the packed sound."""
+    length: Integers
+    """(F,) bytes of every packed frame; 0 where nothing is packed."""
 
     def __len__(self) -> int:
         return len(self.entry)
+
+    @property
+    def place(self) -> Integers:
+        """(F,) where in its shard every packed frame begins."""
+        ends = np.cumsum(self.length)
+        first = np.cumsum(self.frames) - self.frames
+        own = (ends - self.length)[first] if len(self) else first
+        return np.asarray(ends - self.length + np.repeat(self.frame_offset - own, self.frames), np.int64)
 
     @property
     def last(self) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.image import encode_jpeg
 from selftaught.data.decode.shots import Looks
 from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header
 from selftaught.data.decode.video_frames import decode_frames, frame_period, seal_of, times_of
@@ -57,6 +58,8 @@ class Packed:
     shard: int = -1
     frame_offset: int = 0
     sound_offset: int = 0
+    lengths: list[int]
+    """Bytes of each packed frame."""
     note: str | None = None
     """What of the video is not used, and why."""
 
@@ -64,8 +67,9 @@ class Packed:
 class Shard:
     """One thread's pair of files, frames-K.bin (uint8) and sound-K.bin (int16); none where only the index is kept."""
 
-    def __init__(self, number: int, folder: Path | None, files: ExitStack) -> None:
+    def __init__(self, number: int, folder: Path | None, files: ExitStack, *, is_jpeg: bool = False) -> None:
         self.number = number
+        self.is_jpeg = is_jpeg
         self.frames: BinaryIO | None = None
         self.sound: BinaryIO | None = None
         if folder is not None:
@@ -77,9 +81,11 @@ class Shard:
         """Bytes written so far."""
         return (self.frames.tell(), self.sound.tell()) if self.frames and self.sound else (0, 0)
 
-    def add_frame(self, frame: NDArray[np.uint8]) -> None:
-        if self.frames is not None:
-            self.frames.write(frame.data)
+    def add_frame(self, frame: NDArray[np.uint8]) -> int:
+        """How many bytes were written."""
+        if self.frames is None:
+            return 0
+        return self.frames.write(encode_jpeg(frame) if self.is_jpeg else frame.data)
 
     def add_sound(self, piece: NDArray[np.int16]) -> None:
         if self.sound is not None:
@@ -124,13 +130,13 @@ def pack_videos(
     *,
     side: int,
     workers: int,
-    keep_frames: bool,
+    kept: str,
     progress: Progress | None,
 ) -> tuple[VideoIndex, Skipped]:
     """Decode the videos that have headers; write frames and sound (where wanted) and the index into `folder`.
 
-    The index alone serves decoding on the fly: it says which videos are readable and when each frame is shown, so that
-    rows and clips mean the same with and without packed files.
+    `kept` is one of "packed", "jpeg" and "index". The index alone serves decoding on the fly: it says which videos are
+    readable and when each frame is shown, so that rows and clips mean the same with and without packed files.
     """
     shards: SimpleQueue[Shard] = SimpleQueue()
     with (
@@ -139,7 +145,7 @@ def pack_videos(
         ThreadPoolExecutor(workers, thread_name_prefix="selftaught-pack") as pool,
     ):
         for k in range(workers):
-            shards.put(Shard(k, folder if keep_frames else None, files))
+            shards.put(Shard(k, None if kept == "index" else folder, files, is_jpeg=kept == "jpeg"))
 
         def pack(entry: int) -> Packed | str:
             shard = shards.get()
@@ -183,6 +189,7 @@ class _Taken:
     looks: Looks
     times: list[float | None] = field(default_factory=list)
     seals: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
     after_damage: list[int] = field(default_factory=list)
     """Frames before which some are lost."""
     shape: tuple[int, int] = (0, 0)
@@ -222,6 +229,7 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         shard=shard.number,
         frame_offset=start[0],
         sound_offset=start[1],
+        lengths=taken.lengths,
         note=_damage_note(seconds - begin, taken.after_damage, header, is_to_the_end=taken.broken is not None),
     )
 
@@ -240,7 +248,7 @@ def _take(video: Video, side: int, shard: Shard, box: Box | None, *, stops_at_ba
             if one.is_after_damage:
                 taken.after_damage.append(number)
             taken.shape = (one.image.shape[0], one.image.shape[1])
-            shard.add_frame(one.image)
+            taken.lengths.append(shard.add_frame(one.image))
     except Unreadable as unreadable:
         taken.broken = str(unreadable)
     return taken
@@ -303,4 +311,5 @@ def _columns(videos: list[Packed]) -> VideoIndex:
         shard=column("shard"),
         frame_offset=column("frame_offset"),
         sound_offset=column("sound_offset"),
+        length=np.array([length for video in videos for length in video.lengths], np.int64),
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
 from selftaught.data.decode.frame_sequence import FrameSequence
+from selftaught.data.decode.image import decode_image
 from selftaught.data.decode.video import Box, Shrink, Video, decode_sound, first_video_stream, opened
 from selftaught.data.decode.video_frames import CleanFrames, decode_frames, fit_box, luma, seal_of
 from selftaught.data.files.file_tree import Unreadable
@@ -33,14 +34,20 @@ _FURTHER = 64
 
 
 class PackedVideos:
-    """The packed files of a store, read by offset for the reasons that `image_store.PackedImages` gives."""
+    """The packed files of a store, read by offset for the reasons that `image_store.PackedImages` gives.
 
-    def __init__(self, index: VideoIndex, folder: Path, side: int) -> None:
+    Frames kept as JPEG are decoded by `workers` threads.
+    """
+
+    def __init__(self, index: VideoIndex, folder: Path, side: int, *, is_jpeg: bool = False, workers: int = 1) -> None:
         self.side = side
         self._index = index
+        self._place, self._is_jpeg = index.place, is_jpeg
+        self._first = np.concatenate([[0], np.cumsum(index.frames)])
         shards = range(int(index.shard.max(initial=-1)) + 1)
         self._frames = [_PackedFile(folder / FRAMES.format(k)) for k in shards]
         self._sound = [_PackedFile(folder / SOUND.format(k)) for k in shards]
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-decode", initializer=give_way)
 
     def fill(
         self,
@@ -54,35 +61,43 @@ class PackedVideos:
 
         `places` are the windows' relative (y, x), each in [0, 1). Returns the n that could not be read.
         """
-        index = self._index
-        for n, (video, clip, (y, x)) in enumerate(zip(videos, clips, places, strict=True)):
-            shard, start = int(index.shard[video]), int(index.frame_offset[video])
-            stored = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
-            for t, frame in enumerate(clip.frames.tolist()):
-                self._frames[shard].read(stored, start + frame * stored.nbytes)
-                frames[n, t] = window(stored, side=self.side, y=y, x=x)
+
+        def one(n: int) -> None:
+            video, (y, x) = int(videos[n]), places[n]
+            stored = self._memory(video)
+            for t, frame in enumerate(clips[n].frames.tolist()):
+                frames[n, t] = window(self._frame(video, frame, stored), side=self.side, y=y, x=x)
             if sound is not None:
-                self._copy_sound(int(video), clip.sound_first, sound[n])
+                self._copy_sound(video, clips[n].sound_first, sound[n])
+
+        for _ in (self._pool.map if self._is_jpeg else map)(one, range(len(videos))):
+            pass
         return []
 
     def whole(self, video: int) -> Iterator[NDArray[np.uint8]]:
         """Every frame of a video in order, (H, W, 3)."""
-        index = self._index
-        start, shard = int(index.frame_offset[video]), int(index.shard[video])
-        for _ in range(int(index.frames[video])):
-            frame = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
-            self._frames[shard].read(frame, start)
-            start += frame.nbytes
-            yield frame
+        for number in range(int(self._index.frames[video])):
+            yield self._frame(video, number, self._memory(video))
 
     def some(self, video: int, numbers: Set[int]) -> dict[int, NDArray[np.uint8]]:
         """The frames (H, W, 3) of these numbers."""
-        index, found = self._index, {}
-        for number in numbers:
-            frame = np.empty((int(index.height[video]), int(index.width[video]), 3), np.uint8)
-            self._frames[int(index.shard[video])].read(frame, int(index.frame_offset[video]) + number * frame.nbytes)
-            found[number] = frame
-        return found
+        return {number: self._frame(video, number, self._memory(video)) for number in numbers}
+
+    def _memory(self, video: int) -> NDArray[np.uint8]:
+        return np.empty((int(self._index.height[video]), int(self._index.width[video]), 3), np.uint8)
+
+    def _frame(self, video: int, number: int, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A frame (H, W, 3), which may be in the memory `out`."""
+        at, file = int(self._first[video]) + number, self._frames[int(self._index.shard[video])]
+        if not self._is_jpeg:
+            file.read(out, int(self._place[at]))
+            return out
+        data = np.empty(int(self._index.length[at]), np.uint8)
+        file.read(data, int(self._place[at]))
+        try:
+            return decode_image(data.tobytes(), upright=False)
+        except Unreadable as unreadable:
+            raise file.damaged() from unreadable
 
     def _copy_sound(self, video: int, first: int, out: NDArray[np.int16]) -> None:
         """Samples first ... first + S - 1 into `out` (S,), which is silent where the track has none."""
@@ -230,6 +245,7 @@ class _PackedFile:
 
     def read(self, out: NDArray[np.uint8] | NDArray[np.int16], start: int) -> None:
         if os.preadv(self._file, [out.data], start) != out.nbytes:
-            raise ValueError(
-                f"the packed store {self._path.parent} is damaged; remove it with `selftaught cache --clear`"
-            )
+            raise self.damaged()
+
+    def damaged(self) -> ValueError:
+        return ValueError(f"the packed store {self._path.parent} is damaged; remove it with `selftaught cache --clear`")
