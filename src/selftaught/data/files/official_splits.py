@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from selftaught.data.files.file_kinds import is_video
+from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.files.splits import Given
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt", re.IGNORECASE)
@@ -29,12 +30,13 @@ class OfficialSplit:
     """What the lists of one split say of the videos.
 
     Attributes:
-        name: "official split 1 of 3".
+        name: "official split 1 of 3 (--split-number)".
         parts: part of a key that is in one.
         labels: class of a key, by the lists.
         classes: names of the classes in the order of the class list; () without one.
-        missing: (path, reason) of what a list names and is not there.
-        lists: how many videos the lists name.
+        missing: (path, reason) of what a list names and is not there, of the first ten thousand.
+        listed: how many videos are named.
+        lost: how many of them are not there.
     """
 
     name: str
@@ -42,7 +44,8 @@ class OfficialSplit:
     labels: Mapping[str, str]
     classes: tuple[str, ...]
     missing: Sequence[tuple[str, str]]
-    lists: int
+    listed: int
+    lost: int
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,13 @@ def read_official(keys: Sequence[str], texts: Mapping[str, str], number: int, wh
             f"{listed[0].path if listed else 'nothing'}"
         )
     return OfficialSplit(
-        name=f"official split {number} of {len(numbers)}",
+        name=f"official split {number} of {len(numbers)} (--split-number)",
         parts=parts,
         labels=labels,
         classes=_classes(texts),
-        missing=missing,
-        lists=len(listed),
+        missing=missing[:MOST_LISTED],
+        listed=len(listed),
+        lost=len(missing),
     )
 
 

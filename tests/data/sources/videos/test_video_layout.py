@@ -82,7 +82,7 @@ def test_hmdb_as_distributed(tmp_path: Path) -> None:
     assert keys(opened(data, "test")) == ["wave/b_wave_1.avi"]
     assert train.left_out.counts == {"in no part": 1}
     assert list(train.skipped) == [("run/lost.avi", "named by run_test_split1.txt, but not there")]
-    assert "1 of the 5 videos in the lists are not there (such as run/lost.avi)" in train.notes
+    assert "1 of the 5 videos that they name are not there (such as run/lost.avi)" in train.notes
     assert not opened(data, "test").skipped  # said once
 
 
@@ -136,7 +136,7 @@ def test_groups_on_both_sides_of_given_parts_are_said(tmp_path: Path) -> None:
     ("hints", "message"),
     [
         ({"split_number": 2}, "--split-number 2 needs the lists of official splits, and there are none"),
-        ({"split_file": "nowhere"}, "--split-file nowhere holds no lists of an official split"),
+        ({"split_file": "nowhere"}, "--split-file nowhere names none of the 4 videos"),
     ],
 )
 def test_what_a_flag_asks_for_and_is_not_there(ucf: Path, hints: dict[str, Any], message: str) -> None:
