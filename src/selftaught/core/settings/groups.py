@@ -112,7 +112,7 @@ class DataSettings(Group):
     frame_rate: Annotated[float, Range(above=0, most=1000)] = 25.0
     """Frames per second of videos that are folders of numbered images."""
     split_file: str | None = None
-    """Folder of the official lists of UCF101 or HMDB51, or the table of Kinetics, Something-Something or Moments in Time
+    """Folder of the official lists of UCF101 or HMDB51, or table of Kinetics, Something-Something or Moments in Time
     (default: those in or beside the data)."""
     split_number: Annotated[int | None, Range(least=1, most=99)] = None
     """Which of the official splits to use (default 1)."""

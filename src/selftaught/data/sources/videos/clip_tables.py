@@ -60,16 +60,16 @@ def read_clip_tables(keys: Sequence[str], texts: Mapping[str, str]) -> OfficialS
     missing: list[tuple[str, str]] = []
     lost = 0
     for row in rows:
-        key = next((by_name[name] for name in row.names if name in by_name), None)
-        if key is None:
+        found = next((by_name[name] for name in row.names if name in by_name), None)
+        if found is None:
             lost += 1
             if len(missing) < MOST_LISTED:
                 missing.append((row.names[0], "named by a table, but not there"))
             continue
         if row.part is not None:
-            parts[key] = row.part
+            parts[found] = row.part
         if row.label:
-            labels[key] = row.label
+            labels[found] = row.label
     if not parts and not labels:
         return None
     return OfficialSplit("tables of the data", parts, labels, (), missing, len(rows), lost)
