@@ -14,7 +14,8 @@ from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import EncoderInfo, encoder_names
 from selftaught.encoders.staged import StagedEncoder
 
-INFOS = [info for info in encoder_names() if info.family not in ("audio", "convnet3d", "timm", "frames")]
+FAMILIES = ("alexnet", "vgg", "googlenet", "resnet", "densenet", "resnet3d")
+INFOS = [info for info in encoder_names() if info.family in FAMILIES]
 SLOW = {
     "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "resnet34", "resnet101", "resnet152",
     "wide_resnet50_2", "densenet161", "densenet169", "densenet201", "r2plus1d_18",

@@ -38,7 +38,7 @@ def sample(encoder: Encoder, size: int, count: int = 3) -> Tensor:
     torch.manual_seed(1)
     shape: tuple[int, ...] = (count, encoder.channels, size, size)
     if encoder.kind == "video":
-        shape = (count, encoder.channels, 4, size, size)
+        shape = (count, encoder.channels, 6, size, size)
     elif encoder.kind == "audio":
         shape = (count, 1, 64, 40)
     return torch.randn(shape)
@@ -77,6 +77,13 @@ def follow(lines: dict[str, str], state_dict: dict[str, Tensor], x: Tensor) -> T
         pytest.param("r3d_18", 64, marks=slow),
         ("r3d_18", 32),
         pytest.param("r2plus1d_18", 32, marks=slow),
+        pytest.param("s3d", 64, marks=slow),
+        pytest.param("s3d", 32, marks=slow),
+        pytest.param("swin3d_t", 64, marks=slow),
+        pytest.param("swin3d_t", 32, marks=slow),
+        pytest.param("mvit_v2_s", 64, marks=slow),
+        pytest.param("mvit_v2_s", 32, marks=slow),
+        pytest.param("mean:timm:vit_tiny_patch16_224", 32, marks=slow),
         (VIT, 64),
         (VIT, 32),
         ("timm:efficientnet_b0", 64),
@@ -161,6 +168,9 @@ def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
         pytest.param("densenet121", 64, marks=slow),
         pytest.param("googlenet", 64, marks=slow),
         pytest.param("r3d_18", 32, marks=slow),
+        pytest.param("s3d", 32, marks=slow),
+        pytest.param("swin3d_t", 32, marks=slow),
+        pytest.param("mvit_v2_s", 32, marks=slow),
         pytest.param("mean:timm:test_resnet", 32, marks=slow),
         pytest.param("lstm:timm:test_resnet", 32, marks=slow),
         pytest.param("twostream:timm:test_resnet", 32, marks=slow),

@@ -14,6 +14,7 @@ LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 BLOCKS = ("conv1", "block1", "block2", "block3", "block4")
 INCEPTIONS = ("conv1", "conv2", "inception3", "inception4", "inception5")
 CLIP_LAYERS = ("stem", "layer1", "layer2", "layer3", "layer4")
+CLIP_STAGES = ("stage1", "stage2", "stage3", "stage4")
 
 TIMM = "timm:"
 """Prefix of an encoder that timm makes, as in timm:vit_small_patch16_224."""
@@ -129,6 +130,9 @@ ENCODERS = (
     EncoderInfo("r3d_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("mc3_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("r2plus1d_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("s3d", "video", "s3d", INCEPTIONS),
+    EncoderInfo("swin3d_t", "video", "swin3d", CLIP_STAGES),
+    EncoderInfo("mvit_v2_s", "video", "mvit", CLIP_STAGES),
     EncoderInfo("video_convnet", "video", "convnet3d", CONVS[:4]),
     EncoderInfo("audio_convnet", "audio", "audio", CONVS[:4]),
     EncoderInfo("timm:<model>", "image", "timm", ()),

@@ -25,9 +25,10 @@ class Layout:
         trunk: path of the module that computes all stages; "" is the whole network.
         classifier: first parts of the state-dict keys that pretraining leaves out, e.g. ("fc.",).
         least_side: the smallest image, in pixels, that comes through.
+        least_frames: the shortest clip.
         patch: sides of images must be a multiple of this many pixels.
         timm_pool: compute by timm's `forward_features` and pool by its `forward_head`.
-        channel_axis: where the network puts the channels of a 4-D map; 3 for (N, H, W, C).
+        channel_axis: where the network puts the channels of maps and clips; 3 for (N, H, W, C), 4 for (N, T, H, W, C).
         tokens: stages that are tokens (N, L, D) -> pixels between neighbouring patches, down and across.
     """
 
@@ -35,6 +36,7 @@ class Layout:
     trunk: str = ""
     classifier: tuple[str, ...] = ()
     least_side: int = 1
+    least_frames: int = 1
     patch: int = 1
     timm_pool: bool = False
     channel_axis: int = 1
@@ -121,12 +123,13 @@ class StagedEncoder(Encoder):
         if self.layout.timm_pool:
             pooled: Tensor = self.net.forward_head(output, pre_logits=True)  # type: ignore[operator]
             return pooled.flatten(1)
+        output = self._channels_first(output)
         pool = F.adaptive_avg_pool3d if output.ndim == 5 else F.adaptive_avg_pool2d
         return pool(output, 1).flatten(1)
 
     def _read(self, x: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
         """Outputs of `stages` from one pass. Hooks live as long as the pass, so copies and threads stay clean."""
-        check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
+        self._check(x)
         x = INPUTS[self.sees](x) if self.sees else x
         outputs: dict[str, Tensor] = {}
         handles: list[RemovableHandle] = []
@@ -142,13 +145,18 @@ class StagedEncoder(Encoder):
             outputs[stages[-1]] = last
         return outputs
 
+    def _check(self, x: Tensor) -> None:
+        check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
+        if self.kind == "video":
+            check_frames(self.name, self.layout, x.shape[2])
+
     def _trunk(self, x: Tensor) -> Tensor:
         trunk = self.net.forward_features if self.layout.timm_pool else self.net.get_submodule(self.layout.trunk)
         output: Tensor = trunk(x)  # type: ignore[operator]
         return output
 
     def _channels_first(self, x: Tensor) -> Tensor:
-        return x.movedim(self.layout.channel_axis, 1) if x.ndim == 4 else x
+        return x.movedim(self.layout.channel_axis, 1) if x.ndim > 3 else x
 
 
 def _keep_output(module: nn.Module, stage: str, outputs: dict[str, Tensor]) -> RemovableHandle:
@@ -171,6 +179,15 @@ def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
         raise ValueError(
             f"encoder '{name}' needs sides that are a multiple of its {patch}-pixel patches, "
             f"got {height} x {width}; use --size {near} or {near + patch}"
+        )
+
+
+def check_frames(name: str, layout: Layout, frames: int) -> None:
+    """Refuse clips that are too short for the network, in one sentence."""
+    if frames < layout.least_frames:
+        raise ValueError(
+            f"encoder '{name}' needs clips of at least {layout.least_frames} frames, got {frames}; raise "
+            "--task.frames or choose another, such as r3d_18"
         )
 
 
