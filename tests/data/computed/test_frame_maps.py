@@ -89,7 +89,10 @@ def test_a_run_says_that_maps_are_computed_as_they_are_read(videos: Path) -> Non
         return pack_with_maps(source, reading, sampling, size=32, title="packing", is_shown=False)
 
     live = opened(1e-5)
-    assert [note.partition(" would need ")[0] for note in live.notes] == [f"the optical_flow of {videos}"]
+    assert [note.partition(" would need ")[0] for note in live.notes] == [
+        f"the frames of {videos}",
+        f"the optical_flow of {videos}",
+    ]
     rows, draws = np.array([0, 1]), np.full((2, sampling.draws), 0.4)
     read = live.read(rows, draws)["flow"]
     assert read.shape == (2, 3, 32, 32, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +90,18 @@ def test_an_unknown_program_is_said_before_anything_is_packed(videos: str) -> No
     with pytest.raises(ValueError, match="unknown program 'optical'; did you mean optical_flow"):
         packed(videos, "video", clip=Clip(frames=2), flow=Computed("optical", like="clip"))
     assert list_stores() == []
+
+
+def test_the_progress_bar_names_the_program(videos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+    seen: list[tuple[int, int]] = []
+
+    @contextmanager
+    def late_bar(title: str, *, is_shown: bool = True) -> Iterator[Any]:
+        titles.append(title)
+        yield lambda done, total: seen.append((done, total))
+
+    monkeypatch.setattr("selftaught.data.computed.maps.late_bar", late_bar)
+    packed(videos, "video", clip=Clip(frames=2), flow=Computed("optical_flow", like="clip"))
+    assert titles == ["packing: optical_flow"]
+    assert seen == [(1, 2), (2, 2)]
