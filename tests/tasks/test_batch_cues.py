@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "deep_embedded_clustering": {"clusters": 2, "restarts": 1},
     "graph_constraint": {"neighbours": 3},
     "video_prediction": {"frames": 2, "future": 2, "width": 16},
+    "video_simclr": {"frames": 2},
 }
 
 

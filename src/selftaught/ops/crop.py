@@ -188,7 +188,7 @@ def random_boxes(
 
     Images are `height` x `width` pixels, all alike or (N,) of each.
     A box that would not fit is shrunk to fit, keeping its centre range uniform; `flip` is the
-    probability of a mirror image (negative width).
+    probability of a mirror image (negative width). Height and width are those of all images, or (N,) of each.
     """
     area = uniform((n,), *scale, rng) * (height * width)
     aspect = torch.exp(uniform((n,), math.log(ratio[0]), math.log(ratio[1]), rng))

@@ -98,8 +98,8 @@ class MotionContentGAN(PretextTask):
     class Config(Settings, prefix="task."):
         frames: Annotated[int, Range(least=1)] = 16
         """Frames of a clip (T)."""
-        stride: Annotated[int, Range(least=1)] = 2
-        """Distance between frames of the clip, in frames of the video."""
+        stride: Annotated[int, Range(least=1)] = 1
+        """Distance between frames of the clip, in frames of the video; 2 in the code."""
         content: Annotated[int, Range(least=1)] = 50
         """Length C of the code of the content."""
         motion: Annotated[int, Range(least=1)] = 10
