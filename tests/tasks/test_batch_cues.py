@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "clip_rotation": {"frames": 2},
     "deep_embedded_clustering": {"clusters": 2, "restarts": 1},
     "graph_constraint": {"neighbours": 3},
+    "video_colorization_direct": {"frames": 2, "width": 16},
     "video_prediction": {"frames": 2, "future": 2, "width": 16},
     "video_simclr": {"frames": 2},
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
@@ -92,12 +93,13 @@ def test_clusters_are_those_of_all_videos_colours(task: Make) -> None:
 @pytest.mark.parametrize("clip", [1, 2])
 def test_guard_colours_of_any_frame_do_not_change_the_embeddings(task: Make, clip: int) -> None:
     model = task(clip=clip).eval()
-    frames = torch.rand(2, 3 + clip, 3, 32, 32, generator=generator("frames"))
+    coarse = torch.rand(2, (3 + clip) * 3, 3, 3, generator=generator("frames"))
+    frames = F.interpolate(coarse, (32, 32), mode="bilinear").unflatten(1, (-1, 3))
     lab = rgb_to_lab(frames)
     other = lab_to_rgb(torch.cat([lab[:, :, :1], lab[:, :, 1:] * 0.5], 2))
     first, second = (model.pseudo_label(batch((x * 255).round().byte()), rng()) for x in (frames, other))
     assert not torch.equal(first.colours, second.colours)
-    torch.testing.assert_close(first.grey, second.grey, atol=0.02, rtol=0)
+    torch.testing.assert_close(first.grey, second.grey, atol=0.03, rtol=0)
     with torch.no_grad():
         found = model(first)
         changed = Example(first.grey, first.pictures, first.colours.clone(), first.clusters.clone())

@@ -42,11 +42,7 @@ class Hypercolumn(nn.Module):
         fine_enough: bool = False,
     ) -> None:
         super().__init__()
-        if encoder.stage_kind(encoder.stages[-1]) == "sequence":
-            raise ValueError(
-                f"encoder '{encoder.name}' ends in a sequence, without a place for each feature; choose another "
-                "--encoder, such as mean:resnet18 or r3d_18"
-            )
+        check_places(encoder)
         self.grid = (steps or frames, side, side) if frames else (side, side)
         conv: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv3d if frames else nn.Conv2d
         norm: type[nn.BatchNorm2d] | type[nn.BatchNorm3d] = nn.BatchNorm3d if frames else nn.BatchNorm2d
@@ -64,6 +60,15 @@ class Hypercolumn(nn.Module):
         ]
         columns: Tensor = self.classify(torch.stack(maps).sum(0))
         return columns
+
+
+def check_places(encoder: Encoder) -> None:
+    """Refuse an encoder that ends in a sequence, in one sentence."""
+    if encoder.stage_kind(encoder.stages[-1]) == "sequence":
+        raise ValueError(
+            f"encoder '{encoder.name}' ends in a sequence, without a place for each feature; choose another "
+            "--encoder, such as mean:resnet18 or r3d_18"
+        )
 
 
 def placed_stages(encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
