@@ -52,9 +52,9 @@ def test_the_loss_is_that_of_clips_that_move(task: Task) -> None:
         z[:, 1],
         z.flatten(0, 1),
         own_group(z, 1).repeat_interleave(2, 1),
-        drawn=drawn,
-        is_hard=False,
+        count=4,
         margin=0.5,
+        drawn=drawn,
     )
     assert float(found["loss"]) == pytest.approx(float(losses[[0, 2, 3]].mean()), rel=1e-5)
     assert float(found["moving"]) == 0.75

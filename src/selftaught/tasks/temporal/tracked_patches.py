@@ -18,14 +18,17 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss, weighted_mean
 from selftaught.tasks.parts.clips.short_clips import encoder_of, shown
-from selftaught.tasks.parts.clips.tracked_pairs import TrackedPairs, tracked_pairs
+from selftaught.tasks.parts.clips.tracked_pairs import tracked_pairs
 from selftaught.tasks.parts.heads import projection_head
 
 
 @dataclass
-class Example(TrackedPairs):
-    """Pairs of patches, and which negatives are taken at random, (N, K) in [0, 1)."""
+class Example:
+    """Pairs of patches as of `TrackedPairs`, and which negatives are taken at random, (N, K) in [0, 1)."""
 
+    views: Tensor
+    squares: Tensor
+    moves: Tensor
     drawn: Tensor
 
 
@@ -154,9 +157,9 @@ class TrackedPatches(PretextTask):
             last,
             everything,
             own_group(first, 1).repeat_interleave(2, 1),
-            drawn=example.drawn,
-            is_hard=bool(self.is_hard),
+            count=self.config.negatives,
             margin=self.config.margin,
+            drawn=None if self.is_hard else example.drawn,
         )
         return {
             "loss": weighted_mean(losses, example.moves),

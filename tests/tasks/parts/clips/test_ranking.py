@@ -33,7 +33,7 @@ def test_loss_against_loops(is_hard: bool) -> None:
     drawn = torch.rand(5, 3, generator=rng(1))
     others = z.flatten(0, 1)
     is_own = own_group(z, 1).repeat_interleave(2, 1)
-    found = ranking_loss(z[:, 0], z[:, 1], others, is_own, drawn=drawn, is_hard=is_hard, margin=0.5)
+    found = ranking_loss(z[:, 0], z[:, 1], others, is_own, count=3, margin=0.5, drawn=None if is_hard else drawn)
     for n in range(5):
         negatives = [row for row in range(10) if row // 2 != n]
         if is_hard:
@@ -48,9 +48,7 @@ def test_loss_against_loops(is_hard: bool) -> None:
 
 def test_without_negatives_the_pair_is_brought_together() -> None:
     z = torch.randn(2, 3, generator=rng())
-    found = ranking_loss(
-        z[:1], z[1:], z, torch.ones(1, 2, dtype=torch.bool), drawn=torch.rand(1, 2), is_hard=True, margin=0.5
-    )
+    found = ranking_loss(z[:1], z[1:], z, torch.ones(1, 2, dtype=torch.bool), count=2, margin=0.5, drawn=None)
     assert float(found[0]) == pytest.approx(distance(z[0], z[1]), abs=1e-5)
 
 
@@ -65,7 +63,7 @@ def test_groups_means_and_finding() -> None:
     assert torch.allclose(cosine_distances(z, 2 * z), 1 - torch.eye(3))
 
 
-def together(z: Tensor, drawn: Tensor, weights: Tensor) -> Tensor:
+def together(z: Tensor, weights: Tensor) -> Tensor:
     from selftaught.core.distributed import gather_rows
 
     losses = ranking_loss(
@@ -73,18 +71,18 @@ def together(z: Tensor, drawn: Tensor, weights: Tensor) -> Tensor:
         z[:, 1],
         gather_rows(z).flatten(0, 1),
         own_group(z, 1).repeat_interleave(2, 1),
-        drawn=drawn,
-        is_hard=True,
+        count=3,
         margin=0.5,
+        drawn=None,
     )
     return weighted_mean(losses, weights)
 
 
-def half(rank: int, port: int, z: Tensor, drawn: Tensor, weights: Tensor, gradient: Tensor, loss: float) -> None:
+def half(rank: int, port: int, z: Tensor, weights: Tensor, gradient: Tensor, loss: float) -> None:
     join_group(rank, port)
     own = slice(3 * rank, 3 * rank + 3)
     mine = z[own].clone().requires_grad_()
-    value = together(mine, drawn[own], weights[own])
+    value = together(mine, weights[own])
     value.backward()
     assert mine.grad is not None
     # The mean over processes is that of one process.
@@ -96,8 +94,8 @@ def half(rank: int, port: int, z: Tensor, drawn: Tensor, weights: Tensor, gradie
 
 def test_two_processes_are_one() -> None:
     z = torch.randn(6, 2, 4, generator=rng()).requires_grad_()
-    drawn, weights = torch.rand(6, 3, generator=rng(1)), torch.tensor([1.0, 1, 1, 0, 1, 0])
-    loss = together(z, drawn, weights)
+    weights = torch.tensor([1.0, 1, 1, 0, 1, 0])
+    loss = together(z, weights)
     loss.backward()
     assert z.grad is not None
-    in_two_processes(half, z.detach(), drawn, weights, z.grad, float(loss.detach()))
+    in_two_processes(half, z.detach(), weights, z.grad, float(loss.detach()))

@@ -15,7 +15,7 @@ def cosine_distances(query: Tensor, others: Tensor) -> Tensor:
 
 
 def ranking_loss(
-    query: Tensor, positive: Tensor, others: Tensor, is_own: Tensor, *, drawn: Tensor, is_hard: bool, margin: float
+    query: Tensor, positive: Tensor, others: Tensor, is_own: Tensor, *, count: int, margin: float, drawn: Tensor | None
 ) -> Tensor:
     """max(0, D(query, positive) - D(query, negative) + margin), D the cosine distance, a mean over K negatives: (N,).
 
@@ -26,20 +26,21 @@ def ranking_loss(
         positive: (N, E), of the same thing.
         others: (M, E), among which are negatives.
         is_own: (N, M) bool, the others that are no negatives of a query; as many for each.
-        drawn: (N, K) in [0, 1), which negatives are taken at random.
-        is_hard: whether the K nearest negatives are taken, those that break the margin most, and not random ones.
+        count: K, of which there may be fewer.
         margin: between positive and negative.
+        drawn: (N, K) in [0, 1), which negatives are taken at random; None takes the K nearest, those that break the
+            margin most.
     """
     near = 1 - F.cosine_similarity(query.float(), positive.float(), dim=1)
-    count = int(is_own.shape[1] - is_own[0].sum())
-    if not count:
+    negatives = int(is_own.shape[1] - is_own[0].sum())
+    if not negatives:
         return near
     distances = cosine_distances(query, others)
-    if is_hard:
-        far = distances.masked_fill(is_own, float("inf")).topk(min(drawn.shape[1], count), dim=1, largest=False).values
+    if drawn is None:
+        far = distances.masked_fill(is_own, float("inf")).topk(min(count, negatives), dim=1, largest=False).values
     else:
-        negatives = is_own.int().argsort(dim=1, stable=True)[:, :count]
-        far = distances.gather(1, negatives.gather(1, (drawn * count).long()))
+        possible = is_own.int().argsort(dim=1, stable=True)[:, :negatives]
+        far = distances.gather(1, possible.gather(1, (drawn * negatives).long()))
     return F.relu(near[:, None] - far + margin).mean(1)
 
 
