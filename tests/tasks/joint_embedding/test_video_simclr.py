@@ -88,7 +88,9 @@ def test_guard_black_bars_do_not_find_the_partner(task: Task, monkeypatch: pytes
     for is_guarded in (True, False):
         if not is_guarded:
             monkeypatch.setattr(
-                consistent_view, "without_bars", lambda video: torch.tensor([[0.0, 0, 24, 24]]).repeat(len(video), 1)
+                consistent_view,
+                "inner_areas",
+                lambda video, _: torch.tensor([[0.0, 0, 24, 24]]).repeat(len(video), 1),
             )
         model = task(**settings)
         fit(model, barred, steps=40, lr=5e-3)

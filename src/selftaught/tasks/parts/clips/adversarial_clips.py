@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 from torchvision.utils import make_grid
 
 from selftaught.ops.clips.stabilise import camera_shifts, stabilised_crop
+from selftaught.ops.clips.windows import inner_areas
 from selftaught.ops.colour import denormalise_clips, normalise_clips
-from selftaught.ops.frames import without_bars
 from selftaught.tasks.base import Shown
 from selftaught.tasks.parts.adversarial import own_statistics
 
@@ -25,7 +25,7 @@ def real_clips(video: Tensor, size: int, rng: Generator, *, least_side: float, i
     a share of the largest that fits.
     """
     shifts = camera_shifts(video) if is_stabilised else torch.zeros(*video.shape[:2], 2, device=video.device)
-    frames = stabilised_crop(video, size, rng, areas=without_bars(video), shifts=shifts, least_side=least_side)
+    frames = stabilised_crop(video, size, rng, areas=inner_areas(video, size), shifts=shifts, least_side=least_side)
     return normalise_clips(frames.transpose(1, 2))
 
 

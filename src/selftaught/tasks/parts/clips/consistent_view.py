@@ -6,9 +6,10 @@ import torch
 from torch import Generator, Tensor
 
 from selftaught.core.randomness import uniform
+from selftaught.ops.clips.windows import inner_areas
 from selftaught.ops.colour import normalised_jitter
-from selftaught.ops.crop import crop_resize, random_boxes
-from selftaught.ops.frames import without_bars
+from selftaught.ops.crop import crop_resize
+from selftaught.ops.frames import boxes_within
 
 
 def consistent_view(
@@ -31,9 +32,7 @@ def consistent_view(
         (N, 3, T, S, S) float32, normalised, `channels_last_3d`.
     """
     n, t = videos.shape[:2]
-    areas = without_bars(videos)
-    boxes = random_boxes(n, areas[:, 2], areas[:, 3], rng, scale=(min_scale, 1.0))
-    boxes[:, :2] += areas[:, :2]
+    boxes = boxes_within(inner_areas(videos, size), rng, scale=(min_scale, 1.0))
     sigma = uniform((n,), 0.1, 2.0, rng) * (size / 224)
     sigma = torch.where(uniform((n,), 0, 1, rng) < blur, sigma, 0.0)
     frames = crop_resize(
