@@ -70,7 +70,7 @@ def evaluate(
     encoder: File,
     data: File,
     *,
-    probe: str = "linear",
+    probe: str = "auto",
     probe_settings: dict[str, Any] | None = None,
     fraction: Sequence[float] = (1.0,),
     draws: int = 1,
@@ -92,10 +92,10 @@ def evaluate(
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
     Args:
-        encoder: run folder written by pretrain, or ENCODER:FILE with weights of torchvision or timm, such as
-            resnet18:weights.safetensors.
+        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
         data: data with the labels, boxes or masks that the probe needs, in any format that pretrain reads.
-        probe: a name from `selftaught probes`, or your own package.module or path/to/file.py.
+        probe: a name from `selftaught probes`, or your own package.module or path/to/file.py (default: those that fit:
+            linear for images, action and clip_retrieval for videos, mask_propagation for video frames with masks).
         probe_settings: settings of the probe.
         fraction: fractions of the training labels to use, such as 0.01,0.1,1; with --limit, fractions of the labels
             that remain.
@@ -113,11 +113,11 @@ def evaluate(
         skip_broken: skip and count images with missing or invalid boxes or masks instead of stopping.
         test_share: fraction of each class to test on, for data without a test split (default 0.2 below 2,000 labels,
             else 0.1).
-        folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp and svm
-            below 500 labels, else 1, which means a single test split).
+        folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm and
+            action below 500 labels, else 1, which means a single test split).
         hints: what the files of the data do not say, such as groups="person"; see `DataSettings`.
     """
-    from selftaught.evaluation.evaluate import evaluate_encoder
+    from selftaught.evaluation.fitting_probes import evaluate_fitting
     from selftaught.evaluation.subject import open_subject
 
     subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
@@ -125,7 +125,7 @@ def evaluate(
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
     how: Json = {"supervised": supervised, "accelerator": accelerator, "skip_broken": skip_broken, "seed": seed}
     reading = subject.reading(str(data), download=download, **hints)
-    return evaluate_encoder(subject, reading, probe=probe, settings=probe_settings, **split, **how)
+    return evaluate_fitting(subject, reading, probe=probe, settings=probe_settings, **split, **how)
 
 
 def list_probes() -> list[Json]:
@@ -163,7 +163,7 @@ def compare(
     tasks: Sequence[str],
     out: File,
     labelled: File | None = None,
-    probe: str = "linear",
+    probe: str = "auto",
     probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
@@ -173,11 +173,11 @@ def compare(
 
     Args:
         data: data to train on, in any format that pretrain reads.
-        tasks: names separated by commas, such as rotation,simclr; or image, video or audio-visual for all tasks that
-            learn from such data.
+        tasks: names separated by commas, such as rotation,simclr; image, video or audio-visual for all tasks that learn
+            from such data; or a family, such as temporal.
         out: folder to write, with one run folder per task and report.html.
         labelled: data with labels to rank the tasks by (default: rank them by label-free metrics).
-        probe: a name from `selftaught probes`, or your own package.module or path/to/file.py.
+        probe: a name from `selftaught probes`, or your own module or file (default: the first that fits the data).
         probe_settings: settings of the probe.
         fraction: fraction of the training labels to use, such as 0.01.
         supervised: also train the same encoder on the labels, as a row of the table.

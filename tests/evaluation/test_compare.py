@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.evaluation import compare
 from selftaught.evaluation.compare import compare_tasks
+from selftaught.report import write_report
+from selftaught.report.facts.answer import answer_comparison
+from selftaught.report.facts.read import read_folder
+from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.own_data import pictures
 from tests.evaluation.small_run import CONFIG, DATA
 
@@ -53,3 +58,32 @@ def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--probe qualitative measures no use"):
         compare_tasks(config, ["rotation"], labelled=DATA, probe="qualitative")
     assert not (tmp_path / "out").exists()
+
+
+def test_video_tasks_of_two_kinds_of_encoders_are_ranked_by_actions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "USUAL", {"image": "timm:test_resnet", "video": "mean:timm:test_resnet"})
+    data = str(write_actions(tmp_path / "videos", 12))
+    settings = {"frames": 4, "gap": 1, "stride": 1}
+    config = CONFIG.replace(
+        data=data,
+        out=str(tmp_path / "out"),
+        encoder="auto",
+        steps=2,
+        batch_size=4,
+        task_settings=settings,
+        held_out=0.25,
+    )
+    result = compare_tasks(config, ["clip_rotation", "frame_order_recognition"], labelled=data)
+    assert result["ranked_by"] == "action probe"
+    encoders = {row["task"]: row["encoder"] for row in result["rows"]}
+    assert encoders == {"clip_rotation": "mean:timm:test_resnet", "frame_order_recognition": "timm:test_resnet"}
+    randoms = [row["probe"]["random"]["value"] for row in result["rows"]]
+    assert result["random"]["value"] == max(randoms)
+    assert {row["probe"]["test_samples"] for row in result["rows"]} == {12}, "folds of few videos"
+    first, second = result["rows"]
+    assert second["behind"]["paired"]
+    assert first["probe"]["value"] >= second["probe"]["value"]
+    page = write_report(tmp_path / "out").read_text()
+    assert answer_comparison(read_folder(tmp_path / "out")).headline in page  # type: ignore[arg-type]

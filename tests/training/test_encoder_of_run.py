@@ -51,6 +51,7 @@ def test_the_network_of_images_inside_an_encoder_of_clips_is_a_part(tmp_path: Pa
     selftaught.pretrain(tmp_path / "data", task="clip_rotation", out=run, encoder=network, size=16, **length)
     whole, image = load_encoder(run), load_encoder(run, part="image")
     assert (whole.kind, image.kind, image.name) == ("video", "image", "timm:test_resnet")
+    assert whole.clip_seen == {"frames": 3, "stride": 1}
     inside = whole.get_submodule("image").state_dict()
     assert all(torch.equal(inside[name], value) for name, value in image.state_dict().items())
     assert load_encoder(run, part="encoder.image").name == image.name

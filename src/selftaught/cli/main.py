@@ -158,10 +158,10 @@ def further_options(verb: Verb, words: Sequence[str]) -> dict[str, list[Option]]
             further["encoders"] = _first_of_each_name(encoders)
     own = {option.name: option for option in verb.flags}
     if "probe" in own:
-        from selftaught.evaluation.probes.catalogue import probe_info
+        from selftaught.evaluation.probes.catalogue import options_of
 
         name = (_given("probe", words) or [str(own["probe"].default)])[-1]
-        further["probe_settings"] = list(probe_info(name).options)
+        further["probe_settings"] = options_of(name)
     return further
 
 

@@ -15,7 +15,8 @@ def show(verb: str, result: Any) -> None:
     if verb == "evaluate":
         from selftaught.report.writers.terminal import print_evaluation
 
-        print_evaluation(result, sys.stdout)
+        for one in (result, *result.get("further", ())):
+            print_evaluation(one, sys.stdout)
     elif verb == "compare":
         from selftaught.report.writers.terminal import print_comparison
 

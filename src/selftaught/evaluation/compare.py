@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +18,11 @@ from selftaught.core.settings.groups import Stem
 from selftaught.core.settings.values import parse_seconds
 from selftaught.data.modality import USUAL_CLIP
 from selftaught.data.sources.open import open_part
+from selftaught.encoders.spec import USUAL, USUAL_OF_TOKENS
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
+from selftaught.evaluation.fitting_probes import AUTO, OF_VIDEOS, fitting_probes
+from selftaught.evaluation.fitting_probes import USUAL as USUAL_PROBE
 from selftaught.evaluation.measurement_checks import check_kind, check_measurement
 from selftaught.evaluation.metrics.standing import with_standings
 from selftaught.evaluation.parts_of_work import PartsOfWork
@@ -40,7 +45,7 @@ def compare_tasks(
     tasks: Sequence[str],
     *,
     labelled: str | None = None,
-    probe: str = "linear",
+    probe: str = AUTO,
     probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
@@ -56,9 +61,10 @@ def compare_tasks(
     _check_names(tasks, probe)
     out = Path(config.folder.out)
     runs = _runs(config, tasks)
-    config = config.replace(encoder=runs[0][0].network.encoder)
+    probe = _probe_for(config, runs, labelled) if probe == AUTO else probe
     _check(config, runs)
-    _check_ranking(config, runs[0][1], labelled, probe, probe_settings, fraction, supervised)
+    for asked, spec in {run.network.encoder: (run, spec) for run, spec in runs}.values():
+        _check_ranking(asked, spec, labelled, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
@@ -79,11 +85,12 @@ def compare_tasks(
                 probe=probe,
                 settings=probe_settings,
                 fractions=[fraction],
-                supervised=supervised and task == tasks[0],
+                supervised=supervised and asked.network.encoder not in [row["encoder"] for row in rows],
                 as_run=supervised,
                 download=config.data.download,
             )
-        rows.append(_row(run, spec.short, evaluation, _label_free(run, config)))
+        encoder = {"encoder": asked.network.encoder}
+        rows.append(encoder | _row(run, spec.short, evaluation, _label_free(run, config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
@@ -99,7 +106,7 @@ def _check_names(tasks: Sequence[str], probe: str) -> None:
     short = [task_info(task).short for task in tasks]
     if len(set(short)) < len(short):
         raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
-    if not probe_info(probe).needs:
+    if probe != AUTO and not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
 
 
@@ -120,25 +127,44 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         info = task_info(task)
         known = {option.name for option in info.options}
         own = {name: value for name, value in config.task_settings.items() if name in known}
-        encoders = {name: value for name, value in config.network.encoders.items() if name in info.encoders}
+        further = {name: value for name, value in config.network.encoders.items() if name in info.encoders}
         out = str(Path(config.folder.out) / info.short)
-        run = config.replace(task=task, task_settings=own, encoders=encoders, out=out)
+        run = config.replace(task=task, task_settings=own, encoders=further, out=out)
         runs.append((run, spec_for(run)))
-    encoder = _one_encoder(config, [spec for _, spec in runs])
-    return [(run.replace(encoder=encoder), spec) for run, spec in runs]
+    encoders = _encoders(config, [spec for _, spec in runs])
+    return [(run.replace(encoder=encoder), spec) for encoder, (run, spec) in zip(encoders, runs, strict=True)]
 
 
-def _one_encoder(config: RunConfig, specs: Sequence[TaskSpec]) -> str:
-    """The architecture of all runs: the one asked for, else what every task says."""
+def _encoders(config: RunConfig, specs: Sequence[TaskSpec]) -> list[str]:
+    """The architecture of each run: the one asked for, else what all tasks say, else the usual one of its kind.
+
+    So tasks of one kind of encoder, images or clips, always train the same.
+    """
     if config.network.encoder != "auto":
-        return config.network.encoder
-    said = {spec.encoders["encoder"].usual: spec.short for spec in specs}
-    if len(said) > 1:
-        listed = ", ".join(f"{encoder} of {task}" for encoder, task in said.items())
-        raise ValueError(
-            f"--tasks have different encoders by default ({listed}); give --encoder one that all can train"
+        return [config.network.encoder] * len(specs)
+    asked = [spec.encoders["encoder"] for spec in specs]
+    if len({one.usual for one in asked}) == 1:
+        return [asked[0].usual] * len(specs)
+    found = [USUAL_OF_TOKENS if one.tokens else USUAL[one.kind] for one in asked]
+    if len(set(found)) > 1:
+        listed = "; ".join(
+            f"{encoder} for {', '.join(spec.short for spec, one in zip(specs, found, strict=True) if one == encoder)}"
+            for encoder in dict.fromkeys(found)
         )
-    return next(iter(said))
+        say(f"the tasks train different kinds of encoders: {listed}; each is measured beside its own random weights")
+    return found
+
+
+def _probe_for(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]], labelled: str | None) -> str:
+    """The probe that ranks where none is named: the first that fits the labelled data and every kind of encoder."""
+    if labelled is None:
+        return USUAL_PROBE
+    data = config.data.of(labelled, download=config.data.download)
+    asked = Asked(data=data, size=config.network.size, kind="image", needs=frozenset({"label"}))
+    specs = {spec.kept_spec.kind: spec for _, spec in runs}
+    each = [dataclasses.replace(asked, kind=kind, clip=spec.clip or USUAL_CLIP) for kind, spec in specs.items()]
+    found = [fitting_probes(one)[0] for one in each]
+    return OF_VIDEOS[0] if OF_VIDEOS[0] in found else found[0]
 
 
 def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem:
@@ -237,17 +263,23 @@ def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
     ranked = with_standings(ranked, Path(config.folder.out))
-    first = next((row["probe"] for row in rows if row["probe"]), None)
+    probes = [row["probe"] for row in rows if row["probe"]]
+    supervised = [one["supervised"] for one in probes if one["supervised"]]
     length = config.length
     return {
         "data": config.data.path,
         "labelled": labelled,
-        "encoder": config.network.encoder,
+        "encoder": ", ".join(dict.fromkeys(row["encoder"] for row in rows)),
         "size": config.network.size,
         "budget": length.budget or (f"{length.steps} steps" if length.steps else f"{length.epochs or 10:g} epochs"),
         "seed": config.seed,
         "ranked_by": f"{probe_info(probe).short} probe" if labelled else "effective rank (RankMe)",
         "rows": ranked,
-        "random": first["random"] if first else None,
-        "supervised": first["supervised"] if first else None,
+        # Of several kinds of encoders the references are the best, which are the hardest to beat.
+        "random": max((one["random"] for one in probes), key=_value, default=None),
+        "supervised": max(supervised, key=_value, default=None),
     }
+
+
+def _value(score: dict[str, Any]) -> float:
+    return -math.inf if score["value"] is None else float(score["value"])

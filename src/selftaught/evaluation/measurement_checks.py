@@ -75,4 +75,5 @@ def folds_of(name: str, probe: Probe, test_share: float | None, folds: int | Non
     for flag, value in (("test-share", test_share), ("folds", folds)):
         if value is not None and not probe.data.has_classes:
             raise ValueError(f"--{flag} is for probes that learn from class labels; {name} does not")
-    return 1 if folds is None and not probe.folds_few else folds
+    is_fast = probe.folds_few and not probe.trains_encoder
+    return 1 if folds is None and not is_fast else folds

@@ -28,7 +28,7 @@ from selftaught.core.plugins import (
 )
 from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
-from selftaught.data.modality import kind_of_task, kinds_of_tasks
+from selftaught.data.modality import kind_of_task
 from selftaught.encoders.spec import ONE, TAKES, EncoderSpec, check_names
 
 if TYPE_CHECKING:
@@ -117,11 +117,12 @@ def _task_files() -> list[Path]:
 
 
 def named_tasks(text: str) -> list[str]:
-    """The names in a list with commas; a kind (image, video, audio-visual) stands for all pretext tasks of it."""
+    """The names in a list with commas; a kind (image, video, audio-visual) or family stands for all tasks of it."""
     names: list[str] = []
     for name in text.split(","):
-        names += [task.name for task in list_tasks() if task.kind == name] if name in kinds_of_tasks() else [name]
-    return names
+        named = [task.name for task in list_tasks() if name in (task.kind, task.family)]
+        names += named or [name]
+    return list(dict.fromkeys(names)) if names != text.split(",") else names
 
 
 def task_info(name: str) -> TaskInfo:

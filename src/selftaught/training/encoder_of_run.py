@@ -104,7 +104,9 @@ def random_encoder(network: NetworkSettings, seed: int, *, part: str | None = No
     name = parts_of(network)[network.kept if part is None else part]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(seed, "random encoder"))
-        return build_encoder(name, size=network.size, stem=network.stem).eval()
+        encoder = build_encoder(name, size=network.size, stem=network.stem).eval()
+    encoder.clip_seen = network.clip_seen
+    return encoder
 
 
 def _of_older_version(config: RunConfig) -> RunConfig:

@@ -53,7 +53,7 @@ class Action(Probe):
 
     needs = frozenset({"video", "label"})
     kinds = frozenset[Kind]({"image", "video"})
-    folds_few = False
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):

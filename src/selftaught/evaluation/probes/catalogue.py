@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from selftaught.evaluation.probes.base import Probe
 
 FOLDER = Path(__file__).parent
+AUTO = ("linear", "action", "mask_propagation")
+"""Probes whose settings may be given where the probe is chosen by the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,15 @@ def probe_info(name: str) -> ProbeInfo:
     if name not in known:
         raise ValueError(unknown_name("probe", name, list(known)))
     return known[name]
+
+
+def options_of(name: str) -> list[Option]:
+    """The settings of a probe; of "auto" those of the probes that may be chosen, each name once."""
+    found: dict[str, Option] = {}
+    for one in AUTO if name == "auto" else (name,):
+        for option in probe_info(one).options:
+            found.setdefault(option.name, option)
+    return list(found.values())
 
 
 def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
