@@ -138,6 +138,11 @@ class FrameOrderRecognition(PretextTask):
             "flow": Computed("optical_flow", like="video"),
         }
 
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """The short clip that stands for a frame."""
+        return Clip(frames=config.clip, stride=config.stride)
+
     def chance(self, batch_size: int) -> float:
         return 1 / len(ORDERS)
 

@@ -134,6 +134,11 @@ class FrameOrderVerification(PretextTask):
         """Consecutive frames: tau_max and tau_min count frames, as in the paper."""
         return {"video": Clip(frames=config.frames)}
 
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """The short clip that stands for a frame."""
+        return Clip(frames=config.clip)
+
     def chance(self, batch_size: int) -> float:
         return 0.5
 
