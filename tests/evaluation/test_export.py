@@ -77,6 +77,8 @@ def follow(lines: dict[str, str], state_dict: dict[str, Tensor], x: Tensor) -> T
         pytest.param("r3d_18", 64, marks=slow),
         ("r3d_18", 32),
         pytest.param("r2plus1d_18", 32, marks=slow),
+        pytest.param("c3d", 32, marks=slow),
+        pytest.param("i3d", 32, marks=slow),
         pytest.param("s3d", 64, marks=slow),
         pytest.param("s3d", 32, marks=slow),
         pytest.param("swin3d_t", 64, marks=slow),
@@ -110,7 +112,7 @@ def test_safetensors_say_how_to_load_them(name: str, size: int, headless: bool, 
     assert lines["encoder"] == name
     assert lines["task"] == "rotation"
     assert lines.get("mean") == (None if name.startswith("2ch:") else "0.485, 0.456, 0.406")
-    own = name.startswith(("lstm:", "twostream:", "split:"))
+    own = name.startswith(("lstm:", "twostream:", "split:", "c3d", "i3d"))
     uses_package = own or name.startswith(("flow", "differences", "sumdiff", "dynamic", "grey:"))
     assert ("selftaught" in lines["load"]) == uses_package
     assert ("note" in lines) == (size == 32 and "timm:" not in name and not own)
@@ -168,6 +170,8 @@ def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
         pytest.param("densenet121", 64, marks=slow),
         pytest.param("googlenet", 64, marks=slow),
         pytest.param("r3d_18", 32, marks=slow),
+        pytest.param("c3d", 32, marks=slow),
+        pytest.param("i3d", 32, marks=slow),
         pytest.param("s3d", 32, marks=slow),
         pytest.param("swin3d_t", 32, marks=slow),
         pytest.param("mvit_v2_s", 32, marks=slow),

@@ -70,6 +70,14 @@ def _build_plain(name: str, *, size: int, stem: Stem, channels: int = COLOURS) -
         from selftaught.encoders.video.convnet import build_video_convnet
 
         return build_video_convnet(info, stem=resolved, channels=channels)
+    if info.family == "c3d":
+        from selftaught.encoders.video.c3d import build_c3d
+
+        return build_c3d(info, size=size, stem=resolved, channels=channels)
+    if info.family == "i3d":
+        from selftaught.encoders.video.i3d import build_i3d
+
+        return build_i3d(info, size=size, stem=resolved, channels=channels)
     if info.kind == "video":
         from selftaught.encoders.video.torchvision_video import build_video_encoder
 

@@ -130,6 +130,8 @@ ENCODERS = (
     EncoderInfo("r3d_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("mc3_18", "video", "resnet3d", CLIP_LAYERS),
     EncoderInfo("r2plus1d_18", "video", "resnet3d", CLIP_LAYERS),
+    EncoderInfo("c3d", "video", "c3d", CONVS),
+    EncoderInfo("i3d", "video", "i3d", INCEPTIONS),
     EncoderInfo("s3d", "video", "s3d", INCEPTIONS),
     EncoderInfo("swin3d_t", "video", "swin3d", CLIP_STAGES),
     EncoderInfo("mvit_v2_s", "video", "mvit", CLIP_STAGES),

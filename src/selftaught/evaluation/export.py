@@ -112,6 +112,8 @@ def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
         lines["sees"] = f"{encoder.sees}: {see} comes before the network"
         lines["load"] = f"import selftaught.encoders.inputs\n{lines['load']}"
         lines["features"] = f"(lambda x: {origin.features})({see}(x))"
+    if origin.make.startswith("selftaught."):
+        lines["load"] = f"import {origin.make.partition('(')[0].rpartition('.')[0]}\n{lines['load']}"
     if origin.changes:
         lines["note"] = f"the first layers are not the published ones: change those first: {'; '.join(origin.changes)}"
     if origin.make_headless:
