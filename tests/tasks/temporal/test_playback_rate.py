@@ -83,7 +83,8 @@ def test_loss_against_loops(task: Task) -> None:
     found = made.loss(logits, example)
     assert float(found["loss"]) == pytest.approx(total / 5, rel=1e-4)
     assert float(found["accuracy"]) == pytest.approx(hits / 5)
-    assert (made.chance(8), task(form="sped_up").chance(8)) == (pytest.approx(1 / 3), 0.5)
+    assert made.chance(8) == pytest.approx(1 / 3)
+    assert task(form="sped_up").chance(8) == 0.5
 
 
 def test_it_is_a_function_of_the_generator_and_halves_are_the_whole(task: Task) -> None:
@@ -123,4 +124,4 @@ def test_it_learns_how_fast_a_square_crosses(task: Task, form: str) -> None:
     ids=["growing bars", "edge", "codec", "codec on noise"],
 )
 def test_guard_what_is_no_motion_has_no_rate(clips_of: Callable[..., Tensor], form: str) -> None:
-    assert_at_chance(PlaybackRate(ForensicEncoder(4), Config(**SMALL, form=form), 16), clips_of)
+    assert_at_chance(PlaybackRate(ForensicEncoder(4), Config(**{**SMALL, "form": form}), 16), clips_of)
