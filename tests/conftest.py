@@ -76,7 +76,7 @@ class WriteVideo(Protocol):
     ) -> Path: ...
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_video() -> WriteVideo:
     """`times` are the frames' numbers in units of 1 / fps where they are not 0, 1, 2, ..."""
 

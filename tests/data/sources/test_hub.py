@@ -5,9 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.sources.open import open_source
+from tests.conftest import WriteVideo
+from tests.data.store.videos import counted, numbers
 
 datasets = pytest.importorskip("datasets")
 
@@ -113,3 +118,21 @@ def test_splits_and_labels_of_columns(
     assert test.part == "test"
     assert len(train.classes or ()) == 2
     assert [entry.label for entry in train.entries] == ([0, 0] if isinstance(labels[0], str) else [0, None])
+
+
+@pytest.mark.skipif(not hasattr(datasets, "Video"), reason="the package datasets reads videos from version 3 on")
+def test_a_column_of_videos(tmp_path: Path, write_video: WriteVideo, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_video(tmp_path / "clip.mp4", counted(8)).read_bytes()
+    features = datasets.Features({"video": datasets.Video(), "label": datasets.ClassLabel(names=["run", "walk"])})
+    (tmp_path / "owner" / "clips").mkdir(parents=True)
+    for part, count in (("train", 2), ("test", 1)):
+        rows = {"video": [{"bytes": clip, "path": None}] * count, "label": [1] * count}
+        data = datasets.Dataset.from_dict(rows, features=features)
+        data.to_parquet(tmp_path / "owner" / "clips" / f"{part}-00000-of-00001.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    source = open_source("hf:owner/clips", split="train", needs=frozenset({"video", "label"}))
+    assert (source.classes, [entry.label for entry in source.entries]) == (("run", "walk"), [1, 1])
+    video = source.read(1)
+    assert isinstance(video, EncodedVideo)
+    assert numbers(np.stack([one.image for one in decode_frames(video, 32)])) == list(range(8))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding, Payload, Scratch, decode_image
 
@@ -33,7 +34,7 @@ def fit(
         scratch: memory to decode into.
         out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * 3 bytes.
     """
-    if isinstance(payload, str | FrameSequence):
+    if isinstance(payload, str | EncodedVideo | FrameSequence):
         raise TypeError(f"{payload} is a video, not an image")
     if isinstance(payload, bytes):
         pixels = decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)

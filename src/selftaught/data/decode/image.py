@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from selftaught.core.settings.values import ValueRange
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.high_depth import decode_deep, to_uint8
 from selftaught.data.decode.image_header import (
@@ -350,5 +351,5 @@ def upright_as(pixels: NDArray[Value], orientation: int) -> NDArray[Value]:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
-Payload: TypeAlias = "bytes | NDArray[np.uint8] | str | FrameSequence"
-"""Encoded image, decoded image (H, W, 3) uint8, the local path of a video, or the frames of one that is no file."""
+Payload: TypeAlias = "bytes | NDArray[np.uint8] | str | EncodedVideo | FrameSequence"
+"""Encoded image, decoded image (H, W, 3) uint8, the local path of a video, one in a larger file, or frames of none."""

@@ -15,12 +15,13 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.files.file_tree import Unreadable
 
-Video: TypeAlias = str | FrameSequence
-"""The local path of a file, or frames that are in none."""
+Video: TypeAlias = str | EncodedVideo | FrameSequence
+"""The local path of a file, a video inside of a file, or frames that are in none."""
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, height, width of a part of a decoded frame, before it is turned; pixels."""
 SOUND_RATE = 16_000
@@ -71,10 +72,11 @@ class Geometry:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Any]:
+def opened(video: str | EncodedVideo) -> Iterator[Any]:
     """An input container; every way in which it may fail becomes `Unreadable` with a short reason."""
     try:
-        with av.open(path, metadata_errors="replace") as container:
+        file = video if isinstance(video, str) else video.open()
+        with av.open(file, metadata_errors="replace") as container:
             yield container
     except Unreadable:
         raise

@@ -1,4 +1,4 @@
-"""Arrow files with encoded images, such as those of `Dataset.save_to_disk` of the package datasets.
+"""Arrow files with encoded images or videos, such as those of `Dataset.save_to_disk` of the package datasets.
 
 They are mapped into memory, so that any row is read at once. The columns are those of Parquet.
 """
@@ -15,6 +15,7 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.shard_names import shard_splits, short_names
@@ -27,6 +28,7 @@ from selftaught.data.sources.tables.row_columns import (
     encoded,
     find_columns,
     label_advice,
+    video_of,
 )
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
 
@@ -53,18 +55,25 @@ class ArrowImages(Source):
     def __init__(self, parts: list[_Part], entries: list[Entry], places: list[tuple[int, int]], stamp: str) -> None:
         self.entries = entries
         self.classes = None
-        self.provides = frozenset({"image"})
-        self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
+        self.is_video = any(part.columns.is_video for part in parts)
+        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
+        column = [parts[0].columns.image] if self.is_video else []
+        self.fingerprint = digest([stamp, *column, *(entry.key for entry in entries)])
         self._parts, self._places = parts, places
         self._firsts = [[0, *accumulate(batch.num_rows for batch in part.batches)] for part in parts]
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytes | EncodedVideo:
+        folder = self._parts[self._places[i][0]].path.parent
+        if self.is_video:
+            return EncodedVideo(lambda: video_of(self._value(i), folder))
+        return encoded(self._value(i), folder)
+
+    def _value(self, i: int) -> Any:
         number, row = self._places[i]
         part, firsts = self._parts[number], self._firsts[number]
         at = bisect_right(firsts, row) - 1
         with arrow_reasons():
-            cell = part.batches[at].column(part.columns.image)[row - firsts[at]].as_py()
-        return encoded(cell, part.path.parent)
+            return part.batches[at].column(part.columns.image)[row - firsts[at]].as_py()
 
 
 def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ArrowImages:
@@ -77,7 +86,7 @@ def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed
     first: ValueError | None = None
     for path, name, part_name in zip(paths, names, shard_splits(names), strict=True):
         try:
-            part = _open(path, RowFile(name, 0, part=part_name), notes, is_labelled=bool(needs & {"label", "labels"}))
+            part = _open(path, RowFile(name, 0, part=part_name), notes, needs)
         except (NoPictures, Unreadable, OSError) as broken:
             skipped.append((name, str(broken)))
             told = str(broken) if isinstance(broken, NoPictures) else f"is not whole Arrow ({broken})"
@@ -108,10 +117,10 @@ def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed
     return source
 
 
-def _open(path: Path, rows: RowFile, notes: list[str], *, is_labelled: bool) -> _Part:
+def _open(path: Path, rows: RowFile, notes: list[str], needs: frozenset[str]) -> _Part:
     with arrow_reasons():
         batches, schema, cut = _batches(path)
-        columns = find_columns(schema)
+        columns = find_columns(schema, needs)
         count = sum(batch.num_rows for batch in batches)
         if count > max(100_000, path.stat().st_size // _LEAST_BYTES):
             raise Unreadable(f"it claims {count} rows in {path.stat().st_size} bytes")
@@ -123,7 +132,7 @@ def _open(path: Path, rows: RowFile, notes: list[str], *, is_labelled: bool) -> 
             labels = cleaned(values, f"the column {columns.label} of {path}")
             rows = replace(rows, labels=labels, classes=class_names(schema, columns.label))
         except ValueError as no_label:
-            if is_labelled:
+            if needs & {"label", "labels"}:
                 raise
             notes.append(f"labels were not used: {str(no_label).partition(';')[0]}")
     return _Part(path, batches, schema, columns, cut, rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, final
+from typing import IO, Any, final
 
 from selftaught.core.files import digest
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.splits import given_split
 from selftaught.data.sources.base import Entry, Source
@@ -21,24 +23,38 @@ _SETTING = threading.RLock()
 class HubData(Source):
     """One split of a data set of the hub; its Arrow files are mapped, so any row is read at once."""
 
-    def __init__(self, tables: list[Any], places: list[tuple[int, int]], entries: list[Entry], stamp: str) -> None:
+    def __init__(
+        self, tables: list[Any], places: list[tuple[int, int]], entries: list[Entry], stamp: str, *, is_video: bool
+    ) -> None:
         self.entries = entries
         self.classes = None
-        self.provides = frozenset({"image"})
+        self.is_video = is_video
+        self.provides = frozenset({"video", "image", "audio"} if is_video else {"image"})
         self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
         self._tables, self._places = tables, places
         self._lock = threading.Lock()
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytes | EncodedVideo:
+        return EncodedVideo(lambda: self._video(i)) if self.is_video else self._bytes(i)
+
+    def _video(self, i: int) -> IO[bytes] | str:
+        cell = self._cell(i)
+        path = cell.get("path") if cell and not cell.get("bytes") else None
+        return str(path) if path else io.BytesIO(self._bytes(i))
+
+    def _cell(self, i: int) -> Any:
         number, row = self._places[i]
         with self._lock:  # `datasets` promises nothing to threads
-            cell = next(iter(self._tables[number][row].values()))
+            return next(iter(self._tables[number][row].values()))
+
+    def _bytes(self, i: int) -> bytes:
+        cell = self._cell(i)
         if cell and cell.get("bytes"):
             return bytes(cell["bytes"])
         if cell and cell.get("path"):
             with open(cell["path"], "rb") as file:  # noqa: PTH123 - may be many thousand
                 return file.read()
-        raise Unreadable("the row has no image")
+        raise Unreadable(f"the row has no {'video' if self.is_video else 'image'}")
 
 
 def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float) -> HubData:
@@ -52,8 +68,14 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     parts = list(loaded)
     features = loaded[parts[0]].features
     image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
+    kind: Any = datasets.Image
+    if (image is None or needs & {"video", "audio"}) and hasattr(datasets, "Video"):  # older packages have none
+        video = next((column for column, one in features.items() if isinstance(one, datasets.Video)), None)
+        image, kind = (image, kind) if video is None else (video, datasets.Video)
     if image is None:
-        raise ValueError(f"{data} has no column of images, only {', '.join(features)}; choose an image data set")
+        raise ValueError(
+            f"{data} has no column of images or videos, only {', '.join(features)}; choose a data set that has one"
+        )
     column = next((label for label in LABEL_COLUMNS if label in features and label != image), None)
     splits = next((name for name in features if name.lower() == "split"), None)
     note = ""
@@ -78,9 +100,12 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
         held_out=held_out,
         where=data,
     )
-    tables = [loaded[part].select_columns([image]).cast_column(image, datasets.Image(decode=False)) for part in parts]
-    stamp = digest([name, *(str(loaded[part]._fingerprint) for part in parts)])
-    source = HubData(tables, chosen.places, chosen.entries, stamp)
+    tables = [loaded[part].select_columns([image]).cast_column(image, kind(decode=False)) for part in parts]
+    stamp = digest(
+        [name, *([image] if kind is not datasets.Image else []), *(str(loaded[part]._fingerprint) for part in parts)]
+    )
+    is_video = kind is not datasets.Image
+    source = HubData(tables, chosen.places, chosen.entries, stamp, is_video=is_video)
     chosen.tell(source, needs)
     source.notes = [*source.notes, note] if note else source.notes
     source.label_advice = "choose a data set with a column label, or --labelled data that have labels"

@@ -1,4 +1,5 @@
-"""Parquet files with encoded images: a column `image` of bytes or {bytes, path}, and perhaps `label` and `split`.
+"""Parquet files with encoded images or videos: a column `image` or `video` of bytes or {bytes, path}, and perhaps
+`label` and `split`.
 
 A label is a number or a text, or a list of them where an image may be of several classes.
 """
@@ -15,13 +16,14 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.image import Payload
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.parquet_file import ParquetPart, look_at, opened, values_of
-from selftaught.data.sources.tables.row_columns import NoPictures, arrow_reasons, encoded, label_advice
+from selftaught.data.sources.tables.row_columns import NoPictures, arrow_reasons, encoded, label_advice, video_of
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
 
 _GROUPS_KEPT = 2
@@ -40,19 +42,25 @@ class ParquetImages(Source):
     ) -> None:
         self.entries = entries
         self.classes = None
-        self.provides = frozenset({"image"})
+        self.is_video = any(file.columns.is_video for file in files)
+        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
         self.fingerprint = fingerprint
         self._files, self._places = files, places
         self._groups: OrderedDict[tuple[int, int], list[pa.Array]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytes | EncodedVideo:
+        folder = self._files[self._places[i][0]].path.parent
+        if self.is_video:
+            return EncodedVideo(lambda: video_of(self._value(i), folder))
+        return encoded(self._value(i), folder)
+
+    def _value(self, i: int) -> Any:
         number, row = self._places[i]
         file = self._files[number]
         group = bisect_right(file.first_rows, row) - 1
         with self._lock:
-            cell = self._cell(number, group, row - file.first_rows[group])
-        return encoded(cell, file.path.parent)
+            return self._cell(number, group, row - file.first_rows[group])
 
     def _cell(self, number: int, group: int, row: int) -> Any:
         file = self._files[number]
@@ -137,7 +145,7 @@ def open_parquet(
     """
     names = short_names([path.as_posix() for path in paths])
     where = str(paths[0]) if len(paths) == 1 else str(paths[0]).removesuffix(names[0]).rstrip("/")
-    parts, skipped = _whole(paths, names, is_labelled=bool(needs & {"label", "labels"}))
+    parts, skipped = _whole(paths, names, needs)
     splits = dict(zip(names, shard_splits(names), strict=True))
     files = [RowFile(p.name, p.rows, p.labels, p.splits, p.classes, splits[p.name]) for p in parts]
     chosen = choose_rows(
@@ -158,7 +166,7 @@ def open_parquet(
 
 
 def _whole(
-    paths: Sequence[Path], names: Sequence[str], *, is_labelled: bool
+    paths: Sequence[Path], names: Sequence[str], needs: frozenset[str]
 ) -> tuple[list[ParquetPart], list[tuple[str, str]]]:
     """The files that can be read, with their labels, and the others with the reason."""
     parts: list[ParquetPart] = []
@@ -166,7 +174,7 @@ def _whole(
     first: ValueError | None = None
     for path, name in zip(paths, names, strict=True):
         try:
-            parts.append(values_of(look_at(path, name), is_labelled=is_labelled))
+            parts.append(values_of(look_at(path, name, needs), is_labelled=bool(needs & {"label", "labels"})))
         except NoPictures as other:
             skipped.append((name, str(other)))
             first = first or ValueError(f"{path} {other}")

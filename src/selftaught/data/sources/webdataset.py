@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import re
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import IO, final
 
 import fsspec
 import numpy as np
 from fsspec.core import url_to_fs
 
 from selftaught.core.files import digest
+from selftaught.data.decode.encoded_video import EncodedVideo, PartOfFile
 from selftaught.data.decode.image import Payload
 from selftaught.data.files.content import fingerprint_of, stat_file
+from selftaught.data.files.file_kinds import is_video
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.shard_names import shard_splits, short_names
@@ -40,14 +43,29 @@ class WebDataset(Source):
     ) -> None:
         self.entries = entries
         self.classes = None
-        self.provides = frozenset({"image"})
+        self.is_video = any(is_video(entry.key) for entry in entries)
+        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
         self.label_advice = "give each sample a .cls or .json member, or put the images of each class into a folder"
         self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytes | EncodedVideo:
+        return EncodedVideo(lambda: self._member(i)) if self.is_video else self._bytes(i)
+
+    def _member(self, i: int) -> IO[bytes]:
+        """A video as a file: of a local shard read by offset, of a remote one whole."""
+        number, at = self._places[i]
+        if not _is_local(self._urls[number]):
+            return io.BytesIO(self._bytes(i))
+        index, descriptor = self._indexes[number], self._descriptor(number)
+        start, size = index.offsets[at], index.sizes[at]
+        if os.fstat(descriptor).st_size < start + size:
+            raise Unreadable(f"cut off in {Path(self._urls[number]).name}")
+        return io.BufferedReader(PartOfFile(descriptor, start, size), 1 << 16)
+
+    def _bytes(self, i: int) -> bytes:
         number, at = self._places[i]
         url, start, size = self._urls[number], self._indexes[number].offsets[at], self._size(number, at)
         if _is_local(url):
@@ -57,6 +75,9 @@ class WebDataset(Source):
         return self._whole(data, number, size)
 
     def iterate(self) -> Iterator[tuple[int, Payload | Exception]]:
+        if self.is_video:
+            yield from super().iterate()
+            return
         wanted = {place: i for i, place in enumerate(self._places)}
         for number, (url, index) in enumerate(zip(self._urls, self._indexes, strict=True)):
             order = np.argsort(index.offsets, kind="stable").tolist()
@@ -118,12 +139,14 @@ def open_webdataset(
     urls = list(shards) if shards is not None else expand(data)
     urls, indexes, stamps, skipped = _whole_shards(urls)
     names = short_names(urls)
-    places = [(number, at) for number, index in enumerate(indexes) for at in range(len(index.keys))]
+    wants_videos = _wants_videos(indexes, needs)
+    places, unlike = _places(indexes, names, wants_videos=wants_videos)
     members = [indexes[number].keys[at] for number, at in places]
-    taken, others = one_picture_each(members, [number for number, _ in places])
+    shard_of = [number for number, _ in places]
+    taken, others = (list(range(len(members))), []) if wants_videos else one_picture_each(members, shard_of)
     keys = [f"{names[number]}/{members[i]}" for i, (number, _) in enumerate(places)]
     if not taken:
-        raise ValueError(f"{data} holds no images in its {len(urls)} tar files")
+        raise ValueError(f"{data} holds no images or videos in its {len(urls)} tar files")
     place_of = {keys[i]: places[i] for i in taken}
     pictures, layout = member_layout(
         list(place_of), [members[i] for i in taken], [places[i][0] for i in taken], indexes, needs=needs, where=data
@@ -136,14 +159,36 @@ def open_webdataset(
     source.part = own_part(pictures, layout.splits, split)
     is_taken = set(pictures)
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
-    more = (f"{name}/{member}" for name, index in zip(names, indexes, strict=True) for member in index.others)
-    left, told = other_kinds(more, "images")
+    left, told = other_kinds(unlike, "videos" if wants_videos else "images")
     source.left_out = left_out_as("masks", maps, "belongs to another image of its sample") + left
     source.notes = [*_notes(maps, skipped), *told]
     if split == "train":
         source.skipped = skipped
     layout.tell(source)
     return source
+
+
+def _wants_videos(indexes: Sequence[TarIndex], needs: frozenset[str]) -> bool:
+    """Whether the videos of tars are the samples: where they are needed, or there are no images."""
+    has_videos = any(is_video(key) for index in indexes for key in index.keys)
+    has_images = any(not is_video(key) for index in indexes for key in index.keys)
+    return has_videos and (bool(needs & {"video", "audio"}) or not has_images)
+
+
+def _places(
+    indexes: Sequence[TarIndex], names: Sequence[str], *, wants_videos: bool
+) -> tuple[list[tuple[int, int]], list[str]]:
+    """(shard, position) of all videos, or of all images; and the names of all other members."""
+    places: list[tuple[int, int]] = []
+    unlike: list[str] = []
+    for number, (name, index) in enumerate(zip(names, indexes, strict=True)):
+        unlike += [f"{name}/{member}" for member in index.others]
+        for at, key in enumerate(index.keys):
+            if is_video(key) == wants_videos:
+                places.append((number, at))
+            else:
+                unlike.append(f"{name}/{key}")
+    return places, unlike
 
 
 def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import MIN_SIDE
 from selftaught.data.decode.video import Video
@@ -248,7 +249,7 @@ def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, di
 
 def _video(source: Source, i: int) -> Video:
     video = source.read(i)
-    if not isinstance(video, str | FrameSequence):
+    if not isinstance(video, str | EncodedVideo | FrameSequence):
         raise TypeError(f"{source.name} gives {type(video).__name__} for a video")
     return video
 

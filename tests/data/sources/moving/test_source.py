@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.moving.objects import Digits
@@ -27,7 +28,7 @@ def opened(name: str, split: str = "train") -> Source:
 
 def first_frame(source: Source, i: int) -> NDArray[np.uint8]:
     video = source.read(i)
-    assert not isinstance(video, bytes | str | np.ndarray)
+    assert isinstance(video, FrameSequence)
     frame = next(video.frames([0]))
     assert isinstance(frame, np.ndarray)
     return frame

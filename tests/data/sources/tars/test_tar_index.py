@@ -125,7 +125,7 @@ def test_a_header_damaged_in_the_middle_is_said(tmp_path: Path, photos: list[byt
 
 def test_tars_without_images_are_one_sentence(tmp_path: Path, photos: list[bytes]) -> None:
     for name, content, sentence in (
-        ("empty", pack([]), "holds no images in its 1 tar files"),
+        ("empty", pack([]), "holds no images or videos in its 1 tar files"),
         ("nothing", b"", "is not a tar archive"),
         ("text", pack([("a.txt", b"a", {})]), "holds no images"),
         ("zeros", bytes(1 << 21), "is not a tar archive|holds no images"),

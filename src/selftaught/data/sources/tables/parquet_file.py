@@ -50,8 +50,8 @@ class ParquetPart:
     note: str = ""
 
 
-def look_at(path: Path, name: str) -> ParquetPart:
-    """The footer of a file.
+def look_at(path: Path, name: str, needs: frozenset[str] = frozenset()) -> ParquetPart:
+    """The footer of a file; `needs` chooses between columns of images and of videos.
 
     Raises:
         NoPictures: where it has no column of images.
@@ -67,7 +67,7 @@ def look_at(path: Path, name: str) -> ParquetPart:
         raise Unreadable(f"it claims {rows} rows in {size} bytes")
     with arrow_reasons(), pq.ParquetFile(path) as reader:
         schema = reader.schema_arrow
-        columns = find_columns(schema)
+        columns = find_columns(schema, needs)
     first_rows = [0, *accumulate(counts)][:-1]
     return ParquetPart(path, name, rows, first_rows, schema, columns)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -13,28 +14,37 @@ from selftaught.data.files.file_tree import MAX_FILE_BYTES, Unreadable
 from selftaught.data.sources.tables.label_values import LABEL_COLUMNS
 
 IMAGE_COLUMNS = ("image", "img", "jpg", "png", "picture")
+VIDEO_COLUMNS = ("video", "clip", "mp4", "webm", "avi", "mkv")
 
 
 class Columns(NamedTuple):
-    """Names of the columns; `image` is {bytes, path} or bytes."""
+    """Names of the columns; `image` is {bytes, path} or bytes, of a video perhaps the text of a path."""
 
     image: str
     label: str | None
     split: str | None
+    is_video: bool = False
 
 
 class NoPictures(ValueError):  # noqa: N818 - reads as what the table is
     """A table without a column of encoded images; the text is the end of a sentence on the file."""
 
 
-def find_columns(schema: pa.Schema) -> Columns:
-    """The columns of a schema; `NoPictures` says what there is instead."""
+def find_columns(schema: pa.Schema, needs: frozenset[str] = frozenset()) -> Columns:
+    """The columns of a schema, that of videos where they are needed or there is none of images.
+
+    Raises:
+        NoPictures: says what there is instead.
+    """
     image = next((name for name in IMAGE_COLUMNS if name in schema.names and _holds_pictures(schema, name)), None)
+    video = next((name for name in VIDEO_COLUMNS if name in schema.names and _holds_videos(schema, name)), None)
+    is_video = video is not None and (image is None or bool(needs & {"video", "audio"}))
+    image = video if is_video else image
     if image is None:
         raise NoPictures(_instead(schema))
     label = next((name for name in LABEL_COLUMNS if name in schema.names and name != image), None)
     texts = [name for name in schema.names if name.lower() == "split" and _is_text(_type(schema, name))]
-    return Columns(image, label, texts[0] if texts else None)
+    return Columns(image, label, texts[0] if texts else None, is_video)
 
 
 def label_advice(schema: pa.Schema, columns: Columns) -> str:
@@ -78,6 +88,10 @@ def _holds_pictures(schema: pa.Schema, name: str) -> bool:
     return _is_bytes(kind)
 
 
+def _holds_videos(schema: pa.Schema, name: str) -> bool:
+    return _holds_pictures(schema, name) or _is_text(_type(schema, name))
+
+
 def _is_bytes(kind: Any) -> bool:
     types = pa.types
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
@@ -106,14 +120,30 @@ def encoded(cell: Any, folder: Path) -> bytes:
     return cell
 
 
-def _file(folder: Path, name: str) -> bytes:
+def video_of(cell: Any, folder: Path) -> IO[bytes] | str:
+    """The encoded video of a cell, or the path of its file; errors as of `encoded`."""
+    path = cell if isinstance(cell, str) else cell.get("path") if isinstance(cell, dict) else None
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if path and not isinstance(content, bytes):
+        return str(_place(folder, str(path), "video"))
+    if not isinstance(content, bytes) or not content:
+        raise Unreadable("the row has no video")
+    return io.BytesIO(encoded(content, folder))
+
+
+def _place(folder: Path, name: str, what: str) -> Path:
     if "://" in name:
-        raise Unreadable("the row has an address instead of an image; write the files themselves into the column")
+        raise Unreadable(f"the row has an address instead of the {what}; write the files themselves into the column")
     if "\0" in name:
-        raise Unreadable("the row has no image")
+        raise Unreadable(f"the row has no {what}")
     path = folder / name
     if not path.is_file() and path.exists():  # a pipe or device would be read for ever
         raise Unreadable("the row names what is no file")
+    return path
+
+
+def _file(folder: Path, name: str) -> bytes:
+    path = _place(folder, name, "image")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise Unreadable(f"{size >> 20} MB, more than {MAX_FILE_BYTES >> 20} MB")

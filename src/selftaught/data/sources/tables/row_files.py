@@ -53,7 +53,7 @@ class Rows:
         """Set what a source says of labels and splits."""
         source.part, source.notes, source.classes = self.part, self.notes, self.classes
         if self.classes is not None:
-            source.provides = frozenset({"image", "label" if self.targets is None else "labels"})
+            source.provides |= {"label" if self.targets is None else "labels"}
             source.targets = self.targets if "labels" in needs else None
 
 
