@@ -126,7 +126,7 @@ def test_rows_without_a_video_are_skipped_with_a_reason(cache: Path, tmp_path: P
 
 
 def test_sound_of_videos_in_tars(cache: Path, tmp_path: Path, write_video: WriteVideo, clips: list[bytes]) -> None:
-    beep = np.sin(np.arange(2 * 44100) / 8).astype(np.float32) / 2
+    beep = (np.sin(np.arange(2 * 44100) / 8) / 2).astype(np.float32)
     loud = write_video(tmp_path / "loud.mp4", counted(50), sound=beep).read_bytes()
     path = tar(tmp_path / "a.tar", {"loud.mp4": loud, "mute.mp4": clips[0]})
     samples = open_samples(
