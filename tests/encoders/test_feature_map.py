@@ -10,7 +10,15 @@ from torch import Tensor
 
 from selftaught.encoders.base import Encoder, StageKind
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.feature_map import channels_first, last_map, map_shape, stage_features, stage_maps
+from selftaught.encoders.feature_map import (
+    channels_first,
+    last_map,
+    map_over_time,
+    map_over_time_shape,
+    map_shape,
+    stage_features,
+    stage_maps,
+)
 
 
 class Kinds(Encoder):
@@ -68,3 +76,17 @@ def test_the_shape_is_that_of_the_map_and_the_mode_stays(name: str, shape: tuple
     encoder = build_encoder(name, size=32).train()
     assert map_shape(encoder, 32) == shape
     assert encoder.training
+
+
+@pytest.mark.parametrize(("name", "shape"), [("mc3_18", (512, 4, 4)), ("lstm:timm:test_resnet", (256, 1, 1))])
+def test_maps_over_time_are_means_of_the_last_stage(name: str, shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(name, size=32).train()
+    assert map_over_time_shape(encoder, 2, 32) == shape
+    assert encoder.training
+    clips = torch.randn(2, 3, 2, 32, 32)
+    with torch.no_grad():
+        found = map_over_time(encoder.eval(), clips)
+        last = encoder.forward_features(clips)
+    expected = last.mean(2) if last.ndim == 5 else last.mean(1)[:, :, None, None]
+    assert torch.allclose(found, expected, atol=1e-6)

@@ -24,6 +24,7 @@ TASKS = [task.name for task in list_tasks() if task.name not in GAMES and not ne
 SETTINGS: dict[str, dict[str, Any]] = {
     "clip_rotation": {"frames": 2},
     "deep_embedded_clustering": {"clusters": 2, "restarts": 1},
+    "dense_prediction": {"frames": 1, "blocks": 2, "predicted": 1},
     "graph_constraint": {"neighbours": 3},
     "video_colorization_direct": {"frames": 2, "width": 16},
     "video_prediction": {"frames": 2, "future": 2, "width": 16},

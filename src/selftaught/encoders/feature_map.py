@@ -67,3 +67,25 @@ def map_shape(encoder: Encoder, size: int) -> tuple[int, int]:
     found = last_map(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
     encoder.train(mode)
     return found.shape[1], found.shape[2]
+
+
+def map_over_time(encoder: Encoder, clips: Tensor) -> Tensor:
+    """Unpooled features after the last stage of clips (N, 3, T, H, W), averaged over time: a map (N, C, h, w).
+
+    Of a stage that is a sequence it has one place.
+    """
+    height, width = clips.shape[-2:]
+    features = channels_first(encoder, encoder.stages[-1], encoder.forward_features(clips), height, width)
+    if features.ndim == 3:
+        return features.mean(2)[:, :, None, None]
+    return features.mean(2) if features.ndim == 5 else features
+
+
+@torch.no_grad()
+def map_over_time_shape(encoder: Encoder, frames: int, size: int) -> tuple[int, int, int]:
+    """Channels, rows and columns of `map_over_time(encoder, clips)` for clips of so many frames of side `size`."""
+    mode = encoder.training
+    device = next(encoder.parameters()).device
+    found = map_over_time(encoder.eval(), torch.zeros(1, 3, frames, size, size, device=device))
+    encoder.train(mode)
+    return found.shape[1], found.shape[2], found.shape[3]
