@@ -71,9 +71,10 @@ def test_damage_to_the_end_is_said(tmp_path: Path) -> None:
 
 
 def test_frames_without_a_time_lie_between_those_with_one() -> None:
-    assert times_of([None, None, 1.0, None, 2.0, None], 0.25).tolist() == [0.5, 0.75, 1.0, 1.5, 2.0, 2.25]
-    assert times_of([None, None, None], 0.5).tolist() == [0.0, 0.5, 1.0]
-    assert times_of([0.0, 2.0, 1.0], 0.5).tolist() == [0.0, 1.0, 2.0]
+    nan = np.nan
+    assert times_of(np.array([nan, nan, 1, nan, 2, nan]), 0.25).tolist() == [0.5, 0.75, 1.0, 1.5, 2.0, 2.25]
+    assert times_of(np.array([nan, nan, nan]), 0.5).tolist() == [0.0, 0.5, 1.0]
+    assert times_of(np.array([0.0, 2, 1]), 0.5).tolist() == [0.0, 1.0, 2.0]
 
 
 def frame_of(pixels: NDArray[np.uint8], kind: str) -> av.VideoFrame:

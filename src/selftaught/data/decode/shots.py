@@ -8,6 +8,7 @@ a flash. Gradual transitions are not found.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -50,9 +51,9 @@ class Looks:
         self._rows, self._columns = slice(top, height and top + height), slice(left, width and left + width)
         self._lately: list[tuple[NDArray[np.float32], float]] = []
         self._counts: NDArray[np.int64] | None = None
-        self._pixels: list[NDArray[np.float32]] = []
-        self._bins: list[float] = []
-        self._black: list[bool] = []
+        self._pixels = array("f")
+        self._bins = array("f")
+        self._black = bytearray()
         self._shape = (0, 0)
         self.looked_at = 0
         self._lit_rows = self._lit_columns = np.zeros(0, np.int64)
@@ -68,10 +69,10 @@ class Looks:
         seen = small.astype(np.float32).ravel()
         seen -= cv2.mean(small)[0]
         energy = float(seen @ seen)
-        distances = np.ones(_LAGS, np.float32)
+        distances = [1.0] * _LAGS
         for lag, (earlier, its) in enumerate(reversed(self._lately)):
             distances[lag] = (energy + its - 2 * float(seen @ earlier)) / (energy + its + _FLAT)
-        self._pixels.append(distances)
+        self._pixels.extend(distances)
         self._lately = [*self._lately[-_LAGS + 1 :], (seen, energy)]
         counts = np.bincount(small.ravel() >> 4, minlength=_BINS)
         before = counts if self._counts is None else self._counts
@@ -85,10 +86,10 @@ class Looks:
         by, 98 % are found, with one false alarm in 6,910 frames; of 400 joins of 200 others (J-HMDB), 99.8 %, with one
         in 6,838 frames; both are at the beginning of a fast pan.
         """
-        count = len(self._pixels)
+        count = len(self._black)
         if count < 2:
             return []
-        pixels = np.stack(self._pixels)
+        pixels = np.array(self._pixels).reshape(-1, _LAGS)
         changes = (pixels[:, 0] > _LEAST_PIXELS) & (np.array(self._bins) > _LEAST_HISTOGRAM)
         found = []
         for number in np.flatnonzero(changes).tolist():
@@ -105,7 +106,9 @@ class Looks:
         Stretches that are all black are left out, unless the video is nothing else.
         """
         bounds = sorted({0, *after_damage, *self.cuts(), len(self._black)})
-        lit = [np.flatnonzero(~np.array(self._black[first:stop], np.bool_)) for first, stop in pairwise(bounds)]
+        lit = [
+            np.flatnonzero(np.frombuffer(self._black[first:stop], np.uint8) == 0) for first, stop in pairwise(bounds)
+        ]
         found = [
             (first + int(own[0]), first + int(own[-1]) + 1) for first, own in zip(bounds, lit, strict=False) if len(own)
         ]

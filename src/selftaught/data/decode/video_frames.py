@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -216,18 +216,19 @@ def frame_period(video: Video) -> float:
         return 1 / float(first_video_stream(container).average_rate or 25)
 
 
-def times_of(times: Sequence[float | None], period: float) -> NDArray[np.float64]:
+def times_of(times: NDArray[np.float64], period: float) -> NDArray[np.float64]:
     """Seconds of frames in the order they are shown, never falling, from those that the container states.
 
-    Frames without a time lie evenly between their neighbours with one; before the first and after the last of those
-    they are `period` seconds apart.
+    Frames without a time (NaN) lie evenly between their neighbours with one; before the first and after the last of
+    those they are `period` seconds apart.
     """
-    known = [k for k, time in enumerate(times) if time is not None]
-    if not known:
-        return np.asarray(period * np.arange(len(times)), np.float64)
-    stated = np.sort(np.array([times[k] for k in known], np.float64))
-    seconds = np.asarray(np.interp(np.arange(len(times)), known, stated), np.float64)
-    first, last = known[0], known[-1]
+    number = np.arange(len(times))
+    known = np.flatnonzero(~np.isnan(times))
+    if not len(known):
+        return np.asarray(period * number, np.float64)
+    stated = np.sort(times[known])
+    seconds = np.asarray(np.interp(number, known, stated), np.float64)
+    first, last = int(known[0]), int(known[-1])
     seconds[:first] = stated[0] - period * np.arange(first, 0, -1)
     seconds[last + 1 :] = stated[-1] + period * np.arange(1, len(times) - last)
     return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
@@ -49,7 +50,7 @@ class Packed:
     width: int
     box: Box
     times: NDArray[np.float64]
-    seals: list[int]
+    seals: NDArray[np.int64]
     segments: list[tuple[int, int]]
     """First frame and the one after the last of each stretch."""
     begin: float
@@ -58,7 +59,7 @@ class Packed:
     shard: int = -1
     frame_offset: int = 0
     sound_offset: int = 0
-    lengths: list[int]
+    lengths: NDArray[np.int64]
     """Bytes of each packed frame."""
     note: str | None = None
     """What of the video is not used, and why."""
@@ -184,12 +185,13 @@ def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Pat
 
 @dataclass
 class _Taken:
-    """What one time of decoding a video finds."""
+    """What one time of decoding a video finds; compact, as some have a million frames."""
 
     looks: Looks
-    times: list[float | None] = field(default_factory=list)
-    seals: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """NaN where the container states none."""
+    seals: array[int] = field(default_factory=lambda: array("q"))
+    lengths: array[int] = field(default_factory=lambda: array("q"))
     after_damage: list[int] = field(default_factory=list)
     """Frames before which some are lost."""
     shape: tuple[int, int] = (0, 0)
@@ -212,7 +214,8 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
     if not taken.times or (taken.broken is not None and len(taken.times) < 2):
         shard.cut(start)
         raise Unreadable(taken.broken or "no frame can be decoded")
-    seconds = times_of(taken.times, frame_period(video) if None in taken.times else 0.0)
+    times = np.array(taken.times)
+    seconds = times_of(times, frame_period(video) if np.isnan(times).any() else 0.0)
     sound_start, samples = _append_sound(video, shard) if header.has_sound else (0.0, 0)
     begin = float(seconds[0])
     return Packed(
@@ -221,7 +224,7 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         width=taken.shape[1],
         box=box or (0, 0, 0, 0),
         times=seconds - begin,
-        seals=taken.seals,
+        seals=np.array(taken.seals, np.int64),
         segments=taken.looks.segments(taken.after_damage),
         begin=begin,
         sound_start=sound_start - begin,
@@ -229,7 +232,7 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         shard=shard.number,
         frame_offset=start[0],
         sound_offset=start[1],
-        lengths=taken.lengths,
+        lengths=np.array(taken.lengths, np.int64),
         note=_damage_note(seconds - begin, taken.after_damage, header, is_to_the_end=taken.broken is not None),
     )
 
@@ -243,7 +246,7 @@ def _take(video: Video, side: int, shard: Shard, box: Box | None, *, stops_at_ba
             if stops_at_bars and taken.looks.looked_at == _FIRST and taken.looks.box() is not None:
                 return taken
             stops_at_bars &= taken.looks.looked_at < _FIRST
-            taken.times.append(one.time)
+            taken.times.append(np.nan if one.time is None else one.time)
             taken.seals.append(seal_of(one.luma))
             if one.is_after_damage:
                 taken.after_damage.append(number)
@@ -301,7 +304,7 @@ def _columns(videos: list[Packed]) -> VideoIndex:
         box=np.array([video.box for video in videos], np.int64).reshape(-1, 4),
         frames=np.array([len(video.times) for video in videos], np.int64),
         times=np.concatenate([np.zeros(0), *(video.times for video in videos)]),
-        seal=np.array([seal for video in videos for seal in video.seals], np.int64),
+        seal=np.concatenate([np.zeros(0, np.int64), *(video.seals for video in videos)]),
         segment_video=np.repeat(np.arange(len(videos)), [len(video.segments) for video in videos]),
         segment_first=np.array([first for video in videos for first, _ in video.segments], np.int64),
         segment_stop=np.array([stop for video in videos for _, stop in video.segments], np.int64),
@@ -311,5 +314,5 @@ def _columns(videos: list[Packed]) -> VideoIndex:
         shard=column("shard"),
         frame_offset=column("frame_offset"),
         sound_offset=column("sound_offset"),
-        length=np.array([length for video in videos for length in video.lengths], np.int64),
+        length=np.concatenate([np.zeros(0, np.int64), *(video.lengths for video in videos)]),
     )
