@@ -1,0 +1,142 @@
+"""The rows of training of `video_throughput.py`: clips a second of clip_rotation by ours, by a plain loop, and bare."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from throughput import fast_precision, set_threads
+
+FRAMES, BATCH, SIZE = 16, 8, 56
+WARM_UP = 3
+"""Steps that are not timed."""
+
+
+def ours(args: argparse.Namespace) -> float:
+    """The command line as a user runs it; clips/s from its speed.csv without the warm-up."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "selftaught", "pretrain", str(args.data), "--task", "clip_rotation"]
+        command += ["--encoder", "r3d_18", "--size", str(SIZE), "--batch-size", str(BATCH), "--held-out", "0.1"]
+        command += ["--steps", str(args.steps + WARM_UP), "--log-every", "1", "--out", f"{folder}/run"]
+        subprocess.run(command, check=True, capture_output=True)
+        with (Path(folder) / "run" / "speed.csv").open() as file:
+            rows = list(csv.DictReader(file))
+    name = next(column for column in rows[0] if column.endswith("_per_second"))
+    return statistics.median([float(row[name]) for row in rows[WARM_UP:]])
+
+
+def plain(args: argparse.Namespace) -> float:
+    """A Dataset that decodes with PyAV, transforms of torchvision, a DataLoader."""
+    import torch
+    from torchvision.transforms import v2
+
+    transform = v2.Compose(
+        [
+            v2.Resize(64),
+            v2.RandomCrop(SIZE),
+            v2.RandomHorizontalFlip(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    loader: Any = torch.utils.data.DataLoader(
+        Clips(args.data, transform),  # type: ignore[arg-type]
+        batch_size=BATCH,
+        num_workers=torch.get_num_threads(),
+        persistent_workers=True,
+        drop_last=True,
+    )
+    step = Step()
+    batches = iter(loader)
+    times = []
+    begin = time.perf_counter()
+    for _ in range(args.steps + WARM_UP):
+        clips = next(batches).transpose(1, 2)
+        step(torch.cat([clips.rot90(turns, (3, 4)) for turns in range(4)]))
+        times.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+    # The loader reads ahead while the first steps run, so the mean over all later steps counts.
+    return BATCH * len(times[WARM_UP:]) / sum(times[WARM_UP:])
+
+
+def bare(args: argparse.Namespace) -> float:
+    """The limit, nothing but the model on one constant batch."""
+    set_threads()
+    import torch
+
+    step = Step()
+    clips = torch.randn(4 * BATCH, 3, FRAMES, SIZE, SIZE).to(memory_format=torch.channels_last_3d)
+    times = []
+    for _ in range(args.steps + WARM_UP):
+        begin = time.perf_counter()
+        step(clips)
+        times.append(time.perf_counter() - begin)
+    return BATCH / statistics.median(times[WARM_UP:])
+
+
+class Step:
+    """torchvision's r3d_18 of four classes, cross entropy and SGD, in the precision that ours computes in."""
+
+    def __init__(self) -> None:
+        import torch
+        import torchvision
+
+        self.model = torchvision.models.video.r3d_18(num_classes=4).to(memory_format=torch.channels_last_3d)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9, nesterov=True, foreach=True)
+        self.turns = torch.arange(4).repeat_interleave(BATCH)
+        self.is_bf16 = fast_precision() == "bf16-mixed"
+
+    def __call__(self, clips: Any) -> None:
+        import torch
+
+        clips = clips.contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_bf16):
+            loss = torch.nn.functional.cross_entropy(self.model(clips), self.turns)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+class Clips:
+    """16 frames from a random place of each video, (16, 3, 64, W) uint8, through `transform`."""
+
+    def __init__(self, folder: Path, transform: Callable[[Any], Any]) -> None:
+        from video_throughput import videos_of
+
+        self.transform = transform
+        self.videos = videos_of(argparse.Namespace(data=folder))
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, number: int) -> Any:
+        import av
+        import torch
+
+        with av.open(self.videos[number % len(self.videos)]) as container:
+            stream: Any = container.streams.video[0]
+            stream.thread_type = "NONE"
+            last = max(0, (stream.duration or 0) - int(FRAMES / stream.average_rate / stream.time_base))
+            start = random.randrange(last + 1)
+            container.seek(start, stream=stream)
+            frames: list[Any] = []
+            for frame in container.decode(stream):
+                if frame.pts >= start or len(frames):
+                    frames.append(torch.from_numpy(frame.to_ndarray(format="rgb24")))
+                if len(frames) == FRAMES:
+                    break
+        frames += frames[-1:] * (FRAMES - len(frames))
+        return self.transform(torch.stack(frames).permute(0, 3, 1, 2))
+
+
+ROWS_OF_TRAINING = {"train a": ours, "train b": plain, "train d": bare}
