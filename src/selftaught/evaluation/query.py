@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selftaught.core.files import digest
 from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
-from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.file_tree import FolderTree, Unreadable
+from selftaught.data.files.file_walk import FoundFile, FoundFiles
 from selftaught.data.sources.base import Entry
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
@@ -45,13 +45,9 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
     """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
     if not _is_video(path):
         return encode(encoder, _square(path, reading), size, precision)
-    state = path.stat()
-    source = VideoFolder(
-        path.parent,
-        [Entry(key=path.name)],
-        classes=None,
-        fingerprint=digest(["query", str(path.resolve()), str(state.st_mtime_ns), str(state.st_size)]),
-    )
+    state, alone = path.stat(), FoundFiles()
+    alone.append(FoundFile(path.name, state.st_size, state.st_mtime_ns))
+    source = VideoFolder(FolderTree(path.parent, alone), [Entry(key=path.name)], classes=None)
     try:
         # No room for a store: the few frames are decoded from the file itself.
         samples = open_video_samples(

@@ -230,9 +230,9 @@ def _samples(piece: Any) -> NDArray[np.int16]:
     return np.asarray(piece.to_ndarray(), np.int16).reshape(-1)
 
 
-def has_sound(path: str) -> bool:
+def has_sound(video: str | EncodedVideo) -> bool:
     """Whether the container names a sound track; raises `Unreadable`."""
-    with opened(path) as container:
+    with opened(video) as container:
         return _sound_stream(container) is not None
 
 

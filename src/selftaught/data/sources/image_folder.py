@@ -61,7 +61,7 @@ def open_image_folder(
         found = told_kinds(Counter(suffix_of(key) for key in tree.keys)) or "no files at all"
         raise ValueError(
             f"{tree.where} holds no images among its {len(tree.keys)} files ({found}); give files such as .jpg or "
-            f".png (videos must be in a folder, not in a zip){heif_advice(tree.keys)}"
+            f".png, or videos{heif_advice(tree.keys)}"
         )
     keys, layout = tree_layout(tree, pictures, needs)
     if not keys:

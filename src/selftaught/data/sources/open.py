@@ -131,7 +131,7 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
         archive = archive_of(path)
         if archive is not None:
             tree = ZipTree(archive, path.relative_to(archive).as_posix().removeprefix("."))
-            return _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+            return _archive(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     if path.is_dir():
         return _folder(path, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     if path.is_file():
@@ -156,6 +156,16 @@ def _expanded(data: str) -> Path:
         return Path(data).expanduser()
     except RuntimeError:  # ~name of nobody
         return Path(data)
+
+
+def _archive(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
+    """The images or videos of a zip, chosen by what is needed as of a folder."""
+    from selftaught.data.files.file_kinds import is_picture
+    from selftaught.data.sources.video_folder import open_video_folder, videos_of
+
+    if (needs & {"video", "audio"} or not any(map(is_picture, tree.keys))) and videos_of(tree, needs):
+        return open_video_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+    return _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
 
 
 def _images(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:

@@ -1,13 +1,15 @@
-"""A folder of videos, at any depth, with their sound where a task needs it."""
+"""A folder or zip of videos, at any depth, with their sound where a task needs it."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import final
 
 from selftaught.core.names import one_line
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, starts_like_stream
 from selftaught.data.files.file_tree import FileTree, FolderTree, Unreadable
 from selftaught.data.files.file_walk import FoundFiles
@@ -21,7 +23,7 @@ from selftaught.data.sources.videos.video_layout import video_layout
 
 @final
 class VideoFolder(Source):
-    """One split of a folder of videos; `read` gives a video's local path.
+    """One split of the videos of a folder or zip.
 
     `provides` has "image" next to "video", as one frame is enough for an image task, and "audio" only if sound
     was asked for: only then are the containers opened to look for it.
@@ -32,30 +34,33 @@ class VideoFolder(Source):
 
     def __init__(
         self,
-        path: Path,
+        tree: FileTree,
         entries: list[Entry],
         *,
         classes: tuple[str, ...] | None,
-        fingerprint: str,
         skipped: list[tuple[str, str]] | None = None,
     ) -> None:
-        self.name = str(path)
+        self.name = tree.where
         self.entries = entries
         self.classes = classes
         self.provides = frozenset({"video", "image"} | ({"label"} if classes else set()))
         self.skipped = skipped or []
         if skipped is not None:
             self.provides |= {"audio"}
-        self.fingerprint = fingerprint
-        self._path = path
+        self.fingerprint = tree.fingerprint([entry.key for entry in entries])
+        self._tree = tree
 
-    def read(self, i: int) -> str:
-        """The local path of video `i`."""
-        return str(self._path / self.entries[i].key)
+    def read(self, i: int) -> str | EncodedVideo:
+        """The local path of video `i`, or the member of the zip."""
+        return _video(self._tree, self.entries[i].key)
+
+
+def _video(tree: FileTree, key: str) -> str | EncodedVideo:
+    return str(Path(tree.where, key)) if isinstance(tree, FolderTree) else EncodedVideo(lambda: BytesIO(tree.read(key)))
 
 
 def open_video_folder(
-    path: str | Path,
+    data: str | Path | FileTree,
     *,
     split: str,
     needs: frozenset[str],
@@ -64,10 +69,10 @@ def open_video_folder(
     files: FoundFiles | None = None,
     hints: Hints = NO_HINTS,
 ) -> VideoFolder:
-    """One split of the videos below `path`; nothing is decoded.
+    """One split of the videos of a folder or zip; nothing is decoded.
 
     Args:
-        path: the folder, searched at any depth; labels, splits and groups as `video_layout` finds them.
+        data: the folder or archive, searched at any depth; labels, splits and groups as `video_layout` finds them.
         split: "train", "held_out" or "test".
         needs: where it has "audio", videos without a sound track are left out and listed in `skipped`.
         seed: of the share that is held out where the data have no splits.
@@ -75,25 +80,18 @@ def open_video_folder(
         files: of an earlier walk, to avoid a second one.
         hints: what the files do not say.
     """
-    folder = Path(path)
-    tree = FolderTree(folder, files)
+    tree = data if isinstance(data, FileTree) else FolderTree(Path(data), files)
     keys = videos_of(tree, needs)
     if not keys:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
-        raise ValueError(f"{folder} holds no videos; give a folder with files such as {kinds}")
+        raise ValueError(f"{tree.where} holds no videos; give a folder with files such as {kinds}")
     layout = video_layout(tree, keys, hints)
     heard, skipped = keys, None
     if "audio" in needs:  # before the parts are drawn, so that each has some
-        heard, silent = _with_sound(folder, keys)
+        heard, silent = _with_sound(tree, keys)
         skipped = silent if split == "train" else []
-    entries = choose_entries(heard, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=str(folder))
-    source = VideoFolder(
-        folder,
-        entries,
-        classes=None if layout.many else layout.classes,
-        fingerprint=tree.fingerprint([entry.key for entry in entries]),
-        skipped=skipped,
-    )
+    entries = choose_entries(heard, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
+    source = VideoFolder(tree, entries, classes=None if layout.many else layout.classes, skipped=skipped)
     source.part = own_part(heard, layout.splits, split)
     chosen = set(keys)
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
@@ -113,34 +111,41 @@ def videos_of(tree: FileTree, needs: frozenset[str]) -> list[str]:
     return [key for key in keys if not key.lower().endswith(".ts") or starts_like_stream(tree.start(key))]
 
 
-def _with_sound(folder: Path, keys: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+def _with_sound(tree: FileTree, keys: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """The videos whose containers name a sound track, and why each other one cannot serve."""
 
-    def missing(key: str) -> str | None:
-        path = folder / key
-        try:
-            return _why_silent(str(path), path.stat().st_mtime_ns)
-        except OSError as gone:
-            return gone.strerror or type(gone).__name__
-
     with ThreadPoolExecutor(8) as pool:
-        reasons = list(pool.map(missing, keys))
+        reasons = list(pool.map(lambda key: _why_silent(tree, key), keys))
     kept = [key for key, why in zip(keys, reasons, strict=True) if why is None]
     skipped = [(key, why) for key, why in zip(keys, reasons, strict=True) if why is not None]
     if not kept:
         key, why = skipped[0]
         raise ValueError(
-            f"sound is needed, but none of the {len(keys)} videos of {folder} has any that can be read "
+            f"sound is needed, but none of the {len(keys)} videos of {tree.where} has any that can be read "
             f"(the first, {key}: {why}); give videos with a sound track"
         )
     return kept, skipped
 
 
+def _why_silent(tree: FileTree, key: str) -> str | None:
+    video = _video(tree, key)
+    try:
+        if isinstance(video, EncodedVideo):
+            return _silence(video)
+        return _silence_of_file(video, Path(video).stat().st_mtime_ns)
+    except OSError as gone:
+        return gone.strerror or type(gone).__name__
+
+
 @lru_cache(maxsize=1 << 16)  # each part of the data asks
-def _why_silent(path: str, modified: int) -> str | None:
+def _silence_of_file(path: str, modified: int) -> str | None:
+    return _silence(path)
+
+
+def _silence(video: str | EncodedVideo) -> str | None:
     from selftaught.data.decode.video import has_sound
 
     try:
-        return None if has_sound(path) else "no sound track"
+        return None if has_sound(video) else "no sound track"
     except Unreadable as unreadable:
         return str(unreadable)

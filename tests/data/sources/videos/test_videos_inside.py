@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,20 @@ def test_sound_of_videos_in_tars(cache: Path, tmp_path: Path, write_video: Write
     assert {key.rpartition("/")[2]: why for key, why in samples.skipped}["mute.mp4"] == "no sound"
     heard = samples.read(np.zeros(1, np.int64), np.full((1, 3), 0.5))["audio"]
     assert 0.2 < np.abs(heard).mean() < 0.5
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_of_videos(cache: Path, tmp_path: Path, clips: list[bytes], compression: int) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for n, clip in enumerate(clips):
+            archive.writestr(f"data/{'train' if n else 'test'}/{'ab'[n % 2]}/{n}.mp4", clip)
+        archive.writestr("data/cover.jpg", jpeg(1))
+    source = opened(path, needs=VIDEO | {"label"})
+    assert [entry.key for entry in source.entries] == [f"data/train/{'ab'[n % 2]}/{n}.mp4" for n in (2, 1, 3)]
+    assert source.classes == ("a", "b")
+    assert source.left_out.counts == {".jpg": 1}
+    assert read(source).num_frames.tolist() == [14, 15, 13]
+    assert opened(path, needs=frozenset({"image"})).provides == {"image"}
+    with pytest.raises(ValueError, match="sound is needed, but none of the 4 videos of"):
+        opened(path, needs=frozenset({"video", "audio"}))
