@@ -18,7 +18,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
-from selftaught.core.settings.keywords import DataHints, RunSettings
+from selftaught.core.settings.keywords import EvaluationHints, RunSettings
 
 if TYPE_CHECKING:
     from selftaught.encoders.base import Encoder
@@ -87,7 +87,7 @@ def evaluate(
     skip_broken: bool = False,
     test_share: float | None = None,
     folds: int | None = None,
-    **hints: Unpack[DataHints],
+    **hints: Unpack[EvaluationHints],
 ) -> Json:
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
@@ -115,12 +115,14 @@ def evaluate(
             else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm and
             action below 500 labels, else 1, which means a single test split).
-        hints: what the files of the data do not say, such as groups="person"; see `DataSettings`.
+        hints: what the files of the data do not say, such as groups="person", and how clips are cut (default: as the
+            encoder saw them), such as frames=16; see `DataSettings` and `NetworkSettings`.
     """
     from selftaught.evaluation.fitting_probes import evaluate_fitting
     from selftaught.evaluation.subject import open_subject
 
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out)
+    clip: Json = {name: hints.pop(name, None) for name in ("frames", "stride", "fps")}  # type: ignore[misc]
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out).cutting(**clip)
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
     how: Json = {"supervised": supervised, "accelerator": accelerator, "skip_broken": skip_broken, "seed": seed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import torchvision
 from safetensors.torch import save_file
 
 from selftaught.core.settings.groups import DataSettings, Stem
+from selftaught.data.inputs import Clip, Image
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.evaluation.subject import USUAL_SIZE, open_subject
+from selftaught.features.encode import probe_sampling
 from selftaught.training.encoder_of_run import load_encoder, random_encoder, read_config
 
 
@@ -87,3 +90,25 @@ def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("mine")
     with pytest.raises(ValueError, match=r"plain is a file; give a new or empty folder$"):
         open_subject(tmp_path / "gone", out=tmp_path / "plain")
+
+
+def test_clips_are_cut_as_asked_and_else_as_the_encoder_saw_them(run: Path) -> None:
+    subject = open_subject(run)
+    assert (subject.cutting().network.clip_seen, probe_sampling(subject.encoder).inputs) == ({}, {"image": Image()})
+    seen: dict[str, float] = {"frames": 8, "stride": 3}
+    of_clips = dataclasses.replace(
+        subject,
+        encoder=build_encoder("mean:timm:test_resnet", size=32),
+        network=dataclasses.replace(subject.network, encoder="mean:timm:test_resnet", clip_seen=seen),
+    )
+    for asked, clip in (
+        ({}, Clip(frames=8, stride=3)),
+        ({"frames": 4}, Clip(frames=4, stride=3)),
+        ({"stride": 2}, Clip(frames=8, stride=2)),
+        ({"frames": 6, "fps": 5.0}, Clip(frames=6, fps=5.0)),
+    ):
+        cut = of_clips.cutting(**asked)
+        for encoder in (cut.encoder, cut.random()):
+            assert probe_sampling(encoder).inputs == {"video": clip}
+    with pytest.raises(ValueError, match="--stride 2 and --fps 5 both space the frames of a clip; give one"):
+        of_clips.cutting(stride=2, fps=5.0)

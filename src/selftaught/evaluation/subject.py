@@ -50,6 +50,16 @@ class Subject:
         """The same encoder with random weights, a function of the seed."""
         return random_encoder(self.network, self.seed, part=self.part)
 
+    def cutting(self, *, frames: int | None = None, stride: int | None = None, fps: float | None = None) -> Subject:
+        """The same with clips cut so; what is not given stays as the encoder saw it."""
+        asked = {"frames": frames, "stride": stride, "fps": fps}
+        given = {name: value for name, value in asked.items() if value is not None}
+        network = dataclasses.replace(self.network, **given)  # type: ignore[arg-type]  # checks the values
+        spaced = {"stride", "fps"} & given.keys()
+        seen = {name: value for name, value in network.clip_seen.items() if not spaced or name == "frames"} | given
+        self.encoder.clip_seen = seen
+        return dataclasses.replace(self, network=dataclasses.replace(network, clip_seen=seen))
+
     @property
     def architecture(self) -> str:
         """The encoder's name with all that random weights depend on."""

@@ -8,7 +8,7 @@ from selftaught.core.settings.groups import Accelerator, Optimizer, Precision, S
 
 
 class DataHints(TypedDict, total=False):
-    """What `DataSettings` says of data that their files do not, which `evaluate` takes by name."""
+    """What `DataSettings` says of data that their files do not."""
 
     frame_rate: float
     split_file: str | None
@@ -16,7 +16,19 @@ class DataHints(TypedDict, total=False):
     groups: str | None
 
 
-class RunSettings(DataHints, total=False):
+class ClipHints(TypedDict, total=False):
+    """How `NetworkSettings` says that clips are cut."""
+
+    frames: int | None
+    stride: int | None
+    fps: float | None
+
+
+class EvaluationHints(DataHints, ClipHints, total=False):
+    """What `evaluate` takes by name."""
+
+
+class RunSettings(EvaluationHints, total=False):
     """The settings that `pretrain` and `compare` take by name; `RunConfig` says what each does."""
 
     task_settings: dict[str, Any]
@@ -24,9 +36,6 @@ class RunSettings(DataHints, total=False):
     encoders: dict[str, str]
     size: int
     stem: Stem
-    frames: int | None
-    stride: int | None
-    fps: float | None
     epochs: float | None
     steps: int | None
     budget: str | None
