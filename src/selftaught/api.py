@@ -111,12 +111,11 @@ def evaluate(
         accelerator: device type to compute on.
         download: allow torchvision and Hugging Face data sets to be downloaded.
         skip_broken: skip and count images with missing or invalid boxes or masks instead of stopping.
-        test_share: fraction of each class to test on, for data without a test split (default 0.2 below 2,000 labels,
-            else 0.1).
+        test_share: fraction of each class to test on, without a test split (default 0.2 below 2,000 labels, else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm and
             action below 500 labels, else 1, which means a single test split).
-        hints: what the files of the data do not say, such as groups="person", and how clips are cut (default: as the
-            encoder saw them), such as frames=16; see `DataSettings` and `NetworkSettings`.
+        hints: what files do not say, such as groups="person", and how clips are cut; see `DataSettings` and
+            `NetworkSettings` (default: as the encoder saw them).
     """
     from selftaught.evaluation.fitting_probes import evaluate_fitting
     from selftaught.evaluation.subject import open_subject
