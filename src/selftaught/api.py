@@ -114,8 +114,7 @@ def evaluate(
         test_share: fraction of each class to test on, without a test split (default 0.2 below 2,000 labels, else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm and
             action below 500 labels, else 1, which means a single test split).
-        hints: what files do not say, such as groups="person", and how clips are cut; see `DataSettings` and
-            `NetworkSettings` (default: as the encoder saw them).
+        hints: how clips are cut (default: as the encoder saw them), and the fields of `DataHints`.
     """
     from selftaught.evaluation.fitting_probes import evaluate_fitting
     from selftaught.evaluation.subject import open_subject
