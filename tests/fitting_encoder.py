@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selftaught.tasks.catalogue import load_task
 
-TOKENS = "timm:test_vit"
+TOKENS = {"image": "timm:test_vit", "video": "videovit_tiny"}
 
 
 def needs_tokens(task: str) -> bool:
@@ -14,4 +14,4 @@ def needs_tokens(task: str) -> bool:
 
 def fitting(task: str, encoder: str) -> str:
     """`encoder`, or a small transformer where the task needs one."""
-    return TOKENS if needs_tokens(task) else encoder
+    return TOKENS[load_task(task).encoders["encoder"].kind] if needs_tokens(task) else encoder

@@ -20,7 +20,7 @@ def test_names_are_answered_without_torch() -> None:
 
 def test_every_kind_and_family_is_listed() -> None:
     listed = encoder_names()
-    assert len({info.name for info in listed}) == len(listed) == 39
+    assert len({info.name for info in listed}) == len(listed) == 41
     assert {info.kind for info in listed} == {"image", "video", "audio"}
     assert all(info.stages for info in listed if not info.name.endswith(">"))
 

@@ -19,6 +19,7 @@ from selftaught.encoders.staged import StagedEncoder
         (EncoderSpec("image"), "resnet18"),
         (EncoderSpec("image", sees="grey"), "grey:resnet18"),
         (EncoderSpec("image", tokens=True), "timm:vit_tiny_patch16_224"),
+        (EncoderSpec("video", tokens=True), "videovit_tiny"),
         (EncoderSpec("image", channels=20), "20ch:resnet18"),
         (EncoderSpec("video"), "r3d_18"),
         (EncoderSpec("video", channels=2, default="mc3_18"), "2ch:mc3_18"),
@@ -36,7 +37,7 @@ def test_the_architecture_where_none_is_given(spec: EncoderSpec, architecture: s
         ({"kind": "images"}, "unknown kind of EncoderSpec 'images'; did you mean image"),
         ({"sees": "gray"}, "unknown value of sees in EncoderSpec 'gray'; did you mean grey"),
         ({"channels": 0}, "channels of EncoderSpec must be a whole number from 1 on, got 0"),
-        ({"kind": "video", "tokens": True}, "EncoderSpec with tokens must be of kind image, got video"),
+        ({"kind": "audio", "tokens": True}, "EncoderSpec with tokens must be of kind image or video, got audio"),
         ({"channels": 2, "sees": "grey"}, "must be of kind image with 3 channels"),
     ],
 )

@@ -64,9 +64,10 @@ class Encoder(nn.Module, ABC):
 
 
 class TokenEncoder(Encoder):
-    """An encoder of images that takes and gives patches one by one, for tasks that hide some of them.
+    """An encoder of images or clips that takes and gives patches one by one, for tasks that hide some of them.
 
-    `forward_tokens(embed_patches(x)[0])` is `forward_features(x)`.
+    `forward_tokens(embed_patches(x)[0])` is `forward_features(x)`; the patches of clips are cubes, and the features of
+    clips are the tokens on the grid of the cubes.
 
     Attributes:
         token_features: D, the length of a token.
@@ -78,10 +79,11 @@ class TokenEncoder(Encoder):
 
     @abstractmethod
     def embed_patches(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, H, W) -> one token for each patch, row by row, and where the patches are.
+        """Images (N, 3, H, W) or clips (N, 3, T, H, W) -> one token for each patch, row by row, and where they are.
 
         Returns:
-            (N, L, D), with the embedding of the position added; and (L, 2) int64, row and column on the grid.
+            (N, L, D), with the embedding of the position added; and (L, 2) int64, row and column on the grid, or (L, 3)
+            with the time before them.
         """
 
     @abstractmethod

@@ -78,6 +78,10 @@ def _build_plain(name: str, *, size: int, stem: Stem, channels: int = COLOURS) -
         from selftaught.encoders.video.i3d import build_i3d
 
         return build_i3d(info, size=size, stem=resolved, channels=channels)
+    if info.family == "videovit":
+        from selftaught.encoders.video.videovit import VideoVit
+
+        return VideoVit(info, stem=resolved, channels=channels)
     if info.kind == "video":
         from selftaught.encoders.video.torchvision_video import build_video_encoder
 

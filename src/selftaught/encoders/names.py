@@ -13,6 +13,7 @@ CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 BLOCKS = ("conv1", "block1", "block2", "block3", "block4")
 INCEPTIONS = ("conv1", "conv2", "inception3", "inception4", "inception5")
+TWELVE_BLOCKS = tuple(f"block{number}" for number in range(1, 13))
 CLIP_LAYERS = ("stem", "layer1", "layer2", "layer3", "layer4")
 CLIP_STAGES = ("stage1", "stage2", "stage3", "stage4")
 
@@ -136,6 +137,8 @@ ENCODERS = (
     EncoderInfo("swin3d_t", "video", "swin3d", CLIP_STAGES),
     EncoderInfo("mvit_v2_s", "video", "mvit", CLIP_STAGES),
     EncoderInfo("video_convnet", "video", "convnet3d", CONVS[:4]),
+    EncoderInfo("videovit_tiny", "video", "videovit", TWELVE_BLOCKS),
+    EncoderInfo("videovit_small", "video", "videovit", TWELVE_BLOCKS),
     EncoderInfo("audio_convnet", "audio", "audio", CONVS[:4]),
     EncoderInfo("timm:<model>", "image", "timm", ()),
     *(EncoderInfo(f"{prefix}:<encoder>", "video", "frames", ()) for prefix in CLIP_PREFIXES),

@@ -11,7 +11,7 @@ from selftaught.encoders.names import Kind
 
 USUAL: Mapping[Kind, str] = {"image": "resnet18", "video": "r3d_18", "audio": "audio_convnet"}
 """Kind -> the architecture that is taken where none is given."""
-USUAL_OF_TOKENS = "timm:vit_tiny_patch16_224"
+USUAL_OF_TOKENS: Mapping[Kind, str] = {"image": "timm:vit_tiny_patch16_224", "video": "videovit_tiny"}
 """Likewise, where it must be a `TokenEncoder`."""
 TAKES: Mapping[Kind, str] = {"image": "images", "video": "clips", "audio": "audio"}
 """Kind -> what people call it."""
@@ -45,8 +45,8 @@ class EncoderSpec:
             raise ValueError(unknown_name("value of sees in EncoderSpec", str(self.sees), ("grey", "split")))
         if not isinstance(self.channels, int) or self.channels < 1:
             raise ValueError(f"channels of EncoderSpec must be a whole number from 1 on, got {self.channels!r}")
-        if self.tokens and self.kind != "image":
-            raise ValueError(f"EncoderSpec with tokens must be of kind image, got {self.kind}")
+        if self.tokens and self.kind not in USUAL_OF_TOKENS:
+            raise ValueError(f"EncoderSpec with tokens must be of kind image or video, got {self.kind}")
         if self.sees and (self.kind != "image" or self.channels != COLOURS):
             raise ValueError(f"EncoderSpec with sees={self.sees!r} must be of kind image with {COLOURS} channels")
 
@@ -65,7 +65,7 @@ class EncoderSpec:
     @property
     def usual(self) -> str:
         """The same without a prefix."""
-        return self.default or (USUAL_OF_TOKENS if self.tokens else USUAL[self.kind])
+        return self.default or (USUAL_OF_TOKENS if self.tokens else USUAL)[self.kind]
 
     @property
     def takes_data(self) -> bool:

@@ -92,9 +92,11 @@ def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
             f"takes {encoder.channels}; give {flag} without a prefix"
         )
     if spec.tokens and not isinstance(encoder, TokenEncoder):
+        of_timm = "of timm, such as timm:vit_tiny_patch16_224 or timm:deit_small_patch16_224"
+        suitable = "of clips, videovit_tiny or videovit_small" if spec.kind == "video" else of_timm
         raise ValueError(
-            f"task {task.name!r} leaves patches of images out, which {chosen!r} cannot do; give {flag} a plain vision "
-            "transformer of timm, such as timm:vit_tiny_patch16_224 or timm:deit_small_patch16_224"
+            f"task {task.name!r} leaves patches of {TAKES[spec.kind]} out, which {chosen!r} cannot do; give {flag} a "
+            f"plain vision transformer {suitable}"
         )
     return encoder
 

@@ -24,7 +24,7 @@ from selftaught.tasks.base import PretextTask, Shown
 from selftaught.tasks.catalogue import list_tasks, load_task, task_info
 from selftaught.tasks.parts.losses import classification
 from selftaught.training.contract.check_task import check_contract, tensors_of
-from tests.fitting_encoder import needs_tokens
+from tests.fitting_encoder import fitting, needs_tokens
 
 NAMES = tuple(task.name for task in list_tasks())
 OF_CLIPS = tuple(name for name in NAMES if load_task(name).encoders["encoder"].kind == "video")
@@ -66,14 +66,14 @@ def test_every_task_keeps_the_contract(task: str, encoder: str, monkeypatch: pyt
 @pytest.mark.parametrize("task", OF_CLIPS)
 def test_every_task_of_clip_encoders_keeps_the_contract(task: str) -> None:
     narrow = {option.name: 16 for option in task_info(task).options if option.name in ("width", "hidden")}
-    selftaught.check_task(task, encoder="mean:timm:test_resnet", size=32, task_settings=narrow)
+    selftaught.check_task(task, encoder=fitting(task, "mean:timm:test_resnet"), size=32, task_settings=narrow)
 
 
 @pytest.mark.slow  # networks of full size on clips of full length
 @pytest.mark.parametrize("encoder", ["r3d_18", "r2plus1d_18"])
 @pytest.mark.parametrize("task", OF_CLIPS)
 def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: str, encoder: str) -> None:
-    selftaught.check_task(task, encoder=encoder)
+    selftaught.check_task(task, encoder=fitting(task, encoder))
 
 
 @pytest.mark.parametrize("task", ["simclr", "colorization"])
