@@ -145,7 +145,7 @@ def _encoders(config: RunConfig, specs: Sequence[TaskSpec]) -> list[str]:
     asked = [spec.encoders["encoder"] for spec in specs]
     if len({one.usual for one in asked}) == 1:
         return [asked[0].usual] * len(specs)
-    found = [USUAL_OF_TOKENS if one.tokens else USUAL[one.kind] for one in asked]
+    found = [(USUAL_OF_TOKENS if one.tokens else USUAL)[one.kind] for one in asked]
     if len(set(found)) > 1:
         listed = "; ".join(
             f"{encoder} for {', '.join(spec.short for spec, one in zip(specs, found, strict=True) if one == encoder)}"
