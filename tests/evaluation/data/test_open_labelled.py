@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from selftaught.data.store.samples import groups_of
 from selftaught.evaluation.data.open_labelled import _near, open_labelled
 from tests.evaluation.own_data import asked, config, pictures
 
@@ -55,3 +57,20 @@ def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path
     assert len(data.train) + len(data.test) == 6
     assert sorted(Path(key).name for key, _ in {*data.train.skipped, *data.test.skipped}) == ["3.mp4", "3.mp4"]
     assert all("sound" in reason for _, reason in data.train.skipped)
+
+
+@pytest.mark.parametrize(("how", "told"), [({"folds": 3}, "in 6 groups"), ({"test_share": 0.3}, "whole groups")])
+def test_groups_are_tested_whole(tmp_path: Path, how: dict[str, Any], told: str) -> None:
+    pictures(tmp_path / "data", 36, 0)
+    rows = [f"{i}.png,{'ab'[i % 2]},p{i % 6 // 2 + 3 * (i % 2)}" for i in range(36)]
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(["file,label,person", *rows]))
+    plain = asked(tmp_path / "data", **how)
+    data = open_labelled(replace(plain, data=replace(plain.data, groups="person")))
+    assert told in data.test_is
+    for part in data.parts:
+        learned, tested = groups_of(part.train), part.test_groups
+        assert learned is not None
+        assert tested is not None
+        assert not set(learned) & set(tested)
+        assert len(set(learned) | set(tested)) == 6
+    assert open_labelled(plain).test_groups is None

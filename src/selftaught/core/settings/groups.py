@@ -94,7 +94,8 @@ class DataSettings(Group):
     """What is read, and how."""
 
     path: str
-    """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, or demo."""
+    """Folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos, moving:digits,
+    or demo."""
     limit: Annotated[int | None, Range(least=4)] = None
     """Use at most this many training samples, chosen by seed."""
     held_out: Annotated[float, Range(least=0, below=1)] = 0.1
