@@ -112,7 +112,7 @@ def test_a_video_that_is_too_short_is_refused() -> None:
 
 def test_it_finds_the_odd_one_of_a_moving_square(task: Task) -> None:
     videos = crossings(range(100), frames=8)[0]
-    made = task()
+    made = task(degrade=0.2)
     fit(made, lambda step: batch(videos[:70]), steps=50, lr=5e-3)
     assert judge(made, [batch(videos[70:])] * 3) > 0.5
 

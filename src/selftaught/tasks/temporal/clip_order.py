@@ -47,9 +47,9 @@ class ClipOrder(PretextTask):
 
     Shortcut: the frame at the end of a clip resembles the one at the beginning of the next, the camera drifts, bars
     grow, and a frame's quality says where in the compressed stream it was. Guard: `interval` frames are left out
-    between clips; each clip has its own small shift, blur and noise (`ops.clips.windows`); bars and the border are cut
-    off; clips are mirrored alike. Accuracy is at chance on clips of one repeated frame, of noise, with borders that
-    change, and compressed.
+    between clips; each clip has its own small shift and each frame its own blur and noise (`ops.clips.windows`); bars
+    and the border are cut off; clips are mirrored alike. Accuracy is at chance on clips of one repeated frame, of
+    noise, with borders that change, and compressed.
 
     Differences from the paper: clips have 8 frames, 4 apart (16 and 8 in the paper), as short videos have no more; the
     window is a random square of at least `least_side` (112 of 128 pixels in the paper); shift, blur, noise and mirror
@@ -77,7 +77,7 @@ class ClipOrder(PretextTask):
         jitter: Annotated[float, Range(least=0, most=0.5)] = 0.05
         """Largest shift of a clip's window from the middle, as a share of its side."""
         degrade: Annotated[float, Range(least=0, most=1)] = 1.0
-        """Strength of the random blur and noise of a clip, which hide traces of a codec; 0, the paper's, for none."""
+        """Strength of the random blur and noise of a frame, which hide traces of a codec; 0, the paper's, for none."""
         hidden: Annotated[int, Range(least=1)] = 512
         """Features of each pair of clips."""
         dropout: Annotated[float, Range(least=0, below=1)] = 0.5
@@ -123,9 +123,10 @@ class ClipOrder(PretextTask):
         boxes = shifted_squares(squares, config.clips, rng, jitter=config.jitter)
         first = torch.arange(config.clips, device=video.device) * (config.frames + config.interval)
         clips = short_clips(video, first.expand(n, -1), config.frames)
-        cut = degraded_crop(clips.flatten(0, 1), boxes.flatten(0, 1), self.size, rng, strength=config.degrade)
+        each = boxes.repeat_interleave(config.frames, 1).flatten(0, 1)
+        cut = degraded_crop(clips.flatten(0, 2)[:, None], each, self.size, rng, strength=config.degrade)
         drawn = torch.rand(n, len(orders_of(config.clips)), generator=rng, device=rng.device)
-        rows = for_encoder(cut.unflatten(0, (n, config.clips)))
+        rows = for_encoder(cut.view(n, config.clips, config.frames, 3, self.size, self.size))
         return Example(rows if rows.ndim == 5 else rows[:, :, None], drawn.argsort(1)[:, : config.orders])
 
     def forward(self, example: Example) -> Tensor:

@@ -78,7 +78,7 @@ class OddOneOut(PretextTask):
         """Smallest side of the window, as a share of the short side between black bars."""
         jitter: Annotated[float, Range(least=0, most=0.5)] = 0.05
         """Largest shift of a sub-sequence's window from the middle, as a share of its side."""
-        degrade: Annotated[float, Range(least=0, most=1)] = 0.3
+        degrade: Annotated[float, Range(least=0, most=1)] = 1.0
         """Strength of the random blur and noise of each frame, which hide traces of a codec; 0, the paper's, for
         none."""
         hidden: Annotated[int, Range(least=1)] = 512

@@ -81,7 +81,7 @@ class PlaybackRate(PretextTask):
         colour: Annotated[float, Range(least=0, most=1)] = 1.0
         """Strength of the change of colours of each frame: at 1 brightness, contrast and saturation by up to 0.8 and
         hue by up to 0.2 turns."""
-        degrade: Annotated[float, Range(least=0, most=1)] = 0.3
+        degrade: Annotated[float, Range(least=0, most=1)] = 1.0
         """Strength of the random blur and noise of each frame, which hide traces of a codec."""
 
         @property
