@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -90,3 +92,21 @@ def test_header_is_read_without_decoding(tmp_path: Path, write_video: Any) -> No
     header = read_header(str(file))
     assert (header.height, header.width, header.frames, header.has_sound) == (48, 64, 25, True)
     assert header.sound_seconds == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("side", [43, 32, 16])  # widths 56, 42 and 21: the parity of a width must not change colours
+def test_colours_are_those_of_the_standard(tmp_path: Path, write_video: Any, side: int) -> None:
+    rng = np.random.default_rng(0)
+    picture = np.kron(rng.integers(0, 255, (4, 4, 3)), np.ones((16, 21, 1)))[:, :84].astype(np.uint8)
+    path = write_video(tmp_path / "a.mp4", np.repeat(picture[None], 3, 0))
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    y, u, v = (
+        cv2.resize(plane.astype(np.float32), (round(84 * side / 64), side), interpolation=cv2.INTER_AREA)
+        for plane in (frame.to_ndarray()[:64], *frame.to_ndarray()[64:].reshape(2, 32, 42))
+    )
+    y, u, v = (y - 16) * 255 / 219, (u - 128) * 255 / 224, (v - 128) * 255 / 224  # BT.601, limited range
+    expected = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], 2).clip(0, 255)
+    found = next(iter(decode_frames(str(path), side))).image
+    assert np.abs((found - expected).mean((0, 1))).max() < 0.6
+    assert np.median(np.abs(found - expected)) < 1

@@ -37,7 +37,7 @@ class MovingMask(Program):
     """
 
     name: ClassVar[str] = "moving_mask"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[Literal[1, 2]] = 2
     kind: ClassVar[Literal["mask", "depth", "flow"]] = "mask"
     dtype: ClassVar[type[np.uint8]] = np.uint8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ class OpticalFlow(Program):
     """
 
     name: ClassVar[str] = "optical_flow"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Literal[1, 2]] = 2
     kind: ClassVar[Literal["mask", "depth", "flow"]] = "flow"
     dtype: ClassVar[type[np.int8]] = np.int8
@@ -91,9 +91,10 @@ def dense_flow(frames: NDArray[np.uint8], preset: Preset) -> list[NDArray[np.flo
     return [np.asarray(cv2.DISOpticalFlow.create(PRESETS[preset]).calc(*pair, np.empty(0))) for pair in pairwise(grey)]
 
 
-def halved(values: NDArray[Any]) -> NDArray[Any]:
+def halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H, W, C) -> (ceil(H / 2), ceil(W / 2), C): means of 2 x 2 values; the last line of an odd side repeats."""
-    height, width = values.shape[:2]
-    even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    half: NDArray[Any] = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, -1).mean((1, 3))
-    return half
+    height, width, channels = values.shape
+    if height % 2 or width % 2:
+        values = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    size = (values.shape[1] // 2, values.shape[0] // 2)
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32).reshape(*size[::-1], channels)

@@ -141,7 +141,8 @@ class Shrink:
             frame,
             width,
             height,
-            "rgb24",
+            # Planes of their own: to packed RGB it is twice as slow, and darker by up to two levels at even widths.
+            "gbrp",
             interpolation=Interpolation.AREA if smaller else Interpolation.BICUBIC,
             **_ONE_THREAD,
         )
