@@ -145,3 +145,10 @@ def test_names_of_tables() -> None:
 def test_a_damaged_table_is_one_sentence(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is a damaged table of clips"):
         read_clip_tables(["abc.mp4"], {name: text})
+
+
+def test_files_that_are_no_text_are_no_tables(tmp_path: Path) -> None:
+    data = touch(tmp_path / "data", "a/1.mp4", "b/2.mp4")
+    for place in (tmp_path, data):
+        (place / "train.csv").write_bytes(b"caf\xe9,\xff\xfe\n")
+    assert len(opened(data)) + len(opened(data, "test")) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
@@ -85,7 +86,8 @@ def _found(tree: FileTree, is_list: Callable[[str], bool]) -> dict[str, str]:
     """The lists in the data, else those beside them or in a folder beside them, by name."""
     inside = [key for key in tree.keys if is_list(key.rpartition("/")[2])]
     if inside:
-        return {key.rpartition("/")[2]: text_in(tree, key) or "" for key in inside}
+        found = {key.rpartition("/")[2]: _decoded(partial(text_in, tree, key)) for key in inside}
+        return {name: text for name, text in found.items() if text is not None}
     try:
         parent = Path(tree.where).absolute().parent
         folders = [parent, *sorted(folder for folder in parent.iterdir() if folder.name.lower() in _NEAR)]
@@ -97,7 +99,17 @@ def _found(tree: FileTree, is_list: Callable[[str], bool]) -> dict[str, str]:
 def _texts(folder: Path, is_list: Callable[[str], bool]) -> dict[str, str]:
     """The lists in a folder, by name; {} where there is no such folder."""
     files = sorted(file for file in folder.iterdir() if is_list(file.name)) if folder.is_dir() else []
-    return {file.name: _text(file) for file in files if file.is_file() and file.stat().st_size <= LARGEST_TEXT}
+    small = [file for file in files if file.is_file() and file.stat().st_size <= LARGEST_TEXT]
+    found = {file.name: _decoded(partial(_text, file)) for file in small}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _decoded(read: Callable[[], str | None]) -> str | None:
+    """What is read; None of what is no text, and so no list, whatever its name."""
+    try:
+        return read()
+    except ValueError:
+        return None
 
 
 def _text(file: Path) -> str:
