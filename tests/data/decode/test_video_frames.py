@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from selftaught.data.decode.video import ONE_THREAD
 from selftaught.data.decode.video_frames import Decoded, decode_frames, luma, seal_of, times_of
 from selftaught.data.files.file_tree import Unreadable
 from tests.data.store.codecs import ROWS, can_encode, number_in, numbered, write
@@ -78,7 +79,7 @@ def test_frames_without_a_time_lie_between_those_with_one() -> None:
 
 
 def frame_of(pixels: NDArray[np.uint8], kind: str) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=kind)
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=kind, **ONE_THREAD)
 
 
 @pytest.mark.parametrize("kind", ["yuv420p", "yuv444p10le", "rgb24", "gray"])

@@ -90,7 +90,7 @@ def write(made: Made, folder: Path) -> Path:
         stream.codec_context.time_base = base
         for number, time in enumerate(times):
             picture = numbered(number, made.height, made.width)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=made.pixels)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=made.pixels, **ONE_THREAD)
             frame.pts = round(time / 1000 / base) if made.is_timed else number
             frame.time_base = base
             container.mux(stream.encode(frame))

@@ -31,8 +31,9 @@ LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
 MAX_PIXELS = 64_000_000
 """A frame that claims more is refused before it is decoded."""
 
-# PyAV 17 scales with all cores by default; here every video has its own thread already.
-_ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+# PyAV 17 scales with all cores by default; here every video has its own thread already. With several, one frame in a
+# thousand of more than 8 bits comes out wrong in a row (PyAV 17.0).
+ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Shrink:
             # Planes of their own: to packed RGB it is twice as slow, and darker by up to two levels at even widths.
             "gbrp",
             interpolation=Interpolation.AREA if smaller else Interpolation.BICUBIC,
-            **_ONE_THREAD,
+            **ONE_THREAD,
         )
         return upright(np.asarray(scaled.to_ndarray(), np.uint8), self.geometry)
 

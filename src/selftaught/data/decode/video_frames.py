@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding
-from selftaught.data.decode.video import Box, Shrink, Video, first_video_stream, opened, reason
+from selftaught.data.decode.video import ONE_THREAD, Box, Shrink, Video, first_video_stream, opened, reason
 from selftaught.data.files.file_tree import Unreadable
 
 _HELD = 8
@@ -242,7 +242,7 @@ def luma(frame: Any) -> tuple[NDArray[np.uint8], int]:
     name, plane = frame.format.name, frame.planes[0]
     black = 0 if name.startswith("yuvj") or name == "gray" or frame.color_range == ColorRange.JPEG else 16
     if name not in _BRIGHTNESS_FIRST or plane.line_size < frame.width:
-        frame, black = frame.reformat(format="gray"), 0
+        frame, black = frame.reformat(format="gray", **ONE_THREAD), 0
         plane = frame.planes[0]
     return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width], black
 
