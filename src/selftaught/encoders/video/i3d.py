@@ -141,7 +141,7 @@ def _padded(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tens
     """Zeros around (N, C, T, H, W), so that an unpadded window has ceil(side / stride) places along each axis."""
     pads: list[int] = []
     for side, k, s in reversed(list(zip(x.shape[2:], kernel, stride, strict=True))):
-        total = (-(-side // s) - 1) * s + k - side
+        total = ((side - 1) // s) * s + k - side  # negative numbers would be rounded otherwise in ONNX
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads)
 
