@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ PROBES: Mapping[str, Mapping[str, Any]] = {
     "retrieval": {},
     "finetune": {"steps": 2, "batch_size": 4, "lr": (0.01,)},
 }
+OF_CLIPS: Mapping[str, Mapping[str, Any]] = {"action": {}, "clip_retrieval": {}}
 CLASSES, PERFORMERS = ("bend", "jack", "wave1", "wave2"), (0, 1, 2, 6, 7)
 
 
@@ -58,14 +60,36 @@ def actions(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
     return tmp_path / "actions"
 
 
-def check_search(run: Path, data: Path, query: Path) -> None:
+def few_videos(root: Path, out: Path, *, classes: int = 3, trained: int = 3, tested: int = 1) -> Path:
+    """A few videos of a few classes, with their labels and split."""
+    with (root / "labels.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("mirrored_of_a", "0") == "0"]
+    taken: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for row in rows:
+        part = (row["label"], row.get("split", ""))
+        if row["label"] in sorted({r["label"] for r in rows})[:classes]:
+            taken[part] += 1
+            if taken[part] <= {"train": trained, "test": tested}.get(part[1], trained + tested):
+                kept.append(row)
+    for row in kept:
+        (out / row["file"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / row["file"], out / row["file"])
+    with (out / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, kept[0].keys())
+        writer.writeheader()
+        writer.writerows(kept)
+    return out
+
+
+def check_search(run: Path, data: Path, query: Path, encoder: str = "r3d_18") -> None:
     """The video itself is the most like it, and an image is refused in a sentence."""
     found = selftaught.search(run, data, query=query, top=3)
     assert found[0]["path"] == query.relative_to(data).as_posix()
     assert found[0]["similarity"] > 0.9
     image = run.with_name("image.png")
     torchvision.utils.save_image(torch.zeros(3, 32, 32), image)
-    with pytest.raises(ValueError, match="but r3d_18 takes clips; give a video"):
+    with pytest.raises(ValueError, match=f"but {encoder} takes clips; give a video"):
         selftaught.search(run, data, query=image)
 
 
@@ -116,6 +140,31 @@ def test_a_run_on_clips_goes_where_a_run_on_images_goes(actions: Path, tmp_path:
     check_search(run, actions, actions / "bend" / "p0a.mp4")
     check_export(run, tmp_path)
     assert "clip_rotation" in Path(selftaught.write_report(run)["out"]).read_text()
+
+
+@pytest.mark.parametrize("encoder", ["r3d_18", "lstm:resnet18", "twostream:resnet18"])
+@pytest.mark.parametrize("name", ["weizmann4", "asl_letters12", "jhmdb14"])
+def test_real_videos_go_through_every_command(
+    name: str, encoder: str, shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    data, run = few_videos(shared_data(name), tmp_path / "data"), tmp_path / "run"
+    selftaught.pretrain(data, task="clip_rotation", out=run, steps=2, **SMALL | {"encoder": encoder})
+    for probe, settings in (PROBES | OF_CLIPS).items():
+        result = selftaught.evaluate(run, data, probe=probe, probe_settings=dict(settings))
+        assert np.isfinite([result["value"], result["random"]["value"]]).all(), probe
+    videos = sorted(data.rglob("*.mp4")) + sorted(data.rglob("*.avi"))
+    assert selftaught.embed(run, data, out=tmp_path / "e.npz")["samples"] == len(videos)
+    check_search(run, data, videos[0], encoder)
+    selftaught.export(run, out=tmp_path / "net.safetensors")
+    if encoder == "r3d_18":
+        check_export(run, tmp_path)
+    else:
+        inside = selftaught.evaluate(run, data, probe="knn", part="image")
+        assert np.isfinite(inside["value"])
+        selftaught.export(run, out=tmp_path / "image.pt", part="image")
+        state = torch.load(tmp_path / "image.pt", weights_only=True)
+        torchvision.models.resnet18().load_state_dict(state, strict=True)
+    assert encoder in Path(selftaught.write_report(run)["out"]).read_text()
 
 
 def test_an_onnx_file_of_an_encoder_of_clips_takes_any_number_of_frames(tmp_path: Path) -> None:

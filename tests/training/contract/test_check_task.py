@@ -70,7 +70,7 @@ def test_every_task_of_clip_encoders_keeps_the_contract(task: str) -> None:
 
 
 @pytest.mark.slow  # networks of full size on clips of full length
-@pytest.mark.parametrize("encoder", ["r3d_18", "r2plus1d_18"])
+@pytest.mark.parametrize("encoder", ["r3d_18", "r2plus1d_18", "lstm:timm:test_resnet", "twostream3:timm:test_resnet"])
 @pytest.mark.parametrize("task", OF_CLIPS)
 def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: str, encoder: str) -> None:
     selftaught.check_task(task, encoder=fitting(task, encoder))
