@@ -60,7 +60,7 @@ def actions(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
     return tmp_path / "actions"
 
 
-def few_videos(root: Path, out: Path, *, classes: int = 3, trained: int = 3, tested: int = 1) -> Path:
+def few_videos(root: Path, out: Path, *, classes: int = 3, trained: int = 3, tested: int = 3) -> Path:
     """A few videos of a few classes, with their labels and split."""
     with (root / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("mirrored_of_a", "0") == "0"]
@@ -148,8 +148,8 @@ def test_real_videos_go_through_every_command(
     name: str, encoder: str, shared_data: Callable[[str], Path], tmp_path: Path
 ) -> None:
     data, run = few_videos(shared_data(name), tmp_path / "data"), tmp_path / "run"
-    selftaught.pretrain(data, task="clip_rotation", out=run, steps=2, **SMALL | {"encoder": encoder})
-    for probe, settings in (PROBES | OF_CLIPS).items():
+    selftaught.pretrain(data, task="clip_rotation", out=run, steps=2, **{**SMALL, "encoder": encoder})
+    for probe, settings in {**PROBES, **OF_CLIPS}.items():
         result = selftaught.evaluate(run, data, probe=probe, probe_settings=dict(settings))
         assert np.isfinite([result["value"], result["random"]["value"]]).all(), probe
     videos = sorted(data.rglob("*.mp4")) + sorted(data.rglob("*.avi"))
