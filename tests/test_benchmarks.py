@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -37,3 +38,15 @@ def test_the_linear_probe_is_measured() -> None:
     found = script("probes").measure_probes(args, ["linear"])
     assert found["pictures"] == 60
     assert {"forward", "solve", "probe", "probe_again"} <= found["linear"]["seconds"].keys()
+
+
+@pytest.mark.slow  # trains and measures a network of 12 tiles a clip, 3 s
+def test_a_policy_of_permutations_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    permutation_policy = script("permutation_policy")
+    monkeypatch.setattr(permutation_policy, "EVERY", 1)
+    monkeypatch.setattr(permutation_policy, "ROWS", 4)
+    videos = torch.randint(256, (16, 15, 3, 24, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    clips = {split: (videos, torch.arange(16) % 2) for split in ("train", "test")}
+    accuracy, action = permutation_policy.measure(clips, 0, 3, is_learned=True)
+    assert 0 <= accuracy < 0.2
+    assert 0.3 < action <= 1

@@ -54,7 +54,8 @@ class ClipRotation(PretextTask):
 
     Differences from the paper: the side of the crop is drawn between `least_side` and 1 (112 of 136 pixels in the
     paper); frames are not squeezed to a square; clips are flipped; the learning rate falls by a cosine (in the paper by
-    a factor of ten every 24,000 steps); the input is always frames, not frame differences, which the paper also tries.
+    a factor of ten every 24,000 steps); the task shows frames, as evaluation does; frame differences, which the paper
+    also tries, are what `--encoder differences:resnet18` sees of them, in a 2-D network.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.8, weight_decay=1e-3)
