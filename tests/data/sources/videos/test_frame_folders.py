@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.files.hints import Hints
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.base import Source
+from selftaught.data.sources.moving.objects import Digits
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.video_samples import VideoSamples
@@ -77,7 +79,7 @@ def test_clips_are_read_at_the_stated_rate_and_a_broken_frame_is_passed_over(cac
 def test_a_class_folder_of_numbered_photographs_is_refused_and_never_guessed(tmp_path: Path) -> None:
     for k, name in enumerate(("cat", "dog")):
         write_frames(tmp_path / "photos" / name, np.stack([picture(20 * k + i) for i in range(8)]))
-    with pytest.raises(ValueError, match=r"\(such as in cat\), neighbouring ones are not alike"):
+    with pytest.raises(ValueError, match=r"\(such as in cat\), neighbouring ones are not as alike"):
         opened(tmp_path / "photos")
     assert len(opened(tmp_path / "photos", needs=frozenset({"image"}))) == 16
     for k, name in enumerate(("cat", "dog")):
@@ -124,3 +126,22 @@ def test_frames_of_davis_are_videos_and_its_masks_are_not(shared_data: Callable[
     assert len(source) == 12
     assert source.left_out.counts["masks"] == 480
     assert source.classes is None
+
+
+def test_faces_and_digits_are_alike_but_no_videos(tmp_path: Path) -> None:
+    """Images of one class resemble each other whatever their order."""
+    digits = Digits("train")
+    for label in range(10):
+        rows = [i for i, digit in enumerate(digits.labels) if digit == label][:8]
+        images = np.stack([digits.cut(i, 32)[:, :, :3] * 255 for i in rows])
+        write_frames(tmp_path / str(label), images.astype(np.uint8))
+    with pytest.raises(ValueError, match="neighbouring ones are not as alike as frames"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("step", [1, 8])
+def test_real_videos_are_taken_for_videos(tmp_path: Path, shared_data: Callable[[str], Path], step: int) -> None:
+    for number, path in enumerate(sorted(shared_data("weizmann4").glob("*/*.mp4"))[:6]):
+        frames = [one.image for one in decode_frames(str(path), 32)][::step]
+        write_frames(tmp_path / f"{number}", np.stack(frames))
+    assert len(opened(tmp_path)) == 6

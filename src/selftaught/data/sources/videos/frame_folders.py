@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import PurePath
 from typing import final
 
@@ -27,8 +28,9 @@ _FEWEST, _SHARE = 6, 0.5
 """Images of a folder that may be a video, and the share of all images that must be in such folders."""
 _LOOKED_AT = 8
 """Folders whose images are compared."""
-_ALIKE = 0.5
-"""Least correlation of two neighbouring frames; that of two unrelated photographs is around 0.1."""
+_ALIKE, _SAME, _MORE = 0.5, 0.8, 0.1
+"""Least correlation of two neighbouring frames (that of two unrelated photographs is around 0.1); and where it is below
+the second, how much it must be above that of distant ones, for faces and digits are alike whatever their order."""
 
 
 @final
@@ -118,12 +120,15 @@ def _refuse_classes(tree: FileTree, found: Sequence[FrameFolder]) -> None:
     """An error where the images of most folders that are looked at are not alike, unless they are called frames."""
     named = [folder for folder in found if "frame" in next(iter(folder.frames.values())).lower()]
     looked = [alike for folder in _some(found) if (alike := _alikeness(tree, folder)) is not None]
-    if not looked or len(named) == len(found) or np.median(looked) >= _ALIKE:
+    if not looked or len(named) == len(found):
+        return
+    near, far = (float(value) for value in np.median(looked, axis=0))
+    if near >= _SAME or (near >= _ALIKE and near >= far + _MORE):
         return
     raise ValueError(
         f"videos are needed, but {tree.where} holds images, and though they are numbered as frames are (such as in "
-        f"{found[0].folder or 'it'}), neighbouring ones are not alike (median correlation {np.median(looked):.2f}); "
-        "give a folder of videos, or name the files frame_0001.jpg and so on if they are frames"
+        f"{found[0].folder or 'it'}), neighbouring ones are not as alike as frames (correlation {near:.2f}, of distant "
+        f"ones {far:.2f}); give a folder of videos, or name the files frame_0001.jpg and so on if they are frames"
     )
 
 
@@ -132,17 +137,23 @@ def _some(found: Sequence[FrameFolder]) -> list[FrameFolder]:
     return [long[k * len(long) // min(_LOOKED_AT, len(long))] for k in range(min(_LOOKED_AT, len(long)))]
 
 
-def _alikeness(tree: FileTree, folder: FrameFolder) -> float | None:
-    """Correlation of two neighbouring frames; None where they show nothing, or cannot be read."""
+def _alikeness(tree: FileTree, folder: FrameFolder) -> tuple[float, float] | None:
+    """Mean correlation of neighbouring and of distant frames in three places; None of frames that show nothing."""
     frames = list(folder.frames.values())
-    middle = len(frames) // 2
+    places = [min(part * len(frames) // 4, len(frames) - 2) for part in (1, 2, 3)]
     try:
-        first, second = (_thumbnail(tree.read(frames[at])) for at in (middle - 1, middle))
+        first, second = ([_thumbnail(tree.read(frames[at + step])) for at in places] for step in (0, 1))
     except (OSError, ValueError):
         return None
-    if min(first.std(), second.std()) < 1:
+    if min(image.std() for image in (*first, *second)) < 1:
         return None
-    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+    near = [_correlation(one, other) for one, other in zip(first, second, strict=True)]
+    far = [_correlation(one, other) for one, other in combinations(first, 2)]
+    return float(np.mean(near)), float(np.mean(far))
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def _thumbnail(content: bytes) -> NDArray[np.float32]:
