@@ -12,8 +12,8 @@ from selftaught.core.randomness import numpy_generator
 SIDE, FRAMES = 32, 20
 
 
-def write_actions(folder: Path, count: int) -> Path:
-    """`count` videos of two classes in turn, H.264 of 32 pixels and 20 frames."""
+def write_actions(folder: Path, count: int, *, frames: int = FRAMES) -> Path:
+    """`count` videos of two classes in turn, H.264 of 32 pixels."""
     for i in range(count):
         name = ("right", "down")[i % 2]
         path = folder / name / f"{i:02d}.mp4"
@@ -24,7 +24,7 @@ def write_actions(folder: Path, count: int) -> Path:
             stream = container.add_stream("libx264", rate=12)
             stream.width = stream.height = SIDE
             stream.pix_fmt = "yuv420p"
-            for t in range(FRAMES):
+            for t in range(frames):
                 frame = ground.copy()
                 place = (start, start + t) if name == "right" else (start + t, start)
                 frame[place[0] : place[0] + 8, place[1] : place[1] + 8] = 240

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import selftaught
 from selftaught.evaluation import compare
 from selftaught.evaluation.compare import compare_tasks
 from selftaught.report import write_report
 from selftaught.report.facts.answer import answer_comparison
 from selftaught.report.facts.read import read_folder
+from selftaught.tasks.catalogue import named_tasks
 from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.own_data import pictures
 from tests.evaluation.small_run import CONFIG, DATA
@@ -87,3 +89,23 @@ def test_video_tasks_of_two_kinds_of_encoders_are_ranked_by_actions(
     assert first["probe"]["value"] >= second["probe"]["value"]
     page = write_report(tmp_path / "out").read_text()
     assert answer_comparison(read_folder(tmp_path / "out")).headline in page  # type: ignore[arg-type]
+
+
+@pytest.mark.slow  # trains and evaluates about twenty tasks, one step each
+def test_all_video_tasks_are_compared_in_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "USUAL", {"image": "timm:test_resnet", "video": "mean:timm:test_resnet"})
+    data = write_actions(tmp_path / "videos", 12, frames=40)
+    found = selftaught.compare(
+        data,
+        tasks=["video"],
+        labelled=data,
+        probe_settings={"clips": 2},
+        out=tmp_path / "out",
+        size=32,
+        steps=1,
+        batch_size=4,
+    )
+    assert {row["task"] for row in found["rows"]} == set(named_tasks("video"))
+    assert all(row["probe"]["metric"] == "top1" for row in found["rows"])
+    assert [row["rank"] for row in found["rows"]] == list(range(1, len(found["rows"]) + 1))
+    assert "data-clip" in Path(found["report"]).read_text()
