@@ -187,7 +187,9 @@ def test_people_see_past_future_and_prediction(task: Make) -> None:
     example = made.pseudo_label(batch(noise()), rng())
     first, second = made.show(example, made(example), 2)
     for shown in (first, second):
-        assert [clip.shape for clip in shown.inputs] == [(4, 3, 16, 16)]
+        past, frames = shown.inputs
+        assert past.shape == (4, 3, 16, 16)
+        assert frames.shape == (3, 2 * 64, 3 * 64 + 2 * 2), "true frames above the predicted ones"
         assert isinstance(shown.prediction, Tensor)
         assert shown.prediction.shape == (3, 3, 16, 16)
     assert isinstance(second.pseudo_label, Tensor)

@@ -102,7 +102,9 @@ def test_a_sub_sequence_may_be_seen_as_one_image(prefix: str) -> None:
     made = OddOneOut(encoder, Config(**SMALL), 16)
     example = made.pseudo_label(batch(noise_clips(2, frames=8)), rng())
     assert made(example).shape == (2, 3)
-    assert [clip.shape for clip in made.show(example, made(example), 1)[0].inputs] == [(4, 3, 16, 16)] * 3
+    *clips, strip = made.show(example, made(example), 1)[0].inputs
+    assert [clip.shape for clip in clips] == [(4, 3, 16, 16)] * 3
+    assert strip.shape == (3, 64, 4 * 64 + 3 * 2), "the frames of the odd one"
 
 
 def test_a_video_that_is_too_short_is_refused() -> None:

@@ -15,6 +15,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.frames import square_crops
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.adversarial import own_statistics, players_of_game, recipe_of_game
 from selftaught.tasks.parts.clips.conv_lstm import Forecaster
@@ -266,10 +267,13 @@ class VideoPrediction(PretextTask):
         return scalars if self.training else scalars | horizon_scalars(last, example.future, found)
 
     def show(self, example: Example, prediction: Prediction, count: int) -> list[Shown]:
-        """The past, the true future and the predicted one."""
+        """The past, the true future and the predicted one; also their frames, the true ones above."""
         future = prediction.future.detach().float()
-        rows = range(min(count, len(future)))
-        return [Shown(inputs=[example.past[i]], pseudo_label=example.future[i], prediction=future[i]) for i in rows]
+        found = []
+        for past, true, predicted in zip(example.past[:count], example.future, future, strict=False):
+            frames = torch.cat([lay_strip(true), lay_strip(predicted)], 1)
+            found.append(Shown(inputs=[past, frames], pseudo_label=true, prediction=predicted))
+        return found
 
 
 class _Lstm(nn.Module):

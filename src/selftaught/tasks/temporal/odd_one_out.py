@@ -17,6 +17,7 @@ from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import gather_frames, square_boxes
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import for_encoder, shown
 from selftaught.tasks.parts.losses import classification
@@ -171,16 +172,17 @@ class OddOneOut(PretextTask):
         return classification(prediction, example.odd)
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """All sub-sequences of a video, and which of them is odd, from 1 to K."""
+        """All sub-sequences of a video, the frames of the odd one, and which that is, from 1 to K."""
         chance, chosen = prediction.detach().float().softmax(1).max(1)
         k = self.config.sequences
+        clips = [[shown(clip) for clip in example.clips[k * n : k * n + k]] for n in range(min(count, len(chosen)))]
         return [
             Shown(
-                inputs=[shown(example.clips[row]) for row in range(k * n, k * n + k)],
+                inputs=[*clips[n], lay_strip(clips[n][int(example.odd[n])])],
                 pseudo_label=f"number {int(example.odd[n]) + 1} is odd",
                 prediction=f"number {int(chosen[n]) + 1} ({float(chance[n]):.2f})",
             )
-            for n in range(min(count, len(chosen)))
+            for n in range(len(clips))
         ]
 
 

@@ -1,0 +1,53 @@
+"""The guide "Learning from videos": its commands run on real videos, and its table holds what they print."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selftaught.cli.main import main
+
+pytestmark = pytest.mark.slow  # a pretraining, two probes and a fine-tuning of ResNet-18: minutes of one core
+
+GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "learning_from_videos.md"
+NEAR = 12.6
+"""Percent: three of 24 videos, by which another machine's rounding may change what is right."""
+
+
+def commands() -> list[list[str]]:
+    """The indented commands of the guide but the comparison, whose budget is hours."""
+    lines = re.findall(r"^    selftaught (.+)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [shlex.split(line) for line in lines if not line.startswith("compare")]
+
+
+def table() -> list[tuple[float, float]]:
+    """The two columns of numbers of the guide's table."""
+    rows = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(float(own), float(random)) for own, random in rows]
+
+
+def test_the_commands_give_the_numbers_of_the_guide(
+    shared_data: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shared_data("weizmann4"), tmp_path / "videos")
+    monkeypatch.chdir(tmp_path)
+    for words in commands():
+        assert main(words) == 0
+    found = [json.loads(path.read_text()) for path in (tmp_path / "runs" / "rotation" / "evaluations").glob("*.json")]
+    assert len(found) == 3
+    kinds = {f"{one['probe']} {one['settings'].get('train', '')}".strip(): one for one in found}
+    measured = [kinds[kind] for kind in ("action linear", "clip_retrieval", "action encoder")]
+    for (own, random), one in zip(table(), measured, strict=True):
+        assert one["test_samples"] == 24
+        assert one["more"]["resampled"].endswith("groups")
+        assert one["value"] == pytest.approx(own, abs=NEAR)
+        assert one["random"]["value"] == pytest.approx(random, abs=NEAR)
+    page = (tmp_path / "runs" / "rotation" / "report.html").read_text(encoding="utf-8")
+    assert "data-clip" in page
+    assert len(page.encode()) < 15e6
