@@ -16,8 +16,8 @@ from selftaught.cli.main import main
 pytestmark = pytest.mark.slow  # a pretraining, two probes and a fine-tuning of ResNet-18: minutes of one core
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "learning_from_videos.md"
-NEAR = 12.6
-"""Percent: three of 24 videos, by which another machine's rounding may change what is right."""
+NEAR = 17.0
+"""Percent, four of 24 videos: rounding differs between machines, and 40 steps of a network amplify it."""
 
 
 def commands() -> list[list[str]]:
@@ -41,8 +41,8 @@ def test_the_commands_give_the_numbers_of_the_guide(
         assert main(words) == 0
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs" / "rotation" / "evaluations").glob("*.json")]
     assert len(found) == 3
-    kinds = {f"{one['probe']} {one['settings'].get('train', '')}".strip(): one for one in found}
-    measured = [kinds[kind] for kind in ("action linear", "clip_retrieval", "action encoder")]
+    kinds = {(one["probe"], one["settings"].get("train")): one for one in found}
+    measured = [kinds[kind] for kind in (("action", "linear"), ("clip_retrieval", None), ("action", "encoder"))]
     for (own, random), one in zip(table(), measured, strict=True):
         assert one["test_samples"] == 24
         assert one["more"]["resampled"].endswith("groups")
