@@ -44,6 +44,11 @@ def shown(stored: NDArray[np.uint8], matrix: tuple[int, int, int, int]) -> NDArr
 def turned_file(write_video: Any, path: Path, matrix: tuple[int, int, int, int]) -> Path:
     """An MP4 whose track header holds the matrix."""
     write_video(path, cornered(), gop=1)
+    return with_matrix(path, matrix)
+
+
+def with_matrix(path: Path, matrix: tuple[int, ...]) -> Path:
+    """The MP4 with the matrix in its track header."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 44
     a, b, c, d = (65536 * number for number in matrix)
@@ -110,3 +115,24 @@ def test_colours_are_those_of_the_standard(tmp_path: Path, write_video: Any, sid
     found = next(iter(decode_frames(str(path), side))).image
     assert np.abs((found - expected).mean((0, 1))).max() < 0.6
     assert np.median(np.abs(found - expected)) < 1
+
+
+@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0)], ids=["upright", "turned"])
+def test_bars_are_cut_off_before_the_turn(tmp_path: Path, write_video: Any, matrix: tuple[int, ...]) -> None:
+    frames = np.repeat(cornered()[:1], 12, 0)
+    frames[:] = np.linspace(80, 200, 96, dtype=np.uint8)[None, None, :, None]
+    frames[:, :10] = frames[:, -10:] = 0
+    path = tmp_path / "videos" / "a.mp4"
+    write_video(path, frames, gop=1)
+    with_matrix(path, matrix)
+    source = open_video_folder(path.parent, split="train", needs=frozenset({"video"}), seed=0, held_out=0.0)
+    read = []
+    for limit in (50.0, 1e-9):
+        samples = open_samples(source, side=32, sampling=Sampling(), cache_limit_gb=limit, workers=1)
+        read.append(samples.read(np.zeros(2, np.int64), np.array([[0.0, 0.0, 0.0], [0.9, 0.9, 1.0]]))["image"])
+    assert np.array_equal(*read)  # type: ignore[arg-type]
+    # Between the bars are 44 lines, of which one is cut off at each side.
+    height, width = (int(size[0]) for size in (samples.stored.height, samples.stored.width))  # type: ignore[attr-defined]
+    assert sorted((height, width)) == [32, pytest.approx(32 * 96 / 42, abs=2)]
+    assert (height > width) == (matrix[1] != 0)
+    assert read[0].min() > 70
