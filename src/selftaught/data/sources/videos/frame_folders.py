@@ -28,7 +28,7 @@ _FEWEST, _SHARE = 6, 0.5
 """Images of a folder that may be a video, and the share of all images that must be in such folders."""
 _LOOKED_AT = 8
 """Folders whose images are compared."""
-_ALIKE, _SAME, _MORE = 0.5, 0.8, 0.1
+_ALIKE, _SAME, _MORE = 0.5, 0.9, 0.1
 """Least correlation of two neighbouring frames (that of two unrelated photographs is around 0.1); and where it is below
 the second, how much it must be above that of distant ones, for faces and digits are alike whatever their order."""
 
