@@ -67,18 +67,33 @@ def stabilised_crop(
 ) -> Tensor:
     """One random square window of each clip that follows the scene: (N, T, 3, H, W) uint8 -> (N, T, 3, size, size).
 
-    The window stays inside its area in every frame, so that nothing has to be filled in; half of them are mirrored.
     float32 in [0, 1].
 
     Args:
         video: clips.
         size: side of the result in pixels.
+        rng: for `stabilised_boxes`.
+        areas: as of `stabilised_boxes`.
+        shifts: as of `stabilised_boxes`.
+        least_side: as of `stabilised_boxes`.
+    """
+    boxes = stabilised_boxes(rng, areas=areas, shifts=shifts, least_side=least_side)
+    frames: Tensor = crop_resize(video.flatten(0, 1), boxes.flatten(0, 1), size).unflatten(0, video.shape[:2])
+    return frames
+
+
+def stabilised_boxes(rng: Generator, *, areas: Tensor, shifts: Tensor, least_side: float) -> Tensor:
+    """One random square window of each clip that follows the scene, in each frame: (N, T, 4) as of `crop_resize`.
+
+    The window stays inside its area in every frame, so that nothing has to be filled in; half of them are mirrored.
+
+    Args:
         rng: for the side, the place and the mirror image.
         areas: (N, 4) top, left, height and width of what may be cut, as of `ops.frames.without_bars`.
         shifts: (N, T, 2) of `camera_shifts`, or zeros for windows that do not move.
         least_side: smallest side of a window, as a share of the largest that fits.
     """
-    n, t = video.shape[:2]
+    n, t = shifts.shape[:2]
     low, high = shifts.amin(1).clamp(max=0), shifts.amax(1).clamp(min=0)
     room = areas[:, 2:] - (high - low)
     side = room.amin(1) * uniform((n,), least_side, 1, rng)
@@ -86,6 +101,4 @@ def stabilised_crop(
     top, left = (corner[:, None] + shifts).flatten(0, 1).unbind(1)
     is_mirrored = (uniform((n,), 0, 1, rng) < 0.5).repeat_interleave(t)
     each = side.repeat_interleave(t)
-    boxes = mirrored_boxes(top, left, each, each, is_mirrored)
-    frames: Tensor = crop_resize(video.flatten(0, 1), boxes, size).unflatten(0, (n, t))
-    return frames
+    return mirrored_boxes(top, left, each, each, is_mirrored).view(n, t, 4)
