@@ -171,6 +171,7 @@ def test_torch_file_loads_in_timm_as_it_is(tmp_path: Path) -> None:
         pytest.param("googlenet", 64, marks=slow),
         pytest.param("r3d_18", 32, marks=slow),
         pytest.param("c3d", 32, marks=slow),
+        pytest.param("video_convnet", 32, marks=slow),
         pytest.param("i3d", 32, marks=slow),
         pytest.param("s3d", 32, marks=slow),
         pytest.param("swin3d_t", 32, marks=slow),

@@ -39,7 +39,7 @@ def test_features_are_those_of_plain_layers() -> None:
     x: Tensor = clips
     with torch.no_grad():
         for block in encoder.blocks.values():  # type: ignore[operator]
-            _, conv, *others = block
+            conv, *others = block
             x = F.conv3d(x, conv.weight, conv.bias, stride=2, padding=1)
             if isinstance(others[0], nn.BatchNorm3d):
                 x = x * (others[0].weight / (1 + 1e-3) ** 0.5).view(-1, 1, 1, 1)

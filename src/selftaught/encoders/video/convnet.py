@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, final
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -67,12 +68,24 @@ class VideoConvNet(Encoder):
         return self.forward_features(x).mean((2, 3, 4))
 
 
-class _AtLeastTwo(nn.Module):
-    """Zeros at the end of each axis that has one position, as 4 of them are what a convolution meets with padding."""
+class _Halving(nn.ModuleList):
+    """Convolution and what follows it; an axis of one position gets a zero at its end, to be as long as is needed."""
 
     def forward(self, x: Tensor) -> Tensor:
-        missing = [max(0, 2 - length) for length in reversed(x.shape[2:])]
-        return F.pad(x, [part for extra in missing for part in (0, extra)]) if any(missing) else x
+        length = x.shape[2]
+        missing = [max(0, 2 - side) for side in x.shape[3:]]
+        if torch.compiler.is_compiling():  # an exported network takes clips of any length
+            x = self._through(F.pad(x, (0, missing[1], 0, missing[0], 0, 1)))
+            return x[:, :, : torch.sym_max(1, length // 2)]
+        missing.insert(0, max(0, 2 - length))
+        if any(missing):
+            x = F.pad(x, [part for extra in reversed(missing) for part in (0, extra)])
+        return self._through(x)
+
+    def _through(self, x: Tensor) -> Tensor:
+        for layer in self:
+            x = layer(x)
+        return x
 
 
 def build_video_convnet(info: EncoderInfo, *, stem: str, channels: int = COLOURS) -> VideoConvNet:
@@ -80,16 +93,16 @@ def build_video_convnet(info: EncoderInfo, *, stem: str, channels: int = COLOURS
     return VideoConvNet(info.name, info.stages, stem=stem, channels=channels)
 
 
-def _block(before: int, after: int, *, is_first: bool, side: int) -> nn.Sequential:
+def _block(before: int, after: int, *, is_first: bool, side: int) -> nn.Module:
     """Weights and gains are drawn as published."""
     step = 2 if side == 4 else 1
     conv = nn.Conv3d(before, after, (4, side, side), stride=(2, step, step), padding=1, bias=is_first)
     nn.init.normal_(conv.weight, std=0.01)
-    layers: list[nn.Module] = [_AtLeastTwo(), conv]
+    layers: list[nn.Module] = [conv]
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     else:
         norm = nn.BatchNorm3d(after, eps=1e-3)
         nn.init.normal_(norm.weight, 1.0, 0.02)
         layers.append(norm)
-    return nn.Sequential(*layers, nn.LeakyReLU(SLOPE, inplace=True))
+    return _Halving([*layers, nn.LeakyReLU(SLOPE, inplace=True)])
