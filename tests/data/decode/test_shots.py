@@ -73,6 +73,16 @@ def test_bars_are_cut_off(above: int, below: int, left: int, right: int, box: tu
     assert looks(frames).box() == box
 
 
+def test_a_dark_scene_with_something_in_it_is_not_barred() -> None:
+    frames = scene(0, 30) // 2
+    frames[:, :12] = frames[:, -12:] = 20
+    assert looks(frames).box() == (13, 0, 34, 80)
+    frames[:, 4, 30:50] = frames[:, -4, 10:30] = 60  # a lamp, a thing on the floor
+    assert looks(frames).box() == (5, 0, 51, 80)
+    frames[:, 0, 3] = frames[:, -1, 70] = 60
+    assert looks(frames).box() is None
+
+
 def test_joins_of_real_videos_are_found(shared_data: Callable[[str], Path]) -> None:
     videos = sorted(shared_data("jhmdb14").glob("*/*_00.mp4"))[:14] + sorted(shared_data("av_clips").glob("d*.mp4"))
     pieces = []

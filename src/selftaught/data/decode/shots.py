@@ -28,8 +28,9 @@ _LEAST_PIXELS, _LEAST_HISTOGRAM, _LEAST_RATIO, _AROUND = 0.4, 0.02, 3.0, 8
 """What a cut has at least: 1 - correlation at equal contrast; share of pixels in other bins; times its median."""
 _FLAT = 8.0 * _HEIGHT * _WIDTH
 """Variance of a small frame, summed, below which nothing is seen in it."""
-_BLACK, _DARK = 16, 12
-"""Grey levels above black: the brightest of a black frame, the mean of a line of a bar."""
+_BLACK, _DARK, _DARKEST = 16, 12, 16
+"""Grey levels above black: the brightest of a black frame; the mean of a line of a bar, and its brightest: a dark scene
+has lines of a low mean, with something to be seen in them."""
 _EVERY, _LIT = 4, 0.02
 """Frames to one that bars are looked for in, and the share of those in which a line of a bar may be lit."""
 _ONE_SIDED = 1 / 16
@@ -65,7 +66,7 @@ class Looks:
         small = np.asarray(cv2.resize(larger, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
         self._black.append(cv2.minMaxLoc(small)[1] <= black + _BLACK)
         if not self._black[-1] and len(self._black) % _EVERY == 1:
-            self._look_for_bars(luma, black + _DARK)
+            self._look_for_bars(luma, black)
         seen = small.astype(np.float32).ravel()
         seen -= cv2.mean(small)[0]
         energy = float(seen @ seen)
@@ -120,14 +121,15 @@ class Looks:
         left, width = _between(self._lit_columns > _LIT * self.looked_at)
         return None if (height, width) == self._shape or not self.looked_at else (top, left, height, width)
 
-    def _look_for_bars(self, luma: NDArray[np.uint8], dark: int) -> None:
+    def _look_for_bars(self, luma: NDArray[np.uint8], black: int) -> None:
         if not self.looked_at:
             self._shape = (luma.shape[0], luma.shape[1])
             self._lit_rows, self._lit_columns = (np.zeros(length, np.int64) for length in self._shape)
         if luma.shape == self._shape:
             self.looked_at += 1
-            self._lit_rows += cv2.reduce(luma, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() > dark
-            self._lit_columns += cv2.reduce(luma, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() > dark
+            for axis, lit in ((1, self._lit_rows), (0, self._lit_columns)):
+                mean = cv2.reduce(luma, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+                lit += (mean > black + _DARK) | (cv2.reduce(luma, axis, cv2.REDUCE_MAX).ravel() > black + _DARKEST)
 
 
 def _between(is_lit: NDArray[np.bool_]) -> tuple[int, int]:

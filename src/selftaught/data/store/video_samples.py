@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
     from selftaught.data.store.samples import Progress
 
-_FORMAT = "6"
+_FORMAT = "7"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 
