@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from selftaught.core.settings.groups import DataSettings
@@ -10,6 +11,7 @@ from selftaught.data.annotations.find import find_annotations
 from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.modality import clip_of
 from selftaught.evaluation.data.base import Asked
+from selftaught.evaluation.data.open_labelled import EVERY_SPLIT
 from selftaught.evaluation.data.sequences import open_sequences
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import Subject
@@ -55,6 +57,8 @@ def fitting_probes(asked: Asked) -> tuple[str, ...]:
         return (USUAL,)
     if asked.kind == "image" and _are_masked_videos(asked):
         return (OF_MASKED_VIDEOS,)
+    if asked.data.split_number == EVERY_SPLIT:
+        asked = replace(asked, data=replace(asked.data, split_number=1))
     try:
         source = asked.source("train")
     except ValueError:

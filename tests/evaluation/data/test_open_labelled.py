@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from selftaught.data.inputs import Clip
 from selftaught.data.store.samples import groups_of
 from selftaught.evaluation.data.open_labelled import _near, open_labelled
+from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.own_data import asked, config, pictures
 
 
@@ -74,3 +76,32 @@ def test_groups_are_tested_whole(tmp_path: Path, how: dict[str, Any], told: str)
         assert not set(learned) & set(tested)
         assert len(set(learned) | set(tested)) == 6
     assert open_labelled(plain).test_groups is None
+
+
+def test_split_number_0_tests_on_every_official_split(tmp_path: Path) -> None:
+    data, names = tmp_path / "UCF-101", ("Archery", "Biking")
+    for i, path in enumerate(sorted(write_actions(tmp_path / "made", 12).rglob("*.mp4"))):
+        name = names[i // 6]
+        place = data / name / f"v_{name}_g{i % 3 + 1:02d}_c{i % 6 // 3 + 1:02d}.mp4"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    lists = tmp_path / "ucfTrainTestlist"
+    lists.mkdir()
+    for number in (1, 2, 3):
+        for part in ("train", "test"):
+            groups = [g for g in (1, 2, 3) if (g == number) == (part == "test")]
+            lines = [f"{n}/v_{n}_g{g:02d}_c{c:02d}.avi 1\n" for n in names for g in groups for c in (1, 2)]
+            (lists / f"{part}list{number:02d}.txt").write_text("".join(lines))
+    one = asked(data)
+    video = replace(one, kind="video", clip=Clip(frames=4), needs=frozenset({"video", "label"}))
+    found = open_labelled(replace(video, data=replace(one.data, split_number=0)))
+    assert found.test_is == "3 official splits, averaged"
+    assert len(found.folds) == 3
+    for number, fold in enumerate(found.folds, 1):
+        assert {Path(key).name[-10:-8] for key in fold.test.keys} == {f"{number:02d}"}
+        assert (len(fold.train), len(fold.test)) == (8, 4)
+        assert fold.test_groups is not None
+    with pytest.raises(ValueError, match="--split-number 0 tests on all official splits; leave out --test-share"):
+        open_labelled(replace(video, data=replace(one.data, split_number=0), test_share=0.5))
+    with pytest.raises(ValueError, match=r"--split-number must be one of the splits of .* got 0"):
+        replace(video, data=replace(one.data, split_number=0)).source("train")

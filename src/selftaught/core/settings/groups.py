@@ -115,8 +115,8 @@ class DataSettings(Group):
     split_file: str | None = None
     """Folder of the official lists of UCF101 or HMDB51, or table of Kinetics, Something-Something or Moments in Time
     (default: those in or beside the data)."""
-    split_number: Annotated[int | None, Range(least=1, most=99)] = None
-    """Which of the official splits to use (default 1)."""
+    split_number: Annotated[int | None, Range(least=0, most=99)] = None
+    """Which of the official splits to use (default 1); 0 evaluates on each of them and averages."""
     groups: str | None = None
     """Samples that a split must not separate, such as the clips of a person: a column of labels.csv, or a CSV file with
     columns file and group (default: a column named group, or the groups of UCF101)."""

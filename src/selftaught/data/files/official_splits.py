@@ -21,6 +21,10 @@ HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt", re.IGNORECASE)
 _HMDB_PARTS: Mapping[str, Given | None] = {"1": "train", "2": "test", "0": None}
 
 
+class NoSuchSplit(ValueError):  # noqa: N818 - reads as what is the case
+    """The lists hold no split of that number."""
+
+
 class NotListed(ValueError):  # noqa: N818 - reads as what is the case
     """The lists of a split are of other videos."""
 
@@ -77,13 +81,14 @@ def read_official(keys: Sequence[str], texts: Mapping[str, str], number: int, wh
         where: the lists, for messages.
 
     Raises:
-        ValueError: where there is no such split, or a line is none of such a list.
+        NoSuchSplit: where there is none of that number.
+        ValueError: where a line is none of such a list.
         NotListed: where no video is in the lists.
     """
     numbers = split_numbers(list(texts))
     if number not in numbers:
         have = ", ".join(map(str, numbers)) or "none"
-        raise ValueError(f"--split-number must be one of the splits of {where} ({have}), got {number}")
+        raise NoSuchSplit(f"--split-number must be one of the splits of {where} ({have}), got {number}")
     listed = [*_ucf(texts, number), *_hmdb(texts, number)]
     by_path, by_name = _places(keys)
     parts: dict[str, Given] = {}

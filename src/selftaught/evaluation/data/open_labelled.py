@@ -12,6 +12,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.data.computed.with_maps import pack_with_maps
+from selftaught.data.files.official_splits import NoSuchSplit
 from selftaught.data.files.splits import told
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import with_range
@@ -23,6 +24,9 @@ from selftaught.evaluation.data.duplicates import note_of_duplicates
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.data.labelled_split import UNLABELLED, open_drawn, open_limited
 
+EVERY_SPLIT = 0
+"""As --split-number: all official splits, one after the other."""
+
 
 def open_labelled(asked: Asked) -> Labelled:
     """Both parts of labelled data as the encoder reads them; samples without a label are left out.
@@ -31,6 +35,8 @@ def open_labelled(asked: Asked) -> Labelled:
     `folds.py` for what is usual. With a limit, about so many training samples are packed where the test part does not
     depend on the others, at least one of each class.
     """
+    if asked.data.split_number == EVERY_SPLIT:
+        return _of_every_split(asked)
     labelled, many = asked.data.path, "labels" in asked.needs
     sources = [asked.source(split) for split in ("train", "test")]
     reading = with_range(asked.data, sources[0])
@@ -69,6 +75,24 @@ def open_labelled(asked: Asked) -> Labelled:
     test_is = told(part, seed=0, test=len(data.test), train=len(data.train))
     data = replace(data, test_is=test_is, is_limited=isinstance(sources[0], SomeEntries))
     return _with_duplicates(data, labelled)
+
+
+def _of_every_split(asked: Asked) -> Labelled:
+    """The official splits one after the other, as the folds of a cross-validation."""
+    if asked.test_share is not None or (asked.folds or 1) > 1:
+        raise ValueError("--split-number 0 tests on all official splits; leave out --test-share and --folds")
+    found: list[Labelled] = []
+    while True:
+        number = len(found) + 1
+        try:
+            found.append(open_labelled(replace(asked, data=replace(asked.data, split_number=number))))
+        except NoSuchSplit:
+            if not found:
+                raise
+            break
+    test_is = f"{len(found)} official splits, averaged"
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    return replace(found[0], folds=tuple(found), test_is=test_is, notes=notes)
 
 
 LABELLED = DataKind(open=open_labelled, has_classes=True)

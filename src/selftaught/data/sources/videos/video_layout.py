@@ -50,7 +50,7 @@ def _official(tree: FileTree, keys: Sequence[str], hints: Hints, asked: Path | N
     where = tree.where if asked is None else str(asked)
     if split_numbers(list(texts)) and (asked is None or asked.is_dir() or is_split_list(asked.name)):
         try:
-            return read_official(keys, texts, hints.split_number or 1, where)
+            return read_official(keys, texts, 1 if hints.split_number is None else hints.split_number, where)
         except NotListed:
             if asked is not None or hints.split_number is not None:
                 raise
