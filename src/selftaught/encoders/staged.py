@@ -26,6 +26,7 @@ class Layout:
         classifier: first parts of the state-dict keys that pretraining leaves out, e.g. ("fc.",).
         least_side: the smallest image, in pixels, that comes through.
         least_frames: the shortest clip.
+        one_length: whether steps of the network depend on the length of the clip, so that its ONNX file is for one.
         patch: sides of images must be a multiple of this many pixels.
         timm_pool: compute by timm's `forward_features` and pool by its `forward_head`.
         channel_axis: where the network puts the channels of maps and clips; 3 for (N, H, W, C), 4 for (N, T, H, W, C).
@@ -37,6 +38,7 @@ class Layout:
     classifier: tuple[str, ...] = ()
     least_side: int = 1
     least_frames: int = 1
+    one_length: bool = False
     patch: int = 1
     timm_pool: bool = False
     channel_axis: int = 1

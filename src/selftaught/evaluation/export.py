@@ -26,7 +26,8 @@ from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 Format = Literal["torch", "safetensors", "onnx"]
 
 FRAMES = 16
-"""Length of the clips of a video encoder's ONNX file, where `meta` has no "frames"."""
+"""Length of the clips that a video encoder is exported to ONNX with, where `meta` has no "frames"; all but transformers
+take others too."""
 MELS, STEPS = 64, 100
 """Log-mel image of a sound encoder's ONNX file, where `meta` has no "mels" and "steps": one second, hops of 10 ms."""
 
@@ -152,7 +153,8 @@ def _write_onnx(encoder: Encoder, path: Path, lines: dict[str, str], headless: b
     axes = {0: torch.export.Dim("batch", min=1)}
     if encoder.kind == "video":
         shape = (2, encoder.channels, int(lines.get("frames", FRAMES)), size, size)
-        axes[2] = torch.export.Dim.AUTO
+        if not (isinstance(encoder, StagedEncoder) and encoder.layout.one_length):
+            axes[2] = torch.export.Dim.AUTO
     elif encoder.kind == "audio":
         shape = (2, 1, int(lines.get("mels", MELS)), int(lines.get("steps", STEPS)))
         axes[3] = torch.export.Dim.AUTO

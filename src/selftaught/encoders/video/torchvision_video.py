@@ -124,7 +124,9 @@ def _swin(net: Any, stages: tuple[str, ...], small: bool, size: int) -> _Parts:
         replaced = {"patch_embed.proj": nn.Conv3d(COLOURS, net.patch_embed.proj.out_channels, side, stride=side)}
         changes = (f"model.patch_embed.tuple_patch_size = {side}",)
     return _Parts(
-        layout=Layout(stages=dict(zip(stages, paths, strict=True)), classifier=("head.",), channel_axis=4),
+        layout=Layout(
+            stages=dict(zip(stages, paths, strict=True)), classifier=("head.",), channel_axis=4, one_length=True
+        ),
         num_features=net.num_features,
         headless=("model.head = nn.Identity()",),
         replaced=replaced,
@@ -140,7 +142,9 @@ def _mvit(net: Any, stages: tuple[str, ...], small: bool, size: int) -> _Parts:
     rows = -(-size // stride)
     return _Parts(
         layout=Layout(
-            stages=dict(zip(stages, ("blocks.0", "blocks.2", "blocks.13", "norm"), strict=True)), classifier=("head.",)
+            stages=dict(zip(stages, ("blocks.0", "blocks.2", "blocks.13", "norm"), strict=True)),
+            classifier=("head.",),
+            one_length=True,
         ),
         num_features=width,
         headless=("model.head = nn.Identity()", f"model.pos_encoding.spatial_size = ({rows}, {rows})"),
