@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +129,44 @@ def test_a_clip_by_rate_takes_the_frames_nearest_to_its_times() -> None:
     )
     assert plan.at(0, np.array([0.5, 0.5, 0.0])).frames.tolist() == [0, 2, 4]
     assert plan.at(0, np.array([0.5, 0.5, 1.0])).frames.tolist() == [16, 18, 20]
+
+
+def cut_index(pieces: list[tuple[int, int]], count: int = 60) -> VideoIndex:
+    """One video of 10 frames a second, whose segments are these."""
+    whole = index_of([[i / 10 for i in range(count)]], [(0.0, 0)])
+    return replace(
+        whole,
+        segment_video=np.zeros(len(pieces), np.int64),
+        segment_first=np.array([first for first, _ in pieces]),
+        segment_stop=np.array([stop for _, stop in pieces]),
+    )
+
+
+@pytest.mark.parametrize("clip", [Clip(frames=3, stride=2), Clip(frames=3, fps=5.0)])
+def test_clips_stay_in_their_segment_and_use_all_of_each(clip: Clip) -> None:
+    pieces = [(2, 20), (20, 25), (25, 28), (31, 60)]  # the third is too short, and the second as long as a clip
+    plan = ClipPlan(cut_index(pieces), Sampling(inputs={"video": clip}))
+    assert plan.unusable == {}
+    seen = [plan.at(0, np.array([0.5, 0.5, draw])).frames for draw in np.linspace(0, 1, 400)]
+    assert all(np.diff(frames).tolist() == [2, 2] for frames in seen)
+    starts = [int(frames[0]) for frames in seen]
+    assert starts == sorted(starts)
+    assert set(starts) == {*range(2, 16), 20, *range(31, 56)}
+    # Each place is drawn about as often, that of the shortest segment too.
+    counts = np.bincount(starts)[sorted(set(starts))]
+    assert counts.min() > 0.3 * counts.mean()
+    short = ClipPlan(cut_index([(0, 3), (3, 7)]), Sampling(inputs={"video": clip}))
+    assert list(short.unusable) == [0]
+    assert short.unusable[0].startswith("its longest piece without a cut or damage: ")
+
+
+def test_clips_of_one_video_keep_their_distance_over_cuts() -> None:
+    sampling = Sampling(inputs={"video": Clip(frames=3)}, clips_per_video=2, min_gap=1.0)
+    plan = ClipPlan(cut_index([(0, 14), (14, 17), (22, 40), (40, 60)]), sampling)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        drawn = plan.spread(np.zeros(2, np.int64), rng.random(2), 1.0)
+        middles = [plan.at(0, np.array([0.5, 0.5, draw])).middle for draw in drawn]
+        assert abs(middles[0] - middles[1]) >= 1 - 1e-9
+    tight = ClipPlan(cut_index([(0, 5), (5, 10)], 10), sampling)
+    assert tight.unusable == {0: "too short for 2 clips with middles 1 s apart"}
