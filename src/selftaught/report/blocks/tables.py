@@ -83,6 +83,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
     """The rows of a comparison, best first, with what they are compared with."""
     probed = next((row["probe"] for row in rows if row.get("probe")), None)
     best = rows[0] if rows else {}
+    encoders = {str(row["encoder"]) for row in rows if row.get("encoder")}
     body = []
     for row in rows:
         name, probe, metric = str(row.get("task")), row.get("probe") or {}, str(row.get("metric", ""))
@@ -93,6 +94,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
             cells += [_behind_cell(row, best), words(probe.get("stage"))]
         cells.append(figure(value, f"{pretext(metric, value)} {spoken(metric)}"))
         cells += [figure(chance, pretext(metric, chance)), figure(row.get("steps"))]
+        cells += [words(row.get("encoder") if len(encoders) > 1 else "")]
         body.append(cells)
     head = ["Rank", "Task"]
     if probed:
@@ -102,7 +104,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
             "Behind the first",
             "Best stage",
         ]
-    head += ["Pretext", "Chance", "Steps"]
+    head += ["Pretext", "Chance", "Steps", "Encoder"]
     quiet = list(range(len(body), len(body) + len(references))) if probed else []
     for name, result in references.items() if probed else ():
         value_cell = measure(probed.get("metric"), estimate(result, probed)) if probed else words("")
@@ -111,7 +113,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
     note = (
         "Gain: above random weights. ≈ cannot be distinguished from the first on these test samples." if probed else ""
     )
-    text = (0, 1, 5) if probed else (0, 1)
+    text = (0, 1, 5, len(head) - 1) if probed else (0, 1, len(head) - 1)
     return without_empty(Table(title="Tasks, best first", head=head, rows=body, quiet=quiet, text=text, note=note))
 
 
