@@ -75,12 +75,13 @@ def test_loss_against_loops(task: Task) -> None:
     example = made.pseudo_label(batch(noise_clips(5, frames=10)), rng())
     total, hits = 0.0, 0
     with torch.no_grad():
-        logits = made(example)
+        logits, projections = made(example)
+    assert projections is None
     for n in range(5):
         scores, label = logits[n].tolist(), int(example.label[n])
         total -= scores[label] - math.log(sum(math.exp(score) for score in scores))
         hits += max(range(3), key=scores.__getitem__) == label
-    found = made.loss(logits, example)
+    found = made.loss((logits, None), example)
     assert float(found["loss"]) == pytest.approx(total / 5, rel=1e-4)
     assert float(found["accuracy"]) == pytest.approx(hits / 5)
     assert made.chance(8) == pytest.approx(1 / 3)
@@ -94,6 +95,29 @@ def test_it_is_a_function_of_the_generator_and_halves_are_the_whole(task: Task) 
     assert torch.equal(one.clips, same.clips)
     parts = zip(one.clips.chunk(2), one.label.chunk(2), one.rate.chunk(2), strict=True)
     check_halves(made, one, [Example(*part) for part in parts])
+
+
+def test_the_contrast_is_of_two_clips_of_each_video(task: Task) -> None:
+    made = task(contrast=0.1, projection=6, temperature=0.5).eval()
+    example = made.pseudo_label(batch(noise_clips(3, frames=10)), rng())
+    assert example.clips.shape == (6, 3, 4, 16, 16)
+    assert not torch.equal(example.clips[:3], example.clips[3:])
+    with torch.no_grad():
+        logits, projections = made(example)
+        assert projections is not None
+        found = made.loss((logits, projections), example)
+    unit = [[value / math.hypot(*row) for value in row] for row in projections.tolist()]
+    cosine = [[sum(a * b for a, b in zip(one, other, strict=True)) for other in unit] for one in unit]
+    total = 0.0
+    for i in range(6):
+        scores = {
+            j: math.exp(sum(a * b for a, b in zip(unit[i], unit[j], strict=True)) / 0.5) for j in range(6) if j != i
+        }
+        total -= math.log(scores[(i + 3) % 6] / sum(scores.values()))
+    plain = float(task().loss((logits, None), example)["loss"])
+    assert float(found["loss"]) == pytest.approx(plain + 0.1 * total / 6, rel=1e-4)
+    with pytest.raises(ValueError, match=r"--task\.contrast is of --task\.form pace only, got 0\.1 with sped_up"):
+        Config(form="sped_up", contrast=0.1)
 
 
 def test_shown_clips_are_of_both_classes(task: Task) -> None:

@@ -20,7 +20,8 @@ from selftaught.ops.colour import normalised_jitter
 from selftaught.ops.frames import gather_frames, square_boxes
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import shown
-from selftaught.tasks.parts.losses import classification
+from selftaught.tasks.parts.heads import projection_head
+from selftaught.tasks.parts.losses import classification, nt_xent
 
 NORMAL, SPED_UP = (1.0, 1.2), (1.7, 2.2)
 """Ranges of the rates of SpeedNet's two classes."""
@@ -30,7 +31,8 @@ NORMAL, SPED_UP = (1.0, 1.2), (1.7, 2.2)
 class Example:
     """Clips (M, 3, L, S, S), normalised, their classes (M,) int64, and their rates (M,) in frames a frame.
 
-    M is N, or 2 N of "sped_up": first all clips at the normal rate, then the same ones sped up.
+    M is N, or 2 N of "sped_up": first all clips at the normal rate, then the same ones sped up. With a contrast it is
+    2 N too: one clip of each video, then another one of each.
     """
 
     clips: Tensor
@@ -46,8 +48,10 @@ class PlaybackRate(PretextTask):
 
     Flow: video (N, T, 3, H, W) -> L frames from a random one on, each p frames after the one before, p drawn from 1 ...
     P for each clip -> the same crop for all frames (N, 3, L, S, S) -> 3-D encoder (N, D) -> linear (N, P) -> cross
-    entropy with the pace. With `--task.form sped_up`, SpeedNet: each clip is played twice, at a rate of 1 to 1.2 and of
-    1.7 to 2.2 frames a frame, both in the same batch (2 N, 3, L, S, S) -> linear (2 N, 2).
+    entropy with the pace. With `--task.contrast`, two clips of each video at paces of their own, whose projections find
+    each other among all of the batch (the paper's contrast of the same context). With `--task.form sped_up`, SpeedNet:
+    each clip is played twice, at a rate of 1 to 1.2 and of 1.7 to 2.2 frames a frame, both in the same batch
+    (2 N, 3, L, S, S) -> linear (2 N, 2).
 
     How much moves in a frame does not say how fast a clip is played, as some things are fast: the network must know
     what it sees and how that usually moves.
@@ -60,9 +64,9 @@ class PlaybackRate(PretextTask):
     that change, and compressed.
 
     Differences from the papers: clips have 8 frames (16 to 64 in the papers); a video is not looped where it is too
-    short; blur and noise are additions; of the pace paper's two losses the classification alone, without its contrast
-    of clips of one video; SpeedNet's encoder is pooled over space by the maximum in its paper, here as the encoder
-    does; the learning rate falls by a cosine.
+    short; blur and noise are additions; the contrast, of weight 0.1 in the paper, is off by default, as it encodes two
+    clips, and its variant of clips of the same pace is left out; SpeedNet's features are pooled over space by the
+    maximum in its paper, here as the encoder does; AdamW with a cosine instead of SGD with steps.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -83,6 +87,19 @@ class PlaybackRate(PretextTask):
         hue by up to 0.2 turns."""
         degrade: Annotated[float, Range(least=0, most=1)] = 1.0
         """Strength of the random blur and noise of each frame, which hide traces of a codec."""
+        contrast: Annotated[float, Range(least=0)] = 0.0
+        """Weight of the contrast of clips of one video, of "pace" only; 0.1 in the paper."""
+        temperature: Annotated[float, Range(above=0)] = 0.1
+        """Of the contrast."""
+        projection: Annotated[int, Range(least=1)] = 128
+        """Width of what the contrast compares."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.contrast and self.form != "pace":
+                raise ValueError(
+                    f"--task.contrast is of --task.form pace only, got {self.contrast:g} with {self.form}; set it to 0"
+                )
 
         @property
         def needed(self) -> int:
@@ -95,6 +112,9 @@ class PlaybackRate(PretextTask):
         self.config = config
         self.size = size
         self.head = nn.Linear(encoder.num_features, self.classes)
+        self.projection = (
+            projection_head(encoder.num_features, encoder.num_features, config.projection) if config.contrast else None
+        )
 
     @property
     def classes(self) -> int:
@@ -119,10 +139,13 @@ class PlaybackRate(PretextTask):
         n = len(video)
         label, rate = self.rates(n, rng)
         numbers = self.numbers(rate, rng)
-        boxes = square_boxes(inner_areas(video, self.size), rng, least_side=config.least_side)
         copies = len(rate) // n
+        areas = inner_areas(video, self.size)
+        # Both clips of a contrast have a window of their own; a sped-up clip shows what the normal one does.
+        windows = copies if config.contrast else 1
+        boxes = square_boxes(areas.repeat(windows, 1), rng, least_side=config.least_side).repeat(copies // windows, 1)
         frames = gather_frames(video.repeat(copies, 1, 1, 1, 1), numbers).flatten(0, 1)[:, None]
-        each = boxes.repeat(copies, 1).repeat_interleave(config.frames, 0)
+        each = boxes.repeat_interleave(config.frames, 0)
         cut = degraded_crop(frames, each, self.size, rng, strength=config.degrade)[:, 0]
         strength = 0.8 * config.colour
         rows = normalised_jitter(cut, rng, strength, strength, strength, 0.2 * config.colour, grey=0.0)
@@ -132,7 +155,8 @@ class PlaybackRate(PretextTask):
     def rates(self, count: int, rng: Generator) -> tuple[Tensor, Tensor]:
         """Classes (M,) int64 and rates (M,) float32 of the clips."""
         if self.config.form == "pace":
-            label = torch.randint(self.config.paces, (count,), generator=rng, device=rng.device)
+            clips = 2 * count if self.config.contrast else count
+            label = torch.randint(self.config.paces, (clips,), generator=rng, device=rng.device)
             return label, (label + 1).float()
         label = torch.arange(2, device=rng.device).repeat_interleave(count)
         return label, torch.cat([uniform((count,), *NORMAL, rng), uniform((count,), *SPED_UP, rng)])
@@ -147,18 +171,25 @@ class PlaybackRate(PretextTask):
         free = config.needed - steps[:, -1:]
         return steps + (drawn[1] * free).long().clamp(max=free - 1)
 
-    def forward(self, example: Example) -> Tensor:
-        """Logits (M, P) or (M, 2)."""
-        logits: Tensor = self.head(self.encoder(example.clips))
-        return logits
+    def forward(self, example: Example) -> tuple[Tensor, Tensor | None]:
+        """Logits (M, P) or (M, 2), and the projections (M, E) of a contrast."""
+        features = self.encoder(example.clips)
+        return self.head(features), None if self.projection is None else self.projection(features)
 
-    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
-        """Cross entropy over the paces."""
-        return classification(prediction, example.label)
+    def loss(self, prediction: tuple[Tensor, Tensor | None], example: Example) -> dict[str, Tensor]:
+        """Cross entropy over the paces, and `contrast` times that of finding the other clip of the video."""
+        logits, projections = prediction
+        scalars = classification(logits, example.label)
+        if projections is None:
+            return scalars
+        first, second = projections.chunk(2)
+        contrast, found = nt_xent(first, second, self.config.temperature)
+        more = {"contrast": contrast.detach(), "accuracy_contrast": found}
+        return scalars | {"loss": scalars["loss"] + self.config.contrast * contrast} | more
 
-    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+    def show(self, example: Example, prediction: tuple[Tensor, Tensor | None], count: int) -> list[Shown]:
         """Clips as they are played, of all classes where each is in the batch."""
-        chance, chosen = prediction.detach().float().softmax(1).max(1)
+        chance, chosen = prediction[0].detach().float().softmax(1).max(1)
         total = len(chosen)
         both = self.config.form == "sped_up"
         rows = [(i % 2) * (total // 2) + i // 2 if both else i for i in range(min(count, total))]
