@@ -61,5 +61,5 @@ def test_a_query_that_cannot_be_read_is_said_in_one_sentence(tmp_path: Path, nam
     (tmp_path / name).write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=f"--query .*{name} cannot be read"):
         check_query(tmp_path / name, build_encoder("resnet18", size=32))
-    with pytest.raises(ValueError, match=r"--query .*gone.mp4 cannot be read"):
+    with pytest.raises(ValueError, match=r"--query .*gone.mp4 cannot be read: No such file"):
         check_query(tmp_path / "gone.mp4", build_encoder("resnet18", size=32))

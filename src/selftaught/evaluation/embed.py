@@ -14,6 +14,7 @@ from selftaught.core.files import check_out
 from selftaught.core.names import one_line, printable
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, Precision
+from selftaught.data.files.file_tree import lost_files
 from selftaught.data.files.splits import EmptyPart
 from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
@@ -117,7 +118,7 @@ def _features(encoder: Encoder, reading: DataSettings, *, split: str, size: int,
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for samples, told in _samples(encoder, reading, split, size):
         keys += samples.keys
-        skipped |= {key for key, _ in samples.skipped}
+        skipped |= {row[0] for row in samples.skipped if lost_files([row])}
         notes |= dict.fromkeys(told)
         labels += _label_names(samples)
         vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=3))

@@ -68,7 +68,7 @@ def _is_video(path: Path) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"--query {path} cannot be read: {error}")
+    return ValueError(f"--query {path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:

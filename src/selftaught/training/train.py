@@ -25,6 +25,7 @@ from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last
 from selftaught.core.progress import StepProgress
 from selftaught.core.signals import Stop, stopping
+from selftaught.data.files.file_tree import lost_files
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes
@@ -306,9 +307,16 @@ def _finish(
         with of_world(1):  # the others wait below: a task that gathers rows would wait for them
             draw_pictures(folder.path / "pictures", task, data, config, fabric.device, samples=samples)
         summary = _summary(training, looked, speed, time.monotonic() - begin)
-        summary["skipped"] = len(skipped) + len(data.held_out.skipped)
+        listed = [*skipped, *data.held_out.skipped]
+        summary["skipped"] = lost_files(listed)
+        summary["notes"] += _note_of_damage(len(listed) - lost_files(listed))
         write_json(folder.path / "summary.json", summary)
     fabric.barrier()
+
+
+def _note_of_damage(count: int) -> list[str]:
+    files = "1 file is" if count == 1 else f"{count:,} files are"
+    return [f"{files} damaged in part and used without that part; skipped.csv lists where"] if count else []
 
 
 def _check_finite(loss: float, step: int, lr: float | None) -> None:
@@ -344,7 +352,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "feature_std": looked["feature_std"] if len(data.held_out) > 1 else None,
         "train_samples": data.loader.count,
         "heldout_samples": len(data.held_out),
-        "skipped": len(data.skipped),
+        "skipped": lost_files(data.skipped),
         "left_out": dict(data.left_out.counts),
         "notes": list(data.notes),
         "warnings": [warning for warning in warnings if warning],

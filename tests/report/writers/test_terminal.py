@@ -30,6 +30,23 @@ def test_an_evaluation_is_a_table_of_stages(tmp_path: Path, run_folder: Folder) 
     assert " ".join(lines[-1]).endswith("+11.3 points (10.3 to 12.3)")
 
 
+def test_an_evaluation_of_more_stages_than_fit_has_a_row_for_each(tmp_path: Path, run_folder: Folder) -> None:
+    evaluation = json.loads((run_folder(tmp_path / "run") / "evaluations" / "linear-0a1b2c.json").read_text())
+    evaluation |= {"encoder": "twostream:resnet18", "supervised": None}
+    for result in (evaluation, evaluation["random"]):
+        result["stages"] = {f"flow_image_{stage}": value for stage, value in result["stages"].items()}
+        result["stages"] |= {f"image_layer{number}": 10.0 + number for number in range(8)}
+        result["stage"] = f"flow_image_{result['stage']}"
+    file = io.StringIO()
+    print_evaluation(evaluation, file)
+    lines = [line.split() for line in file.getvalue().splitlines() if line.strip()]
+    assert lines[1] == ["stage", "random", "weights", "twostream:resnet18"]
+    assert ["flow_image_layer3", "50.8", "63.1"] in lines
+    assert ["image_layer7", "17.0", "17.0"] in lines
+    assert ["best", "51.8", "%", "63.1", "%"] in lines
+    assert ["95", "%", "50.3", "to", "53.3", "61.6", "to", "64.6"] in lines
+
+
 def test_a_comparison_is_printed_best_first(tmp_path: Path, comparison_folder: Folder) -> None:
     folder = comparison_folder(tmp_path, {"rotation": 61.2, "simclr": 66.4, "jigsaw": 66.0})
     table = json.loads((folder / "compare.json").read_text())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
@@ -81,9 +82,18 @@ def opened(video: str | EncodedVideo) -> Iterator[Any]:
             yield container
     except Unreadable:
         raise
+    except av.InvalidDataError as error:
+        raise Unreadable("the file is empty" if _is_empty(video) else reason(error)) from error
     # PyAV also raises ValueError and IndexError for broken files.
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise Unreadable(reason(error)) from error
+
+
+def _is_empty(video: str | EncodedVideo) -> bool:
+    try:
+        return isinstance(video, str) and Path(video).stat().st_size == 0
+    except OSError:
+        return False
 
 
 def reason(error: Exception) -> str:

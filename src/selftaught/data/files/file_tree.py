@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
 
@@ -17,6 +17,15 @@ from selftaught.data.files.left_out import LeftOut
 
 MAX_FILE_BYTES = 256 << 20
 """An encoded image is no larger; a header or a list that claims more is refused before that is read."""
+
+
+PARTLY_USED = "; the rest is used"
+"""How the reason of a file ends of which only a part is lost."""
+
+
+def lost_files(listed: Iterable[tuple[str, str]]) -> int:
+    """How many of the listed (path, reason) are not used at all, unlike a damaged video of which the rest is used."""
+    return sum(not reason.endswith(PARTLY_USED) for _, reason in listed)
 
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what the image is

@@ -20,7 +20,7 @@ from selftaught.data.decode.image import encode_jpeg
 from selftaught.data.decode.shots import Looks
 from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header
 from selftaught.data.decode.video_frames import decode_frames, frame_period, seal_of, times_of
-from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.file_tree import PARTLY_USED, Unreadable
 from selftaught.data.store.image_pack import one_opencv_thread
 from selftaught.data.store.video_index import VideoIndex
 
@@ -271,9 +271,9 @@ def _damage_note(
     if len(stretches) > _LISTED:
         stretches = [*stretches[:_LISTED], f"in {len(stretches) - _LISTED} more places"]
     if stretches:
-        return f"damaged {', '.join(stretches)}; the rest is used"
+        return f"damaged {', '.join(stretches)}{PARTLY_USED}"
     if seconds[-1] + period < _SHARE * header.seconds - _LATE:
-        return f"ends after {seconds[-1] + period:.1f} s of the {header.seconds:.1f} s it states; they are used"
+        return f"lacks what follows {seconds[-1] + period:.1f} s of the {header.seconds:.1f} s it states{PARTLY_USED}"
     return None
 
 

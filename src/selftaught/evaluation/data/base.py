@@ -15,6 +15,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
+from selftaught.data.files.file_tree import lost_files
 from selftaught.data.inputs import Clip, Input, listed, needs_of
 from selftaught.data.modality import MODALITIES, USUAL_CLIP
 from selftaught.data.sources.base import Source
@@ -89,7 +90,7 @@ class EvaluationData(ABC):
     @property
     def skipped(self) -> int:
         """How many samples were left out because they could not be used."""
-        return len(self.test.skipped) + (0 if self.fitted_on is None else len(self.fitted_on.skipped))
+        return lost_files(self.test.skipped) + (0 if self.fitted_on is None else lost_files(self.fitted_on.skipped))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.file_tree import lost_files
 from selftaught.data.store.samples import Samples, groups_of
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.evaluation.data.base import EvaluationData
@@ -54,7 +55,7 @@ class Labelled(EvaluationData):
     @property
     def skipped(self) -> int:
         """Of the whole data where they are folded: both parts of a fold list the same."""
-        return len(self.train.skipped) if self.folds else super().skipped
+        return lost_files(self.train.skipped) if self.folds else super().skipped
 
     @property
     def identity(self) -> str:

@@ -15,6 +15,7 @@ from selftaught.report.facts.savings import labels_table
 from selftaught.report.facts.wording import between, gained, interval_in, measured, metric_of, number, precise, pretext
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 Row = tuple[str, Sequence[str | tuple[str, str]], bool]
@@ -44,7 +45,7 @@ def print_evaluation(evaluation: Mapping[str, Any], file: TextIO | None = None) 
         body.append((label, [*cells, *ends], label == "random weights"))
     found = gain(evaluation)
     caption = f"best stage against random weights: {_gap(metric, found)}" if found is not None else ""
-    _print(title, ["", *stages, "best", "95 %"], body, caption, file)
+    _print(title, ["", *stages, "best", "95 %"], body, caption, file, is_turnable=True)
     if (table := labels_table(evaluation)) is not None:
         body = [(row[0].text, [cell.text for cell in row[1:]], False) for row in table.rows]
         _print(table.title, table.head, body, table.note, file)
@@ -130,8 +131,12 @@ def _print(
     file: TextIO | None,
     *,
     spare: Sequence[str] = (),
+    is_turnable: bool = False,
 ) -> None:
-    """Print a table whole; where the terminal is too narrow, without the first ones of `spare` that make it fit."""
+    """Print a table whole; where the terminal is too narrow, without the first ones of `spare` that make it fit.
+
+    A turnable table that is too wide is printed with a row for each of its columns.
+    """
     from rich.console import Console
 
     target = file or sys.stderr
@@ -139,8 +144,11 @@ def _print(
     console = Console(file=target, width=None if target.isatty() else 160, highlight=False)
     left_out: list[str] = []
     table = _table(title, head, rows, caption)
+    if is_turnable and not _fits(console, table):
+        columns = [(name, [cells[at] for _, cells, _ in rows], False) for at, name in enumerate(head[1:])]
+        table = _table(title, ["stage", *(label for label, _, _ in rows)], columns, caption)
     for name in spare:
-        if console.measure(table, options=console.options.update(width=10_000)).maximum <= console.width:
+        if _fits(console, table):
             break
         if name in head:
             at = head.index(name)
@@ -150,6 +158,10 @@ def _print(
             told = f"left out, as the terminal is narrow: {', '.join(left_out)}"
             table = _table(title, head, rows, f"{caption}\n{told}".strip())
     console.print(table)
+
+
+def _fits(console: Console, table: Table) -> bool:
+    return console.measure(table, options=console.options.update(width=10_000)).maximum <= console.width
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Row], caption: str) -> Table:

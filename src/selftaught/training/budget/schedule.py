@@ -141,7 +141,8 @@ def warning_of_length(steps: int, per_epoch: float, better: Sequence[str] = ()) 
     """One sentence on a run that is too short, with what would fit better."""
     passes = steps / per_epoch
     sentence = (
-        f"{steps:,} {plural('step', steps)} ({passes:.2g} passes) are too few to learn much: "
+        f"{steps:,} {plural('step', steps)} ({passes:.2g} passes) {'is' if steps == 1 else 'are'} too few to "
+        "learn much: "
         f"runs below about {needed(per_epoch)} steps or 2 passes often end at or below random weights"
     )
     return sentence + (f"; better: {'; '.join(better)}" if better else "")
