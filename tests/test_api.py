@@ -25,7 +25,7 @@ def test_lists_hold_plain_values_of_every_entry() -> None:
 
 def test_pretrain_lists_every_setting_in_its_docstring() -> None:
     text = inspect.getdoc(api.pretrain) or ""
-    assert "\n    batch_size = 128: a whole number in [2, 1000000]." in text
+    assert "\n    size = 96: a whole number in [8, 8192]." in text
     assert "\n    task = " not in text  # an argument of its own
 
 

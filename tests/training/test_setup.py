@@ -22,7 +22,7 @@ from selftaught.tasks.resolve import resolve_task
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import open_data
 from selftaught.training.first_checks import check_asked
-from selftaught.training.setup import clip_seen, is_partly_used, pace_of, resolve, spec_for
+from selftaught.training.setup import clip_seen, is_partly_used, pace_of, resolve, spec_for, with_batch
 
 TASKS = (*(task.name for task in list_tasks()), "supervised", "rotation+colorization")
 QUICK: Any = {"encoder": "timm:test_resnet", "accelerator": "cpu", "precision": "32-true"}
@@ -70,6 +70,7 @@ def test_a_step_leaves_parameters_out_only_where_players_or_poolings_wait(
     settings: dict[str, float], encoder: str, expected: bool
 ) -> None:
     asked = RunConfig.of(data="demo", out="run", task="inpainting", task_settings=settings, encoder=encoder, size=32)
+    asked = asked.replace(batch_size=8)
     assert is_partly_used(check_asked(asked, spec_for(asked))) is expected
 
 
@@ -221,3 +222,15 @@ def test_clips_that_cannot_be_cut_so_are_refused() -> None:
         RunConfig.of(data="videos", out="run", task="clip_rotation", stride=2, fps=5)
     with pytest.raises(ValueError, match=r"^task 'moving_object' has no setting for the frames of a clip; leave out"):
         spec_for(RunConfig.of(data="videos", out="run", task="moving_object", frames=8))
+
+
+def test_the_batch_size_is_the_tasks_where_none_is_given() -> None:
+    def batch_of(task: str, **asked: Any) -> int:
+        config = RunConfig.of(data="data", out="run", task=task, **asked)
+        return with_batch(config, spec_for(config)).optim.batch
+
+    assert (batch_of("simclr"), batch_of("clip_rotation"), batch_of("clip_rotation", batch_size=8)) == (128, 32, 8)
+    assert batch_of("clip_rotation", devices=3) == 96  # cut into equal parts
+    assert Recipe(batch_size=64).batch_size == 64
+    with pytest.raises(ValueError, match="batch_size of a Recipe"):
+        Recipe(batch_size=1)

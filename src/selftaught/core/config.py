@@ -56,7 +56,7 @@ class RunConfig(Group):
     def __post_init__(self) -> None:
         super().__post_init__()
         parts = self.optim.accumulate * self.machine.world
-        if self.optim.batch_size % parts:
+        if self.optim.batch_size is not None and self.optim.batch_size % parts:
             raise ValueError(
                 f"--batch-size {self.optim.batch_size} cannot be cut into {parts} equal parts "
                 f"({self.optim.accumulate} accumulated x {self.machine.world} devices)"

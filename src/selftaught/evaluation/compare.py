@@ -35,7 +35,7 @@ from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.start import check_alone
-from selftaught.training.setup import spec_for
+from selftaught.training.setup import spec_for, with_batch
 from selftaught.training.streamed import shards_to_stream
 from selftaught.training.train import train
 
@@ -132,7 +132,12 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         run = config.replace(task=task, task_settings=own, encoders=further, out=out)
         runs.append((run, spec_for(run)))
     encoders = _encoders(config, [spec for _, spec in runs])
-    return [(run.replace(encoder=encoder), spec) for encoder, (run, spec) in zip(encoders, runs, strict=True)]
+    smallest = min((spec for _, spec in runs), key=lambda spec: spec.batch_size)
+    batch = with_batch(config, smallest).optim.batch  # as many samples a step for all
+    return [
+        (run.replace(encoder=encoder, batch_size=batch), spec)
+        for encoder, (run, spec) in zip(encoders, runs, strict=True)
+    ]
 
 
 def _encoders(config: RunConfig, specs: Sequence[TaskSpec]) -> list[str]:

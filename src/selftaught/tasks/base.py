@@ -71,6 +71,8 @@ class Recipe:
     """Of SGD, where Nesterov's is taken, and of LARS."""
     warmup: float = 0.05
     """Part of the steps, in [0, 1), in which the learning rate rises linearly; then it falls by a cosine."""
+    batch_size: int | None = None
+    """Samples per step where none is given; None for 128, or 32 of tasks on clips, which take more memory."""
     clip: float | None = None
     """Largest norm of the gradient, above 0; None does not limit it."""
     others: Mapping[str, Pace] = field(default_factory=lambda: PACES)

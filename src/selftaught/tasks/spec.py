@@ -61,6 +61,12 @@ class TaskSpec:
         return kind_of_task(self.needs)
 
     @property
+    def batch_size(self) -> int:
+        """Samples per step where none is given."""
+        has_clips = any(isinstance(one, Clip) for one in self.inputs.values())
+        return self.recipe.batch_size or (32 if has_clips else 128)
+
+    @property
     def is_own(self) -> bool:
         """Whether a user wrote it, or a part of it."""
         return self.family == "own" or any(part.is_own for part in self.parts.values())

@@ -87,7 +87,7 @@ def open_data(config: RunConfig, spec: TaskSpec, fabric: Fabric) -> Data:
     loader = Loader(
         halves.train,
         sampling=sampling,
-        batch_size=config.optim.batch_size,
+        batch_size=config.optim.batch,
         seed=config.seed,
         device=fabric.device,
         rank=fabric.global_rank,

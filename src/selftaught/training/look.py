@@ -76,7 +76,7 @@ def held_out_batches(data: Data, config: RunConfig, fabric: Fabric, samples: int
     batches = ordered_batches(
         data.held_out,
         sampling=data.sampling,
-        batch_size=config.optim.batch_size // fabric.world_size,
+        batch_size=config.optim.batch // fabric.world_size,
         device=fabric.device,
         limit=count,
         rank=fabric.global_rank,
@@ -111,7 +111,7 @@ def draw_pictures(
         ordered_batches(
             data.held_out,
             sampling=data.sampling,
-            batch_size=config.optim.batch_size,
+            batch_size=config.optim.batch,
             device=device,
             limit=samples // data.sampling.clips_per_video,
         )

@@ -106,7 +106,7 @@ def samples_until_next(task: PretextTask, data: Data, config: RunConfig, step: i
     else:
         later = (due for due in refresh_steps(task, data, config.length.steps) if due > step)
         count = next(later, config.length.steps) - step
-    return count * config.optim.batch_size // data.sampling.clips_per_video
+    return count * config.optim.batch // data.sampling.clips_per_video
 
 
 @torch.no_grad()
@@ -119,7 +119,7 @@ def known_samples(task: PretextTask, data: Data, config: RunConfig, fabric: Fabr
     for batch in ordered_batches(
         Subset(data.samples, chosen),
         sampling=data.sampling,
-        batch_size=config.optim.batch_size,
+        batch_size=config.optim.batch,
         device=fabric.device,
         rank=fabric.global_rank,
         world=fabric.world_size,

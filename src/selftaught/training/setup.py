@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from selftaught.core.config import RunConfig
@@ -36,6 +38,14 @@ def spec_for(config: RunConfig) -> TaskSpec:
     if network.frames is not None and "frames" not in names.values():
         raise ValueError(f"task {spec.name!r} has no setting for the frames of a clip; leave out --frames")
     return spec.spaced(stride=None if "stride" in names.values() else network.stride, fps=network.fps)
+
+
+def with_batch(asked: RunConfig, spec: TaskSpec) -> RunConfig:
+    """The settings with the task's batch size where none is given; a multiple of the parts it is cut into."""
+    if asked.optim.batch_size is not None:
+        return asked
+    parts = asked.optim.accumulate * asked.machine.world
+    return asked.replace(batch_size=math.lcm(spec.batch_size, parts) if spec.batch_size % parts else spec.batch_size)
 
 
 def clip_seen(spec: TaskSpec) -> dict[str, float]:
@@ -93,7 +103,7 @@ def pace_of(recipe: Recipe, optimizer: Optimizer, asked: OptimSettings, *, task:
             f"--momentum is for sgd and lars, the optimizer is adamw, got {asked.momentum}; leave it out, or "
             "give --optimizer sgd"
         )
-    lr = known.lr * asked.batch_size / 256 if asked.lr is None and known is not None else asked.lr
+    lr = known.lr * asked.batch / 256 if asked.lr is None and known is not None else asked.lr
     decay = recipe.weight_decay if known is None else known.weight_decay
     assert lr is not None
     final = None if known is None else known.final_weight_decay

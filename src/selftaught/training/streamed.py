@@ -82,7 +82,7 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
         count=count,
         side=side,
         decoding=decoding,
-        batch_size=config.optim.batch_size,
+        batch_size=config.optim.batch,
         seed=config.seed,
         device=fabric.device,
         rank=fabric.global_rank,

@@ -57,7 +57,7 @@ from selftaught.training.resume import (
 )
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
-from selftaught.training.setup import build_task, is_partly_used, resolve, spec_for
+from selftaught.training.setup import build_task, is_partly_used, resolve, spec_for, with_batch
 from selftaught.training.speed import Speed
 from selftaught.training.step import Training
 
@@ -81,6 +81,7 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked.machine)
     spec = spec_for(asked)
+    asked = with_batch(asked, spec)
     is_partly = is_partly_used(check_asked(asked, spec))
     folder.check(asked)
     begun = as_begun(folder, asked)
@@ -241,7 +242,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     log = RunLog(folder, fabric, steps_per_epoch=per_epoch, tensorboard=config.folder.tensorboard)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
-    speed, together = Speed(config.optim.batch_size), StopTogether(fabric.world_size)
+    speed, together = Speed(config.optim.batch), StopTogether(fabric.world_size)
     network = config.network
     title = f"{training.spec.short} {network.architectures[network.kept]} {network.size} px"
     with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
@@ -330,7 +331,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     assert config.length.steps is not None
     warnings = [
         training.length.warning(config.length.steps, data.loader.steps_per_epoch),
-        repeats(config.optim.batch_size, data.loader.steps_per_epoch),
+        repeats(config.optim.batch, data.loader.steps_per_epoch),
         collapse_warning(looked, len(data.held_out)),
     ]
     return {
@@ -345,7 +346,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric_name(),
         "value": looked[task.metric_name()],
-        "chance": task.chance(min(config.optim.batch_size, len(data.held_out) * data.sampling.clips_per_video)),
+        "chance": task.chance(min(config.optim.batch, len(data.held_out) * data.sampling.clips_per_video)),
         "rankme": looked["rankme"],
         "alignment": looked["alignment"],
         "uniformity": looked["uniformity"],

@@ -165,8 +165,9 @@ class LengthSettings(Group):
 class OptimSettings(Group):
     """How it learns."""
 
-    batch_size: Annotated[int, Range(least=2, most=1_000_000)] = 128
-    """Samples per optimiser step, in total over all devices and accumulated parts."""
+    batch_size: Annotated[int | None, Range(least=2, most=1_000_000)] = None
+    """Samples per optimiser step, in total over all devices and accumulated parts (default: the task's, mostly 128
+    images or 32 clips)."""
     optimizer: Optimizer = "auto"
     """Optimiser; auto uses the one of the task's paper."""
     lr: Annotated[float | None, Range(above=0)] = None
@@ -183,6 +184,12 @@ class OptimSettings(Group):
     """Number of parts each batch is split into to save memory; contrastive tasks see only negatives within a part."""
     clip: Annotated[float | None, Range(above=0)] = None
     """Clip the gradient to this norm (default: the task's, else no clipping)."""
+
+    @property
+    def batch(self) -> int:
+        """The batch size, which is known once a run has begun."""
+        assert self.batch_size is not None, "the task's batch size must be filled in first"
+        return self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class RunSettings(EvaluationHints, total=False):
     epochs: float | None
     steps: int | None
     budget: str | None
-    batch_size: int
+    batch_size: int | None
     optimizer: Optimizer
     lr: float | None
     weight_decay: float | None

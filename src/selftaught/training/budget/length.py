@@ -71,7 +71,7 @@ def given_length(config: RunConfig, data: Data) -> Length:
     """Of a run whose steps are known."""
     assert config.length.steps is not None
     per_epoch = data.loader.steps_per_epoch
-    look = min(HELD_OUT_SAMPLES, len(data.held_out)) / config.optim.batch_size * 2 / 3
+    look = min(HELD_OUT_SAMPLES, len(data.held_out)) / config.optim.batch * 2 / 3
     schedule = Schedule(
         parts=((0, config.length.steps),),
         look_every=looks_between(config.length.steps, per_epoch, config.folder.evaluate_every, look),
@@ -180,13 +180,13 @@ def say_length(length: Length, spec: TaskSpec, data: Data, *, is_shown: bool) ->
     config, warning = length.config, length.warning(length.schedule.steps, data.loader.steps_per_epoch)
     noun = "image" if spec.kind == "image" else "video"
     line = length_in_words(
-        length.schedule.steps, config.optim.batch_size, data.loader.steps_per_epoch, data.loader.count, noun
+        length.schedule.steps, config.optim.batch, data.loader.steps_per_epoch, data.loader.count, noun
     )
     if length.costs is not None:
         line += f", about {length.costs.step:.2g} s each"
     if length.costs is not None and length.broken is None:
         line += f"; with all else that fits {length.schedule.budget}"
-    twice = repeats(config.optim.batch_size, data.loader.steps_per_epoch)
+    twice = repeats(config.optim.batch, data.loader.steps_per_epoch)
     for text in (line, length.broken, warning and f"warning: {warning}", twice and f"warning: {twice}"):
         if text:
             say(text, is_shown=is_shown)
@@ -278,7 +278,7 @@ def _stem_alone(run: RunConfig, spec: TaskSpec) -> Stem:
     """The stem that one of several runs would choose, measured on one device."""
     assert run.length.budget is not None
     seconds = parse_seconds(run.length.budget)
-    alone = run.replace(devices=1, num_nodes=1, batch_size=run.optim.batch_size // run.machine.world)
+    alone = run.replace(devices=1, num_nodes=1, batch_size=run.optim.batch // run.machine.world)
     fabric = make_fabric(alone.machine, is_partly_used=False)
     data = open_data(alone, spec, fabric)
     spec = with_classes(spec, data.num_classes)

@@ -41,7 +41,7 @@ class Trial:
         self.optimizer = build_optimizer(self.task, config.optim.optimizer, 0.0, 0.0, own=task.parameter_groups())
         self.forward = autocast_forward(self.task, fabric.device, config.machine.precision)
         self.moves = Counter(player for step in range(60) for player in self.task.turns(step) or ("",))
-        self.rows = config.optim.batch_size // fabric.world_size // config.optim.accumulate
+        self.rows = config.optim.batch // fabric.world_size // config.optim.accumulate
         self.between = steps_between(self.task, data)
         self.loader: Batches = self._few_samples() if self.between else data.loader
         self.tried = 0
@@ -118,12 +118,12 @@ class Trial:
         return Loader(
             loader.samples,
             sampling=loader.sampling,
-            batch_size=config.optim.batch_size,
+            batch_size=config.optim.batch,
             seed=config.seed,
             device=loader.device,
             rank=loader.rank,
             world=loader.world,
-            limit=min(loader.count, max(REFRESHED, 4 * config.optim.batch_size)),
+            limit=min(loader.count, max(REFRESHED, 4 * config.optim.batch)),
         )
 
     def _agreed(self, answer: bool) -> bool:
@@ -148,7 +148,7 @@ def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *,
     moments = 2 if config.optim.optimizer == "adamw" else 1
     return Costs(
         step=step,
-        row=step / config.optim.batch_size * 2 / 3,
+        row=step / config.optim.batch * 2 / 3,
         save=values * 4 * (1 + moments) / BYTES_A_SECOND,
         refresh=float(fabric.broadcast(refreshed)),
         between=trial.between,
