@@ -83,7 +83,7 @@ def test_the_package_shows_what_is_public_and_help_lists_the_settings() -> None:
         told = function.__doc__ or ""
         for name in {s.name for s in run_settings()} - {"data", "out", "task", *OF_THE_TASK}:
             assert told.count(f"\n    {name} = ") == 1, name
-    assert "    size = 96: a whole number in [8, 8192]. Samples per" in (selftaught.pretrain.__doc__ or "")
+    assert "    size = 96: a whole number in [8, 8192]. Side of" in (selftaught.pretrain.__doc__ or "")
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
