@@ -221,3 +221,16 @@ def test_parts_of_a_combination_share_a_further_encoder_only_where_they_ask_for_
 def test_a_task_that_keeps_a_teacher_is_not_combined() -> None:
     with pytest.raises(ValueError, match=r"cannot be combined with other tasks, as it keeps its teacher"):
         task_info(f"rotation+{TEACHER}")
+
+
+@pytest.mark.parametrize(
+    ("task", "encoder", "hint"),
+    [
+        ("frame_order_verification", "video_convnet", "takes clips; with --task.clip 8 it trains one for clips; "),
+        ("clip_rotation", "timm:test_resnet", "takes images; mean:timm:test_resnet takes clips; "),
+        ("simclr", "video_convnet", "takes clips; "),
+    ],
+)
+def test_an_encoder_of_the_wrong_kind_is_refused_with_what_would_fit(task: str, encoder: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=f"{hint}'selftaught encoders' lists the kinds, --encoder chooses one"):
+        build(chosen(task, encoder=encoder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,15 +159,18 @@ def _write_onnx(encoder: Encoder, path: Path, lines: dict[str, str], headless: b
     elif encoder.kind == "audio":
         shape = (2, 1, int(lines.get("mels", MELS)), int(lines.get("steps", STEPS)))
         axes[3] = torch.export.Dim.AUTO
-    program = torch.onnx.export(
-        model,
-        (torch.zeros(shape),),
-        input_names=["input"],
-        output_names=["features"],
-        dynamic_shapes=(axes,),
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Of torch's own code, such as the cells of an LSTM; a user can do nothing about them.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (torch.zeros(shape),),
+            input_names=["input"],
+            output_names=["features"],
+            dynamic_shapes=(axes,),
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     program.model.metadata_props.update(lines)
     with written_whole(path) as draft:

@@ -11,7 +11,7 @@ from selftaught.core.names import unknown_name
 from selftaught.core.options import flag_of
 from selftaught.encoders.base import Encoder, TokenEncoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.spec import TAKES
+from selftaught.encoders.spec import TAKES, EncoderSpec
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.spec import TaskSpec
 
@@ -72,6 +72,15 @@ def _architecture(name: str, spec: TaskSpec, config: RunConfig) -> str:
     return spec.encoders[name].architecture if given == "auto" else given
 
 
+def _other_way(task: TaskSpec, spec: EncoderSpec, encoder: Encoder) -> str:
+    """How a task of frames trains an encoder of clips, and how an encoder of images takes them."""
+    if (encoder.kind, spec.kind) == ("video", "image") and getattr(task.config, "clip", None) == 1:
+        return "with --task.clip 8 it trains one for clips; "
+    if (encoder.kind, spec.kind) == ("image", "video"):
+        return f"mean:{encoder.name} takes clips; "
+    return ""
+
+
 def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
     spec, network = task.encoders[name], config.network
     chosen = _architecture(name, task, config)
@@ -84,7 +93,8 @@ def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
     if encoder.kind != spec.kind:
         raise ValueError(
             f"task {task.name!r} trains {trains} for {TAKES[spec.kind]}, but {chosen!r} takes "
-            f"{TAKES[encoder.kind]}; 'selftaught encoders' lists the kinds, {flag} chooses one"
+            f"{TAKES[encoder.kind]}; {_other_way(task, spec, encoder)}'selftaught encoders' lists the kinds, {flag} "
+            "chooses one"
         )
     if encoder.kind != "audio" and encoder.channels != spec.channels:
         raise ValueError(

@@ -39,6 +39,21 @@ def test_frames_by_real_times_of_a_variable_rate(tmp_path: Path, write_video: An
         assert numbers(batch["video"][0]) == [int(np.abs(shown - t).argmin()) for t in wanted]
 
 
+def test_clips_at_a_higher_rate_than_the_videos_are_noted(tmp_path: Path, write_video: Any) -> None:
+    write_video(tmp_path / "a.mkv", counted(), fps=25)
+    write_video(tmp_path / "b.mkv", counted(), fps=10)
+    made = {
+        fps: opened(tmp_path, Sampling(inputs={"video": Clip(frames=4, fps=fps)})).notes for fps in (8.0, 25.1, 50.0)
+    }
+    assert made == {
+        8.0: (),
+        25.1: (
+            "1 of 2 videos have fewer frames a second than --fps 25.1, the slowest 10: frames repeat in their clips",
+        ),
+        50.0: ("2 of 2 videos have fewer frames a second than --fps 50, the slowest 10: frames repeat in their clips",),
+    }
+
+
 def test_pairs_of_one_video_keep_their_distance(tmp_path: Path, write_video: Any) -> None:
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 64000).astype(np.float32)
     write_video(tmp_path / "a.avi", counted(23).repeat(4, 0), sound=sound, rate=16000)

@@ -15,7 +15,7 @@ from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import MIN_SIDE
 from selftaught.data.decode.video import Video
-from selftaught.data.inputs import Image, Sound
+from selftaught.data.inputs import Clip, Image, Sound
 from selftaught.data.store.clips import ClipPlan, Place
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, kept_as, note_origin, open_kept
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from selftaught.data.sources.base import Source
     from selftaught.data.store.samples import Progress
 
+_SLOWER = 0.95
+"""Of the rate of a clip: a video of fewer frames a second repeats some; 29.97 for 30 is none."""
 _FORMAT = "7"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
@@ -88,7 +90,7 @@ class VideoSamples:
         if any(entry.label is not None for entry in entries):
             self.labels = np.array([-1 if entry.label is None else entry.label for entry in entries], np.int64)
         short = [(int(index.entry[video]), why) for video, why in self._plan.unusable.items()]
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = self._notes_of_rate()
         self.skipped = list(source.skipped)
         self.skipped += [(source.entries[i].key, why) for i, why in sorted([*skipped, *short])]
         if not len(self):
@@ -101,6 +103,20 @@ class VideoSamples:
 
     def __len__(self) -> int:
         return len(self._video)
+
+    def _notes_of_rate(self) -> tuple[str, ...]:
+        """Where clips are cut at a higher rate than that of the videos, their frames repeat."""
+        fps = max((one.fps or 0.0 for one in self.sampling.inputs.values() if isinstance(one, Clip)), default=0.0)
+        if not fps:
+            return ()
+        rates = [(len(times) - 1) / times[-1] for times in map(self._plan.times, self._video) if len(times) > 1]
+        slower = [rate for rate in rates if rate < _SLOWER * fps]
+        if not slower:
+            return ()
+        return (
+            f"{len(slower)} of {len(self)} videos have fewer frames a second than --fps {fps:g}, the slowest "
+            f"{min(slower):.3g}: frames repeat in their clips",
+        )
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """Clips (N, T, side, side, 3), images (N, side, side, 3), audio (N, S) and the time of the moments."""

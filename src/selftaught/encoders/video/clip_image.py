@@ -61,6 +61,11 @@ class ClipImageEncoder(Encoder):
 
     def see(self, x: Tensor) -> Tensor:
         """The image of each clip: (N, channels, T, H, W) -> (N, image.channels, H, W)."""
+        if x.shape[2] < 2:
+            raise ValueError(
+                f"encoder '{self.name}' sees changes between frames and needs clips of at least 2 frames, got "
+                f"{x.shape[2]}; raise --frames or choose another, such as r3d_18"
+            )
         made: Tensor = IMAGES[self.how](x, *self._stacked)
         return made
 
