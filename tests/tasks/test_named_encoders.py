@@ -234,3 +234,12 @@ def test_a_task_that_keeps_a_teacher_is_not_combined() -> None:
 def test_an_encoder_of_the_wrong_kind_is_refused_with_what_would_fit(task: str, encoder: str, hint: str) -> None:
     with pytest.raises(ValueError, match=f"{hint}'selftaught encoders' lists the kinds, --encoder chooses one"):
         build(chosen(task, encoder=encoder))
+
+
+@pytest.mark.parametrize(("encoder", "least"), [("differences:", 2), ("twostream:", 2), ("mean:", 1)])
+def test_clips_too_short_for_the_encoder_are_refused_before_anything_is_written(encoder: str, least: int) -> None:
+    name = f"{encoder}timm:test_resnet"
+    build(chosen("clip_rotation", encoder=name, task_settings={"frames": least}))
+    if least > 1:
+        with pytest.raises(ValueError, match=f"encoder '{name}' needs clips of at least 2 frames, got 1; raise --fr"):
+            build(chosen("clip_rotation", encoder=name, task_settings={"frames": 1}))

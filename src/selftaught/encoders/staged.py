@@ -147,10 +147,15 @@ class StagedEncoder(Encoder):
             outputs[stages[-1]] = last
         return outputs
 
+    @property
+    def least_frames(self) -> int:
+        """Of the shortest clip that it takes."""
+        return self.layout.least_frames
+
     def _check(self, x: Tensor) -> None:
         check_side(self.name, self.layout, height=x.shape[-2], width=x.shape[-1])
         if self.kind == "video":
-            check_frames(self.name, self.layout, x.shape[2])
+            check_frames(self.name, self.layout.least_frames, x.shape[2])
 
     def _trunk(self, x: Tensor) -> Tensor:
         trunk = self.net.forward_features if self.layout.timm_pool else self.net.get_submodule(self.layout.trunk)
@@ -184,12 +189,12 @@ def check_side(name: str, layout: Layout, *, height: int, width: int) -> None:
         )
 
 
-def check_frames(name: str, layout: Layout, frames: int) -> None:
+def check_frames(name: str, least: int, frames: int) -> None:
     """Refuse clips that are too short for the network, in one sentence."""
-    if frames < layout.least_frames:
+    if frames < least:
         raise ValueError(
-            f"encoder '{name}' needs clips of at least {layout.least_frames} frames, got {frames}; raise "
-            "--task.frames or choose another, such as r3d_18"
+            f"encoder '{name}' needs clips of at least {least} frames, got {frames}; raise --frames or choose "
+            "another, such as r3d_18"
         )
 
 

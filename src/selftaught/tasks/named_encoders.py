@@ -12,6 +12,7 @@ from selftaught.core.options import flag_of
 from selftaught.encoders.base import Encoder, TokenEncoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.spec import TAKES, EncoderSpec
+from selftaught.encoders.staged import check_frames
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.spec import TaskSpec
 
@@ -96,6 +97,8 @@ def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
             f"{TAKES[encoder.kind]}; {_other_way(task, spec, encoder)}'selftaught encoders' lists the kinds, {flag} "
             "chooses one"
         )
+    if name == task.kept and task.clip is not None and encoder.kind == "video":
+        check_frames(encoder.name, getattr(encoder, "least_frames", 1), task.clip.frames)
     if encoder.kind != "audio" and encoder.channels != spec.channels:
         raise ValueError(
             f"task {task.name!r} trains {trains} for {TAKES[spec.kind]} of {spec.channels} channels, but {chosen!r} "

@@ -60,7 +60,7 @@ def test_the_small_stem_of_a_transformer_halves_it() -> None:
 
 def test_clips_that_are_too_short_are_one_sentence() -> None:
     encoder = built("s3d", 32)
-    with pytest.raises(ValueError, match=r"'s3d' needs clips of at least 5 frames, got 4; raise --task\.frames"):
+    with pytest.raises(ValueError, match=r"'s3d' needs clips of at least 5 frames, got 4; raise --frames"):
         encoder(torch.zeros(1, 3, 4, 32, 32))
     with pytest.raises(ValueError, match="encoder 's3d' needs images of at least 17 x 17 pixels"):
         build_encoder("s3d", size=16, stem="standard")

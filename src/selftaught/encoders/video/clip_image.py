@@ -39,6 +39,8 @@ class ClipImageEncoder(Encoder):
     """
 
     kind: Literal["video"] = "video"
+    least_frames = 2
+    """Of a clip to learn from: the image of one frame is blank."""
 
     def __init__(self, name: str, image: Encoder, how: str, count: int, channels: int) -> None:
         super().__init__()
@@ -61,11 +63,6 @@ class ClipImageEncoder(Encoder):
 
     def see(self, x: Tensor) -> Tensor:
         """The image of each clip: (N, channels, T, H, W) -> (N, image.channels, H, W)."""
-        if x.shape[2] < 2:
-            raise ValueError(
-                f"encoder '{self.name}' sees changes between frames and needs clips of at least 2 frames, got "
-                f"{x.shape[2]}; raise --frames or choose another, such as r3d_18"
-            )
         made: Tensor = IMAGES[self.how](x, *self._stacked)
         return made
 

@@ -26,6 +26,8 @@ class TwoStreamEncoder(Encoder):
     """
 
     kind: Literal["video"] = "video"
+    least_frames = 2
+    """Of a clip to learn from: one frame has no flow."""
 
     def __init__(self, name: str, image: Encoder, flow: ClipImageEncoder) -> None:
         super().__init__()
