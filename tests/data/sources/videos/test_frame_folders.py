@@ -104,8 +104,8 @@ def test_what_is_left_out_and_odd_is_said(tmp_path: Path) -> None:
     source = opened(tmp_path)
     assert source.left_out.counts == {"images in no video": 1}
     assert list(source.notes)[1:] == [
-        "1 images in folders that are not numbered as frames are were left out (such as cover.png)",
-        "1 frames of 1 of them are missing (such as in a)",
+        "1 image in folders that are not numbered as frames was left out (such as cover.png)",
+        "1 frame is missing in 1 of them (such as a)",
         "images of one video differ in size (in b 32 x 32 and 30 x 20); all are scaled and cut to that of its first",
     ]
 

@@ -107,12 +107,14 @@ def _told(found: Sequence[FrameFolder], others: Sequence[str], fps: float) -> li
     ]
     if others:
         notes.append(
-            f"{len(others)} images in folders that are not numbered as frames are were left out (such as {others[0]})"
+            f"{len(others)} {'image' if len(others) == 1 else 'images'} in folders that are not numbered as frames "
+            f"{'was' if len(others) == 1 else 'were'} left out (such as {others[0]})"
         )
     missing = [folder for folder in found if folder.count > len(folder.frames)]
     if missing:
         count = sum(folder.count - len(folder.frames) for folder in missing)
-        notes.append(f"{count} frames of {len(missing)} of them are missing (such as in {missing[0].folder})")
+        many = "1 frame is missing" if count == 1 else f"{count} frames are missing"
+        notes.append(f"{many} in {len(missing)} of them (such as {missing[0].folder})")
     return notes
 
 
