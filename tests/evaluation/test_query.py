@@ -18,6 +18,9 @@ READING = DataSettings(path="d")
 SEEN: Any = {"size": 32, "precision": "auto"}
 
 
+TEXTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+
+
 def clip() -> Any:
     """Nine frames of 48 x 48, all grey but the middle one, which has a bright half."""
     frames = np.full((9, 48, 48, 3), 60, dtype=np.uint8)
@@ -54,6 +57,22 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_image(
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video"):
         check_query(tmp_path / "a.png", encoder)
+
+
+@torch.no_grad()
+def test_an_animation_is_a_clip_for_a_clip_encoder_and_must_be_long_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    frames = [Image.fromarray(np.roll(TEXTURE, number, axis=1)) for number in range(20)]
+    encoder = build_encoder("mean:timm:test_resnet", size=32).eval()
+    for count in (1, len(frames)):
+        frames[0].save(tmp_path / f"{count}.gif", save_all=True, append_images=frames[1:count], duration=40)
+        check_query(tmp_path / f"{count}.gif", encoder)
+    found = query_vector(tmp_path / f"{len(frames)}.gif", encoder, READING, **SEEN)
+    assert found.shape == (1, encoder.num_features)
+    with pytest.raises(ValueError, match=r"^--query .*1\.gif cannot be used: 1 frame, fewer than the \d+ of a clip$"):
+        query_vector(tmp_path / "1.gif", encoder, READING, **SEEN)
 
 
 @pytest.mark.parametrize("name", ["broken.mp4", "broken.png"])

@@ -29,7 +29,7 @@ from selftaught.ops.crop import crop_resize
 
 def check_query(path: Path, encoder: Encoder) -> None:
     """Refuse a file that cannot be read, or that this encoder cannot take."""
-    if not _is_video(path):
+    if not _is_video(path, encoder):
         _picture(path, USUAL)
         if encoder.kind != "image":
             raise ValueError(f"--query {path} is an image, but {encoder.name} takes clips; give a video")
@@ -43,7 +43,7 @@ def check_query(path: Path, encoder: Encoder) -> None:
 
 def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: int, precision: Precision) -> Tensor:
     """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
-    if not _is_video(path):
+    if not _is_video(path, encoder):
         return encode(encoder, _square(path, reading), size, precision)
     state, alone = path.stat(), FoundFiles()
     alone.append(FoundFile(path.name, state.st_size, state.st_mtime_ns))
@@ -57,14 +57,17 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
             cache_limit_gb=0.0,
             workers=1,
         )
-    except (NothingReadable, Unreadable) as error:
+    except NothingReadable as error:
+        raise ValueError(f"--query {path} cannot be used: {error.skipped[0][1]}") from None
+    except Unreadable as error:
         raise _unreadable(path, error) from None
     device = next(encoder.parameters()).device
     return all_features(encoder, samples, size=size, device=device, precision=precision, clips=1)
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
+def _is_video(path: Path, encoder: Encoder) -> bool:
+    # As in a folder of data: an animation is a clip where clips are asked for, else its first frame is taken.
+    return path.suffix.lower() in VIDEO_SUFFIXES | ({".gif"} if encoder.kind == "video" else set())
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
