@@ -65,6 +65,14 @@ def test_encoders_of_clips_are_refused_by_probes_of_images(probe: str) -> None:
     check_kind(probe, made, "resnet18", "image")
     with pytest.raises(ValueError, match=rf"^--probe {probe} measures encoders of images, but r3d_18 takes videos; "):
         check_kind(probe, made, "r3d_18", "video")
+    for encoder, hint in (
+        ("lstm:resnet18", ", or measure the image network inside with 'selftaught evaluate --part image'"),
+        ("differences:resnet18", ""),
+    ):
+        with pytest.raises(
+            ValueError, match=f"but {encoder} takes videos; choose another probe, such as linear{hint}$"
+        ):
+            check_kind(probe, made, encoder, "video")
 
 
 def test_encoders_of_sound_are_not_fine_tuned() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selftaught.data.modality import WORDS
-from selftaught.encoders.names import Kind
+from selftaught.encoders.names import Kind, channels_of, clip_name
 from selftaught.evaluation.probes.base import Probe
 from selftaught.evaluation.probes.catalogue import make_probe, probe_info
 
@@ -55,8 +55,16 @@ def check_kind(name: str, probe: Probe, encoder: str, kind: Kind) -> None:
         measured = " and ".join(word for one, word in WORDS.items() if one in probe.kinds)
         raise ValueError(
             f"--probe {name} measures encoders of {measured}, but {encoder} takes {WORDS[kind]}; choose another probe, "
-            "such as linear"
+            f"such as linear{_or_its_image_network(encoder) if 'image' in probe.kinds else ''}"
         )
+
+
+def _or_its_image_network(encoder: str) -> str:
+    """For an encoder of clips with a network of colour images inside."""
+    inside = clip_name(encoder)
+    if inside is None or channels_of(inside.parts["image"]) is not None:
+        return ""
+    return ", or measure the image network inside with 'selftaught evaluate --part image'"
 
 
 def _needs_of(probe: str) -> str:
