@@ -89,6 +89,7 @@ def test_the_encoders_inside_have_the_names_that_are_said(name: str) -> None:
         ("mean:r3d_18", "mean: goes before the name of an encoder of images, got 'mean:r3d_18'"),
         ("flow:audio_convnet", "flow: goes before the name of an encoder of images"),
         ("mean:lstm:resnet18", "mean: goes before the name of an encoder of images"),
+        ("lstm:", "lstm: goes before the name of an encoder of images, got 'lstm:'"),
         ("20ch:flow:resnet18", "flow: computes flow from colour frames, so its clips have 3 channels"),
         ("twostream:20ch:resnet18", "twostream: computes flow from colour frames, so its clips have 3 channels"),
         ("mean:20ch:resnet18", "the number of channels goes first: 20ch:mean:resnet18, got 'mean:20ch:resnet18'"),

@@ -42,7 +42,7 @@ def build_frames_encoder(name: str, parts: ClipName, build: Callable[[str], Enco
 def _check(name: str, parts: ClipName) -> None:
     head, inner = parts.head, parts.inner
     bare = inner.removeprefix(prefix_of(inner))
-    if clip_name(bare) or any(info.name == bare and info.kind != "image" for info in encoder_names()):
+    if not bare or clip_name(bare) or any(info.name == bare and info.kind != "image" for info in encoder_names()):
         raise ValueError(f"{head}: goes before the name of an encoder of images, got {name!r}")
     if (parts.channels or channels_of(inner)) and head in OF_COLOURS:
         raise ValueError(f"{head}: computes flow from colour frames, so its clips have 3 channels, got {name!r}")
