@@ -56,7 +56,9 @@ def prepared(name: str) -> tuple[PretextTask, Batch]:
     task_class = load_task(name)
     torch.manual_seed(0)
     spec = task_class.encoders["encoder"]
-    inner = "mc3_18" if spec.kind == "video" else "resnet18" if spec.sees == "split" else "timm:test_resnet"
+    inner = (
+        "mean:timm:test_resnet" if spec.kind == "video" else "resnet18" if spec.sees == "split" else "timm:test_resnet"
+    )
     encoder = build_encoder(spec.prefix + inner, size=SIZE, stem="standard")
     further = {
         key: build_encoder(other.architecture, size=SIZE)

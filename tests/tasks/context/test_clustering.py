@@ -213,7 +213,7 @@ def test_clips_are_clustered_by_an_encoder_of_clips(tiny_clip_encoder: Make) -> 
 def test_a_folder_of_videos_is_clustered_and_embedded(tmp_path: Path, write_video: Any) -> None:
     run = check_run(
         tmp_path, write_video, "clustering",
-        encoder="mc3_18", size=16, batch_size=2, task_settings={"frames": 2, "clusters": 2},
+        encoder="mean:timm:test_resnet", size=32, batch_size=2, task_settings={"frames": 2, "clusters": 2},
     )  # fmt: skip
     rows = list(csv.DictReader((run / "refresh.csv").read_text().splitlines()))
     assert {row["clusters"] for row in rows} <= {"1.0", "2.0"}

@@ -132,6 +132,11 @@ def test_without_its_guard_the_angle_is_given_away(guard: str, cue: str, monkeyp
 
 
 def test_a_run_of_a_clip_encoder_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:
-    settings: dict[str, Any] = {"encoder": "mc3_18", "size": 16, "batch_size": 2, "task_settings": {"frames": 2}}
+    settings: dict[str, Any] = {
+        "encoder": "mean:timm:test_resnet",
+        "size": 32,
+        "batch_size": 2,
+        "task_settings": {"frames": 2},
+    }
     run = check_run(tmp_path, write_video, "clip_rotation", **settings)
     assert (run / "pictures" / "pictures.json").exists()
