@@ -218,9 +218,9 @@ def test_a_folder_of_videos_is_clustered_and_embedded(tmp_path: Path, write_vide
     rows = list(csv.DictReader((run / "refresh.csv").read_text().splitlines()))
     assert {row["clusters"] for row in rows} <= {"1.0", "2.0"}
     found = selftaught.embed(run, tmp_path / "videos", out=tmp_path / "vectors.npz")
-    assert (found["samples"], found["features"]) == (8, 512)
+    assert (found["samples"], found["features"]) == (8, 96)
     with np.load(tmp_path / "vectors.npz", allow_pickle=False) as vectors:
-        assert any(values.shape == (8, 512) for values in vectors.values())
+        assert any(values.shape == (8, 96) for values in vectors.values())
 
 
 def test_clips_need_an_encoder_of_clips(tmp_path: Path) -> None:
