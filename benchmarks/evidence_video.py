@@ -37,6 +37,12 @@ _MOVING: dict[str, tuple[str, ...]] = {
 }
 """Task -> its own flags; the encoder takes clips in every row."""
 
+_READING = """
+What can be concluded so far: the setting leaves room. 250 steps of supervised training on the direction are 38 points
+above random weights for the direction and 26 for the speed; for the identity, which was no label, 8. The rows of the
+pretext tasks are still being measured.
+"""
+
 _FLAGS = "--encoder r3d_18 --stem standard --size 32 --batch-size 16 --steps 250 --evaluate-every 1"
 _PROBE = ("--probe.clips", "1", "--probe.dims", "2000", "--limit", "500")
 
@@ -49,6 +55,7 @@ VIDEO_SETTINGS = {
         probe="action",
         evaluate=_PROBE,
         factors=("direction", "speed", "identity"),
+        reading=_READING,
     ),
     "falling": Setting(
         page="evidence-video",
