@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import av
@@ -141,6 +141,14 @@ class ForensicEncoder(Encoder):
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return {"statistics": self.forward_features(x)}
 
+
+BORDER_AND_CODEC: dict[str, Callable[..., Tensor]] = {
+    "growing bars": partial(border_clips, content="noise"),
+    "edge": partial(border_clips, border="edge"),
+    "codec": codec_clips,
+    "codec on noise": partial(codec_clips, content="noise"),
+}
+"""Clips in which nothing moves, by the cue that they leave."""
 
 STATISTICS = 11
 """Of each frame: brightness, differences of neighbours along x and y, also of colour, sharpness, change, borders."""

@@ -18,6 +18,11 @@ from selftaught.training.train import train
 from tests.training.stopping import assert_same_run, stopped_before
 
 
+def batch(videos: Tensor) -> Batch:
+    """Clips (N, T, 3, H, W) uint8 as the input "video" of a task."""
+    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
+
+
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -14,13 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.tasks.base import Known
 from selftaught.tasks.generation.video_colorization import Example, Prediction, VideoColorization
 from tests.tasks.clip_guards import noise_clips, still_clips
-from tests.tasks.clips import check_halves, check_run, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, check_run, fit, judge, rng
 
 Make = Callable[..., VideoColorization]
 SMALL: dict[str, Any] = {"width": 16, "temporal": 2, "least_side": 1.0, "stride": 1}
@@ -35,10 +34,6 @@ def task(tiny_encoder: Callable[[], Encoder], tiny_clip_encoder: Callable[[], En
         return made
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def patches(n: int, seed: int = 0, side: int = 32) -> Tensor:

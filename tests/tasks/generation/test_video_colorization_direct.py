@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.randomness import generator
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.tasks.generation.video_colorization_direct import Example, VideoColorizationDirect
 from tests.tasks.clip_guards import noise_clips
-from tests.tasks.clips import check_halves, check_run, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, check_run, fit, judge, rng
 
 Make = Callable[..., VideoColorizationDirect]
 
@@ -30,10 +29,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Make:
         return VideoColorizationDirect(tiny_clip_encoder(), config, 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def sky_and_grass(n: int, seed: int = 0) -> Tensor:

@@ -17,7 +17,7 @@ from selftaught.encoders.names import EncoderInfo
 from selftaught.encoders.video import videovit
 from selftaught.encoders.video.videovit import VideoVit, numbered_sines
 from selftaught.tasks.generation.video_mae import Example, VideoMae, standardise
-from tests.tasks.clips import check_halves, check_run, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, check_run, fit, judge, rng
 
 SMALL: dict[str, Any] = {"frames": 4, "width": 16, "depth": 1, "least_side": 1.0}
 
@@ -28,10 +28,6 @@ def make(monkeypatch: pytest.MonkeyPatch, size: int = 16, **settings: Any) -> Vi
     torch.manual_seed(0)
     encoder = VideoVit(EncoderInfo("small", "video", "videovit", ("block1", "block2")), stem="small")
     return VideoMae(encoder, VideoMae.Config(**(SMALL | settings)), size)
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def noise(n: int = 3, frames: int = 4) -> Tensor:

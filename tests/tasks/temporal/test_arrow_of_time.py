@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.video.lstm import LstmEncoder
@@ -19,14 +17,13 @@ from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal import arrow_of_time
 from selftaught.tasks.temporal.arrow_of_time import ArrowOfTime, Example
 from tests.tasks.clip_guards import (
+    BORDER_AND_CODEC,
     ForensicEncoder,
     assert_at_chance,
-    border_clips,
-    codec_clips,
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import check_halves, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = ArrowOfTime.Config
 Task = Callable[..., ArrowOfTime]
@@ -39,10 +36,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return ArrowOfTime(tiny_clip_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_groups_share_a_frame_and_backwards_is_the_whole_clip_reversed(task: Task) -> None:
@@ -127,15 +120,6 @@ def test_guard_the_camera_is_stabilised(task: Task, monkeypatch: pytest.MonkeyPa
     assert float(moved) < 0.2 * float(made.pseudo_label(tilted, rng()).groups.diff(dim=2).abs().mean())
 
 
-@pytest.mark.parametrize(
-    "clips_of",
-    [
-        partial(border_clips, content="noise"),
-        partial(border_clips, border="edge"),
-        codec_clips,
-        partial(codec_clips, content="noise"),
-    ],
-    ids=["growing bars", "edge", "codec", "codec on noise"],
-)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_direction(clips_of: Callable[..., Tensor]) -> None:
     assert_at_chance(ArrowOfTime(ForensicEncoder(4), Config(**SMALL), 16), clips_of)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.clip_order import ClipOrder, Example
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
-from tests.tasks.clips import check_halves, crossings, fit, judge, rng
+from tests.tasks.clip_guards import (
+    BORDER_AND_CODEC,
+    ForensicEncoder,
+    assert_at_chance,
+    noise_clips,
+)
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = ClipOrder.Config
 Task = Callable[..., ClipOrder]
@@ -30,10 +33,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return ClipOrder(tiny_clip_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_clips_are_stretches_of_the_video_with_frames_between_them(task: Task) -> None:
@@ -106,15 +105,6 @@ def test_it_learns_the_order_of_a_moving_square(task: Task) -> None:
     assert judge(made, [batch(videos[40:])] * 3) > 0.4
 
 
-@pytest.mark.parametrize(
-    "clips_of",
-    [
-        partial(border_clips, content="noise"),
-        partial(border_clips, border="edge"),
-        codec_clips,
-        partial(codec_clips, content="noise"),
-    ],
-    ids=["growing bars", "edge", "codec", "codec on noise"],
-)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -> None:
     assert_at_chance(ClipOrder(ForensicEncoder(3), Config(**SMALL, orders=2), 16), clips_of)

@@ -12,13 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.frames import whole_areas
 from selftaught.tasks.temporal import clip_rotation
 from selftaught.tasks.temporal.clip_rotation import ClipRotation, Example
 from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
-from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, check_run, crossings, fit, judge, rng
 
 Config = ClipRotation.Config
 Task = Callable[..., ClipRotation]
@@ -34,10 +33,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
 
 def clips(n: int = 3, side: int = 24) -> Tensor:
     return torch.randint(30, 256, (n, 4, 3, side, side), dtype=torch.uint8, generator=rng(1))
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_every_clip_appears_at_every_angle_with_its_number(task: Task) -> None:

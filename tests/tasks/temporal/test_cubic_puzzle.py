@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.cubic_puzzle import CROP, ORDERS, CubicPuzzle, turn
@@ -24,7 +23,7 @@ from tests.tasks.clip_guards import (
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import crossings, fit, judge, rng
+from tests.tasks.clips import batch, crossings, fit, judge, rng
 
 Config = CubicPuzzle.Config
 Task = Callable[..., CubicPuzzle]
@@ -36,10 +35,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return CubicPuzzle(tiny_clip_encoder(), Config(**{"frames": 2, "cell": 4, "hidden": 64, **settings}), 12)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def noise(n: int, side: int = 24) -> Tensor:

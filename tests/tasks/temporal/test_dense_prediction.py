@@ -12,14 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.temporal import dense_prediction
 from selftaught.tasks.temporal.dense_prediction import DensePrediction, Prediction
 from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, still_clips
-from tests.tasks.clips import check_run, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_run, crossings, fit, judge, rng
 
 Config = DensePrediction.Config
 Task = Callable[..., DensePrediction]
@@ -32,10 +31,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return DensePrediction(tiny_clip_encoder(), Config(**own), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def clips(n: int = 3, frames: int = 8) -> Tensor:

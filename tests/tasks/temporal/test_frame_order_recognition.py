@@ -6,7 +6,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.frame_order_recognition import ORDERS, Example, FrameOrderRecognition
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips
+from tests.tasks.clip_guards import BORDER_AND_CODEC, ForensicEncoder, assert_at_chance
 from tests.tasks.clips import check_halves, check_run, crossings, fit, judge, rng
 
 Config = FrameOrderRecognition.Config
@@ -199,15 +198,7 @@ def test_it_learns_the_order_of_a_moving_square(task: Task) -> None:
     assert judge(made, [batch_of(videos[32:], masks[32:])] * 4) > 0.4
 
 
-CUES = {
-    "growing bars": partial(border_clips, content="noise"),
-    "edge": partial(border_clips, border="edge"),
-    "codec": codec_clips,
-    "codec on noise": partial(codec_clips, content="noise"),
-}
-
-
-@pytest.mark.parametrize("clips_of", CUES.values(), ids=CUES)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -> None:
     settings: dict[str, Any] = {"frames": 8, "orders": 4, "features": 32, "pair": 32, "dropout": 0.0}
     made = FrameOrderRecognition(ForensicEncoder(), Config(**settings), 16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips
+from tests.tasks.clip_guards import BORDER_AND_CODEC, ForensicEncoder, assert_at_chance
 from tests.tasks.clips import crossings, fit, judge, rng
 
 Config = FrameOrderVerification.Config
@@ -185,15 +184,7 @@ def test_it_learns_the_order_of_a_moving_square(task: Task) -> None:
     assert judge(made, [Batch(index=torch.arange(20), inputs={"video": videos[20:]})] * 2) > 0.75
 
 
-CUES = {
-    "growing bars": partial(border_clips, content="noise"),
-    "edge": partial(border_clips, border="edge"),
-    "codec": codec_clips,
-    "codec on noise": partial(codec_clips, content="noise"),
-}
-
-
-@pytest.mark.parametrize("clips_of", CUES.values(), ids=CUES)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -> None:
     settings: dict[str, Any] = {"frames": 16, "tau_max": 8, "tau_min": 3, "negatives": 0.5, "hidden": 64}
     made = FrameOrderVerification(ForensicEncoder(), Config(**settings), 16)

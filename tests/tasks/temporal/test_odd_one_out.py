@@ -5,20 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.odd_one_out import Example, OddOneOut, wrong_orders
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
-from tests.tasks.clips import check_halves, crossings, fit, judge, rng
+from tests.tasks.clip_guards import (
+    BORDER_AND_CODEC,
+    ForensicEncoder,
+    assert_at_chance,
+    noise_clips,
+)
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = OddOneOut.Config
 Task = Callable[..., OddOneOut]
@@ -31,10 +34,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return OddOneOut(tiny_clip_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 @pytest.mark.parametrize("sampling", ["random", "consecutive"])
@@ -119,15 +118,6 @@ def test_it_finds_the_odd_one_of_a_moving_square(task: Task) -> None:
     assert judge(made, [batch(videos[70:])] * 3) > 0.5
 
 
-@pytest.mark.parametrize(
-    "clips_of",
-    [
-        partial(border_clips, content="noise"),
-        partial(border_clips, border="edge"),
-        codec_clips,
-        partial(codec_clips, content="noise"),
-    ],
-    ids=["growing bars", "edge", "codec", "codec on noise"],
-)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_odd_one(clips_of: Callable[..., Tensor]) -> None:
     assert_at_chance(OddOneOut(ForensicEncoder(4), Config(**SMALL), 16), clips_of)

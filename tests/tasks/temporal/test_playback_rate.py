@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.playback_rate import Example, PlaybackRate
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
-from tests.tasks.clips import check_halves, crossings, fit, judge, rng
+from tests.tasks.clip_guards import (
+    BORDER_AND_CODEC,
+    ForensicEncoder,
+    assert_at_chance,
+    noise_clips,
+)
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = PlaybackRate.Config
 Task = Callable[..., PlaybackRate]
@@ -29,10 +32,6 @@ def task(tiny_clip_encoder: Callable[[], Encoder]) -> Task:
         return PlaybackRate(tiny_clip_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_frames_of_a_pace_are_that_far_apart_and_begin_anywhere(task: Task) -> None:
@@ -135,15 +134,6 @@ def test_it_learns_how_fast_a_square_crosses(task: Task, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["pace", "sped_up"])
-@pytest.mark.parametrize(
-    "clips_of",
-    [
-        partial(border_clips, content="noise"),
-        partial(border_clips, border="edge"),
-        codec_clips,
-        partial(codec_clips, content="noise"),
-    ],
-    ids=["growing bars", "edge", "codec", "codec on noise"],
-)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_has_no_rate(clips_of: Callable[..., Tensor], form: str) -> None:
     assert_at_chance(PlaybackRate(ForensicEncoder(4), Config(**{**SMALL, "form": form}), 16), clips_of)

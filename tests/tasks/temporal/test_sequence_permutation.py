@@ -6,20 +6,23 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.video.lstm import LstmEncoder
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.temporal.sequence_permutation import Example, SequencePermutation, permuted
-from tests.tasks.clip_guards import ForensicEncoder, assert_at_chance, border_clips, codec_clips, noise_clips
-from tests.tasks.clips import check_halves, crossings, fit, judge, rng
+from tests.tasks.clip_guards import (
+    BORDER_AND_CODEC,
+    ForensicEncoder,
+    assert_at_chance,
+    noise_clips,
+)
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = SequencePermutation.Config
 Task = Callable[..., SequencePermutation]
@@ -32,10 +35,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return SequencePermutation(LstmEncoder("lstm:tiny", tiny_encoder()), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_all_orders_but_the_real_one_and_its_reverse_are_drawn() -> None:
@@ -114,15 +113,6 @@ def test_it_learns_how_a_square_moves(task: Task) -> None:
     assert judge(made, [batch(videos[45:])] * 4) > 0.75
 
 
-@pytest.mark.parametrize(
-    "clips_of",
-    [
-        partial(border_clips, content="noise"),
-        partial(border_clips, border="edge"),
-        codec_clips,
-        partial(codec_clips, content="noise"),
-    ],
-    ids=["growing bars", "edge", "codec", "codec on noise"],
-)
+@pytest.mark.parametrize("clips_of", BORDER_AND_CODEC.values(), ids=BORDER_AND_CODEC)
 def test_guard_what_is_no_motion_is_no_sequence(clips_of: Callable[..., Tensor]) -> None:
     assert_at_chance(SequencePermutation(ForensicEncoder(5), Config(**SMALL), 16), clips_of)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.temporal.temporal_coherence import Example, TemporalCoherence
 from tests.tasks.clip_guards import (
@@ -22,7 +21,7 @@ from tests.tasks.clip_guards import (
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import crossings, fit, judge, rng
+from tests.tasks.clips import batch, crossings, fit, judge, rng
 
 Config = TemporalCoherence.Config
 Task = Callable[..., TemporalCoherence]
@@ -34,10 +33,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return TemporalCoherence(tiny_encoder(), Config(**{"embedding": 16, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def noise(n: int, frames: int = 15) -> Tensor:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.parts.clips.ranking import own_group, ranking_loss
 from selftaught.tasks.temporal.tracked_patches import Example, TrackedPatches
@@ -23,7 +22,7 @@ from tests.tasks.clip_guards import (
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import check_run, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_run, crossings, fit, judge, rng
 
 Config = TrackedPatches.Config
 Task = Callable[..., TrackedPatches]
@@ -36,10 +35,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return TrackedPatches(tiny_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_the_loss_is_that_of_clips_that_move(task: Task) -> None:

@@ -23,7 +23,7 @@ from tests.tasks.clip_guards import (
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import check_run, crossings, fit, rng
+from tests.tasks.clips import batch, check_run, crossings, fit, rng
 
 Config = Transitive.Config
 Task = Callable[..., Transitive]
@@ -36,10 +36,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return Transitive(tiny_encoder(), Config(**{**SMALL, **settings}), 16)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def known(groups: int, each: int) -> Known:

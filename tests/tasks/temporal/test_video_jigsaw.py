@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.temporal.video_jigsaw import CELLS, TILE, TILES, VideoJigsaw, place_tiles
 from tests.tasks.clip_guards import (
@@ -23,7 +22,7 @@ from tests.tasks.clip_guards import (
     scores_on,
     still_clips,
 )
-from tests.tasks.clips import crossings, fit, judge, rng
+from tests.tasks.clips import batch, crossings, fit, judge, rng
 
 Config = VideoJigsaw.Config
 Task = Callable[..., VideoJigsaw]
@@ -36,10 +35,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return VideoJigsaw(tiny_encoder(), Config(**{**SMALL, **settings}), 12)
 
     return make
-
-
-def batch(videos: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(videos)), inputs={"video": videos})
 
 
 def test_three_frames_are_evenly_spaced_anywhere(task: Task) -> None:

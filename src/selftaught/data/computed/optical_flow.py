@@ -32,8 +32,7 @@ class OpticalFlow(Program):
     to 0.6) where they move by 2 to 13 (six pairs of FlyingChairs); half resolution and 8 bits add 0.02 to that at most.
     Flow is uncertain where there is no texture and where ground is covered or uncovered.
 
-    raft_small takes about 50 times as long on a CPU (frames of 160 x 213: 125 ms against 2.7 ms). Nothing is
-    downloaded: save the weights once by
+    RAFT takes far longer on a CPU. Nothing is downloaded: save the weights once by
     `torch.save(torchvision.models.optical_flow.raft_small(weights="DEFAULT").state_dict(), "raft_small.pth")`.
     """
 
