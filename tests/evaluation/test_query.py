@@ -12,6 +12,7 @@ from PIL import Image
 
 from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
+from selftaught.evaluation.embed import _features
 from selftaught.evaluation.query import check_query, query_vector
 
 READING = DataSettings(path="d")
@@ -57,6 +58,23 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_image(
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video"):
         check_query(tmp_path / "a.png", encoder)
+
+
+@torch.no_grad()
+def test_the_vector_of_a_query_is_the_one_it_has_among_the_data(
+    tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a clip is a small part of the video."""
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    levels = np.linspace(40, 220, 24).astype(np.uint8)[:, None, None, None]
+    for name in ("a", "b", "c"):
+        write_video(tmp_path / "data" / f"{name}.mp4", np.roll(np.broadcast_to(levels, (24, 48, 48, 3)), ord(name), 0))
+    encoder = build_encoder("mean:timm:test_resnet", size=32).eval()
+    encoder.clip_seen = {"frames": 3}
+    found = _features(encoder, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
+    for key, vector in zip(found.keys, found.vectors, strict=True):
+        asked = query_vector(tmp_path / "data" / key, encoder, READING, **SEEN)[0]
+        assert torch.allclose(asked, vector.float(), atol=1e-5)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
-from selftaught.evaluation.query import check_query, query_vector
+from selftaught.evaluation.query import CLIPS, check_query, query_vector
 from selftaught.features.encode import all_features, probe_sampling
 from selftaught.features.neighbours import Neighbours
 from selftaught.training.encoder_of_run import load_encoder, load_measurable, read_config
@@ -80,8 +80,8 @@ def search_data(
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
-    The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the central
-    clip.
+    The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the same clips
+    as of the data.
     """
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
@@ -121,7 +121,7 @@ def _features(encoder: Encoder, reading: DataSettings, *, split: str, size: int,
         skipped |= {row[0] for row in samples.skipped if lost_files([row])}
         notes |= dict.fromkeys(told)
         labels += _label_names(samples)
-        vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=3))
+        vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=CLIPS))
     if skipped:
         first = one_line(min(skipped))
         data = reading.path

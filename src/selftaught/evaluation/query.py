@@ -26,6 +26,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.features.encode import all_features, encode, probe_sampling
 from selftaught.ops.crop import crop_resize
 
+CLIPS = 3
+"""Clips of a video, evenly spread, whose features are averaged where it is embedded."""
+
 
 def check_query(path: Path, encoder: Encoder) -> None:
     """Refuse a file that cannot be read, or that this encoder cannot take."""
@@ -42,7 +45,10 @@ def check_query(path: Path, encoder: Encoder) -> None:
 
 
 def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: int, precision: Precision) -> Tensor:
-    """Features (1, D) float32: of a video those of its middle frame, or of its central clip for a clip encoder."""
+    """Features (1, D) float32: of a video those of its middle frame.
+
+    For an encoder of clips the mean over `CLIPS` clips, as of every video that is searched.
+    """
     if not _is_video(path, encoder):
         return encode(encoder, _square(path, reading), size, precision)
     state, alone = path.stat(), FoundFiles()
@@ -62,7 +68,8 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
     except Unreadable as error:
         raise _unreadable(path, error) from None
     device = next(encoder.parameters()).device
-    return all_features(encoder, samples, size=size, device=device, precision=precision, clips=1)
+    clips = CLIPS if encoder.kind == "video" else 1
+    return all_features(encoder, samples, size=size, device=device, precision=precision, clips=clips)
 
 
 def _is_video(path: Path, encoder: Encoder) -> bool:
