@@ -90,7 +90,7 @@ def test_weights_are_drawn_in_the_order_of_the_names() -> None:
     [
         (STREAMS, {"encoders": {"flow_encodr": "resnet18"}}, "'flow_encodr'; did you mean flow_encoder or encoder?"),
         (STREAMS, {"encoders": {"flow_encoder": "resnet81"}}, "unknown encoder 'resnet81'; did you mean resnet18"),
-        (STREAMS, {"encoders": {"flow_encoder": "r3d_18"}}, "trains flow_encoder for images, but '2ch:r3d_18' takes"),
+        (STREAMS, {"encoders": {"flow_encoder": "r3d_18"}}, "trains flow_encoder for images, but 'r3d_18' takes"),
         (STREAMS, {"encoders": {"flow_encoder": "grey:resnet18"}}, "of 2 channels, but 'grey:resnet18' takes 3"),
         (STREAMS, {"encoders": {"flow_encoder": "resnet18:w.pth"}}, "--flow-encoder 2ch:resnet18:w.pth: a run"),
         (STREAMS, {"encoders": {"encoder": "resnet18"}}, "'encoder' is set by --encoder"),
@@ -229,6 +229,8 @@ def test_a_task_that_keeps_a_teacher_is_not_combined() -> None:
         ("frame_order_verification", "video_convnet", "takes clips; with --task.clip 8 it trains one for clips; "),
         ("clip_rotation", "timm:test_resnet", "takes images; mean:timm:test_resnet takes clips; "),
         ("simclr", "video_convnet", "takes clips; "),
+        ("colorization", "video_convnet", "images, but 'video_convnet' takes clips; "),
+        ("video_colorization", "mean:timm:test_resnet", "takes clips; with --task.clip 8 it trains one for clips; "),
     ],
 )
 def test_an_encoder_of_the_wrong_kind_is_refused_with_what_would_fit(task: str, encoder: str, hint: str) -> None:

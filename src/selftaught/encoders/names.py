@@ -148,3 +148,13 @@ ENCODERS = (
 def encoder_names() -> list[EncoderInfo]:
     """Every encoder of `build_encoder`, with one entry that stands for all of timm and one for each prefix of clips."""
     return list(ENCODERS)
+
+
+def kind_of(name: str) -> Kind | None:
+    """What the encoder of that name takes; None where there is none of that name."""
+    if clip_name(name) is not None:
+        return "video"
+    bare = name.removeprefix(prefix_of(name))
+    if bare.startswith(TIMM):
+        return "image"
+    return next((info.kind for info in ENCODERS if info.name == bare), None)

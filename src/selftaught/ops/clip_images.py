@@ -53,11 +53,12 @@ def difference_stack(clips: Tensor, count: int) -> Tensor:
 
 
 def sum_of_differences(clips: Tensor) -> Tensor:
-    """The sum of each frame minus the one before it (Fernando et al. 2017): (N, C, T, H, W) -> (N, C, H, W).
+    """The sum over all pairs of frames of the later minus the earlier one: (N, C, T, H, W) -> (N, C, H, W).
 
-    All but two terms cancel: what is left is the last frame minus the first.
+    (Fernando et al. 2017.) Frame t of T weighs 2 t - T - 1. The weights are scaled as those of `dynamic_image`.
     """
-    return (clips[:, :, -1] - clips[:, :, 0]).contiguous(memory_format=torch.channels_last)
+    t = clips.shape[2]
+    return _weighted(clips, 2 * torch.arange(1, t + 1, device=clips.device, dtype=torch.float32) - t - 1)
 
 
 def dynamic_image(clips: Tensor) -> Tensor:
@@ -71,9 +72,13 @@ def dynamic_image(clips: Tensor) -> Tensor:
     harmonic = (1 / index).cumsum(0)
     before = harmonic - 1 / index
     weights = 2 * (t - index + 1) - (t + 1) * (harmonic[-1] - before)
-    weights = (weights / weights.clamp(min=0).sum().clamp(min=1e-6)).to(clips.dtype)
-    pooled = (clips * weights[:, None, None]).sum(2)
-    return pooled.contiguous(memory_format=torch.channels_last)
+    return _weighted(clips, weights)
+
+
+def _weighted(clips: Tensor, weights: Tensor) -> Tensor:
+    """The sum of frames with weights (T,), scaled so that the positive ones sum to 1: (N, C, H, W), channels last."""
+    scaled = (weights / weights.clamp(min=0).sum().clamp(min=1e-6)).to(clips.dtype)
+    return (clips * scaled[:, None, None]).sum(2).contiguous(memory_format=torch.channels_last)
 
 
 def _moments(total: int, wanted: int, device: torch.device) -> Tensor:

@@ -131,6 +131,13 @@ def test_loss_and_metric_as_loops(task: Make) -> None:
     assert float(scalars["accuracy_gain"]) == pytest.approx((hits - still) / 32)
 
 
+@pytest.mark.parametrize(("size", "dilations"), [(256, [1, 2, 4, 8, 16]), (32, [1, 2, 2, 2, 2])])
+def test_convolutions_over_space_reach_over_the_whole_frame(task: Make, size: int, dilations: list[int]) -> None:
+    layers = [layer for layer in task(size, temporal=5, width=4).head.over_time if isinstance(layer, torch.nn.Conv3d)]
+    assert [(layer.kernel_size, layer.dilation) for layer in layers[::2]] == [((1, 3, 3), (1, d, d)) for d in dilations]
+    assert {layer.kernel_size for layer in layers[1::2]} == {(3, 1, 1)}
+
+
 def test_it_learns_to_find_where_a_patch_was(task: Make) -> None:
     model = task(temporal=0)
     with torch.no_grad():

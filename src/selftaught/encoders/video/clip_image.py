@@ -26,9 +26,10 @@ class ClipImageEncoder(Encoder):
 
     `flow` is the temporal stream of Simonyan & Zisserman, NeurIPS 2014 (https://arxiv.org/abs/1406.2199): 10 fields of
     optical flow, 20 channels. The others are the clip encodings of Fernando et al., CVPR 2017
-    (https://arxiv.org/abs/1611.06646): a stack of 5 differences of frames, their sum, and the dynamic image of Bilen et
-    al., CVPR 2016. All are computed from the frames that the encoder is given, see `ops.clip_images`, so a clip that
-    is mirrored, rotated or played backwards has the motion that it shows.
+    (https://arxiv.org/abs/1611.06646): a stack of 5 differences of successive frames, the sum of the differences of all
+    pairs of frames, and the dynamic image of Bilen et al., CVPR 2016. All are computed from the frames that the encoder
+    is given, see `ops.clip_images`, so a clip that is mirrored, rotated or played backwards has the motion that it
+    shows.
 
     Stages are those of the encoder of images, as clips of one frame (N, C, 1, H, W).
 

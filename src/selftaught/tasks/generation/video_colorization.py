@@ -66,9 +66,10 @@ class VideoColorization(PretextTask):
 
     Flow: video (N, T, 3, H, W) -> 3 reference frames and a target, one square crop for all (N, 4, 3, S, S) -> lightness
     alone -> 2-D encoder of each frame, at 1/8 of the side (4 N, 256, s, s) -> its place (x, y) appended -> five 3-D
-    convolutions over space and time -> embeddings f (N, 4, 64, s, s) -> A = softmax over all places i of the references
-    of f_j . f_i -> the target's colour at j is the mean of the references' under A -> cross entropy with its cluster
-    (eq. 2). Colours are 16 clusters of (a, b), found by k-means over the training data once and kept with the weights.
+    convolutions, 1 x 3 x 3 in space, dilated by 1, 2, 4, 8 and 16, and 3 x 1 x 1 in time -> embeddings f
+    (N, 4, 64, s, s) -> A = softmax over all places i of the references of f_j . f_i -> the target's colour at j is the
+    mean of the references' under A -> cross entropy with its cluster (eq. 2). Colours are 16 clusters of (a, b), found
+    by k-means over the training data once and kept with the weights.
 
     A colour can be copied from the right place only by finding where it was, so the network learns to track. The same
     attention copies masks or key points from frame to frame, without training: see the probe `mask_propagation`, which
@@ -85,9 +86,8 @@ class VideoColorization(PretextTask):
     cut off.
 
     Differences from the paper: the encoder keeps its strides, and its stages are brought to 1/8; crops instead of whole
-    frames squeezed to 256 x 256; kernels and dilation of the 3-D convolutions are ours (1 x 3 x 3 and 3 x 1 x 1 in
-    turns); k-means sees 64 colours of each training video; the learning rate falls by a cosine (in the paper once, by a
-    factor of ten).
+    frames squeezed to 256 x 256; dilation is at most s / 2, which leaves 1 and 2 for images of 32 pixels; k-means sees
+    64 colours of each training video; the learning rate falls by a cosine (in the paper once, by a factor of ten).
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-4)
@@ -106,7 +106,8 @@ class VideoColorization(PretextTask):
         clusters: Annotated[int, Range(least=2)] = 16
         """Clusters of colours (K)."""
         temporal: Annotated[int, Range(least=0)] = 5
-        """Number of 3-D convolutions after the encoder; 0 compares features of single frames."""
+        """Number of 3-D convolutions after the encoder, with dilations 1, 2, 4, ...; 0 compares features of single
+        frames."""
         width: Annotated[int, Range(least=1)] = 256
         """Channels of the embedding before its last layer."""
         least_side: Annotated[float, Range(above=0, most=1)] = 0.8
@@ -233,13 +234,15 @@ class Embedding(nn.Module):
         self.register_buffer("places", torch.stack(torch.meshgrid(line, line, indexing="ij")), persistent=False)
         layers: list[nn.Module] = []
         for layer in range(config.temporal):
-            channels, in_space = width if layer else width + 2, layer % 2 == 0
-            kernel, padding = ((1, 3, 3), (0, 1, 1)) if in_space else ((3, 1, 1), (1, 0, 0))
+            # A tap that meets nothing but padding would learn nothing.
+            dilation = min(2**layer, max(1, side // 2))
             layers += [
-                nn.Conv3d(channels, width, kernel, padding=padding, bias=False),
+                nn.Conv3d(width if layer else width + 2, width, (1, 3, 3), padding=(0, dilation, dilation),
+                          dilation=(1, dilation, dilation), bias=False),
+                nn.Conv3d(width, width, (3, 1, 1), padding=(1, 0, 0), bias=False),
                 nn.BatchNorm3d(width),
                 nn.ReLU(inplace=True),
-            ]
+            ]  # fmt: skip
         self.over_time = nn.Sequential(*layers)
         self.last = nn.Conv3d(width if layers else width + 2, EMBEDDING, 1)
 

@@ -43,8 +43,8 @@ class OddOneOut(PretextTask):
 
     To find it, the network must compare the sub-sequences and know how things move. The paper shows a sub-sequence to a
     2-D network as one image: the stack of differences of frames (its best, and the default here,
-    `differences:resnet18`), their sum (`--encoder sumdiff:resnet18`), or the dynamic image (`dynamic:resnet18`); with a
-    3-D network (`--encoder r3d_18`) the frames are seen as they are.
+    `differences:resnet18`), the sum of the differences of all pairs (`--encoder sumdiff:resnet18`), or the dynamic
+    image (`dynamic:resnet18`); with a 3-D network (`--encoder r3d_18`) the frames are seen as they are.
 
     Shortcut: the odd one could be known by a frame's quality in the compressed stream, which would tell the numbers of
     frames, or by bars that grow. Guard: each frame has its own blur and noise, and each sub-sequence its own small
