@@ -8,7 +8,19 @@ import torch
 from PIL import Image
 
 from selftaught.core.randomness import generator
-from selftaught.ops.sheet import GAP, MOST_IN_STRIP, STRIP_SIDE, encode_picture, evenly, fit, lay_out, lay_strip
+from selftaught.ops.sheet import (
+    GAP,
+    HELD,
+    MOST_IN_STRIP,
+    STRIP_SIDE,
+    encode_picture,
+    evenly,
+    fit,
+    flip_book,
+    lay_out,
+    lay_strip,
+)
+from selftaught.ops.sheet import numbered as with_numbers
 
 
 def test_tile_i_is_where_the_format_says() -> None:
@@ -51,6 +63,10 @@ def test_a_strip_has_its_frames_side_by_side_with_their_numbers() -> None:
         assert place[:14, :8].any(), "in the corner"
         assert not place[20:].any()
     assert not torch.equal(numbered[:, :14, :8], numbered[:, :14, 280 + GAP :][:, :, :8])
+    each = [one[..., :280] for one in numbered.split(280 + GAP, 2)]
+    book = flip_book(frames, (2, 0, 1))
+    assert torch.equal(book, torch.stack([each[i // HELD] for i in range(3 * HELD)])), "each for a moment"
+    assert torch.equal(with_numbers(frames[[0, 0]], 2), torch.stack([each[0], each[0]])), "one number of all"
     with pytest.raises(ValueError, match="strip of 3 frames must have as many numbers or none, got 2"):
         lay_strip(frames, (1, 0))
 

@@ -20,6 +20,8 @@ STRIP_SIDE = 64
 """Pixels of the short side of a frame of a strip, at least."""
 GAP = 2
 """White pixels between the frames of a strip."""
+HELD = 4
+"""Frames of a clip for which `flip_book` shows each of its images."""
 
 
 def fit(pictures: Tensor, side: int) -> Tensor:
@@ -54,14 +56,28 @@ def lay_strip(frames: Tensor, numbers: Sequence[int] = ()) -> Tensor:
     if numbers and len(numbers) != len(frames):
         raise ValueError(f"a strip of {len(frames)} frames must have as many numbers or none, got {len(numbers)}")
     chosen = evenly(len(frames), MOST_IN_STRIP)
-    shown = frames.detach().float().cpu().clamp(0, 1)[chosen].expand(-1, 3, -1, -1)
-    factor = max(1, -(-STRIP_SIDE // min(shown.shape[-2:])))
-    shown = shown.repeat_interleave(factor, 2).repeat_interleave(factor, 3).clone()
-    for place, frame in zip(chosen if numbers else (), shown, strict=False):
-        mark = _number(numbers[place])[:, : frame.shape[1], : frame.shape[2]]
-        frame[:, : mark.shape[1], : mark.shape[2]] = mark
+    shown = numbered(frames[chosen], [numbers[place] for place in chosen] if numbers else ())
     whole: Tensor = F.pad(shown, (0, GAP), value=1.0).permute(1, 2, 0, 3).flatten(2)[..., :-GAP]
     return whole
+
+
+def numbered(frames: Tensor, numbers: int | Sequence[int]) -> Tensor:
+    """Frames (T, 3 or 1, H, W) in [0, 1] -> (T, 3, h, w), with a number in the corner of each: one of all, or its own.
+
+    They are enlarged as in a strip.
+    """
+    shown = frames.detach().float().cpu().clamp(0, 1).expand(-1, 3, -1, -1)
+    factor = max(1, -(-STRIP_SIDE // min(shown.shape[-2:])))
+    shown = shown.repeat_interleave(factor, 2).repeat_interleave(factor, 3).clone()
+    for number, frame in zip([numbers] * len(shown) if isinstance(numbers, int) else numbers, shown, strict=False):
+        mark = _number(number)[:, : frame.shape[1], : frame.shape[2]]
+        frame[:, : mark.shape[1], : mark.shape[2]] = mark
+    return shown
+
+
+def flip_book(frames: Tensor, numbers: Sequence[int] = ()) -> Tensor:
+    """Images (T, 3 or 1, H, W) in [0, 1] as a clip (4 T, 3, h, w) that shows one after the other, each for a moment."""
+    return numbered(frames, numbers).repeat_interleave(HELD, 0)
 
 
 def _number(number: int) -> Tensor:

@@ -87,8 +87,10 @@ def test_encoders_of_flow_and_of_sequences_give_maps(tiny_encoder: Callable[[], 
         assert made(example).shape == (2,)
         assert encoder.training
     samples = made.show(example, made(example), 2)
-    assert [group.shape for group in samples[0].inputs] == [(4, 3, 16, 16)] * 2
-    assert samples[1].pseudo_label == ("forwards" if example.forwards[1] else "backwards")
+    (clip,) = samples[1].inputs
+    groups = denormalise(example.groups[2:].transpose(1, 2).flatten(0, 1))
+    assert torch.equal(clip, groups[[0, 1, 2, 3, 5, 6, 7]]), "both groups, and the frame that they share once"
+    assert samples[1].pseudo_label == ("forwards" if example.forwards[1] else "played backwards")
 
 
 def falling(count: int, frames: int = 7, side: int = 24) -> Tensor:

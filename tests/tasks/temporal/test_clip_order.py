@@ -13,6 +13,7 @@ from torch import Tensor
 
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import numbered
 from selftaught.tasks.temporal.clip_order import ClipOrder, Example
 from tests.tasks.clip_guards import (
     BORDER_AND_CODEC,
@@ -90,7 +91,7 @@ def test_shown_clips_are_in_the_order_that_is_named(task: Task) -> None:
     sample = made.show(example, made(example), 2)[1]
     places = [int(word) - 1 for word in str(sample.pseudo_label).removeprefix("order ").split()]
     for clip, place in zip(sample.inputs, places, strict=True):
-        assert torch.equal(clip, denormalise(example.clips[3 + place].transpose(0, 1)))
+        assert torch.equal(clip, numbered(denormalise(example.clips[3 + place].transpose(0, 1)), place + 1))
 
 
 def test_more_orders_than_there_are_are_refused() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
 from tests.tasks.clip_guards import BORDER_AND_CODEC, ForensicEncoder, assert_at_chance
 from tests.tasks.clips import crossings, fit, judge, rng
@@ -156,7 +157,8 @@ def test_shown_samples_name_what_they_are(task: Task) -> None:
     made = task().eval()
     example = made.pseudo_label(clips(4), rng())
     shown = made.show(example, made(example), 3)
-    assert [len(sample.inputs) for sample in shown] == [3, 3, 3]
+    frames, numbers = denormalise(example.frames[[6, 5, 8]]), example.order[1, [1, 0, 3]].tolist()
+    assert torch.equal(shown[1].inputs[1], lay_strip(frames, numbers)), "b, a and d of the second clip"
     assert [str(sample.pseudo_label).split(" (")[0] for sample in shown] == ["in order", "shuffled", "shuffled"]
     assert all(float(picture.min()) >= 0 and float(picture.max()) <= 1 for s in shown for picture in s.inputs)
 
@@ -203,5 +205,5 @@ def test_short_clips_stand_for_frames(tiny_clip_encoder: Callable[[], Encoder]) 
     value = torch.stack([denormalise(row.transpose(0, 1)).mean((1, 2, 3)) for row in example.frames]) * 255
     assert torch.allclose(value, ((example.order.flatten()[:, None] + torch.arange(3)) * 8 + 40).float(), atol=0.6)
     assert made(example).shape == (40, 3, 2)
-    assert made.show(example, made(example), 1)[0].inputs[0].shape == (3, 3, 16, 16)
+    assert made.show(example, made(example), 1)[0].inputs[0].shape == (3, 3, 64, 64)
     assert FrameOrderVerification.encoders_for(config)["encoder"].kind == "video"

@@ -14,6 +14,7 @@ from torch import Tensor
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.temporal.odd_one_out import Example, OddOneOut, wrong_orders
 from tests.tasks.clip_guards import (
     BORDER_AND_CODEC,
@@ -91,7 +92,8 @@ def test_it_is_a_function_of_the_generator_and_halves_are_the_whole(task: Task) 
     videos = batch(noise_clips(4, frames=8))
     one, same = (made.pseudo_label(videos, rng(3)) for _ in range(2))
     assert torch.equal(one.clips, same.clips)
-    halves = [Example(*parts) for parts in zip(one.clips.chunk(2), one.odd.chunk(2), strict=True)]
+    fields = (one.clips, one.odd, one.numbers)
+    halves = [Example(*parts) for parts in zip(*(f.chunk(2) for f in fields), strict=True)]
     check_halves(made, one, halves)
 
 
@@ -102,8 +104,9 @@ def test_a_sub_sequence_may_be_seen_as_one_image(prefix: str) -> None:
     example = made.pseudo_label(batch(noise_clips(2, frames=8)), rng())
     assert made(example).shape == (2, 3)
     *clips, strip = made.show(example, made(example), 1)[0].inputs
-    assert [clip.shape for clip in clips] == [(4, 3, 16, 16)] * 3
-    assert strip.shape == (3, 64, 4 * 64 + 3 * 2), "the frames of the odd one"
+    assert [clip.shape for clip in clips] == [(4, 3, 64, 64)] * 3, "enlarged, with their numbers"
+    odd = denormalise(example.clips[int(example.odd[0])].transpose(0, 1))
+    assert torch.equal(strip, lay_strip(odd, example.numbers[0, example.odd[0]].tolist()))
 
 
 def test_a_video_that_is_too_short_is_refused() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.video.lstm import LstmEncoder
 from selftaught.ops.colour import denormalise
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.temporal.sequence_permutation import Example, SequencePermutation, permuted
 from tests.tasks.clip_guards import (
     BORDER_AND_CODEC,
@@ -103,7 +104,10 @@ def test_shown_sequences_are_real_and_permuted_in_turn(task: Task) -> None:
     example = made.pseudo_label(batch(noise_clips(2, frames=5)), rng())
     samples = made.show(example, made(example), 4)
     assert [str(sample.pseudo_label).split(":")[0] for sample in samples] == ["real", "permuted"] * 2
-    assert torch.equal(samples[1].inputs[0], denormalise(example.clips[2].transpose(0, 1)))
+    clip, strip = samples[1].inputs
+    assert torch.equal(clip, denormalise(example.clips[2].transpose(0, 1)))
+    assert torch.equal(strip, lay_strip(clip, (example.order[0] + 1).tolist()))
+    assert torch.equal(samples[0].inputs[1], lay_strip(samples[0].inputs[0], (1, 2, 3, 4, 5)))
 
 
 def test_it_learns_how_a_square_moves(task: Task) -> None:

@@ -91,7 +91,7 @@ def test_short_clips_ask_for_an_encoder_of_video(task: Task, tiny_clip_encoder: 
     example = made.pseudo_label(batch(noise(2, 17)), rng())
     assert example.views.shape == (8, 3, 3, 16, 16)
     assert made(example).shape == (2, 4, 128)
-    assert made.show(example, made(example), 2)[1].inputs[3].shape == (3, 3, 16, 16)
+    assert made.show(example, made(example), 2)[1].inputs[3].shape == (3, 3, 64, 64)
 
 
 def test_it_learns_what_moves(task: Task) -> None:

@@ -41,7 +41,7 @@ def test_the_loss_is_that_of_clips_that_move(task: Task) -> None:
     z = torch.randn(4, 2, 16, generator=rng())
     moves, drawn = torch.tensor([1.0, 0, 1, 1]), torch.rand(4, 4, generator=rng(1))
     made = task()
-    found = made.loss(z, Example(torch.zeros(8), torch.zeros(4, 2, 4), moves, drawn))
+    found = made.loss(z, Example(torch.zeros(8), torch.zeros(4, 2, 4), moves, drawn, torch.zeros(4)))
     losses = ranking_loss(
         z[:, 0],
         z[:, 1],
@@ -76,7 +76,9 @@ def test_short_clips_ask_for_an_encoder_of_video(tiny_clip_encoder: Callable[[],
     made = TrackedPatches(tiny_clip_encoder(), config, 16)
     example = made.pseudo_label(batch(noise_clips(2, frames=8)), rng())
     assert made(example).shape == (2, 2, 16)
-    assert [clip.shape for clip in made.show(example, made(example), 1)[0].inputs] == [(3, 3, 16, 16)] * 2
+    track, *patches = made.show(example, made(example), 1)[0].inputs
+    assert track.shape == example.video.shape[1:]
+    assert [clip.shape for clip in patches] == [(3, 3, 16, 16)] * 2
     with pytest.raises(ValueError, match=r"--task\.frames must be at least twice --task\.clip = 10.*got 8; raise it"):
         Config(frames=8, clip=5)
 

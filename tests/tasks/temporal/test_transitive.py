@@ -59,7 +59,7 @@ def test_neighbours_are_read_one_after_the_other(task: Task) -> None:
     example = made.train().pseudo_label(Batch(index=index, inputs={"video": video}), rng())
     assert example.linked.tolist() == [1, 1, 0, 0]
     shown = made.show(example, made(example), 4)
-    assert [len(sample.inputs) for sample in shown] == [4, 4, 2, 2]
+    assert [len(sample.inputs) for sample in shown] == [6, 6, 3, 3]
     assert made.eval().pseudo_label(Batch(index=index, inputs={"video": video}), rng()).linked.tolist() == [0] * 4
     with pytest.raises(ValueError, match="reads pairs, but a device got 3 samples of a batch"):
         made.train().pseudo_label(Batch(index=index[:3], inputs={"video": video[:3]}), rng())
@@ -85,7 +85,7 @@ def test_loss_against_loops(task: Task) -> None:
     neighbour = [loss(z[n, 0], z[n ^ 1, 0], n) for n in both]
     transitive = [loss(z[n, 1], z[n ^ 1, 1], n) for n in both]
     assert both == [0, 1]
-    found = made.loss(z, Example(torch.zeros(12), torch.zeros(6, 2, 4), moves, linked))
+    found = made.loss(z, Example(torch.zeros(12), torch.zeros(6, 2, 4), moves, linked, torch.zeros(6)))
     expected = {"track": track, "neighbour": neighbour, "transitive": transitive}
     for name, values in expected.items():
         assert float(found[f"loss_{name}"]) == pytest.approx(sum(values) / len(values), abs=1e-5)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from selftaught.encoders.base import Encoder
+from selftaught.ops.sheet import flip_book, numbered
+from selftaught.ops.tiles import as_pictures, mosaic
 from selftaught.tasks.temporal.video_jigsaw import CELLS, TILE, TILES, VideoJigsaw, place_tiles
 from tests.tasks.clip_guards import (
     ForensicEncoder,
@@ -99,9 +101,12 @@ def test_short_clips_ask_for_an_encoder_of_video(tiny_clip_encoder: Callable[[],
     assert example.tiles.shape == (24, 3, 3, 12, 12)
     assert made(example).shape == (2, 4, 12)
     shown = made.show(example, made(example), 2)[1]
-    assert [image.shape for image in shown.inputs] == [(3, 26, 26)] * 3
+    assert isinstance(shown.pseudo_label, Tensor)
+    tiles = as_pictures(example.tiles[12:, :, 0])
+    first = [mosaic(numbered(tiles, range(1, 13))[4 * frame : 4 * frame + 4]) for frame in range(3)]
+    assert torch.equal(shown.pseudo_label, flip_book(torch.stack(first))), "all tiles in order, by their numbers"
     assert isinstance(shown.prediction, Tensor)
-    assert shown.prediction.shape == (3, 26, 3 * 26 + 12)
+    assert shown.prediction.shape == shown.inputs[0].shape == shown.pseudo_label.shape
 
 
 def test_it_learns_where_tiles_of_a_scene_belong(task: Task) -> None:

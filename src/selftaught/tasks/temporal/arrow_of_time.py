@@ -140,17 +140,20 @@ class ArrowOfTime(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """The groups of a clip as they are played."""
+        """The clip as it is played."""
         chance = prediction.detach().float().sigmoid()
-        g = self.config.groups
-        return [
-            Shown(
-                inputs=[shown(example.groups[row]) for row in range(g * n, g * n + g)],
-                pseudo_label="forwards" if example.forwards[n] > 0 else "backwards",
-                prediction=f"forwards: {float(chance[n]):.2f}",
+        g, found = self.config.groups, []
+        for n in range(min(count, len(chance))):
+            first, *others = [shown(group) for group in example.groups[g * n : g * n + g]]
+            # Neighbouring groups share a frame.
+            found.append(
+                Shown(
+                    inputs=[torch.cat([first, *(group[1:] for group in others)])],
+                    pseudo_label="forwards" if example.forwards[n] > 0 else "played backwards",
+                    prediction=f"forwards: {float(chance[n]):.2f}",
+                )
             )
-            for n in range(min(count, len(chance)))
-        ]
+        return found
 
 
 def _maps(features: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import square_boxes
+from selftaught.ops.sheet import numbered
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import for_encoder, short_clips, shown
 from selftaught.tasks.parts.losses import classification
@@ -148,7 +149,10 @@ class ClipOrder(PretextTask):
         k = self.config.clips
         return [
             Shown(
-                inputs=[shown(example.clips[k * n + place]) for place in self._places(example.order[n, 0])],
+                inputs=[
+                    numbered(shown(example.clips[k * n + place]), place + 1)
+                    for place in self._places(example.order[n, 0])
+                ],
                 pseudo_label=self._words(example.order[n, 0]),
                 prediction=f"{self._words(chosen[n])} ({float(chance[n]):.2f})",
             )

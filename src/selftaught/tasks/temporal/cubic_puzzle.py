@@ -19,6 +19,7 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.frames import gather_frames, split_channels, square_boxes
+from selftaught.ops.sheet import numbered
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 
 CUBOIDS = 4
@@ -221,7 +222,7 @@ class CubicPuzzle(PretextTask):
         chance, chosen = prediction[0].detach().float().softmax(2)[:, 0].max(1)
         return [
             Shown(
-                inputs=list(clips[i][list(ORDERS[int(example.order[i, 0])])]),
+                inputs=[numbered(clips[i, cell], cell + 1) for cell in ORDERS[int(example.order[i, 0])]],
                 pseudo_label=f"{KINDS[int(example.kind[i])]}: {_words(example.order[i, 0])}",
                 prediction=f"{_words(chosen[i])} ({float(chance[i]):.2f})",
             )

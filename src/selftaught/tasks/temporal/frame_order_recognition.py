@@ -20,8 +20,14 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.crop import crop_resize, mirrored_boxes
 from selftaught.ops.frames import without_bars
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, one_channel, shifted_clips, short_clips
-from selftaught.tasks.parts.clips.short_clips import shown as row_shown
+from selftaught.tasks.parts.clips.short_clips import (
+    encoder_of,
+    for_encoder,
+    one_channel,
+    shifted_clips,
+    short_clips,
+    shown_in_order,
+)
 from selftaught.tasks.parts.losses import classification
 
 ORDERS = tuple(order for order in itertools.permutations(range(4)) if order[0] < order[3])
@@ -220,9 +226,10 @@ class FrameOrderRecognition(PretextTask):
         shown = []
         for n in range(min(count, len(chosen))):
             numbers = ", ".join(map(str, example.numbers[n].tolist()))
+            places = example.places[n, 0].cpu()
             shown.append(
                 Shown(
-                    inputs=[row_shown(example.frames[4 * n + place]) for place in example.places[n, 0].tolist()],
+                    inputs=shown_in_order(example.frames[4 * n + places], (places + 1).tolist()),
                     pseudo_label=f"{_words(example.order[n, 0])} (frames {numbers})",
                     prediction=f"{_words(chosen[n])} ({float(chance[n]):.2f})",
                 )

@@ -19,8 +19,13 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.flow import motion_magnitude
 from selftaught.ops.frames import boxes_within, without_bars
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, shifted_clips, short_clips
-from selftaught.tasks.parts.clips.short_clips import shown as row_shown
+from selftaught.tasks.parts.clips.short_clips import (
+    encoder_of,
+    for_encoder,
+    shifted_clips,
+    short_clips,
+    shown_in_order,
+)
 
 
 @dataclass
@@ -213,11 +218,12 @@ class FrameOrderVerification(PretextTask):
             # All three kinds of tuples come in turn.
             kind = n % 3
             places = (1, MIDDLES[kind], 3)
-            numbers = ", ".join(str(int(example.order[n, place])) for place in places)
+            numbers = [int(example.order[n, place]) for place in places]
+            words = ", ".join(map(str, numbers))
             shown.append(
                 Shown(
-                    inputs=[row_shown(example.frames[5 * n + place]) for place in places],
-                    pseudo_label=f"{'shuffled' if kind else 'in order'} (frames {numbers})",
+                    inputs=shown_in_order(example.frames[[5 * n + place for place in places]], numbers),
+                    pseudo_label=f"{'shuffled' if kind else 'in order'} (frames {words})",
                     prediction=f"in order: {float(chance[n, kind]):.2f}",
                 )
             )

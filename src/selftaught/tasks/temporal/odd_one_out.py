@@ -17,7 +17,7 @@ from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import gather_frames, square_boxes
-from selftaught.ops.sheet import lay_strip
+from selftaught.ops.sheet import lay_strip, numbered
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import for_encoder, shown
 from selftaught.tasks.parts.losses import classification
@@ -25,10 +25,14 @@ from selftaught.tasks.parts.losses import classification
 
 @dataclass
 class Example:
-    """K sub-sequences of each video (N K, 3, W, S, S), normalised, and which of the K is odd (N,) int64."""
+    """K sub-sequences of each video (N K, 3, W, S, S), normalised, and which of the K is odd (N,) int64.
+
+    `numbers` (N, K, W) int64 are those of the frames in the video, as they are shown.
+    """
 
     clips: Tensor
     odd: Tensor
+    numbers: Tensor
 
 
 class OddOneOut(PretextTask):
@@ -130,7 +134,7 @@ class OddOneOut(PretextTask):
         squares = square_boxes(inner_areas(video, self.size), rng, least_side=config.least_side)
         boxes = shifted_squares(squares, k, rng, jitter=config.jitter).repeat_interleave(w, 1)
         cut = degraded_crop(frames, boxes.flatten(0, 1), self.size, rng, strength=config.degrade)
-        return Example(for_encoder(cut.view(n, k, w, 3, self.size, self.size)), odd)
+        return Example(for_encoder(cut.view(n, k, w, 3, self.size, self.size)), odd, numbers)
 
     def choose(self, count: int, rng: Generator) -> tuple[Tensor, Tensor]:
         """Numbers of the frames of each sub-sequence (N, K, W) int64, as they are shown, and the odd ones (N,)."""
@@ -172,13 +176,17 @@ class OddOneOut(PretextTask):
         return classification(prediction, example.odd)
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """All sub-sequences of a video, the frames of the odd one, and which that is, from 1 to K."""
+        """All sub-sequences of a video, from 1 to K, and the frames of the odd one with their numbers in the video."""
         chance, chosen = prediction.detach().float().softmax(1).max(1)
         k = self.config.sequences
         clips = [[shown(clip) for clip in example.clips[k * n : k * n + k]] for n in range(min(count, len(chosen)))]
+        odd = example.odd.tolist()
         return [
             Shown(
-                inputs=[*clips[n], lay_strip(clips[n][int(example.odd[n])])],
+                inputs=[
+                    *(numbered(clip, place + 1) for place, clip in enumerate(clips[n])),
+                    lay_strip(clips[n][odd[n]], example.numbers[n, odd[n]].tolist()),
+                ],
                 pseudo_label=f"number {int(example.odd[n]) + 1} is odd",
                 prediction=f"number {int(chosen[n]) + 1} ({float(chance[n]):.2f})",
             )

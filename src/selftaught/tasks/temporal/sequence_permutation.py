@@ -16,6 +16,7 @@ from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import square_boxes
+from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import for_encoder, shown
 
@@ -126,11 +127,12 @@ class SequencePermutation(PretextTask):
         found = []
         for i in range(min(count, len(chance))):
             row = (i % 2) * len(example.order) + i // 2
-            order = " ".join(str(place + 1) for place in example.order[i // 2].tolist())
+            clip = shown(example.clips[row])
+            numbers = [place + 1 for place in (example.order[i // 2].tolist() if i % 2 else range(len(clip)))]
             found.append(
                 Shown(
-                    inputs=[shown(example.clips[row])],
-                    pseudo_label=f"permuted: {order}" if i % 2 else "real",
+                    inputs=[clip, lay_strip(clip, numbers)],
+                    pseudo_label=f"permuted: {' '.join(map(str, numbers))}" if i % 2 else "real",
                     prediction=f"real: {float(chance[row]):.2f}",
                 )
             )

@@ -18,7 +18,7 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas, shifted_squares
 from selftaught.ops.frames import square_boxes
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, short_clips, shown
+from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, short_clips, shown_in_order
 
 FRAMES = 4
 """a, b, c and f."""
@@ -193,7 +193,7 @@ class TemporalCoherence(PretextTask):
             numbers = example.numbers[n].tolist()
             found.append(
                 Shown(
-                    inputs=[shown(example.views[FRAMES * n + place]) for place in range(FRAMES)],
+                    inputs=shown_in_order(example.views[FRAMES * n : FRAMES * n + FRAMES], numbers),
                     pseudo_label="near {}, {}, {}; far {}".format(*numbers),
                     prediction=f"distances: near {near:.2f}, far {far:.2f}",
                 )

@@ -18,7 +18,7 @@ from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss, weighted_mean
 from selftaught.tasks.parts.clips.short_clips import encoder_of, shown
-from selftaught.tasks.parts.clips.tracked_pairs import tracked_pairs
+from selftaught.tasks.parts.clips.tracked_pairs import shown_track, tracked_pairs
 from selftaught.tasks.parts.heads import projection_head
 
 
@@ -30,6 +30,7 @@ class Example:
     squares: Tensor
     moves: Tensor
     drawn: Tensor
+    video: Tensor
 
 
 class TrackedPatches(PretextTask):
@@ -168,13 +169,18 @@ class TrackedPatches(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """Both patches of a track, how far they have gone, and their distance."""
+        """The clip with the square that is tracked, the patches at both ends, and how far apart they are."""
         z = prediction.detach().float()
         cosine = torch.cosine_similarity(z[:, 0], z[:, 1], dim=1)
-        gone = (example.squares[:, 1, :2] - example.squares[:, 0, :2]).norm(dim=1)
+        last = example.squares.shape[1] - self.config.clip
+        gone = (example.squares[:, last, :2] - example.squares[:, 0, :2]).norm(dim=1)
         return [
             Shown(
-                inputs=[shown(example.views[2 * n]), shown(example.views[2 * n + 1])],
+                inputs=[
+                    shown_track(example.video[n], example.squares[n]),
+                    shown(example.views[2 * n]),
+                    shown(example.views[2 * n + 1]),
+                ],
                 pseudo_label=f"tracked over {float(gone[n]):.0%} of the frame" if example.moves[n] else "hardly moves",
                 prediction=f"distance {1 - float(cosine[n]):.2f}",
             )

@@ -20,7 +20,7 @@ from selftaught.ops.crop import crop_resize
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss, weighted_mean
 from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, shown
-from selftaught.tasks.parts.clips.tracked_pairs import tracked_pairs
+from selftaught.tasks.parts.clips.tracked_pairs import shown_track, tracked_pairs
 from selftaught.tasks.parts.gradient_histograms import gradient_histograms
 from selftaught.tasks.parts.graph import nearest_neighbours, same_class
 from selftaught.tasks.parts.heads import projection_head
@@ -39,6 +39,7 @@ class Example:
     squares: Tensor
     moves: Tensor
     linked: Tensor
+    video: Tensor
 
 
 class Transitive(PretextTask):
@@ -228,7 +229,7 @@ class Transitive(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """A and A' of a clip and, where there is one, of its neighbour; and how far they are from A."""
+        """A, tracked, and A' of a clip and, where there is one, of its neighbour; and how far they are from A."""
         z = prediction.detach().float()
         partner = _partners(len(z), z.device)
         found = []
@@ -241,7 +242,15 @@ class Transitive(PretextTask):
             ]
             found.append(
                 Shown(
-                    inputs=[shown(example.views[row]) for row in rows],
+                    inputs=[
+                        picture
+                        for clip in ([n, other] if is_linked else [n])
+                        for picture in (
+                            shown_track(example.video[clip], example.squares[clip]),
+                            shown(example.views[2 * clip]),
+                            shown(example.views[2 * clip + 1]),
+                        )
+                    ],
                     pseudo_label="A and A' of a track" + (", B and B' of a neighbour" if is_linked else ""),
                     prediction="distances from A: " + ", ".join(away),
                 )

@@ -16,6 +16,7 @@ from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.ops.clips.windows import degraded_crop, inner_areas
 from selftaught.ops.frames import split_channels, square_boxes
+from selftaught.ops.sheet import flip_book, lay_strip, numbered
 from selftaught.ops.tiles import as_pictures, mosaic, standardise_tiles
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.short_clips import encoder_of, short_clips
@@ -182,7 +183,7 @@ class VideoJigsaw(PretextTask):
         return scalars | {"accuracy_frames": is_ordered.float().mean()}
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """The shuffled tiles of each frame, all tiles in order, and in the predicted order."""
+        """The shuffled tiles of the three frames, one after the other and side by side; in order; as predicted."""
         tiles = example.tiles if example.tiles.ndim == 4 else example.tiles[:, :, 0]
         pictures = as_pictures(tiles)
         chosen = self.permutations[prediction.detach().float().argmax(2)]
@@ -190,10 +191,17 @@ class VideoJigsaw(PretextTask):
         found = []
         for i in range(min(count, example.permutation.numel())):
             row, column = i % len(right), i // len(right)
-            puzzle = pictures[example.places[row, column]]
+            numbers = (right[row, column] + 1).tolist()
+            puzzle = numbered(pictures[example.places[row, column]], numbers)
             # Permutation p puts tile p[j] at place j; to undo it, the tile at j goes to p[j].
-            solved, guessed = (_strip(puzzle[p[row, column].argsort()]) for p in (right, chosen))
-            found.append(Shown(inputs=_frames(puzzle), pseudo_label=solved, prediction=guessed))
+            solved, guessed = (_frames(puzzle[p[row, column].argsort().cpu()]) for p in (right, chosen))
+            found.append(
+                Shown(
+                    inputs=[flip_book(_frames(puzzle)), lay_strip(_frames(puzzle))],
+                    pseudo_label=flip_book(solved),
+                    prediction=flip_book(guessed),
+                )
+            )
         return found
 
 
@@ -208,14 +216,9 @@ def place_tiles(squares: Tensor, rng: Generator) -> Tensor:
     return torch.stack([top + down, left + sign * right, own, sign * own], 2)
 
 
-def _frames(tiles: Tensor) -> list[Tensor]:
-    """12 tiles as three images of 2 x 2."""
-    return [mosaic(own) for own in tiles.split(CELLS)]
-
-
-def _strip(tiles: Tensor) -> Tensor:
-    """12 tiles as one image, the three frames side by side."""
-    return torch.cat([nn.functional.pad(frame, (0, 6), value=1.0) for frame in _frames(tiles)], 2)[..., :-6]
+def _frames(tiles: Tensor) -> Tensor:
+    """12 tiles as three images of 2 x 2, (3, 3, H, W)."""
+    return torch.stack([mosaic(own) for own in tiles.split(CELLS)])
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:

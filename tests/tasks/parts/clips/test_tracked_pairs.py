@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from selftaught.ops.colour import denormalise
-from selftaught.tasks.parts.clips.tracked_pairs import TrackedPairs, tracked_pairs
+from selftaught.tasks.parts.clips.tracked_pairs import TrackedPairs, shown_track, tracked_pairs
 from tests.tasks.clip_guards import still_clips
 from tests.tasks.clips import crossings, rng
 
@@ -23,7 +23,8 @@ def test_both_patches_show_the_square_that_crosses_the_frame() -> None:
     assert bool((found.moves == 1).all())
     white = (denormalise(found.views).amin(1) > 0.9).float().mean((1, 2)).view(20, 2)
     assert (white > 0.2).float().mean(0).tolist() >= [0.9, 0.7]
-    gone = (found.squares[:, 1, 1] - found.squares[:, 0, 1]).abs()
+    assert found.squares.shape == (20, 15, 4)
+    gone = (found.squares[:, -1, 1] - found.squares[:, 0, 1]).abs()
     assert float(gone.median()) > 0.35
 
 
@@ -36,6 +37,17 @@ def test_still_clips_do_not_move_and_their_patches_are_alike_but_for_the_mirror(
     assert all(one != other for one, other in zip(same, mirrored, strict=True))
     assert any(same)
     assert any(mirrored)
+
+
+def test_the_line_around_a_patch_is_where_it_is() -> None:
+    video = torch.zeros(2, 3, 20, 40, dtype=torch.uint8)
+    squares = torch.tensor([[0.1, 0.1, 0.5, 0.25], [0.5, 0.75, 0.5, 0.25]])
+    drawn = shown_track(video, squares)
+    first, second = torch.zeros(2, 20, 40)
+    for frame, (top, left) in ((first, (2, 4)), (second, (10, 30))):
+        frame[top : top + 10, left : left + 10] = 1
+        frame[top + 1 : top + 9, left + 1 : left + 9] = 0
+    assert torch.equal(drawn, torch.stack([first, second])[:, None].expand(-1, 3, -1, -1))
 
 
 def test_short_clips_are_of_both_ends() -> None:

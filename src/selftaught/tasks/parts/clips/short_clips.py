@@ -6,7 +6,7 @@ images; above 1, each frame becomes a clip of that many frames, and the task tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.frames import gather_frames, shifted_crop, split_channels
+from selftaught.ops.sheet import flip_book, lay_strip, numbered
 
 
 def encoder_of(clip: int) -> Mapping[str, EncoderSpec]:
@@ -62,3 +63,12 @@ def shown(row: Tensor) -> Tensor:
     """One row of `for_encoder` for people: an image (3, S, S) or a clip (L, 3, S, S) in [0, 1]."""
     frames = denormalise(row[None] if row.ndim == 3 else row.transpose(0, 1))
     return frames[0] if row.ndim == 3 else frames
+
+
+def shown_in_order(rows: Tensor, numbers: Sequence[int]) -> list[Tensor]:
+    """Rows of `for_encoder` for people, with their numbers: clips; of images a flip book of them, then side by side."""
+    pictures = [shown(row) for row in rows]
+    if pictures[0].ndim == 4:
+        return [numbered(clip, number) for clip, number in zip(pictures, numbers, strict=True)]
+    frames = torch.stack(pictures)
+    return [flip_book(frames, numbers), lay_strip(frames, numbers)]

@@ -21,13 +21,15 @@ class TrackedPairs:
     Attributes:
         views: (2 N, 3, S, S) normalised, or short clips (2 N, 3, L, S, S): of each clip the patch of the first frame
             and of the last.
-        squares: (N, 2, 4) top, left and twice the side of both, as shares of the frame's height and width.
+        squares: (N, T, 4) top, left and twice the side of the patch in each frame, as shares of height and width.
         moves: (N,) float, 1 where the patch moves enough to be used, else 0.
+        video: (N, T, 3, H, W) uint8, the clips in which it was tracked.
     """
 
     views: Tensor
     squares: Tensor
     moves: Tensor
+    video: Tensor
 
 
 def tracked_pairs(
@@ -59,9 +61,9 @@ def tracked_pairs(
     areas, motion = inner_areas(video, size), coarse_flow(video)
     squares, speed = moving_squares(motion, areas, share, rng)
     ends = torch.tensor([0, frames - clip], device=video.device)
-    both = track(motion, squares, areas)[:, ends]
+    path = track(motion, squares, areas)
     is_mirrored = uniform((n, 2), 0, 1, rng) < 0.5
-    top, left, side, _ = both.unbind(2)
+    top, left, side, _ = path[:, ends].unbind(2)
     boxes = torch.stack(
         [top, torch.where(is_mirrored, left + side, left), side, torch.where(is_mirrored, -side, side)], 2
     )
@@ -72,5 +74,23 @@ def tracked_pairs(
     strength = 0.8 * colour
     jittered = colour_jitter(tall, rng, strength, strength, strength, 0.2 * colour, grey=0.4 * colour)
     views = jittered.unflatten(2, (clip, size)).transpose(1, 2).unflatten(0, (n, 2))
-    unit = both.new_tensor([video.shape[-2], video.shape[-1]] * 2)
-    return TrackedPairs(for_encoder(views), both / unit, (speed >= least_motion).float())
+    unit = path.new_tensor([video.shape[-2], video.shape[-1]] * 2)
+    return TrackedPairs(for_encoder(views), path / unit, (speed >= least_motion).float(), video)
+
+
+def shown_track(video: Tensor, squares: Tensor) -> Tensor:
+    """One clip of `TrackedPairs` for people, (T, 3, H, W) in [0, 1], with a white line around the patch."""
+    clip, squares = video.float().cpu() / 255, squares.float().cpu()
+    height, width = clip.shape[-2:]
+    line = max(1, round(height / 64))
+    frame = torch.zeros(len(clip), height, width, dtype=torch.bool)
+    for inner in (0, line):
+        rows, columns = (
+            (torch.arange(length) >= start[:, None] + inner) & (torch.arange(length) < end[:, None] - inner)
+            for length, start, end in (
+                (height, height * squares[:, 0], height * (squares[:, 0] + squares[:, 2])),
+                (width, width * squares[:, 1], width * (squares[:, 1] + squares[:, 3])),
+            )
+        )
+        frame ^= rows[:, :, None] & columns[:, None]
+    return torch.where(frame[:, None], 1.0, clip)
