@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from selftaught.data.batch import Batch, Sampling
-from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of, own_draws
+from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, liked, needs_of, own_draws
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 
@@ -22,6 +22,7 @@ from selftaught.data.store.open import open_samples
         ({"image": Image(), "label": Given("label")}, {"image", "label"}),
         ({"frame": Image(), "audio": Sound(seconds=1)}, {"video", "audio"}),
         ({"past": Clip(frames=4), "flow": Computed("optical_flow", like="past")}, {"video"}),
+        ({"past": Clip(frames=4), "flow": Given("flow", like="past")}, {"video", "flow"}),
     ],
 )
 def test_needs_of_inputs(inputs: Mapping[str, Input], needs: set[str]) -> None:
@@ -53,12 +54,23 @@ def test_only_a_range_of_gaps_takes_a_random_number() -> None:
         ({"a": Clip(frames=2, after="b"), "b": Clip(frames=2, after="a")}, "input 'a' comes after itself"),
         ({"a": Image(), "flow": Computed("flow", like="b")}, "input 'flow' refers to 'b', which must be an image or"),
         ({"a": Image(), "flow": Computed("flow", like="")}, "input 'flow' refers to '', which must be an image or"),
+        (
+            {"a": Sound(seconds=1), "b": Given("depth")},
+            "input 'b' refers to '', which must be an image or clip",
+        ),
+        ({"a": Image(), "b": Given("pose", like="c")}, "input 'b' refers to 'c', which must be an image or clip"),
         ({"a": Image(), "b": "image"}, "input 'b' must be an Image, Clip, Sound, Computed or Given, got 'image'"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(inputs: Mapping[str, Input], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Sampling(inputs=inputs)
+
+
+def test_what_is_given_belongs_to_the_first_image_unless_told() -> None:
+    inputs = {"clip": Clip(frames=2), "a": Given("depth"), "b": Given("depth", like="clip"), "image": Image()}
+    assert [liked(inputs, name) for name in ("a", "b")] == ["image", "clip"]
+    assert liked({"past": Clip(frames=2), "next": Clip(frames=2, after="past"), "a": Given("flow")}, "a") == "past"
 
 
 def test_impossible_values_are_refused() -> None:

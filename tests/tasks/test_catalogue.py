@@ -250,6 +250,10 @@ def test_listing_imports_no_torch() -> None:
         ('{"frame": Image(), "audio": Sound(seconds=1.0)}', ("audio", "video")),
         ('{"clip": Clip(frames=config.frames)} if config.frames else {"image": Image()}', ("image",)),
         (
+            '{"c": Clip(frames=2), "pose": Given(like="c", what="pose"), "flow": Given("flow", like="c")}',
+            ("flow", "pose", "video"),
+        ),
+        (
             '{"image": tasks.Image(), "label": Given("label"), "depth": Given(what="depth")}',
             ("depth", "image", "label"),
         ),

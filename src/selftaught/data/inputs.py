@@ -8,13 +8,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
 
 from selftaught.core.names import unknown_name
 
 ANCHOR = 3
 """Random numbers of every sample: the window along y and along x, then the moment."""
-What = Literal["label", "mask", "depth", "pose"]
+What = Literal[
+    "label", "mask", "depth", "normals", "instances", "contours", "moving", "flow", "occlusion", "pose", "intrinsics"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenKind:
+    """How one kind of what is given with each frame is kept and read."""
+
+    shape: tuple[int, ...] = ()
+    """Of the value of a pixel, or of a frame where it is no map."""
+    dtype: str
+    """In a batch."""
+    kept: str = ""
+    """In a store, where that is another type."""
+    is_map: bool = True
+    """One value a pixel, cut by the window of the image."""
+
+    @property
+    def dtype_kept(self) -> str:
+        """The type in a store."""
+        return self.kept or self.dtype
+
+
+GIVEN: Mapping[str, GivenKind] = MappingProxyType(
+    {
+        "mask": GivenKind(dtype="uint8"),
+        "depth": GivenKind(dtype="float32"),
+        "normals": GivenKind(dtype="float32", kept="float16", shape=(3,)),
+        "instances": GivenKind(dtype="int16"),
+        "contours": GivenKind(dtype="uint8"),
+        "moving": GivenKind(dtype="uint8"),
+        "flow": GivenKind(dtype="float32", shape=(2,)),
+        "occlusion": GivenKind(dtype="uint8"),
+        "pose": GivenKind(dtype="float32", shape=(4, 4), is_map=False),
+        "intrinsics": GivenKind(dtype="float32", shape=(3, 3), is_map=False),
+    }
+)
+"""All kinds of `Given` that belong to single frames; a label belongs to the whole sample."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +144,25 @@ class Computed(Input):
 class Given(Input):
     """What people or sensors have added to the data.
 
-    "label" is (N,) int64, the index of the class. Maps are cut by the window of the images: "mask" is (N, H, W) uint8,
-    the class of each pixel or 255 where it is not known; "depth" is (N, H, W) float32 in metres, 0 where unknown.
+    "label" is (N,) int64, the index of the class. All others are of the frames of the input `like`: (N, ...) of an
+    image, (N, T, ...) of a clip. Maps are cut by the window of the images:
+
+    - "mask" (H, W) uint8, the class of each pixel, 255 where it is not known
+    - "depth" (H, W) float32, metres along the optical axis, 0 where unknown
+    - "normals" (3, H, W) float32, unit vectors in axes of the camera (right, down, forward), 0 where unknown
+    - "instances" (H, W) int16, number of the object from 1 on, the same in all frames of a video; 0 is the background
+    - "contours" (H, W) uint8, 1 where a pixel beside, above or below is of another instance
+    - "moving" (H, W) uint8, 1 where an object moves in the world, 0 where not, 255 where unknown
+    - "flow" (2, H, W) float32, (x, y) in pixels of the batch to the next frame of the video, as it is there
+    - "occlusion" (H, W) uint8, 1 where what a pixel shows is hidden or outside in that next frame, 255 where unknown
+    - "pose" (4, 4) float32, of the camera in the world: world = pose @ camera, metres, axes as of the normals
+    - "intrinsics" (3, 3) float32, pixel = intrinsics @ camera for the image of the batch, (0.5, 0.5) being the middle
+      of its first pixel
     """
 
     what: What
+    like: str = ""
+    """An image or clip; "" is the first image of the inputs, or the first clip where there is none."""
 
     def __post_init__(self) -> None:
         if self.what not in get_args(What):
@@ -131,12 +184,26 @@ def check_inputs(inputs: Mapping[str, Input]) -> None:
             raise ValueError(f"input {name!r} must be an Image, Clip, Sound, Computed or Given, got {one!r}")
         if isinstance(one, Clip) and one.after and not isinstance(inputs.get(one.after), Clip):
             raise ValueError(f"input {name!r} refers to {one.after!r}, which must be another clip of {listed(inputs)}")
-        if isinstance(one, Computed) and not isinstance(inputs.get(one.like), Clip | Image):
-            raise ValueError(
-                f"input {name!r} refers to {one.like!r}, which must be an image or clip of {listed(inputs)}"
-            )
+        is_like = isinstance(one, Computed) or (isinstance(one, Given) and one.what != "label")
+        if is_like and not isinstance(inputs.get(like := liked(inputs, name)), Clip | Image):
+            raise ValueError(f"input {name!r} refers to {like!r}, which must be an image or clip of {listed(inputs)}")
         if name in leaders(inputs, name):
             raise ValueError(f"input {name!r} comes after itself; one clip must not be `after` another")
+
+
+def liked(inputs: Mapping[str, Input], name: str) -> str:
+    """The image or clip whose frames a computed or given input is of; "" where there is none."""
+    one = inputs[name]
+    if isinstance(one, Computed) or (isinstance(one, Given) and one.like):
+        return one.like
+    images = [other for other, its in inputs.items() if isinstance(its, Image)]
+    clips = [other for other, its in inputs.items() if isinstance(its, Clip)]
+    return (*images, *clips, "")[0]
+
+
+def has_channels(one: Given) -> bool:
+    """Whether it is a map of vectors."""
+    return one.what in GIVEN and GIVEN[one.what].is_map and bool(GIVEN[one.what].shape)
 
 
 def leaders(inputs: Mapping[str, Input], name: str) -> list[str]:

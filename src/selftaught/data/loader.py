@@ -14,7 +14,7 @@ from torch import Tensor
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Batch, Sampling
 from selftaught.data.batches import Batches
-from selftaught.data.inputs import ANCHOR, Given, Input
+from selftaught.data.inputs import ANCHOR, Given, Input, has_channels
 from selftaught.data.store.samples import HostBatch, Samples
 
 
@@ -182,9 +182,10 @@ def to_device(host: HostBatch, samples: Samples | None, device: torch.device, in
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     found = {name: moved(array) for name, array in host.inputs.items()}
-    found = {name: one.movedim(-1, -3) if one.ndim >= 4 else one for name, one in found.items()}
+    plain = {name for name, one in inputs.items() if isinstance(one, Given) and not has_channels(one)}
+    found = {n: one.movedim(-1, -3) if one.ndim >= 4 and n not in plain else one for n, one in found.items()}
     for name, one in inputs.items():
-        if one == Given("label"):
+        if isinstance(one, Given) and one.what == "label":
             assert samples is not None
             assert samples.labels is not None
             found[name] = moved(samples.labels[host.index])

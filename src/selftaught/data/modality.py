@@ -17,7 +17,14 @@ WORDS: Mapping[str, str] = {
     "box": "boxes",
     "mask": "masks",
     "depth": "depth maps",
+    "normals": "surface normals",
+    "instances": "masks of instances",
+    "contours": "contours of instances",
+    "moving": "masks of what moves",
+    "flow": "optical flow",
+    "occlusion": "masks of what is occluded",
     "pose": "poses",
+    "intrinsics": "intrinsics of the camera",
 }
 """What a task or probe needs -> what people call it, in the plural."""
 

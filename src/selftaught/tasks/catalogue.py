@@ -326,6 +326,6 @@ def _takes(node: ast.AST) -> str | None:
     if not isinstance(kind, type) or not issubclass(kind, Input):
         return None
     if kind is Given:
-        given = [*node.args, *(word.value for word in node.keywords)]
+        given = [*node.args, *(word.value for word in node.keywords if word.arg == "what")]
         return str(given[0].value) if given and isinstance(given[0], ast.Constant) else ""
     return str(kind.takes)

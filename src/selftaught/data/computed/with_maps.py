@@ -16,16 +16,13 @@ from selftaught.data.batch import Sampling
 from selftaught.data.computed.catalogue import make_program
 from selftaught.data.computed.frame_maps import FrameMaps
 from selftaught.data.computed.maps import pack_maps
-from selftaught.data.inputs import Computed, Given, Image
+from selftaught.data.inputs import Computed, Given, Image, liked
 from selftaught.data.sources.base import Source
 from selftaught.data.store.kept_maps import KeptMaps, open_kept_maps
 from selftaught.data.store.open import pack
 from selftaught.data.store.samples import HostBatch, NothingReadable, Samples, notes_of
 from selftaught.data.store.stored_frames import ReadFromStore, StoredFrames, from_store
 from selftaught.data.store.subset import Subset
-
-MILLIMETRES = 1000.0
-"""In a metre."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +75,7 @@ class WithMaps:
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         """As `base` reads them, with computed maps (N, side, side, C) of images and (N, T, side, side, C) of clips.
 
-        Given ones are (N, side, side): masks uint8, depth float32 in metres.
+        Given ones are as of `Given`, with channels last.
         """
         host = self._base.read(rows, draws)
         # Of the rows that were read: one that is broken by now was replaced by another.
@@ -126,7 +123,7 @@ def pack_with_maps(
                 progress=progress,
             )
         broken = {**kept.broken, **broken}
-        further[name] = _given(kept, kind)
+        further[name] = _given(kept, samples, sampling, name)
     return _without(WithMaps(samples, further), broken, source)
 
 
@@ -142,16 +139,22 @@ def _computed(maps: FrameMaps, samples: Samples, sampling: Sampling, name: str) 
     return FurtherInput(key=maps.key, note=maps.note, read=read)
 
 
-def _given(maps: KeptMaps, kind: str) -> FurtherInput:
+def _given(maps: KeptMaps, samples: Samples, sampling: Sampling, name: str) -> FurtherInput:
+    stored, like = from_store(samples), liked(sampling.inputs, name)
+    is_image = isinstance(sampling.inputs[like], Image)
+
     def read(host: HostBatch, draws: NDArray[np.float64]) -> NDArray[Any]:
-        values = maps.read(host.index, draws)
-        return (values / MILLIMETRES).astype(np.float32) if kind == "depth" else values
+        frames = stored.frames_of(host.index, draws, like)
+        values = maps.read(stored.item_of[host.index], frames, draws)
+        return values[:, 0] if is_image else values
 
     return FurtherInput(key=maps.key, read=read)
 
 
-def _without(samples: Samples, broken: Mapping[int, str], source: Source) -> Samples:
-    """The samples but for the rows whose map is broken, which are listed."""
+def _without(samples: Samples, broken_items: Mapping[int, str], source: Source) -> Samples:
+    """The samples but for the rows with a broken map, which are listed."""
+    items = enumerate(from_store(samples).item_of.tolist())
+    broken = {row: broken_items[item] for row, item in items if item in broken_items}
     if not broken:
         return samples
     skipped = [*samples.skipped, *((samples.keys[row], why) for row, why in sorted(broken.items()))]

@@ -61,8 +61,13 @@ def fit(
 
 def window(pixels: NDArray[np.uint8], *, side: int, y: float, x: float) -> NDArray[np.uint8]:
     """The square of `side` at the relative position (y, x), each in [0, 1); every place is equally likely. A view."""
-    top, left = int(y * (pixels.shape[0] - side + 1)), int(x * (pixels.shape[1] - side + 1))
+    top, left = corner(pixels.shape[0], pixels.shape[1], side=side, y=y, x=x)
     return pixels[top : top + side, left : left + side]
+
+
+def corner(height: int, width: int, *, side: int, y: float, x: float) -> tuple[int, int]:
+    """Upper row and left column of that square in an image of this size."""
+    return int(y * (height - side + 1)), int(x * (width - side + 1))
 
 
 def _cut(pixels: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np.uint8]:

@@ -31,18 +31,19 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenMaps:
-    """Maps that come with the images of a source, such as masks.
+    """What comes with every image or frame of a source, such as masks or poses; kinds and types as in `inputs.GIVEN`.
 
     Attributes:
         fingerprint: hex digest that changes when they do.
-        dtype: uint8 of masks, class or 255 where unknown; uint16 of depth, millimetres or 0 where unknown.
-        read: the map (H, W) of entry `i`, upright like its image; an OSError or ValueError marks this one as broken.
-            May be called from several threads.
+        read: of entry `i`, the map (H, W, ...) of the frame that is shown at this second (0 of an image), upright and
+            as large as its image, or what is no map; as in a batch, but with channels
+            last. An OSError or ValueError marks this entry as broken. May be called from several threads.
+        size: height and width of the frames of entry `i`, which intrinsics are for.
     """
 
     fingerprint: str
-    dtype: np.dtype[Any]
-    read: Callable[[int], NDArray[np.integer]]
+    read: Callable[[int, float], NDArray[Any]]
+    size: Callable[[int], tuple[int, int]] = lambda _: (0, 0)
 
 
 class Source(ABC):
@@ -53,7 +54,7 @@ class Source(ABC):
         provides: "image" or "video" (with "audio" where there is sound); "label" where there are labels, or "labels"
             where a sample may be of several classes; the kinds of `maps`.
         classes: names of the class indices, of pixels where masks but no labels were needed; or None.
-        maps: "mask", "depth" -> those of the entries, where they were needed.
+        maps: "mask", "depth", "pose", ... -> those of the entries, where they were needed.
         targets: (M, K) int8, 1 where an entry is of the class, 0 where not, -1 where nothing is said; None unless a
             sample may be of several classes and "labels" were needed.
         part: the data's own name of the split, such as "val"; "" where the split was drawn.

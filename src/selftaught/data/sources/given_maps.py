@@ -17,6 +17,9 @@ from selftaught.data.decode.image_header import orientation_of
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.sources.base import Entry, GivenMaps
 
+MILLIMETRES = 1000.0
+"""In a metre."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MapsOfTree:
@@ -36,7 +39,7 @@ class MapsOfTree:
     keys: frozenset[str]
     wrong: Mapping[str, str]
     files: Callable[[str], Sequence[str]]
-    read: Callable[[str], NDArray[np.integer]]
+    read: Callable[[str], NDArray[Any]]
     splits: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
 
@@ -45,7 +48,7 @@ class MapsOfTree:
         keys = [entry.key for entry in entries]
         files = sorted({file for key in keys for file in self.files(key)})
 
-        def read(i: int) -> NDArray[np.integer]:
+        def read(i: int, _second: float) -> NDArray[Any]:
             values = self.read(keys[i]).astype(self.dtype)
             image = self.tree.read(keys[i])
             high, wide = image_size(image)
@@ -55,7 +58,7 @@ class MapsOfTree:
             return upright_as(values, orientation_of(image))
 
         known = [repr(self.classes), *keys, self.tree.fingerprint([*keys, *files])]
-        return GivenMaps(fingerprint=digest(known), dtype=self.dtype, read=read)
+        return GivenMaps(fingerprint=digest(known), read=read)
 
 
 def maps_of_tree(tree: FileTree, needs: frozenset[str]) -> dict[str, MapsOfTree]:
@@ -82,9 +85,9 @@ def _depths(tree: FileTree) -> MapsOfTree:
     found = open_depth_folder(tree)
     return MapsOfTree(
         tree=tree,
-        dtype=np.dtype(np.uint16),
+        dtype=np.dtype(np.float32),
         keys=frozenset({*found.pairs, *found.wrong}),
         wrong=found.wrong,
         files=lambda key: [found.pairs[key]] if key in found.pairs else [],
-        read=found.depth,
+        read=lambda key: found.depth(key) / np.float32(MILLIMETRES),
     )

@@ -13,6 +13,7 @@ from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_kinds import suffix_of
 from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.left_out import other_kinds
+from selftaught.data.inputs import GIVEN
 from selftaught.data.modality import WORDS
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
 
@@ -25,9 +26,8 @@ _MAPS = {
     "mask": "give a VOC tree, images with COCO's JSON files, or folders images and masks with a classes.txt",
     "depth": "give folders images and depth, with PNG of 16 bits in millimetres",
     "box": "give a VOC tree or images with COCO's JSON files",
-    "pose": "choose a task that does without them",
 }
-"""What to do where they are needed and a source has none; no source has poses."""
+"""What to do where they are needed and a source has none."""
 
 
 def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out: float | None = None) -> Source:
@@ -282,7 +282,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         "label": source.label_advice,
     }
     do["labels"] = do["label"]
-    do |= _MAPS
+    do |= dict.fromkeys(GIVEN, "choose a task that does without them") | _MAPS
     raise ValueError(
         f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"

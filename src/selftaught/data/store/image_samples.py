@@ -175,6 +175,8 @@ class _ImageSamples(ABC):
             data=self._name,
             frames=np.ones(count, np.int64),
             times=np.zeros(count),
+            begin=np.zeros(count),
+            box=np.zeros((count, 4), np.int64),
             last=np.ones(count, np.bool_),
             height=self._index.height,
             width=self._index.width,

@@ -69,7 +69,12 @@ class SomeEntries(Source):
 
 def _some_maps(maps: GivenMaps, rows: NDArray[np.int64]) -> GivenMaps:
     known = digest([maps.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()])
-    return replace(maps, fingerprint=known, read=lambda i: maps.read(int(rows[i])))
+    return replace(
+        maps,
+        fingerprint=known,
+        read=lambda i, second: maps.read(int(rows[i]), second),
+        size=lambda i: maps.size(int(rows[i])),
+    )
 
 
 def open_some(source: Source, count: int | None, open_part: OpenPart, *, seed: int) -> Samples:

@@ -22,6 +22,8 @@ class StoredFrames:
         data: the path or name the data were opened by.
         frames, height, width: (V,) int64; the size is in pixels, the shorter is the side of the store.
         times: (F,) seconds of all frames, item after item, each from its first frame.
+        begin: (V,) seconds of each item's first frame by its own clock.
+        box: (V, 4) top, left, height and width of what is kept of an item's raw frames; 0 where that is all.
         last: (F,) bool, whether a frame is the last one before a cut, before damage or of its item.
         read: the frames (H, W, 3) uint8 of an item, one after the other; fewer than `frames` only where the store
             holds an index alone and the file has changed since. May be called from several threads.
@@ -32,6 +34,8 @@ class StoredFrames:
     data: str
     frames: NDArray[np.int64]
     times: NDArray[np.float64]
+    begin: NDArray[np.float64]
+    box: NDArray[np.int64]
     last: NDArray[np.bool_]
     height: NDArray[np.int64]
     width: NDArray[np.int64]

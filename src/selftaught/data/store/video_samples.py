@@ -75,6 +75,8 @@ class VideoSamples:
             data=source.name,
             frames=index.frames,
             times=index.times,
+            begin=index.begin,
+            box=index.box,
             last=index.last,
             height=index.height,
             width=index.width,

@@ -17,22 +17,18 @@ from selftaught.core.config import RunConfig
 from selftaught.core.errors import place_of
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
-from selftaught.data.computed.base import Program
-from selftaught.data.computed.catalogue import make_program
-from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, needs_of
 from selftaught.encoders.base import Encoder
-from selftaught.ops.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
 from selftaught.tasks.named_encoders import with_encoders
 from selftaught.tasks.resolve import resolve_class, resolve_task, with_classes
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.contract.clip_lengths import check_clip
+from selftaught.training.contract.drawn_batch import CLASSES, drawn_batch
 from selftaught.training.contract.global_numbers import no_global_numbers, random_states_kept
 from selftaught.training.players import only_parameters_of, scalars_of, scalars_of_turns
 from selftaught.training.refresh import fit_buffers
 from selftaught.training.setup import build_task
 
-SAMPLES, CLASSES = 2, 2
 STEPS = 100
 """Length of the run that is passed to `after_step`."""
 REFRESHED = 2048
@@ -53,7 +49,7 @@ def check_task(
     named = {"encoder": encoder or "auto", "encoders": dict(encoders or {})}
     config = with_encoders(RunConfig.from_dict({"data": "", "out": "", "task": spec.name, "size": size} | named), spec)
     with random_states_kept():
-        batch = _drawn_batch(spec.inputs, size)
+        batch = drawn_batch(spec.inputs, size, _generator())
         checked = check_contract(spec.name, lambda seed: build_task(spec, config.replace(seed=seed)), batch)
         check_clip(spec, checked, batch, _generator())
 
@@ -66,40 +62,6 @@ def _spec(task: str | Path | type[PretextTask], given: Mapping[str, Any]) -> Tas
         raise ValueError(f"check_task needs a name, a file or a subclass of PretextTask, got class {task.__name__}")
     spec = resolve_class(task, given)
     return spec if "classes" in given else with_classes(spec, CLASSES)
-
-
-def _drawn_batch(named: Mapping[str, Input], size: int) -> Batch:
-    """Two samples of noise, as the task wants them cut."""
-    side, rng = size + size // 4, _generator()
-    inputs: dict[str, Tensor] = {}
-    for name, one in named.items():
-        if isinstance(one, Image | Clip):
-            frames = (one.frames,) if isinstance(one, Clip) else ()
-            inputs[name] = torch.randint(256, (SAMPLES, *frames, 3, side, side), generator=rng, dtype=torch.uint8)
-        elif isinstance(one, Sound):
-            inputs[name] = torch.rand(SAMPLES, round(one.seconds * SAMPLE_RATE), generator=rng) * 2 - 1
-        elif one == Given("label"):
-            inputs[name] = torch.arange(SAMPLES) % CLASSES
-        elif one == Given("mask"):
-            inputs[name] = torch.randint(CLASSES, (SAMPLES, side, side), generator=rng, dtype=torch.uint8)
-        elif one == Given("depth"):
-            inputs[name] = 5 * torch.rand(SAMPLES, side, side, generator=rng)
-    for name, one in named.items():
-        if isinstance(one, Computed):
-            program = make_program(one)
-            inputs[name] = _drawn_maps(program, (*inputs[one.like].shape[:-3], program.channels, side, side), rng)
-    time = torch.arange(SAMPLES) * 10.0 if "video" in needs_of(named) else None
-    return Batch(index=torch.arange(SAMPLES), inputs=inputs, time=time)
-
-
-def _drawn_maps(program: Program, shape: tuple[int, ...], rng: Generator) -> Tensor:
-    """Maps (..., C, side, side) of noise; masks are of regions a quarter as wide, of which 1 has a third."""
-    if program.kind != "mask":
-        return torch.rand(shape, generator=rng)
-    side = shape[-1]
-    regions = torch.rand((*shape[:-2], 4, 4), generator=rng) < 1 / 3
-    wide = -(-side // 4)
-    return regions.repeat_interleave(wide, -2).repeat_interleave(wide, -1)[..., :side, :side].to(torch.uint8)
 
 
 def check_contract(
