@@ -54,6 +54,18 @@ def test_clips_at_a_higher_rate_than_the_videos_are_noted(tmp_path: Path, write_
     }
 
 
+def test_videos_shorter_than_a_clip_are_noted(tmp_path: Path, write_video: Any) -> None:
+    for name, frames in (("a", 20), ("b", 9), ("c", 8)):
+        write_video(tmp_path / f"{name}.mkv", counted()[:frames])
+    made = [opened(tmp_path, Sampling(inputs={"video": Clip(frames=frames, stride=2)})).notes for frames in (4, 5, 6)]
+    assert made[0] == ()
+    assert made[1] == (
+        "1 of 3 videos are left out, such as c.mkv: 8 frames, fewer than the 9 of a clip; fewer --frames, a smaller "
+        "--stride or the task's own settings make clips shorter",
+    )
+    assert made[2][0].startswith("2 of 3 videos are left out, such as b.mkv: 9 frames, fewer than the 11 of a clip; ")
+
+
 def test_pairs_of_one_video_keep_their_distance(tmp_path: Path, write_video: Any) -> None:
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 64000).astype(np.float32)
     write_video(tmp_path / "a.avi", counted(23).repeat(4, 0), sound=sound, rate=16000)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
-from selftaught.tasks.temporal.cubic_puzzle import CROP, ORDERS, CubicPuzzle, turn
+from selftaught.tasks.temporal.cubic_puzzle import CROP, ORDERS, CubicPuzzle, Example, turn
 from tests.tasks.clip_guards import (
     ForensicEncoder,
     assert_at_chance,
@@ -23,7 +23,7 @@ from tests.tasks.clip_guards import (
     noise_clips,
     still_clips,
 )
-from tests.tasks.clips import batch, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = CubicPuzzle.Config
 Task = Callable[..., CubicPuzzle]
@@ -121,6 +121,18 @@ def test_loss_against_loops(task: Task) -> None:
     assert float(found["accuracy"]) == pytest.approx(sum(hits[0] + hits[1]) / 15)
     assert float(found["accuracy_time"]) == pytest.approx(sum(hits[1]) / len(hits[1]))
     assert made.chance(8) == pytest.approx(1 / 24)
+
+
+def test_two_processes_are_one(task: Task) -> None:
+    made = task()
+    whole = made.pseudo_label(batch(noise(4)), rng())
+    halves = [
+        Example(
+            whole.cuboids[8 * k : 8 * k + 8], *(x[2 * k : 2 * k + 2] for x in (whole.kind, whole.order, whole.turns))
+        )
+        for k in range(2)
+    ]
+    check_halves(made, whole, halves)
 
 
 def test_a_cuboid_is_of_one_channel_and_its_orders_differ(task: Task) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import flip_book, lay_strip
@@ -176,7 +177,8 @@ def test_shown_frames_are_in_the_order_that_is_named(task: Task) -> None:
     ("settings", "message"),
     [
         ({"frames": 6}, r"--task\.frames must be at least 3 gap \+ 4 clip - 3 = 7 to hold four frames, got 6"),
-        ({"frames": 64}, r"--task\.frames must be in \[4, 40\], got 64"),
+        ({"frames": 64}, r"--task\.frames must be in \[0, 40\], got 64"),
+        ({"clip": 10}, r"--task\.clip 10 and --task\.gap 2 need a clip of 43 frames, which is more than 40; lower one"),
         ({"orders": 13}, r"--task\.orders must be in \[1, 12\]"),
         ({"dropout": 1.0}, r"--task\.dropout must be in \[0, 1\)"),
     ],
@@ -209,6 +211,13 @@ def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -
     assert_at_chance(made, clips_of, rows=8, batches=16)
 
 
+@pytest.mark.parametrize(("settings", "frames"), [({}, 16), ({"clip": 8}, 35), ({"clip": 4, "frames": 22}, 22)])
+def test_the_clip_holds_the_frames_that_short_clips_need(settings: dict[str, int], frames: int) -> None:
+    video = FrameOrderRecognition.inputs(Config(**settings))["video"]
+    assert isinstance(video, Clip)
+    assert video.frames == frames
+
+
 def test_short_clips_stand_for_frames(tiny_clip_encoder: Callable[[], Encoder]) -> None:
     """Each is four frames one after the other, of one channel, and shares none with the next."""
     config = Config(clip=4, frames=22, gap=1)
@@ -226,7 +235,7 @@ def test_short_clips_stand_for_frames(tiny_clip_encoder: Callable[[], Encoder]) 
     assert made.show(example, made(example), 1)[0].inputs[0].shape == (4, 3, 64, 64)
     assert FrameOrderRecognition.encoders_for(config)["encoder"].kind == "video"
     with pytest.raises(ValueError, match=r"3 gap \+ 4 clip - 3 = 35 to hold four frames, got 16"):
-        Config(clip=8)
+        Config(clip=8, frames=16)
 
 
 def test_a_run_on_videos_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
 from selftaught.ops.sheet import lay_strip
 from selftaught.tasks.temporal.frame_order_verification import Example, FrameOrderVerification
 from tests.tasks.clip_guards import BORDER_AND_CODEC, ForensicEncoder, assert_at_chance
-from tests.tasks.clips import crossings, fit, judge, rng
+from tests.tasks.clips import check_halves, crossings, fit, judge, rng
 
 Config = FrameOrderVerification.Config
 Task = Callable[..., FrameOrderVerification]
@@ -145,6 +146,13 @@ def test_loss_and_balanced_accuracy_against_loops(task: Task, negatives: float) 
     assert made.chance(32) == 0.5
 
 
+def test_two_processes_are_one(task: Task) -> None:
+    made = task()
+    whole = made.pseudo_label(clips(4), rng())
+    halves = [Example(whole.frames[10 * k : 10 * k + 10], whole.order[2 * k : 2 * k + 2]) for k in range(2)]
+    check_halves(made, whole, halves)
+
+
 def test_the_outcome_is_a_function_of_the_generator(task: Task) -> None:
     made, batch = task(), clips(4)
     one, same, other = (made.pseudo_label(batch, rng(seed)) for seed in (0, 0, 1))
@@ -191,6 +199,11 @@ def test_guard_what_is_no_motion_has_no_order(clips_of: Callable[..., Tensor]) -
     settings: dict[str, Any] = {"frames": 16, "tau_max": 8, "tau_min": 3, "negatives": 0.5, "hidden": 64}
     made = FrameOrderVerification(ForensicEncoder(), Config(**settings), 16)
     assert_at_chance(made, clips_of, rows=12, batches=16)
+
+
+@pytest.mark.parametrize(("settings", "frames"), [({}, 30), ({"clip": 8}, 50), ({"tau_max": 40}, 51)])
+def test_the_clip_holds_the_frames_that_the_settings_need(settings: dict[str, int], frames: int) -> None:
+    assert FrameOrderVerification.inputs(Config(**settings)) == {"video": Clip(frames=frames)}
 
 
 def test_short_clips_stand_for_frames(tiny_clip_encoder: Callable[[], Encoder]) -> None:

@@ -22,6 +22,7 @@ from tests.tasks.clip_guards import (
     still_clips,
 )
 from tests.tasks.clips import batch, crossings, fit, judge, rng
+from tests.two_processes import in_two_processes, join_group
 
 Config = TemporalCoherence.Config
 Task = Callable[..., TemporalCoherence]
@@ -81,6 +82,29 @@ def test_loss_against_loops(task: Task) -> None:
     same = made.loss(torch.zeros(3, 4, 5, requires_grad=True), Example(torch.zeros(12), torch.zeros(3, 4)))
     same["loss"].backward()
     assert float(same["accuracy"]) == 0.5
+
+
+def half(rank: int, port: int, z: Tensor, gradient: Tensor, loss: float) -> None:
+    join_group(rank, port)
+    mine = z[2 * rank : 2 * rank + 2].clone().requires_grad_()
+    made = TemporalCoherence(ForensicEncoder(), Config(embedding=5), 16)
+    value = made.loss(mine, Example(torch.zeros(8), torch.zeros(2, 4)))["loss"]
+    value.backward()
+    assert mine.grad is not None
+    assert torch.allclose(mine.grad / 2, gradient[2 * rank : 2 * rank + 2], atol=1e-6)
+    total = value.detach().clone()
+    torch.distributed.all_reduce(total)
+    assert float(total) / 2 == pytest.approx(loss, abs=1e-6)
+
+
+@pytest.mark.slow  # two further processes, which import torch
+def test_two_processes_are_one(task: Task) -> None:
+    """A frame of another video may be of the other process."""
+    z = (torch.randn(4, 4, 5, generator=rng()) * 0.3).requires_grad_()
+    loss = task(embedding=5).loss(z, Example(torch.zeros(16), torch.zeros(4, 4)))["loss"]
+    loss.backward()
+    assert z.grad is not None
+    in_two_processes(half, z.detach(), z.grad, float(loss.detach()))
 
 
 def test_short_clips_ask_for_an_encoder_of_video(task: Task, tiny_clip_encoder: Callable[[], Encoder]) -> None:

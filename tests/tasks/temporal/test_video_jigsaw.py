@@ -14,7 +14,7 @@ from torch import Tensor
 from selftaught.encoders.base import Encoder
 from selftaught.ops.sheet import flip_book, numbered
 from selftaught.ops.tiles import as_pictures, mosaic
-from selftaught.tasks.temporal.video_jigsaw import CELLS, TILE, TILES, VideoJigsaw, place_tiles
+from selftaught.tasks.temporal.video_jigsaw import CELLS, TILE, TILES, Example, VideoJigsaw, place_tiles
 from tests.tasks.clip_guards import (
     ForensicEncoder,
     assert_at_chance,
@@ -24,7 +24,7 @@ from tests.tasks.clip_guards import (
     scores_on,
     still_clips,
 )
-from tests.tasks.clips import batch, crossings, fit, judge, rng
+from tests.tasks.clips import batch, check_halves, crossings, fit, judge, rng
 
 Config = VideoJigsaw.Config
 Task = Callable[..., VideoJigsaw]
@@ -91,6 +91,20 @@ def test_loss_against_loops(task: Task) -> None:
     assert float(found["accuracy"]) == pytest.approx(hits / 6)
     assert float(found["accuracy_frames"]) == pytest.approx(ordered / 6)
     assert made.chance(4) == pytest.approx(1 / 12)
+
+
+def test_two_processes_are_one(task: Task) -> None:
+    made = task(puzzles=2)
+    whole = made.pseudo_label(batch(noise_clips(4, frames=9)), rng())
+    halves = [
+        Example(
+            whole.tiles[24 * k : 24 * k + 24],
+            whole.places[2 * k : 2 * k + 2] - 24 * k,
+            whole.permutation[2 * k : 2 * k + 2],
+        )
+        for k in range(2)
+    ]
+    check_halves(made, whole, halves)
 
 
 def test_short_clips_ask_for_an_encoder_of_video(tiny_clip_encoder: Callable[[], Encoder]) -> None:

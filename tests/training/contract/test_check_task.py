@@ -28,6 +28,10 @@ from tests.fitting_encoder import fitting, needs_tokens
 
 NAMES = tuple(task.name for task in list_tasks())
 OF_CLIPS = tuple(name for name in NAMES if load_task(name).encoders["encoder"].kind == "video")
+OF_SHORT_CLIPS = tuple(
+    name for name in NAMES if name not in OF_CLIPS and any(o.name == "clip" for o in task_info(name).options)
+)
+"""Tasks whose papers show single frames to a 2-D network, and which show short clips to a 3-D one."""
 TASKS = (*(name for name in NAMES if name not in OF_CLIPS), "supervised", "jigsaw+rotation")
 SMALL = ("timm:test_resnet", "timm:test_vit")
 LARGE = ("resnet18", "alexnet", "googlenet", "grey:resnet18", "sobel:resnet18", "split:resnet18", "timm:test_convnext")
@@ -74,6 +78,13 @@ def test_every_task_of_clip_encoders_keeps_the_contract(task: str) -> None:
 @pytest.mark.parametrize("task", OF_CLIPS)
 def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: str, encoder: str) -> None:
     selftaught.check_task(task, encoder=fitting(task, encoder))
+
+
+@pytest.mark.slow  # networks of full size on up to a dozen clips of each video
+@pytest.mark.parametrize("encoder", ["r3d_18", "mean:timm:test_resnet"])
+@pytest.mark.parametrize("task", OF_SHORT_CLIPS)
+def test_every_task_of_frames_keeps_the_contract_with_short_clips(task: str, encoder: str) -> None:
+    selftaught.check_task(task, encoder=encoder, size=32, task_settings={"clip": 4})
 
 
 @pytest.mark.parametrize("task", ["simclr", "colorization"])

@@ -92,7 +92,7 @@ class VideoSamples:
         if any(entry.label is not None for entry in entries):
             self.labels = np.array([-1 if entry.label is None else entry.label for entry in entries], np.int64)
         short = [(int(index.entry[video]), why) for video, why in self._plan.unusable.items()]
-        self.notes: tuple[str, ...] = self._notes_of_rate()
+        self.notes: tuple[str, ...] = (*self._notes_of_rate(), *self._notes_of_length(source))
         self.skipped = list(source.skipped)
         self.skipped += [(source.entries[i].key, why) for i, why in sorted([*skipped, *short])]
         if not len(self):
@@ -118,6 +118,19 @@ class VideoSamples:
         return (
             f"{len(slower)} of {len(self)} videos have fewer frames a second than --fps {fps:g}, the slowest "
             f"{min(slower):.3g}: frames repeat in their clips",
+        )
+
+    def _notes_of_length(self, source: Source) -> tuple[str, ...]:
+        """That videos are left out, as they are shorter than a clip."""
+        short = [
+            (int(self._index.entry[video]), why) for video, why in self._plan.unusable.items() if "sound" not in why
+        ]
+        if not short or not len(self):
+            return ()
+        first, why = min(short)
+        return (
+            f"{len(short)} of {len(self._index)} videos are left out, such as {source.entries[first].key}: {why}; "
+            "fewer --frames, a smaller --stride or the task's own settings make clips shorter",
         )
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:

@@ -33,6 +33,8 @@ from selftaught.tasks.parts.losses import classification
 ORDERS = tuple(order for order in itertools.permutations(range(4)) if order[0] < order[3])
 """The 12 orders of four frames, where an order and its reverse are one."""
 PAIRS = tuple(itertools.combinations(range(4), 2))
+MOST = 40
+"""Frames of the clip: all fours of them are weighed by their motion."""
 GRID = 16
 """Cells along each side of a frame in which motion is compared."""
 PATCH = 0.8
@@ -89,8 +91,8 @@ class FrameOrderRecognition(PretextTask):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
-        frames: Annotated[int, Range(least=4, most=40)] = 16
-        """Frames of the clip (T), from which the four are chosen."""
+        frames: Annotated[int, Range(least=0, most=40)] = 0
+        """Frames of the clip (T), from which the four are chosen; 0 for 16, or for more where short clips need them."""
         stride: Annotated[int, Range(least=1)] = 1
         """Distance between frames of the clip, in frames of the video."""
         gap: Annotated[int, Range(least=1)] = 2
@@ -112,12 +114,26 @@ class FrameOrderRecognition(PretextTask):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            needed = 3 * self.apart + self.clip
-            if self.frames < needed:
+            if self.needed > MOST:
                 raise ValueError(
-                    f"--task.frames must be at least 3 gap + 4 clip - 3 = {needed} to hold four frames, got "
+                    f"--task.clip {self.clip} and --task.gap {self.gap} need a clip of {self.needed} frames, which is "
+                    f"more than {MOST}; lower one of them"
+                )
+            if self.frames and self.frames < self.needed:
+                raise ValueError(
+                    f"--task.frames must be at least 3 gap + 4 clip - 3 = {self.needed} to hold four frames, got "
                     f"{self.frames}; raise it or lower --task.gap"
                 )
+
+        @property
+        def length(self) -> int:
+            """Frames of the clip."""
+            return self.frames or max(16, self.needed)
+
+        @property
+        def needed(self) -> int:
+            """Frames that hold the four and the gaps between them."""
+            return 3 * self.apart + self.clip
 
         @property
         def apart(self) -> int:
@@ -140,7 +156,7 @@ class FrameOrderRecognition(PretextTask):
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
         return {
-            "video": Clip(frames=config.frames, stride=config.stride),
+            "video": Clip(frames=config.length, stride=config.stride),
             "flow": Computed("optical_flow", like="video"),
         }
 

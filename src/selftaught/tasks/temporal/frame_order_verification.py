@@ -81,8 +81,9 @@ class FrameOrderVerification(PretextTask):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
-        frames: int = 30
-        """Frames of the clip (T), from which the five are chosen, at the frame rate of the video."""
+        frames: Annotated[int, Range(least=0)] = 0
+        """Frames of the clip (T), from which the five are chosen, at the frame rate of the video; 0 for 30, or for more
+        where the distances or short clips need them."""
         tau_max: Annotated[int, Range(least=4)] = 18
         """Largest distance between the first and last frame of a tuple; 60 in the paper, which needs clips of about 90
         frames."""
@@ -109,12 +110,21 @@ class FrameOrderVerification(PretextTask):
                     f"--task.tau-max must be at least 2 clips = {2 * self.clip} frames, got {self.tau_max}; raise it "
                     "or lower --task.clip"
                 )
-            needed = self.tau_max + 2 * self.outside + self.clip
-            if self.frames < needed:
+            if self.frames and self.frames < self.needed:
                 raise ValueError(
-                    f"--task.frames must be at least tau_max + 2 tau_min + 3 clip - 2 = {needed} to hold five "
+                    f"--task.frames must be at least tau_max + 2 tau_min + 3 clip - 2 = {self.needed} to hold five "
                     f"frames, got {self.frames}; raise it or lower --task.tau-max"
                 )
+
+        @property
+        def length(self) -> int:
+            """Frames of the clip."""
+            return self.frames or max(30, self.needed)
+
+        @property
+        def needed(self) -> int:
+            """Frames that hold the five and the distances between them."""
+            return self.tau_max + 2 * self.outside + self.clip
 
         @property
         def outside(self) -> int:
@@ -137,7 +147,7 @@ class FrameOrderVerification(PretextTask):
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
         """Consecutive frames: tau_max and tau_min count frames, as in the paper."""
-        return {"video": Clip(frames=config.frames)}
+        return {"video": Clip(frames=config.length)}
 
     @classmethod
     def clip_for(cls, config: Config) -> Clip:

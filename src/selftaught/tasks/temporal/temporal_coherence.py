@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from selftaught.core.distributed import first_row, gather_rows
 from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
@@ -167,7 +168,7 @@ class TemporalCoherence(PretextTask):
         """Both contrastive losses, and how often what belongs together is nearer; the mean of both is the accuracy."""
         a, b, c, f = prediction.float().unbind(1)
         before, after, far = distance(a, b), distance(b, c), distance(b, f)
-        other = distance(b, f.roll(1, 0))
+        other = distance(b, _of_the_video_before(f))
         straight, bent = distance(b - a, c - b), distance(b - a, f - b)
         margin = self.config.margin
         slow = (before + after).mean() / 2 + (F.relu(margin - far) + F.relu(margin - other)).mean() / 2
@@ -210,3 +211,10 @@ def _is_nearer(near: Tensor, far: Tensor) -> Tensor:
     """Share of rows (N,) where the first distance is smaller; where both are equal it counts half."""
     near, far = near.detach(), far.detach()
     return ((near < far).float() + 0.5 * (near == far).float()).mean()
+
+
+def _of_the_video_before(rows: Tensor) -> Tensor:
+    """Of each of the rows (N, E) the one before it among those of all processes; of the first the last."""
+    everything = gather_rows(rows)
+    own = torch.arange(len(rows), device=rows.device) + first_row(rows)
+    return everything[(own - 1) % len(everything)]
