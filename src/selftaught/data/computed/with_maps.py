@@ -102,6 +102,10 @@ def pack_with_maps(
             run on these data.
         NothingReadable: where no sample can be used.
     """
+    if source.is_endless:
+        from selftaught.data.rendered.samples import open_rendered
+
+        return open_rendered(source, data, sampling, size=size)
     programs = {n: make_program(one) for n, one in sampling.inputs.items() if isinstance(one, Computed)}
     given = {n: one.what for n, one in sampling.inputs.items() if isinstance(one, Given) and one.what in source.maps}
     samples = pack(source, data, sampling, size=size, title=title, is_shown=is_shown)

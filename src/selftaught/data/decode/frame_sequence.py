@@ -15,8 +15,10 @@ class FrameSequence(ABC):
     Attributes:
         fps: frames a second.
         count: frames, at least 1; some of them may turn out to be broken.
+        is_drawn: whether a program draws them, so that no bars, cuts and black ends are looked for.
     """
 
+    is_drawn: bool = False
     fps: float
     count: int
 

@@ -64,6 +64,7 @@ class Source(ABC):
             that are not read, what cannot be opened. Only the "train" split lists what belongs to no split.
         left_out: files that are no sample of any split: of kinds that are not read, masks, in no part.
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
+        is_endless: whether the entries are too many to be packed, and are rendered when they are read.
         random_access: whether `read` of any one entry is as fast as reading in order.
         label_advice: advice if labels are needed and there are none.
     """
@@ -79,6 +80,7 @@ class Source(ABC):
     skipped: Sequence[tuple[str, str]] = ()
     left_out: LeftOut = LeftOut()
     notes: Sequence[str] = ()
+    is_endless: bool = False
     random_access: bool = True
     label_advice: str = (
         "put the files of each class into a folder of their own, or add a labels.csv with columns file,label"

@@ -63,7 +63,7 @@ def open_source(
 
     Args:
         data: folder, zip, Parquet file or folder of them, WebDataset tars (path, {000..005} range or URL), torchvision
-            data set name, hf:OWNER/NAME, folder of videos, demo, synthetic, or moving:digits and moving:IMAGES.
+            data set name, hf:OWNER/NAME, folder of videos, demo, synthetic, moving:digits and moving:IMAGES, or world.
         split: "train", "held_out" or "test"; the data's own where they have them (held_out is val, else test).
         needs: of "image", "video", "audio", "label", "labels", "mask", "depth": what the task or probe asks for.
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -102,6 +102,8 @@ def _by_name(
             return open_source(moving.data, split=part, needs=kinds, download=download, held_out=max(held_out, 0.2))
 
         return open_moving(moving, split=split, open_images=images)
+    if data == "world" or data.startswith("world:"):
+        return _world(data, split=split, download=download)
     if data.startswith("hf:"):
         from selftaught.data.sources.hub import open_hub
 
@@ -121,6 +123,16 @@ def _by_name(
 
         return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
     return None
+
+
+def _world(data: str, *, split: str, download: bool) -> Source:
+    from selftaught.data.sources.world.settings import read_settings
+    from selftaught.data.sources.world.source import open_world
+
+    def images(path: str) -> Source:
+        return open_source(path, split="train", needs=frozenset({"image"}), download=download)
+
+    return open_world(read_settings(data), split=split, open_images=images)
 
 
 def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
@@ -147,7 +159,7 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
             "give its folder, or a .zip, .parquet or .tar file"
         )
-    known = ["demo", "synthetic", "moving:digits", *TORCHVISION_NAMES]
+    known = ["demo", "synthetic", "moving:digits", "world", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
 
 
@@ -282,7 +294,7 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
         "label": source.label_advice,
     }
     do["labels"] = do["label"]
-    do |= dict.fromkeys(GIVEN, "choose a task that does without them") | _MAPS
+    do |= dict.fromkeys(GIVEN, "give rendered scenes (world:), or choose a task that does without them") | _MAPS
     raise ValueError(
         f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import encode_jpeg
 from selftaught.data.decode.shots import Looks
 from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header
@@ -201,8 +202,9 @@ class _Taken:
 
 def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard) -> Packed:
     start = shard.position
-    taken = _take(video, side, shard, None, stops_at_bars=True)
-    box = taken.looks.box()
+    is_drawn = isinstance(video, FrameSequence) and video.is_drawn
+    taken = _take(video, side, shard, None, stops_at_bars=not is_drawn)
+    box = None if is_drawn else taken.looks.box()
     if box is not None:
         # Bars are known for certain when all frames are seen; those of the first ones are mostly right.
         shard.cut(start)
@@ -225,7 +227,7 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         box=box or (0, 0, 0, 0),
         times=seconds - begin,
         seals=np.array(taken.seals, np.int64),
-        segments=taken.looks.segments(taken.after_damage),
+        segments=[(0, len(times))] if is_drawn else taken.looks.segments(taken.after_damage),
         begin=begin,
         sound_start=sound_start - begin,
         sound_samples=samples,

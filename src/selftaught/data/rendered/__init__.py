@@ -1,0 +1,1 @@
+"""Samples that are rendered while a task trains, by processes of their own."""

@@ -1,0 +1,73 @@
+"""One scene as a video, and what is given with its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selftaught.data.decode.frame_sequence import FrameSequence
+from selftaught.data.sources.world.motion import Simulation
+from selftaught.data.sources.world.render import Frame
+from selftaught.data.sources.world.scene import draw_scene
+from selftaught.data.sources.world.settings import WorldSettings
+from selftaught.data.sources.world.textures import Textures
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """All scenes of one part of one world; scene `number` depends on the settings, the part and the number alone."""
+
+    settings: WorldSettings
+    part: str
+    textures: Textures
+
+    def video(self, number: int) -> WorldVideo:
+        """The video of a scene."""
+        return WorldVideo(self, number)
+
+
+@final
+class WorldVideo(FrameSequence):
+    """The video of one scene; nothing of it is kept but the last simulation."""
+
+    is_drawn = True
+
+    def __init__(self, scenes: Scenes, number: int) -> None:
+        self.fps, self.count = float(scenes.settings.fps), scenes.settings.frames
+        self._scenes, self._number = scenes, number
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """As `FrameSequence` says."""
+        return self._scenes.settings.side, self._scenes.settings.side
+
+    def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
+        """As `FrameSequence` says."""
+        simulation = self.simulation()
+        for number in numbers:
+            yield self.frame(simulation, number).image()
+
+    def given(self, kinds: Iterable[str], number: int, simulation: Simulation | None = None) -> dict[str, NDArray[Any]]:
+        """What is known of a frame, by kind."""
+        frame = self.frame(simulation or self.simulation(), number)
+        return {kind: frame.given(kind) for kind in kinds}
+
+    def frame(self, simulation: Simulation, number: int) -> Frame:
+        """A frame of the simulated scene."""
+        return Frame(simulation, number, side=self._scenes.settings.side, textures=self._scenes.textures)
+
+    def simulation(self) -> Simulation:
+        """The scene at its beginning; for one thread."""
+        settings = self._scenes.settings
+        scene = draw_scene(
+            np.random.default_rng([settings.seed, *self._scenes.part.encode(), self._number]),
+            place=None if settings.place == "both" else settings.place,
+            bodies=(settings.least, settings.most),
+            textures=len(self._scenes.textures),
+            seconds=settings.frames / settings.fps,
+        )
+        return Simulation(scene, self.fps)
