@@ -12,18 +12,20 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import start_processes
 
+PRELOADED = ["pytest", "timm", "selftaught.training.train"]
 
-def in_two_processes(work: Callable[..., None], *arguments: Any, method: str = "forkserver") -> None:
+
+def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
     """Call `work(rank, port, *arguments)` with ranks 0 and 1 and a free port; an exception in one is raised here.
 
-    Unless they are spawned, both are forked from a server that has imported torch, once for all tests of a process: an
-    import takes seconds.
+    Both are forked from a server that has imported what they need, once for all tests of a process: an import takes
+    seconds.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.set_forkserver_preload(["torch", "selftaught.training.train"])
-    start_processes(work, (port, *arguments), nprocs=2, start_method=method)
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")
 
 
 def join_group(rank: int, port: int) -> None:

@@ -291,6 +291,7 @@ def work(rank: int, port: int, out: str, task: str) -> None:
         seen[f"gathered{count}"] = gather_strided(torch.arange(count * 2).view(count, 2)[rank::2], count)
     seen |= exchange(rank)
     torch.save(seen, Path(out) / f"{rank}.pt")
+    atexit._run_exitfuncs()  # a forked process ends without them
 
 
 def note_group(path: Path) -> None:
@@ -321,7 +322,7 @@ def exchange(rank: int | None) -> dict[str, torch.Tensor]:
 def test_two_processes_agree_on_labels_and_order(
     tmp_path: Path, task_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_two_processes(work, str(tmp_path), str(task_file), method="spawn")
+    in_two_processes(work, str(tmp_path), str(task_file))
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert first["label_of"].sum() == 25
     for name in first:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
-from lightning_fabric.strategies.strategy import Strategy
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from selftaught.core.distributed import shard
+from selftaught.core.fabric import Fabric, ModelParallelStrategy, Strategy
 from selftaught.core.precision import precision_of
 from selftaught.core.settings.groups import MachineSettings
 from selftaught.core.threads import remind_of_threads

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+
+from selftaught.core.fabric import Fabric
 
 Row = TypeVar("Row")
 

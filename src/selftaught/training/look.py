@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import gather_rows
+from selftaught.core.fabric import Fabric
 from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
+from selftaught.core.fabric import Fabric
 from selftaught.core.signals import Stop
 from selftaught.training.processes.children import LAST_WORDS, Children
 from selftaught.training.processes.start import check_nodes
