@@ -32,6 +32,10 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
 )
 DRAWN = "return ['seen', 'all'].includes(document.documentElement.dataset.drawn)"
+NEXT_FRAMES = """
+    const done = arguments[0];
+    const wait = (frames) => frames ? requestAnimationFrame(() => wait(frames - 1)) : setTimeout(done);
+    wait(3);"""
 PLACE = """
     const first = [...document.querySelectorAll(arguments[0])].find((e) => e.offsetHeight);
     const last = [...(first?.parentElement.children ?? [])].find((e) => e.matches(arguments[1]));
@@ -144,7 +148,7 @@ def light_png(picture: Image.Image) -> bytes:
 def _wait(browser: Any) -> None:
     """Until all plots in view are drawn."""
     end = time.monotonic() + 120
-    time.sleep(1)  # what came into view just now is noticed in the next frames
+    browser.execute_async_script(NEXT_FRAMES)  # what came into view just now is noticed in one of them
     while not browser.execute_script(DRAWN):
         if time.monotonic() > end:
             raise TimeoutError("the plots of the page were not drawn within two minutes")
