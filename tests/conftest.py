@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -38,6 +39,23 @@ def pytest_configure() -> None:
     # A shell ignores Ctrl-C for what it runs in the background, and then so would the runs of the tests.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if is_worker(session):
+        gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Half a million objects of modules and tests stay to the end: no worker looks for garbage among them."""
+    if is_worker(session):
+        gc.freeze()
+        gc.enable()
+
+
+def is_worker(session: pytest.Session) -> bool:
+    """Whether this is one of several processes, and not the one that `pytest` began."""
+    return hasattr(session.config, "workerinput")
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import inspect
 import re
 import runpy
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import numpy as np
 import pytest
@@ -82,10 +82,19 @@ def test_the_reference_names_what_is_public() -> None:
     assert "selftaught.tasks" in names
 
 
+def texts_in(constant: object) -> Iterator[str]:
+    """All strings of compiled code; an f-string is in parts."""
+    if isinstance(constant, str):
+        yield constant
+    elif isinstance(constant, CodeType | tuple | frozenset):
+        for part in constant.co_consts if isinstance(constant, CodeType) else constant:
+            yield from texts_in(part)
+
+
 def test_troubleshooting_quotes_messages_of_the_program() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    trees = [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]
-    texts = [n.value for t in trees for n in ast.walk(t) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    codes = [compile(path.read_text(), str(path), "exec") for path in (ROOT / "src").rglob("*.py")]
+    texts = {text for code in codes for text in texts_in(code)}
     quotes = re.findall(r"`([^`]+)`", "\n".join(re.findall(r"^### (`.*)$", page, flags=re.MULTILINE)))
     assert len(quotes) > 20
     for fragment in (part.strip() for quote in quotes for part in quote.split(" ... ")):

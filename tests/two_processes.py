@@ -1,4 +1,4 @@
-"""Runs a function in two processes, as the two of a distributed run."""
+"""Runs a function in two processes, as the two of a distributed run, or in one of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -26,6 +27,15 @@ def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
         port = free.getsockname()[1]
     multiprocessing.set_forkserver_preload(PRELOADED)
     start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")
+
+
+def own_process(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Call `work(*arguments)` in a process forked from the same server; its environment is the server's."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 def join_group(rank: int, port: int) -> None:

@@ -60,14 +60,29 @@ def make(info: EncoderInfo, size: int, **arguments: Any) -> StagedEncoder:
     return encoder
 
 
+@pytest.fixture(scope="module", params=[32, 64])
+def size(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture(scope="module", params=ALL)
+def info(request: pytest.FixtureRequest) -> EncoderInfo:
+    found: EncoderInfo = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def encoder(info: EncoderInfo, size: int) -> StagedEncoder:
+    """Of the network and size at hand: tests are sorted by both, so that each is made once."""
+    return make(info, size)
+
+
 def sample(info: EncoderInfo, size: int) -> Tensor:
     return torch.randn((2, 3, 4, size, size) if info.kind == "video" else (2, 3, size, size))
 
 
-@pytest.mark.parametrize("size", [32, 64])
-@pytest.mark.parametrize("info", ALL)
-def test_stages_and_pooled_features(info: EncoderInfo, size: int) -> None:
-    encoder = make(info, size).eval()
+def test_stages_and_pooled_features(encoder: StagedEncoder, info: EncoderInfo, size: int) -> None:
+    encoder.eval()
     x = sample(info, size)
     with torch.no_grad():
         stages, last, pooled = encoder.forward_stages(x), encoder.forward_features(x), encoder(x)
@@ -82,10 +97,8 @@ def test_stages_and_pooled_features(info: EncoderInfo, size: int) -> None:
     torch.testing.assert_close(pooled, last.flatten(2).mean(2))
 
 
-@pytest.mark.parametrize("size", [32, 64])
-@pytest.mark.parametrize("info", ALL)
-def test_every_weight_gets_a_gradient(info: EncoderInfo, size: int) -> None:
-    encoder = make(info, size).train()
+def test_every_weight_gets_a_gradient(encoder: StagedEncoder, info: EncoderInfo, size: int) -> None:
+    encoder.train()
     x = sample(info, size)
     random_state = torch.get_rng_state()
     encoder(x).sum().backward()

@@ -21,6 +21,10 @@ from selftaught.encoders.vit import VitEncoder, has_patch_tokens
 LEAST_TOKENS_A_SIDE = 8
 """Of a transformer with the small stem: 64 tokens are about what an 8 x 8 last map offers."""
 
+Shapes = tuple[Tensor, int, dict[str, Tensor]]
+_KNOWN: dict[tuple[Any, ...], Shapes] = {}
+"""What `_pass_without_numbers` found, by the function that makes the model, the size, and what the function was given."""
+
 
 def build_timm_encoder(
     name: str, *, size: int, stem: str, small_by_default: bool, channels: int = COLOURS
@@ -73,7 +77,11 @@ def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: i
     patch = _patch_sides(net)[0] if _has_tokens(net) else 1
     check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
     channels = int(arguments.get("in_chans", COLOURS))
-    output, num_features, outputs = _pass_without_numbers(name, net, size, channels)
+    # Some tenths of a second where networks are large, and the same again for each of the many that a comparison builds.
+    key = (timm.model_entrypoint(model), size, *sorted(arguments.items()))
+    if key not in _KNOWN:
+        _KNOWN[key] = _pass_without_numbers(name, net, size, channels)
+    output, num_features, outputs = _KNOWN[key]
     channel_axis = 3 if output.ndim == 4 and getattr(net, "output_fmt", "NCHW") == "NHWC" else 1
     written = "".join(f", {key}={value!r}" for key, value in arguments.items())
     origin = Origin(make=f"timm.create_model({model!r}, num_classes=0{written})", make_headless=(), features="model(x)")
@@ -100,7 +108,7 @@ def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: i
     )
 
 
-def _pass_without_numbers(name: str, net: Any, size: int, channels: int) -> tuple[Tensor, int, dict[str, Tensor]]:
+def _pass_without_numbers(name: str, net: Any, size: int, channels: int) -> Shapes:
     """The last features, the length of the pooled ones, and outputs of the modules that give one tensor.
 
     Runs a copy that holds shapes only, so nothing is computed; refuses what the model cannot take.

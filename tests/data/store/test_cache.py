@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from selftaught.data.store.cache import clean_rests, clear_stores, find_or_build, list_stores, stores_root
 from tests.data.store.images import opened, opened_at, pictures, source_of
+from tests.two_processes import own_process
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -40,39 +44,50 @@ def test_a_crash_leaves_no_half_store(folder: Path) -> None:
     assert len(opened(source_of(folder))) == 40
 
 
-_BUILD = """
-import sys, time
-from selftaught.data.batch import Sampling
-from selftaught.data.sources.open import open_source
-from selftaught.data.store.open import open_samples
-def slow(done, total):
-    print("packed", done, flush=True)
-    time.sleep(float(sys.argv[2]))
-source = open_source(sys.argv[1], split="train", needs=frozenset({"image"}), held_out=0.0)
-samples = open_samples(source, side=64, sampling=Sampling(), cache_limit_gb=1, workers=1, progress=slow)
-print("opened", len(samples), flush=True)
-"""
+def build(folder: str, cache: str, pause: float, told: Connection) -> None:
+    """Open the folder in a process of its own, and tell when an image is packed and when all are opened."""
+    os.environ["SELFTAUGHT_CACHE"] = cache
+
+    def slow(done: int, total: int) -> None:
+        told.send("packed")
+        time.sleep(pause)
+
+    samples = opened(source_of(Path(folder)), progress=slow)
+    told.send(f"opened {len(samples)}")
 
 
-def _builder(folder: Path, pause: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _BUILD, str(folder), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def builder(folder: Path, pause: float) -> tuple[BaseProcess, Connection]:
+    heard, told = Pipe(duplex=False)
+    process = own_process(build, str(folder), os.environ["SELFTAUGHT_CACHE"], pause, told)
+    told.close()
+    return process, heard
+
+
+def all_heard(process: BaseProcess, heard: Connection) -> list[str]:
+    process.join(60)
+    assert process.exitcode == 0
+    found = []
+    while heard.poll():
+        try:
+            found.append(str(heard.recv()))
+        except EOFError:
+            break
+    return found
 
 
 def test_two_processes_at_once_build_one_store(folder: Path) -> None:
-    builders = [_builder(folder, 0.3) for _ in range(2)]
-    outputs = [builder.communicate(timeout=60) for builder in builders]
-    assert all("opened 40" in out for out, _ in outputs), outputs
-    assert sum("packed" in out for out, _ in outputs) == 1
+    builders = [builder(folder, 0.3) for _ in range(2)]
+    outputs = [all_heard(*one) for one in builders]
+    assert all("opened 40" in heard for heard in outputs), outputs
+    assert sum("packed" in heard for heard in outputs) == 1
     assert len(list_stores()) == 1
 
 
 def test_a_killed_builder_blocks_nobody_and_its_rest_is_cleaned(folder: Path) -> None:
-    builder = _builder(folder, 60)
-    assert builder.stdout is not None
-    assert "packed" in builder.stdout.readline()
-    builder.kill()
-    builder.communicate()
+    process, heard = builder(folder, 60)
+    assert heard.recv() == "packed"
+    process.kill()
+    process.join()
     assert list_stores() == []
     assert list(stores_root().glob(".*.part"))
     assert len(opened(source_of(folder))) == 40

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from selftaught.data.store.open import open_samples
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.store_care import make_room, prune_stores, stale_at, state_of
 from tests.data.store.images import opened_at
+from tests.two_processes import own_process
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -61,14 +60,16 @@ def test_a_store_of_changed_data_is_reported_and_pruned(drawn: Path, capsys: pyt
     assert len(prune_stores()) == 0  # this process reads both
 
 
+def open_elsewhere(folder: Path, cache: str) -> None:
+    """Pack the folder in a process of its own, which ends."""
+    os.environ["SELFTAUGHT_CACHE"] = cache
+    opened_at(folder)
+
+
 def test_prune_removes_what_nobody_reads(drawn: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from selftaught.data.batch import Sampling; from selftaught.data.sources.open import open_source\n"
-        "from selftaught.data.store.open import open_samples\n"
-        "source = open_source(sys.argv[1], split='train', needs=frozenset({'image'}), held_out=0.0)\n"
-        "open_samples(source, side=16, sampling=Sampling(), cache_limit_gb=1, workers=1)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(drawn)], check=True)
+    process = own_process(open_elsewhere, drawn, os.environ["SELFTAUGHT_CACHE"])
+    process.join(60)
+    assert process.exitcode == 0
     (info,) = list_stores()
     assert not is_in_use(info.path)
     assert selftaught.cache(prune=True) == []

@@ -115,7 +115,7 @@ def test_hardly_any_labels_give_a_score(name: str, train: tuple[int, ...], test:
 @pytest.mark.parametrize("name", [*sorted(SETTINGS), "action", "clip_retrieval"])
 def test_encoders_for_clips_are_probed(name: str) -> None:
     probe = make_probe(name, SETTINGS.get(name, {"clips": 2}), seed=0)
-    score = probe.score(reader("r3d_18"), labelled((0, 2, 0, 2), (0, 2), frames=4))
+    score = probe.score(reader("video_convnet"), labelled((0, 2, 0, 2), (0, 2), frames=4))
     assert 0 <= score.value <= 100
     assert all(math.isfinite(value) for value in score.stages.values())
 
