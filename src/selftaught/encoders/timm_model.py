@@ -23,7 +23,7 @@ LEAST_TOKENS_A_SIDE = 8
 
 Shapes = tuple[Tensor, int, dict[str, Tensor]]
 _KNOWN: dict[tuple[Any, ...], Shapes] = {}
-"""What `_pass_without_numbers` found, by the function that makes the model, the size, and what the function was given."""
+"""What `_pass_without_numbers` found, by the function that makes the model, the size, and its arguments."""
 
 
 def build_timm_encoder(
@@ -77,7 +77,7 @@ def _wrap(name: str, model: str, net: Any, arguments: dict[str, Any], *, size: i
     patch = _patch_sides(net)[0] if _has_tokens(net) else 1
     check_side(name, Layout(stages={}, patch=patch), height=size, width=size)
     channels = int(arguments.get("in_chans", COLOURS))
-    # Some tenths of a second where networks are large, and the same again for each of the many that a comparison builds.
+    # It takes longer than to build a small network, and a comparison builds the same one many times.
     key = (timm.model_entrypoint(model), size, *sorted(arguments.items()))
     if key not in _KNOWN:
         _KNOWN[key] = _pass_without_numbers(name, net, size, channels)
