@@ -73,8 +73,9 @@ def shared_data() -> Callable[[str], Path]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or fills the user's cache."""
+    """No test reads or fills the user's cache, or waits for the disk: no power is cut."""
     patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda file: None)
     patch.setenv("SELFTAUGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 

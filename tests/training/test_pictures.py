@@ -128,6 +128,19 @@ def test_neighbours_are_the_largest_cosines_without_other_clips_of_the_query(tmp
         assert [near["similarity"] for near in entry["neighbours"]] == expected
         assert (tmp_path / entry["query"]).is_file()
         assert all((tmp_path / near["picture"]).is_file() for near in entry["neighbours"])
+    named = {name for entry in folder.listed["neighbours"] for name in _names(entry)}
+    assert {path.name for path in tmp_path.glob("*.png")} == named
+    assert len(named) <= 20, "each sample is saved once"
+    of_row = {int(Path(name).stem.removeprefix("held_out")): name for name in named}
+    pixels = torch.cat([b["image"] for b in batches])
+    for row, name in of_row.items():
+        shown = np.asarray(Image.open(tmp_path / name)).astype(float).mean((0, 1))
+        assert np.abs(shown - pixels[row].float().mean((1, 2)).numpy()).max() < 4, name
+
+
+def _names(entry: dict[str, Any]) -> list[str]:
+    """Files of a query and of its neighbours."""
+    return [entry["query"], *(near["picture"] for near in entry["neighbours"])]
 
 
 def test_neighbours_of_clips_are_clips(tmp_path: Path) -> None:

@@ -12,17 +12,20 @@ from typing import Any
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """A path to write to, in the folder of `path`; it becomes `path` when the block ends without an error.
 
-    The temporary name is fixed, so what a killed process leaves behind is overwritten by the next one.
+    The temporary name is fixed, so what a killed process leaves behind is overwritten by the next one. Who writes many
+    files waits for the disk once, by `flush_together`, and not twice for each.
     """
     draft = draft_of(path)
     try:
         yield draft
-        _flush_to_disk(draft)
+        if flush:
+            _flush_to_disk(draft)
         draft.replace(path)
-        _flush_to_disk(path.parent)
+        if flush:
+            _flush_to_disk(path.parent)
     except OSError as error:
         # A full disk is noticed by calls that know no name. Without a number, Python would show the name alone.
         if error.filename is None and error.errno is not None:
@@ -30,6 +33,13 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def flush_together(folder: Path, names: Iterable[str]) -> None:
+    """Wait until these files of the folder are on the disk, and so are their names."""
+    for name in names:
+        _flush_to_disk(folder / name)
+    _flush_to_disk(folder)
 
 
 def draft_of(path: Path) -> Path:

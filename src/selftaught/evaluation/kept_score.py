@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from selftaught.core.files import read_object, written_whole
+from selftaught.core.files import flush_together, read_object, written_whole
 from selftaught.core.own_folder import record, write_json
 from selftaught.evaluation.probes.base import Score
 
@@ -33,10 +33,13 @@ def figures(score: Score) -> dict[str, Any]:
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
     """Write the files into `folder`, which holds nothing else afterwards; no folder where there are none."""
     shutil.rmtree(folder, ignore_errors=True)
+    if not files:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(record(folder / name)) as draft:
+        with written_whole(record(folder / name), flush=False) as draft:
             draft.write_bytes(data)
+    flush_together(folder, files)
 
 
 def keep_score(score: Score, folder: Path, key: str) -> None:

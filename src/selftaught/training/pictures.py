@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
-from selftaught.core.files import written_whole
+from selftaught.core.files import flush_together, written_whole
 from selftaught.core.own_folder import record, write_json
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
@@ -37,6 +37,7 @@ class PictureFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.listed: dict[str, Any] = {"samples": [], "kernels": None, "neighbours": []}
+        self._saved: list[str] = []
         path.mkdir(parents=True, exist_ok=True)
 
     def save(self, name: str, picture: Tensor, side: int = 96) -> str:
@@ -44,19 +45,21 @@ class PictureFolder:
 
         Images are PNG files; clips are animated WebP files of at most `MOST_FRAMES`, evenly chosen. Returns the name.
         """
-        if picture.dim() == 4:
-            first, *others = [_enlarged(picture[t], side) for t in evenly(len(picture), MOST_FRAMES)]
-            with written_whole(record(self.path / f"{name}.webp")) as draft:
+        self._saved.append(f"{name}.webp" if picture.dim() == 4 else f"{name}.png")
+        with written_whole(record(self.path / self._saved[-1]), flush=False) as draft:
+            if picture.dim() == 4:
+                first, *others = [_enlarged(picture[t], side) for t in evenly(len(picture), MOST_FRAMES)]
                 first.save(
                     draft, "WEBP", save_all=True, append_images=others, duration=FRAME_MS, loop=0, quality=QUALITY
                 )
-            return f"{name}.webp"
-        with written_whole(record(self.path / f"{name}.png")) as draft:
-            _enlarged(picture, side).save(draft, "PNG", optimize=True)
-        return f"{name}.png"
+            else:
+                # Pillow's `optimize` takes ten times as long and saves 2 % of images this small.
+                _enlarged(picture, side).save(draft, "PNG")
+        return self._saved[-1]
 
     def finish(self) -> None:
-        """Write the list of what was saved."""
+        """Write the list of what was saved, once all of it is on the disk."""
+        flush_together(self.path, self._saved)
         write_json(self.path / "pictures.json", self.listed)
 
 
@@ -106,14 +109,18 @@ def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch
     similarity = features[queries] @ features.T
     similarity[index[queries][:, None] == index[None, :]] = -2.0
     values, found = similarity.topk(min(NEIGHBOURS, len(features) - 1), dim=1)
-    for i, query in enumerate(queries.tolist()):
+    saved: dict[int, str] = {}  # the same sample may be near to several queries
+
+    def file_of(row: int) -> str:
+        if row not in saved:
+            saved[row] = folder.save(f"held_out{row}", _seen(batches, row, size))
+        return saved[row]
+
+    for query, rows, near in zip(queries.tolist(), found.tolist(), values.tolist(), strict=True):
         neighbours = [
-            {"picture": folder.save(f"query{i}_neighbour{j}", _seen(batches, n, size)), "similarity": round(v, 4)}
-            for j, (n, v) in enumerate(zip(found[i].tolist(), values[i].tolist(), strict=True))
-            if v > -2
+            {"picture": file_of(row), "similarity": round(v, 4)} for row, v in zip(rows, near, strict=True) if v > -2
         ]
-        query_file = folder.save(f"query{i}", _seen(batches, query, size))
-        folder.listed["neighbours"].append({"query": query_file, "neighbours": neighbours})
+        folder.listed["neighbours"].append({"query": file_of(query), "neighbours": neighbours})
 
 
 def _enlarged(picture: Tensor, side: int) -> Image.Image:
