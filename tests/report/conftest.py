@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ HOSTILE = '<script>alert("x")</script>'
 Pictures = list[Image.Image]
 
 
+@cache
 def textures(count: int = 16, side: int = 64) -> Pictures:
     """Small colour images, each with another orientation and hue, as PNG noise-free gradients."""
     y, x = np.mgrid[0:side, 0:side] / side

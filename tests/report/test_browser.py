@@ -115,7 +115,7 @@ def test_a_comparison_sorts_by_any_column(
     browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path], width: int
 ) -> None:
     folder = comparison_folder(tmp_path / "compared", {"rotation": 61.2, "simclr": 66.4, "jigsaw": 9.5})
-    page = opened(browser, write_report(folder), width=width)
+    page = opened(browser, write_report(folder), width=width, unfold=width < 600)
     assert column(page, 1) == ["simclr", "rotation", "jigsaw", "random weights", "supervised"]
     heads = page.find_elements("css selector", "#ranking th button")
     page.execute_script("arguments[0].click()", heads[1])

@@ -61,10 +61,15 @@ class Album:
     def __init__(self, shrink: Shrink | None = SHRINKS[0]) -> None:
         self.shrink = shrink
         self._sheets: dict[str, Sheet] = {}
+        self._photographs: dict[Path, Uri | None] = {}
 
     def photograph(self, path: Path) -> Uri | None:
         """An image of the data, or a strip of frames, which is as large as a drawing; None where it is no image."""
-        return data_uri(path, self.shrink, self._longest(path)) if self.shrink else None
+        if self.shrink is None:
+            return None
+        if path not in self._photographs:  # a sample that is near to several others is encoded once
+            self._photographs[path] = data_uri(path, self.shrink, self._longest(path))
+        return self._photographs[path]
 
     def clip(self, path: Path) -> Uri | None:
         """The moving image of a clip, of the size of its `photograph`; None where the file is no clip."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 
 from selftaught.core.names import printable
@@ -110,6 +111,7 @@ def _own(name: str) -> str:
     return (resources.files("selftaught.report") / name).read_text(encoding="utf-8")
 
 
+@cache
 def _plotly() -> str:
     # plotly.offline only to find its plotly.js; the figures themselves are plain JSON.
     from plotly.offline import get_plotlyjs
