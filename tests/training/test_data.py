@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.data.batch import Sampling
 from selftaught.training.data import content_of, open_data, open_sources
 from selftaught.training.setup import spec_for

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.features.diagnostics import rankme

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.core.config import RunConfig
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.progress import StepProgress
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog

@@ -11,7 +11,7 @@ from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor
 
 from selftaught.core.config import RunConfig
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder

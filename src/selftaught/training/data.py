@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selftaught.core.config import RunConfig
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings

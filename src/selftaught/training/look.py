@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import Fabric
 from selftaught.core.distributed import gather_rows
-from selftaught.core.fabric import Fabric
 from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import Fabric
 from selftaught.core.distributed import gather_strided, part_like
-from selftaught.core.fabric import Fabric
 from selftaught.core.precision import autocast
 from selftaught.core.randomness import generator
 from selftaught.data.loader import ordered_batches

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import Fabric
 from selftaught.core.distributed import fill, same_buffers, whole
-from selftaught.core.fabric import Fabric
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import StepProgress
 from selftaught.core.randomness import generator, seed_from

@@ -11,8 +11,7 @@ from time import monotonic
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import make_fabric
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric, make_fabric
 from selftaught.core.progress import clock, say, working
 from selftaught.core.settings.groups import Stem
 from selftaught.core.settings.values import parse_seconds

@@ -10,7 +10,7 @@ from time import monotonic
 import torch
 
 from selftaught.core.config import RunConfig
-from selftaught.core.fabric import Fabric
+from selftaught.core.devices import Fabric
 from selftaught.core.precision import autocast_forward, channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batches import Batches

@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 
 from selftaught.core.config import RunConfig
+from selftaught.core.devices import Fabric
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
-from selftaught.core.fabric import Fabric
 from selftaught.core.signals import Stop
 from selftaught.training.processes.children import LAST_WORDS, Children
 from selftaught.training.processes.start import check_nodes
