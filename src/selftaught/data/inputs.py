@@ -92,6 +92,8 @@ class Clip(Input):
     """Name of the clip that this one follows, one step of its own later; "" centres it on the moment."""
     gap: float | tuple[float, float] = 0.0
     """Further seconds between the two; (low, high) draws them for each sample."""
+    whole: bool = True
+    """Leave out videos that do not hold the clip; else the last frame of a shorter one is held."""
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.stride < 1 or (self.fps is not None and not self.fps > 0):

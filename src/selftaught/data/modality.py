@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Image, Input, Sound, needs_of
@@ -53,7 +53,8 @@ class Modality:
         return needs_of(self.inputs)
 
     def sampling(self, clip: Clip) -> Sampling:
-        """How samples are cut for it, clips like `clip`."""
+        """How samples are cut for it, clips like `clip`, and every video has one, so that all are measured alike."""
+        clip = replace(clip, whole=False)
         return Sampling(inputs={name: clip if isinstance(one, Clip) else one for name, one in self.inputs.items()})
 
 

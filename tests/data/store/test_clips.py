@@ -11,6 +11,7 @@ import pytest
 
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Sound
+from selftaught.data.modality import MODALITIES
 from selftaught.data.store.clips import ClipPlan, nearest
 from selftaught.data.store.video_index import VideoIndex
 from tests.data.store.videos import PAIRS, counted, numbers, opened, read
@@ -64,6 +65,34 @@ def test_videos_shorter_than_a_clip_are_noted(tmp_path: Path, write_video: Any) 
         "--stride or the task's own settings make clips shorter",
     )
     assert made[2][0].startswith("2 of 3 videos are left out, such as b.mkv: 9 frames, fewer than the 11 of a clip; ")
+
+
+@pytest.mark.parametrize(
+    ("clip", "frames"),
+    [
+        (Clip(frames=5, stride=2), [0, 2, 4, 6, 7]),
+        (Clip(frames=4, stride=3), [0, 3, 6, 7]),
+        (Clip(frames=7, fps=12.5), [0, 2, 4, 6, 7, 7, 7]),
+    ],
+)
+def test_to_measure_an_encoder_the_last_frame_of_a_short_video_is_held(
+    clip: Clip, frames: list[int], tmp_path: Path, write_video: Any
+) -> None:
+    write_video(tmp_path / "a.mkv", counted())
+    write_video(tmp_path / "b.mkv", counted()[:8])
+    write_video(tmp_path / "c.mkv", counted()[:1])
+    samples = opened(tmp_path, MODALITIES["video"].sampling(clip))
+    assert [key for key, _ in samples.skipped] == ["c.mkv"]  # an image is no clip
+    given = np.random.default_rng(0).random((20, 3))
+    found = samples.read(np.ones(20, np.int64), given).inputs["video"]
+    assert [numbers(one) for one in found] == [frames] * 20
+    whole = opened(tmp_path, Sampling(inputs={"video": clip}))
+    assert [key for key, _ in whole.skipped] == ["b.mkv", "c.mkv"]
+    long = [each.read(np.zeros(20, np.int64), given).inputs["video"] for each in (samples, whole)]
+    assert np.array_equal(*long)
+    assert samples.notes[1].startswith(
+        "1 of 3 videos are shorter than a clip, so their last frame is held for the rest"
+    )
 
 
 def test_pairs_of_one_video_keep_their_distance(tmp_path: Path, write_video: Any) -> None:

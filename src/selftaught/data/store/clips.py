@@ -49,6 +49,7 @@ class ClipPlan:
         parts: clip or image -> its frames among the T.
         earliest, latest: (S,) seconds of the moment in each segment of the index.
         unusable: video -> why it is too short.
+        held: video -> why it is too short, where its last frame is held for the rest of a clip.
     """
 
     def __init__(self, index: VideoIndex, sampling: Sampling) -> None:
@@ -77,7 +78,11 @@ class ClipPlan:
             self._fit_sound(index)
         usable = np.array([segment not in self._short for segment in range(len(self._video))], np.bool_)
         bounds = np.searchsorted(self._video, np.arange(len(index) + 1))
-        self._usable = [lo + np.flatnonzero(usable[lo:hi]) for lo, hi in pairwise(bounds.tolist())]
+        self.held: dict[int, str] = {}
+        self._usable = [
+            lo + (np.flatnonzero(usable[lo:hi]) if usable[lo:hi].any() else self._held(video, lo, hi))
+            for video, (lo, hi) in enumerate(pairwise(bounds.tolist()))
+        ]
         self._check_segments(bounds)
         self._check_gap()
 
@@ -229,6 +234,17 @@ class ClipPlan:
                 why = self._short[int(own[np.argmax(self._count[own])])]
                 self.unusable[video] = why if len(own) == 1 else f"its longest piece without a cut or damage: {why}"
 
+    def _held(self, video: int, lo: int, hi: int) -> Integers:
+        """Of the segments lo ... hi of a video, all too short, the longest, where its last frame may be held."""
+        clips = [one for one in self._clips.values() if one.frames > 1]
+        if lo == hi or self.num_samples or any(one.whole for one in clips):
+            return np.zeros(0, np.int64)
+        longest = int(np.argmax(self._count[lo:hi]))
+        if self._count[lo + longest] < 2:  # an image is no clip
+            return np.zeros(0, np.int64)
+        self.held[video] = self._short[lo + longest]
+        return np.array([longest], np.int64)
+
     def _check_gap(self) -> None:
         clips, gap = self.sampling.clips_per_video, self.sampling.min_gap
         for video, usable in enumerate(self._usable):
@@ -239,9 +255,10 @@ class ClipPlan:
 def _around(times: Floats, clip: Clip, moment: float) -> tuple[Integers, float]:
     """Frames of a clip with the moment in its middle, and the second at which it ends."""
     if clip.fps is None:
-        reach = (clip.frames - 1) * clip.stride
+        reach = min((clip.frames - 1) * clip.stride, len(times) - 1)
         middles = (times[: len(times) - reach] + times[reach:]) / 2
-        frames = nearest(middles, np.array([moment])) + clip.stride * np.arange(clip.frames)
+        first = nearest(middles, np.array([moment]))
+        frames = np.minimum(first + clip.stride * np.arange(clip.frames), len(times) - 1)
         return frames, float(times[frames[-1]])
     wanted = np.asarray(moment + (np.arange(clip.frames) - (clip.frames - 1) / 2) / clip.fps, np.float64)
     return nearest(times, wanted), float(wanted[-1])

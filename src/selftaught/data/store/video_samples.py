@@ -121,16 +121,17 @@ class VideoSamples:
         )
 
     def _notes_of_length(self, source: Source) -> tuple[str, ...]:
-        """That videos are left out, as they are shorter than a clip."""
-        short = [
-            (int(self._index.entry[video]), why) for video, why in self._plan.unusable.items() if "sound" not in why
-        ]
-        if not short or not len(self):
-            return ()
-        first, why = min(short)
-        return (
-            f"{len(short)} of {len(self._index)} videos are left out, such as {source.entries[first].key}: {why}; "
-            "fewer --frames, a smaller --stride or the task's own settings make clips shorter",
+        """That videos are left out or stand still at their end, as they are shorter than a clip."""
+        out = {video: why for video, why in self._plan.unusable.items() if "sound" not in why}
+        found = (
+            (out, "are left out", "; fewer --frames, a smaller --stride or the task's own settings make clips shorter"),
+            (self._plan.held, "are shorter than a clip, so their last frame is held for the rest of it", ""),
+        )
+        return tuple(
+            f"{len(short)} of {len(self._index)} videos {what}, such as "
+            f"{source.entries[int(self._index.entry[min(short)])].key}: {short[min(short)]}{advice}"
+            for short, what, advice in found
+            if short and len(self)
         )
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:

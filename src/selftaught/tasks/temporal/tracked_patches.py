@@ -114,6 +114,11 @@ class TrackedPatches(PretextTask):
         """An encoder of video where frames are short clips."""
         return encoder_of(config.clip)
 
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """The short clip that stands for a frame."""
+        return Clip(frames=config.clip, stride=config.stride)
+
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
         self.encoder = encoder
