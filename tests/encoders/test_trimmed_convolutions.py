@@ -114,7 +114,7 @@ def outcome(conv: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     return made.detach().double(), gradient.double()
 
 
-@pytest.mark.parametrize("name", ["mc3_18", "r2plus1d_18"])
+@pytest.mark.parametrize("name", ["mc3_18", "r2plus1d_18", "s3d"])
 def test_every_convolution_of_clip_encoders_is_trimmed(name: str) -> None:
     encoder = build_encoder(name, size=16)
     trim_kernels(encoder)

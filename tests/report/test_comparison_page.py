@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,19 @@ def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_fo
     assert "The 12 runs" in nav
     assert "task_05" not in nav
     assert page.source.count('class="card small"') == 12
+
+
+def test_warnings_that_differ_in_numbers_alone_are_one(tmp_path: Path, comparison_folder: Folder) -> None:
+    folder = comparison_folder(tmp_path, {f"task_{i}": 70.0 - i for i in range(5)})
+    for i in range(5):
+        path = folder / f"task_{i}" / "summary.json"
+        warned = [f"3 steps ({i + 1}.5 passes) are too few"] + (["features have collapsed"] if i == 4 else [])
+        path.write_text(json.dumps({**json.loads(path.read_text()), "warnings": warned}))
+    text = Page(write_report(folder)).text
+    above = text[: text.index("Ranking")]
+    assert above.count("are too few") == 1
+    assert "task_0, task_1 and 3 others: 3 steps (1.5 passes) are too few" in above
+    assert "task_4: features have collapsed" in above
 
 
 def test_labels_saved_by_the_first_task_are_reported_from_its_run(tmp_path: Path, comparison_folder: Folder) -> None:

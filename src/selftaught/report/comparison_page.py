@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
@@ -16,6 +17,7 @@ from selftaught.report.blocks.worth import stage_title
 from selftaught.report.facts.answer import answer_comparison, ranked
 from selftaught.report.facts.read import Comparison, Json, Run
 from selftaught.report.facts.runs import anchor, line, with_unit
+from selftaught.report.facts.wording import few
 from selftaught.report.run_page import run_section
 
 
@@ -42,13 +44,25 @@ def comparison_document(comparison: Comparison) -> Document:
         eyebrow=f"Which pretext task suits {_data(table) or 'these data'}?",
         answer=answer_comparison(comparison),
         line=_settings_line(table),
-        warnings=[f"{name}: {text}" for name, run in runs.items() for text in run.summary.get("warnings") or []],
+        warnings=_warnings(runs),
         sections=[
             *(Section(anchor=a, title=title, blocks=blocks) for a, title, blocks in parts),
             *(run_section(run, name) for name, run in runs.items()),
             Section(anchor="settings", title="Settings", blocks=[details_html("Settings of the comparison", settings)]),
         ],
     )
+
+
+def _warnings(runs: Mapping[str, Run]) -> list[str]:
+    """What the runs warned of; those with the same words, but for the numbers in them, are one."""
+    tasks: dict[str, list[str]] = {}
+    told: dict[str, str] = {}
+    for name, run in runs.items():
+        for text in run.summary.get("warnings") or []:
+            words = re.sub(r"\d[\d.,]*", "", str(text))
+            tasks.setdefault(words, []).append(name)
+            told.setdefault(words, str(text))
+    return [f"{few(names)}: {told[words]}" for words, names in tasks.items()]
 
 
 def _settings_line(table: Json) -> str:

@@ -66,7 +66,8 @@ class LabelFree(Probe):
         """RankMe of the pooled features; the other metrics in `more`."""
         if len(data.test) < FEWEST:
             raise ValueError(
-                f"label_free needs at least {FEWEST} held-out samples, got {len(data.test)}; give it more data"
+                f"label_free needs at least {FEWEST} held-out samples, got {len(data.test)}; give it more data or a "
+                "larger --held-out"
             )
         order = numpy_generator("label-free", self.seed).permutation(len(data.test))
         asked = self.config

@@ -23,9 +23,10 @@ from selftaught.report.facts.read import Comparison, Json, Run, finite
 from selftaught.report.facts.runs import heldout_metric, is_learned, is_short, too_few_to_tell
 from selftaught.report.facts.savings import Saving, first_saving, saving_words
 from selftaught.report.facts.wording import (
+    MOST_NAMES,
     between,
+    few,
     gained,
-    listed,
     measured,
     metric_of,
     number,
@@ -36,8 +37,6 @@ from selftaught.report.facts.wording import (
 
 SUPERVISED = "supervised"
 """The task that learns from the labels."""
-MOST_NAMES = 3
-"""Tasks that a sentence names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ def answer_comparison(comparison: Comparison) -> Answer:
             "which need not agree with a probe; --labelled ranks them by one."
         )
         near = [str(row.get("task")) for row in rows[1:] if row.get("distinguishable") is False]
-        but = f", but {_few(near)} cannot be distinguished from it" if near else ""
+        but = f", but {few(near)} cannot be distinguished from it" if near else ""
         headline = f"{name} looks best without labels{but}."
         if all(row.get("label_free", "") is None for row in rows):  # measured on too few samples
             headline = "The held-out part is too small to show without labels which task suits the data."
@@ -223,16 +222,11 @@ def _suits(rows: Sequence[Json]) -> str:
     gaps = [(str(row.get("task")), gap) for row in rows[1:] if (gap := behind(row, best)) is not None]
     near = [task for task, gap in gaps if gap.is_distinct is False]
     if near:
-        return f"{name} comes first, but {_few(near)} cannot be distinguished from it on these data."
+        return f"{name} comes first, but {few(near)} cannot be distinguished from it on these data."
     if not gaps:
         return f"{name} suits these data best."
     second, gap = gaps[0]
     return f"{name} suits these data best, {_amount(probe, gap)} ahead of {second}."
-
-
-def _few(names: list[str]) -> str:
-    """The names, of many only the first ones."""
-    return listed(names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - 2} others"])
 
 
 def _beaten(rows: Sequence[Json]) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from selftaught.report.facts.read import finite
 
+MOST_NAMES = 3
+"""Tasks that a sentence names."""
+
 Interval = tuple[float, float]
 """95 % confidence: lower and upper end."""
 
@@ -134,6 +137,11 @@ def sentence(words: str) -> str:
 def listed(names: list[str]) -> str:
     """Such as "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def few(names: list[str]) -> str:
+    """The names, of many only the first ones, such as "a, b and 3 others"."""
+    return listed(names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - 2} others"])
 
 
 def is_share(metric: str) -> bool:
