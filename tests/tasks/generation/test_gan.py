@@ -156,7 +156,7 @@ def test_every_parameter_learns_in_its_players_turn(
 
 
 def test_the_penalty_is_differentiable_with_a_transformer_and_with_resnet() -> None:
-    for name in ("timm:vit_tiny_patch16_224", "resnet18"):
+    for name in ("timm:test_vit", "resnet18"):
         model = task(build_encoder(name, size=32), 32, objective="wgan_gp")
         example = model.pseudo_label(batch(4, 40), generator(0))
         prediction = model(example)
