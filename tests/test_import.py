@@ -54,12 +54,6 @@ def test_what_answers_help_imports_nothing_heavy(name: str) -> None:
     assert not found & HEAVY
 
 
-def test_fabric_is_imported_in_one_place() -> None:
-    """The one that keeps torchmetrics from being imported with it."""
-    found = [path for path in SOURCES if any(n.startswith("lightning_fabric") for n in imports(path, nested=False))]
-    assert found == []
-
-
 def test_importing_the_library_imports_no_torch() -> None:
     code = "import sys, selftaught; selftaught.pretrain; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-import sys
-
 import pytest
 import torch
-from lightning_utilities.core.imports import compare_version
 
-from selftaught.core.devices import _only_version_of, accelerator_of, check_sharding, compute_device, make_fabric
+from selftaught.core.devices import accelerator_of, check_sharding, compute_device, make_fabric
 from selftaught.core.settings.groups import MachineSettings
 
 
@@ -62,19 +58,3 @@ def test_what_can_be_split_passes() -> None:
     for settings in ({"strategy": "fsdp", "num_nodes": 2}, {"strategy": "hsdp", "devices": 2, "num_nodes": 2}):
         check_sharding(MachineSettings(**settings))  # type: ignore[arg-type]
     check_sharding(MachineSettings(precision="16-mixed"))
-
-
-def test_a_package_is_asked_for_its_version_and_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "packaging", raising=False)
-    with _only_version_of("packaging"):
-        assert compare_version("packaging", operator.ge, "20")
-        assert not compare_version("packaging", operator.ge, "1000")
-        assert not hasattr(sys.modules["packaging"], "__file__")
-    assert "packaging" not in sys.modules
-
-
-def test_a_package_that_is_imported_or_absent_stays_so() -> None:
-    for package in ("pytest", "no_such_package"):
-        found = sys.modules.get(package)
-        with _only_version_of(package):
-            assert sys.modules.get(package) is found

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightning_fabric import Fabric
 from PIL import Image
 
-from selftaught.core.devices import Fabric
 from selftaught.data.batch import Sampling
 from selftaught.training.data import content_of, open_data, open_sources
 from selftaught.training.setup import spec_for

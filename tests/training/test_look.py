@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.features.diagnostics import rankme

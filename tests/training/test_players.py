@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from lightning_fabric import Fabric
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder

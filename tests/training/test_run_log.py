@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from lightning_fabric import Fabric
 
-from selftaught.core.devices import Fabric
 from selftaught.core.progress import StepProgress
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog

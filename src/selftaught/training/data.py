@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning_fabric import Fabric
+
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.distributed import gather_rows
 from selftaught.core.precision import autocast, autocast_forward
 from selftaught.core.randomness import generator

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.distributed import gather_strided, part_like
 from selftaught.core.precision import autocast
 from selftaught.core.randomness import generator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selftaught.core.devices import Fabric
+from lightning_fabric import Fabric
+
 from selftaught.core.progress import StepProgress
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.training.run_folder import RunFolder

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.distributed import fill, same_buffers, whole
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import StepProgress

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.threads import usable_cores
 from selftaught.data.sources.shards import Shards, estimate, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range

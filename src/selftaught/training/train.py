@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 from torch.distributed.fsdp import register_fsdp_forward_method
 from torch.optim import Optimizer
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric, make_fabric
+from selftaught.core.devices import make_fabric
 from selftaught.core.distributed import mean_over_processes, of_world, rows_of_all
 from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last

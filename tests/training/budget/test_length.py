@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.training.budget import length as budget
 from selftaught.training.budget.length import given_length, length_within, promise
 from selftaught.training.budget.schedule import (

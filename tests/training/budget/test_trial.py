@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
-from selftaught.core.devices import Fabric, make_fabric
+from selftaught.core.devices import make_fabric
 from selftaught.data.batch import Sampling
 from selftaught.training.budget.trial import BYTES_A_SECOND, Trial, measure
 from selftaught.training.data import open_data

@@ -9,9 +9,10 @@ from pathlib import Path
 from time import monotonic
 
 import torch
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric, make_fabric
+from selftaught.core.devices import make_fabric
 from selftaught.core.progress import clock, say, working
 from selftaught.core.settings.groups import Stem
 from selftaught.core.settings.values import parse_seconds

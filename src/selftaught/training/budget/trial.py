@@ -8,9 +8,9 @@ from collections import Counter
 from time import monotonic
 
 import torch
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.precision import autocast_forward, channels_last
 from selftaught.core.randomness import generator
 from selftaught.data.batches import Batches

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
+from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
-from selftaught.core.devices import Fabric
 from selftaught.core.distributed import of_world
 from selftaught.core.errors import EXPLAINED, ProcessError, say_here
 from selftaught.core.signals import Stop
