@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
+import cv2
 import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -157,7 +158,14 @@ class Shrink:
             interpolation=Interpolation.AREA if smaller else Interpolation.BICUBIC,
             **ONE_THREAD,
         )
-        return upright(np.asarray(scaled.to_ndarray(), np.uint8), self.geometry)
+        green, blue, red = (plane_of(scaled, number) for number in range(3))
+        return upright(np.asarray(cv2.merge([red, green, blue]), np.uint8), self.geometry)
+
+
+def plane_of(frame: Any, number: int) -> NDArray[np.uint8]:
+    """A plane (H, W) of a frame of 8 bits without copying it; valid as long as the frame is."""
+    plane = frame.planes[number]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 def display_turn(frame: Any) -> tuple[int, bool]:
@@ -203,7 +211,7 @@ def upright(scaled: NDArray[np.uint8], shape: Geometry) -> NDArray[np.uint8]:
     """Cut, turn and mirror: (H, W, 3) -> contiguous (H', W', 3)."""
     top, left = shape.corner
     kept = scaled[top : top + shape.cut[0], left : left + shape.cut[1]]
-    turned = np.rot90(kept, shape.quarter_turns)
+    turned = np.rot90(kept, shape.quarter_turns) if shape.quarter_turns else kept
     return np.ascontiguousarray(turned[:, ::-1] if shape.is_mirrored else turned)
 
 
