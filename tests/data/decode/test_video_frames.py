@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from selftaught.data.decode.video import ONE_THREAD
-from selftaught.data.decode.video_frames import Decoded, decode_frames, luma, seal_of, times_of
+from selftaught.data.decode.frame_pixels import ONE_THREAD, luma
+from selftaught.data.decode.video_frames import Decoded, decode_frames, seal_of, times_of
 from selftaught.data.files.file_tree import Unreadable
 from tests.data.store.codecs import ROWS, can_encode, number_in, numbered, write
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.decode.video import ONE_THREAD
+from selftaught.data.decode.frame_pixels import ONE_THREAD
 
 BITS = 6
 DARK, LIGHT = 40, 215

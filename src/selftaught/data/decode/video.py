@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
-import cv2
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import MAX_ASPECT
+from selftaught.data.decode.frame_pixels import ToRGB
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.files.file_tree import Unreadable
 
@@ -32,10 +31,6 @@ LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
 """Seconds without sound inside a track that are filled; smaller ones are jitter, larger ones a broken clock."""
 MAX_PIXELS = 64_000_000
 """A frame that claims more is refused before it is decoded."""
-
-# PyAV 17 scales with all cores by default; here every video has its own thread already. With several, one frame in a
-# thousand of more than 8 bits comes out wrong in a row (PyAV 17.0).
-ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ class Shrink:
         self.box = box
         self.pixel_aspect = float(stream.sample_aspect_ratio or 1)
         self.geometry: Geometry | None = None
-        self._reformatter = VideoReformatter()
+        self._to_rgb = ToRGB()
 
     def __call__(self, frame: Any) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB."""
@@ -147,25 +142,7 @@ class Shrink:
             self.geometry = geometry(
                 frame.height, frame.width, self.pixel_aspect, display_turn(frame), self.side, self.box
             )
-        height, width = self.geometry.scaled
-        smaller = frame.width > width
-        scaled = self._reformatter.reformat(
-            frame,
-            width,
-            height,
-            # Planes of their own: to packed RGB it is twice as slow, and darker by up to two levels at even widths.
-            "gbrp",
-            interpolation=Interpolation.AREA if smaller else Interpolation.BICUBIC,
-            **ONE_THREAD,
-        )
-        green, blue, red = (plane_of(scaled, number) for number in range(3))
-        return upright(np.asarray(cv2.merge([red, green, blue]), np.uint8), self.geometry)
-
-
-def plane_of(frame: Any, number: int) -> NDArray[np.uint8]:
-    """A plane (H, W) of a frame of 8 bits without copying it; valid as long as the frame is."""
-    plane = frame.planes[number]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        return upright(self._to_rgb(frame, *self.geometry.scaled), self.geometry)
 
 
 def display_turn(frame: Any) -> tuple[int, bool]:

@@ -13,13 +13,13 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import fit
+from selftaught.data.decode.frame_pixels import luma
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding
-from selftaught.data.decode.video import ONE_THREAD, Box, Shrink, Video, first_video_stream, opened, reason
+from selftaught.data.decode.video import Box, Shrink, Video, first_video_stream, opened, reason
 from selftaught.data.files.file_tree import Unreadable
 
 _HELD = 8
@@ -232,24 +232,6 @@ def times_of(times: NDArray[np.float64], period: float) -> NDArray[np.float64]:
     seconds[:first] = stated[0] - period * np.arange(first, 0, -1)
     seconds[last + 1 :] = stated[-1] + period * np.arange(1, len(times) - last)
     return seconds
-
-
-def luma(frame: Any) -> tuple[NDArray[np.uint8], int]:
-    """The brightness of a decoded frame, (H, W), and its level of black.
-
-    It is a view of the frame where the decoder gives 8 bits.
-    """
-    name, plane = frame.format.name, frame.planes[0]
-    black = 0 if name.startswith("yuvj") or name == "gray" or frame.color_range == ColorRange.JPEG else 16
-    if name not in _BRIGHTNESS_FIRST or plane.line_size < frame.width:
-        frame, black = frame.reformat(format="gray", **ONE_THREAD), 0
-        plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width], black
-
-
-_BRIGHTNESS_FIRST = frozenset(
-    ("yuv420p", "yuv422p", "yuv444p", "yuv411p", "yuv410p", "yuvj420p", "yuvj422p", "yuvj444p", "nv12", "gray")
-)
 
 
 def seal_of(luma: NDArray[np.uint8]) -> int:

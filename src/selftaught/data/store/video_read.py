@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from selftaught.core.threads import give_way
 from selftaught.data.decode.fit import window
+from selftaught.data.decode.frame_pixels import luma
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import decode_image
 from selftaught.data.decode.video import Box, Shrink, Video, decode_sound, first_video_stream, opened
-from selftaught.data.decode.video_frames import CleanFrames, decode_frames, fit_box, luma, seal_of
+from selftaught.data.decode.video_frames import CleanFrames, decode_frames, fit_box, seal_of
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.store.clips import Place, nearest
 from selftaught.data.store.video_index import VideoIndex

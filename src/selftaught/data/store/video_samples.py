@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SLOWER = 0.95
 """Of the rate of a clip: a video of fewer frames a second repeats some; 29.97 for 30 is none."""
-_FORMAT = "7"
+_FORMAT = "8"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 
