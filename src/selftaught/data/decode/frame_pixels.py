@@ -95,4 +95,6 @@ def _matrix(colorspace: int, *, is_full: bool) -> NDArray[np.float32]:
     rgb = np.array(
         [[light, 0, of_red], [light, -blue / green * of_blue, -red / green * of_red], [light, of_blue, 0]], np.float64
     )
+    # OpenCV counts in steps of 2 ** -10; rounded to them before the offset is taken, grey is exactly grey.
+    rgb = np.round(rgb * 1024) / 1024
     return np.column_stack([rgb, -rgb @ (black, 128, 128)]).astype(np.float32)

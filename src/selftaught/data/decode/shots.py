@@ -160,8 +160,9 @@ def _lit(luma: NDArray[np.uint8], black: int, *, axis: Literal[0, 1]) -> NDArray
     """(H,) which rows of a frame (H, W) are no part of a bar; (W,) for its columns, with axis 1."""
     across = 1 - axis
     lit = np.asarray(cv2.reduce(luma, across, cv2.REDUCE_AVG, dtype=cv2.CV_32F) > black + _DARK).ravel()
-    dark = np.flatnonzero(~lit)
-    lit[dark] = luma.take(dark, axis).max(across) > black + _DARKEST
+    if not lit.all():
+        dark = np.flatnonzero(~lit)
+        lit[dark] = luma.take(dark, axis).max(across) > black + _DARKEST
     return lit
 
 
