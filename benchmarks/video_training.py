@@ -1,41 +1,56 @@
-"""The rows of training of `video_throughput.py`: clips a second of clip_rotation by ours, by a plain loop, and bare."""
+"""Rows of `video_throughput.py`: clips a second of clip_rotation by ours, by a plain loop, and bare."""
 
 from __future__ import annotations
 
 import argparse
-import csv
+import contextlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from throughput import fast_precision, set_threads
+from video_throughput import Clock, videos_of
 
 FRAMES, BATCH, SIZE = 16, 8, 56
-WARM_UP = 3
+WARM_UP = 1
 """Steps that are not timed."""
 
 
-def ours(args: argparse.Namespace) -> float:
-    """The command line as a user runs it; clips/s from its speed.csv without the warm-up."""
+def ours(args: argparse.Namespace) -> dict[str, float]:
+    """The command line as a user runs it, in this process, so that its CPU time can be read after each step."""
+    from selftaught.cli.main import main
+
+    clocks: list[Clock] = []
+    rates: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "selftaught", "pretrain", str(args.data), "--task", "clip_rotation"]
-        command += ["--encoder", "r3d_18", "--size", str(SIZE), "--batch-size", str(BATCH), "--held-out", "0.1"]
-        command += ["--steps", str(args.steps + WARM_UP), "--log-every", "1", "--out", f"{folder}/run"]
-        subprocess.run(command, check=True, capture_output=True)
-        with (Path(folder) / "run" / "speed.csv").open() as file:
-            rows = list(csv.DictReader(file))
-    name = next(column for column in rows[0] if column.endswith("_per_second"))
-    return statistics.median([float(row[name]) for row in rows[WARM_UP:]])
+        words = ["pretrain", str(args.data), "--task", "clip_rotation", "--encoder", "r3d_18", "--size", str(SIZE)]
+        words += ["--batch-size", str(BATCH), "--held-out", "0.1", "--steps", str(args.steps + WARM_UP)]
+        words += ["--log-every", "1", "--evaluate-every", "1000000", "--out", f"{folder}/run"]
+        import selftaught.training.train as training
+
+        class Timed(training.Speed):  # the loop adds to it after each step
+            def add(self, data_seconds: float, seconds: float) -> None:
+                super().add(data_seconds, seconds)
+                rates.extend(clock.rates(BATCH) for clock in clocks[-1:])
+                clocks.append(Clock())
+
+        training.Speed = Timed  # type: ignore[misc]
+        with contextlib.redirect_stdout(sys.stderr):
+            if main(words):
+                raise RuntimeError("pretrain failed")
+    return median(rates[WARM_UP - 1 :])
 
 
-def plain(args: argparse.Namespace) -> float:
+def median(rates: list[dict[str, float]]) -> dict[str, float]:
+    return {clock: statistics.median([rate[clock] for rate in rates]) for clock in ("wall", "cpu")}
+
+
+def plain(args: argparse.Namespace) -> dict[str, float]:
     """A Dataset that decodes with PyAV, transforms of torchvision, a DataLoader."""
     import torch
     from torchvision.transforms import v2
@@ -57,31 +72,29 @@ def plain(args: argparse.Namespace) -> float:
         drop_last=True,
     )
     step = Step()
-    batches = iter(loader)
-    times = []
-    begin = time.perf_counter()
-    for _ in range(args.steps + WARM_UP):
+    batches: Any = iter(loader)
+    for number in range(args.steps + WARM_UP):
+        if number == WARM_UP:
+            clock = Clock([worker.pid for worker in batches._workers])
         clips = next(batches).transpose(1, 2)
         step(torch.cat([clips.rot90(turns, (3, 4)) for turns in range(4)]))
-        times.append(time.perf_counter() - begin)
-        begin = time.perf_counter()
     # The loader reads ahead while the first steps run, so the mean over all later steps counts.
-    return BATCH * len(times[WARM_UP:]) / sum(times[WARM_UP:])
+    return clock.rates(BATCH * args.steps)
 
 
-def bare(args: argparse.Namespace) -> float:
+def bare(args: argparse.Namespace) -> dict[str, float]:
     """The limit, nothing but the model on one constant batch."""
     set_threads()
     import torch
 
     step = Step()
     clips = torch.randn(4 * BATCH, 3, FRAMES, SIZE, SIZE).to(memory_format=torch.channels_last_3d)
-    times = []
+    rates = []
     for _ in range(args.steps + WARM_UP):
-        begin = time.perf_counter()
+        clock = Clock()
         step(clips)
-        times.append(time.perf_counter() - begin)
-    return BATCH / statistics.median(times[WARM_UP:])
+        rates.append(clock.rates(BATCH))
+    return median(rates[WARM_UP:])
 
 
 class Step:
@@ -111,8 +124,6 @@ class Clips:
     """16 frames from a random place of each video, (16, 3, 64, W) uint8, through `transform`."""
 
     def __init__(self, folder: Path, transform: Callable[[Any], Any]) -> None:
-        from video_throughput import videos_of
-
         self.transform = transform
         self.videos = videos_of(argparse.Namespace(data=folder))
 

@@ -108,10 +108,10 @@ def kept(program: Program, values: Maps) -> tuple[Maps, NDArray[np.float32]]:
     """Maps (K, h, w, channels) as they are kept, and the scale (K,) of each."""
     if program.dtype is not np.int8:
         return np.ascontiguousarray(values, program.dtype), np.ones(len(values), np.float32)
-    scale = (np.abs(values).max(axis=(1, 2, 3)) / 127).astype(np.float32)
+    flat = values.reshape(len(values), -1)
+    scale = (np.maximum(flat.max(axis=1), -flat.min(axis=1)) / 127).astype(np.float32)
     if not np.isfinite(scale).all():
         raise ValueError(f"{program.name} returned values that are not finite; correct its run()")
-    steps = np.divide(
-        values, scale[:, None, None, None], out=np.zeros(values.shape), where=scale[:, None, None, None] > 0
-    )
-    return np.rint(steps).astype(np.int8), scale
+    # A frame whose values are all 0 has no scale.
+    steps = values / np.where(scale > 0, scale, np.float32(1))[:, None, None, None]
+    return np.rint(steps, out=steps).astype(np.int8), scale

@@ -95,6 +95,6 @@ def halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H, W, C) -> (ceil(H / 2), ceil(W / 2), C): means of 2 x 2 values; the last line of an odd side repeats."""
     height, width, channels = values.shape
     if height % 2 or width % 2:
-        values = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        values = np.asarray(cv2.copyMakeBorder(values, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE))
     size = (values.shape[1] // 2, values.shape[0] // 2)
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32).reshape(*size[::-1], channels)

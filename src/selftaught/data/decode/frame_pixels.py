@@ -61,7 +61,7 @@ class ToRGB:
 def _is_full(frame: Any) -> bool:
     """Whether black is 0 and white 255, not 16 and 235."""
     name = frame.format.name
-    return name.startswith("yuvj") or name == "gray" or frame.color_range == ColorRange.JPEG
+    return bool(name.startswith("yuvj") or name == "gray" or frame.color_range == ColorRange.JPEG)
 
 
 def _planes(frame: Any) -> list[NDArray[np.uint8]]:
