@@ -19,10 +19,11 @@ def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_scripts")
 def test_rows_measure_frames_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import video_throughput
+    from drawn_videos import drawn
 
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(video_throughput, "READING", 0.05)
-    folder = video_throughput.drawn(tmp_path / "videos", 1, 20, height=64, width=96)
+    folder = drawn(tmp_path / "videos", 1, 20, height=64, width=96)
     args = argparse.Namespace(data=folder, steps=1)
     assert len(video_throughput.videos_of(args)) == 1
     for row in ("decode", "pack", "read raw", "read jpeg", "flow"):
@@ -51,8 +52,8 @@ def test_what_is_missed_by_either_clock_is_said() -> None:
 
 @pytest.mark.usefixtures("_scripts")
 def test_the_plain_loop_reads_clips(tmp_path: Path) -> None:
-    import video_throughput
+    from drawn_videos import drawn
     from video_training import Clips
 
-    folder = video_throughput.drawn(tmp_path / "videos", 1, 20, height=64, width=96)
+    folder = drawn(tmp_path / "videos", 1, 20, height=64, width=96)
     assert Clips(folder, lambda clip: clip)[0].shape == (16, 3, 64, 96)
