@@ -77,6 +77,10 @@ def test_every_task_of_clip_encoders_keeps_the_contract(task: str) -> None:
 @pytest.mark.parametrize("encoder", ["r3d_18", "r2plus1d_18", "lstm:timm:test_resnet", "twostream3:timm:test_resnet"])
 @pytest.mark.parametrize("task", OF_CLIPS)
 def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: str, encoder: str) -> None:
+    if task == "video_colorization_direct" and encoder.startswith("lstm:"):
+        with pytest.raises(ValueError, match="ends in a sequence, without a place for each feature; choose another"):
+            selftaught.check_task(task, encoder=encoder)
+        return
     selftaught.check_task(task, encoder=fitting(task, encoder))
 
 
