@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 import selftaught
+from selftaught.core.settings.groups import DataSettings
 from selftaught.evaluation import compare
 from selftaught.evaluation.compare import compare_tasks
+from selftaught.evaluation.subject import Subject
 from selftaught.report import write_report
 from selftaught.report.facts.answer import answer_comparison
 from selftaught.report.facts.read import read_folder
+from selftaught.report.facts.references import random_references
 from selftaught.tasks.catalogue import named_tasks
 from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.own_data import pictures
@@ -83,12 +86,42 @@ def test_video_tasks_of_two_kinds_of_encoders_are_ranked_by_actions(
     assert encoders == {"clip_rotation": "mean:timm:test_resnet", "frame_order_recognition": "timm:test_resnet"}
     randoms = [row["probe"]["random"]["value"] for row in result["rows"]]
     assert result["random"]["value"] == max(randoms)
+    assert {row["unit"] for row in result["rows"]} == {"clips"}
+    assert {row["task"]: row["clip"] for row in result["rows"]} == {
+        "clip_rotation": {"frames": 4, "stride": 1},
+        "frame_order_recognition": {},
+    }
+    assert random_references(result, result["rows"]).keys() == {
+        "random weights, mean:timm:test_resnet",
+        "random weights, timm:test_resnet",
+    }
     assert {row["probe"]["test_samples"] for row in result["rows"]} == {12}, "folds of few videos"
     first, second = result["rows"]
     assert second["behind"]["paired"]
     assert first["probe"]["value"] >= second["probe"]["value"]
     page = write_report(tmp_path / "out").read_text()
     assert answer_comparison(read_folder(tmp_path / "out")).headline in page  # type: ignore[arg-type]
+
+
+def test_a_comparison_measures_with_the_groups_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    groups = tmp_path / "groups.csv"
+    data = write_actions(tmp_path / "videos", 8, frames=4)
+    keys = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.mp4"))
+    groups.write_text("file,group\n" + "".join(f"{key},{i % 4}\n" for i, key in enumerate(keys)))
+    asked: list[DataSettings] = []
+
+    def evaluate(subject: Subject, reading: DataSettings, **how: object) -> dict[str, object]:
+        asked.append(reading)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "evaluate_encoder", evaluate)
+    config = CONFIG.replace(data=DATA, out=str(tmp_path / "out"), groups=str(groups), steps=1)
+    with pytest.raises(KeyboardInterrupt):
+        compare_tasks(config, ["rotation"], labelled=str(data), probe="linear")
+    assert asked[0].groups == str(groups)
+    assert f"--groups: used for {data} alone, as --groups is for folders" in capfd.readouterr().err
 
 
 @pytest.mark.slow  # trains and evaluates about twenty tasks, one step each

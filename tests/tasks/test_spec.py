@@ -39,6 +39,11 @@ def test_an_encoder_is_seen_as_the_task_asks_unless_its_name_says_otherwise() ->
     assert grey.seen_as("sobel:resnet18") == "sobel:resnet18"
 
 
+def test_samples_are_called_what_they_are() -> None:
+    units = {name: resolve_task(name, {}).unit for name in ("rotation", "clip_rotation", "audio_visual")}
+    assert units == {"rotation": "images", "clip_rotation": "clips", "audio_visual": "images"}
+
+
 def test_tasks_that_label_all_samples_at_once_are_known() -> None:
     assert resolve_task("clustering", {}).labels_all_samples
     assert not resolve_task("rotation+simclr", {}).labels_all_samples

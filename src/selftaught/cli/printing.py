@@ -35,7 +35,9 @@ def show(verb: str, result: Any) -> None:
     elif isinstance(result, list):
         _table([_row(verb, e) for e in result], empty=_EMPTY.get(verb, "nothing found"), spare=_SPARE.get(verb, ()))
     else:
-        _fields(_row(verb, result))
+        row = _row(verb, result)
+        unit = row.pop("unit", "images")
+        _fields({f"{unit} per second" if name == "images per second" else name: text for name, text in row.items()})
         if verb == "pretrain" and "run" in result:
             _next(str(result["run"]))
 

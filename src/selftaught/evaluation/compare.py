@@ -14,7 +14,7 @@ from selftaught.core.files import check_out_folder, read_object
 from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
-from selftaught.core.settings.groups import Stem
+from selftaught.core.settings.groups import HINTS, DataSettings, Stem
 from selftaught.core.settings.values import parse_seconds
 from selftaught.data.modality import USUAL_CLIP
 from selftaught.data.sources.open import open_part
@@ -30,9 +30,11 @@ from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
 from selftaught.evaluation.subject import open_subject
 from selftaught.evaluation.supervised import check_supervised_kind
+from selftaught.evaluation.two_data import for_both
 from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.length import stem_for_all
+from selftaught.training.encoder_of_run import read_config
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.start import check_alone
 from selftaught.training.setup import spec_for, with_batch
@@ -61,10 +63,16 @@ def compare_tasks(
     _check_names(tasks, probe)
     out = Path(config.folder.out)
     runs = _runs(config, tasks)
-    probe = _probe_for(config, runs, labelled) if probe == AUTO else probe
+    hints: dict[str, Any] = {}
+    if labelled is not None:
+        config, hints = for_both(config, labelled, runs[0][1].needs)
+        said = {name: getattr(config.data, name) for name in HINTS}
+        runs = [(run.replace(**said), spec) for run, spec in runs]
+    reading = None if labelled is None else config.data.of(labelled, download=config.data.download, **hints)
+    probe = _probe_for(config, runs, reading) if probe == AUTO else probe
     _check(config, runs)
     for asked, spec in {run.network.encoder: (run, spec) for run, spec in runs}.values():
-        _check_ranking(asked, spec, labelled, probe, probe_settings, fraction, supervised)
+        _check_ranking(asked, spec, reading, probe, probe_settings, fraction, supervised)
     _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
     rows: list[dict[str, Any]] = []
     work = PartsOfWork("task", len(tasks), is_eager=True)
@@ -79,15 +87,15 @@ def compare_tasks(
         record(run)
         evaluation = None
         if labelled is not None:
+            subject = open_subject(run)
             evaluation = evaluate_encoder(
-                open_subject(run),
-                labelled,
+                subject,
+                subject.reading(labelled, download=config.data.download, **hints),
                 probe=probe,
                 settings=probe_settings,
                 fractions=[fraction],
                 supervised=supervised and asked.network.encoder not in [row["encoder"] for row in rows],
                 as_run=supervised,
-                download=config.data.download,
             )
         encoder = {"encoder": asked.network.encoder}
         rows.append(encoder | _row(run, spec.short, evaluation, _label_free(run, config)))
@@ -160,12 +168,11 @@ def _encoders(config: RunConfig, specs: Sequence[TaskSpec]) -> list[str]:
     return found
 
 
-def _probe_for(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]], labelled: str | None) -> str:
+def _probe_for(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]], reading: DataSettings | None) -> str:
     """The probe that ranks where none is named: the first that fits the labelled data and every kind of encoder."""
-    if labelled is None:
+    if reading is None:
         return USUAL_PROBE
-    data = config.data.of(labelled, download=config.data.download)
-    asked = Asked(data=data, size=config.network.size, kind="image", needs=frozenset({"label"}))
+    asked = Asked(data=reading, size=config.network.size, kind="image", needs=frozenset({"label"}))
     specs = {spec.kept_spec.kind: spec for _, spec in runs}
     each = [dataclasses.replace(asked, kind=kind, clip=spec.clip or USUAL_CLIP) for kind, spec in specs.items()]
     found = [fitting_probes(one)[0] for one in each]
@@ -203,7 +210,7 @@ def _check(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Non
 def _check_ranking(
     config: RunConfig,
     spec: TaskSpec,
-    labelled: str | None,
+    reading: DataSettings | None,
     probe: str,
     settings: dict[str, Any] | None,
     fraction: float,
@@ -211,7 +218,7 @@ def _check_ranking(
 ) -> None:
     """What the tasks shall be ranked by is refused now where it cannot be, not after the first training."""
     found = check_measurement(probe, settings, config.seed, [fraction], supervised=supervised)
-    if labelled is None:
+    if reading is None:
         if supervised:
             raise ValueError("--supervised learns from labels; give data with labels by --labelled")
         return
@@ -219,9 +226,8 @@ def _check_ranking(
     check_kind(probe, found, config.network.encoder, kind)
     if supervised:
         check_supervised_kind(kind)
-    data = config.data.of(labelled, download=config.data.download)
     clip = spec.clip or USUAL_CLIP
-    asked = Asked(data=data, size=config.network.size, kind=kind, clip=clip, needs=found.needs, inputs=found.inputs)
+    asked = Asked(data=reading, size=config.network.size, kind=kind, clip=clip, needs=found.needs, inputs=found.inputs)
     found.data.check(asked)
 
 
@@ -243,7 +249,7 @@ def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None) -> dict[str, Any]:
     """One task; its metrics without labels are those of the label_free probe, else of the run's last look."""
-    summary = read_object(run / "summary.json")
+    summary, config = read_object(run / "summary.json"), read_config(run)
     if label_free:
         summary |= {name: entry["value"] for name, entry in label_free["more"]["figures"].items()}
     return {
@@ -253,11 +259,13 @@ def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: di
         "metric": summary["metric"],
         "pretext_value": summary["value"],
         "pretext_chance": summary["chance"],
+        "clip": config.network.clip_seen,
         "probe": evaluation,
         "label_free": label_free,
         "rankme": summary["rankme"],
         "alignment": summary["alignment"],
         "uniformity": summary["uniformity"],
+        "unit": summary.get("unit", "images"),
         "images_per_second": summary["images_per_second"],
         "steps": summary["steps"],
     }
@@ -280,7 +288,7 @@ def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict
         "seed": config.seed,
         "ranked_by": f"{probe_info(probe).short} probe" if labelled else "effective rank (RankMe)",
         "rows": ranked,
-        # Of several kinds of encoders the references are the best, which are the hardest to beat.
+        # Of several kinds of encoders the best, which are the hardest to beat; each row has its own.
         "random": max((one["random"] for one in probes), key=_value, default=None),
         "supervised": max(supervised, key=_value, default=None),
     }

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from selftaught.report.blocks.agreement import agreement_blocks
 from selftaught.report.blocks.document import Block, Document, Section
-from selftaught.report.blocks.figures import REFERENCES, stage_figure
+from selftaught.report.blocks.figures import stage_figure
 from selftaught.report.blocks.markup import note
 from selftaught.report.blocks.rank_figure import rank_figure
 from selftaught.report.blocks.tables import stage_rows, stage_table, without_empty
@@ -18,6 +18,7 @@ from selftaught.report.facts.answer import SUPERVISED, answer_collection, gains_
 from selftaught.report.facts.cells import EMPTY, Cell, Table, figure, gap, measure, words
 from selftaught.report.facts.evaluations import data_name, estimate, gain, in_order, main_evaluation, protocol_words
 from selftaught.report.facts.read import Collection, Json, Run, finite
+from selftaught.report.facts.references import is_reference
 from selftaught.report.facts.runs import anchor, heldout_metric, run_name
 from selftaught.report.facts.wording import points, precise, pretext, sentence
 from selftaught.report.run_page import run_section
@@ -60,7 +61,7 @@ def _best_first(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> dict[str
 def _overview_blocks(runs: Mapping[str, Run], probes: Mapping[str, Json]) -> list[Block]:
     """Every task's runs in one plot, beside random weights and supervised training as the best run of each has it."""
     rows = [{"task": name, "probe": probe} for name, probe in probes.items() if runs[name].task != SUPERVISED]
-    references = {name: result for name, result in stage_rows(probes).items() if name in REFERENCES}
+    references = {name: result for name, result in stage_rows(probes).items() if is_reference(name)}
     labels = [probe for name, probe in probes.items() if runs[name].task == SUPERVISED]
     references |= {SUPERVISED: labels[0]} if labels else {}
     figure = rank_figure(rows, references, of="run")

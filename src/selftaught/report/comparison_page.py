@@ -16,6 +16,7 @@ from selftaught.report.blocks.tables import label_free_table, ranking_table, sta
 from selftaught.report.blocks.worth import stage_title
 from selftaught.report.facts.answer import answer_comparison, ranked
 from selftaught.report.facts.read import Comparison, Json, Run
+from selftaught.report.facts.references import random_references
 from selftaught.report.facts.runs import anchor, line, with_unit
 from selftaught.report.facts.wording import few
 from selftaught.report.run_page import run_section
@@ -94,9 +95,8 @@ def _stage_blocks(table: Json, rows: Sequence[Json]) -> list[Block]:
     if first is None or len(first.get("stages") or {}) < 2:
         return []
     references = _references(table, rows)
-    results = {k: v for k, v in (("random weights", references.get("random weights")), *probes.items()) if v}
-    if "supervised" in references:
-        results["supervised"] = references["supervised"]
+    supervised = references.pop("supervised", None)
+    results = {**references, **probes, **({"supervised": supervised} if supervised else {})}
     title = stage_title(first)
     return [[stage_figure(results, first, title=title)], stage_table(results, first, title=title)]
 
@@ -121,8 +121,8 @@ def _probes(rows: Sequence[Json]) -> dict[str, Json]:
 
 
 def _references(table: Json, rows: Sequence[Json]) -> dict[str, Json]:
-    found = {k: v for k, v in stage_rows(_probes(rows)).items() if k in ("random weights", "supervised")}
-    for name, key in (("random weights", "random"), ("supervised", "supervised")):
-        if isinstance(table.get(key), Mapping) and table[key].get("value") is not None:
-            found[name] = table[key]
-    return found
+    found = random_references(table, rows)
+    supervised = stage_rows(_probes(rows)).get("supervised")
+    if isinstance(given := table.get("supervised"), Mapping) and given.get("value") is not None:
+        supervised = given
+    return found | ({"supervised": supervised} if supervised else {})

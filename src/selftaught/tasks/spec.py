@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selftaught.data.batch import Sampling
-from selftaught.data.inputs import Clip, Input, needs_of
+from selftaught.data.inputs import Clip, Image, Input, needs_of
 from selftaught.data.modality import kind_of_task
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import kind_of, prefix_of
@@ -61,10 +61,15 @@ class TaskSpec:
         return kind_of_task(self.needs)
 
     @property
+    def unit(self) -> str:
+        """What the samples of a step are called: "clips", "images", or "samples" of neither."""
+        kinds = {type(one) for one in self.inputs.values()}
+        return "clips" if Clip in kinds else "images" if Image in kinds else "samples"
+
+    @property
     def batch_size(self) -> int:
         """Samples per step where none is given."""
-        has_clips = any(isinstance(one, Clip) for one in self.inputs.values())
-        return self.recipe.batch_size or (32 if has_clips else 128)
+        return self.recipe.batch_size or (32 if self.unit == "clips" else 128)
 
     @property
     def is_own(self) -> bool:

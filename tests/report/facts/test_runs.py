@@ -20,6 +20,7 @@ from selftaught.report.facts.runs import (
     run_line,
     run_name,
     too_few_to_tell,
+    unit_of_all,
     with_unit,
 )
 
@@ -75,9 +76,19 @@ def test_a_run_in_one_line(run: Run) -> None:
         "rotation · resnet18 · 64 px · 9,469 samples · 5 epochs · 2,000 steps · 12 min 32 s · 340 images/s · seed 0"
     )
     assert run_line(run) == "rotation · resnet18 · 64 px · seed 0"
+    of_clips = ended(run, **whole.summary, unit="clips")
+    assert " · 340 clips/s · " in run_line(of_clips)
+    older = dataclasses.replace(whole, config={**whole.config, "clip_seen": {"frames": 16, "stride": 1}})
+    assert " · 340 clips/s · " in run_line(older), "a run of an earlier version says how clips are cut"
     assert "1 h 02 min" in run_line(ended(run, seconds=3725.0))
     assert line([("a", 1), ("b", None), ("", "c")]) == "a 1 · c"
     assert (with_unit(None, " px"), with_unit(3, " px")) == (None, "3 px")
+
+
+def test_speeds_of_tasks_with_other_samples_have_a_common_word() -> None:
+    assert unit_of_all([{}, {"unit": "images"}]) == "images"
+    assert unit_of_all([{"unit": "clips"}, {"unit": "clips"}]) == "clips"
+    assert unit_of_all([{"unit": "clips"}, {"unit": "images"}]) == "samples"
 
 
 def test_an_anchor_is_derived_from_the_folders_name(run: Run, tmp_path: Path) -> None:

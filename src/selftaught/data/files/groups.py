@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from selftaught.data.files.hints import UnfitHint
 from selftaught.data.files.labels_file import LABELS_FILE, read_columns, text_of
 
 GROUP_COLUMN = "group"
@@ -43,7 +44,7 @@ def find_groups(
         name, groups = str(how), _from_file(keys, Path(str(how)).expanduser(), sorted(columns))
     found = {key: group for key, group in groups.items() if group}
     if not found:
-        raise ValueError(f"--groups {how}: {name} names a group for none of the {len(keys)} samples of {where}")
+        raise UnfitHint(f"--groups {how}: {name} names a group for none of the {len(keys)} samples of {where}")
     lacking = len(keys) - len(found)
     without = f"; {lacking} samples have none and are groups of their own" if lacking else ""
     return found, [f"{len(set(found.values()))} groups by {name}{without}"]
@@ -59,7 +60,7 @@ def _by_name(keys: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def _from_file(keys: Sequence[str], path: Path, columns: Sequence[str]) -> dict[str, str]:
     if not path.is_file():
         have = f" ({', '.join(columns)})" if columns else ""
-        raise ValueError(
+        raise UnfitHint(
             f"--groups {path} is neither a column of {LABELS_FILE}{have} nor a file; give one of its columns, or a CSV "
             "file with the columns file and group"
         )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class UnfitHint(ValueError):  # noqa: N818 - reads as what is the case
+    """What was said of data is not so: a column or list that they do not have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hints:
     """Of data whose layout leaves a choice; the defaults are right for all others."""

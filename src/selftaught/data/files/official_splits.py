@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from selftaught.data.files.file_kinds import is_video
+from selftaught.data.files.hints import UnfitHint
 from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.files.splits import Given
 
@@ -21,11 +22,11 @@ HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt", re.IGNORECASE)
 _HMDB_PARTS: Mapping[str, Given | None] = {"1": "train", "2": "test", "0": None}
 
 
-class NoSuchSplit(ValueError):  # noqa: N818 - reads as what is the case
+class NoSuchSplit(UnfitHint):
     """The lists hold no split of that number."""
 
 
-class NotListed(ValueError):  # noqa: N818 - reads as what is the case
+class NotListed(UnfitHint):
     """The lists of a split are of other videos."""
 
 

@@ -11,7 +11,7 @@ from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_kinds import suffix_of
-from selftaught.data.files.hints import NO_HINTS, Hints
+from selftaught.data.files.hints import NO_HINTS, Hints, UnfitHint
 from selftaught.data.files.left_out import other_kinds
 from selftaught.data.inputs import GIVEN
 from selftaught.data.modality import WORDS
@@ -267,10 +267,10 @@ def _shards(
 def _refuse_hints(source: Source, hints: Hints) -> None:
     """An error where the data are of a kind for which what was said of them has no meaning."""
     if hints.groups is not None and source.groups is None:
-        raise ValueError(f"--groups is for folders of images or videos, and {source.name} is none; leave it out")
+        raise UnfitHint(f"--groups is for folders of images or videos, and {source.name} is none; leave it out")
     given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
     if given and "video" not in source.provides:
-        raise ValueError(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")
+        raise UnfitHint(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")
 
 
 def _refuse_lack(source: Source, needs: frozenset[str]) -> None:

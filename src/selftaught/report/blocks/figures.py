@@ -11,6 +11,7 @@ from typing import Any
 from selftaught.report.facts.evaluations import data_name, metric_words, stage_estimates
 from selftaught.report.facts.horizon import Horizon, horizons
 from selftaught.report.facts.read import Columns, Json, Run, finite
+from selftaught.report.facts.references import is_reference
 from selftaught.report.facts.runs import heldout_metric
 from selftaught.report.facts.wording import LABEL_FREE, Interval, is_share, metric_of, percent, sentence, spoken
 
@@ -25,10 +26,13 @@ REFRESHED = {
 """How to read metrics of refresh.csv."""
 FEW_AT_A_TIME = f"The first {COLOURS} are drawn; the legend has the others, a click on a name shows its line."
 """Said under plots with more lines than colours."""
-REFERENCES = {"random weights": ("--quiet", "dash"), "supervised": ("--ink", "dot")}
-"""Colour and dash of what a line is compared with."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 _DASHES = ("solid", "dash", "dot")
+
+
+def look_of(name: str) -> tuple[str, str] | None:
+    """Colour and dash of what a line is compared with; None for the line of a task."""
+    return (("--ink", "dot") if name == "supervised" else ("--quiet", "dash")) if is_reference(name) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,12 +158,12 @@ def stage_figure(
     """
     lines: list[Line] = []
     task_of = {name: (tasks or {}).get(name, name) for name in results}
-    names = [task for task in dict.fromkeys(task_of.values()) if task not in REFERENCES]
+    names = [task for task in dict.fromkeys(task_of.values()) if not is_reference(task)]
     many = len(names) > COLOURS
     for name, result in results.items():
         stages = stage_estimates(result, evaluation)
         task = task_of[name]
-        look = REFERENCES.get(task)
+        look = look_of(task)
         index = names.index(task) if task in names else 0
         alike = sum(task_of[line.name] == task for line in lines)
         colour, dash = look or (colour_of(index), dash_of(index))

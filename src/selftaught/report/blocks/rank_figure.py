@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selftaught.report.blocks.figures import REFERENCES, Figure, Line
+from selftaught.report.blocks.figures import Figure, Line, look_of
 from selftaught.report.facts.evaluations import Estimate, estimate, gain, metric_words, protocol_words
 from selftaught.report.facts.read import Json
 from selftaught.report.facts.wording import metric_of, sentence
@@ -33,8 +33,9 @@ def rank_figure(rows: Sequence[Json], references: Mapping[str, Json], *, of: str
         if points:
             lines.append(_points(title, points, colour=colour, symbol=symbol))
     ends = [next(iter(values)), list(values)[-1]]
-    for name, (colour, dash) in REFERENCES.items():
-        if known := estimate(references.get(name), probe):
+    for name, reference in references.items():
+        if known := estimate(reference, probe):
+            colour, dash = look_of(name) or ("--quiet", "dash")
             lines.append(Line(name=name, x=ends, y=[known.value, known.value], colour=colour, dash=dash))
     told = ["Bars: 95 % intervals over the test samples."] if any(e.interval for e in values.values()) else []
     if of == "run":

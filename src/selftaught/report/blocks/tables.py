@@ -19,6 +19,8 @@ from selftaught.report.facts.evaluations import (
     stage_estimates,
 )
 from selftaught.report.facts.read import Json, finite
+from selftaught.report.facts.references import RANDOM, is_reference
+from selftaught.report.facts.runs import unit_of_all
 from selftaught.report.facts.wording import interval_in, metric_of, pretext, sentence, spoken
 
 
@@ -48,7 +50,7 @@ def stage_table(results: Mapping[str, Json], evaluation: Json, *, title: str) ->
         found = stage_estimates(result, evaluation)
         best = max(found, key=lambda stage: found[stage].value, default=None)
         rows.append([words(name), *(measure(metric, found.get(s), best=s == best) for s in stages)])
-    quiet = [i for i, name in enumerate(results) if name in ("random weights", "supervised")]
+    quiet = [i for i, name in enumerate(results) if is_reference(name)]
     return Table(title=sentence(title), head=["", *stages], rows=rows, quiet=quiet, folded=True)
 
 
@@ -110,8 +112,11 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
         value_cell = measure(probed.get("metric"), estimate(result, probed)) if probed else words("")
         cells = [words(""), words(name), value_cell, words(""), words(""), words(result.get("stage"))]
         body.append([*cells, *[words("")] * (len(head) - len(cells))])
+    own = " of the task's own encoder and clips" if sum(name.startswith(RANDOM) for name in references) > 1 else ""
     note = (
-        "Gain: above random weights. ≈ cannot be distinguished from the first on these test samples." if probed else ""
+        f"Gain: above random weights{own}. ≈ cannot be distinguished from the first on these test samples."
+        if probed
+        else ""
     )
     text = (0, 1, 5, len(head) - 1) if probed else (0, 1, len(head) - 1)
     return without_empty(Table(title="Tasks, best first", head=head, rows=body, quiet=quiet, text=text, note=note))
@@ -130,7 +135,7 @@ def label_free_table(rows: Sequence[Json]) -> Table:
             found = None if value is None else Estimate(value, interval_in(given.get("interval")))
             cells.append(measure(name, found))
         body.append([*cells, figure(row.get("images_per_second"))])
-    head = ["Task", *(metric_of(name).words for name in names), "Images/s"]
+    head = ["Task", *(metric_of(name).words for name in names), f"{sentence(unit_of_all(rows))}/s"]
     return without_empty(Table(title="Figures without labels, and speed", head=head, rows=body))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selftaught.report.facts.read import Run, finite
+from selftaught.report.facts.read import Json, Run, finite
 from selftaught.report.facts.wording import LABEL_FREE, is_share, number
 
 FEW = 50
@@ -78,8 +78,19 @@ def run_line(run: Run) -> str:
         ("", with_unit(_count(s.get("train_samples")), " samples")),
         ("", with_unit(_count(s.get("epochs")), " epochs")),
         ("", with_unit(_count(s.get("steps")), " steps")), ("", _duration(seconds) if seconds else None),
-        ("", with_unit(_count(s.get("images_per_second")), " images/s")), ("seed", run.config.get("seed")),
+        ("", with_unit(_count(s.get("images_per_second")), f" {unit_of(run)}/s")), ("seed", run.config.get("seed")),
     ])  # fmt: skip
+
+
+def unit_of(run: Run) -> str:
+    """What its speed counts: clips, images or samples; runs of earlier versions do not say, but record their clips."""
+    return str(run.summary.get("unit") or ("clips" if run.config.get("clip_seen") else "images"))
+
+
+def unit_of_all(rows: Sequence[Json]) -> str:
+    """What the speeds of a comparison count; samples where its tasks differ."""
+    units = {str(row.get("unit") or "images") for row in rows}
+    return units.pop() if len(units) == 1 else "samples"
 
 
 def line(pairs: Sequence[tuple[str, Any]]) -> str:

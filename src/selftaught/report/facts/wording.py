@@ -54,7 +54,7 @@ METRICS = {
     "identity.boundary": Metric("F of keeping the first masks"),
     "rankme": Metric("RankMe", percent=False, help="effective rank of the features; higher is richer"),
     "alpha_req": Metric("α-ReQ", percent=False, help="decay of the eigenvalues of the covariance; near 1 is best"),
-    "lidar": Metric("LiDAR", percent=False, help="effective rank of what separates images; higher is richer"),
+    "lidar": Metric("LiDAR", percent=False, help="effective rank of what separates samples; higher is richer"),
     "alignment": Metric(
         "Alignment", percent=False, help="squared distance of two views of a sample; 0 is the same, 2 unrelated"
     ),

@@ -11,6 +11,8 @@ from selftaught.report.blocks.tables import stage_names, stage_rows
 from selftaught.report.facts.answer import ranked
 from selftaught.report.facts.evaluations import Estimate, behind, estimate, gain, metric_words, protocol_words
 from selftaught.report.facts.read import finite
+from selftaught.report.facts.references import random_references
+from selftaught.report.facts.runs import unit_of_all
 from selftaught.report.facts.savings import labels_table
 from selftaught.report.facts.wording import between, gained, interval_in, measured, metric_of, number, precise, pretext
 
@@ -75,9 +77,9 @@ def _print_label_free(name: str, evaluation: Mapping[str, Any], file: TextIO | N
 def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> None:
     """Print the table of `compare`, best task first; what cannot be distinguished from the best is marked ≈."""
     rows = ranked(compare)
-    probed = any(row.get("probe") for row in rows)
+    probed, speed = any(row.get("probe") for row in rows), f"{unit_of_all(rows)}/s"
     head = ["", "task"] + (["probe", "95 %", "stage", "vs random", "vs first"] if probed else [])
-    head += ["pretext", "chance", "RankMe", "alignment", "uniformity", "images/s", "steps"]
+    head += ["pretext", "chance", "RankMe", "alignment", "uniformity", speed, "steps"]
     body: list[Row] = []
     for row in rows:
         probe, metric = row.get("probe") or {}, str(row.get("metric", ""))
@@ -88,15 +90,20 @@ def print_comparison(compare: Mapping[str, Any], file: TextIO | None = None) -> 
         cells += [precise(finite(row.get(k))) for k in ("rankme", "alignment", "uniformity")]
         cells += [number(finite(row.get(k))) for k in ("images_per_second", "steps")]
         body.append((str(row.get("rank", "")), cells, False))
-    if probed and isinstance(random := compare.get("random"), Mapping) and random.get("value") is not None:
+    references = random_references(compare, rows) if probed else {}
+    for name, random in references.items():
         probe = next(row["probe"] for row in rows if row.get("probe"))
         best = estimate(random, probe)
         ends = [measured(probe.get("metric"), best.value), between(best.interval)] if best else ["–", ""]
-        cells = ["random weights", *ends, str(random.get("stage", "–"))]
+        cells = [name, *ends, str(random.get("stage", "–"))]
         body.append(("", [*cells, *[""] * (len(head) - 1 - len(cells))], True))
-    caption = "≈ cannot be distinguished from the first" if any("≈" in c for _, cells, _ in body for c in cells) else ""
+    told = ["≈ cannot be distinguished from the first"] if any("≈" in c for _, cells, _ in body for c in cells) else []
+    told += (
+        ["vs random: each task against its own encoder and clips with random weights"] if len(references) > 1 else []
+    )
+    caption = "; ".join(told)
     caption = caption if probed else "no labels given: ranked by the label-free metrics; --labelled ranks by a probe"
-    spare = ["uniformity", "alignment", "images/s", "chance", *(["RankMe"] if probed else []), "pretext"]
+    spare = ["uniformity", "alignment", speed, "chance", *(["RankMe"] if probed else []), "pretext"]
     spare += ["stage", "steps", "vs first", "95 %"]
     _print(f"which pretext task suits {compare.get('data')}", head, body, caption, file, spare=spare)
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from selftaught.data.files.file_tree import LARGEST_TEXT, FileTree
-from selftaught.data.files.hints import Hints
+from selftaught.data.files.hints import Hints, UnfitHint
 from selftaught.data.files.labels_file import LABELS_FILE, text_of
 from selftaught.data.files.official_splits import NotListed, OfficialSplit, is_split_list, read_official, split_numbers
 from selftaught.data.sources.layout import CLASSES_FILE, Layout, read_layout, text_in, with_groups
@@ -31,7 +31,7 @@ def video_layout(tree: FileTree, keys: Sequence[str], hints: Hints) -> Layout:
     layout = read_layout(keys, table=table, names=text_in(tree, CLASSES_FILE), where=tree.where)
     asked = Path(hints.split_file).expanduser() if hints.split_file is not None else None
     if hints.split_number is not None and layout.splits and asked is None:
-        raise ValueError(
+        raise UnfitHint(
             f"--split-number chooses an official split, but {tree.where} has parts of its own; leave it out, or give "
             "lists by --split-file"
         )
@@ -56,7 +56,7 @@ def _official(tree: FileTree, keys: Sequence[str], hints: Hints, asked: Path | N
                 raise
             return None  # of other data, which are beside these
     if hints.split_number is not None:
-        raise ValueError(
+        raise UnfitHint(
             f"--split-number {hints.split_number} needs the lists of official splits, and there are none in or beside "
             f"{where}; give their folder by --split-file"
         )
@@ -70,7 +70,7 @@ def _tables(tree: FileTree, keys: Sequence[str], asked: Path | None) -> Official
     texts = {asked.name: _text(asked)} if asked.is_file() else _texts(asked, lambda name: name.endswith(_ENDS))
     found = read_clip_tables(keys, texts)
     if found is None:
-        raise ValueError(
+        raise UnfitHint(
             f"--split-file {asked} names none of the {len(keys)} videos (such as {keys[0]}); give a folder with "
             "trainlist01.txt and testlist01.txt (UCF101) or wave_test_split1.txt ... (HMDB51), or the CSV or JSON file "
             "of Kinetics or Something-Something"
