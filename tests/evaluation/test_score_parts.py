@@ -31,6 +31,19 @@ def test_means_over_samples_are_those_of_all_samples() -> None:
     assert len(found.outcomes) == 40
 
 
+def test_the_gallery_is_that_of_the_first_part_and_queries_are_counted() -> None:
+    def of(data: EvaluationData) -> Score:
+        more = {"gallery": [len(data.test)], "queries": len(data.test), "searched": 40 - len(data.test)}
+        return best_stage({"a": np.zeros(len(data.test), np.float32)}, more)
+
+    found = score_parts(of, DATA)
+    assert {name: found.more[name] for name in ("gallery", "queries", "searched")} == {
+        "gallery": [10],
+        "queries": 40,
+        "searched": 15.0,
+    }
+
+
 def test_other_metrics_are_weighed_by_test_samples_with_the_stage_chosen_after() -> None:
     def of(data: EvaluationData) -> Score:
         small = len(data.test) == 10

@@ -47,9 +47,13 @@ def _merged(found: Sequence[Any], weights: NDArray[np.float64]) -> dict[str, Any
     kept: dict[str, Any] = {}
     for key in found[0]:
         values = [one.get(key) for one in found]
-        if key.endswith(("_intervals", "_interval")) or key in ("costs", "epochs", "tried", "gallery"):
+        if key.endswith(("_intervals", "_interval")) or key in ("costs", "epochs", "tried"):
             continue  # of one fold's test samples, or choices of one fold
-        if all(isinstance(value, dict) for value in values):
+        if key == "gallery":
+            kept[key] = values[0]  # the files are of the first fold too
+        elif key == "queries":
+            kept[key] = sum(values)
+        elif all(isinstance(value, dict) for value in values):
             kept[key] = _merged(values, weights)
         elif any(isinstance(value, bool | str | list) for value in values):
             kept |= {key: values[0]} if all(value == values[0] for value in values) else {}

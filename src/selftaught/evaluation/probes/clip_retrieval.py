@@ -32,6 +32,7 @@ class ClipRetrieval(Probe):
     similarity. Recall@k is the share of queries with at least one video of their class among the k nearest; `value` is
     Recall@1. Features are the last convolutional stage, max-pooled over time and space, as of the authors' C3D, or the
     pooled output of the encoder (`--probe.features pooled`). Ranks that would hold every training video are left out.
+    Few videos without a test part are queries in turn, as those of the probe `action` are tested.
 
     Confidence intervals are over the test videos, or over the groups that the data name; the searched videos are fixed.
     """
@@ -39,6 +40,7 @@ class ClipRetrieval(Probe):
     needs = frozenset({"video", "label"})
     kinds = frozenset[Kind]({"image", "video"})
     metric = "recall"
+    folds_few = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="probe."):
