@@ -112,8 +112,8 @@ def evaluate(
         download: allow torchvision and Hugging Face data sets to be downloaded.
         skip_broken: skip and count images with missing or invalid boxes or masks instead of stopping.
         test_share: fraction of each class to test on, without a test split (default 0.2 below 2,000 labels, else 0.1).
-        folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm and
-            action below 500 labels, else 1, which means a single test split).
+        folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm,
+            action and clip_retrieval below 500 labels, else 1, which means a single test split).
         hints: how clips are cut (default: as the encoder saw them), and the fields of `DataHints`.
     """
     from selftaught.evaluation.fitting_probes import evaluate_fitting
@@ -235,12 +235,13 @@ def embed(
 
 @plain_arguments
 def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
-    """Find the images most similar to a query image.
+    """Find the images or videos most similar to a query.
 
     Args:
         run: run folder written by pretrain.
         data: data to search, in any format that pretrain reads.
-        query: image or video to find similar samples for; image encoders use the middle frame of a video.
+        query: image, video or folder of numbered frames to find similar samples for; image encoders use the middle
+            frame of a video.
         top: number of results.
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """

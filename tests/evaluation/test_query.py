@@ -56,8 +56,31 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_image(
     check_query(path, encoder)
     assert query_vector(path, encoder, READING, **SEEN).shape == (1, 512)
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video"):
+    with pytest.raises(
+        ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video or a folder"
+    ):
         check_query(tmp_path / "a.png", encoder)
+
+
+@torch.no_grad()
+def test_a_folder_of_frames_is_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    for video in range(2):
+        (tmp_path / "data" / f"v{video}").mkdir(parents=True)
+        for number, frame in enumerate(np.roll(clip(), video, axis=0)):
+            Image.fromarray(frame).save(tmp_path / "data" / f"v{video}" / f"frame_{number:03d}.png")
+    clips, images = (build_encoder(f"{name}timm:test_resnet", size=32).eval() for name in ("mean:", ""))
+    clips.clip_seen = {"frames": 3}
+    found = _features(clips, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
+    for key, vector in zip(found.keys, found.vectors, strict=True):
+        check_query(tmp_path / "data" / key, clips)
+        assert torch.allclose(
+            query_vector(tmp_path / "data" / key, clips, READING, **SEEN)[0], vector.float(), atol=1e-5
+        )
+    middle = query_vector(tmp_path / "data" / "v0" / "frame_004.png", images, READING, **SEEN)
+    assert torch.allclose(query_vector(tmp_path / "data" / "v0", images, READING, **SEEN), middle, atol=1e-3)
+    with pytest.raises(ValueError, match=r"^--query .*data is a folder without numbered images; give a video, or"):
+        check_query(tmp_path / "data", clips)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from selftaught.data.files.file_walk import FoundFile, FoundFiles
 from selftaught.data.sources.base import Entry
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
+from selftaught.data.sources.videos.frame_folders import FrameFolders, one_frame_folder
 from selftaught.data.store.open import store_side
 from selftaught.data.store.samples import NothingReadable
 from selftaught.data.store.video_samples import open_video_samples
@@ -31,11 +32,16 @@ CLIPS = 3
 
 
 def check_query(path: Path, encoder: Encoder) -> None:
-    """Refuse a file that cannot be read, or that this encoder cannot take."""
+    """Refuse a file or folder that cannot be read, or that this encoder cannot take."""
+    if path.is_dir():
+        _frames(path, fps=1.0)
+        return
     if not _is_video(path, encoder):
         _picture(path, USUAL)
         if encoder.kind != "image":
-            raise ValueError(f"--query {path} is an image, but {encoder.name} takes clips; give a video")
+            raise ValueError(
+                f"--query {path} is an image, but {encoder.name} takes clips; give a video or a folder of frames"
+            )
         return
     try:
         path.stat()
@@ -51,9 +57,7 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
     """
     if not _is_video(path, encoder):
         return encode(encoder, _square(path, reading), size, precision)
-    state, alone = path.stat(), FoundFiles()
-    alone.append(FoundFile(path.name, state.st_size, state.st_mtime_ns))
-    source = VideoFolder(FolderTree(path.parent, alone), [Entry(key=path.name)], classes=None)
+    source = _frames(path, fps=reading.frame_rate) if path.is_dir() else _video(path)
     try:
         # No room for a store: the few frames are decoded from the file itself.
         samples = open_video_samples(
@@ -72,7 +76,22 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
     return all_features(encoder, samples, size=size, device=device, precision=precision, clips=clips)
 
 
+def _video(path: Path) -> VideoFolder:
+    state, alone = path.stat(), FoundFiles()
+    alone.append(FoundFile(path.name, state.st_size, state.st_mtime_ns))
+    return VideoFolder(FolderTree(path.parent, alone), [Entry(key=path.name)], classes=None)
+
+
+def _frames(path: Path, *, fps: float) -> FrameFolders:
+    try:
+        return one_frame_folder(path, fps=fps)
+    except ValueError as wrong:
+        raise ValueError(f"--query {wrong}") from None
+
+
 def _is_video(path: Path, encoder: Encoder) -> bool:
+    if path.is_dir():
+        return True
     # As in a folder of data: an animation is a clip where clips are asked for, else its first frame is taken.
     return path.suffix.lower() in VIDEO_SUFFIXES | ({".gif"} if encoder.kind == "video" else set())
 

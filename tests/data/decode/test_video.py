@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import geometry, read_header, upright
 from selftaught.data.decode.video_frames import decode_frames
+from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.open import open_samples
@@ -136,3 +137,18 @@ def test_bars_are_cut_off_before_the_turn(tmp_path: Path, write_video: Any, matr
     assert sorted((height, width)) == [32, pytest.approx(32 * 96 / 42, abs=2)]
     assert (height > width) == (matrix[1] != 0)
     assert read[0].min() > 70
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the file is empty"),
+        ("<html>caf\u00e9 404</html>\n".encode() * 40, "it is a text file, not a video"),
+        (bytes(range(256)) * 8, "it is not a video in a known format, or its header is lost"),
+    ],
+)
+def test_what_is_no_video_is_called_what_it_is(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable, match=f"^{what}$"):
+        read_header(str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,13 @@ class FrameSequence(ABC):
         fps: frames a second.
         count: frames, at least 1; some of them may turn out to be broken.
         is_drawn: whether a program draws them, so that no bars, cuts and black ends are looked for.
+        missing: numbers that have no frame, as a folder has no image of that number.
     """
 
     is_drawn: bool = False
     fps: float
     count: int
+    missing: Set[int] = frozenset()
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ SOUND_RATE = 16_000
 """Samples a second of decoded sound."""
 LEAST_HOLE, LARGEST_HOLE = 0.1, 600.0
 """Seconds without sound inside a track that are filled; smaller ones are jitter, larger ones a broken clock."""
+_START = 512
+"""Bytes by which text is known."""
 MAX_PIXELS = 64_000_000
 """A frame that claims more is refused before it is decoded."""
 
@@ -79,17 +82,36 @@ def opened(video: str | EncodedVideo) -> Iterator[Any]:
     except Unreadable:
         raise
     except av.InvalidDataError as error:
-        raise Unreadable("the file is empty" if _is_empty(video) else reason(error)) from error
+        raise Unreadable(_what_it_is(video) or reason(error)) from error
     # PyAV also raises ValueError and IndexError for broken files.
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise Unreadable(reason(error)) from error
 
 
-def _is_empty(video: str | EncodedVideo) -> bool:
+def _what_it_is(video: str | EncodedVideo) -> str:
+    """What a file is that FFmpeg calls invalid data: empty, text, or of no format known; "" where it is a video."""
     try:
-        return isinstance(video, str) and Path(video).stat().st_size == 0
-    except OSError:
+        with Path(video).open("rb") if isinstance(video, str) else video.open() as file:
+            start = file.read(_START)
+        if not start:
+            return "the file is empty"
+        if _is_text(start):
+            return "it is a text file, not a video"
+        with av.open(video if isinstance(video, str) else video.open(), metadata_errors="replace"):
+            return ""
+    except av.InvalidDataError:
+        return "it is not a video in a known format, or its header is lost"
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        return ""
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so is a text: no control characters, and UTF-8 up to a character that is cut off."""
+    try:
+        getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
         return False
+    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in start)
 
 
 def reason(error: Exception) -> str:

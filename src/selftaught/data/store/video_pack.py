@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -235,7 +235,13 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         frame_offset=start[0],
         sound_offset=start[1],
         lengths=np.array(taken.lengths, np.int64),
-        note=_damage_note(seconds - begin, taken.after_damage, header, is_to_the_end=taken.broken is not None),
+        note=_damage_note(
+            seconds - begin,
+            taken.after_damage,
+            header,
+            is_to_the_end=taken.broken is not None,
+            gaps=_gaps(video, times, taken.after_damage),
+        ),
     )
 
 
@@ -259,21 +265,44 @@ def _take(video: Video, side: int, shard: Shard, box: Box | None, *, stops_at_ba
     return taken
 
 
+def _gaps(video: Video, times: NDArray[np.float64], after_damage: Sequence[int]) -> set[int]:
+    """Those of the frames `after_damage` before which no frame is broken, but its image is not there."""
+    if not isinstance(video, FrameSequence) or not video.missing:
+        return set()
+    place = np.rint(times * video.fps).astype(int)
+    return {n for n in after_damage if video.missing.issuperset(range(int(place[n - 1]) + 1, int(place[n])))}
+
+
 def _damage_note(
-    seconds: NDArray[np.float64], after_damage: Sequence[int], header: Header, *, is_to_the_end: bool
+    seconds: NDArray[np.float64],
+    after_damage: Sequence[int],
+    header: Header,
+    *,
+    is_to_the_end: bool,
+    gaps: Collection[int] = (),
 ) -> str | None:
-    """Which stretches are lost: those before the frames `after_damage`, and the end where that is so or it lacks."""
+    """Which stretches are lost: those before the frames `after_damage`, and the end where that is so or it lacks.
+
+    Before the frames `gaps` nothing is damaged, but images are not there.
+    """
     period = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-    stretches = [
-        f"from {_tenths(seconds[max(0, number - 1)] + period)} s to {_tenths(seconds[number], up=True)} s"
-        for number in after_damage
-    ]
-    if is_to_the_end:
-        stretches.append(f"from {_tenths(seconds[-1] + period)} s to its end")
-    if len(stretches) > _LISTED:
-        stretches = [*stretches[:_LISTED], f"in {len(stretches) - _LISTED} more places"]
-    if stretches:
-        return f"damaged {', '.join(stretches)}{PARTLY_USED}"
+
+    def stretches(numbers: Sequence[int], more: Sequence[str] = ()) -> str:
+        found = [
+            f"from {_tenths(seconds[max(0, number - 1)] + period)} s to {_tenths(seconds[number], up=True)} s"
+            for number in numbers
+        ] + list(more)
+        if len(found) > _LISTED:
+            found = [*found[:_LISTED], f"in {len(found) - _LISTED} more places"]
+        return ", ".join(found)
+
+    end = [f"from {_tenths(seconds[-1] + period)} s to its end"] if is_to_the_end else []
+    damaged = stretches([number for number in after_damage if number not in gaps], end)
+    lacking = stretches([number for number in after_damage if number in gaps])
+    told = [f"damaged {damaged}"] if damaged else []
+    told += [f"without images {lacking}"] if lacking else []
+    if told:
+        return f"{', '.join(told)}{PARTLY_USED}"
     if seconds[-1] + period < _SHARE * header.seconds - _LATE:
         return f"lacks what follows {seconds[-1] + period:.1f} s of the {header.seconds:.1f} s it states{PARTLY_USED}"
     return None

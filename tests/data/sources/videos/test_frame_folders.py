@@ -63,6 +63,7 @@ def test_clips_are_read_at_the_stated_rate_and_a_broken_frame_is_passed_over(cac
     write_frames(tmp_path / "b", counted(20), name="frame_{}.png")
     write_frames(tmp_path / "c", counted(6), name="frame_{}.png")
     (tmp_path / "b" / "frame_1.png").write_bytes(b"broken")
+    (tmp_path / "b" / "frame_11.png").unlink()
     for image in (tmp_path / "c").iterdir():
         image.write_bytes(b"broken")
     sampling = Sampling(inputs={"clip": Clip(frames=4, fps=5)})
@@ -72,7 +73,8 @@ def test_clips_are_read_at_the_stated_rate_and_a_broken_frame_is_passed_over(cac
     for row, first in ((0, 0), (1, 1)):
         clip = samples.read(np.array([row]), np.array([[0.5, 0.5, 0.0]]))["clip"][0]
         assert numbers(clip) == [first, first + 2, first + 4, first + 6]
-    assert samples.num_frames.tolist() == [20, 19]
+    assert samples.num_frames.tolist() == [20, 18]
+    assert dict(samples.skipped)["b"] == "without images from 0.9 s to 1.0 s; the rest is used"
     assert "none of its 6 frames can be read" in dict(samples.skipped)["c"]
 
 
@@ -105,7 +107,7 @@ def test_what_is_left_out_and_odd_is_said(tmp_path: Path) -> None:
     assert source.left_out.counts == {"images in no video": 1}
     assert list(source.notes)[1:] == [
         "1 image in folders that are not numbered as frames was left out (such as cover.png)",
-        "1 frame is missing in 1 of them (such as a)",
+        "1 frame is missing in 1 of them (such as a), by the numbers of the others; no clip reaches across the gap",
         "images of one video differ in size (in b 32 x 32 and 30 x 20); all are scaled and cut to that of its first",
     ]
 

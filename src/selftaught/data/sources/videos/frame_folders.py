@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import final
 
 import cv2
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from selftaught.core.names import one_line
 from selftaught.data.decode.image import decode_image, image_size
 from selftaught.data.files.file_kinds import is_picture
-from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.file_tree import FileTree, FolderTree
 from selftaught.data.files.frame_folders import FrameFolder, numbered_folders
 from selftaught.data.files.hints import Hints
 from selftaught.data.files.left_out import left_out_as, other_kinds
@@ -97,6 +97,21 @@ def open_frame_folders(
     return source
 
 
+def one_frame_folder(path: Path, *, fps: float) -> FrameFolders:
+    """The video whose frames are the images of a folder, as long as that is; those in folders below are not read.
+
+    Raises:
+        ValueError: where the images are not numbered as frames are, or there are none.
+    """
+    tree = FolderTree(path)
+    found, _ = numbered_folders([key for key in tree.keys if is_picture(key) and "/" not in key])
+    if not found:
+        raise ValueError(f"{path} is a folder without numbered images; give a video, or the folder of its frames")
+    name = path.resolve().name
+    layout = Layout(labels={}, splits={}, classes=None)
+    return FrameFolders(tree, [Entry(key=name)], layout, {name: found[0]}, fps=fps)
+
+
 def _told(found: Sequence[FrameFolder], others: Sequence[str], fps: float) -> list[str]:
     first = found[0]
     lengths = sorted(len(folder.frames) for folder in found)
@@ -114,7 +129,8 @@ def _told(found: Sequence[FrameFolder], others: Sequence[str], fps: float) -> li
     if missing:
         count = sum(folder.count - len(folder.frames) for folder in missing)
         many = "1 frame is missing" if count == 1 else f"{count} frames are missing"
-        notes.append(f"{many} in {len(missing)} of them (such as {missing[0].folder})")
+        where = f"in {len(missing)} of them (such as {missing[0].folder})"
+        notes.append(f"{many} {where}, by the numbers of the others; no clip reaches across the gap")
     return notes
 
 

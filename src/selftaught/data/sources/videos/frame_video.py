@@ -22,6 +22,7 @@ class FrameVideo(FrameSequence):
 
     def __init__(self, tree: FileTree, folder: FrameFolder, *, fps: float) -> None:
         self.fps, self.count = fps, folder.count
+        self.missing = frozenset(range(folder.count)) - folder.frames.keys()
         self._tree, self._frames = tree, folder.frames
 
     @cached_property
