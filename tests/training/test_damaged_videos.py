@@ -40,7 +40,7 @@ def test_a_video_of_which_a_part_is_used_is_no_skipped_file(tmp_path: Path) -> N
         "e.avi": "the file is empty",
     }
     assert (summary["train_samples"] + summary["heldout_samples"], summary["skipped"]) == (4, 1)
-    assert "1 file is damaged in part and used without that part; skipped.csv lists where" in summary["notes"]
+    assert "a part of 1 file is damaged or missing, and the rest is used; skipped.csv lists where" in summary["notes"]
     features = embed(str(run), str(data), out=str(tmp_path / "features.csv"))
     assert (features["samples"], features["skipped"]) == (4, 1)
 

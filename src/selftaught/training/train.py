@@ -38,7 +38,7 @@ from selftaught.training.budget.length import (
     say_length,
     timekeeper_of,
 )
-from selftaught.training.budget.schedule import BUDGET, repeats
+from selftaught.training.budget.schedule import BUDGET, few_held_out, repeats
 from selftaught.training.checkpoint import load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.training.data import Data, check_data, content_of, open_data
 from selftaught.training.first_checks import check_asked, try_own_task
@@ -267,7 +267,7 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
             if is_logged:
                 _check_finite(row["loss"], step, config.optim.lr)
                 log.training(done, training.optimizer.param_groups[0]["lr"], row, speed)
-            progress.update(done, **row, **({"images/s": speed.recent()} if row else {}))
+            progress.update(done, **row, **({f"{training.spec.unit}/s": speed.recent()} if row else {}))
             if done % look_every == 0 or is_end:
                 progress.doing("held-out evaluation")
                 with training.noted("look"), training.whole_task() as whole:
@@ -316,8 +316,8 @@ def _finish(
 
 
 def _note_of_damage(count: int) -> list[str]:
-    files = "1 file is" if count == 1 else f"{count:,} files are"
-    return [f"{files} damaged in part and used without that part; skipped.csv lists where"] if count else []
+    files = "a part of 1 file is" if count == 1 else f"parts of {count:,} files are"
+    return [f"{files} damaged or missing, and the rest is used; skipped.csv lists where"] if count else []
 
 
 def _check_finite(loss: float, step: int, lr: float | None) -> None:
@@ -332,6 +332,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
     warnings = [
         training.length.warning(config.length.steps, data.loader.steps_per_epoch),
         repeats(config.optim.batch, data.loader.steps_per_epoch),
+        few_held_out(len(data.held_out)),
         collapse_warning(looked, len(data.held_out)),
     ]
     return {
@@ -343,6 +344,7 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "steps": config.length.steps,
         "epochs": config.length.steps / data.loader.steps_per_epoch,
         "seconds": round(seconds, 1),
+        "unit": training.spec.unit,
         "images_per_second": round(speed.overall(), 1),
         "metric": task.metric_name(),
         "value": looked[task.metric_name()],

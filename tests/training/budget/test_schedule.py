@@ -10,6 +10,7 @@ import pytest
 
 from selftaught.training.budget.schedule import (
     Schedule,
+    few_held_out,
     length_in_words,
     looks_between,
     needed,
@@ -58,6 +59,12 @@ def test_looks_of_a_run_are_few_where_the_held_out_part_is_large() -> None:
     assert looks_between(1000, 100.0, 1.0, 0.7) == 100
     assert looks_between(55, 5.0, 1.0, 5.3) == 26
     assert looks_between(6, 13.5, 0.1) == 1
+
+
+def test_held_out_samples_that_are_too_few_are_reported() -> None:
+    assert few_held_out(5) == ""
+    assert few_held_out(1).startswith("1 held-out sample is too few to measure by")
+    assert few_held_out(4).startswith("4 held-out samples are too few to measure by")
 
 
 def test_a_batch_larger_than_the_data_is_reported() -> None:

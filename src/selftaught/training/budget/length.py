@@ -23,6 +23,7 @@ from selftaught.tasks.spec import TaskSpec
 from selftaught.training.budget.schedule import (
     HELD_OUT_SAMPLES,
     Schedule,
+    few_held_out,
     length_in_words,
     looks_between,
     needed,
@@ -187,7 +188,8 @@ def say_length(length: Length, spec: TaskSpec, data: Data, *, is_shown: bool) ->
     if length.costs is not None and length.broken is None:
         line += f"; with all else that fits {length.schedule.budget}"
     twice = repeats(config.optim.batch, data.loader.steps_per_epoch)
-    for text in (line, length.broken, warning and f"warning: {warning}", twice and f"warning: {twice}"):
+    few = few_held_out(len(data.held_out))
+    for text in (line, length.broken, *(f"warning: {text}" for text in (warning, twice, few) if text)):
         if text:
             say(text, is_shown=is_shown)
 

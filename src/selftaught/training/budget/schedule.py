@@ -10,6 +10,8 @@ from typing import Any
 
 BUDGET = "budget.json"
 """File of a run folder that was given a time: the lengths that the run has had."""
+FEWEST_HELD_OUT = 5
+"""Held-out samples below which a run is warned."""
 HELD_OUT_SAMPLES = 1024
 """Held-out samples a look during training takes at most."""
 
@@ -134,6 +136,16 @@ def repeats(batch: int, per_epoch: float) -> str:
     return (
         f"each batch of {batch} holds each of the {count} {plural('sample', count)} about {1 / per_epoch:.0f} times; "
         "give more data or lower --batch-size"
+    )
+
+
+def few_held_out(count: int) -> str:
+    """One sentence where so few samples are held out that their metrics are mostly luck, else ""."""
+    if count >= FEWEST_HELD_OUT:
+        return ""
+    return (
+        f"{count} held-out {plural('sample', count)} {'is' if count == 1 else 'are'} too few to measure by: the "
+        "held-out metrics are mostly luck; give more data or raise --held-out"
     )
 
 
