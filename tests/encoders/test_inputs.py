@@ -108,8 +108,25 @@ def test_weights_keep_the_librarys_names() -> None:
     assert torch.allclose(published.eval()(see_grey(x)), encoder(x), atol=1e-5)
 
 
-def test_any_encoder_of_images_and_no_other() -> None:
+@pytest.mark.parametrize("name", ["r3d_18", "video_convnet", "videovit_tiny"])
+def test_encoders_of_clips_see_each_frame_so(name: str) -> None:
+    clips = pictures(2 * 4, 16).unflatten(0, (2, 4)).transpose(1, 2)
+    grey = torch.stack([see_grey(frame) for frame in clips.unbind(2)], 2)
+    assert torch.equal(see_grey(clips), grey)
+    torch.manual_seed(0)
+    plain = build_encoder(name, size=16).eval()
+    torch.manual_seed(0)
+    fronted = build_encoder(f"grey:{name}", size=16).eval()
+    assert (fronted.name, fronted.kind, fronted.stages) == (f"grey:{name}", "video", plain.stages)
+    assert fronted.state_dict().keys() == plain.state_dict().keys()
+    with torch.no_grad():
+        assert torch.allclose(fronted(clips), plain(grey), atol=1e-5)
+        assert not torch.allclose(fronted(clips), plain(clips), atol=1e-3)
+        assert torch.allclose(fronted.forward_features(clips), plain.forward_stages(grey)[plain.stages[-1]], atol=1e-5)
+
+
+def test_any_encoder_of_images_or_clips_and_no_other() -> None:
     assert build("sobel:timm:vit_tiny_patch16_224")(pictures()).shape == (2, 192)
-    for name in ("grey:sobel:resnet18", "grey:r3d_18", "sobel:split:resnet18", "grey:audio_convnet"):
+    for name in ("grey:sobel:resnet18", "grey:sobel:r3d_18", "sobel:split:resnet18", "grey:audio_convnet"):
         with pytest.raises(ValueError, match="goes before the name of one encoder of images"):
             build_encoder(name, size=32)

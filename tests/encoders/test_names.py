@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from selftaught.encoders.names import clip_name, encoder_names
+from selftaught.encoders.names import clip_name, encoder_names, with_prefix
 
 
 def test_names_are_answered_without_torch() -> None:
@@ -39,6 +39,19 @@ def test_a_name_of_clips_is_taken_apart(name: str, expected: tuple[str, int, str
     found = clip_name(name)
     assert found is not None
     assert (found.head, found.count, found.inner, found.channels) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "whole"),
+    [
+        ("resnet18", "grey:", "grey:resnet18"), ("r3d_18", "grey:", "grey:r3d_18"), ("sobel:r3d_18", "grey:", ""),
+        ("mean:resnet18", "grey:", "mean:grey:resnet18"), ("twostream4:timm:a", "grey:", "twostream4:grey:timm:a"),
+        ("mean:sobel:resnet18", "grey:", ""), ("flow:resnet18", "grey:", ""), ("dynamic:resnet18", "grey:", ""),
+        ("mean:resnet18", "20ch:", "20ch:mean:resnet18"), ("2ch:resnet18", "20ch:", ""), ("mean:resnet18", "", ""),
+    ],
+)  # fmt: skip
+def test_where_a_prefix_goes(name: str, prefix: str, whole: str) -> None:
+    assert with_prefix(name, prefix) == (whole or name)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "grey:mean:resnet18", "mean3:resnet18", "flow0:resnet18", "2ch:resnet18"])

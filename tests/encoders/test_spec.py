@@ -23,6 +23,7 @@ from selftaught.encoders.staged import StagedEncoder
         (EncoderSpec("image", channels=20), "20ch:resnet18"),
         (EncoderSpec("video"), "r3d_18"),
         (EncoderSpec("video", channels=2, default="mc3_18"), "2ch:mc3_18"),
+        (EncoderSpec("video", sees="grey", default="video_convnet"), "grey:video_convnet"),
         (EncoderSpec("audio"), "audio_convnet"),
     ],
 )
@@ -38,7 +39,8 @@ def test_the_architecture_where_none_is_given(spec: EncoderSpec, architecture: s
         ({"sees": "gray"}, "unknown value of sees in EncoderSpec 'gray'; did you mean grey"),
         ({"channels": 0}, "channels of EncoderSpec must be a whole number from 1 on, got 0"),
         ({"kind": "audio", "tokens": True}, "EncoderSpec with tokens must be of kind image or video, got audio"),
-        ({"channels": 2, "sees": "grey"}, "must be of kind image with 3 channels"),
+        ({"channels": 2, "sees": "grey"}, "must be of kind image or video with 3 channels"),
+        ({"kind": "video", "sees": "split"}, "must be of kind image with 3 channels"),
     ],
 )
 def test_what_cannot_be_is_refused(said: dict[str, Any], sentence: str) -> None:

@@ -78,7 +78,8 @@ def test_a_folder_of_frames_is_a_video(tmp_path: Path, monkeypatch: pytest.Monke
             query_vector(tmp_path / "data" / key, clips, READING, **SEEN)[0], vector.float(), atol=1e-5
         )
     middle = query_vector(tmp_path / "data" / "v0" / "frame_004.png", images, READING, **SEEN)
-    assert torch.allclose(query_vector(tmp_path / "data" / "v0", images, READING, **SEEN), middle, atol=1e-3)
+    asked = query_vector(tmp_path / "data" / "v0", images, READING, **SEEN)
+    assert (asked - middle).norm() < 0.05 * middle.norm(), "the image is scaled before it is cut"
     with pytest.raises(ValueError, match=r"^--query .*data is a folder without numbered images; give a video, or"):
         check_query(tmp_path / "data", clips)
 

@@ -186,7 +186,7 @@ def test_the_catalogue_reads_encoders_from_the_text(write: Callable[[str], str])
         ('encoders = {"encoder": EncoderSpec("clip")}', "unknown kind of EncoderSpec 'clip'"),
         ('encoders = {"encoder": EncoderSpec("image", colour=1)}', "unexpected keyword argument 'colour'"),
         ('encoders = {"encoder": EncoderSpec("image", channels=0)}', "must be a whole number from 1 on, got 0"),
-        ('encoders = {"encoder": EncoderSpec("video", sees="grey")}', "must be of kind image"),
+        ('encoders = {"encoder": EncoderSpec("video", sees="split")}', "must be of kind image"),
         ('encoders = {"encoder": EncoderSpec("image"), "data": EncoderSpec("image")}', "end in _encoder"),
     ],
 )

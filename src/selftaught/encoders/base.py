@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from selftaught.encoders.inputs import INPUTS
 from selftaught.encoders.names import Kind
 from selftaught.encoders.spec import EncoderSpec as EncoderSpec
 
@@ -22,6 +23,7 @@ class Encoder(nn.Module, ABC):
     Attributes:
         name: as on the command line, e.g. "resnet18" or "timm:vit_small_patch16_224".
         kind: "image" takes (N, channels, H, W), "video" (N, channels, T, H, W), "audio" (N, 1, mels, steps).
+        sees: "" for normalised colour images or clips as they are, or a name of `inputs.INPUTS`.
         channels: 3 unless the name begins with another number, as in "20ch:resnet18".
         num_features: D, the length of a pooled feature vector.
         stages: names, first to last, at which features can be read.
@@ -31,10 +33,15 @@ class Encoder(nn.Module, ABC):
 
     name: str
     kind: Kind
+    sees: str = ""
     channels: int = 3
     num_features: int
     stages: tuple[str, ...]
     clip_seen: Mapping[str, float] = MappingProxyType({})
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Images or clips as the network behind `sees` takes them."""
+        return INPUTS[self.sees](x) if self.sees else x
 
     def stage_kind(self, stage: str) -> StageKind:
         """What the features of a stage are; a clip for encoders of video, else a map, unless overridden."""

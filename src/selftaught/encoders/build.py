@@ -107,6 +107,12 @@ def _build_prefixed(prefix: str, name: str, *, size: int, stem: Stem) -> Encoder
         if inner.startswith(TIMM):
             raise ValueError(f"{prefix} needs an encoder of torchvision, whose layers can be halved, got {name!r}")
         return SplitEncoder(name, halve(build()), halve(build()))
-    encoder = build()
+    if clip := clip_name(inner):
+        raise ValueError(
+            f"{prefix} goes last, as in {inner.removesuffix(clip.inner)}{prefix}{clip.inner}, got {name!r}"
+        )
+    encoder = build_encoder(inner, size=size, stem=stem)
+    if encoder.kind == "audio" or encoder.sees or channels_of(inner) or isinstance(encoder, SplitEncoder):
+        raise ValueError(f"{prefix} goes before the name of one encoder of images or clips, got {name!r}")
     encoder.sees, encoder.name = prefix.removesuffix(":"), name
     return encoder

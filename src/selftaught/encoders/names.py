@@ -21,7 +21,9 @@ TIMM = "timm:"
 """Prefix of an encoder that timm makes, as in timm:vit_small_patch16_224."""
 
 PREFIXES = ("grey:", "sobel:", "split:")
-"""How an encoder of images sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
+"""How an encoder of images or clips sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
+SEES_FRAMES = ("mean", "lstm", "twostream")
+"""Prefixes of `CLIP_PREFIXES` behind which an encoder of images sees frames: `mean:grey:resnet18`."""
 _CHANNELS = re.compile(r"([1-9]\d{0,3})ch:")
 
 CLIP_PREFIXES: Mapping[str, int] = {
@@ -43,6 +45,19 @@ def prefix_of(name: str) -> str:
     """What is written before an encoder's name, such as "grey:" or "20ch:"; "" where nothing is."""
     found = _CHANNELS.match(name)
     return found[0] if found else next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+
+
+def with_prefix(name: str, prefix: str) -> str:
+    """The name with a prefix such as "grey:": of an encoder of images that sees frames before that one's.
+
+    As it is where it has a prefix already, or its input is computed from whole clips.
+    """
+    clip = clip_name(name) if prefix in PREFIXES else None
+    if clip is None:
+        return name if prefix_of(name) else prefix + name
+    if clip.head not in SEES_FRAMES or clip.channels or prefix_of(clip.inner):
+        return name
+    return name.removesuffix(clip.inner) + prefix + clip.inner
 
 
 def channels_of(name: str) -> int | None:

@@ -30,7 +30,7 @@ class EncoderSpec:
     kind: Kind
     """What it must take; another architecture is refused before anything is read."""
     sees: Literal["", "grey", "split"] = ""
-    """How it sees images (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
+    """How it sees images or frames (`encoders.inputs`), unless a prefix on the encoder's name says otherwise."""
     channels: int = COLOURS
     """Of its images or clips: 2 of one field of flow, 20 of ten. Audio has one, whatever is written here."""
     default: str = ""
@@ -47,8 +47,10 @@ class EncoderSpec:
             raise ValueError(f"channels of EncoderSpec must be a whole number from 1 on, got {self.channels!r}")
         if self.tokens and self.kind not in USUAL_OF_TOKENS:
             raise ValueError(f"EncoderSpec with tokens must be of kind image or video, got {self.kind}")
-        if self.sees and (self.kind != "image" or self.channels != COLOURS):
-            raise ValueError(f"EncoderSpec with sees={self.sees!r} must be of kind image with {COLOURS} channels")
+        kinds = ("image",) if self.sees == "split" else ("image", "video")
+        if self.sees and (self.kind not in kinds or self.channels != COLOURS):
+            of = " or ".join(kinds)
+            raise ValueError(f"EncoderSpec with sees={self.sees!r} must be of kind {of} with {COLOURS} channels")
 
     @property
     def prefix(self) -> str:

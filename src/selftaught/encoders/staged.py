@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from selftaught.encoders.base import Encoder, StageKind
-from selftaught.encoders.inputs import INPUTS
 from selftaught.encoders.names import Kind
 
 
@@ -71,10 +70,7 @@ class StagedEncoder(Encoder):
         origin: how the library makes it.
         stem: "standard" or "small", as built.
         size: side of the images it was built for, pixels.
-        sees: "" for normalised colour images as they are, or a name of `inputs.INPUTS`.
     """
-
-    sees: str = ""
 
     def __init__(
         self,
@@ -132,7 +128,7 @@ class StagedEncoder(Encoder):
     def _read(self, x: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
         """Outputs of `stages` from one pass. Hooks live as long as the pass, so copies and threads stay clean."""
         self._check(x)
-        x = INPUTS[self.sees](x) if self.sees else x
+        x = self.seen(x)
         outputs: dict[str, Tensor] = {}
         handles: list[RemovableHandle] = []
         try:

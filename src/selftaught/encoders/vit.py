@@ -10,7 +10,6 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from selftaught.encoders.base import TokenEncoder
-from selftaught.encoders.inputs import INPUTS
 from selftaught.encoders.staged import Layout, Origin, StagedEncoder, check_side
 from selftaught.ops.positions import grid_positions, sine_cosine
 
@@ -48,7 +47,7 @@ class VitEncoder(StagedEncoder, TokenEncoder):
     def embed_patches(self, x: Tensor) -> tuple[Tensor, Tensor]:
         height, width = x.shape[-2:]
         check_side(self.name, self.layout, height=height, width=width)
-        x = INPUTS[self.sees](x) if self.sees else x
+        x = self.seen(x)
         # timm puts class and register tokens first; `forward_tokens` adds them where patches have been left out.
         tokens = self._vit._pos_embed(self._vit.patch_embed(x))[:, self.num_prefix_tokens :]
         rows, columns = self.token_grid(self.stages[-1], height, width)

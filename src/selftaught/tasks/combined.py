@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from selftaught.core.distributed import is_distributed
 from selftaught.data.batch import Batch, Moments
 from selftaught.data.inputs import Input, Sound
 from selftaught.encoders.base import Encoder
+from selftaught.encoders.inputs import INPUTS
 from selftaught.encoders.spec import TAKES, EncoderSpec
-from selftaught.encoders.staged import StagedEncoder
+from selftaught.encoders.video.seeing import seeing
 from selftaught.tasks.base import PACES, ParameterGroup, PretextTask, Recipe, Shown
 from selftaught.tasks.joined_inputs import joined_inputs
 from selftaught.tasks.spec import TaskSpec, spec_of
@@ -260,15 +260,14 @@ class Combined(PretextTask):
         """A part that uses the shared encoder, seen as it wants, without owning it."""
         seen = self.encoder
         asked = part.encoders["encoder"]
-        if asked.sees != self.encoders_for(self.config)["encoder"].sees and not getattr(self.encoder, "sees", ""):
-            if not isinstance(self.encoder, StagedEncoder):
+        if asked.sees != self.encoders_for(self.config)["encoder"].sees and not self.encoder.sees:
+            shared = seeing(self.encoder, asked.sees) if asked.sees in INPUTS else None
+            if shared is None:
                 raise ValueError(
                     f"--encoder {self.encoder.name} cannot show task {name!r} its {asked.prefix} images; "
                     f"choose one without a prefix, or {asked.prefix}ENCODER for all parts"
                 )
-            # A shallow copy: the same layers and weights behind another way to see.
-            seen = copy.copy(self.encoder)
-            seen.sees = asked.sees
+            seen = shared
         further = {key: getattr(self, key) for key in part.encoders if key != "encoder"}
         made = part.build(seen, self.size, **further)
         if made.players():

@@ -10,7 +10,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Image, Input, needs_of
 from selftaught.data.modality import kind_of_task
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.names import kind_of, prefix_of
+from selftaught.encoders.names import kind_of, with_prefix
 from selftaught.encoders.spec import EncoderSpec, check_names, kept_spec
 from selftaught.tasks.base import PretextTask, Recipe, sampling_of
 
@@ -96,13 +96,9 @@ class TaskSpec:
         check_names(self.name, self.encoders, self.kept)
 
     def seen_as(self, architecture: str, encoder: str = "encoder") -> str:
-        """An architecture with the prefix that the task asks for, unless it has one, for the encoder of that name.
-
-        One of another kind than the task trains stays as it is, to be refused under the name that was given.
-        """
         spec = self.encoders[encoder]
         is_other = kind_of(architecture) not in (spec.kind, None)
-        return architecture if prefix_of(architecture) or is_other else spec.prefix + architecture
+        return architecture if is_other else with_prefix(architecture, spec.prefix)
 
     def spaced(self, *, stride: int | None, fps: float | None) -> TaskSpec:
         """The spec with all clips cut at every `stride`-th frame, or at `fps` frames a second; itself for neither."""

@@ -95,7 +95,7 @@ def test_the_encoders_inside_have_the_names_that_are_said(name: str) -> None:
         ("mean:20ch:resnet18", "the number of channels goes first: 20ch:mean:resnet18, got 'mean:20ch:resnet18'"),
         ("flow:grey:resnet18", "grey: goes before an encoder that sees colour images, which it does not in 'flow:"),
         ("2ch:mean:sobel:resnet18", "sobel: goes before an encoder that sees colour images"),
-        ("grey:mean:resnet18", "grey: goes before the name of one encoder of images, got 'grey:mean:resnet18'"),
+        ("grey:mean:resnet18", "grey: goes last, as in mean:grey:resnet18, got 'grey:mean:resnet18'"),
         ("mean:resnet19", "unknown encoder 'resnet19'; did you mean resnet18"),
         ("mean3:resnet18", "unknown encoder 'mean3:resnet18'"),
     ],

@@ -16,6 +16,7 @@ from selftaught.core.randomness import generator
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour_spaces import lab_to_rgb, rgb_to_lab
 from selftaught.tasks.generation.video_colorization_direct import Example, VideoColorizationDirect
+from selftaught.tasks.resolve import resolve_task
 from tests.tasks.clip_guards import noise_clips
 from tests.tasks.clips import batch, check_halves, check_run, fit, judge, rng
 
@@ -70,6 +71,14 @@ def test_guard_colours_do_not_change_the_prediction(task: Make) -> None:
         found = model(first)
         assert found.shape == (2, 2, 3, 16, 16)
         assert torch.equal(found, model(Example(first.grey, second.pictures, second.colours)))
+
+
+def test_the_kept_encoder_sees_grey_wherever_it_is_used() -> None:
+    spec = resolve_task("video_colorization_direct", {})
+    seen = {name: spec.seen_as(name) for name in ("r3d_18", "mean:resnet18", "flow:resnet18")}
+    assert seen == {"r3d_18": "grey:r3d_18", "mean:resnet18": "mean:grey:resnet18", "flow:resnet18": "flow:resnet18"}
+    short = resolve_task("video_colorization", {"clip": 4})
+    assert (short.kept_spec.kind, short.seen_as("c3d")) == ("video", "grey:c3d")
 
 
 def test_loss_and_gain_as_loops(task: Make) -> None:

@@ -56,7 +56,7 @@ class VideoConvNet(Encoder):
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         """(N, C, T / 2 ** k, H / 2 ** k, W / 2 ** k) of each convolution k = 1 ... 4, rounded down, at least 1."""
-        features: dict[str, Tensor] = {}
+        x, features = self.seen(x), dict[str, Tensor]()
         for stage, block in self.blocks.items():
             features[stage] = x = block(x)
         return features

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.names import ClipName, channels_of, clip_name, encoder_names, prefix_of
+from selftaught.encoders.names import SEES_FRAMES, ClipName, channels_of, clip_name, encoder_names, prefix_of
 from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.video.clip_image import ClipImageEncoder
 from selftaught.encoders.video.lstm import LstmEncoder
 from selftaught.encoders.video.mean import MeanEncoder
 from selftaught.encoders.video.two_stream import TwoStreamEncoder
 
-PER_FRAME = ("mean", "lstm")
-"""Prefixes under which the encoder of images sees frames alone."""
 OF_COLOURS = ("flow", "twostream")
 """Prefixes that need colour frames, to compute flow from."""
 
@@ -48,5 +46,5 @@ def _check(name: str, parts: ClipName) -> None:
         raise ValueError(f"{head}: computes flow from colour frames, so its clips have 3 channels, got {name!r}")
     if channels_of(inner):
         raise ValueError(f"the number of channels goes first: {prefix_of(inner)}{head}:{bare}, got {name!r}")
-    if (seen := prefix_of(inner)) and (head not in (*PER_FRAME, "twostream") or parts.channels):
+    if (seen := prefix_of(inner)) and (head not in SEES_FRAMES or parts.channels):
         raise ValueError(f"{seen} goes before an encoder that sees colour images, which it does not in {name!r}")

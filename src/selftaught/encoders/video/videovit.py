@@ -60,6 +60,7 @@ class VideoVit(TokenEncoder):
                 f"encoder '{self.name}' needs sides that are a multiple of its {self.patch}-pixel cubes, got {height} "
                 f"x {width}; use --size {near} or {near + self.patch}"
             )
+        x = self.seen(x)
         if x.shape[2] % TUBE:
             x = torch.cat([x, x[:, :, -1:]], 2)
         cubes: Tensor = self.patch_embed["proj"](x)

@@ -19,7 +19,7 @@ from selftaught.ops.colour_spaces import equal_lightness_grey, lab_to_rgb, rgb_t
 from selftaught.ops.frames import square_crops
 from selftaught.ops.propagate import attention, copied
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
-from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, short_clips
+from selftaught.tasks.parts.clips.short_clips import for_encoder, short_clips
 from selftaught.tasks.parts.hypercolumn import Hypercolumn, placed_stages
 from selftaught.tasks.parts.kmeans import kmeans, nearest
 
@@ -83,7 +83,7 @@ class VideoColorization(PretextTask):
     right. Guard: frames are grey images of equal lightness, a function of L alone, so clips that differ only in a and b
     give the same embeddings; the metric is the accuracy of the clusters minus that of copying from the same place of
     the last reference frame, so it is at most 0 on one repeated frame. Black bars, which copying colours correctly, are
-    cut off.
+    cut off. The kept encoder, of images or of clips, has the prefix `grey:`, so probes show it grey frames too.
 
     Differences from the paper: the encoder keeps its strides, and its stages are brought to 1/8; crops instead of whole
     frames squeezed to 256 x 256; dilation is at most s / 2, which leaves 1 and 2 for images of 32 pixels; k-means sees
@@ -116,7 +116,7 @@ class VideoColorization(PretextTask):
     @classmethod
     def encoders_for(cls, config: Config) -> Mapping[str, EncoderSpec]:
         """Of clips where a short clip stands for each frame."""
-        return encoder_of(config.clip) if config.clip > 1 else cls.encoders
+        return {"encoder": EncoderSpec("video", sees="grey")} if config.clip > 1 else cls.encoders
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:

@@ -57,16 +57,16 @@ class VideoColorizationDirect(PretextTask):
     Shortcut: colour in the input. Guard: the encoder sees the grey clip of equal lightness, a function of L alone, so
     clips that differ only in a and b give the same prediction. Black bars, which are grey, are cut off. A constant
     tint gains nothing: the metric is the error in dB below that of the mean colour of all training clips so far, so it
-    is at most about 0 on clips of noise, where lightness says nothing of colour.
+    is at most about 0 on clips of noise, where lightness says nothing of colour. The kept encoder has the prefix
+    `grey:`, as in `grey:r3d_18` and `mean:grey:resnet18`, so probes show it grey clips too.
 
     Differences from the paper: any encoder of clips takes the place of C3D; stages are resized linearly and convolved,
     where the paper has transposed convolutions; channels halve from `width` down; the loss is of a and b in units of
-    100, not of RGB. An encoder of clips sees grey clips here and colour clips in probes; `--encoder
-    mean:grey:resnet18` sees grey frames in both.
+    100, not of RGB.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
-    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("video")}
+    encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("video", sees="grey")}
 
     mean_colour: Tensor
     batches: Tensor
