@@ -139,7 +139,6 @@ def test_safetensors_say_how_to_load_them(name: str, size: int, headless: bool, 
         ("mean:resnet18", torchvision.models.resnet18),
         ("mean:sobel:resnet18", torchvision.models.resnet18),
         ("r3d_18", torchvision.models.video.r3d_18),
-        ("grey:r3d_18", torchvision.models.video.r3d_18),
     ],
 )
 def test_torch_file_loads_in_torchvision_as_it_is(name: str, model: Any, tmp_path: Path) -> None:

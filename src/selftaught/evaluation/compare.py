@@ -138,7 +138,10 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         further = {name: value for name, value in config.network.encoders.items() if name in info.encoders}
         out = str(Path(config.folder.out) / info.short)
         run = config.replace(task=task, task_settings=own, encoders=further, out=out)
-        runs.append((run, spec_for(run)))
+        try:
+            runs.append((run, spec_for(run)))
+        except ValueError as wrong:  # of one setting for all tasks, such as --frames
+            raise ValueError(f"{wrong}" if info.short in f"{wrong}" else f"task {info.short!r}: {wrong}") from None
     encoders = _encoders(config, [spec for _, spec in runs])
     smallest = min((spec for _, spec in runs), key=lambda spec: spec.batch_size)
     batch = with_batch(config, smallest).optim.batch  # as many samples a step for all

@@ -11,10 +11,10 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out
-from selftaught.core.names import one_line, printable
+from selftaught.core.names import printable
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, Precision
-from selftaught.data.files.file_tree import lost_files
+from selftaught.data.files.file_tree import lost_files, told_lost
 from selftaught.data.files.splits import EmptyPart
 from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.base import Source
@@ -113,20 +113,17 @@ def _features(encoder: Encoder, reading: DataSettings, *, split: str, size: int,
     keys: list[str] = []
     labels: list[str | None] = []
     vectors = []
-    skipped: set[str] = set()
+    skipped: dict[str, str] = {}
     notes: dict[str, None] = {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for samples, told in _samples(encoder, reading, split, size):
         keys += samples.keys
-        skipped |= {row[0] for row in samples.skipped if lost_files([row])}
+        skipped |= {key: why for key, why in samples.skipped if lost_files([(key, why)])}
         notes |= dict.fromkeys(told)
         labels += _label_names(samples)
         vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=CLIPS))
     if skipped:
-        first = one_line(min(skipped))
-        data = reading.path
-        many = f"1 file of {data} was" if len(skipped) == 1 else f"{len(skipped)} files of {data} were"
-        say_once(f"{many} skipped, as not usable; the first: {first}")
+        say_once(told_lost(sorted(skipped.items()), reading.path))
     return Features(keys=keys, labels=labels, vectors=torch.cat(vectors), skipped=len(skipped), notes=tuple(notes))
 
 

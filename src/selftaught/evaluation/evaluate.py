@@ -19,7 +19,9 @@ import torch
 from selftaught.core.devices import compute_device
 from selftaught.core.files import cache_root, written_whole
 from selftaught.core.own_folder import mark, record, write_json
+from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings
+from selftaught.data.files.file_tree import told_lost
 from selftaught.data.inputs import Clip
 from selftaught.data.modality import clip_of
 from selftaught.encoders.base import Encoder
@@ -95,6 +97,8 @@ def evaluate_encoder(
     split = {"test_share": test_share, "folds": folds, "limit": limit, "seed": seed, "skip_broken": skip_broken}
     whole = _open(subject, reading, found, as_run=supervised if as_run is None else as_run, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
+    if told := told_lost(whole.unused, reading.path):
+        say_once(told)
 
     @cache  # its chance and the identity of its data take time
     def protocol(fraction: float, draw: int) -> Protocol:

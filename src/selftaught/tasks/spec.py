@@ -96,6 +96,10 @@ class TaskSpec:
         check_names(self.name, self.encoders, self.kept)
 
     def seen_as(self, architecture: str, encoder: str = "encoder") -> str:
+        """An architecture with the prefix that the task asks for, unless it has one, for the encoder of that name.
+
+        One of another kind than the task trains stays as it is, to be refused under the name that was given.
+        """
         spec = self.encoders[encoder]
         is_other = kind_of(architecture) not in (spec.kind, None)
         return architecture if is_other else with_prefix(architecture, spec.prefix)

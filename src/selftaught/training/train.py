@@ -23,9 +23,9 @@ from selftaught.core.devices import make_fabric
 from selftaught.core.distributed import mean_over_processes, of_world, rows_of_all
 from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last
-from selftaught.core.progress import StepProgress
+from selftaught.core.progress import StepProgress, say
 from selftaught.core.signals import Stop, stopping
-from selftaught.data.files.file_tree import lost_files
+from selftaught.data.files.file_tree import lost_files, told_lost
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes
@@ -94,6 +94,8 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     if fabric.is_global_zero:
         is_resumed = folder.prepare(asked, content)
         folder.write_skipped([*data.skipped, *data.left_out.files])
+        if told := told_lost(data.skipped, begun.data.path):
+            say(f"{told}; skipped.csv of the run lists them")
     is_resumed, content_of_first = fabric.broadcast((is_resumed, content))
     if not fabric.is_global_zero:
         folder.check_shared(asked, node=fabric.node_rank, is_same_data=content == content_of_first)

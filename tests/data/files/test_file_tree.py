@@ -64,4 +64,4 @@ def test_what_cannot_be_opened_is_reported_once(tmp_path: Path) -> None:
     folder(tmp_path, "a.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "absent")
     tree = FolderTree(tmp_path)
-    assert tree.told() == ["1 files or folders cannot be opened (such as gone.png: a link to nothing)"]
+    assert tree.told() == ["1 file or folder cannot be opened (such as gone.png: a link to nothing)"]

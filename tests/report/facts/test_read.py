@@ -25,6 +25,16 @@ def test_a_run_is_read_whole(tmp_path: Path, run_folder: Folder) -> None:
     assert {e["probe"] for e in run.evaluations} == {"linear", "knn"}
 
 
+def test_a_query_without_neighbours_is_not_shown(tmp_path: Path, run_folder: Folder) -> None:
+    run = run_folder(tmp_path / "run")
+    listed = json.loads((run / "pictures" / "pictures.json").read_text())
+    listed["neighbours"][1]["neighbours"] = []
+    (run / "pictures" / "pictures.json").write_text(json.dumps(listed))
+    pictures = read_run(run).pictures
+    assert pictures is not None
+    assert len(pictures.neighbours) == 7
+
+
 def test_what_was_measured_twice_alike_counts_once(tmp_path: Path, run_folder: Folder) -> None:
     run = run_folder(tmp_path / "run")
     linear = json.loads((run / "evaluations" / "linear-0a1b2c.json").read_text())

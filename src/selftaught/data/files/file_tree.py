@@ -28,6 +28,16 @@ def lost_files(listed: Iterable[tuple[str, str]]) -> int:
     return sum(not reason.endswith(PARTLY_USED) for _, reason in listed)
 
 
+def told_lost(listed: Iterable[tuple[str, str]], where: str) -> str:
+    """One sentence on those that are not used, of the data `where`; "" where there are none."""
+    lost = {key: why for key, why in listed if not why.endswith(PARTLY_USED)}
+    if not lost:
+        return ""
+    key, why = next(iter(lost.items()))
+    many = "1 file was" if len(lost) == 1 else f"{len(lost):,} files were"
+    return f"{many} skipped of {where}, as not usable; the first, {one_line(key)}: {one_line(why)}"
+
+
 class Unreadable(ValueError):  # noqa: N818 - reads as what the image is
     """An image that cannot or must not be decoded; the text is the reason, for the list of skipped files."""
 
@@ -85,8 +95,9 @@ class FileTree(ABC):
         """The notes, with one on what cannot be opened."""
         if not self.unusable:
             return [*self.notes]
-        key, why = self.unusable[0]
-        return [*self.notes, f"{len(self.unusable)} files or folders cannot be opened (such as {one_line(key)}: {why})"]
+        (key, why), count = self.unusable[0], len(self.unusable)
+        many = "1 file or folder" if count == 1 else f"{count} files or folders"
+        return [*self.notes, f"{many} cannot be opened (such as {one_line(key)}: {why})"]
 
     def fingerprint(self, keys: list[str]) -> str:
         """Hex digest that changes with a name or the content of a file, independent of the folder."""

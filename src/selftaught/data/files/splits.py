@@ -24,8 +24,8 @@ _PREFERRED: dict[str, tuple[Given, ...]] = {"held_out": ("val", "test"), "test":
 class EmptyPart(ValueError):  # noqa: N818 - reads as what is the case
     """No sample belongs to a part of the data."""
 
-    def __init__(self, where: str, count: int, split: str, noun: str) -> None:
-        many = f"only one {noun}" if count == 1 else f"{count} {noun}s"
+    def __init__(self, where: str, count: int, split: str, noun: str, which: str = "") -> None:
+        many = f"only one {noun}{which}" if count == 1 else f"{count} {noun}s{which}"
         super().__init__(
             f"{where} holds {many}, and none in the {split.replace('_', '-')} part; add some or give other data"
         )

@@ -198,7 +198,7 @@ def choose_entries(
         groups=layout.groups,
     )
     if not chosen:
-        raise EmptyPart(where, len(keys), split, "file")
+        raise EmptyPart(where, len(keys), split, "file", " with sound" if "audio" in needs else "")
     number = {name: i for i, name in enumerate(layout.classes or ())}
     return [Entry(keys[i], number.get(layout.labels.get(keys[i], "")), layout.groups.get(keys[i], "")) for i in chosen]
 

@@ -90,7 +90,12 @@ class EvaluationData(ABC):
     @property
     def skipped(self) -> int:
         """How many samples were left out because they could not be used."""
-        return lost_files(self.test.skipped) + (0 if self.fitted_on is None else lost_files(self.fitted_on.skipped))
+        return lost_files(self.unused)
+
+    @property
+    def unused(self) -> list[tuple[str, str]]:
+        """(path, reason) of what could not be used, wholly or in part."""
+        return [*self.test.skipped, *(() if self.fitted_on is None else self.fitted_on.skipped)]
 
 
 @dataclass(frozen=True, kw_only=True)

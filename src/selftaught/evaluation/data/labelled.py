@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.files.file_tree import lost_files
 from selftaught.data.store.samples import Samples, groups_of
 from selftaught.data.store.subset import Subset, balanced_rows
 from selftaught.evaluation.data.base import EvaluationData
@@ -53,9 +52,9 @@ class Labelled(EvaluationData):
         return self.folds or (self,)
 
     @property
-    def skipped(self) -> int:
+    def unused(self) -> list[tuple[str, str]]:
         """Of the whole data where they are folded: both parts of a fold list the same."""
-        return lost_files(self.train.skipped) if self.folds else super().skipped
+        return [*self.train.skipped] if self.folds else super().unused
 
     @property
     def identity(self) -> str:

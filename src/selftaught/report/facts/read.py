@@ -217,8 +217,9 @@ def _pictures(folder: Path) -> Pictures | None:
             (picture_in(folder, n.get("picture")), float(n.get("similarity", math.nan)))
             for n in entry.get("neighbours", [])
         ]
-        if query:
-            neighbours.append(Neighbours(query=query, found=tuple((p, s) for p, s in pairs if p)))
+        found = tuple((p, s) for p, s in pairs if p)
+        if query and found:  # a single held-out sample has none
+            neighbours.append(Neighbours(query=query, found=found))
     return Pictures(
         samples=tuple(samples), kernels=picture_in(folder, index.get("kernels")), neighbours=tuple(neighbours)
     )
