@@ -63,7 +63,7 @@ def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--probe qualitative measures no use"):
         compare_tasks(config, ["rotation"], labelled=DATA, probe="qualitative")
     videos = config.replace(data=str(tmp_path / "flat"), frames=4, encoder="auto")
-    with pytest.raises(ValueError, match="^task 'frame_order_recognition': --task.frames must be at least"):
+    with pytest.raises(ValueError, match=r"^task 'frame_order_recognition': --task.frames must be at least"):
         compare_tasks(videos, ["clip_rotation", "frame_order_recognition"])
     assert not (tmp_path / "out").exists()
 
