@@ -62,12 +62,7 @@ def compare_tasks(
     check_alone("compare")
     _check_names(tasks, probe)
     out = Path(config.folder.out)
-    runs = _runs(config, tasks)
-    hints: dict[str, Any] = {}
-    if labelled is not None:
-        config, hints = for_both(config, labelled, runs[0][1].needs)
-        said = {name: getattr(config.data, name) for name in HINTS}
-        runs = [(run.replace(**said), spec) for run, spec in runs]
+    runs, hints = _runs_and_hints(config, tasks, labelled)
     reading = None if labelled is None else config.data.of(labelled, download=config.data.download, **hints)
     probe = _probe_for(config, runs, reading) if probe == AUTO else probe
     _check(config, runs)
@@ -116,6 +111,18 @@ def _check_names(tasks: Sequence[str], probe: str) -> None:
         raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
     if probe != AUTO and not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
+
+
+def _runs_and_hints(
+    config: RunConfig, tasks: Sequence[str], labelled: str | None
+) -> tuple[list[tuple[RunConfig, TaskSpec]], dict[str, Any]]:
+    """The run of each task, and what flags say of the labelled data; those that fit these alone are of no run."""
+    runs = _runs(config, tasks)
+    if labelled is None:
+        return runs, {}
+    config, hints = for_both(config, labelled, runs[0][1].needs)
+    said = {name: getattr(config.data, name) for name in HINTS}
+    return [(run.replace(**said), spec) for run, spec in runs], hints
 
 
 def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, TaskSpec]]:

@@ -97,8 +97,6 @@ def evaluate_encoder(
     split = {"test_share": test_share, "folds": folds, "limit": limit, "seed": seed, "skip_broken": skip_broken}
     whole = _open(subject, reading, found, as_run=supervised if as_run is None else as_run, **split)
     data = whole.few(1.0, limit=limit, seed=seed)
-    if told := told_lost(whole.unused, reading.path):
-        say_once(told)
 
     @cache  # its chance and the identity of its data take time
     def protocol(fraction: float, draw: int) -> Protocol:
@@ -144,7 +142,10 @@ def _open(subject: Subject, reading: DataSettings, probe: Probe, **how: Any) -> 
         inputs=probe.inputs,
         **how,
     )
-    return probe.data.open(asked)
+    data = probe.data.open(asked)
+    if told := told_lost(data.unused, reading.path):
+        say_once(told)
+    return data
 
 
 def _about(subject: Subject, labelled: str, data: EvaluationData) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def for_both(config: RunConfig, labelled: str, needs: frozenset[str]) -> tuple[R
         asked |= {"split_number": 1} if asked.get("split_number") == EVERY_SPLIT else {}
         if _misfit(dataclasses.replace(usual, path=labelled, **asked), frozenset()) is None:
             if wrong is not None:
-                config = config.replace(**dict.fromkeys(names))
+                nothing: dict[str, Any] = dict.fromkeys(names)
+                config = config.replace(**nothing)
                 say(f"{flags}: used for {labelled} alone, as {wrong}")
             continue
         if wrong is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from selftaught.data.files.file_tree import FolderTree
-from selftaught.data.sources.layout import choose_entries, in_no_part, notes_of, read_layout, table_folder
+from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, read_layout, table_folder
 from tests.data.sources.opening import IMAGES, LABELLED, opened
 from tests.data.trees import Tree, folder
 
@@ -95,3 +96,13 @@ def test_several_classes_become_targets() -> None:
     assert layout.classes == ("cat", "dog")
     assert np.array_equal(layout.targets["n1/0.jpg"], [1, 1])
     assert np.array_equal(layout.targets["n2/1.jpg"], [0, 1])
+
+
+def test_what_is_all_of_one_group_or_silent_is_called_so() -> None:
+    alone = Layout(labels={}, splits={}, classes=None, groups=dict.fromkeys(KEYS, "ann"))
+    how: Any = {"split": "held_out", "seed": 0, "held_out": 0.5, "where": "clips"}
+    with pytest.raises(ValueError, match=rf"^clips holds {len(KEYS)} files of one group \(--groups\), and none"):
+        choose_entries(KEYS, alone, needs=frozenset({"video"}), **how)
+    one = Layout(labels={}, splits={}, classes=None)
+    with pytest.raises(ValueError, match=r"^clips holds only one file with sound, and none in the held-out part"):
+        choose_entries(KEYS[:1], one, needs=frozenset({"audio"}), **how)

@@ -34,6 +34,18 @@ def test_tasks_are_grouped_by_their_gain() -> None:
     assert figure.note == "Bars: 95 % intervals over the test samples."
 
 
+def test_random_weights_of_several_encoders_are_a_point_at_each_task() -> None:
+    rows = [row(name, 70.0, (5, 7)) for name in "abc"]
+    for one, random in zip(rows, (40.0, 40.0, 50.0), strict=True):
+        one["probe"]["random"] = {"value": random}
+    figure = rank_figure(rows, {"random weights, r3d_18": {"value": 40.0}, "random weights, c3d": {"value": 50.0}})
+    assert figure is not None
+    last = figure.lines[-1]
+    assert last.name == "random weights of the same encoder and clips"
+    assert (list(last.x), list(last.y), last.points_only) == (["a", "b", "c"], [40.0, 40.0, 50.0], True)
+    assert len(figure.lines) == 2
+
+
 def test_the_seeds_of_runs_are_shown() -> None:
     figure = rank_figure(ROWS, {}, of="run")
     assert figure is not None

@@ -28,7 +28,7 @@ def test_a_comparison_of_several_encoders_names_them(tmp_path: Path, comparison_
     assert "Encoder" not in Page(write_report(folder)).copies[0].splitlines()[0]
     table = json.loads((folder / "compare.json").read_text())
     for row, encoder in zip(table["rows"], ("resnet18", "r3d_18"), strict=True):
-        row["encoder"] = encoder
+        row["probe"]["encoder"] = row["encoder"] = encoder
     (folder / "compare.json").write_text(json.dumps(table))
     head, _, *rows = Page(write_report(folder)).copies[0].splitlines()
     assert head.split("|")[-2].strip() == "Encoder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class FrameSequence(ABC):
     is_drawn: bool = False
     fps: float
     count: int
-    missing: Set[int] = frozenset()
+    missing: frozenset[int] = frozenset()
 
     @property
     @abstractmethod

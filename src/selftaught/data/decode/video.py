@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import av
 import numpy as np
@@ -91,8 +91,7 @@ def opened(video: str | EncodedVideo) -> Iterator[Any]:
 def _what_it_is(video: str | EncodedVideo) -> str:
     """What a file is that FFmpeg calls invalid data: empty, text, or of no format known; "" where it is a video."""
     try:
-        with Path(video).open("rb") if isinstance(video, str) else video.open() as file:
-            start = file.read(_START)
+        start = _start_of(video if isinstance(video, str) else video.open())
         if not start:
             return "the file is empty"
         if _is_text(start):
@@ -103,6 +102,11 @@ def _what_it_is(video: str | EncodedVideo) -> str:
         return "it is not a video in a known format, or its header is lost"
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return ""
+
+
+def _start_of(file: str | IO[bytes]) -> bytes:
+    with Path(file).open("rb") if isinstance(file, str) else file as opened_file:
+        return opened_file.read(_START)
 
 
 def _is_text(start: bytes) -> bool:

@@ -177,7 +177,8 @@ def with_groups(layout: Layout, keys: Sequence[str], hints: Hints, table: str | 
     """The layout with the groups of the keys, and notes on them."""
     groups, notes = find_groups(keys, hints.groups, table, where)
     if across := crossing(groups, layout.splits):
-        notes.append(f"{len(across)} groups have samples in more than one part of the data (such as {across[0]})")
+        many = "1 group has" if len(across) == 1 else f"{len(across)} groups have"
+        notes.append(f"{many} samples in more than one part of the data (such as {across[0]})")
     return replace(layout, groups=groups, notes=(*layout.notes, *notes))
 
 
@@ -198,7 +199,9 @@ def choose_entries(
         groups=layout.groups,
     )
     if not chosen:
-        raise EmptyPart(where, len(keys), split, "file", " with sound" if "audio" in needs else "")
+        which = " with sound" if "audio" in needs else ""
+        alone = len({layout.groups.get(key, key) for key in keys}) == 1 < len(keys)
+        raise EmptyPart(where, len(keys), split, "file", f"{which} of one group (--groups)" if alone else which)
     number = {name: i for i, name in enumerate(layout.classes or ())}
     return [Entry(keys[i], number.get(layout.labels.get(keys[i], "")), layout.groups.get(keys[i], "")) for i in chosen]
 

@@ -99,7 +99,7 @@ class VideoSamples:
             key, why = self.skipped[0]
             raise NothingReadable(
                 f"none of the {len(source)} videos of {source.name} can be used as the task cuts its clips; "
-                f"the first, {key}: {why}; give longer videos or change the task's settings",
+                f"the first, {key}: {why}; give longer videos, or fewer --frames or other settings of the task",
                 self.skipped,
             )
 

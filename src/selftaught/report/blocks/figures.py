@@ -26,6 +26,8 @@ REFRESHED = {
 """How to read metrics of refresh.csv."""
 FEW_AT_A_TIME = f"The first {COLOURS} are drawn; the legend has the others, a click on a name shows its line."
 """Said under plots with more lines than colours."""
+MOST_ALIKE = 3
+"""Lines of random weights that are drawn at once, where each encoder has its own."""
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 _DASHES = ("solid", "dash", "dot")
 
@@ -165,7 +167,7 @@ def stage_figure(
         task = task_of[name]
         look = look_of(task)
         index = names.index(task) if task in names else 0
-        alike = sum(task_of[line.name] == task for line in lines)
+        alike = sum(look == look_of(line.name) if look else task_of[line.name] == task for line in lines)
         colour, dash = look or (colour_of(index), dash_of(index))
         symbol = _SYMBOLS[(index // COLOURS + alike) % len(_SYMBOLS)] + ("-open" if look else "")
         lines.append(
@@ -177,7 +179,7 @@ def stage_figure(
                 colour=colour,
                 dash=dash,
                 symbol=symbol,
-                hidden=index >= COLOURS,
+                hidden=index >= COLOURS or (look is not None and alike >= MOST_ALIKE),
             )
         )
     sizes = [f"{int(n):,} {what}" for what in ("train", "test") if (n := finite(evaluation.get(f"{what}_samples")))]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from selftaught.report.blocks.figures import Figure, Line, look_of
 from selftaught.report.facts.evaluations import Estimate, estimate, gain, metric_words, protocol_words
 from selftaught.report.facts.read import Json
+from selftaught.report.facts.references import RANDOM
 from selftaught.report.facts.wording import metric_of, sentence
 
 FEWEST = 3
@@ -33,10 +34,17 @@ def rank_figure(rows: Sequence[Json], references: Mapping[str, Json], *, of: str
         if points:
             lines.append(_points(title, points, colour=colour, symbol=symbol))
     ends = [next(iter(values)), list(values)[-1]]
+    own = sum(name.startswith(RANDOM) for name in references) > 1
     for name, reference in references.items():
+        if own and name.startswith(RANDOM):
+            continue  # a line across all tasks would be of some of them alone
         if known := estimate(reference, probe):
             colour, dash = look_of(name) or ("--quiet", "dash")
             lines.append(Line(name=name, x=ends, y=[known.value, known.value], colour=colour, dash=dash))
+    if own:
+        random = {name: known for name, probe in found.items() if (known := estimate(probe.get("random"), probe))}
+        bare = {name: Estimate(known.value) for name, known in random.items()}
+        lines.append(_points(f"{RANDOM} of the same encoder and clips", bare, colour="--quiet", symbol="circle-open"))
     told = ["Bars: 95 % intervals over the test samples."] if any(e.interval for e in values.values()) else []
     if of == "run":
         told.append("Each run is compared with random weights of its own seed; the dashed line is those of the first.")

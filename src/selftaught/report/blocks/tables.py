@@ -85,7 +85,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
     """The rows of a comparison, best first, with what they are compared with."""
     probed = next((row["probe"] for row in rows if row.get("probe")), None)
     best = rows[0] if rows else {}
-    encoders = {str(row["encoder"]) for row in rows if row.get("encoder")}
+    encoders = {_encoder(row) for row in rows} - {""}
     body = []
     for row in rows:
         name, probe, metric = str(row.get("task")), row.get("probe") or {}, str(row.get("metric", ""))
@@ -96,7 +96,7 @@ def ranking_table(rows: Sequence[Json], references: Mapping[str, Json], links: M
             cells += [_behind_cell(row, best), words(probe.get("stage"))]
         cells.append(figure(value, f"{pretext(metric, value)} {spoken(metric)}"))
         cells += [figure(chance, pretext(metric, chance)), figure(row.get("steps"))]
-        cells += [words(row.get("encoder") if len(encoders) > 1 else "")]
+        cells += [words(_encoder(row) if len(encoders) > 1 else "")]
         body.append(cells)
     head = ["Rank", "Task"]
     if probed:
@@ -137,6 +137,11 @@ def label_free_table(rows: Sequence[Json]) -> Table:
         body.append([*cells, figure(row.get("images_per_second"))])
     head = ["Task", *(metric_of(name).words for name in names), f"{sentence(unit_of_all(rows))}/s"]
     return without_empty(Table(title="Figures without labels, and speed", head=head, rows=body))
+
+
+def _encoder(row: Json) -> str:
+    """With the prefix that the task asks for, as it was measured."""
+    return str((row.get("probe") or {}).get("encoder") or row.get("encoder") or "")
 
 
 def _behind_cell(row: Json, best: Json) -> Cell:

@@ -129,7 +129,7 @@ def test_persons_of_a_column_are_not_separated(tmp_path: Path) -> None:
 def test_groups_on_both_sides_of_given_parts_are_said(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     (tmp_path / "labels.csv").write_text("file,label,split,group\na.mp4,x,train,1\nb.mp4,y,test,1\nc.mp4,y,train,2\n")
-    assert "1 groups have samples in more than one part of the data (such as 1)" in opened(tmp_path).notes
+    assert "1 group has samples in more than one part of the data (such as 1)" in opened(tmp_path).notes
 
 
 @pytest.mark.parametrize(
