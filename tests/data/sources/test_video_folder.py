@@ -189,3 +189,9 @@ def test_a_held_out_part_with_sound_is_drawn(tmp_path: Path, write_video: Any) -
     assert not keys[0] & keys[1]
     assert [key for key, _ in parts[0].skipped] == drawn
     assert list(parts[1].skipped) == []
+
+
+def test_what_a_folder_of_videos_lacks_is_said_of_videos(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"never opened")
+    with pytest.raises(ValueError, match=r"^labels are needed, but .* holds videos only \(such as a.mp4\)"):
+        open_source(str(tmp_path), split="train", needs=frozenset({"video", "label"}), held_out=0.0)

@@ -286,7 +286,8 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
             f"one class for each sample is needed, but those of {source.name} may be of several; "
             "measure it by a probe for several classes, such as --probe svm"
         )
-    held = " and ".join(WORDS[kind] for kind in WORDS if kind in source.provides)
+    given = source.provides - {"image"} if "video" in source.provides else source.provides  # its frames are images
+    held = " and ".join(WORDS[kind] for kind in WORDS if kind in given)
     first = source.entries[0].key if len(source) else "nothing"
     do = {
         "video": "give a folder of videos (mp4, mkv, avi, mpg, webm) or of folders of numbered frames",
