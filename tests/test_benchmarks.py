@@ -33,6 +33,13 @@ def test_the_cost_of_pseudo_labels_and_of_their_refresh_is_measured(monkeypatch:
     assert lines[-1].count("|") == lines[-2].count("|") == lines[-3].count("|")
 
 
+def test_rendering_is_measured() -> None:
+    pytest.importorskip("mujoco", reason="needs MuJoCo, the extra [world]")
+    found = script("world").measure_rendering(16, 1)
+    assert {"images", "clips", "labels_ms"} == found.keys()
+    assert min(found.values()) > 0
+
+
 def test_the_linear_probe_is_measured() -> None:
     args = argparse.Namespace(data="synthetic:N=60,side=32", size=32, limit=None, dims=20, rounds=1)
     found = script("probes").measure_probes(args, ["linear"])

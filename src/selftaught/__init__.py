@@ -19,6 +19,7 @@ from selftaught.api import (
     load_encoder,
     pretrain,
     search,
+    world,
     write_report,
 )
 from selftaught.core.config import RunConfig
@@ -45,6 +46,7 @@ __all__ = [
     "pretrain",
     "search",
     "use_threads",
+    "world",
     "write_report",
 ]
 

@@ -42,12 +42,21 @@ class DepthFolder:
         """Millimetres (H, W) of the pixels of an image as stored, 0 where unknown; a ValueError names the file."""
         file = self.pairs[key]
         try:
-            values = decode_indices(self.tree.read(file))
+            data = self.tree.read(file)
         except (OSError, ValueError) as broken:
             raise ValueError(f"{file} cannot be read: {broken}") from None
-        if values.ndim != 2 or values.dtype != np.uint16:
-            raise ValueError(f"{file} is no image of 16 bits with one channel, as depth maps in millimetres are")
-        return np.where(values == _NONE, 0, values).astype(np.uint16)
+        return decode_depth(data, file)
+
+
+def decode_depth(data: bytes, file: str) -> NDArray[np.uint16]:
+    """Millimetres (H, W) of a depth map, 0 where unknown; a ValueError names the file."""
+    try:
+        values = decode_indices(data)
+    except (OSError, ValueError) as broken:
+        raise ValueError(f"{file} cannot be read: {broken}") from None
+    if values.ndim != 2 or values.dtype != np.uint16:
+        raise ValueError(f"{file} is no image of 16 bits with one channel, as depth maps in millimetres are")
+    return np.where(values == _NONE, 0, values).astype(np.uint16)
 
 
 def open_depth_folder(tree: FileTree) -> DepthFolder:

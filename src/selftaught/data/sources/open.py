@@ -129,10 +129,12 @@ def _world(data: str, *, split: str, download: bool) -> Source:
     from selftaught.data.sources.world.settings import read_settings
     from selftaught.data.sources.world.source import open_world
 
-    def images(path: str) -> Source:
-        return open_source(path, split="train", needs=frozenset({"image"}), download=download)
+    return open_world(read_settings(data), split=split, open_images=lambda path: open_photos(path, download=download))
 
-    return open_world(read_settings(data), split=split, open_images=images)
+
+def open_photos(data: str, *, download: bool = False) -> Source:
+    """Images of a path or name that surfaces of rendered scenes are covered with."""
+    return open_source(data, split="train", needs=frozenset({"image"}), download=download)
 
 
 def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
@@ -202,6 +204,10 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     from selftaught.data.sources.video_folder import open_video_folder, videos_of
 
     files = find_files(path)
+    if (path / "selftaught-world.json").is_file() and not needs & {"box", "mask", "label", "labels"}:
+        from selftaught.data.sources.world.written import open_written_world
+
+        return open_written_world(path, files, split=split, seed=seed, held_out=held_out)
     tree = FolderTree(path, files)
     suffixes = Counter(suffix_of(key) for key in tree.keys)
     pictures = any(is_picture(suffix) for suffix in suffixes)

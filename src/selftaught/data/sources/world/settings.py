@@ -42,7 +42,7 @@ class WorldSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.least > self.most:
-            raise ValueError(f"least must not be above most, got least={self.least} and most={self.most}")
+            raise ValueError(f"--least must not be above most, got {self.least} and {self.most}")
 
     @property
     def is_endless(self) -> bool:
