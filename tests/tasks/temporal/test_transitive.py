@@ -59,7 +59,11 @@ def test_neighbours_are_read_one_after_the_other(task: Task) -> None:
     example = made.train().pseudo_label(Batch(index=index, inputs={"video": video}), rng())
     assert example.linked.tolist() == [1, 1, 0, 0]
     shown = made.show(example, made(example), 4)
-    assert [len(sample.inputs) for sample in shown] == [6, 6, 3, 3]
+    assert [len(sample.inputs) for sample in shown] == [6] * 4
+    assert [str(sample.pseudo_label).split(" of ")[-1] for sample in shown] == [
+        *["a neighbour"] * 2,
+        *["the most similar clip"] * 2,
+    ]
     assert made.eval().pseudo_label(Batch(index=index, inputs={"video": video}), rng()).linked.tolist() == [0] * 4
     with pytest.raises(ValueError, match="reads pairs, but a device got 3 samples of a batch"):
         made.train().pseudo_label(Batch(index=index[:3], inputs={"video": video[:3]}), rng())

@@ -237,16 +237,17 @@ class FrameOrderRecognition(PretextTask):
         return classification(prediction.flatten(0, 1), example.order.flatten())
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """The frames as they are shown; the label and the prediction say their places in time, 1 to 4."""
+        """The frames as they are shown, with their places in time, 1 to 4; an order and its reverse are one class."""
         chance, chosen = prediction.detach().float().softmax(2)[:, 0].max(1)
         shown = []
         for n in range(min(count, len(chosen))):
             numbers = ", ".join(map(str, example.numbers[n].tolist()))
             places = example.places[n, 0].cpu()
+            reverse = ", reversed" if places[0] > places[3] else ""
             shown.append(
                 Shown(
                     inputs=shown_in_order(example.frames[4 * n + places], (places + 1).tolist()),
-                    pseudo_label=f"{_words(example.order[n, 0])} (frames {numbers})",
+                    pseudo_label=f"{_words(example.order[n, 0])}{reverse} (frames {numbers})",
                     prediction=f"{_words(chosen[n])} ({float(chance[n]):.2f})",
                 )
             )

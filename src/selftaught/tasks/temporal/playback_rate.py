@@ -196,7 +196,7 @@ class PlaybackRate(PretextTask):
         return [
             Shown(
                 inputs=[shown(example.clips[r])],
-                pseudo_label=f"{self._words(int(example.label[r]))} ({float(example.rate[r]):.2g} × speed)",
+                pseudo_label=f"{self._words(int(example.label[r]))} ({float(example.rate[r]):.2g} times as fast)",
                 prediction=f"{self._words(int(chosen[r]))} ({float(chance[r]):.2f})",
             )
             for r in rows

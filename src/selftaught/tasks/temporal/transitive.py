@@ -234,14 +234,19 @@ class Transitive(PretextTask):
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
-        """A, tracked, and A' of a clip and, where there is one, of its neighbour; and how far they are from A."""
+        """A, tracked, and A' of a clip, and B and B' of its neighbour; and how far they are from A.
+
+        Clips that have no neighbour in the graph, such as held-out ones, are beside the most similar clip of the batch.
+        """
         z = prediction.detach().float()
         partner = _partners(len(z), z.device)
+        unit = torch.nn.functional.normalize(z[:, 0], dim=1)
+        alike = (unit @ unit.T).fill_diagonal_(-2.0).argmax(1)
         found = []
         for n in range(min(count, len(z))):
-            other = int(partner[n])
             is_linked = bool(example.linked[n])
-            rows = [2 * n, 2 * n + 1, *([2 * other, 2 * other + 1] if is_linked else [])]
+            other = int(partner[n] if is_linked else alike[n])
+            rows = [2 * n, 2 * n + 1, 2 * other, 2 * other + 1]
             away = [
                 f"{1 - float(torch.cosine_similarity(z[n, 0], z.flatten(0, 1)[row], dim=0)):.2f}" for row in rows[1:]
             ]
@@ -249,14 +254,15 @@ class Transitive(PretextTask):
                 Shown(
                     inputs=[
                         picture
-                        for clip in ([n, other] if is_linked else [n])
+                        for clip in (n, other)
                         for picture in (
                             shown_track(example.video[clip], example.squares[clip]),
                             shown(example.views[2 * clip]),
                             shown(example.views[2 * clip + 1]),
                         )
                     ],
-                    pseudo_label="A and A' of a track" + (", B and B' of a neighbour" if is_linked else ""),
+                    pseudo_label="A and A' of a track, B and B' of "
+                    + ("a neighbour" if is_linked else "the most similar clip"),
                     prediction="distances from A: " + ", ".join(away),
                 )
             )
