@@ -171,7 +171,7 @@ def test_flags_set_further_encoders(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--out", str(tmp_path / "no"), "--flow-encodr", "resnet18"]) == 2
     assert "did you mean --flow-encoder" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "no"), "--flow-encoder", "r3d_18"]) == 2
-    assert "trains flow_encoder for images, but '2ch:r3d_18' takes clips" in capsys.readouterr().err
+    assert "trains flow_encoder for images, but 'r3d_18' takes clips" in capsys.readouterr().err
     assert main(["pretrain", "--task", STREAMS, "--help"]) == 0
     assert "--flow-encoder FLOW_ENCODER" in (text := capsys.readouterr().out)
     assert "(default: timm:test_vit)" in " ".join(text.split())

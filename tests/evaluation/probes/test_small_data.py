@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "linear": {},
     "knn": {},
     "svm": {},
-    "mlp": {"hidden": 8},
+    "mlp": {"hidden": 8, "epochs": 2},
     "retrieval": {"against": "train"},
     "finetune": {"steps": 2, "batch_size": 4, "lr": (0.01,)},
 }
