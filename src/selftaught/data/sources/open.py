@@ -29,6 +29,9 @@ _MAPS = {
 }
 """What to do where they are needed and a source has none."""
 
+_MANY = 4
+"""Kinds from which on they are listed with commas."""
+
 
 def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out: float | None = None) -> Source:
     """One split of the data of a run or an evaluation; `open_source` with what their settings say.
@@ -293,7 +296,8 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
             "measure it by a probe for several classes, such as --probe svm"
         )
     given = source.provides - {"image"} if "video" in source.provides else source.provides  # its frames are images
-    held = " and ".join(WORDS[kind] for kind in WORDS if kind in given)
+    words = [WORDS[kind] for kind in WORDS if kind in given]
+    held = " and ".join(words) if len(words) < _MANY else f"{words[0]} with {', '.join(words[1:])}"
     first = source.entries[0].key if len(source) else "nothing"
     do = {
         "video": "give a folder of videos (mp4, mkv, avi, mpg, webm) or of folders of numbered frames",

@@ -77,7 +77,7 @@ def test_photos_cover_the_surfaces(tmp_path: Path) -> None:
 
 
 def test_labels_are_refused_and_the_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"^labels are needed, but world:.* holds images and videos"):
+    with pytest.raises(ValueError, match=r"^labels are needed, but world:.* holds videos with depth maps, surface n"):
         open_source(SMALL, split="train", needs=frozenset({"image", "label"}))
     monkeypatch.setattr("selftaught.data.sources.world.source.find_spec", lambda _: None)
     with pytest.raises(

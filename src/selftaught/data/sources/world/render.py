@@ -17,9 +17,9 @@ from selftaught.data.sources.world.textures import Textures
 Floats = NDArray[np.float64]
 _HIDDEN = 1e-4
 """Share of the way to a point below which what a ray meets hides it."""
-_SPREAD = 0.25
+_SPREAD = 1 / 3
 """Of a pixel, to either side, from which its edges are looked at again."""
-_STEEP = 0.9
+_STEEP = 0.7
 """Cosine of two neighbouring normals below which there is an edge."""
 
 
@@ -52,15 +52,16 @@ class Frame:
         return np.asarray(np.rint(self.colours() * 255), np.uint8)
 
     def colours(self) -> Colours:
-        """(side, side, 3) RGB in [0, 1]; pixels at edges are the mean of four places in them."""
+        """(side, side, 3) RGB in [0, 1]; pixels at edges are the mean of three places in them."""
         linear = self._shade(self._rays, self._hits)
         edges = np.flatnonzero(self._edges())
         if len(edges):
-            corners = np.array([(x, y) for x in (-_SPREAD, _SPREAD) for y in (-_SPREAD, _SPREAD)])
+            corners = np.array([(-_SPREAD, -_SPREAD / 2), (_SPREAD, _SPREAD / 2)])
             places = (self.camera.pixels()[edges][:, None] + corners).reshape(-1, 2)
             rays = self.camera.rays(places)
             hits = self._simulation.cast(self._number, self.camera.centre, rays)
-            linear[edges] = self._shade(rays, hits).reshape(len(edges), len(corners), 3).mean(1)
+            linear[edges] += self._shade(rays, hits).reshape(len(edges), len(corners), 3).sum(1)
+            linear[edges] /= 1 + len(corners)
         return to_pixels(linear).reshape(self._side, self._side, 3)
 
     def depth(self) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ FAR = 60.0
 """Metres; what is farther away is sky."""
 UNSEEN = 4
 """Group of shapes that no ray hits."""
-STEP = 0.01
+STEP = 0.0135
 """Seconds of the simulation, at most."""
 
 
@@ -71,6 +71,9 @@ class Scene:
     place: Place
 
 
+_UPRIGHT = np.array([1.0, 0, 0, 0])
+
+
 class _Builder:
     """Collects the shapes of a scene, each with its surface and instance."""
 
@@ -106,7 +109,7 @@ class _Builder:
         kind = getattr(self._mujoco.mjtGeom, f"mjGEOM_{part.kind.upper()}")
         geom = body.add_geom(type=kind, pos=part.place, density=300, **more)
         geom.friction = [self.rng.uniform(0.4, 1), 0.005, 0.001]
-        geom.solref = [0.025, self.rng.uniform(0.5, 1)]  # a low damping lets it bounce
+        geom.solref = [0.03, self.rng.uniform(0.5, 1)]  # a low damping lets it bounce
         geom.quat = _towards(part.axis)
         self._rows.append((*surface, instance))
 
@@ -321,6 +324,8 @@ def _times(one: Floats, other: Floats) -> Floats:
 def _towards(axis: Sequence[float]) -> Floats:
     """The turn that brings the z axis to `axis`."""
     z = np.asarray(axis, np.float64)
+    if z[2] == 1:
+        return _UPRIGHT
     if z[2] < -0.999:
         return _about((1, 0, 0), np.pi)
     quaternion = np.array([1 + z[2], -z[1], z[0], 0.0])
