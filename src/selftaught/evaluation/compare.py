@@ -62,7 +62,7 @@ def compare_tasks(
     check_alone("compare")
     _check_names(tasks, probe)
     out = Path(config.folder.out)
-    runs, hints = _runs_and_hints(config, tasks, labelled)
+    config, runs, hints = _runs_and_hints(config, tasks, labelled)
     reading = None if labelled is None else config.data.of(labelled, download=config.data.download, **hints)
     probe = _probe_for(config, runs, reading) if probe == AUTO else probe
     _check(config, runs)
@@ -115,14 +115,14 @@ def _check_names(tasks: Sequence[str], probe: str) -> None:
 
 def _runs_and_hints(
     config: RunConfig, tasks: Sequence[str], labelled: str | None
-) -> tuple[list[tuple[RunConfig, TaskSpec]], dict[str, Any]]:
-    """The run of each task, and what flags say of the labelled data; those that fit these alone are of no run."""
+) -> tuple[RunConfig, list[tuple[RunConfig, TaskSpec]], dict[str, Any]]:
+    """The settings, the run of each task, and hints on the labelled data; what fits these alone is of no run."""
     runs = _runs(config, tasks)
     if labelled is None:
-        return runs, {}
+        return config, runs, {}
     config, hints = for_both(config, labelled, runs[0][1].needs)
     said = {name: getattr(config.data, name) for name in HINTS}
-    return [(run.replace(**said), spec) for run, spec in runs], hints
+    return config, [(run.replace(**said), spec) for run, spec in runs], hints
 
 
 def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, TaskSpec]]:
