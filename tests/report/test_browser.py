@@ -100,6 +100,8 @@ def test_a_run_page_shows_everything_without_an_error(
     traces = "p => p.querySelectorAll('.main-svg .scatterlayer .trace').length"
     plots = page.execute_script(f"return [...document.querySelectorAll('.plot')].map({traces})")
     assert plots == [3, 2, 3, 3, 2, 3, 1, 1, 1, 1, 1], "stages, labels, two maps, then curves"
+    set_up = page.execute_script("return Object.keys(Plotly.PlotSchema.get().traces)")
+    assert set_up == ["scatter"], "lines and points alone"
     assert (
         page.execute_script("return document.querySelectorAll('.plot')[0].querySelectorAll('.errorbar').length") == 15
     )
@@ -115,7 +117,7 @@ def test_a_comparison_sorts_by_any_column(
     browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path], width: int
 ) -> None:
     folder = comparison_folder(tmp_path / "compared", {"rotation": 61.2, "simclr": 66.4, "jigsaw": 9.5})
-    page = opened(browser, write_report(folder), width=width, unfold=width < 600)
+    page = opened(browser, write_report(folder), width=width, unfold=False)
     assert column(page, 1) == ["simclr", "rotation", "jigsaw", "random weights", "supervised"]
     heads = page.find_elements("css selector", "#ranking th button")
     page.execute_script("arguments[0].click()", heads[1])
@@ -165,17 +167,14 @@ def test_on_paper_the_page_is_light_and_no_plot_is_cut(
     assert page.get_log("browser") == []
 
 
-def test_a_legend_entry_hides_its_line(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
+def test_a_legend_entry_hides_its_line_and_a_table_is_copied_in_each_form(
+    browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]
+) -> None:
     page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280, unfold=False)
+    lines = "return document.querySelector('.plot').querySelectorAll('.scatterlayer .trace').length"
+    assert page.execute_script(lines) == 3
     page.execute_script("document.querySelector('.legend button').click()")
-    assert (
-        page.execute_script("return document.querySelector('.plot').querySelectorAll('.scatterlayer .trace').length")
-        == 2
-    )
-
-
-def test_a_table_is_copied_in_each_form(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
-    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280, unfold=False)
+    assert page.execute_script(lines) == 2
     kept = """
         Object.defineProperty(navigator, "clipboard", {value: {writeText: async (text) => { window.copied = text; }}});
         return [...document.querySelector('.copy').querySelectorAll('button')].map(b => b.textContent)"""
@@ -294,11 +293,6 @@ def test_on_paper_no_plot_is_left_out(browser: Browser, tmp_path: Path, run_fold
     traces = f"return {plots}.map(p => p.querySelectorAll('.scatterlayer .trace').length)"
     assert page.execute_script(traces) == [4] + 2 * [3, 2, 3, 1, 1, 1, 1, 1], "drawn at once, none in view or not"
     page.execute_script("dispatchEvent(new Event('afterprint'))")
-
-
-def test_only_lines_and_points_are_set_up(browser: Browser, tmp_path: Path, run_folder: Callable[..., Path]) -> None:
-    page = opened(browser, write_report(run_folder(tmp_path / "run")), width=1280, unfold=False)
-    assert page.execute_script("return Object.keys(Plotly.PlotSchema.get().traces)") == ["scatter"]
 
 
 @pytest.mark.parametrize("width", [1280, 390])
