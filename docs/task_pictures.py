@@ -42,10 +42,10 @@ _CLIPS, _FRAMES = "--encoder video_convnet", "--encoder alexnet"
 _LESS = "--task.degrade 0.1"
 """Little blur and noise, so that people see what is shown."""
 _FALLING = "moving:digits,videos=32,ground=texture,motion=fall,frames=44"
-_BOUNCING = "moving:digits,videos=32,motion=bounce,frames=48,side=32"
+_BOUNCING = "moving:digits,videos=32,ground=texture,motion=bounce,frames=48,side=32"
 _FAR = "moving:digits,videos=32,ground=texture,motion=bounce,frames=100"
 _TRACKED = f"--stem standard --frames 16 --stride 6 --task.patch 0.4 --task.colour 0.2 {_LESS} --steps 12"
-_GAN = f"{_CLIPS} --frames 8 --stride 4 --task.width 32 --size 32 --steps 10"
+_GAN = f"{_CLIPS} --frames 8 --stride 4 --task.width 32 --size 32 --steps 50"
 PICTURES: dict[str, Drawn] = {
     "frame_order_verification": Drawn(flags=f"{_FRAMES} --steps 8"),
     "frame_order_recognition": Drawn(
@@ -70,7 +70,7 @@ PICTURES: dict[str, Drawn] = {
     "video_colorization": Drawn(flags=f"{_FRAMES} --task.stride 6 --steps 40"),
     "video_mae": Drawn(flags="--frames 8 --stride 3 --steps 20"),
     "video_colorization_direct": Drawn(flags=f"{_CLIPS} --frames 8 --stride 3 --steps 12"),
-    "video_prediction": Drawn(data=_BOUNCING, flags="--encoder lstm:alexnet --task.width 128 --size 32 --steps 4"),
+    "video_prediction": Drawn(data=_BOUNCING, flags="--encoder lstm:alexnet --task.width 128 --size 32 --steps 100"),
     "video_gan": Drawn(data=_BOUNCING, flags=_GAN),
     "temporal_gan": Drawn(data=_BOUNCING, flags=_GAN),
     "motion_content_gan": Drawn(data=_BOUNCING, flags=f"{_GAN} --task.image-width 16"),
