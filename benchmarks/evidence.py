@@ -48,7 +48,7 @@ SHARED = ROOT.parent / "shared" / "data"
 
 
 MOVING = "moving:"
-FIGURES = ("value", "stage", "stages", "random", "chance", "train_samples", "test_samples")
+FIGURES = ("value", "stage", "stages", "random", "gain", "chance", "train_samples", "test_samples")
 ON_GPU = torch.cuda.is_available()
 FREE: queue.SimpleQueue[int] = queue.SimpleQueue()
 """Cores that no row runs on."""

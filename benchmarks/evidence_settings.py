@@ -25,7 +25,7 @@ class Setting:
     probe: str = "linear"
     """What measures the factors."""
     factors: tuple[str, ...] = ()
-    """Labels that moving sequences are measured with, in place of fractions and k-NN."""
+    """What `probe` measures in place of fractions and k-NN: labels of moving sequences, else one name for a column."""
     reading: str = ""
     """What can be concluded from the table, and what cannot; paragraphs with empty lines between."""
 
@@ -33,7 +33,11 @@ class Setting:
         """Name of each result -> probe, what it reads, and its flags."""
         labelled = self.labelled or self.data
         if self.factors:
-            return {one: (self.probe, f"{labelled},label={one}", self.evaluate) for one in self.factors}
+            drawn = labelled.startswith("moving:")
+            return {
+                one: (self.probe, f"{labelled},label={one}" if drawn else labelled, self.evaluate)
+                for one in self.factors
+            }
         # A share is one of all labels, not of those that the limit leaves.
         found = {
             "linear" if share == 1 else f"linear {share:g}": (

@@ -11,39 +11,97 @@ _ADAMW = ("--optimizer", "adamw", "--lr", "1e-3")
 _RAW = ("--task.degrade", "0")
 """Drawn frames were never compressed: there are no traces of a codec to hide."""
 
+_VIEWS = ("--task.min-scale", "0.5", "--task.blur", "0", "--task.jitter", "0.5")
+"""Weaker views for small frames, and a batch large enough for its negatives: as many clips in fewer steps."""
+
 _MOVING: dict[str, tuple[str, ...]] = {
     "supervised": (*_CLIP, *_ADAMW),
-    "frame_order_verification": ("--task.clip", "4", *_ADAMW),
-    "odd_one_out": _RAW,
+    "frame_order_verification": ("--task.clip", "4", "--task.tau-max", "10", *_ADAMW),
+    "odd_one_out": (*_RAW, *_ADAMW),
     "sequence_permutation": (*_RAW, *_ADAMW),
-    "frame_order_recognition": ("--task.clip", "4", "--task.frames", "28", *_ADAMW),
+    "frame_order_recognition": (
+        *("--task.clip", "4", "--task.frames", "28", "--task.orders", "12", "--task.dropout", "0"),
+        *_ADAMW,
+    ),
     "clip_order": (*_RAW, *_ADAMW),
-    "playback_rate": (*_RAW, *_ADAMW),
+    "playback_rate": ("--task.least-side", "0.9", "--task.colour", "0", *_RAW, *_ADAMW),
     "clip_rotation": (*_CLIP, *_ADAMW),
-    "cubic_puzzle": ("--frames", "6", "--task.cell", "8", *_RAW, *_ADAMW),
+    "cubic_puzzle": ("--frames", "6", "--task.cell", "8", "--task.axes", "time", *_RAW, *_ADAMW),
     "video_jigsaw": ("--task.clip", "4", *_RAW, *_ADAMW),
     "temporal_coherence": ("--task.clip", "8", *_RAW, *_ADAMW),
     "tracked_patches": ("--task.clip", "4", *_RAW, *_ADAMW),
     "transitive": ("--task.clip", "4", *_RAW, *_ADAMW),
     "dense_prediction": (*_RAW, *_ADAMW),
-    "video_gan": ("--task.width", "128", *_CLIP),
-    "temporal_gan": ("--task.width", "128", *_CLIP),
-    "motion_content_gan": ("--task.width", "128", *_CLIP),
-    "video_prediction": ("--task.clip", "8", "--task.model", "mcnet"),
-    "video_colorization": ("--task.clip", "4", "--task.stride", "2"),
-    "video_colorization_direct": _CLIP,
-    "video_mae": ("--encoder", "auto", "--frames", "8", "--stride", "2"),
-    "video_simclr": ("--frames", "8", "--stride", "2", *_ADAMW),
+    "video_gan": ("--task.width", "128", *_CLIP, "--lr", "2e-4"),
+    "temporal_gan": ("--task.width", "128", *_CLIP, "--lr", "1e-4"),
+    "motion_content_gan": ("--task.width", "128", *_CLIP, "--lr", "2e-4"),
+    "video_prediction": ("--task.model", "lstm", "--lr", "1e-3"),
+    "video_colorization": ("--task.clip", "4", "--task.stride", "2", *_ADAMW),
+    "video_colorization_direct": (*_CLIP, *_ADAMW),
+    "video_mae": ("--encoder", "auto", "--frames", "8", "--stride", "2", "--lr", "1e-3"),
+    "video_simclr": (*("--frames", "8", "--stride", "2", "--batch-size", "64", "--steps", "250"), *_VIEWS, *_ADAMW),
 }
 """Task -> its own flags; the encoder takes clips in every row."""
 
+_SHORT = ("--frames", "8", "--stride", "2")
+"""15 frames, as many as the shortest videos have."""
+
+_ACTIONS: dict[str, tuple[str, ...]] = {
+    "supervised": (*_SHORT, *_ADAMW),
+    "frame_order_verification": (
+        *("--task.clip", "2", "--task.frames", "20", "--task.tau-min", "4", "--task.tau-max", "8"),
+        *_ADAMW,
+    ),
+    "odd_one_out": _ADAMW,
+    "sequence_permutation": _ADAMW,
+    "arrow_of_time": _ADAMW,
+    "frame_order_recognition": (
+        *("--task.clip", "4", "--task.frames", "24", "--task.orders", "12", "--task.dropout", "0"),
+        *_ADAMW,
+    ),
+    "clip_order": ("--task.frames", "6", "--task.interval", "2", *_ADAMW),
+    "playback_rate": ("--task.paces", "3", *_ADAMW),
+    "clip_rotation": (*_SHORT, *_ADAMW),
+    "cubic_puzzle": _ADAMW,
+    "video_jigsaw": ("--task.clip", "4", "--task.frames", "20", *_ADAMW),
+    "temporal_coherence": ("--task.clip", "8", "--task.frames", "20", *_ADAMW),
+    "tracked_patches": ("--task.clip", "4", *_ADAMW),
+    "transitive": ("--task.clip", "4", *_ADAMW),
+    "dense_prediction": ("--task.frames", "4", *_ADAMW),
+    "video_gan": ("--task.width", "128", *_SHORT, "--lr", "2e-4"),
+    "temporal_gan": ("--task.width", "128", *_SHORT, "--lr", "1e-4"),
+    "motion_content_gan": ("--task.width", "128", *_SHORT, "--lr", "2e-4"),
+    "video_prediction": ("--task.model", "lstm", "--lr", "1e-3"),
+    "video_colorization": ("--task.clip", "4", "--task.stride", "2", *_ADAMW),
+    "video_colorization_direct": (*_SHORT, *_ADAMW),
+    "video_mae": ("--encoder", "auto", *_SHORT, "--lr", "1e-3"),
+    "video_simclr": (*_SHORT, "--batch-size", "64", "--steps", "150", *_VIEWS, *_ADAMW),
+}
+"""On videos of 15 to 40 frames."""
+
 _READING = """
-What can be concluded so far: the setting leaves room. 250 steps of supervised training on the direction are 38 points
-above random weights for the direction and 26 for the speed; for the identity, which was no label, 8. The rows of the
-pretext tasks are still being measured.
+What can be concluded so far, from one seed for most rows: the setting leaves room, as supervised training on the
+direction is 41 points above random weights for the direction, 22 for the speed and 11 for the identity, which was no
+label. All tasks that ask for the order, the rate or the place of parts of a clip learn the direction and the speed of
+what moves (14 to 36 points above random weights), though neither is their label, and some of them reach a higher
+speed accuracy than training on the direction does. clip_rotation is the best for the identity. Verifying the order of
+frames keeps less of the direction than random weights: a sequence played backwards is in order, too, so that opposite
+directions need not be distinguished.
+
+What does not beat random weights here, and why: the tasks that compare clips, frames or patches (temporal_coherence,
+tracked_patches, transitive, dense_prediction) do learn, as their pretext metrics show, but the ground of a drawn video
+is a texture of its own that does not move, and it alone tells videos apart; what moves is not needed. The
+discriminators of the three adversarial tasks tell generated textures from drawn ones after a hundred steps (accuracy
+0.99 to 1.00), and learn nothing further.
+
+What was tried: cubic_puzzle along both space and time stays at chance (0.053 of 0.042), as the places of a texture
+cannot be told; the row is of puzzles along time. playback_rate with a random scale of the crops (0.276 of 0.250) and
+with colours that change with each frame (0.296) hardly learns; the row is without both. frame_order_recognition with
+one order of each tuple stays at chance (0.109 of 0.083); with all twelve, which cost little as frames are encoded once,
+it learns. video_prediction by the adversarial model takes 38 minutes a row; the row is of the composite LSTM.
 """
 
-_FLAGS = "--encoder r3d_18 --stem standard --size 32 --batch-size 16 --steps 250 --evaluate-every 1"
+_FLAGS = "--encoder video_convnet --stem standard --size 32 --batch-size 16 --steps 1000 --evaluate-every 4"
 _PROBE = ("--probe.clips", "1", "--probe.dims", "2000", "--limit", "500")
 
 VIDEO_SETTINGS = {
@@ -65,5 +123,28 @@ VIDEO_SETTINGS = {
         probe="action",
         evaluate=_PROBE,
         factors=("identity",),
+    ),
+    "actions": Setting(
+        page="evidence-video",
+        data="jhmdb14",
+        tasks=_ACTIONS,
+        flags="--encoder video_convnet --stem standard --size 48 --batch-size 16 --steps 600 --evaluate-every 12",
+        probe="action",
+        evaluate=("--probe.dims", "2000"),
+        factors=("action",),
+    ),
+    "propagation": Setting(
+        page="evidence-video",
+        data="jhmdb14",
+        labelled="davis240/davis240.zip",
+        tasks={
+            "video_colorization": _ADAMW,
+            "tracked_patches": _ADAMW,
+            "temporal_coherence": _ADAMW,
+        },
+        flags="--encoder resnet18 --stem standard --size 64 --batch-size 16 --steps 600 --evaluate-every 12",
+        probe="mask_propagation",
+        evaluate=("--probe.size", "120", "--probe.stride", "4"),
+        factors=("masks",),
     ),
 }
