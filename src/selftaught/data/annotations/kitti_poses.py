@@ -39,6 +39,8 @@ def _matrix(line: str, where: str) -> NDArray[np.float64]:
         values = [float(word) for word in line.split()]
     except ValueError:
         raise ValueError(f"{where} holds what is no number") from None
-    if len(values) != 12 or not np.isfinite(values).all():
-        raise ValueError(f"{where} must be 12 finite numbers, got {len(values)}")
+    if len(values) != 12:
+        raise ValueError(f"{where} must be 12 numbers, got {len(values)}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{where} has numbers that are not finite")
     return np.concatenate([np.reshape(values, (3, 4)), [[0.0, 0, 0, 1]]])

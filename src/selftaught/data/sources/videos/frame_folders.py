@@ -21,6 +21,7 @@ from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, without_maps
+from selftaught.data.sources.videos.frame_cameras import FrameCameras
 from selftaught.data.sources.videos.frame_video import FrameVideo
 from selftaught.data.sources.videos.video_layout import video_layout
 
@@ -47,6 +48,11 @@ class FrameFolders(Source):
         frames = [key for entry in entries for key in folders[entry.key].frames.values()]
         self.fingerprint = f"{tree.fingerprint(frames)}-{fps:g}"
         self._tree, self._folders, self._fps = tree, folders, fps
+
+    def give(self, cameras: FrameCameras) -> None:
+        """Add what is known of the cameras of the videos."""
+        self.maps = cameras.maps([self._folders[entry.key] for entry in self.entries], self._fps)
+        self.provides |= self.maps.keys()
 
     def read(self, i: int) -> FrameVideo:
         """The frames of video `i`."""
@@ -79,10 +85,15 @@ def open_frame_folders(
         return None
     _refuse_classes(tree, found)
     folders = {folder.folder or PurePath(tree.where).stem: folder for folder in found}
+    cameras = FrameCameras(tree, needs)
+    skipped: list[tuple[str, str]] = []
+    if cameras.kinds:  # before the parts are drawn, so that each has some
+        folders, skipped = cameras.usable(folders)
     keys = sorted(folders)
     layout = video_layout(tree, keys, hints)
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     source = FrameFolders(tree, entries, layout, folders, fps=hints.frame_rate)
+    source.give(cameras)
     source.part = own_part(keys, layout.splits, split)
     images = set(pictures)
     rest, notes = other_kinds((key for key in tree.keys if not is_picture(key)), "images")
@@ -93,7 +104,7 @@ def open_frame_folders(
     source.left_out = tree.left_out + rest + loose + maps + none
     told = [*_told(found, others, hints.frame_rate), *_sizes(tree, found)]
     source.notes = [one_line(note) for note in (*tree.told(), *told, *notes, *notes_of(keys, layout, needs))]
-    source.skipped = [*tree.unusable, *layout.missing] if split == "train" else []
+    source.skipped = [*tree.unusable, *layout.missing, *skipped] if split == "train" else []
     return source
 
 
