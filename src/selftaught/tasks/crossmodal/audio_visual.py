@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch, Moments
 from selftaught.data.inputs import Image, Input, Sound
@@ -18,8 +17,9 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.spectrogram import log_mel, rms
+from selftaught.ops.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.sound_pairs import mean_of_pairs, pair_sounds
 
 SECONDS = 1.0
 
@@ -114,16 +114,18 @@ class AudioVisual(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Frame (N, 3, H, W) uint8 and sound (N, S) of N rows -> `Example` of N pairs."""
-        crops = random_resized_crop(batch["image"], self.size, rng, scale=(self.config.min_scale, 1.0))
+        c = self.config
+        crops = random_resized_crop(batch["image"], self.size, rng, scale=(c.min_scale, 1.0))
         images = normalised_jitter(crops, rng, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, grey=0.0)
-        partner, target, weight = self._pair(batch, rng)
+        # Windows that overlap share sound: they would be mismatched by label only.
+        pairs = pair_sounds(batch, rng, same_video=c.same_video, apart=SECONDS, silence=c.silence)
         return Example(
             images=images,
             sounds=log_mel(batch["audio"]),
-            partner=partner,
-            target=target,
-            same_video=batch.index == batch.index[partner],
-            weight=weight,
+            partner=pairs.partner,
+            target=pairs.target,
+            same_video=pairs.same_video,
+            weight=pairs.weight,
         )
 
     def forward(self, example: Example) -> Tensor:
@@ -137,13 +139,13 @@ class AudioVisual(PretextTask):
         each = F.cross_entropy(prediction.float(), example.target, reduction="none")
         right = (prediction.detach().argmax(1) == example.target).float()
         positive = example.target == 1
-        matched = _mean(right, example.weight * positive)
-        mismatched = _mean(right, example.weight * ~positive)
+        matched = mean_of_pairs(right, example.weight * positive)
+        mismatched = mean_of_pairs(right, example.weight * ~positive)
         return {
-            "loss": _mean(each, example.weight),
+            "loss": mean_of_pairs(each, example.weight),
             "accuracy": (matched + mismatched) / 2,
-            "accuracy_same_video": _mean(right, example.weight * (~positive & example.same_video)),
-            "accuracy_other_video": _mean(right, example.weight * (~positive & ~example.same_video)),
+            "accuracy_same_video": mean_of_pairs(right, example.weight * (~positive & example.same_video)),
+            "accuracy_other_video": mean_of_pairs(right, example.weight * (~positive & ~example.same_video)),
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
@@ -164,28 +166,3 @@ class AudioVisual(PretextTask):
                 )
             )
         return shown
-
-    def _pair(self, batch: Batch, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """For every frame: the row of its sound (N,), whether it is its own (N,), and whether the pair counts (N,)."""
-        assert batch.time is not None
-        n, device = len(batch), batch.index.device
-        loud = rms(batch["audio"]) >= self.config.silence
-        same = batch.index[:, None] == batch.index[None, :]
-        # Windows that overlap share sound: they would be mismatched by label only.
-        apart = (batch.time[:, None] - batch.time[None, :]).abs() >= SECONDS - 1e-3
-        same_video, other_video = same & apart & loud[None, :], ~same & loud[None, :]
-        inside = uniform((n,), 0, 1, rng) < self.config.same_video
-        # Where one kind of negative does not exist in the batch, the other takes its place.
-        inside = torch.where(inside, same_video.any(1), ~other_video.any(1))
-        allowed = torch.where(inside[:, None], same_video, other_video)
-        # The largest of uniform numbers over the allowed rows is a uniform choice of one of them.
-        negative = uniform((n, n), 0, 1, rng).masked_fill(~allowed, -1).argmax(1)
-        own = torch.arange(n, device=device)
-        target = (torch.argsort(uniform((n,), 0, 1, rng)) < n // 2).long()
-        weight = loud & allowed.any(1)
-        return torch.where(target == 1, own, negative), target, weight.float()
-
-
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean; 0 where nothing has weight, so that a silent batch changes nothing."""
-    return (values * weight).sum() / weight.sum().clamp(min=1)
