@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selftaught.ops.crop import crop_resize
+
 
 def lucas_kanade(first: Tensor, second: Tensor, *, levels: int = 3, window: int = 5, damping: float = 1e-4) -> Tensor:
     """Flow from `first` to `second`, both (N, 1, H, W) in [0, 1] -> (N, 2, H, W) pixels, (x, y) = (right, down).
@@ -98,3 +100,22 @@ def _step(first: Tensor, second: Tensor, window: int, damping: float) -> Tensor:
     u = (xy * yt - yy * xt) / determinant
     v = (xy * xt - xx * yt) / determinant
     return torch.stack([u, v], 1).clamp(-2, 2)
+
+
+def crop_flow(flow: Tensor, boxes: Tensor, size: int, *, frame: tuple[int, int], side: int = 0) -> Tensor:
+    """Cut boxes out of flow, whose vectors are then in pixels of a crop of `size` pixels, mirrored where the box is.
+
+    Args:
+        flow: (N, K, 2, h, w) in pixels of the frame, perhaps at a lower resolution than it.
+        boxes: (N, 4) in pixels of the frame, as `crop_resize` takes them.
+        size: side of the crop in pixels.
+        frame: height and width of the frame.
+        side: of the result; `size` by default.
+
+    Returns:
+        (N, K, 2, side, side) float32.
+    """
+    shrink = boxes.new_tensor([flow.shape[-2] / frame[0], flow.shape[-1] / frame[1]] * 2)
+    cut = crop_resize(flow.float().flatten(1, 2), boxes * shrink, side or size).unflatten(1, flow.shape[1:3])
+    scaled: Tensor = cut * (size / boxes[:, None, [3, 2], None, None])
+    return scaled

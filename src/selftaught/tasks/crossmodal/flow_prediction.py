@@ -18,7 +18,8 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.ops.clips.windows import degraded_crop
 from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import crop_resize, random_boxes
+from selftaught.ops.crop import random_boxes
+from selftaught.ops.flow import crop_flow
 from selftaught.tasks.base import Known, Map, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.kmeans import kmeans, nearest
@@ -104,8 +105,10 @@ class FlowPrediction(PretextTask):
     @torch.no_grad()
     def embed(self, batch: Batch) -> Tensor:
         """Flow (N, 2 M M) of the whole frames."""
-        flow = batch["flow"][:, 0]
-        return self._cut(flow, flow.new_tensor([0.0, 0.0, *flow.shape[-2:]]).expand(len(flow), 4)).flatten(1)
+        height, width = batch["frame"].shape[-2:]
+        flow = batch["flow"]
+        boxes = flow.new_tensor([0.0, 0.0, height, width]).expand(len(flow), 4)
+        return crop_flow(flow, boxes, self.size, frame=(height, width), side=self.side).flatten(1)
 
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Codewords by k-means of the flow of all frames and of their mirror images, the slowest first."""
@@ -122,11 +125,10 @@ class FlowPrediction(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Frame (N, 1, 3, H, W) uint8 and flow (N, 1, 2, H, W) -> `Example`."""
         frames = batch["frame"]
-        boxes = random_boxes(
-            len(frames), frames.shape[-2], frames.shape[-1], rng, scale=(self.config.min_scale, 1.0), ratio=(1, 1)
-        )
+        height, width = frames.shape[-2:]
+        boxes = random_boxes(len(frames), height, width, rng, scale=(self.config.min_scale, 1.0), ratio=(1, 1))
         images = degraded_crop(frames, boxes, self.size, rng, strength=self.config.degrade)[:, 0]
-        flow = self._cut(batch["flow"][:, 0], boxes)
+        flow = crop_flow(batch["flow"], boxes, self.size, frame=(height, width), side=self.side)[:, 0]
         words = nearest(flow.permute(0, 2, 3, 1).flatten(0, 2), self.codebook)
         return Example(normalise(images), flow, words.view(len(flow), self.side, self.side))
 
@@ -164,7 +166,3 @@ class FlowPrediction(PretextTask):
             )
             for n in range(min(count, len(expected)))
         ]
-
-    def _cut(self, flow: Tensor, boxes: Tensor) -> Tensor:
-        """Flow (N, 2, H, W) in boxes (N, 4), a mean in each cell (N, 2, M, M), in pixels of a crop of S x S."""
-        return crop_resize(flow.float(), boxes, self.side) * (self.size / boxes[:, [3, 2], None, None])
