@@ -1,0 +1,227 @@
+"""Egomotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import pi
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from selftaught.core.distributed import gather_rows
+from selftaught.core.randomness import uniform
+from selftaught.core.ranges import Range, Settings
+from selftaught.data.batch import Batch
+from selftaught.data.inputs import Clip, Given, Input
+from selftaught.encoders.base import Encoder
+from selftaught.encoders.feature_map import last_map, map_shape
+from selftaught.ops.clips.windows import degraded_crop, inner_areas
+from selftaught.ops.colour import denormalise, normalise
+from selftaught.ops.frames import gather_frames, square_boxes
+from selftaught.tasks.base import PretextTask, Recipe, Shown
+
+AXES: Mapping[str, tuple[str, ...]] = {
+    "planar": ("x", "z", "yaw"),
+    "rotation": ("yaw", "pitch", "roll"),
+    "all": ("x", "y", "z", "yaw", "pitch", "roll"),
+}
+_PLACES = {name: place for place, name in enumerate(AXES["all"])}
+_MIRRORED = (-1.0, 1.0, 1.0, -1.0, 1.0, -1.0)
+"""Sign of each axis of a mirror image."""
+REMEMBERED = 2048
+"""Motions of the latest pairs, between whose quantiles the bins are."""
+WIDTHS = (256, 128, 500)
+"""Channels of both convolutions on the maps of two frames, and width of the layer after them."""
+
+
+@dataclass
+class Example:
+    """First frames, then second frames (2 N, 3, S, S), normalised; motions (N, A) and their bins (N, A) int64.
+
+    Translations are in metres, rotations in radians.
+    """
+
+    images: Tensor
+    motion: Tensor
+    label: Tensor
+
+
+class Egomotion(PretextTask):
+    """Predict how the camera moved from one frame to another (Agrawal, Carreira, Malik, ICCV 2015).
+
+    Link: https://arxiv.org/abs/1505.01596, code: https://github.com/pulkitag/learning-to-see-by-moving
+
+    Flow: frames (N, T, 3, H, W) and poses of the camera (N, T, 4, 4) -> two frames, 1 to `gap` apart, in random order
+    (2 N, 3, S, S) -> 2-D encoder, shared by both -> their maps, one after the other (N, 2 C, h, w) -> two convolutions
+    and two linear layers (N, A, B) -> cross entropy with the bin of the motion along each of A axes: sideways (x),
+    forwards (z) and the turn to the side (yaw), or all six.
+
+    How things move across the frame as the camera moves depends on where they are and what they are, so that the
+    network must find the same things in both frames, and know how far away they usually are.
+
+    Shortcut: the order of the frames and their distance in time say how far the camera went; a codec leaves traces of
+    both; so does a border. Guard: the network sees pixels only, never numbers, times or names of frames; either frame
+    may be the first, and the distance is random; each frame has its own blur and noise, and bars and the border are cut
+    off (`ops.clips.windows`); poses serve as labels only. On clips of one repeated frame with random poses, accuracy
+    stays that of the commonest bin.
+
+    The bins of an axis hold equal shares of the latest motions in training, so a constant guess is right once in B
+    times. On held-out data, where shares may differ, compare with `accuracy_majority`, the share of each batch's
+    commonest bin, which is above 1 / B by chance in a small batch.
+
+    Differences from the paper: bins of equal shares instead of equal widths in standard deviations, as the motions of a
+    car and of a hand have other scales; any encoder instead of one like AlexNet; random order, mirror images (with the
+    motion mirrored), random windows, blur and noise; AdamW with a cosine.
+    """
+
+    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+    queue: Tensor
+    is_filled: Tensor
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Settings, prefix="task."):
+        axes: Literal["planar", "rotation", "all"] = "planar"
+        """Axes: x, z and yaw, as of a car; the three rotations; or all three translations and rotations."""
+        bins: Annotated[int, Range(least=2, most=200)] = 20
+        """Bins of each axis (B)."""
+        gap: Annotated[int, Range(least=1)] = 7
+        """Largest distance of the two frames, in steps of `stride`."""
+        stride: Annotated[int, Range(least=1)] = 1
+        """Frames of the video in a step."""
+        least_side: Annotated[float, Range(above=0, most=1)] = 0.8
+        """Smallest side of the window, as a share of the short side between black bars."""
+        degrade: Annotated[float, Range(least=0, most=1)] = 0.5
+        """Strength of the random blur and noise of each frame, which hide traces of a codec; 0 for none."""
+        dropout: Annotated[float, Range(least=0, below=1)] = 0.5
+        """Dropout rate before the last layer."""
+
+    def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config = config
+        self.size = size
+        self.axes = AXES[config.axes]
+        channels, side = map_shape(encoder, size)
+        first, second, hidden = WIDTHS
+        self.head = nn.Sequential(
+            nn.Conv2d(2 * channels, first, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(second * side * side, hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(hidden, len(self.axes) * config.bins),
+        )
+        self.register_buffer("queue", torch.zeros(REMEMBERED, len(self.axes)))
+        self.register_buffer("is_filled", torch.zeros((), dtype=torch.bool))
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, Input]:
+        return {"video": Clip(frames=config.gap + 1, stride=config.stride), "pose": Given("pose")}
+
+    @classmethod
+    def clip_for(cls, config: Config) -> Clip:
+        """A single frame."""
+        return Clip(frames=1)
+
+    def chance(self, batch_size: int) -> float:
+        return 1 / self.config.bins
+
+    def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
+        """Video (N, T, 3, H, W) uint8 and poses (N, T, 4, 4) -> `Example`."""
+        video, pose = batch["video"], batch["pose"]
+        numbers = self.choose(len(video), rng)
+        boxes = square_boxes(inner_areas(video, self.size), rng, least_side=self.config.least_side)
+        frames = gather_frames(video, numbers).transpose(0, 1).flatten(0, 1)[:, None]
+        cut = degraded_crop(frames, boxes.repeat(2, 1), self.size, rng, strength=self.config.degrade)[:, 0]
+        first, second = gather_frames(pose, numbers).unbind(1)
+        signs = torch.where(boxes[:, 3:] < 0, boxes.new_tensor(_MIRRORED), 1.0)
+        motion = (motion_between(first, second) * signs)[:, [_PLACES[name] for name in self.axes]]
+        if self.training:
+            self.remember(motion)
+        return Example(normalise(cut), motion, self.bins_of(motion))
+
+    def choose(self, count: int, rng: Generator) -> Tensor:
+        """Numbers (N, 2) of the two frames in the clip; half of the pairs go back in time."""
+        drawn = uniform((3, count), 0, 1, rng)
+        apart = 1 + (drawn[0] * self.config.gap).long().clamp(max=self.config.gap - 1)
+        free = self.config.gap + 1 - apart
+        start = torch.minimum((drawn[1] * free).long(), free - 1)
+        pair = torch.stack([start, start + apart], 1)
+        return torch.where(drawn[2, :, None] < 0.5, pair, pair.flip(1))
+
+    @torch.no_grad()
+    def remember(self, motion: Tensor) -> None:
+        """Put the motions (N, A) of a batch, those of all processes, into the queue in place of the oldest ones."""
+        latest = gather_rows(motion)[-REMEMBERED:]
+        times = -(-REMEMBERED // len(latest))
+        first = latest.repeat(times, 1)[:REMEMBERED]
+        self.queue.copy_(torch.where(self.is_filled, torch.cat([self.queue[len(latest) :], latest]), first))
+        self.is_filled.fill_(True)
+
+    def bins_of(self, motion: Tensor) -> Tensor:
+        """The bin of each motion: (N, A) -> (N, A) int64 in 0 ... B - 1."""
+        shares = torch.arange(1, self.config.bins, device=motion.device) / self.config.bins
+        edges = self.queue.quantile(shares, 0).T.contiguous()
+        bins: Tensor = torch.searchsorted(edges, motion.T.contiguous(), right=True).T.contiguous()
+        return bins
+
+    def forward(self, example: Example) -> Tensor:
+        """Logits (N, A, B)."""
+        images = example.images.contiguous(memory_format=torch.channels_last)
+        maps = torch.cat(last_map(self.encoder, images).chunk(2), 1)
+        logits: Tensor = self.head(maps).unflatten(1, (len(self.axes), self.config.bins))
+        return logits
+
+    def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
+        """Cross entropy, a mean over axes; accuracy of each axis, their mean, and that of the commonest bins."""
+        logits, label = prediction.float(), example.label
+        hits = (logits.detach().argmax(2) == label).float().mean(0)
+        return {
+            "loss": F.cross_entropy(logits.flatten(0, 1), label.flatten()),
+            "accuracy": hits.mean(),
+            "accuracy_majority": F.one_hot(label, self.config.bins).float().mean(0).amax(1).mean(),
+            **{f"accuracy_{name}": hit for name, hit in zip(self.axes, hits, strict=True)},
+        }
+
+    def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
+        """Both frames, the motion, and the middle of the bin that is predicted."""
+        first, second = example.images.chunk(2)
+        middles = (torch.arange(self.config.bins, device=self.queue.device) + 0.5) / self.config.bins
+        values = self.queue.quantile(middles, 0)  # (B, A)
+        found = values.gather(0, prediction.detach().argmax(2))
+        return [
+            Shown(
+                inputs=[*denormalise(torch.stack([first[n], second[n]]))],
+                pseudo_label=self._words(example.motion[n]),
+                prediction=self._words(found[n]),
+            )
+            for n in range(min(count, len(found)))
+        ]
+
+    def _words(self, motion: Tensor) -> str:
+        return ", ".join(
+            f"{name} {value:.3f} m" if len(name) == 1 else f"{name} {180 / pi * value:.1f} degrees"
+            for name, value in zip(self.axes, motion.tolist(), strict=True)
+        )
+
+
+def motion_between(first: Tensor, second: Tensor) -> Tensor:
+    """Motion of the camera from one pose to another, in the axes of the first: (N, 4, 4) twice -> (N, 6).
+
+    Translation to the right, down and forwards; then yaw, pitch and roll, radians: the turn to the right about the axis
+    down, then up about the axis to the right, then clockwise about the axis forwards.
+    """
+    turn = first[:, :3, :3]
+    moved = (turn * (second[:, :3, 3] - first[:, :3, 3])[:, :, None]).sum(1)
+    # Element by element, as matrix products may be of low precision.
+    turned = (turn[:, :, :, None] * second[:, :3, None, :3]).sum(1)
+    yaw = torch.atan2(turned[:, 0, 2], turned[:, 2, 2])
+    pitch = torch.asin((-turned[:, 1, 2]).clamp(-1, 1))
+    roll = torch.atan2(turned[:, 1, 0], turned[:, 1, 1])
+    return torch.cat([moved, torch.stack([yaw, pitch, roll], 1)], 1)
