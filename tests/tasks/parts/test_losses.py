@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.tasks.parts.losses import classification, discriminator_bce, generator_bce, nt_xent
+from selftaught.tasks.parts.losses import classification, discriminator_bce, generator_bce, nt_xent, weighted_mean
 
 
 def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:
@@ -89,3 +89,9 @@ def test_a_generator_that_is_found_out_has_a_gradient_left() -> None:
     generator_bce(logits).backward()
     assert logits.grad is not None
     assert float(logits.grad) == pytest.approx(-1.0)
+
+
+def test_a_weighted_mean_is_over_what_counts() -> None:
+    values = torch.tensor([1.0, 2.0, 6.0])
+    assert float(weighted_mean(values, torch.tensor([1.0, 0.0, 1.0]))) == 3.5
+    assert float(weighted_mean(values, torch.zeros(3))) == 0

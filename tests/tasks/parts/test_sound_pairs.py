@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from selftaught.data.batch import Batch
-from selftaught.tasks.parts.sound_pairs import SoundPairs, mean_of_pairs, pair_sounds
+from selftaught.tasks.parts.sound_pairs import SoundPairs, pair_sounds
 
 
 def batch_of(index: list[int], time: list[float], silent: tuple[int, ...] = ()) -> Batch:
@@ -64,9 +64,3 @@ def test_silence_takes_part_in_no_pair() -> None:
     pairs = drawn(eight_videos(silent), 0)
     assert pairs.weight.tolist() == [float(n not in silent) for n in range(16)]
     assert not set(pairs.partner[pairs.weight > 0].tolist()) & set(silent)
-
-
-def test_a_mean_is_over_the_pairs_that_count() -> None:
-    values = torch.tensor([1.0, 2.0, 6.0])
-    assert float(mean_of_pairs(values, torch.tensor([1.0, 0.0, 1.0]))) == 3.5
-    assert float(mean_of_pairs(values, torch.zeros(3))) == 0

@@ -19,7 +19,8 @@ from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.sound_pairs import mean_of_pairs, pair_sounds
+from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.sound_pairs import pair_sounds
 
 SECONDS = 1.0
 
@@ -139,13 +140,13 @@ class AudioVisual(PretextTask):
         each = F.cross_entropy(prediction.float(), example.target, reduction="none")
         right = (prediction.detach().argmax(1) == example.target).float()
         positive = example.target == 1
-        matched = mean_of_pairs(right, example.weight * positive)
-        mismatched = mean_of_pairs(right, example.weight * ~positive)
+        matched = weighted_mean(right, example.weight * positive)
+        mismatched = weighted_mean(right, example.weight * ~positive)
         return {
-            "loss": mean_of_pairs(each, example.weight),
+            "loss": weighted_mean(each, example.weight),
             "accuracy": (matched + mismatched) / 2,
-            "accuracy_same_video": mean_of_pairs(right, example.weight * (~positive & example.same_video)),
-            "accuracy_other_video": mean_of_pairs(right, example.weight * (~positive & ~example.same_video)),
+            "accuracy_same_video": weighted_mean(right, example.weight * (~positive & example.same_video)),
+            "accuracy_other_video": weighted_mean(right, example.weight * (~positive & ~example.same_video)),
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:

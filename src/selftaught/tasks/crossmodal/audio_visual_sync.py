@@ -18,7 +18,8 @@ from selftaught.ops.colour import denormalise_clips
 from selftaught.ops.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.consistent_view import consistent_view
-from selftaught.tasks.parts.sound_pairs import SoundPairs, mean_of_pairs, pair_sounds
+from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.sound_pairs import SoundPairs, pair_sounds
 
 HELD_OUT_HARD = 0.5
 """Fraction of the mismatched pairs of held-out data that are of the same video, whatever the curriculum does."""
@@ -153,9 +154,9 @@ class AudioVisualSync(PretextTask):
         in_sync = pairs.target == 1
         each = torch.where(in_sync, prediction.square(), (margin - prediction).clamp(min=0).square())
         near = prediction.detach() < margin / 2
-        matched = mean_of_pairs(near.float(), pairs.weight * in_sync)
-        mismatched = mean_of_pairs((~near).float(), pairs.weight * ~in_sync)
-        told = {"loss": mean_of_pairs(each, pairs.weight), "accuracy": (matched + mismatched) / 2}
+        matched = weighted_mean(near.float(), pairs.weight * in_sync)
+        mismatched = weighted_mean((~near).float(), pairs.weight * ~in_sync)
+        told = {"loss": weighted_mean(each, pairs.weight), "accuracy": (matched + mismatched) / 2}
         for name, kind in (("auc_easy", ~pairs.same_video), ("auc_hard", pairs.same_video)):
             told[name] = _auc(prediction.detach(), pairs.weight * in_sync, pairs.weight * (~in_sync & kind))
         return told

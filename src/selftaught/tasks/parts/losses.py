@@ -60,3 +60,8 @@ def discriminator_bce(real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
 def generator_bce(made: Tensor) -> Tensor:
     """A generator's loss on the logits of its images: -log D, which does not saturate (ibid., section 3)."""
     return F.softplus(-made.float()).mean()
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of values (N,) with weights of 0 or 1 (N,); 0 where nothing has weight, so that it changes nothing."""
+    return (values * weight).sum() / weight.sum().clamp(min=1)

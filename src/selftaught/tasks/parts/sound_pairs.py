@@ -61,8 +61,3 @@ def pair_sounds(
     partner = torch.where(target == 1, torch.arange(n, device=batch.index.device), negative)
     weight = (loud & allowed.any(1)).float()
     return SoundPairs(partner, target, batch.index == batch.index[partner], weight)
-
-
-def mean_of_pairs(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean; 0 where nothing has weight, so that a silent batch changes nothing."""
-    return (values * weight).sum() / weight.sum().clamp(min=1)
