@@ -28,7 +28,8 @@ def slow_envelope(sound: np.ndarray, band: int) -> np.ndarray:
         spectrum[k] *= 2 * math.cos(math.pi / 2 * away) if abs(away) < 1 and hertz <= 8000 else 0
     magnitude: np.ndarray = np.abs(np.fft.ifft(spectrum)) ** 0.3
     # Five samples at 2 kHz are averaged.
-    return magnitude[::8].reshape(-1, 5).mean(1)
+    averaged: np.ndarray = magnitude[::8].reshape(-1, 5).mean(1)
+    return averaged
 
 
 def test_statistics_of_bands_against_loops() -> None:

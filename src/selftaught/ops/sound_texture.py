@@ -64,7 +64,8 @@ def _envelopes(sound: Tensor) -> Tensor:
     moved = spectrum[:, bins.clamp(max=spectrum.shape[1] - 1)] * filters.to(sound.device)
     analytic = torch.fft.ifft(moved) * (2 * filters.shape[1] / length)
     compressed = analytic.abs() ** _COMPRESSION
-    return compressed.unflatten(2, (-1, _FINE // _COARSE)).mean(3)
+    coarse: Tensor = compressed.unflatten(2, (-1, _FINE // _COARSE)).mean(3)
+    return coarse
 
 
 def _statistics(envelopes: Tensor, weight: Tensor) -> list[Tensor]:
