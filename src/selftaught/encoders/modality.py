@@ -15,7 +15,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import Kind
 from selftaught.ops.colour import colour_jitter, denormalise, normalise
 from selftaught.ops.crop import centre_view, crop_resize, random_boxes, random_resized_crop
-from selftaught.ops.spectrogram import log_mel
+from selftaught.ops.sound.spectrogram import log_mel
 
 AREA = (0.5, 1.0)
 """Share of an image that a light crop keeps."""

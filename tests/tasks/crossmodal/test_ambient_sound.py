@@ -13,7 +13,7 @@ from torch import Tensor
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Image, Sound
 from selftaught.encoders.base import Encoder
-from selftaught.ops.sound_texture import GROUPS, sound_texture
+from selftaught.ops.sound.texture import GROUPS, sound_texture
 from selftaught.tasks.base import Known, sampling_of
 from selftaught.tasks.crossmodal.ambient_sound import AmbientSound, Example
 from tests.tasks.clips import fit, judge

@@ -17,7 +17,7 @@ from selftaught.data.inputs import Image, Input, Sound
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.sound_texture import GROUPS, sound_texture
+from selftaught.ops.sound.texture import GROUPS, sound_texture
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.kmeans import fit_whitening, kmeans, nearest
 from selftaught.tasks.parts.losses import weighted_mean
@@ -46,7 +46,7 @@ class AmbientSound(PretextTask):
 
     Link: https://arxiv.org/abs/1608.07017
 
-    Flow: audio around a frame (N, S) -> 502 statistics of sound texture (`ops.sound_texture`), each group standardised
+    Flow: audio around a frame (N, S) -> 502 statistics of sound texture (`ops.sound.texture`), each group standardised
     and divided by the root of its size -> cluster (N,), the nearest of K centroids of k-means over the training
     samples; or code (N, B), the signs of the first B principal components. Frame (N, 3, H, W) -> crop (N, 3, S, S) ->
     encoder (N, D) -> linear (N, K) or (N, B) -> cross entropy with the cluster, or for each bit of the code. Clusters

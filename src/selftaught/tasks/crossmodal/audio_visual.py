@@ -17,7 +17,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
-from selftaught.ops.spectrogram import log_mel
+from selftaught.ops.sound.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.losses import weighted_mean
 from selftaught.tasks.parts.sound_pairs import pair_sounds

@@ -15,7 +15,7 @@ from selftaught.data.inputs import Clip, Input, Sound
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.spec import EncoderSpec
 from selftaught.ops.colour import denormalise_clips
-from selftaught.ops.spectrogram import log_mel
+from selftaught.ops.sound.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.consistent_view import consistent_view
 from selftaught.tasks.parts.losses import weighted_mean

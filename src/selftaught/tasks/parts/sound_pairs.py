@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from selftaught.core.randomness import uniform
 from selftaught.data.batch import Batch
-from selftaught.ops.spectrogram import rms
+from selftaught.ops.sound.spectrogram import rms
 
 
 @dataclass

@@ -12,7 +12,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.computed.base import Program
 from selftaught.data.computed.catalogue import make_program
 from selftaught.data.inputs import Clip, Computed, Given, Image, Input, Sound, liked, needs_of
-from selftaught.ops.spectrogram import SAMPLE_RATE
+from selftaught.ops.sound.spectrogram import SAMPLE_RATE
 
 SAMPLES, CLASSES = 2, 2
 """Of the batch, and of what is given as a label or mask."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught.ops.sound_texture import BANDS, GROUPS, MODULATIONS, sound_texture
+from selftaught.ops.sound.texture import BANDS, GROUPS, MODULATIONS, sound_texture
 
 SAMPLES = 16000
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from selftaught.ops.spectrogram import log_mel, mel_filters, rms
+from selftaught.ops.sound.spectrogram import log_mel, mel_filters, rms
 
 TIME = torch.arange(16000) / 16000
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from selftaught.ops.spectrogram import SAMPLE_RATE
+from selftaught.ops.sound.spectrogram import SAMPLE_RATE
 
 BANDS = 32
 """Cochlear filters, half cosines evenly spaced on the ERB scale from 20 Hz to 8 kHz."""

@@ -1,0 +1,1 @@
+"""Spectrograms and statistics of audio."""
