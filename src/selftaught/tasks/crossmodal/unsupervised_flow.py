@@ -199,13 +199,15 @@ def census(grey: Tensor) -> Tensor:
     edged = F.pad(grey, (WINDOW // 2,) * 4, mode="replicate")
     around = F.unfold(edged, WINDOW).unflatten(2, grey.shape[-2:])
     difference = around - grey
-    return difference / (0.81 + difference.square()).sqrt()
+    result: Tensor = difference / (0.81 + difference.square()).sqrt()
+    return result
 
 
 def hamming(first: Tensor, second: Tensor) -> Tensor:
     """Soft Hamming distance of census transforms (N, 49, H, W) -> (N, 1, H, W): the sum of e^2 / (0.1 + e^2)."""
     squared = (first - second).square()
-    return (squared / (0.1 + squared)).sum(1, keepdim=True)
+    distance: Tensor = (squared / (0.1 + squared)).sum(1, keepdim=True)
+    return distance
 
 
 def robust(x: Tensor) -> Tensor:
