@@ -77,7 +77,7 @@ class Egomotion(PretextTask):
     motion mirrored), random windows, blur and noise; AdamW with a cosine.
     """
 
-    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
+    recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
     queue: Tensor
     is_filled: Tensor
 
