@@ -74,6 +74,11 @@ PICTURES: dict[str, Drawn] = {
     "video_gan": Drawn(data=_BOUNCING, flags=_GAN),
     "temporal_gan": Drawn(data=_BOUNCING, flags=_GAN),
     "motion_content_gan": Drawn(data=_BOUNCING, flags=f"{_GAN} --task.image-width 16"),
+    "flow_prediction": Drawn(flags=f"{_FRAMES} --steps 60"),
+    "flow_similarity": Drawn(flags=f"{_FRAMES} --steps 20"),
+    "rgb_flow": Drawn(flags=f"{_FRAMES} --steps 10"),
+    "unsupervised_flow": Drawn(flags=f"{_FRAMES} --steps 60"),
+    "egomotion": Drawn(data="world:scenes=24,frames=12,side=64", flags=f"{_FRAMES} --steps 10"),
 }
 SHARED = "--batch-size 8 --evaluate-every 100"
 

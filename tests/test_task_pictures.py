@@ -39,9 +39,10 @@ def test_it_moves_is_small_and_is_on_the_page(task: str, script: dict[str, Any])
         assert image.width <= 800
         assert image.info["loop"] == 0, "for ever"
         frames = [np.asarray(frame.convert("L").reduce(2), np.float32) for frame in ImageSequence.Iterator(image)]
-    assert len(frames) >= 3
+    changes = 1 if task == "unsupervised_flow" else 2  # This one sees two frames.
+    assert len(frames) > changes
     moved = [np.abs(one - other).mean() for one, other in itertools.pairwise(frames)]
-    assert sum(distance > 0.2 for distance in moved) >= 2, "more than the noise of the format"
+    assert sum(distance > 0.2 for distance in moved) >= changes, "more than the noise of the format"
     page = (DOCS / "tasks" / f"{task}.md").read_text(encoding="utf-8")
     assert f"](../pictures/tasks/{task}.webp)" in page
     assert script["command_of"](task) in page

@@ -31,7 +31,7 @@ def video(count: int, frames: int) -> Batch:
 def test_samples_are_cut_as_the_kind_of_encoder_asks() -> None:
     clips, sound = (build_encoder(name, size=16) for name in ("r3d_18", "audio_convnet"))
     assert probe_sampling(TwoStages()) == Sampling()
-    assert probe_sampling(clips) == Sampling(inputs={"video": Clip(frames=16)})
+    assert probe_sampling(clips) == Sampling(inputs={"video": Clip(frames=16, whole=False)})
     assert probe_sampling(sound) == Sampling(inputs={"audio": Sound(seconds=1.0), "image": Image()})
     assert (samples_at_once(TwoStages(), 64), samples_at_once(clips, 64), samples_at_once(clips, 8)) == (64, 4, 1)
     batch = video(2, 4)

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.computed.catalogue import load_program
-from selftaught.data.inputs import Clip, Computed, Sound, needs_of
+from selftaught.data.inputs import Clip, Computed, Given, Sound, needs_of
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
@@ -43,6 +43,10 @@ def sample(task: PretextTask) -> Batch:
         elif isinstance(one, Computed):
             shape = (*inputs[one.like].shape[:-3], load_program(one.program).channels, 80, 80)
             inputs[name] = torch.rand(shape, generator=rng).round()
+        elif isinstance(one, Given) and one.what == "pose":
+            steps = inputs["video"].shape[1]
+            inputs[name] = torch.eye(4).repeat(COUNT, steps, 1, 1)
+            inputs[name][..., :3, 3] = torch.randn(COUNT, steps, 3, generator=rng)
         else:
             shape = (one.frames, 3, 80, 80) if isinstance(one, Clip) else (3, 80, 80)
             inputs[name] = torch.randint(0, 256, (COUNT, *shape), generator=rng, dtype=torch.uint8)
@@ -57,9 +61,11 @@ def prepared(name: str) -> tuple[PretextTask, Batch]:
     torch.manual_seed(0)
     spec = task_class.encoders["encoder"]
     inner = (
-        "mean:timm:test_resnet" if spec.kind == "video" else "resnet18" if spec.sees == "split" else "timm:test_resnet"
+        f"mean:{spec.prefix}timm:test_resnet"
+        if spec.kind == "video"
+        else spec.prefix + ("resnet18" if spec.sees == "split" else "timm:test_resnet")
     )
-    encoder = build_encoder(spec.prefix + inner, size=SIZE, stem="standard")
+    encoder = build_encoder(inner, size=SIZE, stem="standard")
     further = {
         key: build_encoder(other.architecture, size=SIZE)
         for key, other in task_class.encoders.items()

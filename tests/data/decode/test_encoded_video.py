@@ -47,6 +47,9 @@ def test_what_cannot_be_opened_is_unreadable_with_its_reason() -> None:
     def gone() -> io.BytesIO:
         raise Unreadable("cut off in a.tar")
 
-    for video, why in ((EncodedVideo(gone), "cut off in a.tar"), (EncodedVideo(lambda: io.BytesIO(b"x")), "Invalid")):
+    for video, why in (
+        (EncodedVideo(gone), "cut off in a.tar"),
+        (EncodedVideo(lambda: io.BytesIO(b"x")), "it is a text file, not a video"),
+    ):
         with pytest.raises(Unreadable, match=why):
             read_header(video)

@@ -13,8 +13,10 @@ from tests.evaluation.own_data import asked, config, pictures
 
 def test_samples_are_cut_for_the_encoder_unless_the_probe_says_how(tmp_path: Path) -> None:
     assert asked(tmp_path).sampling.inputs == {"image": Image()}
-    assert asked(tmp_path, kind="video").sampling.inputs == {"video": Clip(frames=16)}
-    assert asked(tmp_path, needs=frozenset({"video", "label"})).sampling.inputs == {"video": Clip(frames=16)}
+    assert asked(tmp_path, kind="video").sampling.inputs == {"video": Clip(frames=16, whole=False)}
+    assert asked(tmp_path, needs=frozenset({"video", "label"})).sampling.inputs == {
+        "video": Clip(frames=16, whole=False)
+    }
     own = {"clip": Clip(frames=4, fps=8)}
     assert asked(tmp_path, inputs=own).sampling.inputs == own
     with pytest.raises(ValueError, match="the probe reads image of each sample, which no encoder of video takes"):
