@@ -77,7 +77,7 @@ PICTURES: dict[str, Drawn] = {
     "flow_prediction": Drawn(flags=f"{_FRAMES} --steps 60"),
     "flow_similarity": Drawn(flags=f"{_FRAMES} --steps 20"),
     "rgb_flow": Drawn(flags=f"{_FRAMES} --steps 10"),
-    "unsupervised_flow": Drawn(flags=f"{_FRAMES} --steps 60"),
+    "unsupervised_flow": Drawn(flags=f"{_FRAMES} --stride 4 --steps 120"),
     "egomotion": Drawn(data="world:scenes=24,frames=12,side=64", flags=f"{_FRAMES} --steps 10"),
 }
 SHARED = "--batch-size 8 --evaluate-every 100"
