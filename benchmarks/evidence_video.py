@@ -124,6 +124,19 @@ VIDEO_SETTINGS = {
         evaluate=_PROBE,
         factors=("identity",),
     ),
+    "photographs": Setting(
+        page="evidence-video",
+        data="moving:cifar10,videos=2000,ground=texture",
+        tasks={
+            task: _MOVING[task]
+            for task in ("supervised", "clip_rotation", "video_jigsaw", "sequence_permutation", "playback_rate")
+        },
+        flags=_FLAGS.replace("--steps 1000 --evaluate-every 4", "--steps 4000 --evaluate-every 16"),
+        seeds=(0,),
+        probe="action",
+        evaluate=_PROBE,
+        factors=("direction", "speed", "identity"),
+    ),
     "actions": Setting(
         page="evidence-video",
         data="jhmdb14",
