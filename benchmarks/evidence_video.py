@@ -88,11 +88,16 @@ speed accuracy than training on the direction does. clip_rotation is the best fo
 frames keeps less of the direction than random weights: a sequence played backwards is in order, too, so that opposite
 directions need not be distinguished.
 
+Both colorizations and video_simclr gain about five points for the direction, and the direct one 13 for the speed, over
+random weights of the same input; the pretext metric of video_colorization, which copies colours, is no better than the
+colour at the same place.
+
 What does not beat random weights here, and why: the tasks that compare clips, frames or patches (temporal_coherence,
 tracked_patches, transitive, dense_prediction) do learn, as their pretext metrics show, but the ground of a drawn video
 is a texture of its own that does not move, and it alone tells videos apart; what moves is not needed. The
 discriminators of the three adversarial tasks tell generated textures from drawn ones after a hundred steps (accuracy
-0.99 to 1.00), and learn nothing further.
+0.99 to 1.00), and learn nothing further. The error of video_mae is below that of constant cubes by
+0.1 dB only after these 1,000 steps.
 
 What was tried: cubic_puzzle along both space and time stays at chance (0.053 of 0.042), as the places of a texture
 cannot be told; the row is of puzzles along time. playback_rate with a random scale of the crops (0.276 of 0.250) and

@@ -19,7 +19,8 @@ from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAM
 
 if TYPE_CHECKING:
     from selftaught.data.files.file_tree import FileTree
-    from selftaught.data.sources.base import Source
+    from selftaught.data.sources.world.settings import is_world
+from selftaught.data.sources.base import Source
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _MAPS = {
@@ -105,7 +106,7 @@ def _by_name(
             return open_source(moving.data, split=part, needs=kinds, download=download, held_out=max(held_out, 0.2))
 
         return open_moving(moving, split=split, open_images=images)
-    if data == "world" or data.startswith("world:"):
+    if is_world(data):
         return _world(data, split=split, download=download)
     if data.startswith("hf:"):
         from selftaught.data.sources.hub import open_hub
