@@ -16,11 +16,11 @@ from selftaught.data.files.left_out import other_kinds
 from selftaught.data.inputs import GIVEN
 from selftaught.data.modality import WORDS
 from selftaught.data.sources.torchvision_names import TORCHVISION_NAMES, VOC_NAMES
+from selftaught.data.sources.world.settings import is_world
 
 if TYPE_CHECKING:
     from selftaught.data.files.file_tree import FileTree
-    from selftaught.data.sources.world.settings import is_world
-from selftaught.data.sources.base import Source
+    from selftaught.data.sources.base import Source
 
 _TAR = re.compile(r"\.(tar|tar\.\w+|tgz|tbz2?|txz)$", re.IGNORECASE)
 _MAPS = {
