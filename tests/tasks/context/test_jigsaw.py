@@ -36,6 +36,7 @@ def as_batch(images: Tensor) -> Batch:
 def test_puzzles_are_the_tiles_in_the_order_of_their_permutation(tiny_encoder: Make) -> None:
     model = task(tiny_encoder(), puzzles=3)
     example = model.pseudo_label(as_batch(noise(40)), generator(0))
+    assert example.permutation is not None
     assert example.tiles.shape == (360, 3, 16, 16)
     assert example.tiles.is_contiguous(memory_format=torch.channels_last)
     for n in range(40):
@@ -50,6 +51,7 @@ def test_loss_is_cross_entropy_of_tiles_encoded_one_by_one(tiny_encoder: Make) -
     """Context-free: a tile's embedding is the same whatever lies beside it."""
     model = task(tiny_encoder(), puzzles=2, permutations=20).eval()
     example = model.pseudo_label(as_batch(noise(3)), generator(0))
+    assert example.permutation is not None
     logits = model(example).detach()
     total, hits = 0.0, 0
     for n in range(3):
@@ -69,6 +71,7 @@ def test_loss_is_cross_entropy_of_tiles_encoded_one_by_one(tiny_encoder: Make) -
 def test_occluded_tiles_are_of_one_other_image(tiny_encoder: Make, occluded: int) -> None:
     model = task(tiny_encoder(), puzzles=4, occluded=occluded)
     example = model.pseudo_label(as_batch(noise(60)), generator(0))
+    assert example.permutation is not None
     picture = example.places // 9
     foreign = picture != torch.arange(60)[:, None, None]
     assert set(foreign.sum(2).flatten().tolist()) == set(range(occluded + 1))
@@ -166,6 +169,7 @@ def test_learns_to_solve_puzzles_in_seconds(tiny_encoder: Make) -> None:
 def test_show_gives_puzzles_solved_and_as_guessed(tiny_encoder: Make) -> None:
     model = task(tiny_encoder()).eval()
     example = model.pseudo_label(as_batch(noise(4)), generator(0))
+    assert example.permutation is not None
     logits = torch.nn.functional.one_hot(example.permutation, 100).float()
     shown = model.show(example, logits, 6)
     assert len(shown) == 6
@@ -176,3 +180,50 @@ def test_show_gives_puzzles_solved_and_as_guessed(tiny_encoder: Make) -> None:
         assert not torch.equal(one.inputs[0], upright)
     wrong = model.show(example, logits.roll(1, 2), 1)[0]
     assert not torch.equal(torch.as_tensor(wrong.prediction), upright)
+
+
+def test_matrix_says_which_cell_each_tile_came_from(tiny_encoder: Make) -> None:
+    """DeepPermNet: softmax over 81 outputs, then over rows and columns, and -log of the entries of the true matrix."""
+    model = task(tiny_encoder(), puzzles=2, target="matrix", sinkhorn=2).eval()
+    example = model.pseudo_label(as_batch(noise(3)), generator(0))
+    assert example.permutation is None
+    assert torch.equal(example.places - 9 * torch.arange(3)[:, None, None], example.order)
+    found = model.loss(model(example).detach(), example)
+    total, hits, solved = 0.0, 0, 0
+    for n in range(3):
+        for q in range(2):
+            embedded = model.embedding(model.encoder(example.tiles[example.places[n, q]]))
+            matrix = model.head(embedded.flatten()[None])[0].softmax(0).view(9, 9).detach()
+            for _ in range(2):
+                matrix = matrix / matrix.sum(1, keepdim=True)
+                matrix = matrix / matrix.sum(0, keepdim=True)
+            right = 0
+            for place, cell in enumerate(example.order[n, q].tolist()):
+                total -= math.log(float(matrix[place, cell]))
+                right += int(matrix[place].argmax()) == cell
+            hits += right
+            solved += right == 9
+    assert float(found["loss"]) == pytest.approx(total / 6, rel=1e-4)
+    assert float(found["accuracy"]) == pytest.approx(hits / 54)
+    assert float(found["solved"]) == solved / 6
+    assert model.chance(8) == 1 / 9
+
+
+def test_matrix_shuffles_by_any_permutation_and_shows_a_whole_one(tiny_encoder: Make) -> None:
+    model = task(tiny_encoder(), puzzles=8, target="matrix").eval()
+    example = model.pseudo_label(as_batch(noise(40)), generator(0))
+    orders = {tuple(order) for order in example.order.flatten(0, 1).tolist()}
+    assert len(orders) > 315
+    assert all(sorted(order) == list(range(9)) for order in orders)
+    exact = torch.full((40, 8, 9, 9), -9.0).scatter(3, example.order[..., None], 0.0)
+    assert float(model.loss(exact, example)["solved"]) == 1
+    shown = model.show(example, exact, 3)
+    for one in shown:
+        assert isinstance(one.pseudo_label, Tensor)
+        assert isinstance(one.prediction, Tensor)
+        assert torch.equal(one.pseudo_label, one.prediction)
+
+
+def test_matrix_takes_no_tiles_of_other_images() -> None:
+    with pytest.raises(ValueError, match=r"--task.occluded must be 0 with --task.target matrix, got 2"):
+        Jigsaw.Config(target="matrix", occluded=2)

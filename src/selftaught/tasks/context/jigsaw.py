@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -29,7 +29,7 @@ from selftaught.ops.tiles import (
 )
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.losses import classification
-from selftaught.tasks.parts.permutations import permutation_set
+from selftaught.tasks.parts.permutations import nearest_permutation, permutation_set, sinkhorn
 
 TILES = CELLS * CELLS
 
@@ -41,12 +41,15 @@ class Example:
     Attributes:
         tiles: (9 N, 3, P, P), the grid of each of N images row by row.
         places: (N, Q, 9) int64, row of `tiles` at each place of a puzzle.
-        permutation: (N, Q) int64, the number of the permutation by which the tiles were shuffled.
+        order: (N, Q, 9) int64, the cell of its image that the tile at each place was cut from.
+        permutation: (N, Q) int64, the number of the permutation by which the tiles were shuffled; None where the target
+            is the matrix.
     """
 
     tiles: Tensor
     places: Tensor
-    permutation: Tensor
+    order: Tensor
+    permutation: Tensor | None
 
 
 class Jigsaw(PretextTask):
@@ -65,6 +68,11 @@ class Jigsaw(PretextTask):
     `--task.occluded` gives the harder puzzles of Jigsaw++ (Noroozi et al., CVPR 2018): up to this number of tiles per
     puzzle are replaced by tiles of another image; the others still determine the permutation.
 
+    `--task.target matrix` is DeepPermNet (Santa Cruz, Fernando, Cherian, Gould, CVPR 2017,
+    https://arxiv.org/abs/1704.02729): the tiles are shuffled by any of the 9! permutations, and 81 outputs of the head,
+    normalised over rows and columns in turns (Sinkhorn), say which cell each tile came from. The loss is the sum over
+    the tiles of -log of the entry at the true cell, and the accuracy is that of single tiles (chance 1/9).
+
     Shortcut: mean and contrast of neighbouring tiles, edges that continue from tile to tile, the absolute position of a
     tile, and chromatic aberration. Guard: each tile is standardised separately; tiles never touch and are at a random
     position in their cell; an image occurs with many permutations, so a position does not identify a tile; each colour
@@ -76,15 +84,17 @@ class Jigsaw(PretextTask):
     16 pixels at size 32; K = 100 by default; permutations are chosen by their smallest distance first and their mean
     distance second; random squares of the image, half of them mirrored; batch normalisation in the head, and narrower
     layers; `occluded` replaces embeddings instead of pixels, which is equivalent as tiles are encoded separately; no
-    clustering stage as in Jigsaw++; AdamW with a cosine instead of SGD with steps.
+    clustering stage as in Jigsaw++; no dropout, which DeepPermNet has; AdamW with a cosine instead of SGD with steps.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
+        target: Literal["number", "matrix"] = "number"
+        """What is predicted: the number of the permutation in a list, or its matrix, for any permutation."""
         permutations: Annotated[int, Range(least=2, most=1000)] = 100
-        """Number of permutations K; up to 1000 in the paper, fewer are easier."""
+        """Number of permutations K in the list; up to 1000 in the paper, fewer are easier."""
         tile: Annotated[int, Range(least=0)] = 0
         """Side P of a tile in pixels; 0 uses a quarter of the stored image's side, or the encoder's minimum."""
         gap: Annotated[float, Range(above=0, most=1)] = 0.33
@@ -104,6 +114,16 @@ class Jigsaw(PretextTask):
         """Width E of fc6, for each tile; 1024 in the paper."""
         hidden: Annotated[int, Range(least=1)] = 1024
         """Width F of fc7; 4096 in the paper."""
+        sinkhorn: Annotated[int, Range(least=1, most=100)] = 1
+        """Normalisations of the matrix over rows, then columns; 1 in the code of DeepPermNet."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.target == "matrix" and self.occluded:
+                raise ValueError(
+                    f"--task.occluded must be 0 with --task.target matrix, got {self.occluded}: a tile of another "
+                    "image has no cell"
+                )
 
     permutations: Tensor
 
@@ -122,13 +142,12 @@ class Jigsaw(PretextTask):
         self.config = config
         self.size = size
         self.embedding = _layer(encoder.num_features, config.embedding)
-        self.head = nn.Sequential(
-            _layer(TILES * config.embedding, config.hidden), nn.Linear(config.hidden, config.permutations)
-        )
+        outputs = TILES * TILES if config.target == "matrix" else config.permutations
+        self.head = nn.Sequential(_layer(TILES * config.embedding, config.hidden), nn.Linear(config.hidden, outputs))
         self.register_buffer("permutations", permutation_set(config.permutations).clone())
 
     def chance(self, batch_size: int) -> float:
-        return 1 / self.config.permutations
+        return 1 / (TILES if self.config.target == "matrix" else self.config.permutations)
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 9 N tiles and N Q puzzles."""
@@ -140,35 +159,52 @@ class Jigsaw(PretextTask):
         # The channels of a grey image stay together, or it would get colours.
         top, left = torch.where(grey.view(n, 1, 1, 1), shift[..., :1], shift).flatten(1, 2)
         tiles = standardise_tiles(cut_tiles(tiles.flatten(0, 1), top, left, self.grid.tile)[:, 0])
-        permutation = torch.randint(self.config.permutations, (n, self.config.puzzles), generator=rng, device=device)
-        places = self.permutations[permutation] + TILES * torch.arange(n, device=device)[:, None, None]
+        permutation, order = self._shuffle((n, self.config.puzzles), rng)
+        places = order + TILES * torch.arange(n, device=device)[:, None, None]
         if self.config.occluded:
             places = self._occlude(places, rng)
-        return Example(tiles.contiguous(memory_format=torch.channels_last), places, permutation)
+        return Example(tiles.contiguous(memory_format=torch.channels_last), places, order, permutation)
 
     def forward(self, example: Example) -> Tensor:
-        """Logits (N, Q, K)."""
+        """Logits (N, Q, K); for the matrix, log p (N, Q, 9, 9) of each cell for the tile at each place."""
         embeddings = self.embedding(self.encoder(example.tiles))
         logits: Tensor = self.head(embeddings[example.places].flatten(2).flatten(0, 1))
-        return logits.view(*example.permutation.shape, -1)
+        if self.config.target == "matrix":
+            return sinkhorn(logits.view(*example.order.shape, TILES), self.config.sinkhorn)
+        return logits.view(*example.order.shape[:2], -1)
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
-        """Cross entropy over the permutations."""
-        return classification(prediction.flatten(0, 1), example.permutation.flatten())
+        """Cross entropy over the permutations, or over the cells of each tile, summed over the tiles of a puzzle."""
+        if example.permutation is not None:
+            return classification(prediction.flatten(0, 1), example.permutation.flatten())
+        likely = prediction.gather(3, example.order[..., None])[..., 0]
+        right = prediction.detach().argmax(3) == example.order
+        return {
+            "loss": -likely.sum(2).mean(),
+            "accuracy": right.float().mean(),
+            "solved": right.all(2).float().mean(),
+        }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         """The shuffled tiles, the tiles in order, and in the predicted order."""
         tiles = as_pictures(example.tiles)
-        chosen = self.permutations[prediction.detach().float().argmax(2)]
-        right = self.permutations[example.permutation]
+        right = example.order
         shown = []
-        for i in range(min(count, example.permutation.numel())):
+        for i in range(min(count, right.shape[0] * right.shape[1])):
             row, column = i % len(right), i // len(right)
-            puzzle = tiles[example.places[row, column]]
+            puzzle, guess = tiles[example.places[row, column]], prediction[row, column].detach().float()
+            chosen = nearest_permutation(guess) if guess.dim() == 2 else self.permutations[guess.argmax()]
             # Permutation p puts tile p[j] at place j; to undo it, the tile at j goes to p[j].
-            solved, guessed = (puzzle[p[row, column].argsort()] for p in (right, chosen))
+            solved, guessed = (puzzle[p.argsort()] for p in (right[row, column], chosen))
             shown.append(Shown(inputs=[mosaic(puzzle)], pseudo_label=mosaic(solved), prediction=mosaic(guessed)))
         return shown
+
+    def _shuffle(self, shape: tuple[int, int], rng: Generator) -> tuple[Tensor | None, Tensor]:
+        """Permutations of the list with their numbers, or any permutations: (N, Q) or None, (N, Q, 9)."""
+        if self.config.target == "matrix":
+            return None, uniform((*shape, TILES), 0, 1, rng).argsort(2)
+        number = torch.randint(self.config.permutations, shape, generator=rng, device=rng.device)
+        return number, self.permutations[number]
 
     def _occlude(self, places: Tensor, rng: Generator) -> Tensor:
         """In every puzzle 0 ... `occluded` tiles, uniformly, become tiles of one other image."""

@@ -1,4 +1,4 @@
-"""Sets of permutations with large Hamming distances."""
+"""Sets of permutations with large Hamming distances, and matrices of permutations."""
 
 from __future__ import annotations
 
@@ -52,6 +52,24 @@ def coherent_permutation_set(count: int, groups: int, cells: int) -> Tensor:
 def hamming_distances(permutations: Tensor) -> Tensor:
     """Number of places in which each two of (K, P) differ: (K, K) int64, 0 on the diagonal."""
     return (permutations[:, None] != permutations[None]).sum(2)
+
+
+def sinkhorn(logits: Tensor, rounds: int) -> Tensor:
+    """Log of nearly doubly stochastic matrices: (..., P, P) logits, normalised over rows, then columns, in turns.
+
+    Sinkhorn and Knopp 1967, in logarithms; columns sum to 1 exactly, rows with enough `rounds`.
+    """
+    for _ in range(rounds):
+        logits = logits.log_softmax(-1).log_softmax(-2)
+    return logits
+
+
+def nearest_permutation(scores: Tensor) -> Tensor:
+    """The permutation (P,) int64 with the largest sum of scores (P, P) at its entries [j, p[j]]."""
+    from scipy.optimize import linear_sum_assignment
+
+    _, columns = linear_sum_assignment(scores.cpu().numpy(), maximize=True)
+    return torch.from_numpy(columns).to(scores.device)
 
 
 def _farthest(every: NDArray[np.uint8], count: int) -> Tensor:
