@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.video import geometry, read_header, upright
+from selftaught.data.decode.video import frame_times, geometry, read_header, upright
 from selftaught.data.decode.video_frames import decode_frames
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.inputs import Clip
@@ -152,3 +152,14 @@ def test_what_is_no_video_is_called_what_it_is(tmp_path: Path, content: bytes, w
     path.write_bytes(content)
     with pytest.raises(Unreadable, match=f"^{what}$"):
         read_header(str(path))
+
+
+def test_times_of_frames_are_those_that_are_decoded(tmp_path: Path, write_video: Any) -> None:
+    for name in ("a.mp4", "a.mkv", "a.avi"):
+        times = None if name == "a.avi" else [3, 4, 6, 7, 9, 12]
+        path = str(write_video(tmp_path / name, counted(6), fps=10, times=times))
+        decoded = [frame.time for frame in decode_frames(path, 16)]
+        found = frame_times(path)
+        assert len(found) == 6
+        if name != "a.avi":  # which attaches times to other frames
+            assert np.allclose(found, np.array(decoded, np.float64), atol=1e-3)

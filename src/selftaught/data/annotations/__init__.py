@@ -1,1 +1,1 @@
-"""Formats of boxes and masks."""
+"""Formats of what comes with images and videos: boxes, masks, depth, flow, poses."""

@@ -150,6 +150,21 @@ def read_header(video: Video) -> Header:
         )
 
 
+def frame_times(video: str | EncodedVideo) -> NDArray[np.float64]:
+    """(T,) seconds at which each frame is shown by the container, rising, without decoding; raises `Unreadable`.
+
+    Where the container does not state them, frames are evenly apart.
+    """
+    with opened(video) as container:
+        stream = first_video_stream(container)
+        stamps = [packet.pts for packet in container.demux(stream) if packet.size]
+        if not stamps:
+            raise Unreadable("no frames")
+        if None in stamps:
+            return np.arange(len(stamps)) / float(stream.average_rate or 25)
+        return np.sort(np.array(stamps, np.float64)) * float(stream.time_base)
+
+
 class Shrink:
     """Turns decoded frames of one stream into stored ones, all of the shape that the first one gives."""
 

@@ -47,10 +47,12 @@ class FrameFolder:
     Attributes:
         folder: its path, "" at the top.
         frames: number of a frame, from 0 on, -> key of its image; a number that is missing has none.
+        fps: numbers in a second, where it is known.
     """
 
     folder: str
     frames: Mapping[int, str]
+    fps: float | None = None
 
     @property
     def count(self) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import written_whole
 from selftaught.core.threads import usable_cores
-from selftaught.data.annotations.kitti_poses import write_intrinsics, write_poses
+from selftaught.data.annotations.poses.kitti_poses import write_intrinsics, write_poses
 from selftaught.data.sources.world.files import (
     CALIBRATION,
     COCO,

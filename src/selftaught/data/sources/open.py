@@ -307,7 +307,9 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     }
     do["labels"] = do["label"]
     do |= dict.fromkeys(GIVEN, "give rendered scenes (world:), or choose a task that does without them") | _MAPS
-    do |= dict.fromkeys(("pose", "intrinsics"), "give rendered scenes (world:) or folders of frames with their poses")
+    do |= dict.fromkeys(
+        ("pose", "intrinsics"), "give rendered scenes (world:), or videos or folders of frames with their poses"
+    )
     raise ValueError(
         f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
         if lacks[0] != "audio"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import final
@@ -18,6 +18,7 @@ from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import choose_entries, in_no_part, notes_of
+from selftaught.data.sources.videos.video_cameras import VideoCameras
 from selftaught.data.sources.videos.video_layout import video_layout
 
 
@@ -74,7 +75,8 @@ def open_video_folder(
     Args:
         data: the folder or archive, searched at any depth; labels, splits and groups as `video_layout` finds them.
         split: "train", "held_out" or "test".
-        needs: where it has "audio", videos without a sound track are left out and listed in `skipped`.
+        needs: where it has "audio", videos without a sound track are left out and listed in `skipped`; where it has
+            "pose" or "intrinsics", those without.
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
         files: of an earlier walk, to avoid a second one.
@@ -90,8 +92,14 @@ def open_video_folder(
     if "audio" in needs:  # before the parts are drawn, so that each has some
         heard, silent = _with_sound(tree, keys)
         skipped = silent if split == "train" else []
+    cameras = VideoCameras(tree, needs, partial(_video, tree))
+    unknown: list[tuple[str, str]] = []
+    if cameras.kinds:
+        heard, unknown = cameras.usable(heard)
     entries = choose_entries(heard, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     source = VideoFolder(tree, entries, classes=None if layout.many else layout.classes, skipped=skipped)
+    source.maps = cameras.maps([entry.key for entry in entries])
+    source.provides |= source.maps.keys()
     source.part = own_part(heard, layout.splits, split)
     chosen = set(keys)
     others, notes = other_kinds((key for key in tree.keys if key not in chosen), "videos")
@@ -100,7 +108,7 @@ def open_video_folder(
     notes = [*tree.told(), *notes, *notes_of(keys, layout, needs)]
     source.notes = [one_line(note) for note in notes]
     if split == "train":
-        source.skipped = [*source.skipped, *tree.unusable, *layout.missing]
+        source.skipped = [*source.skipped, *unknown, *tree.unusable, *layout.missing]
     return source
 
 

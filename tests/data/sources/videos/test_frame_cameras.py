@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selftaught.core.settings.groups import DataSettings
-from selftaught.data.annotations.kitti_poses import write_intrinsics, write_poses
+from selftaught.data.annotations.poses.kitti_poses import write_intrinsics, write_poses
 from selftaught.data.batch import Sampling
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.inputs import Clip, Given

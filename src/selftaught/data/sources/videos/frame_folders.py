@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.core.files import digest
 from selftaught.core.names import one_line
 from selftaught.data.decode.image import decode_image, image_size
 from selftaught.data.files.file_kinds import is_picture
@@ -23,6 +24,7 @@ from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, without_maps
 from selftaught.data.sources.videos.frame_cameras import FrameCameras
 from selftaught.data.sources.videos.frame_video import FrameVideo
+from selftaught.data.sources.videos.recordings import find_recordings
 from selftaught.data.sources.videos.video_layout import video_layout
 
 _FEWEST, _SHARE = 6, 0.5
@@ -46,17 +48,20 @@ class FrameFolders(Source):
         self.classes = None if layout.many else layout.classes
         self.provides = frozenset({"video", "image"} | ({"label"} if self.classes else set()))
         frames = [key for entry in entries for key in folders[entry.key].frames.values()]
-        self.fingerprint = f"{tree.fingerprint(frames)}-{fps:g}"
+        timed = [folders[entry.key] for entry in entries if folders[entry.key].fps is not None]
+        own = [f"{folder.fps:g} {sorted(folder.frames)}" for folder in timed]
+        self.fingerprint = f"{tree.fingerprint(frames)}-{digest([f'{fps:g}', *own]) if own else f'{fps:g}'}"
         self._tree, self._folders, self._fps = tree, folders, fps
 
     def give(self, cameras: FrameCameras) -> None:
         """Add what is known of the cameras of the videos."""
-        self.maps = cameras.maps([self._folders[entry.key] for entry in self.entries], self._fps)
+        self.maps = cameras.maps([self._folders[entry.key] for entry in self.entries])
         self.provides |= self.maps.keys()
 
     def read(self, i: int) -> FrameVideo:
         """The frames of video `i`."""
-        return FrameVideo(self._tree, self._folders[self.entries[i].key], fps=self._fps)
+        folder = self._folders[self.entries[i].key]
+        return FrameVideo(self._tree, folder, fps=folder.fps or self._fps)
 
 
 def open_frame_folders(
@@ -78,14 +83,18 @@ def open_frame_folders(
     Raises:
         ValueError: where the images are numbered, but are not alike as frames are.
     """
-    pictures = without_maps([key for key in tree.keys if is_picture(key)])
+    every = [key for key in tree.keys if is_picture(key)]
+    recordings, recorded = find_recordings(tree, every)
+    pictures = [key for key in without_maps(every) if key not in recorded]
     found, others = numbered_folders(pictures)
+    found = sorted([*found, *(one.frames for one in recordings)], key=lambda folder: folder.folder)
+    pictures += [key for one in recordings for key in one.frames.frames.values()]
     inside = sum(len(folder.frames) for folder in found if len(folder.frames) >= _FEWEST)
     if not inside or inside < _SHARE * len(pictures):
         return None
     _refuse_classes(tree, found)
     folders = {folder.folder or PurePath(tree.where).stem: folder for folder in found}
-    cameras = FrameCameras(tree, needs)
+    cameras = FrameCameras(tree, needs, recordings, fps=hints.frame_rate)
     skipped: list[tuple[str, str]] = []
     if cameras.kinds:  # before the parts are drawn, so that each has some
         folders, skipped = cameras.usable(folders)
@@ -127,9 +136,16 @@ def _told(found: Sequence[FrameFolder], others: Sequence[str], fps: float) -> li
     first = found[0]
     lengths = sorted(len(folder.frames) for folder in found)
     many = "1 folder of numbered images" if len(found) == 1 else f"{len(found)} folders of numbered images"
+    rates = sorted({folder.fps for folder in found if folder.fps is not None})
+    if not rates:
+        rate = f"{fps:g} a second (--frame-rate)"
+    elif all(folder.fps is not None for folder in found):
+        rate = f"{rates[0]:.3g} to {rates[-1]:.3g} a second by the times of their lists"
+    else:
+        rate = f"{fps:g} a second (--frame-rate) or as the times of their lists say"
     notes = [
         f"{many} (such as {first.folder or 'the data'}) {'is' if len(found) == 1 else 'are'} read as videos of "
-        f"{lengths[0]} to {lengths[-1]} frames, {fps:g} a second (--frame-rate)"
+        f"{lengths[0]} to {lengths[-1]} frames, {rate}"
     ]
     if others:
         notes.append(

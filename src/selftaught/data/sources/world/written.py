@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.files import digest
-from selftaught.data.annotations.kitti_poses import read_intrinsics, read_poses
+from selftaught.data.annotations.poses.kitti_poses import read_intrinsics, read_poses
 from selftaught.data.files.file_tree import FolderTree
 from selftaught.data.files.file_walk import FoundFiles
 from selftaught.data.files.frame_folders import FrameFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selftaught.data.annotations.kitti_poses import read_intrinsics, read_poses, write_intrinsics, write_poses
+from selftaught.data.annotations.poses.kitti_poses import read_intrinsics, read_poses, write_intrinsics, write_poses
 
 
 def test_poses_are_read_back() -> None:

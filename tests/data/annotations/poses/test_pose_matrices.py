@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selftaught.data.annotations.pose_matrices import check_intrinsics, check_poses, read_matrix
+from selftaught.data.annotations.poses.pose_matrices import check_intrinsics, check_poses, read_matrix
 
 
 def test_a_matrix_is_read_and_a_wrong_one_named() -> None:

@@ -1,0 +1,1 @@
+"""Poses of a camera in the formats of data sets: by frames and by time."""
