@@ -193,7 +193,7 @@ def test_depth_is_in_metres_and_its_folder_no_images(tmp_path: Path) -> None:
     [
         ("mask", "^masks are needed, but .* holds none; give a VOC tree"),
         ("depth", "^depth maps are needed, but .* holds none; put them into a folder depth beside a folder images"),
-        ("pose", r"^poses are needed, but .* holds images only .*; give rendered scenes \(world:\) or folders of"),
+        ("pose", r"^poses are needed, but .* holds images only .*; give rendered scenes \(world:\), or videos or"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_is_read(tmp_path: Path, what: str, sentence: str) -> None:
