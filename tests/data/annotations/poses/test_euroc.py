@@ -36,7 +36,7 @@ def test_the_real_part_of_a_quaternion_is_first() -> None:
 
 def test_calibration() -> None:
     assert np.allclose(read_mount(SENSOR, "s")[:3], [[0, -1, 0, -0.02], [1, 0, 0, -0.06], [0, 0, 1, 0.01]])
-    expected = [[458.654, 0, 367.215], [0, 457.296, 248.375], [0, 0, 1]]
+    expected = np.array([[458.654, 0, 367.215], [0, 457.296, 248.375], [0, 0, 1]])
     assert np.allclose(read_intrinsics(SENSOR, "s"), expected)
     with pytest.raises(ValueError, match=r"^s must have T_BS with 16 numbers, as the sensor\.yaml of EuRoC has$"):
         read_mount(SENSOR.replace("0.01,", ""), "s")

@@ -95,7 +95,9 @@ def test_wrong_poses_of_tum_are_one_sentence(tmp_path: Path, text: str | None, s
 def test_a_recording_is_a_video_without_poses_too(tmp_path: Path) -> None:
     source = opened(tum(tmp_path, np.arange(0, 0.5, 0.01)))
     assert [entry.key for entry in source.entries] == ["rgbd_dataset_freiburg1_xyz/rgb"]
-    assert source.read(0).count == 13
+    video = source.read(0)
+    assert isinstance(video, FrameVideo)
+    assert video.count == 13
 
 
 def test_poses_of_euroc_are_those_of_the_camera(tmp_path: Path) -> None:
