@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from selftaught.core.names import unknown_name
-from selftaught.encoders.names import TIMM, channels_of, clip_name, encoder_names, names_weights, prefix_of
+from selftaught.encoders.names import TIMM, channels_of, clip_name, encoder_names, given_weights, prefix_of
 from selftaught.encoders.spec import COLOURS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
     """
     if stem not in ("auto", "standard", "small"):
         raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
-    if names_weights(name):
+    if given_weights(name):
         raise ValueError(
             f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
             f"the weights with 'selftaught evaluate {name} DATA'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["image", "video", "audio"]
@@ -33,12 +34,36 @@ CLIP_PREFIXES: Mapping[str, int] = {
 or differences of frames it stacks unless the prefix says, as in `flow5:resnet18`. See `encoders.video`."""
 _CLIP = re.compile("|".join(f"({head})({'[1-9][0-9]?' if count else ''}|):" for head, count in CLIP_PREFIXES.items()))
 
-WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar")
+WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar", ".torch", ".pkl")
 
 
-def names_weights(text: str) -> bool:
-    """Whether text is ENCODER:FILE, an encoder with weights from a file, such as resnet18:weights.safetensors."""
-    return ":" in text and text.lower().endswith(WEIGHT_SUFFIXES)
+@dataclass(frozen=True, kw_only=True)
+class GivenWeights:
+    """The parts of "ENCODER:FILE#PART", such as "resnet50:moco.pth.tar#encoder_k".
+
+    Attributes:
+        encoder: its name.
+        file: path of the weights.
+        choice: which of several networks in the file; "" where the text does not say.
+    """
+
+    encoder: str
+    file: str
+    choice: str = ""
+
+
+def given_weights(text: str) -> GivenWeights | None:
+    """The parts of ENCODER:FILE, an encoder with weights from a file; None for any other text."""
+    encoder, _, rest = text.rpartition(":")
+    file, choice = file_and_choice(rest)
+    is_file = file.lower().endswith(WEIGHT_SUFFIXES) or Path(file).expanduser().is_file()
+    return GivenWeights(encoder=encoder, file=file, choice=choice) if encoder and is_file else None
+
+
+def file_and_choice(text: str) -> tuple[str, str]:
+    """The path and the part of "FILE#PART"."""
+    file, mark, choice = text.rpartition("#")
+    return (file, choice) if mark and not Path(text).expanduser().exists() else (text, "")
 
 
 def prefix_of(name: str) -> str:

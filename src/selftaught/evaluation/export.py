@@ -21,7 +21,7 @@ from selftaught.encoders.spec import COLOURS
 from selftaught.encoders.staged import StagedEncoder
 from selftaught.encoders.video.clip_image import ClipImageEncoder
 from selftaught.encoders.video.mean import MeanEncoder
-from selftaught.encoders.weights import network_of, stem_of
+from selftaught.encoders.weights.load import network_of, stem_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
 Format = Literal["torch", "safetensors", "onnx"]

@@ -10,10 +10,13 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder
+from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.weights import load_state_dict_into
+from selftaught.encoders.names import GivenWeights, given_weights
+from selftaught.encoders.weights.content import Content, read_content
+from selftaught.encoders.weights.load import Taken, take_weights
 from selftaught.training.encoder_of_run import load_measurable, part_of, parts_of, random_encoder, read_config
 
 USUAL_SIZE = 224
@@ -92,9 +95,8 @@ def open_subject(
     """
     if out is not None:
         check_out_folder(out)
-    name, _, file = str(what).rpartition(":")
-    if name and not Path(what).exists() and Path(file).suffix:
-        return _from_file(str(what), name, Path(file).expanduser(), size=size, stem=stem, out=out)
+    if not Path(what).exists() and (given := given_weights(str(what))):
+        return _from_file(str(what), given, size=size, stem=stem, out=out)
     if not Path(what).is_dir():
         raise ValueError(
             f"{what} is no run folder; give the --out of a pretrain command, or ENCODER:FILE with weights of "
@@ -120,34 +122,35 @@ def open_subject(
 
 
 def _from_file(
-    what: str, name: str, file: Path, *, size: int | None, stem: Stem | None, out: str | Path | None
+    what: str, given: GivenWeights, *, size: int | None, stem: Stem | None, out: str | Path | None
 ) -> Subject:
+    file = Path(given.file).expanduser()
     if not file.is_file():
         raise ValueError(f"{what}: there is no file {file}")
     folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
-    network = NetworkSettings(encoder=name, size=size or USUAL_SIZE, stem=stem or "auto")
-    encoder, network = _with_weights(network, file)
+    network = NetworkSettings(encoder=given.encoder, size=size or USUAL_SIZE, stem=stem or "auto")
+    encoder, network, taken = _with_weights(network, read_content(file), given.choice)
+    say_once(str(taken))
     return Subject(name=what, encoder=encoder.eval(), network=network, folder=folder)
 
 
-def _with_weights(network: NetworkSettings, file: Path) -> tuple[Encoder, NetworkSettings]:
+def _with_weights(network: NetworkSettings, content: Content, choice: str) -> tuple[Encoder, NetworkSettings, Taken]:
     """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for."""
-    try:
-        return _built(network, file), network
-    except ValueError as wrong:
-        if network.stem != "auto":
-            raise
-        for stem in STEMS:
-            other = dataclasses.replace(network, stem=stem)
-            try:
-                return _built(other, file), other
-            except ValueError:
-                continue
-        raise wrong from None
+    stems = dict.fromkeys((network.stem, *STEMS)) if network.stem == "auto" else (network.stem,)
+    wrong: ValueError | None = None
+    for stem in stems:
+        tried = dataclasses.replace(network, stem=stem)
+        try:
+            encoder, taken = _built(tried, content, choice)
+        except ValueError as error:
+            wrong = wrong or error
+        else:
+            return encoder, tried, taken
+    assert wrong is not None
+    raise wrong
 
 
-def _built(network: NetworkSettings, file: Path) -> Encoder:
+def _built(network: NetworkSettings, content: Content, choice: str) -> tuple[Encoder, Taken]:
     with torch.random.fork_rng(devices=[]):
         encoder = build_encoder(network.encoder, size=network.size, stem=network.stem)
-    load_state_dict_into(encoder, file)
-    return encoder
+    return encoder, take_weights(encoder, content, choice=choice)

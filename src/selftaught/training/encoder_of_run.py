@@ -13,7 +13,7 @@ from selftaught.core.randomness import seed_from
 from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import clip_name, names_weights
+from selftaught.encoders.names import clip_name, given_weights
 from selftaught.encoders.spec import COLOURS
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
@@ -22,7 +22,7 @@ from selftaught.training.checkpoint import load_checkpoint
 def read_config(run: str | Path) -> RunConfig:
     """The resolved settings of a run."""
     path = Path(run) / "config.json"
-    if not path.is_file() and names_weights(str(run)):
+    if not path.is_file() and given_weights(str(run)):
         raise ValueError(
             f"{run}: only a run folder can be given here as yet; weights in a file can be measured with "
             f"'selftaught evaluate {run} DATA'"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.video.c3d import C3D
-from selftaught.encoders.weights import load_state_dict_into, network_of
+from selftaught.encoders.weights.load import load_weights, network_of
 
 LAYERS = ("conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b")
 
@@ -34,7 +34,7 @@ def published(tmp_path: Path) -> Path:
 @torch.no_grad()
 def test_published_weights_give_the_features_of_the_paper(tmp_path: Path) -> None:
     encoder = build_encoder("c3d", size=48).eval()
-    load_state_dict_into(encoder, published(tmp_path))
+    load_weights(encoder, published(tmp_path))
     weights = network_of(encoder)[0].state_dict()
     x = clips = torch.randn(1, 3, 8, 48, 48)
     maps = {}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.video.i3d import I3D
-from selftaught.encoders.weights import load_state_dict_into, network_of
+from selftaught.encoders.weights.load import load_weights, network_of
 from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -38,7 +38,7 @@ def test_weights_of_colours_and_of_flow_are_read(tmp_path: Path) -> None:
     for name, channels in (("i3d", 3), ("2ch:i3d", 2)):
         encoder = build_encoder(name, size=64)
         path = published(tmp_path / f"{channels}.pt", channels)
-        load_state_dict_into(encoder, path)
+        load_weights(encoder, path)
         given = torch.load(path, weights_only=True)
         assert all(torch.equal(value, given[key]) for key, value in network_of(encoder)[0].state_dict().items())
 

@@ -10,7 +10,7 @@ import torch
 
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.video.videovit import VideoVit, numbered_sines
-from selftaught.encoders.weights import load_state_dict_into
+from selftaught.encoders.weights.load import load_weights
 
 
 def made(name: str = "videovit_tiny", size: int = 16) -> VideoVit:
@@ -82,6 +82,6 @@ def test_published_weights_of_the_small_one_can_be_read(tmp_path: Path) -> None:
     shapes |= {"norm.weight": (384,), "norm.bias": (384,)}
     assert {key: tuple(value.shape) for key, value in encoder.state_dict().items()} == shapes
     torch.save({key: torch.full(shape, 0.01) for key, shape in shapes.items()}, tmp_path / "small.pth")
-    load_state_dict_into(encoder, tmp_path / "small.pth")
+    load_weights(encoder, tmp_path / "small.pth")
     assert all(bool((value == 0.01).all()) for value in encoder.state_dict().values())
     assert sum(p.numel() for p in encoder.parameters()) == 21_879_936

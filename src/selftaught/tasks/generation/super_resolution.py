@@ -19,7 +19,8 @@ from selftaught.data.inputs import Image, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.feature_map import last_map, map_shape, stage_maps
-from selftaught.encoders.weights import load_state_dict_into, read_state_dict
+from selftaught.encoders.weights.content import read_content
+from selftaught.encoders.weights.load import take_weights
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.fidelity import psnr, ssim
@@ -298,10 +299,12 @@ class ContentNetwork(nn.Module):
     def __init__(self, encoder: Encoder, path: Path, size: int) -> None:
         super().__init__()
         try:
+            content = read_content(path)
+            names = {name: value for table in content.tables.values() for name, value in table.items()}
             # Only VGG-19 has its sixteenth convolution there.
-            is_vgg19 = getattr(read_state_dict(path).get("features.34.weight"), "ndim", 0) == 4
+            is_vgg19 = any(name.endswith("features.34.weight") and value.ndim == 4 for name, value in names.items())
             self.network = build_encoder("vgg19", size=size, stem="standard") if is_vgg19 else copy.deepcopy(encoder)
-            load_state_dict_into(self.network, path)
+            take_weights(self.network, content)
         except ValueError as error:
             raise ValueError(f"--task.content: {error}; it takes torchvision's vgg19 or {encoder.name}") from None
         self.requires_grad_(False)

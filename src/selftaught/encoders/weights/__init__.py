@@ -1,0 +1,1 @@
+"""Weights of others from a file into an encoder."""
