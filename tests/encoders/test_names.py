@@ -46,7 +46,8 @@ def test_a_name_of_clips_is_taken_apart(name: str, expected: tuple[str, int, str
     [
         ("resnet18", "grey:", "grey:resnet18"), ("r3d_18", "grey:", "grey:r3d_18"), ("sobel:r3d_18", "grey:", ""),
         ("mean:resnet18", "grey:", "mean:grey:resnet18"), ("twostream4:timm:a", "grey:", "twostream4:grey:timm:a"),
-        ("mean:sobel:resnet18", "grey:", ""), ("flow:resnet18", "grey:", ""), ("dynamic:resnet18", "grey:", ""),
+        ("mean:sobel:resnet18", "grey:", ""), ("flow:resnet18", "grey:", "flow:grey:resnet18"),
+        ("dynamic:resnet18", "grey:", "dynamic:grey:resnet18"), ("6ch:dynamic:resnet18", "grey:", ""),
         ("mean:resnet18", "20ch:", "20ch:mean:resnet18"), ("2ch:resnet18", "20ch:", ""), ("mean:resnet18", "", ""),
     ],
 )  # fmt: skip

@@ -104,6 +104,7 @@ def follow(lines: dict[str, str], state_dict: dict[str, Tensor], x: Tensor) -> T
         ("differences:timm:test_resnet", 32),
         ("sumdiff:timm:test_resnet", 32),
         ("dynamic:timm:test_resnet", 32),
+        ("differences:grey:timm:test_resnet", 32),
         pytest.param("split:alexnet", 32, marks=slow),
     ],
 )

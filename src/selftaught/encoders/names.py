@@ -24,7 +24,7 @@ TIMM = "timm:"
 PREFIXES = ("grey:", "sobel:", "split:")
 """How an encoder of images or clips sees them, before its name: `grey:resnet18`; see `inputs` and `split`."""
 SEES_FRAMES = ("mean", "lstm", "twostream")
-"""Prefixes of `CLIP_PREFIXES` behind which an encoder of images sees frames: `mean:grey:resnet18`."""
+"""Prefixes of `CLIP_PREFIXES` behind which an encoder of images sees frames: `mean:split:resnet18`."""
 _CHANNELS = re.compile(r"([1-9]\d{0,3})ch:")
 
 CLIP_PREFIXES: Mapping[str, int] = {
@@ -73,14 +73,14 @@ def prefix_of(name: str) -> str:
 
 
 def with_prefix(name: str, prefix: str) -> str:
-    """The name with a prefix such as "grey:": of an encoder of images that sees frames before that one's.
+    """The name with a prefix such as "grey:": of an encoder of images that sees clips before that one's.
 
-    As it is where it has a prefix already, or its input is computed from whole clips.
+    As it is where it has a prefix already.
     """
     clip = clip_name(name) if prefix in PREFIXES else None
     if clip is None:
         return name if prefix_of(name) else prefix + name
-    if clip.head not in SEES_FRAMES or clip.channels or prefix_of(clip.inner):
+    if clip.channels or prefix_of(clip.inner):
         return name
     return name.removesuffix(clip.inner) + prefix + clip.inner
 
@@ -115,7 +115,8 @@ class ClipName:
             flow = ClipName("flow", self.count, bare, None)
             return {"image": self.inner, "flow": f"flow{self.count}:{bare}", "flow.image": flow.parts["image"]}
         taken = 2 * self.count if self.head == "flow" else (self.channels or 3) * max(1, self.count)
-        return {"image": self.inner if taken == 3 else f"{taken}ch:{self.inner}"}
+        image = self.inner if self.head in SEES_FRAMES else bare
+        return {"image": image if taken == 3 else f"{taken}ch:{image}"}
 
 
 def clip_name(name: str) -> ClipName | None:

@@ -128,8 +128,9 @@ def _of_clips(encoder: MeanEncoder | ClipImageEncoder, inside: Mapping[str, str]
     of_images = f"(lambda x: {inside['features']})"
     if isinstance(encoder, MeanEncoder):
         return {"features": f"{of_images}(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (len(x), -1)).mean(1)"}
-    image = f"selftaught.ops.clip_images.{encoder.expression}"
-    return {"load": f"import selftaught.ops.clip_images\n{inside['load']}", "features": f"{of_images}({image})"}
+    modules = ["selftaught.ops.clip_images", *(["selftaught.encoders.inputs"] if encoder.sees else [])]
+    imports = "".join(f"import {module}\n" for module in modules)
+    return {"load": f"{imports}{inside['load']}", "features": f"{of_images}({encoder.expression})"}
 
 
 def _write_torch(encoder: Encoder, path: Path, lines: dict[str, str], headless: bool) -> None:

@@ -41,7 +41,7 @@ class TinyFlowEncoder(TinyEncoder):
 @pytest.fixture
 def task(tiny_encoder: Callable[[], Encoder]) -> Task:
     def make(encoder: Encoder | None = None, **settings: Any) -> RgbFlow:
-        config = Config(**{"fields": FIELDS, "width": 32, **settings})
+        config = Config(**{"frames": FIELDS, "width": 32, **settings})
         made = RgbFlow(encoder or tiny_encoder(), config, 32, flow_encoder=TinyFlowEncoder())
         return made
 
@@ -147,10 +147,10 @@ def test_a_run_is_resumed_exactly(tmp_path: Path, write_video: Any) -> None:
         write_video,
         "rgb_flow",
         encoders={"flow_encoder": "timm:test_resnet"},
-        task_settings={"fields": FIELDS, "width": 32},
+        task_settings={"frames": FIELDS, "width": 32},
     )
 
 
-def test_more_frames_than_fields_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--task\.clip must be at most --task\.fields, got 12 and 10; lower"):
+def test_a_longer_clip_than_its_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"--task\.clip must be at most --task\.frames, got 12 and 10; lower"):
         Config(clip=12)

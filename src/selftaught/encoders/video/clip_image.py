@@ -31,7 +31,8 @@ class ClipImageEncoder(Encoder):
     is given, see `ops.clip_images`, so a clip that is mirrored, rotated or played backwards has the motion that it
     shows.
 
-    Stages are those of the encoder of images, as clips of one frame (N, C, 1, H, W).
+    Stages are those of the encoder of images, as clips of one frame (N, C, 1, H, W). In `differences:grey:resnet18` the
+    frames are grey before the image is computed from them.
 
     Attributes:
         image: the encoder of images, for as many channels as the image of a clip has.
@@ -43,20 +44,22 @@ class ClipImageEncoder(Encoder):
     least_frames = 2
     """Of a clip to learn from: the image of one frame is blank."""
 
-    def __init__(self, name: str, image: Encoder, how: str, count: int, channels: int) -> None:
+    def __init__(self, name: str, image: Encoder, how: str, count: int, channels: int, *, sees: str = "") -> None:
         super().__init__()
         self.name = name
         self.image = image
         self.how = how
         self.count = count
         self.channels = channels
+        self.sees = sees
         self.num_features = image.num_features
         self.stages = image.stages
 
     @property
     def expression(self) -> str:
-        """Python for the image of clips `x`, in `ops.clip_images`."""
-        return f"{IMAGES[self.how].__name__}({', '.join(['x', *map(str, self._stacked)])})"
+        """Python for the image of clips `x`."""
+        clips = f"selftaught.encoders.inputs.see_{self.sees}(x)" if self.sees else "x"
+        return f"selftaught.ops.clip_images.{IMAGES[self.how].__name__}({', '.join([clips, *map(str, self._stacked)])})"
 
     @property
     def _stacked(self) -> tuple[int, ...]:
@@ -64,7 +67,7 @@ class ClipImageEncoder(Encoder):
 
     def see(self, x: Tensor) -> Tensor:
         """The image of each clip: (N, channels, T, H, W) -> (N, image.channels, H, W)."""
-        made: Tensor = IMAGES[self.how](x, *self._stacked)
+        made: Tensor = IMAGES[self.how](self.seen(x), *self._stacked)
         return made
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:

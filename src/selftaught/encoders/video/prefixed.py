@@ -34,7 +34,8 @@ def build_frames_encoder(name: str, parts: ClipName, build: Callable[[str], Enco
     if parts.head == "twostream":
         flow = ClipImageEncoder(inside["flow"], build(inside["flow.image"]), "flow", parts.count, COLOURS)
         return TwoStreamEncoder(name, image, flow)
-    return ClipImageEncoder(name, image, parts.head, parts.count, parts.channels or COLOURS)
+    sees = prefix_of(parts.inner).removesuffix(":")
+    return ClipImageEncoder(name, image, parts.head, parts.count, parts.channels or COLOURS, sees=sees)
 
 
 def _check(name: str, parts: ClipName) -> None:
@@ -46,5 +47,7 @@ def _check(name: str, parts: ClipName) -> None:
         raise ValueError(f"{head}: computes flow from colour frames, so its clips have 3 channels, got {name!r}")
     if channels_of(inner):
         raise ValueError(f"the number of channels goes first: {prefix_of(inner)}{head}:{bare}, got {name!r}")
-    if (seen := prefix_of(inner)) and (head not in SEES_FRAMES or parts.channels):
+    seen = prefix_of(inner)
+    refused = {"flow": ("sobel:", "split:")}.get(head, () if head in SEES_FRAMES else ("split:",))
+    if seen and (seen in refused or parts.channels):
         raise ValueError(f"{seen} goes before an encoder that sees colour images, which it does not in {name!r}")

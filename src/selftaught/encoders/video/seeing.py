@@ -6,7 +6,6 @@ import copy
 
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.split import SplitEncoder
-from selftaught.encoders.video.clip_image import ClipImageEncoder
 from selftaught.encoders.video.lstm import LstmEncoder
 from selftaught.encoders.video.mean import MeanEncoder
 from selftaught.encoders.video.two_stream import TwoStreamEncoder
@@ -15,13 +14,10 @@ from selftaught.encoders.video.two_stream import TwoStreamEncoder
 def seeing(encoder: Encoder, sees: str) -> Encoder | None:
     """A shallow copy that sees so and shares every weight with `encoder`; None where it cannot.
 
-    Of an encoder of clips that shows frames to one of images, that one sees so; what is computed from the whole clip,
-    such as flow, stays as it is.
+    Of an encoder of clips that shows frames to one of images, that one sees so.
     """
     if encoder.sees or isinstance(encoder, SplitEncoder) or encoder.kind == "audio":
         return None
-    if isinstance(encoder, ClipImageEncoder):
-        return encoder
     other = copy.copy(encoder)
     if not isinstance(encoder, MeanEncoder | LstmEncoder | TwoStreamEncoder):
         other.sees = sees

@@ -73,12 +73,12 @@ class RgbFlow(PretextTask):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
-        fields: Annotated[int, Range(least=1)] = 10
-        """Fields of flow F that are stacked, one after each frame."""
+        frames: Annotated[int, Range(least=1)] = 10
+        """Frames F whose flow, one field after each, is stacked."""
         stride: Annotated[int, Range(least=1)] = 1
         """Distance between frames, in frames of the video."""
         clip: Annotated[int, Range(least=1)] = 1
-        """Frames of the short clip that stands for the frame, in the middle of the fields; above 1 --encoder is one of
+        """Frames of the short clip that stands for the frame, in the middle of the frames; above 1 --encoder is one of
         clips."""
         positive: Annotated[float, Range(above=0, below=1)] = 0.5
         """Weight of the cross-modal similarity; that of diversity is the rest to 1."""
@@ -91,9 +91,9 @@ class RgbFlow(PretextTask):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.clip > self.fields:
+            if self.clip > self.frames:
                 raise ValueError(
-                    f"--task.clip must be at most --task.fields, got {self.clip} and {self.fields}; lower the first"
+                    f"--task.clip must be at most --task.frames, got {self.clip} and {self.frames}; lower the first"
                 )
 
     def __init__(self, encoder: Encoder, config: Config, size: int, *, flow_encoder: Encoder) -> None:
@@ -109,13 +109,13 @@ class RgbFlow(PretextTask):
     def encoders_for(cls, config: Config) -> Mapping[str, EncoderSpec]:
         return {
             "encoder": EncoderSpec("video" if config.clip > 1 else "image"),
-            "flow_encoder": EncoderSpec("image", channels=2 * config.fields),
+            "flow_encoder": EncoderSpec("image", channels=2 * config.frames),
         }
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
         return {
-            "video": Clip(frames=config.fields, stride=config.stride),
+            "video": Clip(frames=config.frames, stride=config.stride),
             "flow": Computed("optical_flow", like="video"),
         }
 
@@ -135,7 +135,7 @@ class RgbFlow(PretextTask):
         played = reverse[:, None, None, None, None]
         flow = torch.where(played, -flow.flip(1), flow)
         areas = inner_areas(video, self.size)
-        start = (config.fields - config.clip) // 2
+        start = (config.frames - config.clip) // 2
         middle = video[:, start : start + config.clip]
         seen = torch.where(played, middle.flip(1), middle)
         boxes, flow_boxes = self._windows(areas, rng), self._windows(areas, rng)
@@ -176,7 +176,7 @@ class RgbFlow(PretextTask):
         seen, moved = (features.detach() for features in prediction)
         best = (seen @ moved.T).argmax(1).tolist()
         count = min(count, len(seen))
-        middle = example.flows.unflatten(1, (-1, 2))[:, self.config.fields // 2]
+        middle = example.flows.unflatten(1, (-1, 2))[:, self.config.frames // 2]
         drawn = draw_maps([middle[n] for n in [*range(count), *best[:count]]], "flow")
         return [
             Shown(inputs=[shown(example.images[n])], pseudo_label=drawn[n], prediction=drawn[count + n])
