@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.encoders.build import build_encoder
+from selftaught.encoders.feature_map import channels_first
 from selftaught.encoders.staged import StagedEncoder, as_python
 
 
@@ -104,3 +105,22 @@ def test_changes_print_as_python_that_makes_them() -> None:
     exec("\n".join(lines), {"model": model, "nn": nn})
     assert repr(model.stem[0]) == repr(replaced["stem.0"])
     assert isinstance(model.pool, nn.Identity)
+
+
+@pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_vit", "video_convnet", "mean:timm:test_vit"])
+@torch.no_grad()
+def test_what_a_module_gives_to_the_next_stage_is_the_stage(name: str) -> None:
+    encoder = build_encoder(name, size=32).eval()
+    x = torch.randn(2, 3, 4, 32, 32) if encoder.kind == "video" else torch.randn(2, 3, 32, 32)
+    stage = encoder.stages[1]
+    module, axis = encoder.stage_output(stage)
+    given: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _module, _args, output: given.append(output))
+    wanted = encoder.forward_stages(x)[stage]
+    handle.remove()
+    if encoder.kind == "video" and given[0].shape[0] != 2:
+        wanted = wanted.transpose(1, 2).flatten(0, 1)
+    found = given[0].movedim(axis, -1).flatten(1, -2)
+    wanted = channels_first(encoder, stage, wanted, 32, 32).movedim(1, -1).flatten(1, -2)
+    # Tokens of classes are before those of the patches.
+    torch.testing.assert_close(found[:, found.shape[1] - wanted.shape[1] :], wanted)

@@ -23,6 +23,9 @@ class Blocks(Encoder):
             found[stage] = x = block(x)
         return found
 
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return self.blocks[self.stages.index(stage)], 1
+
     def forward_features(self, x: Tensor) -> Tensor:
         return self.forward_stages(x)[self.stages[-1]]
 

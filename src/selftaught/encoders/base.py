@@ -57,6 +57,19 @@ class Encoder(nn.Module, ABC):
         """
         raise ValueError(f"stage {stage!r} of encoder '{self.name}' is a {self.stage_kind(stage)} and has no tokens")
 
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        """The module whose output goes on from this stage to the next, and the axis of that output with the channels.
+
+        Rows of the output are images or clips, or frames of clips, one clip after the other.
+
+        Raises:
+            ValueError: where no module gives it.
+        """
+        raise ValueError(
+            f"encoder '{self.name}' has no module that gives its stage {stage!r} alone; choose another --encoder, such "
+            "as r3d_18, r2plus1d_18 or mean:resnet18"
+        )
+
     @abstractmethod
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         """Features after every stage, unpooled, as `stage_kind` says of each."""

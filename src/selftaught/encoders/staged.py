@@ -107,6 +107,11 @@ class StagedEncoder(Encoder):
         down, across = self.layout.tokens[stage]
         return math.ceil(height / down), math.ceil(width / across)
 
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        if not (path := self.layout.stages[stage]):
+            return super().stage_output(stage)
+        return self.net.get_submodule(path), 2 if stage in self.layout.tokens else self.layout.channel_axis
+
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         outputs = self._read(x, self.stages)
         return {stage: self._channels_first(outputs[stage]) for stage in self.stages}

@@ -83,6 +83,10 @@ def test_every_task_of_clip_encoders_keeps_the_contract_with_large_ones(task: st
         with pytest.raises(ValueError, match="ends in a sequence, without a place for each feature; choose another"):
             selftaught.check_task(task, encoder=encoder)
         return
+    if task == "audio_visual_alignment" and encoder.startswith("twostream"):
+        with pytest.raises(ValueError, match="has no module that gives its stage 'image_layer1' alone; choose another"):
+            selftaught.check_task(task, encoder=encoder)
+        return
     selftaught.check_task(task, encoder=fitting(task, encoder))
 
 

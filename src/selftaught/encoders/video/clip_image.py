@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import channels_first, stage_features
@@ -69,6 +69,9 @@ class ClipImageEncoder(Encoder):
         """The image of each clip: (N, channels, T, H, W) -> (N, image.channels, H, W)."""
         made: Tensor = IMAGES[self.how](self.seen(x), *self._stacked)
         return made
+
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return self.image.stage_output(stage)
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return {stage: features[:, :, None] for stage, features in stage_features(self.image, self.see(x)).items()}

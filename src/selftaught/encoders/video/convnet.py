@@ -54,6 +54,9 @@ class VideoConvNet(Encoder):
             }
         )
 
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return self.blocks[stage], 1
+
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         """(N, C, T / 2 ** k, H / 2 ** k, W / 2 ** k) of each convolution k = 1 ... 4, rounded down, at least 1."""
         x, features = self.seen(x), dict[str, Tensor]()

@@ -16,7 +16,7 @@ def frames_of(clips: Tensor) -> Tensor:
 
 def features_of_frames(image: Encoder, clips: Tensor) -> Tensor:
     """Pooled features of every frame (N, T, D)."""
-    rows: Tensor = image(frames_of(clips)).unflatten(0, (clips.shape[0], clips.shape[2]))
+    rows: Tensor = image(frames_of(clips)).unflatten(0, (-1, clips.shape[2]))
     return rows
 
 
@@ -35,5 +35,5 @@ def last_of_frames(image: Encoder, clips: Tensor) -> Tensor:
 
 def _as_clips(features: Tensor, clips: Tensor) -> Tensor:
     """(N T, C, h, w) -> (N, C, T, h, w)."""
-    stacked: Tensor = features.unflatten(0, (clips.shape[0], clips.shape[2])).transpose(1, 2)
+    stacked: Tensor = features.unflatten(0, (-1, clips.shape[2])).transpose(1, 2)
     return stacked

@@ -40,6 +40,9 @@ class LstmEncoder(Encoder):
     def stage_kind(self, stage: str) -> StageKind:
         return "sequence" if stage == "lstm" else super().stage_kind(stage)
 
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return self.image.stage_output(stage)
+
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return stages_of_frames(self.image, x) | {"lstm": self.forward_features(x)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.video.frames import features_of_frames, last_of_frames, stages_of_frames
@@ -29,6 +29,9 @@ class MeanEncoder(Encoder):
         self.channels = image.channels
         self.num_features = image.num_features
         self.stages = image.stages
+
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return self.image.stage_output(stage)
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return stages_of_frames(self.image, x)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from selftaught.encoders.base import Encoder
 from selftaught.encoders.staged import StagedEncoder
 
 
@@ -16,6 +17,9 @@ class MvitEncoder(StagedEncoder):
     Its relative positions are interpolated where there are more or fewer patches, so nothing but the count of patches
     depends on the size: here it is that of the clip. Pooled features are the class token, as published.
     """
+
+    def stage_output(self, stage: str) -> tuple[nn.Module, int]:
+        return Encoder.stage_output(self, stage)  # a block gives the size of its grid as well
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         return self._pass(x)[0]
