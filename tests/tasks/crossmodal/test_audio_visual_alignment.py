@@ -53,13 +53,16 @@ def test_the_shares_of_time_are_those_of_the_intervals() -> None:
 def test_the_fused_network_against_loops(task: Task) -> None:
     """Early stages of both encoders, two layers at every position, later stages, mean, linear."""
     made = task().eval()
-    for norm in (made.merge.sound[1], made.merge.hidden[0], made.merge.out[1]):
-        norm.running_mean.uniform_(-0.1, 0.1)
-        norm.running_var.uniform_(0.5, 2)
+    for norm in made.merge.modules():
+        if isinstance(norm, torch.nn.BatchNorm1d):
+            torch.nn.init.uniform_(norm.weight, 0.5, 2)
+            torch.nn.init.uniform_(norm.bias, -0.1, 0.1)
     example = made.pseudo_label(singing(0, videos=2), rng())
     found, maps = made(example), made.where(example)
     assert maps is None  # the features of this encoder are pooled on a grid
-    first, second = made.encoder.blocks  # type: ignore[misc]
+    blocks = made.encoder.get_submodule("blocks")
+    assert isinstance(blocks, torch.nn.ModuleList)
+    first, second = blocks
     early = first(example.clips)
     heard = made.audio_encoder.forward_features(example.sounds).amax(2)
     for row, partner in enumerate(example.partner.tolist()):

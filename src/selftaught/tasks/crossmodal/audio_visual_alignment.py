@@ -173,8 +173,8 @@ class AudioVisualAlignment(PretextTask):
         if maps.ndim < 4 or maps.shape[1] != self.joint.in_features:
             return None
         maps = maps if maps.ndim == 5 else maps[:, :, None]
-        found = torch.einsum("ncthw,c->nthw", maps.float(), self.joint.weight[0].float()) + self.joint.bias.float()
-        return found.unflatten(0, (2, -1))
+        found: Tensor = torch.einsum("ncthw,c->nthw", maps.float(), self.joint.weight[0].float()) + self.joint.bias.float()
+        return found.view(2, -1, *found.shape[1:])
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         """Each clip, a sound, own or shifted in turn, and the clip with the map of `where`; whether it is aligned."""
@@ -207,7 +207,7 @@ class AudioVisualAlignment(PretextTask):
         def join(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
             last = output.movedim(channels, -1)
             by_time = last if last.ndim == 5 else last.unflatten(0, (len(example.clips), -1))
-            joined = self.merge(by_time.flatten(2, -2), heard).unflatten(2, by_time.shape[2:-1])
+            joined: Tensor = self.merge(by_time.flatten(2, -2), heard).unflatten(2, by_time.shape[2:-1])
             return (joined if last.ndim == 5 else joined.flatten(0, 1)).movedim(-1, channels)
 
         handle = module.register_forward_hook(join)
