@@ -21,6 +21,7 @@ from selftaught.data.store.open import open_samples
         ({"image": Image()}, {"image"}),
         ({"image": Image(), "label": Given("label")}, {"image", "label"}),
         ({"frame": Image(), "audio": Sound(seconds=1)}, {"video", "audio"}),
+        ({"audio": Sound(seconds=1)}, {"audio"}),
         ({"past": Clip(frames=4), "flow": Computed("optical_flow", like="past")}, {"video"}),
         ({"past": Clip(frames=4), "flow": Given("flow", like="past")}, {"video", "flow"}),
     ],

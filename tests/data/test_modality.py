@@ -13,7 +13,7 @@ def test_every_kind_of_encoder_says_what_it_needs() -> None:
     assert {kind: set(modality.needs) for kind, modality in MODALITIES.items()} == {
         "image": {"image"},
         "video": {"video"},
-        "audio": {"video", "audio"},
+        "audio": {"audio"},
     }
     assert set(MODALITIES) == set(get_args(Kind))
     clip = Clip(frames=3, fps=2.0, whole=False)

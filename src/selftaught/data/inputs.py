@@ -224,14 +224,18 @@ def listed(inputs: Iterable[str]) -> str:
 
 
 def needs_of(inputs: Mapping[str, Input]) -> frozenset[str]:
-    """What a source must provide for them; an image at the moment of a clip or of audio is a frame of a video."""
+    """What a source must provide for them; an image at the moment of a clip or of audio is a frame of a video.
+
+    Audio alone needs no video.
+    """
     return needs_of_kinds(one.takes for one in inputs.values())
 
 
 def needs_of_kinds(takes: Iterable[str]) -> frozenset[str]:
     """As `needs_of`, from what each input takes."""
     found = {kind for kind in takes if kind}
-    return frozenset(found - {"image"} | {"video"} if found & {"video", "audio"} else found)
+    is_moment = "video" in found or {"image", "audio"} <= found
+    return frozenset(found - {"image"} | {"video"} if is_moment else found)
 
 
 def own_draws(inputs: Mapping[str, Input]) -> dict[str, int]:

@@ -49,8 +49,9 @@ class Modality:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a source must provide."""
-        return needs_of(self.inputs)
+        """What a source must provide: what its encoders take, which is the first of the inputs."""
+        name, first = next(iter(self.inputs.items()))
+        return needs_of({name: first})
 
     def sampling(self, clip: Clip) -> Sampling:
         """How samples are cut for it, clips like `clip`, and every video has one, so that all are measured alike."""
@@ -61,7 +62,7 @@ class Modality:
 MODALITIES: Mapping[str, Modality] = {
     "image": Modality(inputs={"image": Image()}, tasks="image"),
     "video": Modality(inputs={"video": USUAL_CLIP}, tasks="video"),
-    # The image is for people.
+    # The image is for people; of a file of sound it is the spectrogram.
     "audio": Modality(inputs={"audio": Sound(seconds=1.0), "image": Image()}, tasks="audio-visual"),
 }
 """Kind of encoder, as in `encoders.base.Kind` -> what it asks of the data."""

@@ -17,6 +17,8 @@ class EncodedVideo:
     """
 
     open: Callable[[], IO[bytes] | str]
+    track: Callable[[], IO[bytes] | str] | None = None
+    """Likewise of a file with its sound, where it has none of its own."""
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from selftaught.data.files.file_tree import Unreadable
 
 Video: TypeAlias = str | EncodedVideo | FrameSequence
 """The local path of a file, a video inside of a file, or frames that are in none."""
+Track: TypeAlias = Callable[[], IO[bytes] | str]
+"""Gives a file with sound."""
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, height, width of a part of a decoded frame, before it is turned; pixels."""
 SOUND_RATE = 16_000
@@ -126,7 +128,8 @@ def reason(error: Exception) -> str:
 def read_header(video: Video) -> Header:
     """Sides, length and sound from the container alone; raises `Unreadable`."""
     if isinstance(video, FrameSequence):
-        return Header(*video.shape, video.count, 0.0, has_sound=False)
+        seconds = track_seconds(video.track) if video.track else 0.0
+        return Header(*video.shape, video.count, seconds, has_sound=video.track is not None)
     with opened(video) as container:
         stream = first_video_stream(container)
         height, width = stream.height, stream.width
@@ -138,6 +141,8 @@ def read_header(video: Video) -> Header:
         frames = stream.frames or seconds * float(stream.average_rate or 0)
         sound = _sound_stream(container)
         sound_seconds = _seconds(sound, container) if sound is not None else 0.0
+        if track := track_of(video):
+            sound_seconds = track_seconds(track)
         wide = width * float(stream.sample_aspect_ratio or 1)
         is_stated = stream.duration is not None or (sound is None and "matroska" in container.format.name)
         return Header(
@@ -145,7 +150,7 @@ def read_header(video: Video) -> Header:
             width=max(1, round(wide)),
             frames=float(frames),
             sound_seconds=sound_seconds,
-            has_sound=sound is not None,
+            has_sound=sound is not None or track is not None,
             seconds=seconds if is_stated else 0.0,
         )
 
@@ -239,9 +244,10 @@ def decode_sound(video: Video) -> Iterator[tuple[float, NDArray[np.int16]]]:
     Holes in the track are filled with silence. Nothing where there is no sound; raises `Unreadable` where the decoder
     meets an error.
     """
-    if isinstance(video, FrameSequence):
+    track = track_of(video)
+    if isinstance(video, FrameSequence) and track is None:
         return
-    with opened(video) as container:
+    with opened(EncodedVideo(track) if track else video) as container:  # type: ignore[arg-type]
         stream = _sound_stream(container)
         if stream is None:
             return
@@ -266,6 +272,20 @@ def decode_sound(video: Video) -> Iterator[tuple[float, NDArray[np.int16]]]:
 
 def _samples(piece: Any) -> NDArray[np.int16]:
     return np.asarray(piece.to_ndarray(), np.int16).reshape(-1)
+
+
+def track_of(video: Video) -> Track | None:
+    """The file with the sound of a video that is not in its container; None where there is none."""
+    return None if isinstance(video, str) else video.track
+
+
+def track_seconds(track: Track) -> float:
+    """Length of a file of sound by its header; raises `Unreadable` where it has none."""
+    with opened(EncodedVideo(track)) as container:
+        stream = _sound_stream(container)
+        if stream is None:
+            raise Unreadable("it holds no sound")
+        return _seconds(stream, container)
 
 
 def has_sound(video: str | EncodedVideo) -> bool:

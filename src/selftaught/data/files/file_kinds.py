@@ -22,6 +22,8 @@ VIDEO_SUFFIXES = frozenset(
         ".ivf", ".mj2", ".nut", ".rm", ".rmvb", ".ogm", ".amv",
     }
 )  # fmt: skip
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma"})
+"""Of files that hold sound alone."""
 _COMPANIONS = frozenset(
     {
         ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".md", ".rst", ".yaml", ".yml", ".toml", ".ini",
@@ -62,6 +64,11 @@ def is_picture(key: str) -> bool:
 def is_video(key: str) -> bool:
     """Whether the end of the name is one of a video format."""
     return key[key.rfind(".") :].lower() in VIDEO_SUFFIXES
+
+
+def is_sound(key: str) -> bool:
+    """Whether the end of the name is one of a format of sound."""
+    return key[key.rfind(".") :].lower() in SOUND_SUFFIXES
 
 
 def is_companion(key: str) -> bool:

@@ -183,12 +183,24 @@ def _archive(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, he
 
     if (needs & {"video", "audio"} or not any(map(is_picture, tree.keys))) and videos_of(tree, needs):
         return open_video_folder(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
-    return _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+    source = _sounds(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+    return source or _images(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+
+
+def _sounds(
+    tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints
+) -> Source | None:
+    """Images with files of sound, or these alone, where sound is needed and there are some."""
+    if "audio" not in needs:
+        return None
+    from selftaught.data.sources.videos.sound_files import open_sound_files
+
+    return open_sound_files(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
 
 
 def _images(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
     """The images of a folder or zip; where videos are needed, its folders of frames if there are some."""
-    if "video" in needs and "audio" not in needs:
+    if needs & {"video", "audio"}:
         from selftaught.data.sources.videos.frame_folders import open_frame_folders
 
         videos = open_frame_folders(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
@@ -218,6 +230,8 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     videos = bool(videos_of(tree, needs)) if needs & {"video", "audio"} or not pictures else False
     if videos:
         return open_video_folder(path, split=split, needs=needs, seed=seed, held_out=held_out, files=files, hints=hints)
+    if source := _sounds(tree, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints):
+        return source
     if not pictures:
         source = _shards(path, tree.keys, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if source is not None:
@@ -302,7 +316,8 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     first = source.entries[0].key if len(source) else "nothing"
     do = {
         "video": "give a folder of videos (mp4, mkv, avi, mpg, webm) or of folders of numbered frames",
-        "audio": "give a folder of videos that have a sound track",
+        "audio": "give videos that have a sound track, or files of sound (.wav, .flac, .mp3) with the names of the "
+        "videos, images or folders of frames beside them",
         "label": source.label_advice,
     }
     do["labels"] = do["label"]

@@ -54,7 +54,7 @@ def range_note(value_range: str) -> str:
 
 def _range_of(source: Source) -> ValueRange | None:
     """None where no image has more than eight bits."""
-    if "video" in source.provides or not len(source):
+    if source.provides & {"video", "audio"} or not len(source):
         return None
     kept = cache_root() / "ranges" / f"{digest(['range 1', source.fingerprint])}.json"
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.video import SOUND_RATE
 from selftaught.data.inputs import Clip, Image, Sound, own_draws
 from selftaught.data.store.video_index import Floats, Integers, VideoIndex
+
+Silent = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class ClipPlan:
         held: video -> why it is too short, where its last frame is held for the rest of a clip.
     """
 
-    def __init__(self, index: VideoIndex, sampling: Sampling) -> None:
+    def __init__(self, index: VideoIndex, sampling: Sampling, *, silent: Silent | None = None) -> None:
+        """`silent` (V,) bool are the videos whose sound cannot be heard."""
         self.sampling = sampling
         self._clips = {name: one for name, one in sampling.inputs.items() if isinstance(one, Clip)}
         self._clips |= {name: Clip(frames=1) for name, one in sampling.inputs.items() if isinstance(one, Image)}
@@ -75,7 +79,7 @@ class ClipPlan:
         self._short: dict[int, str] = {}
         self.earliest, self.latest = self._middles()
         if self.num_samples:
-            self._fit_sound(index)
+            self._fit_sound(index, silent)
         usable = np.array([segment not in self._short for segment in range(len(self._video))], np.bool_)
         bounds = np.searchsorted(self._video, np.arange(len(index) + 1))
         self.held: dict[int, str] = {}
@@ -212,7 +216,7 @@ class ClipPlan:
                 seconds = max(seconds, further.seconds + own + clip.gaps[1])
         return _Reach(frames, seconds)
 
-    def _fit_sound(self, index: VideoIndex) -> None:
+    def _fit_sound(self, index: VideoIndex, silent: Silent | None) -> None:
         half, start = self._sound / 2, index.sound_start[self._video]
         end = start + index.sound_samples[self._video] / SOUND_RATE
         whole_first, whole_last = start + half, end - half
@@ -225,6 +229,8 @@ class ClipPlan:
             short = f"{max(0.0, heard[segment]):.1f} s of sound, too little for {2 * half:g} s"
             has_sound = index.sound_samples[self._video[segment]] > 0
             self._short.setdefault(int(segment), short if has_sound else "no sound")
+        for segment in np.flatnonzero(silent[self._video]) if silent is not None else ():
+            self._short[int(segment)] = "its sound is silent"
 
     def _check_segments(self, bounds: Integers) -> None:
         """List the videos without a usable segment; `bounds` (V + 1,) says where the segments of each are."""

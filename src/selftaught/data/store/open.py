@@ -36,7 +36,7 @@ def open_samples(
     Raises:
         NothingReadable: where no sample can be used.
     """
-    if "video" in source.provides:
+    if source.provides & {"video", "audio"}:
         from selftaught.data.store.video_samples import open_video_samples
 
         return open_video_samples(

@@ -19,7 +19,7 @@ from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import encode_jpeg
 from selftaught.data.decode.shots import Looks
-from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header
+from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header, track_of
 from selftaught.data.decode.video_frames import decode_frames, frame_period, seal_of, times_of
 from selftaught.data.files.file_tree import PARTLY_USED, Unreadable
 from selftaught.data.store.image_pack import one_opencv_thread
@@ -34,6 +34,9 @@ _FIRST = 8
 """Frames in which bars were looked for when the video is begun again without them."""
 _LISTED = 3
 """Damaged stretches that are named one by one."""
+
+QUIET = 33
+"""A track whose loudest sample is quieter, at a full scale of 32768, is silent: 60 dB below it."""
 
 _SHARE, _LATE = 0.9, 0.5
 """Of the stated length, and seconds: a video that is shorter by both is cut off."""
@@ -57,6 +60,8 @@ class Packed:
     begin: float
     sound_start: float = 0.0
     sound_samples: int = 0
+    loudest: int = 0
+    """Of the samples of its sound, by amount."""
     shard: int = -1
     frame_offset: int = 0
     sound_offset: int = 0
@@ -134,8 +139,10 @@ def pack_videos(
     workers: int,
     kept: str,
     progress: Progress | None,
-) -> tuple[VideoIndex, Skipped]:
+) -> tuple[VideoIndex, Skipped, list[int]]:
     """Decode the videos that have headers; write frames and sound (where wanted) and the index into `folder`.
+
+    The last of the result are the entries whose sound is silent from its beginning to its end.
 
     `kept` is one of "packed", "jpeg" and "index". The index alone serves decoding on the fly: it says which videos are
     readable and when each frame is shown, so that rows and clips mean the same with and without packed files.
@@ -169,7 +176,9 @@ def pack_videos(
                 future.cancel()
 
 
-def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Path) -> tuple[VideoIndex, Skipped]:
+def _collect(
+    videos: Iterable[Packed | str], entries: Sequence[int], folder: Path
+) -> tuple[VideoIndex, Skipped, list[int]]:
     readable: list[Packed] = []
     skipped: Skipped = []
     for entry, made in zip(entries, videos, strict=True):
@@ -181,7 +190,7 @@ def _collect(videos: Iterable[Packed | str], entries: Sequence[int], folder: Pat
             skipped.append((entry, made.note))
     index = _columns(readable)
     index.save(folder / INDEX)
-    return index, skipped
+    return index, skipped, [one.entry for one in readable if one.sound_samples and one.loudest < QUIET]
 
 
 @dataclass
@@ -218,7 +227,7 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         raise Unreadable(taken.broken or "no frame can be decoded")
     times = np.array(taken.times)
     seconds = times_of(times, frame_period(video) if np.isnan(times).any() else 0.0)
-    sound_start, samples = _append_sound(video, shard) if header.has_sound else (0.0, 0)
+    sound_start, samples, loudest = _append_sound(video, shard) if header.has_sound else (0.0, 0, 0)
     begin = float(seconds[0])
     return Packed(
         entry=entry,
@@ -229,8 +238,10 @@ def _pack_one(video: Video, entry: int, header: Header, side: int, shard: Shard)
         seals=np.array(taken.seals, np.int64),
         segments=[(0, len(times))] if is_drawn else taken.looks.segments(taken.after_damage),
         begin=begin,
-        sound_start=sound_start - begin,
+        # A file beside the video begins with its first frame.
+        sound_start=0.0 if track_of(video) else sound_start - begin,
         sound_samples=samples,
+        loudest=loudest,
         shard=shard.number,
         frame_offset=start[0],
         sound_offset=start[1],
@@ -314,14 +325,16 @@ def _tenths(seconds: float, *, up: bool = False) -> str:
     return f"{(math.ceil(tenths - 1e-6) if up else math.floor(tenths + 1e-6)) / 10:.1f}"
 
 
-def _append_sound(video: Video, shard: Shard) -> tuple[float, int]:
-    start, samples = 0.0, 0
+def _append_sound(video: Video, shard: Shard) -> tuple[float, int, int]:
+    """Seconds of the first sample, how many there are, and the amount of the loudest."""
+    start, samples, loudest = 0.0, 0, 0
     # What was heard before damage is good; a video without enough of it is refused where sound is needed.
     with suppress(Unreadable):
         for first, piece in decode_sound(video):
             shard.add_sound(piece)
             start, samples = first, samples + len(piece)
-    return start, samples
+            loudest = max(loudest, int(np.abs(piece.astype(np.int32)).max(initial=0)))
+    return start, samples, loudest
 
 
 def _columns(videos: list[Packed]) -> VideoIndex:

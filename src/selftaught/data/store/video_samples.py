@@ -59,12 +59,14 @@ class VideoSamples:
         videos: PackedVideos | LiveVideos,
         sampling: Sampling,
         folder: Path,
+        *,
+        silent: frozenset[int] = frozenset(),
     ) -> None:
         self.sampling = sampling
         self.side = videos.side
         self.fingerprint = digest([source.fingerprint, str(self.side), repr(sampling)])
         self._index = index
-        self._plan = ClipPlan(index, sampling)
+        self._plan = ClipPlan(index, sampling, silent=np.isin(index.entry, [*silent]))
         self._videos = videos
         self._skipping = threading.Lock()
         self._video = np.array([v for v in range(len(index)) if v not in self._plan.unusable], np.int64)
@@ -98,8 +100,8 @@ class VideoSamples:
         if not len(self):
             key, why = self.skipped[0]
             raise NothingReadable(
-                f"none of the {len(source)} videos of {source.name} can be used as the task cuts its clips; "
-                f"the first, {key}: {why}; give longer videos, or fewer --frames or other settings of the task",
+                f"none of the {len(source)} {_what(source)} of {source.name} can be used as the task cuts its clips; "
+                f"the first, {key}: {why}; {_advice(why)}",
                 self.skipped,
             )
 
@@ -252,7 +254,9 @@ def open_video_samples(
         videos = PackedVideos(index, folder, meta["side"], is_jpeg=meta["kept"] == "jpeg", workers=workers or 1)
     else:
         videos = LiveVideos(index, [_video(source, int(i)) for i in index.entry], meta["side"], workers or 1)
-    samples = VideoSamples(source, index, [(int(i), str(why)) for i, why in meta["skipped"]], videos, sampling, folder)
+    skipped = [(int(i), str(why)) for i, why in meta["skipped"]]
+    silent = frozenset(int(i) for i in meta.get("silent", ()))  # stores of before do not say
+    samples = VideoSamples(source, index, skipped, videos, sampling, folder, silent=silent)
     if meta["kept"] != "packed":
         how = "are kept as JPEG of quality 90" if meta["kept"] == "jpeg" else "are decoded each time they are read"
         samples.notes += (
@@ -279,6 +283,19 @@ def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, di
     return folder, meta, index
 
 
+def _what(source: Source) -> str:
+    return "videos" if "video" in source.provides else "files of sound"
+
+
+def _advice(why: str) -> str:
+    """What to do where a sample is refused for such a reason."""
+    if "silent" in why or why == "no sound":
+        return "give data with sound that can be heard"
+    if "of sound" in why:
+        return "give longer sound, or choose shorter windows of it in the settings of the task"
+    return "give longer videos, or fewer --frames or other settings of the task"
+
+
 def _video(source: Source, i: int) -> Video:
     video = source.read(i)
     if not isinstance(video, str | EncodedVideo | FrameSequence):
@@ -295,7 +312,8 @@ def _build(
     if not headers:
         i, why = unopened[0]
         raise NothingReadable(
-            f"none of the {len(source)} videos of {source.name} can be read; the first, {source.entries[i].key}: {why}",
+            f"none of the {len(source)} {_what(source)} of {source.name} can be read; the first, "
+            f"{source.entries[i].key}: {why}",
             [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
         )
     short = [min(header.height, header.width) for header in headers.values()]
@@ -304,7 +322,7 @@ def _build(
     kept = kept_as(size, limit, _KEPT)
 
     def build(folder: Path) -> dict[str, Any]:
-        index, broken = pack_videos(
+        index, broken, silent = pack_videos(
             videos, headers, folder, side=packed_side, workers=threads, kept=kept, progress=progress
         )
         return {
@@ -315,6 +333,7 @@ def _build(
             "side": packed_side,
             "estimated_bytes": size,
             "skipped": sorted([*unopened, *broken]),
+            "silent": silent,
             **note_origin(source, folder),
         }
 

@@ -17,7 +17,7 @@ from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.files.file_tree import lost_files
 from selftaught.data.inputs import Clip, Input, listed, needs_of
-from selftaught.data.modality import MODALITIES, USUAL_CLIP
+from selftaught.data.modality import MODALITIES, USUAL_CLIP, Modality
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_part
 from selftaught.encoders.names import Kind
@@ -170,8 +170,7 @@ class Asked:
     def sampling(self) -> Sampling:
         """How each sample is cut; an encoder of images takes the frames of a clip where the probe needs videos."""
         if not self.inputs:
-            is_video = "video" in self.needs and self.kind == "image"
-            return MODALITIES["video" if is_video else self.kind].sampling(self.clip)
+            return self._modality.sampling(self.clip)
         takes = {"image", "video"} if self.kind == "image" else {self.kind}
         if not any(one.takes in takes for one in self.inputs.values()):
             raise ValueError(
@@ -182,8 +181,15 @@ class Asked:
 
     def source(self, split: str, *, held_out: float | None = None) -> Source:
         """One part of the data, of which nothing is decoded; what they lack is one sentence."""
-        needs = needs_of(self.sampling.inputs) | self.needs
-        return open_part(self.data, split=split, needs=needs, held_out=self.held_out if held_out is None else held_out)
+        needs = needs_of(self.sampling.inputs) if self.inputs else self._modality.needs
+        return open_part(
+            self.data, split=split, needs=needs | self.needs, held_out=self.held_out if held_out is None else held_out
+        )
+
+    @property
+    def _modality(self) -> Modality:
+        is_video = "video" in self.needs and self.kind == "image"
+        return MODALITIES["video" if is_video else self.kind]
 
 
 def check_source(asked: Asked) -> None:

@@ -173,7 +173,9 @@ class AudioVisualAlignment(PretextTask):
         if maps.ndim < 4 or maps.shape[1] != self.joint.in_features:
             return None
         maps = maps if maps.ndim == 5 else maps[:, :, None]
-        found: Tensor = torch.einsum("ncthw,c->nthw", maps.float(), self.joint.weight[0].float()) + self.joint.bias.float()
+        found: Tensor = (
+            torch.einsum("ncthw,c->nthw", maps.float(), self.joint.weight[0].float()) + self.joint.bias.float()
+        )
         return found.view(2, -1, *found.shape[1:])
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:

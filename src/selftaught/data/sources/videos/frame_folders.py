@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path, PurePath
 from typing import final
@@ -25,6 +25,7 @@ from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, n
 from selftaught.data.sources.videos.frame_cameras import FrameCameras
 from selftaught.data.sources.videos.frame_video import FrameVideo
 from selftaught.data.sources.videos.recordings import find_recordings
+from selftaught.data.sources.videos.sound_beside import sounds_beside, track_in, why_unheard
 from selftaught.data.sources.videos.video_layout import video_layout
 
 _FEWEST, _SHARE = 6, 0.5
@@ -41,13 +42,23 @@ class FrameFolders(Source):
     """One split of the folders of frames in a folder or zip; `read` gives the frames of one."""
 
     def __init__(
-        self, tree: FileTree, entries: list[Entry], layout: Layout, folders: dict[str, FrameFolder], *, fps: float
+        self,
+        tree: FileTree,
+        entries: list[Entry],
+        layout: Layout,
+        folders: dict[str, FrameFolder],
+        *,
+        fps: float,
+        sounds: Mapping[str, str] | None = None,
     ) -> None:
         self.name = tree.where
         self.entries = entries
         self.classes = None if layout.many else layout.classes
+        self._sounds = sounds or {}
         self.provides = frozenset({"video", "image"} | ({"label"} if self.classes else set()))
+        self.provides |= {"audio"} if sounds else set()
         frames = [key for entry in entries for key in folders[entry.key].frames.values()]
+        frames += [self._sounds[entry.key] for entry in entries if sounds]
         timed = [folders[entry.key] for entry in entries if folders[entry.key].fps is not None]
         own = [f"{folder.fps:g} {sorted(folder.frames)}" for folder in timed]
         self.fingerprint = f"{tree.fingerprint(frames)}-{digest([f'{fps:g}', *own]) if own else f'{fps:g}'}"
@@ -59,9 +70,11 @@ class FrameFolders(Source):
         self.provides |= self.maps.keys()
 
     def read(self, i: int) -> FrameVideo:
-        """The frames of video `i`."""
-        folder = self._folders[self.entries[i].key]
-        return FrameVideo(self._tree, folder, fps=folder.fps or self._fps)
+        """The frames of video `i`, with its sound where there is one."""
+        key = self.entries[i].key
+        folder = self._folders[key]
+        track = track_in(self._tree, self._sounds[key]) if key in self._sounds else None
+        return FrameVideo(self._tree, folder, fps=folder.fps or self._fps, track=track)
 
 
 def open_frame_folders(
@@ -98,14 +111,20 @@ def open_frame_folders(
     skipped: list[tuple[str, str]] = []
     if cameras.kinds:  # before the parts are drawn, so that each has some
         folders, skipped = cameras.usable(folders)
+    sounds: dict[str, str] = {}
+    if "audio" in needs:
+        sounds, unheard = _with_sound(tree, folders)
+        folders = {key: folder for key, folder in folders.items() if key in sounds}
+        skipped = [*skipped, *unheard]
     keys = sorted(folders)
     layout = video_layout(tree, keys, hints)
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
-    source = FrameFolders(tree, entries, layout, folders, fps=hints.frame_rate)
+    source = FrameFolders(tree, entries, layout, folders, fps=hints.frame_rate, sounds=sounds)
     source.give(cameras)
     source.part = own_part(keys, layout.splits, split)
     images = set(pictures)
-    rest, notes = other_kinds((key for key in tree.keys if not is_picture(key)), "images")
+    heard = set(sounds.values())
+    rest, notes = other_kinds((key for key in tree.keys if not is_picture(key) and key not in heard), "images")
     loose = left_out_as("images in no video", others, "an image that is no frame of a numbered folder")
     masks = [key for key in tree.keys if is_picture(key) and key not in images]
     maps = left_out_as("masks", masks, "a mask or depth map of another image")
@@ -115,6 +134,24 @@ def open_frame_folders(
     source.notes = [one_line(note) for note in (*tree.told(), *told, *notes, *notes_of(keys, layout, needs))]
     source.skipped = [*tree.unusable, *layout.missing, *skipped] if split == "train" else []
     return source
+
+
+def _with_sound(tree: FileTree, folders: Mapping[str, FrameFolder]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The files of sound of the folders that have one, and why each other one cannot serve."""
+    near = sounds_beside(tree, folders, are_folders=True)
+    reasons = {
+        key: why_unheard(tree, near[key]) if key in near else f"no file of sound such as {key}.wav beside it"
+        for key in sorted(folders)
+    }
+    found = {key: near[key] for key, why in reasons.items() if why is None}
+    unheard = [(key, f"{near[key]}: {why}" if key in near else why) for key, why in reasons.items() if why is not None]
+    if not found:
+        key, why = unheard[0]
+        raise ValueError(
+            f"sound is needed, but none of the {len(folders)} folders of frames of {tree.where} has any that can be "
+            f"read (the first, {key}: {why}); put a file of sound with its name beside each folder"
+        )
+    return found, unheard
 
 
 def one_frame_folder(path: Path, *, fps: float) -> FrameFolders:

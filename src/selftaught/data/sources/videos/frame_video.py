@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import decode_image
+from selftaught.data.decode.video import Track
 from selftaught.data.files.file_tree import FileTree, Unreadable
 from selftaught.data.files.frame_folders import FrameFolder
 
@@ -20,8 +21,8 @@ from selftaught.data.files.frame_folders import FrameFolder
 class FrameVideo(FrameSequence):
     """Frames of the size of the first one that can be read; others are scaled and cut to it."""
 
-    def __init__(self, tree: FileTree, folder: FrameFolder, *, fps: float) -> None:
-        self.fps, self.count = fps, folder.count
+    def __init__(self, tree: FileTree, folder: FrameFolder, *, fps: float, track: Track | None = None) -> None:
+        self.fps, self.count, self.track = fps, folder.count, track
         self.missing = frozenset(range(folder.count)) - folder.frames.keys()
         self._tree, self._frames = tree, folder.frames
 

@@ -1,0 +1,77 @@
+"""Images with sound, and sound alone: what is seen and heard, what is left out, who may learn from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Image, Sound
+from selftaught.data.sources.open import open_source
+from selftaught.data.sources.videos.sound_files import draw_sound
+from selftaught.data.store.open import open_samples
+from tests.data.sources.videos.sounds_of import tone, write_sound
+
+SOUND = frozenset({"video", "audio"})
+HEARD = frozenset({"audio", "label"})
+SAMPLING = Sampling(inputs={"image": Image(), "audio": Sound(seconds=0.5)})
+
+
+def draw(path: Path, colour: tuple[int, int, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Pillow.new("RGB", (40, 30), colour).save(path)
+
+
+def test_an_image_is_seen_for_as_long_as_its_sound(tmp_path: Path) -> None:
+    for name, colour in (("a", (255, 0, 0)), ("b", (0, 0, 255)), ("mute", (9, 9, 9)), ("broken", (9, 9, 9))):
+        draw(tmp_path / f"{name}.png", colour)
+    write_sound(tmp_path / "a.wav", np.concatenate([tone(1.0, 800), tone(1.0, 1600)]))
+    write_sound(tmp_path / "b.flac", tone(1.0, 440))
+    (tmp_path / "broken.wav").write_bytes(b"")
+    source = open_source(str(tmp_path), split="train", needs=SOUND, held_out=0.0)
+    assert source.provides == {"video", "image", "audio"}
+    assert [entry.key for entry in source.entries] == ["a.png", "b.png"]
+    assert dict(source.skipped) == {"mute.png": "no sound beside it", "broken.wav": "the file is empty"}
+    samples = open_samples(source, side=24, sampling=SAMPLING, cache_limit_gb=1.0, workers=1)
+    batch = samples.read(np.array([0, 0, 1]), np.array([[0.5, 0.5, place] for place in (0.0, 1.0, 0.5)]))
+    assert batch.inputs["image"][:, 4, 4].tolist() == [[255, 0, 0], [255, 0, 0], [0, 0, 255]]
+    found = [np.abs(np.fft.rfft(sound)).argmax() / 0.5 for sound in batch.inputs["audio"]]
+    assert [round(hertz) for hertz in found] == [800, 1600, 440]
+
+
+def test_files_of_sound_are_for_encoders_of_sound_alone(tmp_path: Path) -> None:
+    for n, word in enumerate(("bin", "lay")):
+        for i in range(2):
+            write_sound(tmp_path / "train" / word / f"{i}.wav", tone(1.0, 800 * (n + 1)))
+        write_sound(tmp_path / "test" / word / "2.wav", tone(1.0, 800 * (n + 1)))
+    parts = {split: open_source(str(tmp_path), split=split, needs=HEARD) for split in ("train", "test")}
+    assert parts["train"].provides == {"audio", "label"}
+    assert parts["train"].classes == ("bin", "lay")
+    assert [entry.label for entry in parts["train"].entries] == [0, 0, 1, 1]
+    samples = open_samples(parts["test"], side=24, sampling=SAMPLING, cache_limit_gb=1.0, workers=1)
+    batch = samples.read(np.array([0, 1]), np.full((2, 3), 0.5))
+    found = [round(np.abs(np.fft.rfft(sound)).argmax() / 0.5) for sound in batch.inputs["audio"]]
+    assert found == [800, 1600]
+    # What is shown of them is the spectrogram: the pitch of the second is higher up.
+    rows = [int(image.astype(int).sum((1, 2)).argmax()) for image in batch.inputs["image"]]
+    assert rows[1] < rows[0]
+    with pytest.raises(ValueError, match=r"holds no images, videos, .* files among its 6 files \(6 \.wav\)"):
+        open_source(str(tmp_path), split="train", needs=SOUND)
+
+
+def test_the_spectrogram_shows_when_and_how_high(tmp_path: Path) -> None:
+    file = write_sound(tmp_path / "a.wav", np.concatenate([np.zeros(8000, np.float32), tone(0.5, 3000)]))
+    drawn = draw_sound(lambda: str(file))[:, :, 0].astype(int)
+    assert drawn.shape == (64, 96)
+    assert drawn[:, 55:].max(0).min() > 200
+    assert drawn[:, :38].max() < 20
+    assert abs(int(drawn[:, 70].argmax()) - (63 - 3000 / 125)) <= 1
+
+
+def test_sounds_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"none of the 1 files of sound of .* can be read \(the first, a\.wav: "):
+        open_source(str(tmp_path), split="train", needs=HEARD)
