@@ -235,20 +235,24 @@ def embed(
 
 
 @plain_arguments
-def search(run: File, data: File, *, query: File, top: int = 10, download: bool = False) -> list[Json]:
-    """Find the images or videos most similar to a query.
+def search(
+    run: File, data: File, *, query: File, top: int = 10, part: str | None = None, download: bool = False
+) -> list[Json]:
+    """Find the images, videos or sounds most similar to a query.
 
     Args:
         run: run folder written by pretrain.
         data: data to search, in any format that pretrain reads.
-        query: image, video or folder of numbered frames to find similar samples for; image encoders use the middle
-            frame of a video.
+        query: image, video, folder of numbered frames or sound to find similar samples for; image encoders use the
+            middle frame of a video. A sound finds images and videos by runs of audio_visual_sync and audio_visual.
         top: number of results.
+        part: one of the run's encoders, by which the samples are compared; with audio_encoder, sounds are found by a
+            sound, and by an image or video as above (default: the kept one).
         download: allow torchvision and Hugging Face data sets to be downloaded.
     """
-    from selftaught.evaluation.embed import search_data
+    from selftaught.evaluation.search import search_data
 
-    return search_data(str(run), str(data), query, top, download=download)
+    return search_data(str(run), str(data), query, top, part=part, download=download)
 
 
 @plain_arguments

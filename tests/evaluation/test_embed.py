@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from selftaught.data.sources.synthetic import draw
-from selftaught.evaluation.embed import embed_data, search_data
+from selftaught.evaluation.embed import embed_data
+from selftaught.evaluation.search import search_data
 from tests.evaluation.small_run import DATA
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
-from selftaught.evaluation.embed import _features
+from selftaught.evaluation.embed import features_of
 from selftaught.evaluation.query import check_query, query_vector
 
 READING = DataSettings(path="d")
@@ -71,7 +71,7 @@ def test_a_folder_of_frames_is_a_video(tmp_path: Path, monkeypatch: pytest.Monke
             Image.fromarray(frame).save(tmp_path / "data" / f"v{video}" / f"frame_{number:03d}.png")
     clips, images = (build_encoder(f"{name}timm:test_resnet", size=32).eval() for name in ("mean:", ""))
     clips.clip_seen = {"frames": 3}
-    found = _features(clips, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
+    found = features_of(clips, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
     for key, vector in zip(found.keys, found.vectors, strict=True):
         check_query(tmp_path / "data" / key, clips)
         assert torch.allclose(
@@ -95,7 +95,7 @@ def test_the_vector_of_a_query_is_the_one_it_has_among_the_data(
         write_video(tmp_path / "data" / f"{name}.mp4", np.roll(np.broadcast_to(levels, (24, 48, 48, 3)), ord(name), 0))
     encoder = build_encoder("mean:timm:test_resnet", size=32).eval()
     encoder.clip_seen = {"frames": 3}
-    found = _features(encoder, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
+    found = features_of(encoder, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
     for key, vector in zip(found.keys, found.vectors, strict=True):
         asked = query_vector(tmp_path / "data" / key, encoder, READING, **SEEN)[0]
         assert torch.allclose(asked, vector.float(), atol=1e-5)

@@ -1,4 +1,4 @@
-"""The vector of every sample with the right preprocessing, and the samples most like one image."""
+"""The vector of every sample with the right preprocessing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out
-from selftaught.core.names import printable
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.files.file_tree import lost_files, told_lost
@@ -25,10 +24,9 @@ from selftaught.data.store.parts import LEAST_SHARE, OpenPart, open_halves
 from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
-from selftaught.evaluation.query import CLIPS, check_query, query_vector
+from selftaught.evaluation.query import CLIPS
 from selftaught.features.encode import all_features, probe_sampling
-from selftaught.features.neighbours import Neighbours
-from selftaught.training.encoder_of_run import load_encoder, load_measurable, read_config
+from selftaught.training.encoder_of_run import load_measurable, read_config
 
 SPLITS = ("train", "held_out", "test")
 
@@ -64,7 +62,7 @@ def embed_data(
     config = read_config(run)
     encoder = load_measurable(run, part=part, checkpoint=checkpoint)
     reading = config.data.of(data, download=download)
-    found = _features(encoder, reading, split=split, **_seen(config))
+    found = features_of(encoder, reading, split=split, **seen_by(config))
     write_features(path, found.keys, found.labels, found.vectors.numpy())
     return {
         "out": str(path),
@@ -75,41 +73,13 @@ def embed_data(
     }
 
 
-def search_data(
-    run: str | Path, data: str, query: str | Path, top: int = 10, *, download: bool = False
-) -> list[dict[str, Any]]:
-    """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
-
-    The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the same clips
-    as of the data.
-    """
-    if top < 1:
-        raise ValueError(f"--top must be at least 1, got {top}")
-    config = read_config(run)
-    encoder = load_encoder(run)
-    path = Path(query).expanduser()
-    check_query(path, encoder)  # before the data are read
-    reading = config.data.of(data, download=download)
-    source = open_part(reading, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, held_out=0.1)
-    reading = with_range(reading, source)
-    asked = query_vector(path, encoder, reading, **_seen(config))
-    found = _features(encoder, reading, split="all", **_seen(config))
-    keys, labels, vectors = found.keys, found.labels, found.vectors
-    known = Neighbours(vectors.float().numpy(), "exact")  # one query: an index would take longer than all cosines
-    values, nearest = known.search(asked.float().numpy(), min(top, len(keys)))
-    return [
-        {"rank": rank, "path": printable(keys[i]), "similarity": round(value, 6)}
-        | ({"label": labels[i]} if labels[i] else {})
-        for rank, (i, value) in enumerate(zip(nearest[0].tolist(), values[0].tolist(), strict=True), 1)
-    ]
-
-
-def _seen(config: RunConfig) -> dict[str, Any]:
+def seen_by(config: RunConfig) -> dict[str, Any]:
     """How the encoder of a run sees images."""
     return {"size": config.network.size, "precision": config.machine.precision}
 
 
-def _features(encoder: Encoder, reading: DataSettings, *, split: str, size: int, precision: Precision) -> Features:
+def features_of(encoder: Encoder, reading: DataSettings, *, split: str, size: int, precision: Precision) -> Features:
+    """The vectors of a part of the data, or of all; those of videos and sounds are means over `CLIPS` clips."""
     keys: list[str] = []
     labels: list[str | None] = []
     vectors = []

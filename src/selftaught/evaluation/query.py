@@ -1,4 +1,4 @@
-"""The vector of one image or video that the user gives, to find similar ones to."""
+"""The vector of one image, video or sound that the user gives, to find similar ones to."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from selftaught.core.settings.groups import DataSettings, Precision
 from selftaught.data.batch import Batch
 from selftaught.data.decode.image import USUAL, Decoding, decode_image
 from selftaught.data.decode.video import read_header
-from selftaught.data.files.file_kinds import VIDEO_SUFFIXES
+from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, is_sound
 from selftaught.data.files.file_tree import FolderTree, Unreadable
 from selftaught.data.files.file_walk import FoundFile, FoundFiles
-from selftaught.data.sources.base import Entry
+from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.layout import Layout
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.sources.video_folder import VideoFolder
 from selftaught.data.sources.videos.frame_folders import FrameFolders, one_frame_folder
+from selftaught.data.sources.videos.sound_beside import why_unheard
+from selftaught.data.sources.videos.sound_files import SoundFiles
 from selftaught.data.store.open import store_side
 from selftaught.data.store.samples import NothingReadable
 from selftaught.data.store.video_samples import open_video_samples
@@ -35,6 +38,12 @@ def check_query(path: Path, encoder: Encoder) -> None:
     """Refuse a file or folder that cannot be read, or that this encoder cannot take."""
     if path.is_dir():
         _frames(path, fps=1.0)
+        return
+    if encoder.kind == "audio" and path.suffix.lower() not in VIDEO_SUFFIXES:
+        if not is_sound(path.name):
+            raise ValueError(f"--query {path} is no sound, but {encoder.name} takes sound; give a file such as .wav")
+        if why := why_unheard(*_beside(path)):
+            raise ValueError(f"--query {path} cannot be read: {why}")
         return
     if not _is_video(path, encoder):
         _picture(path, USUAL)
@@ -53,11 +62,14 @@ def check_query(path: Path, encoder: Encoder) -> None:
 def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: int, precision: Precision) -> Tensor:
     """Features (1, D) float32: of a video those of its middle frame.
 
-    For an encoder of clips the mean over `CLIPS` clips, as of every video that is searched.
+    For an encoder of clips or audio the mean over `CLIPS` clips, as of every video that is searched.
     """
-    if not _is_video(path, encoder):
+    if is_sound(path.name) or encoder.kind == "audio":
+        source: Source = _sound(path) if is_sound(path.name) else _video(path)
+    elif not _is_video(path, encoder):
         return encode(encoder, _square(path, reading), size, precision)
-    source = _frames(path, fps=reading.frame_rate) if path.is_dir() else _video(path)
+    else:
+        source = _frames(path, fps=reading.frame_rate) if path.is_dir() else _video(path)
     try:
         # No room for a store: the few frames are decoded from the file itself.
         samples = open_video_samples(
@@ -72,14 +84,28 @@ def query_vector(path: Path, encoder: Encoder, reading: DataSettings, *, size: i
     except Unreadable as error:
         raise _unreadable(path, error) from None
     device = next(encoder.parameters()).device
-    clips = CLIPS if encoder.kind == "video" else 1
+    clips = 1 if encoder.kind == "image" else CLIPS
     return all_features(encoder, samples, size=size, device=device, precision=precision, clips=clips)
 
 
 def _video(path: Path) -> VideoFolder:
-    state, alone = path.stat(), FoundFiles()
+    tree, key = _beside(path)
+    return VideoFolder(tree, [Entry(key=key)], classes=None)
+
+
+def _sound(path: Path) -> SoundFiles:
+    tree, key = _beside(path)
+    return SoundFiles(tree, [Entry(key=key)], Layout(labels={}, splits={}, classes=None), {key: key})
+
+
+def _beside(path: Path) -> tuple[FolderTree, str]:
+    """The folder of a file as a tree that holds it alone, and its name."""
+    try:
+        state, alone = path.stat(), FoundFiles()
+    except OSError as gone:
+        raise _unreadable(path, gone) from None
     alone.append(FoundFile(path.name, state.st_size, state.st_mtime_ns))
-    return VideoFolder(FolderTree(path.parent, alone), [Entry(key=path.name)], classes=None)
+    return FolderTree(path.parent, alone), path.name
 
 
 def _frames(path: Path, *, fps: float) -> FrameFolders:

@@ -283,6 +283,18 @@ class PretextTask(nn.Module, ABC):
         """
         raise NotImplementedError
 
+    def matches(self, seen: Tensor, heard: Tensor) -> Tensor | None:
+        """How well what is seen goes with what is heard, for search: higher is better.
+
+        Args:
+            seen: (N, D) pooled features of the kept encoder.
+            heard: (M, E) pooled features of the audio encoder.
+
+        Returns:
+            (N, M); None, the default, where the task cannot tell from pooled features.
+        """
+        return None
+
     def generate(self, example: Any) -> Tensor | None:
         """Images or clips generated from random codes, as the encoder takes them; None, the default, without generator.
 

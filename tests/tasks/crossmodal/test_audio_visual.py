@@ -146,6 +146,18 @@ def test_forward_puts_each_frame_beside_its_sound(task: Task) -> None:
             assert torch.allclose(logits, expected, atol=1e-4)
 
 
+@torch.no_grad()
+def test_what_is_seen_matches_what_is_heard_by_the_probability_of_the_pair(task: Task) -> None:
+    made = task().eval()
+    example = made.pseudo_label(pairs(3), rng())
+    seen, heard = made.encoder(example.images), made.audio_encoder(example.sounds)
+    found = made.matches(seen, heard[:5])
+    assert found.shape == (6, 5)
+    for n, logits in enumerate(made(example)):
+        if (partner := int(example.partner[n])) < 5:
+            assert float(found[n, partner]) == pytest.approx(float(logits.softmax(0)[1]), abs=1e-5)
+
+
 def test_loss_and_accuracy_against_loops(task: Task) -> None:
     made = task()
     logits = torch.randn(6, 2, generator=rng(4))

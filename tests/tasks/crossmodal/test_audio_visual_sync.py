@@ -117,3 +117,16 @@ def test_shown_samples_are_a_clip_and_a_spectrogram(task: Task) -> None:
     assert [tuple(one.shape) for one in shown[1].inputs] == [(2, 3, 16, 16), (1, 64, 50)]
     assert "silent: left out" in str(shown[0].pseudo_label)
     assert all("sync" in str(one.prediction) for one in shown)
+
+
+@torch.no_grad()
+def test_what_is_seen_matches_what_is_heard_by_the_cosine_of_the_embeddings(task: Task) -> None:
+    made = task().eval()
+    example = made.pseudo_label(singing(0, videos=3), rng())
+    seen, heard = made.encoder(example.clips), made.audio_encoder(example.sounds)
+    cosine = made.matches(seen, heard[:4])
+    assert cosine.shape == (6, 4)
+    # Of embeddings of unit length d^2 = 2 - 2 cos.
+    for n, distance in enumerate(made(example)):
+        if (partner := int(example.pairs.partner[n])) < 4:
+            assert float(distance) ** 2 == pytest.approx(2 - 2 * float(cosine[n, partner]), abs=1e-4)

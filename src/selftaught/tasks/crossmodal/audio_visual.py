@@ -135,6 +135,12 @@ class AudioVisual(PretextTask):
         logits: Tensor = self.head(torch.cat([seen, heard[example.partner]], 1))
         return logits
 
+    def matches(self, seen: Tensor, heard: Tensor) -> Tensor:
+        """Probability that they belong together."""
+        pairs = torch.cat([seen.repeat_interleave(len(heard), 0), heard.repeat(len(seen), 1)], 1)
+        together: Tensor = self.head(pairs).float().softmax(1)[:, 1]
+        return together.view(len(seen), len(heard))
+
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
         """The mean over the pairs that count; also the accuracy on each kind of pair."""
         each = F.cross_entropy(prediction.float(), example.target, reduction="none")

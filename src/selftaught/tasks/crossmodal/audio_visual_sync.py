@@ -147,6 +147,11 @@ class AudioVisualSync(PretextTask):
         # The root has no gradient at 0.
         return apart.square().sum(1).clamp(min=1e-12).sqrt()
 
+    def matches(self, seen: Tensor, heard: Tensor) -> Tensor:
+        """Cosine of the embeddings."""
+        embedded = nn.functional.normalize(self.head(seen).float())
+        return embedded @ nn.functional.normalize(self.audio_head(heard).float()).T
+
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:
         """The contrastive loss over the pairs that count, and the metrics of the class's docstring."""
         pairs, margin = example.pairs, self.config.margin
