@@ -66,7 +66,8 @@ def head_of(run: Path, name: str, rows: NDArray[np.float32]) -> torch.Tensor:
     x = (torch.from_numpy(rows).float() - w["0.running_mean"]) / (w["0.running_var"] + 1e-5).sqrt()
     x = x * w["0.weight"] + w["0.bias"]
     x = (x @ w["1.weight"].T + w["1.bias"]).relu() @ w["3.weight"].T + w["3.bias"]
-    return x / x.norm(dim=1, keepdim=True)
+    unit: torch.Tensor = x / x.norm(dim=1, keepdim=True)
+    return unit
 
 
 def test_videos_are_found_by_a_sound_and_sounds_by_a_video(
