@@ -40,7 +40,10 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train; `lr` is the encoder's, `head_lr` the linear layer's on up to `HEAD_FEATURES` features."""
+    """How to train; `lr` is the encoder's, `head_lr` the linear layer's on up to `HEAD_FEATURES` features.
+
+    `class_weights` are those of the loss of each class (K,).
+    """
 
     steps: int
     batch_size: int
@@ -48,6 +51,7 @@ class Recipe:
     head_lr: float
     weight_decay: float
     min_scale: float
+    class_weights: tuple[float, ...] | None = None
 
 
 class Classifier(nn.Module):
@@ -93,7 +97,8 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
     optimizer = SGD(parameter_groups(network, recipe), lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
     train_unfrozen(network)
     late: list[Tensor] = []
-    title = f"training on {len(samples):,} labels at --probe.lr {recipe.lr:g}"
+    title = f"training on {len(samples):,} labels with learning rate {recipe.lr:g}"
+    weight = None if recipe.class_weights is None else torch.tensor(recipe.class_weights, device=device)
     with contextlib.closing(loader), StepProgress(title, recipe.steps) as progress:
         for step in range(recipe.steps):
             batch = loader.batch(step)
@@ -101,7 +106,7 @@ def fit(network: Classifier, samples: Samples, recipe: Recipe, *, size: int, dev
             crops = random_crops(batch, size, rng, recipe.min_scale, kind)
             torch.manual_seed(seed_from(seed, "network", step))  # dropout draws from the global generator
             logits = network(crops)
-            loss = F.cross_entropy(logits.float(), batch["label"])
+            loss = F.cross_entropy(logits.float(), batch["label"], weight)
             loss.backward()
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, recipe.steps, group["peak"], WARMUP)

@@ -27,7 +27,12 @@ MOST_HELD_BACK = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
-    """How to train: see the settings of the probe `finetune`."""
+    """How to train: see the settings of the probe `finetune`.
+
+    Attributes:
+        class_weights: of the loss, one for each class; None counts every sample alike.
+        flag: what sets the learning rates, for messages.
+    """
 
     from_stage: str
     steps: int
@@ -36,6 +41,8 @@ class FineTuning:
     head_lr: float
     weight_decay: float
     min_scale: float
+    class_weights: tuple[float, ...] | None = None
+    flag: str = "--probe.lr"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +68,7 @@ def fine_tune(reader: Reader, train: Samples, num_classes: int, how: FineTuning,
         try:
             train_accuracy = _fit(network, train, reader, how, lr, seed)
         except DivergedError:
-            raise ValueError(_too_high([lr])) from None
+            raise ValueError(_too_high([lr], how.flag)) from None
     more: dict[str, Any] = {
         "steps": how.steps,
         "batch_size": how.batch_size,
@@ -100,6 +107,7 @@ def _fit(network: Classifier, samples: Samples, reader: Reader, how: FineTuning,
         head_lr=how.head_lr,
         weight_decay=how.weight_decay,
         min_scale=how.min_scale,
+        class_weights=how.class_weights,
     )
     return fit(network, samples, recipe, size=reader.size, device=reader.device, seed=seed)
 
@@ -130,7 +138,7 @@ def _choose(
         tried.append({"lr": lr, "accuracy": accuracy, "loss": loss})
         reached.append((accuracy, -loss, lr))
     if not reached:
-        raise ValueError(_too_high(rates))
+        raise ValueError(_too_high(rates, how.flag))
     return max(reached)[2], tried
 
 
@@ -161,5 +169,5 @@ def _numbers(values: tuple[float, ...] | list[float]) -> str:
     return ", ".join(f"{value:g}" for value in values) or "none"
 
 
-def _too_high(rates: tuple[float, ...] | list[float]) -> str:
-    return f"fine-tuning diverged with --probe.lr {_numbers(rates)}; give a lower one, such as {min(rates) / 10:g}"
+def _too_high(rates: tuple[float, ...] | list[float], flag: str) -> str:
+    return f"fine-tuning diverged with {flag} {_numbers(rates)}; give a lower one, such as {min(rates) / 10:g}"

@@ -44,10 +44,16 @@ class LinearClassifier:
 
 
 class RidgeProbe:
-    """Collect rows, then solve; a share of the rows is held back to choose the strength where there are many."""
+    """Collect rows, then solve; a share of the rows is held back to choose the strength where there are many.
+
+    Attributes:
+        reached: share in [0, 1] of the rows that were predicted right from others, with the strength that `solve`
+            chose; 0 where none could be.
+    """
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
+        self.reached = 0.0
         self._rows: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._held: list[Tensor] = []
@@ -78,17 +84,20 @@ class RidgeProbe:
         targets = self._one_hot(labels)
         if self._sums is not None:
             primal = _Primal(self._sums)
-            strength = _best_strength(lambda s: _share_right(primal.fit(s).predict(held), labels), len(held))
+            strength, self.reached = _best_strength(
+                lambda s: _share_right(primal.fit(s).predict(held), labels), len(held)
+            )
             if not len(held):
                 return primal.fit(strength), strength
             self._sums.add(held, targets)
             return _Primal(self._sums).fit(strength), strength
         rows, known = torch.cat([*self._rows, held]), torch.cat([*self._targets, targets])
         if len(rows) <= FEW:
-            return _fit_few(rows, known)
+            classifier, strength, self.reached = _fit_few(rows, known)
+            return classifier, strength
         dual = _Dual(rows, known)
         fitted = len(rows) - len(held)
-        strength = _best_strength(lambda s: _share_right(dual.predict_rest(fitted, s), labels), len(held))
+        strength, self.reached = _best_strength(lambda s: _share_right(dual.predict_rest(fitted, s), labels), len(held))
         return dual.fit(strength), strength
 
     def _one_hot(self, labels: Tensor) -> Tensor:
@@ -123,7 +132,7 @@ class _Primal:
         centre = sums.rows / n
         gram = torch.addr(sums.gram, centre, centre, alpha=-n)
         self.mean = centre + sums.shift
-        self.std, varies = _spread((gram.diagonal() / n).clamp(min=0).sqrt(), self.mean)
+        self.std, varies = spread_of((gram.diagonal() / n).clamp(min=0).sqrt(), self.mean)
         scale = varies / self.std
         self.gram = gram.mul_(scale[:, None]).mul_(scale[None, :])
         self.target_mean = sums.targets / n
@@ -140,7 +149,7 @@ class _Dual:
 
     def __init__(self, rows: Tensor, targets: Tensor) -> None:
         self.mean = rows.mean(0)
-        self.std, varies = _spread(rows.var(0, unbiased=False).sqrt(), self.mean)
+        self.std, varies = spread_of(rows.var(0, unbiased=False).sqrt(), self.mean)
         self.rows = (rows - self.mean) * (varies / self.std)
         self.targets = targets
         self.kernel = self.rows @ self.rows.T
@@ -161,8 +170,8 @@ class _Dual:
         return LinearClassifier(self.mean, self.std, weight, mean)
 
 
-def _fit_few(rows: Tensor, targets: Tensor) -> tuple[LinearClassifier, float]:
-    """The same regression in float64 with the strength that predicts each row best from the others.
+def _fit_few(rows: Tensor, targets: Tensor) -> tuple[LinearClassifier, float, float]:
+    """The same regression in float64 with the strength that predicts each row best from the others, and how well.
 
     Left out, row i would be predicted y_i - (y_i - f_i) / (1 - h_ii), with the fit f = H y on all rows (Golub, Heath &
     Wahba, Technometrics 1979): one decomposition of the kernel serves every strength.
@@ -170,7 +179,7 @@ def _fit_few(rows: Tensor, targets: Tensor) -> tuple[LinearClassifier, float]:
     device, n = rows.device, len(rows)
     x, y = rows.cpu().double(), targets.cpu().double()  # not every device has float64
     mean, target_mean = x.mean(0), y.mean(0)
-    std, varies = _spread(x.var(0, unbiased=False).sqrt(), mean)
+    std, varies = spread_of(x.var(0, unbiased=False).sqrt(), mean)
     x = (x - mean) * (varies / std)
     values, vectors = torch.linalg.eigh(x @ x.T)
     values = values.clamp(min=0)
@@ -186,10 +195,10 @@ def _fit_few(rows: Tensor, targets: Tensor) -> tuple[LinearClassifier, float]:
     best = max(range(len(STRENGTHS)), key=lambda i: (scores[i], -abs(i - MIDDLE), i))
     weight = x.T @ (vectors @ (turned / (values + STRENGTHS[best] * n)[:, None]))
     parts = (part.float().to(device) for part in (mean, std, weight, target_mean))
-    return LinearClassifier(*parts), STRENGTHS[best]
+    return LinearClassifier(*parts), STRENGTHS[best], scores[best]
 
 
-def _spread(std: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+def spread_of(std: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """What to divide features (D,) by, and whether they vary (D,) bool; 1 for those that do not."""
     varies = std > (STEADY * mean.abs()).clamp(min=STEADY)
     return torch.where(varies, std, torch.ones_like(std)), varies
@@ -214,8 +223,8 @@ def _share_right(found: Tensor, labels: Tensor) -> float:
     return float((found == labels).float().mean())
 
 
-def _best_strength(score: Callable[[float], float], held: int) -> float:
-    """Search STRENGTHS from the middle for the best held-back accuracy, which has one peak in practice."""
+def _best_strength(score: Callable[[float], float], held: int) -> tuple[float, float]:
+    """Search STRENGTHS from the middle for the best held-back accuracy, which has one peak in practice; and that."""
     at = MIDDLE
     best = score(STRENGTHS[at]) if held else 1.0
     for direction in (1, -1):
@@ -228,4 +237,4 @@ def _best_strength(score: Callable[[float], float], held: int) -> float:
                 at, best = tried, found
         if at != MIDDLE:
             break
-    return STRENGTHS[at]
+    return STRENGTHS[at], best if held else 0.0

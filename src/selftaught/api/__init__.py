@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from selftaught.api.labels import fit as fit
 from selftaught.core import threads
 from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings

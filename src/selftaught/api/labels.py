@@ -1,0 +1,73 @@
+"""The verbs that end with labels: fit a model, predict with it, and suggest what to label next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+from selftaught.core.plain import plain_arguments
+from selftaught.core.settings.groups import Accelerator, Stem
+from selftaught.core.settings.keywords import DataHints
+
+Json = dict[str, Any]
+File = str | Path
+Checkpoint = Literal["last", "best"]
+
+
+@plain_arguments
+def fit(
+    encoder: File,
+    labelled: File,
+    *,
+    out: File,
+    method: Literal["auto", "linear", "finetune"] = "auto",
+    class_weights: Literal["none", "balanced"] = "none",
+    steps: int | None = None,
+    batch_size: int | None = None,
+    lr: Sequence[float] = (0.01, 0.1),
+    part: str | None = None,
+    checkpoint: Checkpoint = "last",
+    size: int | None = None,
+    stem: Stem | None = None,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    download: bool = False,
+    overwrite: bool = False,
+    **hints: Unpack[DataHints],
+) -> Json:
+    """Fit a model to labels: the better of a linear layer on the best stage and fine-tuning, with calibrated output.
+
+    Args:
+        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
+        labelled: data with one class for each image or video, in any format that pretrain reads.
+        out: folder to write the model to.
+        method: linear for a linear layer on the best frozen stage, finetune for the whole encoder, auto for the better
+            of both on held-back labels.
+        class_weights: balanced weighs rare classes up, so that each counts alike.
+        steps: steps of fine-tuning (default: 30 passes over the labels, at least 100 and at most 2000 steps).
+        batch_size: images or clips per step of fine-tuning (default 32 below 1,000 labels, else 128).
+        lr: learning rates of fine-tuning to choose from.
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+        size: image size in pixels, only for weights in a file (default 224); a run uses its own.
+        stem: type of the first layers, only for weights in a file (default: taken from the weights).
+        seed: seed for the labels that are held back, and for fine-tuning.
+        accelerator: device type to compute on.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+        overwrite: replace an existing model.
+        hints: fields of `DataHints`.
+
+    Returns:
+        What the model reaches on labels that it did not learn from, beside random weights, and the calibration error
+        before and after the temperature, as also written to model.json.
+    """
+    from selftaught.evaluation.models.fit_classes import fit_classes
+    from selftaught.evaluation.models.settings import HowToFit
+    from selftaught.evaluation.subject import open_subject
+
+    rates = (lr,) if isinstance(lr, int | float) else tuple(lr)
+    how = HowToFit(method=method, class_weights=class_weights, steps=steps, batch_size=batch_size, lr=rates, seed=seed)
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem)
+    reading = subject.reading(str(labelled), download=download, **hints)
+    return fit_classes(subject, reading, Path(out), how, accelerator=accelerator, overwrite=overwrite)

@@ -1,0 +1,110 @@
+"""Whether probabilities are right: calibration error, temperature, and the threshold of answers that may be given."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, ndtri
+
+from selftaught.evaluation.metrics.intervals import LEVEL
+
+BINS = 15
+"""Of equal width, as in Guo et al. (2017)."""
+COLDEST, HOTTEST = 0.02, 50.0
+"""Temperatures that are looked at."""
+_ROUNDING = 1e-9
+
+Floats = NDArray[np.float64]
+
+
+def calibration_error(
+    probabilities: Floats, labels: NDArray[np.int64], weights: Floats | None = None, bins: int = BINS
+) -> float:
+    """Expected calibration error in percent (Guo et al., ICML 2017): mean gap of confidence and accuracy over bins.
+
+    Args:
+        probabilities: (M, K), each row sums to 1.
+        labels: (M,) true classes.
+        weights: (M,) of the samples; None counts each once.
+        bins: of equal width over the confidence.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    weights = np.ones(len(labels)) if weights is None else weights
+    # A confidence of 0.2 belongs to the bin that ends there, as the paper has it: (0, 1/15], (1/15, 2/15] ...
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(place, weights * (confidence - right), minlength=bins)
+    return float(100 * np.abs(gaps).sum() / weights.sum())
+
+
+def log_loss(
+    logits: Floats, labels: NDArray[np.int64], weights: Floats | None = None, temperature: float = 1.0
+) -> float:
+    """Mean cross entropy in nats of logits (M, K) divided by the temperature."""
+    losses = -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
+    return float(np.average(losses, weights=weights))
+
+
+def fit_temperature(logits: Floats, labels: NDArray[np.int64], weights: Floats | None = None) -> float:
+    """The temperature in [0.02, 50] by which logits (M, K) are divided for the least cross entropy (Guo 2017)."""
+    found = minimize_scalar(
+        lambda log: log_loss(logits, labels, weights, math.exp(log)),
+        bounds=(math.log(COLDEST), math.log(HOTTEST)),
+        method="bounded",
+    )
+    return float(math.exp(found.x))
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, in percent; it has a width where the share is 0 or 1 (JASA 1927)."""
+    z = float(ndtri((1 + LEVEL) / 2))
+    share, spread = count / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / total + spread / total / 4) / (1 + spread)
+    return round(100 * max(0.0, middle - half), 3), round(100 * min(1.0, middle + half), 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """Answers are given from a confidence on.
+
+    Attributes:
+        confidence: the least probability in [0, 1] of an answer that is given.
+        error: of the answers given on held-back data, in percent, with its interval.
+        answered: how many of the held-back samples got one, in percent.
+    """
+
+    confidence: float
+    error: float
+    interval: tuple[float, float]
+    answered: float
+
+
+def threshold_for(confidence: Floats, right: NDArray[np.bool_], error: float) -> Threshold:
+    """The threshold that answers most samples (M,) with at most this share of wrong answers (Geifman & El-Yaniv 2017).
+
+    Raises:
+        ValueError: no threshold keeps to it.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], np.cumsum(~right[order])
+    # Samples of the same confidence are answered together.
+    ends = np.flatnonzero(np.append(np.diff(confidence) < 0, True))
+    errors = wrong[ends] / (ends + 1)
+    kept = np.flatnonzero(errors <= error + _ROUNDING)
+    if not len(kept):
+        raise ValueError(
+            f"--error {error:g} is reached by no threshold on the {len(right)} held-back samples: of the most certain "
+            f"ones {100 * errors.min():.1f} % are wrong at least; allow more, or give more labels"
+        )
+    last = int(ends[kept[-1]])
+    count = last + 1
+    return Threshold(
+        confidence=float(confidence[last]),
+        error=round(100 * float(wrong[last]) / count, 3),
+        interval=share_interval(int(wrong[last]), count),
+        answered=round(100 * count / len(right), 3),
+    )

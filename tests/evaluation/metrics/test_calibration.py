@@ -1,0 +1,67 @@
+"""Calibration error, temperature, intervals of shares and thresholds, each from its formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from selftaught.evaluation.metrics.calibration import (
+    calibration_error,
+    fit_temperature,
+    log_loss,
+    share_interval,
+    threshold_for,
+)
+
+
+def drawn(count: int = 4000, hot: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels drawn by their softmax at a temperature."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (count, 4))
+    labels = (rng.random((count, 1)) > softmax(logits / hot, axis=1).cumsum(1)).sum(1)
+    return logits, labels
+
+
+def test_the_error_is_that_of_the_definition() -> None:
+    probabilities, labels = softmax(drawn(300)[0], axis=1), drawn(300)[1]
+    total = 0.0
+    for b in range(15):
+        inside = [i for i in range(300) if b / 15 < probabilities[i].max() <= (b + 1) / 15]
+        if inside:
+            accuracy = np.mean([probabilities[i].argmax() == labels[i] for i in inside])
+            total += len(inside) / 300 * abs(accuracy - np.mean([probabilities[i].max() for i in inside]))
+    assert calibration_error(probabilities, labels) == pytest.approx(100 * total)
+
+
+def test_samples_count_as_their_weights_say() -> None:
+    probabilities, labels = np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1])
+    assert calibration_error(probabilities, labels, np.array([1.0, 3.0])) == pytest.approx(100 * (0.1 + 3 * 0.6) / 4)
+    assert log_loss(np.zeros((2, 2)), labels, np.array([1.0, 3.0])) == pytest.approx(np.log(2))
+
+
+def test_the_temperature_by_which_labels_were_drawn_is_found() -> None:
+    logits, labels = drawn()
+    assert fit_temperature(logits, labels) == pytest.approx(2.0, rel=0.05)
+    before, after = (calibration_error(softmax(logits / hot, axis=1), labels) for hot in (1.0, 2.0))
+    assert after < 3 < 10 < before
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    assert share_interval(0, 10) == pytest.approx((0.0, 27.753), abs=1e-3)
+    assert share_interval(81, 263) == pytest.approx((25.53, 36.62), abs=1e-2)
+
+
+def test_the_threshold_answers_as_many_as_the_error_allows() -> None:
+    confidence = np.array([0.6, 0.9, 0.8, 0.7, 0.5])
+    right = np.array([False, True, True, True, False])
+    found = threshold_for(confidence, right, 0.25)
+    assert (found.confidence, found.error, found.answered) == (0.6, 25.0, 80.0)
+    assert threshold_for(confidence, right, 0.0).confidence == 0.7
+    tied = threshold_for(np.array([0.9, 0.7, 0.7]), np.array([True, True, False]), 0.1)
+    assert (tied.confidence, tied.answered) == (0.9, 33.333)  # the two others stand or fall together
+
+
+def test_an_error_that_no_threshold_keeps_to_is_said() -> None:
+    with pytest.raises(ValueError, match=r"^--error 0.1 is reached by no threshold on the 2 held-back samples: of the"):
+        threshold_for(np.array([0.9, 0.8]), np.array([False, True]), 0.1)
