@@ -21,7 +21,15 @@ TASKS = [
 HEAVY = {"torch", "torchvision", "timm", "lightning_fabric", "numpy", "cv2", "av", "plotly", "pyarrow", "rich"}
 TORCHLESS = (
     *("__init__", "__main__", "data/batch", "tasks/catalogue", "cli/main", "core/config", "cli/flags"),
-    *("core/threads", "core/names", "cli/printing", "evaluation/probes/catalogue", "core/options", "api"),
+    *(
+        "core/threads",
+        "core/names",
+        "cli/printing",
+        "evaluation/probes/catalogue",
+        "core/options",
+        "api/__init__",
+        "api/labels",
+    ),
 )
 
 
