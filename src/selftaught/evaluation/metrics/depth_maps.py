@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from selftaught.core.randomness import generator, uniform
+from selftaught.ops.depth.ranks import mean_ranks
 
 PAIRS = 2000
 """Pairs of pixels of a map that are compared."""
@@ -75,15 +76,6 @@ def is_known(truth: Tensor, known: Tensor | None = None) -> Tensor:
     """Where (N, H, W) bool depth is finite and above 0, and known."""
     found = truth.isfinite() & (truth > 0)
     return found if known is None else found & known
-
-
-def mean_ranks(values: Tensor, known: Tensor) -> Tensor:
-    """Ranks (N, K) from 0 of the known ones among values (N, K), equal values sharing the mean of theirs."""
-    ordered = values.masked_fill(~known, torch.inf).sort(1).values.contiguous()
-    own = values.contiguous()
-    below, upto = (torch.searchsorted(ordered, own, right=right) for right in (False, True))
-    upto = torch.minimum(upto, known.sum(1, keepdim=True))
-    return (below + upto - 1).double() / 2
 
 
 def _pairs(known: Tensor, seed: int) -> tuple[Tensor, Tensor]:

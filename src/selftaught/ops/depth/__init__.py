@@ -1,0 +1,1 @@
+"""Depth: its order within an image, and what a camera that moves sees of it."""
