@@ -62,6 +62,10 @@ def generator_bce(made: Tensor) -> Tensor:
     return F.softplus(-made.float()).mean()
 
 
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of values (N,) with weights of 0 or 1 (N,); 0 where nothing has weight, so that it changes nothing."""
-    return (values * weight).sum() / weight.sum().clamp(min=1)
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of (N,) with weights (N,) of 0 and 1 over all processes; 0 where all are 0, so that it changes nothing.
+
+    A process's gradient is averaged with those of the others, so its sum is divided by the mean sum of weights.
+    """
+    total = gather_rows(weights)
+    return (values * weights).sum() / (total.sum() * len(weights) / len(total)).clamp(min=1e-6)

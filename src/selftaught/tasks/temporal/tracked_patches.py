@@ -16,10 +16,11 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss, weighted_mean
+from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss
 from selftaught.tasks.parts.clips.short_clips import encoder_of, shown
 from selftaught.tasks.parts.clips.tracked_pairs import shown_track, tracked_pairs
 from selftaught.tasks.parts.heads import projection_head
+from selftaught.tasks.parts.losses import weighted_mean
 
 
 @dataclass

@@ -18,12 +18,13 @@ from selftaught.ops.clips.tracking import coarse_flow, moving_squares
 from selftaught.ops.clips.windows import degraded_crop, inner_areas
 from selftaught.ops.crop import crop_resize
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
-from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss, weighted_mean
+from selftaught.tasks.parts.clips.ranking import found_among, own_group, ranking_loss
 from selftaught.tasks.parts.clips.short_clips import encoder_of, for_encoder, shown
 from selftaught.tasks.parts.clips.tracked_pairs import shown_track, tracked_pairs
 from selftaught.tasks.parts.gradient_histograms import gradient_histograms
 from selftaught.tasks.parts.graph import nearest_neighbours, same_class
 from selftaught.tasks.parts.heads import projection_head
+from selftaught.tasks.parts.losses import weighted_mean
 
 DESCRIBED = 64
 """Side of the patches whose gradients are described, pixels."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selftaught.core.distributed import first_row, gather_rows
+from selftaught.tasks.parts.losses import weighted_mean
 
 
 def cosine_distances(query: Tensor, others: Tensor) -> Tensor:
@@ -49,15 +50,6 @@ def own_group(rows: Tensor, size: int) -> Tensor:
     total = gather_rows(rows).shape[0]
     own = torch.arange(rows.shape[0], device=rows.device) + first_row(rows)
     return own[:, None] // size == torch.arange(total, device=rows.device) // size
-
-
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of (N,) with weights (N,) of 0 and 1 over all processes; 0 where all are 0.
-
-    A process's gradient is averaged with those of the others, so its sum is divided by the mean sum of weights.
-    """
-    total = gather_rows(weights)
-    return (values * weights).sum() / (total.sum() * len(weights) / len(total)).clamp(min=1e-6)
 
 
 def found_among(query: Tensor, others: Tensor, weights: Tensor) -> Tensor:
