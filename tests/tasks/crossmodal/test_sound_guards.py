@@ -38,7 +38,7 @@ def make(tiny_encoder: Callable[[], Encoder], tiny_clip_encoder: Callable[[], En
         settings |= {"fuse_after": 1, "hidden": 8} if name == "audio_visual_alignment" else {}
         further = {"audio_encoder": AudioConvNet("small", (8, 16, 32, 32))} if "audio_encoder" in cls.encoders else {}
         encoder = tiny_clip_encoder() if is_clip else tiny_encoder()
-        return cls(encoder, cls.Config(**settings), 16, **further)  # type: ignore[call-arg]
+        return cls(encoder, cls.Config(**settings), 16, **further)
 
     return made
 
