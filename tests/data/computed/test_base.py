@@ -7,7 +7,7 @@ from selftaught.data.computed.optical_flow import OpticalFlow
 
 
 def test_settings_are_the_fields() -> None:
-    assert MovingMask(threshold=2).settings() == "[('preset', 'medium'), ('threshold', 2)]"
+    assert MovingMask(threshold=2).settings() == "[('camera', 'homography'), ('preset', 'medium'), ('threshold', 2)]"
     assert OpticalFlow().settings() != OpticalFlow(preset="fast").settings()
 
 

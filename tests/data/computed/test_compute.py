@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from selftaught.data.computed.base import Program
-from selftaught.data.computed.compute import SCALES, VALUES, compute
+from selftaught.data.computed.compute import SCALES, VALUES, compute, parts_of_shots
 from selftaught.data.store.stored_frames import StoredFrames
 
 
@@ -110,3 +110,44 @@ def test_what_a_program_must_not_return_is_said(tmp_path: Path) -> None:
         compute(Misshapen(), stored, tmp_path, 1, None)
     with pytest.raises(ValueError, match="not finite"), np.errstate(invalid="ignore"):
         compute(Infinite(), stored, tmp_path, 1, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shots(Program):
+    """Of each frame the largest grey level among all that it is run with."""
+
+    name: ClassVar[str] = "shots"
+    version: ClassVar[int] = 1
+    reads: ClassVar[Literal[1, 2]] = 1
+    shot: ClassVar[int] = 4
+    kind: ClassVar[Literal["mask", "depth", "flow"]] = "mask"
+    dtype: ClassVar[type[np.uint8]] = np.uint8
+    channels: ClassVar[int] = 1
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.full((*frames.shape[:3], 1), frames.max(), np.uint8)
+
+
+def test_a_program_of_shots_sees_no_frame_beyond_a_cut(tmp_path: Path) -> None:
+    """Nine frames whose level is their number, cut after the third; the longer shot is run in two halves."""
+    video = np.broadcast_to(np.arange(9, dtype=np.uint8)[:, None, None, None], (9, 4, 6, 3)).copy()
+    stored = replace(store(tmp_path, video), last=np.isin(np.arange(9), (2, 8)))
+    assert compute(Shots(), stored, tmp_path, 1, None) == 0
+    kept = np.fromfile(tmp_path / VALUES, np.uint8).reshape(9, 4, 6)
+    assert kept[:, 0, 0].tolist() == [2, 2, 2, 5, 5, 5, 8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("ends", "lengths"),
+    [([5], [3, 3]), ([0, 5], [1, 2, 3]), ([3], [4, 2]), ([], [3, 3])],
+    ids=["one shot", "a frame alone", "two", "no end"],
+)
+def test_parts_of_shots(ends: list[int], lengths: list[int]) -> None:
+    assert parts_of_shots(np.isin(np.arange(6), ends), 4) == lengths
+
+
+def test_frames_of_a_shot_that_are_gone_have_maps_of_0(tmp_path: Path) -> None:
+    video = np.full((6, 4, 6, 3), 9, np.uint8)
+    assert compute(Shots(), store(tmp_path, video, missing=2), tmp_path, 1, None) == 2
+    kept = np.fromfile(tmp_path / VALUES, np.uint8).reshape(6, 4, 6)
+    assert kept[:, 0, 0].tolist() == [9, 9, 9, 9, 0, 0]

@@ -17,6 +17,7 @@ from selftaught.data.computed.base import Program
 from selftaught.data.computed.frame_maps import FrameMaps
 from selftaught.data.computed.maps import open_computed, pack_maps
 from selftaught.data.computed.optical_flow import OpticalFlow
+from selftaught.data.computed.video_pca import VideoPca
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
@@ -166,6 +167,13 @@ def test_maps_go_with_their_store_and_without_it_are_of_no_use(videos: Path, mon
     computed(clips(videos))
     selftaught.cache([packed.key], clear=True)
     assert list_stores() == []
+
+
+def test_programs_of_whole_shots_need_videos_and_room(photos: Path, videos: Path) -> None:
+    with pytest.raises(ValueError, match=r"video_pca is computed from all frames of a video, but .* holds images"):
+        open_computed(VideoPca(), images(photos), cache_limit_gb=1.0)
+    with pytest.raises(ValueError, match=r"the video_pca of .* needs .* GB, more than --cache-limit 1e-09, .*; raise"):
+        open_computed(VideoPca(), clips(videos), cache_limit_gb=1e-9)
 
 
 def test_what_cannot_be_computed_is_said(photos: Path, videos: Path) -> None:

@@ -48,3 +48,10 @@ def test_the_flow_of_two_frames_depends_on_no_others(preset: Preset) -> None:
         frames = shifting(4, 1.0, 0.5, height=height, width=width)
         for k, flow in enumerate(dense_flow(frames, preset)):
             assert np.array_equal(flow, dense_flow(frames[k : k + 2], preset)[0])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (11, 5), (40, 3)])
+def test_frames_below_what_opencv_takes_have_flow(size: tuple[int, int]) -> None:
+    flow = dense_flow(shifting(2, 0, 0, height=size[0], width=size[1]), "medium")[0]
+    assert flow.shape == (*size, 2)
+    assert np.abs(flow).max() < 0.1

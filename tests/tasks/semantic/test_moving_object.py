@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from selftaught.data.batch import Batch
+from selftaught.data.computed.catalogue import make_program
+from selftaught.data.inputs import Computed
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.semantic import moving_object
 from selftaught.tasks.semantic.moving_object import Example, MovingObject
@@ -90,9 +93,10 @@ def drawn(n: int = 5) -> tuple[Tensor, Example]:
     return torch.randn(n, 8, 8, generator=rng(3)), Example(torch.zeros(n, 3, 32, 32), moving, counts)
 
 
-def test_loss_and_accuracy_against_loops(task: Task) -> None:
+@pytest.mark.parametrize("balanced", [True, False])
+def test_loss_and_metrics_against_loops(task: Task, balanced: bool) -> None:
     logits, example = drawn()
-    total, recalls = 0.0, []
+    total, recalls, overlaps = 0.0, [], []
     for n in range(5):
         if not bool(example.counts[n]):
             continue
@@ -103,13 +107,60 @@ def test_loss_and_accuracy_against_loops(task: Task) -> None:
                 chance = 1 / (1 + math.exp(-logit))
                 errors[label].append(-math.log(chance if label else 1 - chance))
                 hits[label].append((chance > 0.5) == bool(label))
-        total += float(np.mean(errors[0]) + np.mean(errors[1])) / 2
+        both = float(np.mean(errors[0]) + np.mean(errors[1])) / 2
+        total += both if balanced else float(np.mean(errors[0] + errors[1]))
+        wrong, moving = len(hits[0]) - sum(hits[0]), len(hits[1])
+        overlaps.append((sum(hits[1]) / (moving + wrong), moving / (moving + len(hits[0]))))
         recalls.append((np.mean(hits[1]), np.mean(hits[0])))
-    found = task().loss(logits, example)
+    found = task(balanced=balanced).loss(logits, example)
     assert float(found["loss"]) == pytest.approx(total / 5, rel=1e-5)
+    assert float(found["iou"]) == pytest.approx(np.mean([one for one, _ in overlaps]))
+    assert float(found["iou_all_moving"]) == pytest.approx(np.mean([every for _, every in overlaps]))
     assert float(found["accuracy_moving"]) == pytest.approx(np.mean([moving for moving, _ in recalls]))
     assert float(found["accuracy"]) == pytest.approx(np.mean(recalls))
     assert float(found["frames_used"]) == pytest.approx(0.8)
+
+
+def test_pixels_that_a_program_leaves_open_are_of_no_cell(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving_object, "random_boxes", whole_frames)
+    masks = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    masks[0, :, 12:20] = 1
+    masks[0, :, 20:] = 255
+    example = task().pseudo_label(batch(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), masks), rng())
+    assert example.moving[0, 4].tolist() == [0, 0, 0, 1, 1, 255, 255, 255]
+    assert example.counts.tolist() == [True]
+
+
+def test_annotated_masks_are_scored_and_never_learned_from(task: Task) -> None:
+    """Two truths, one of them the opposite of the other: the same labels, loss and gradient, other scores."""
+    frames, masks = crossings(range(4), frames=3, side=32, square=14)
+    outcomes = []
+    for truth in (masks[:, 1], 1 - masks[:, 1]):
+        made = task(program="flow", truth="moving", min_scale=0.9)
+        torch.manual_seed(0)
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter, std=0.05)
+        given = batch(frames[:, 1], masks[:, 1, 0])
+        example = made.pseudo_label(replace(given, inputs={**given.inputs, "truth": truth}), rng())
+        found = made.eval().loss(made(example), example)
+        found["loss"].backward()
+        gradient = torch.cat([p.grad.reshape(-1) for p in made.parameters() if p.grad is not None])
+        outcomes.append((example.moving, found, gradient))
+    (moving, first, gradient), (others, second, other_gradient) = outcomes
+    assert torch.equal(moving, others)
+    assert torch.equal(gradient, other_gradient)
+    assert torch.equal(first["loss"], second["loss"])
+    assert float(first["truth_iou_all_moving"]) == pytest.approx(float(first["iou_all_moving"]), abs=0.01)
+    assert float(second["truth_iou_all_moving"]) == pytest.approx(1 - float(first["iou_all_moving"]), abs=0.05)
+    assert set(task().inputs(Config())) == {"frame", "mask"}
+    assert task().inputs(Config(truth="moving"))["mask"] == task().inputs(Config())["mask"]
+
+
+@pytest.mark.parametrize(("setting", "program"), [("unlc", "unlc"), ("videopca", "video_pca"), ("flow", "moving_mask")])
+def test_programs_are_there(setting: str, program: str) -> None:
+    asked = MovingObject.inputs(Config(program=setting))["mask"]  # type: ignore[arg-type]
+    assert isinstance(asked, Computed)
+    assert make_program(asked).name == program
 
 
 def test_a_batch_in_which_no_frame_counts_has_a_loss_of_0(task: Task) -> None:
@@ -164,7 +215,9 @@ def test_a_run_computes_its_masks_shows_them_and_is_resumed_exactly(tmp_path: Pa
         ground = shifting(6, 1, 0, height=96, width=96)
         return with_square(ground, 3, 0, side=36, top=20 + seed, left=15 + seed)[0]
 
-    run = check_run(tmp_path, write_video, "moving_object", video=video, task_settings={"min_scale": 1.0})
+    run = check_run(
+        tmp_path, write_video, "moving_object", video=video, task_settings={"min_scale": 1.0, "program": "flow"}
+    )
     rows = list(csv.DictReader((run / "heldout.csv").read_text().splitlines()))
     assert rows[-1]["frames_used"] == "1.0"
     samples = json.loads((run / "pictures" / "pictures.json").read_text())["samples"]

@@ -26,7 +26,12 @@ class Program(ABC):
     version: ClassVar[int]
     """Raise it when the program computes something else from the same frames and settings."""
     reads: ClassVar[Literal[1, 2]]
-    """Frames that one map depends on: its own, or its own and the next one of the video."""
+    """Frames that one map depends on: its own, or its own and the next one of the video; see `shot`."""
+    shot: ClassVar[int] = 0
+    """Largest number of frames that are run together, all of one shot, where a map depends on all of them; else 0.
+
+    Longer shots are split into parts of about equal length. `reads` is then 1: there is a map for each frame.
+    """
     kind: ClassVar[Literal["mask", "depth", "flow"]]
     """How the maps are resampled and drawn: class numbers, one value, or (x, y) in pixels of the stored frames."""
     dtype: ClassVar[type[np.uint8 | np.int8 | np.float16]]
@@ -40,7 +45,7 @@ class Program(ABC):
         """The maps of consecutive frames of one video; called from several threads.
 
         Args:
-            frames: (T, H, W, 3) RGB, T at least `reads`.
+            frames: (T, H, W, 3) RGB, T at least `reads`; with `shot` none of them is of another shot.
 
         Returns:
             (T - reads + 1, ceil(H / step), ceil(W / step), channels): of `dtype`, or float32 where that is int8.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def compute(program: Program, stored: StoredFrames, folder: Path, workers: int, 
 
     def one(item: int) -> int:
         start, done = layout.start(item), 0
-        for values in results(program, stored.read(item), layout.size(item)):
+        own_last = stored.last[first[item] : first[item + 1]]
+        for values in results(program, stored.read(item), layout.size(item), own_last):
             maps, own = kept(program, values)
             scales[first[item] + done : first[item] + done + len(maps)] = own
             os.pwrite(file, maps.data, start)
@@ -73,24 +75,48 @@ def compute(program: Program, stored: StoredFrames, folder: Path, workers: int, 
     return unread
 
 
-def results(program: Program, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[Maps]:
-    """Maps (K, h, w, channels) of an item piece by piece, one for each of its frames together."""
+def results(
+    program: Program, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int], last: NDArray[np.bool_]
+) -> Iterator[Maps]:
+    """Maps (K, h, w, channels) of an item piece by piece, one for each of its frames together.
+
+    `last` (T,) says of each of its frames whether it is the last one of a shot.
+    """
+    if program.shot:
+        for length in parts_of_shots(last, program.shot):
+            part = list(islice(frames, length))
+            if part:  # fewer where the file has changed since
+                yield _checked(program, part, size)
+        return
     overlap = program.reads - 1
     piece: list[NDArray[np.uint8]] = []
-    last: Maps | None = None
+    latest: Maps | None = None
     for frame in frames:
         piece.append(frame)
         if len(piece) == _PIECE + overlap:
-            last = _checked(program, piece, size)
-            yield last
+            latest = _checked(program, piece, size)
+            yield latest
             piece = piece[_PIECE:]
     if len(piece) > overlap:
-        last = _checked(program, piece, size)
-        yield last
-    if overlap and last is not None:
-        yield last[-1:]
+        latest = _checked(program, piece, size)
+        yield latest
+    if overlap and latest is not None:
+        yield latest[-1:]
     elif overlap and piece:  # a video of one frame: nothing is known of its motion
         yield np.zeros((1, *size, program.channels), np.float32 if program.dtype is np.int8 else program.dtype)
+
+
+def parts_of_shots(last: NDArray[np.bool_], most: int) -> list[int]:
+    """Lengths of consecutive parts of a video, none longer than `most` or with frames of two shots.
+
+    `last` (T,) says of each frame whether it is the last one of a shot.
+    """
+    ends = np.unique(np.append(np.flatnonzero(last) + 1, len(last)))
+    lengths: list[int] = []
+    for length in np.diff(ends, prepend=0).tolist():
+        count = -(-length // most)
+        lengths += [(k + 1) * length // count - k * length // count for k in range(count)]
+    return lengths
 
 
 def _checked(program: Program, piece: list[NDArray[np.uint8]], size: tuple[int, int]) -> Maps:

@@ -121,7 +121,9 @@ class LiveMaps(FrameMaps):
         known: dict[int, tuple[Maps, float]] = {}
         for frame in sorted(set(wanted)):
             piece = [found[frame + k] for k in range(self.program.reads) if frame + k in found]
-            maps = next(results(self.program, iter(piece), size), None) if len(piece) == self.program.reads else None
+            last = np.zeros(len(piece), np.bool_)
+            found_maps = results(self.program, iter(piece), size, last)
+            maps = next(found_maps, None) if len(piece) == self.program.reads else None
             if maps is None:
                 dtype = np.float32 if self.program.dtype is np.int8 else self.program.dtype
                 maps = np.zeros((1, *size, self.program.channels), dtype)

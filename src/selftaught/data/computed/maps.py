@@ -60,7 +60,7 @@ def open_computed(
 ) -> FrameMaps:
     """Find or compute the maps of all frames of the store that `samples` are read from.
 
-    Those that would exceed the limit are computed each time they are read.
+    Those that would exceed the limit are computed each time they are read, but for those of whole shots.
 
     Args:
         program: what computes them.
@@ -71,12 +71,13 @@ def open_computed(
 
     Raises:
         ValueError: where the program reads two frames and the samples are images, where the maps would exceed the
-            disk, and where the program returns what it must not.
+            disk, or the limit if they are of whole shots, and where the program returns what it must not.
     """
     stored, items = stored_of(samples)
-    if program.reads > 1 and stored.frames.max(initial=1) == 1:
+    if (program.reads > 1 or program.shot) and stored.frames.max(initial=1) == 1:
+        count = "all" if program.shot else f"{program.reads}"
         raise ValueError(
-            f"{program.name} is computed from {program.reads} frames of a video, but {stored.data} holds images; "
+            f"{program.name} is computed from {count} frames of a video, but {stored.data} holds images; "
             "give a folder of videos"
         )
     key = digest(["computed", _FORMAT, stored.folder.name, program.name, str(program.version), program.settings()])
@@ -87,6 +88,11 @@ def open_computed(
     if (found := open_whole(key, opened)) is not None:
         return found
     size, limit = Layout(program, stored).bytes, cache_limit_gb * 1e9
+    if size > limit and program.shot:
+        raise ValueError(
+            f"the {program.name} of {stored.data} needs {size / 1e9:.3g} GB, more than --cache-limit "
+            f"{cache_limit_gb:g}, and is computed of whole shots only once; raise --cache-limit"
+        )
     if size > limit:
         live = LiveMaps(program, stored, items, samples.side, key, workers or 1)
         live.note = (

@@ -18,6 +18,8 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+_SHORT, _LONG = 8, 12
+"""Pixels that the shorter and the longer side must have for OpenCV's DIS."""
 Preset = Literal["ultrafast", "fast", "medium"]
 
 
@@ -85,6 +87,11 @@ def check_preset(program: str, preset: str) -> None:
 
 def dense_flow(frames: NDArray[np.uint8], preset: Preset) -> list[NDArray[np.float32]]:
     """Flow (H, W, 2) in pixels from each of the frames (T, H, W, 3) RGB to the next, T - 1 of them."""
+    height, width = frames.shape[1:3]
+    times = max(-(-_SHORT // min(height, width)), -(-_LONG // max(height, width)))
+    if times > 1:
+        larger = frames.repeat(times, 1).repeat(times, 2)
+        return [np.asarray(flow[::times, ::times] / times, np.float32) for flow in dense_flow(larger, preset)]
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     # One for each pair: it keeps buffers, by which the flow of small frames would depend on the pair before (by up to
     # 0.07 pixels). A new one costs nothing that can be measured.
