@@ -13,7 +13,7 @@ from selftaught.data.files.hints import UnfitHint
 from selftaught.data.sources.open import open_part
 from selftaught.evaluation.data.open_labelled import EVERY_SPLIT
 
-TOGETHER = (("split_file", "split_number"), ("groups",))
+TOGETHER = (("split_file", "split_number"), ("groups",), ("label_column",))
 """Flags that describe one thing."""
 
 

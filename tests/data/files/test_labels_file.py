@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selftaught.data.files.hints import UnfitHint
 from selftaught.data.files.labels_file import Table, read_table, text_of
 from selftaught.data.sources.open import open_source
 
@@ -68,6 +69,26 @@ def test_what_does_not_fit_is_counted() -> None:
 def test_what_cannot_be_meant_is_refused(rows: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read(*rows)
+
+
+def test_another_column_may_hold_the_label() -> None:
+    rows = ["file,label,breed,split", *(f"{key},x,{'ab'[i % 2]},train" for i, key in enumerate(KEYS))]
+    table = read_table(KEYS, "\n".join(rows), "photos", "breed")
+    assert table.classes == ("a", "b")
+    assert [table.labels[key] for key in KEYS] == ["ab"[i % 2] for i in range(len(KEYS))]
+    assert set(table.splits.values()) == {"train"}
+    with pytest.raises(
+        UnfitHint, match=r"^--label-column kind is not a column of labels.csv of photos, which has label, b"
+    ):
+        read_table(KEYS, "\n".join(rows), "photos", "kind")
+
+
+def test_a_table_without_labels_says_which_column_may_hold_them() -> None:
+    rows = ["file,breed,split", *(f"{key},a,train" for key in KEYS)]
+    table = read_table(KEYS, "\n".join(rows), "photos")
+    assert (table.labels, table.classes, set(table.splits.values())) == ({}, None, {"train"})
+    (note,) = table.notes
+    assert note.endswith("the classes are not known; --label-column says which one holds them: breed")
 
 
 def test_columns_are_checked() -> None:

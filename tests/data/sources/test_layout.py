@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from selftaught.data.files.file_tree import FolderTree
+from selftaught.data.files.hints import Hints, UnfitHint
 from selftaught.data.sources.layout import Layout, choose_entries, in_no_part, notes_of, read_layout, table_folder
+from selftaught.data.sources.open import open_source
 from tests.data.sources.opening import IMAGES, LABELLED, opened
 from tests.data.trees import Tree, folder
 
@@ -20,6 +22,21 @@ def test_unlabelled_part_trains_but_is_not_probed(tmp_path: Path, tree: Tree, ph
         tree(tmp_path, {f"{part}/{c}/{i}.jpg": photos[i] for c in "ab" for i in range(3)})
     assert len(opened(tmp_path)) == 16
     assert len(opened(tmp_path, needs=LABELLED)) == 6
+
+
+def test_the_column_of_the_label_may_have_another_name(tmp_path: Path, tree: Tree, photos: list[bytes]) -> None:
+    tree(tmp_path, {f"{i}.jpg": photos[i] for i in range(6)})
+    rows = [f"{i}.jpg,{'xy'[i % 2]},{'uvw'[i % 3]}" for i in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,kind,place", *rows]))
+    assert opened(tmp_path).classes is None
+    with pytest.raises(ValueError, match="name the one that holds them by --label-column"):
+        opened(tmp_path, needs=LABELLED)
+    for column, classes in (("kind", ("x", "y")), ("place", ("u", "v", "w"))):
+        hints = Hints(label_column=column)
+        assert open_source(str(tmp_path), split="train", needs=LABELLED, hints=hints).classes == classes
+    (tmp_path / "labels.csv").unlink()
+    with pytest.raises(UnfitHint, match=r"^--label-column names a column of labels.csv, and"):
+        open_source(str(tmp_path), split="train", needs=IMAGES, hints=Hints(label_column="kind"))
 
 
 def test_labels_csv_goes_before_folders(tmp_path: Path, tree: Tree, photos: list[bytes]) -> None:

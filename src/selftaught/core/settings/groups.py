@@ -17,7 +17,7 @@ Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp", "hsdp"]
 Streaming = Literal["auto", "always", "never"]
 
-HINTS = ("frame_rate", "split_file", "split_number", "groups")
+HINTS = ("frame_rate", "split_file", "split_number", "groups", "label_column")
 """Fields that say of data what their files do not."""
 FLAGS = {"path": "data"}
 """Fields whose flags have another name."""
@@ -120,6 +120,8 @@ class DataSettings(Group):
     groups: str | None = None
     """Samples that a split must not separate, such as the clips of a person: a column of labels.csv, or a CSV file with
     columns file and group (default: a column named group, or the groups of UCF101)."""
+    label_column: str | None = None
+    """Column of labels.csv that holds the class, such as breed (default: label)."""
     stream: Streaming = "auto"
     """Read tar shards in order during training instead of packing them; auto does so for shards that are remote,
     compressed or larger than --cache-limit when packed, if the task needs only single images."""

@@ -14,6 +14,7 @@ class DataHints(TypedDict, total=False):
     split_file: str | None
     split_number: int | None
     groups: str | None
+    label_column: str | None
 
 
 class ClipHints(TypedDict, total=False):

@@ -21,6 +21,8 @@ class Hints:
     """Which of several official splits; None is the first."""
     groups: str | None = None
     """Column of `labels.csv`, or CSV file, that says which samples belong together."""
+    label_column: str | None = None
+    """Column of `labels.csv` that holds the class; None is "label"."""
 
 
 NO_HINTS = Hints()

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.files.hints import UnfitHint
 from selftaught.data.files.label_table import natural, read_many
 from selftaught.data.files.split_words import split_in
 from selftaught.data.files.splits import Given
@@ -59,23 +60,31 @@ def text_of(content: bytes, where: str) -> str:
         raise ValueError(f"{where} is not {wrong.encoding.upper()} text (line {line}); save it as UTF-8") from None
 
 
-def read_table(keys: Sequence[str], text: str, where: str) -> Table:
+def read_table(keys: Sequence[str], text: str, where: str, column: str | None = None) -> Table:
     """The table of the files `keys` (relative paths with "/"); cells are stripped, and , ; or tab may part them.
+
+    Args:
+        keys: see above.
+        text: of the table.
+        where: the folder or archive, for messages.
+        column: the one that holds the classes, None for "label" or "labels". A table without it gives no classes.
 
     Raises:
         ValueError: where the columns are not those of such a table, where no row names a file, and where two rows of
-            one file differ.
+            one file differ; `UnfitHint` where it has no such column.
     """
     name = f"{LABELS_FILE} of {where}"
     columns, rows = _rows(text, name)
+    if column is not None:
+        columns, rows = _with_label(columns, rows, column, name)
     known = set(keys)
     named = [(_key(row["file"], known), row) for row in rows] if "file" in columns else []
     found = _unique([(key, row) for key, row in named if key in known], name)
     many = read_many(columns, list(found.values())) if "file" in columns else None
-    if many is None and not {"file", "label"} <= set(columns):
+    if "file" not in columns:
         raise ValueError(
             f"{name} must have the columns file and label (and perhaps split), or a column of 0 and 1 for each class, "
-            f"got {textwrap.shorten(', '.join(columns), 200) or 'an empty file'}"
+            f"got {_listed(columns) or 'an empty file'}"
         )
     if not found:
         such = f" (such as {named[0][1]['file']})" if named else ""
@@ -94,8 +103,14 @@ def read_table(keys: Sequence[str], text: str, where: str) -> Table:
     if many is not None:
         classes, targets = many
         return Table({}, splits, classes, dict(zip(found, targets, strict=True)), tuple(notes))
-    labels = {key: row["label"] for key, row in found.items() if row["label"]}
-    if len(labels) < len(found):
+    if "label" not in columns:
+        others = _listed([one for one in columns if one not in ("file", "split")])
+        notes.append(
+            f"{LABELS_FILE} has no column label, so that the classes are not known"
+            + (f"; --label-column says which one holds them: {others}" if others else "")
+        )
+    labels = {key: row["label"] for key, row in found.items() if row.get("label")}
+    if "label" in columns and len(labels) < len(found):
         notes.append(f"{len(found) - len(labels)} of {len(found)} files in {LABELS_FILE} have no label")
     return Table(labels, splits, tuple(sorted(set(labels.values()), key=natural)) or None, None, tuple(notes))
 
@@ -108,12 +123,25 @@ def read_columns(keys: Sequence[str], text: str, name: str) -> dict[str, dict[st
     """
     columns, rows = _rows(text, name)
     if "file" not in columns:
-        raise ValueError(
-            f"{name} must have a column file, got {textwrap.shorten(', '.join(columns), 200) or 'nothing'}"
-        )
+        raise ValueError(f"{name} must have a column file, got {_listed(columns) or 'nothing'}")
     known = set(keys)
     found = _unique([(key, row) for row in rows if (key := _key(row["file"], known)) in known], name)
     return {column: {key: row[column] for key, row in found.items()} for column in columns if column != "file"}
+
+
+def _with_label(columns: list[str], rows: list[_Row], column: str, name: str) -> tuple[list[str], list[_Row]]:
+    """Columns and rows in which `column` is the one that holds the label."""
+    own = [one for one in columns if one != "file"]
+    if column not in own:
+        raise UnfitHint(
+            f"--label-column {column} is not a column of {name}, which has {_listed(own) or 'none'}; give one of them"
+        )
+    renamed = ["label" if one == column else one for one in columns if one == column or one not in ("label", "labels")]
+    return renamed, [{**row, "label": row[column]} for row in rows]
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return textwrap.shorten(", ".join(columns), 200)
 
 
 def _rows(text: str, name: str) -> tuple[list[str], list[_Row]]:

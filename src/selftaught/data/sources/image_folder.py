@@ -63,7 +63,7 @@ def open_image_folder(
             f"{tree.where} holds no images among its {len(tree.keys)} files ({found}); give files such as .jpg or "
             f".png, or videos{heif_advice(tree.keys)}"
         )
-    keys, layout = tree_layout(tree, pictures, needs)
+    keys, layout = tree_layout(tree, pictures, needs, hints.label_column)
     if not keys:
         raise ValueError(f"{tree.where} holds nothing but masks among its {len(pictures)} images; add the images")
     maps = maps_of_tree(tree, needs)

@@ -32,6 +32,7 @@ class Layout:
         wrong: why the folders cannot be classes, or "".
         groups: which keys belong together, such as clips of one person.
         missing: (path, reason) of what lists or tables name and is not there.
+        has_table: whether `labels.csv` says so.
     """
 
     labels: Mapping[str, str]
@@ -44,18 +45,33 @@ class Layout:
     wrong: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()
+    has_table: bool = False
 
     def tell(self, source: Source) -> None:
         """Set what a source says of the labels of its entries."""
         source.classes = self.classes
+        self.tell_table(source)
         source.provides |= {"labels"} if self.many else {"label"} if self.classes else set()
         if self.targets is not None:
             none = np.full(len(self.classes or ()), -1, np.int8)
             source.targets = np.stack([self.targets.get(entry.key, none) for entry in source.entries])
 
+    def tell_table(self, source: Source) -> None:
+        """Set whether a source has a `labels.csv`, and what to do where that gives no classes."""
+        source.has_table = self.has_table
+        if self.has_table and not self.classes:
+            source.label_advice = (
+                "give its labels.csv a column label, or name the one that holds them by --label-column"
+            )
 
-def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> tuple[list[str], Layout]:
-    """The keys of `pictures` that are no maps of others, and their layout; annotations are read only for labels."""
+
+def tree_layout(
+    tree: FileTree, pictures: list[str], needs: frozenset[str], column: str | None = None
+) -> tuple[list[str], Layout]:
+    """The keys of `pictures` that are no maps of others, and their layout; annotations are read only for labels.
+
+    `column` is the one of `labels.csv` that holds the classes, None for "label".
+    """
     from selftaught.data.annotations.coco import coco_targets, find_coco
     from selftaught.data.annotations.depth_folder import find_depths
     from selftaught.data.annotations.mask_folder import find_masks
@@ -64,7 +80,7 @@ def tree_layout(tree: FileTree, pictures: list[str], needs: frozenset[str]) -> t
     masks, depths = find_masks(pictures), find_depths(pictures)
     keys = without_maps(pictures)
     if (folder := table_folder(tree, keys)) is not None:
-        return keys, _by_table(tree, keys, folder)
+        return keys, _by_table(tree, keys, folder, column)
     voc = VocTree.find(tree)
     if voc is not None:
         parts = voc.parts("Main") or voc.parts("Segmentation")
@@ -101,10 +117,11 @@ def table_folder(tree: FileTree, keys: Sequence[str]) -> str | None:
     return next((folder for folder in folders if f"{folder}{LABELS_FILE}" in tree), None)
 
 
-def _by_table(tree: FileTree, keys: Sequence[str], folder: str) -> Layout:
+def _by_table(tree: FileTree, keys: Sequence[str], folder: str, column: str | None) -> Layout:
     """The layout from the table in `folder`; its paths are relative to it."""
     inside = [key.removeprefix(folder) for key in keys]
-    found = read_layout(inside, table=text_in(tree, f"{folder}{LABELS_FILE}"), names=None, where=tree.where)
+    table = text_in(tree, f"{folder}{LABELS_FILE}")
+    found = read_layout(inside, table=table, names=None, where=tree.where, column=column)
     return replace(
         found,
         labels={f"{folder}{key}": label for key, label in found.labels.items()},
@@ -124,7 +141,9 @@ def text_in(tree: FileTree, key: str) -> str | None:
     return text_of(content, f"{key} of {tree.where}")
 
 
-def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, where: str) -> Layout:
+def read_layout(
+    keys: Sequence[str], *, table: str | None, names: str | None, where: str, column: str | None = None
+) -> Layout:
     """The layout of files.
 
     Args:
@@ -133,10 +152,12 @@ def read_layout(keys: Sequence[str], *, table: str | None, names: str | None, wh
             `label_table` for several classes of a file.
         names: text of `classes.txt`, lines of a folder's name, a tab and what to call the class.
         where: the folder or archive, for messages.
+        column: of the table, the one that holds the classes; None for "label".
     """
     if table is not None:
-        read = read_table(keys, table, where)
-        return Layout(read.labels, read.splits, read.classes, read.targets is not None, read.targets, notes=read.notes)
+        read = read_table(keys, table, where, column)
+        many = read.targets is not None
+        return Layout(read.labels, read.splits, read.classes, many, read.targets, notes=read.notes, has_table=True)
     found = read_folder_names(keys)
     # Classes keep the order of their folders, as torchvision's ImageFolder numbers them.
     folders = sorted(set(found.labels.values()))

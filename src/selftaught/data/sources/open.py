@@ -45,7 +45,11 @@ def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out
     """
     share = data.held_out if held_out is None else held_out
     hints = Hints(
-        frame_rate=data.frame_rate, split_file=data.split_file, split_number=data.split_number, groups=data.groups
+        frame_rate=data.frame_rate,
+        split_file=data.split_file,
+        split_number=data.split_number,
+        groups=data.groups,
+        label_column=data.label_column,
     )
     return open_source(data.path, split=split, needs=needs, download=data.download, held_out=share, hints=hints)
 
@@ -292,6 +296,11 @@ def _refuse_hints(source: Source, hints: Hints) -> None:
     """An error where the data are of a kind for which what was said of them has no meaning."""
     if hints.groups is not None and source.groups is None:
         raise UnfitHint(f"--groups is for folders of images or videos, and {source.name} is none; leave it out")
+    if hints.label_column is not None and not source.has_table:
+        raise UnfitHint(
+            f"--label-column names a column of labels.csv, and {source.name} has none; leave it out, or write a "
+            "labels.csv with the columns file and " + hints.label_column
+        )
     given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
     if given and "video" not in source.provides:
         raise UnfitHint(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")

@@ -113,6 +113,7 @@ def open_video_folder(
     entries = choose_entries(heard, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)
     classes = None if layout.many else layout.classes
     source = VideoFolder(tree, entries, classes=classes, skipped=skipped, beside=beside)
+    layout.tell_table(source)
     source.maps = cameras.maps([entry.key for entry in entries])
     source.provides |= source.maps.keys()
     source.part = own_part(heard, layout.splits, split)

@@ -54,6 +54,7 @@ class FrameFolders(Source):
         self.name = tree.where
         self.entries = entries
         self.classes = None if layout.many else layout.classes
+        layout.tell_table(self)
         self._sounds = sounds or {}
         self.provides = frozenset({"video", "image"} | ({"label"} if self.classes else set()))
         self.provides |= {"audio"} if sounds else set()

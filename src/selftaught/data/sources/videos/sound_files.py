@@ -75,6 +75,7 @@ class SoundFiles(Source):
         self.name = tree.where
         self.entries = entries
         self.classes = None if layout.many else layout.classes
+        layout.tell_table(self)
         self.provides = frozenset({"audio"} | ({"label"} if self.classes else set()))
         if any(is_picture(entry.key) for entry in entries):
             self.provides |= {"video", "image"}

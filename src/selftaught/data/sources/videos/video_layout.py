@@ -28,7 +28,8 @@ def video_layout(tree: FileTree, keys: Sequence[str], hints: Hints) -> Layout:
     beside them; tables also name the classes where folders do not. Where groups are known, a drawn part has whole ones.
     """
     table = text_in(tree, LABELS_FILE)
-    layout = read_layout(keys, table=table, names=text_in(tree, CLASSES_FILE), where=tree.where)
+    names = text_in(tree, CLASSES_FILE)
+    layout = read_layout(keys, table=table, names=names, where=tree.where, column=hints.label_column)
     asked = Path(hints.split_file).expanduser() if hints.split_file is not None else None
     if hints.split_number is not None and layout.splits and asked is None:
         raise UnfitHint(
