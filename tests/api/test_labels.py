@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_fit_prints_what_it_reached(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "already holds a model" in capsys.readouterr().err
 
 
-def test_every_argument_is_explained() -> None:
-    text = inspect.getdoc(selftaught.fit) or ""
-    assert all(f"    {name}: " in text for name in inspect.signature(selftaught.fit).parameters)
+@pytest.mark.parametrize("verb", [selftaught.fit, selftaught.predict])
+def test_every_argument_is_explained(verb: Callable[..., object]) -> None:
+    text = inspect.getdoc(verb) or ""
+    assert all(f"    {name}: " in text for name in inspect.signature(verb).parameters)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from selftaught.api.labels import fit as fit
+from selftaught.api.labels import predict as predict
 from selftaught.core import threads
 from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings

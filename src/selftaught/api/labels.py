@@ -71,3 +71,44 @@ def fit(
     subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem)
     reading = subject.reading(str(labelled), download=download, **hints)
     return fit_classes(subject, reading, Path(out), how, accelerator=accelerator, overwrite=overwrite)
+
+
+@plain_arguments
+def predict(
+    model: File,
+    data: File,
+    *,
+    out: File,
+    error: float | None = None,
+    split: Literal["all", "train", "held_out", "test"] = "all",
+    accelerator: Accelerator = "auto",
+    download: bool = False,
+    overwrite: bool = False,
+    **hints: Unpack[DataHints],
+) -> Json:
+    """Write the class and its probability of every image or video, by a model of fit.
+
+    Args:
+        model: folder written by fit.
+        data: data to predict, in any format that pretrain reads.
+        out: file to write, .csv or .parquet, with the columns path, class, probability, and label where the data have
+            labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv.
+        error: answer 'cannot tell' where the model is less sure than the threshold at which this share of its answers
+            on held-back labels is wrong, such as 0.05 (default: always answer).
+        split: split of the data to predict.
+        accelerator: device type to compute on.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+        overwrite: replace an existing file.
+        hints: fields of `DataHints`.
+
+    Returns:
+        "out", number of "samples" of each of the "classes" and "skipped"; with `error` the "threshold" with its error
+        on held-back labels; "accuracy" where the data have labels.
+    """
+    from selftaught.evaluation.models.folder import read_facts
+    from selftaught.evaluation.models.predict import predict_classes
+
+    facts = read_facts(model)
+    reading = facts.read(str(data), download=download, **hints)
+    how: Json = {"error": error, "split": split, "accelerator": accelerator, "overwrite": overwrite}
+    return predict_classes(model, facts, reading, out, **how)

@@ -16,7 +16,7 @@ from selftaught.core.errors import with_argument
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PLACES = ("out", "run", "encoder", "folder", "query")
+PLACES = ("out", "run", "encoder", "folder", "query", "model")
 """Arguments that are places on disk and nothing else; data, which may be a name or a URL, are expanded where read."""
 PATHS = ("data", "labelled", *PLACES)
 """Arguments that are paths, so that an error can say which of them it is about."""

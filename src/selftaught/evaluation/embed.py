@@ -86,18 +86,18 @@ def features_of(encoder: Encoder, reading: DataSettings, *, split: str, size: in
     skipped: dict[str, str] = {}
     notes: dict[str, None] = {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for samples, told in _samples(encoder, reading, split, size):
+    for samples, told in all_samples(encoder, reading, split, size):
         keys += samples.keys
         skipped |= {key: why for key, why in samples.skipped if lost_files([(key, why)])}
         notes |= dict.fromkeys(told)
-        labels += _label_names(samples)
+        labels += label_names(samples)
         vectors.append(all_features(encoder, samples, size=size, device=device, precision=precision, clips=CLIPS))
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
     return Features(keys=keys, labels=labels, vectors=torch.cat(vectors), skipped=len(skipped), notes=tuple(notes))
 
 
-def _samples(encoder: Encoder, reading: DataSettings, split: str, size: int) -> list[tuple[Samples, Sequence[str]]]:
+def all_samples(encoder: Encoder, reading: DataSettings, split: str, size: int) -> list[tuple[Samples, Sequence[str]]]:
     """The split asked for, or every sample of the data once; each with the notes on how it was read."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
@@ -147,7 +147,8 @@ def _instead(
     return halves.train if split == "train" else halves.held_out, (*source.notes, *halves.notes)
 
 
-def _label_names(samples: Samples) -> list[str | None]:
+def label_names(samples: Samples) -> list[str | None]:
+    """The class of each sample, None where the data do not say."""
     if samples.labels is None or samples.classes is None:
         return [None] * len(samples)
     return [samples.classes[i] if i >= 0 else None for i in samples.labels]

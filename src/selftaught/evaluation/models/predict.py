@@ -1,0 +1,140 @@
+"""A model on new data: one row for each image or video, in a file."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selftaught.core.devices import compute_device
+from selftaught.core.files import check_out, written_whole
+from selftaught.core.names import printable, text_cell
+from selftaught.core.progress import say_once
+from selftaught.core.settings.groups import DataSettings
+from selftaught.data.files.file_tree import lost_files, told_lost
+from selftaught.evaluation.embed import all_samples, label_names
+from selftaught.evaluation.metrics.calibration import Threshold, share_interval, threshold_for
+from selftaught.evaluation.models.folder import Facts, load_classes, read_held_back
+from selftaught.evaluation.models.network import logits_of
+
+FORMS = {".csv": "csv", ".parquet": "parquet"}
+"""By the ending of the file."""
+CANNOT_TELL = "cannot tell"
+"""In place of a class where the probability is below the threshold."""
+MOST_ERROR = 1.0
+
+
+def threshold_of(model: str | Path, error: float | None) -> Threshold | None:
+    """The threshold that keeps to this share of wrong answers on held-back data; None where none is asked for."""
+    if error is None:
+        return None
+    if not 0 <= error < MOST_ERROR:
+        raise ValueError(f"--error must be at least 0 and below 1, the share of wrong answers, got {error:g}")
+    return threshold_for(*read_held_back(model), error)
+
+
+def predict_classes(
+    model: str | Path,
+    facts: Facts,
+    reading: DataSettings,
+    out: str | Path,
+    *,
+    error: float | None = None,
+    split: str = "all",
+    accelerator: str = "auto",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write class and probability of every sample; see `selftaught.predict`."""
+    path = check_out(out, FORMS, overwrite=overwrite)
+    threshold = threshold_of(model, error)
+    network, device = load_classes(model, facts), compute_device(accelerator)
+    rows: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    notes: dict[str, None] = {}
+    for samples, said in all_samples(network.encoder, reading, split, facts.network["size"]):
+        notes |= dict.fromkeys(said)
+        skipped |= {key: why for key, why in samples.skipped if lost_files([(key, why)])}
+        probabilities = logits_of(network, samples, device).softmax(1).numpy()
+        best = probabilities.argmax(1)
+        for key, label, k, row in zip(samples.keys, label_names(samples), best, probabilities, strict=True):
+            rows.append(_row(key, label, facts.classes[k], float(row[k]), threshold))
+    rows.sort(key=lambda row: row["path"])
+    if skipped:
+        say_once(told_lost(sorted(skipped.items()), reading.path))
+    write_table(path, _without_empty(rows))
+    listed = write_skipped(path, skipped)
+    return _result(path, rows, threshold) | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of the same columns as CSV or Parquet by the ending, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = list(rows[0]) if rows else ["path"]
+    with written_whole(path) as draft:
+        if path.suffix.lower() == ".parquet":
+            pq.write_table(pa.table({name: [row[name] for row in rows] for name in columns}), draft)
+            return
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+
+
+def write_skipped(path: Path, skipped: Mapping[str, str]) -> str | None:
+    """List the files that could not be read beside the table of the others; the list's path, None where there are none.
+
+    A list of an earlier table of that name goes.
+    """
+    listed = path.with_name(f"{path.stem}-skipped.csv")
+    if not skipped:
+        listed.unlink(missing_ok=True)
+        return None
+    write_table(listed, [{"path": printable(key), "reason": printable(why)} for key, why in sorted(skipped.items())])
+    return str(listed)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return text_cell(value)
+    return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value
+
+
+def _row(key: str, label: str | None, found: str, probability: float, threshold: Threshold | None) -> dict[str, Any]:
+    """One sample; "class" is what may be answered, "most_probable" what is most probable anyway."""
+    is_told = threshold is None or probability >= threshold.confidence
+    row = {"path": printable(key), "class": found if is_told else CANNOT_TELL, "probability": probability}
+    if threshold is not None:
+        row["most_probable"] = found
+    return row | {"label": label}
+
+
+def _without_empty(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Without the column of labels, where no sample has one."""
+    has_labels = any(row["label"] is not None for row in rows)
+    return [{name: value for name, value in row.items() if has_labels or name != "label"} for row in rows]
+
+
+def _result(path: Path, rows: Sequence[Mapping[str, Any]], threshold: Threshold | None) -> dict[str, Any]:
+    counts = Counter(row["class"] for row in rows)
+    found: dict[str, Any] = {"out": str(path), "samples": len(rows)}
+    known = [row for row in rows if row["label"] is not None]
+    if threshold is not None:
+        found |= {
+            "threshold": round(threshold.confidence, 6),
+            "held_back_error": threshold.error,
+            "held_back_error_interval": list(threshold.interval),
+            "held_back_answered": threshold.answered,
+            "cannot_tell": counts.pop(CANNOT_TELL, 0),
+        }
+        known = [row for row in known if row["class"] != CANNOT_TELL]
+    if known:
+        right = int(np.sum([row["class"] == row["label"] for row in known]))
+        found |= {"labelled": len(known), "accuracy": round(100 * right / len(known), 3)}
+        found |= {"interval": list(share_interval(right, len(known)))}
+    return found | {"classes": dict(counts.most_common())}

@@ -1,0 +1,76 @@
+"""Predictions: one row for each sample in the order of the paths, what cannot be told, what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import selftaught
+from selftaught.evaluation.models.folder import read_held_back
+from selftaught.evaluation.models.predict import threshold_of
+from tests.evaluation.labelled_videos import write_actions
+from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_image_has_a_row_and_broken_files_are_listed(place: Path, tmp_path: Path) -> None:
+    data = colours_in(tmp_path / "data", 3, seed=9, noise=150)
+    (data / "red" / "broken.png").write_bytes(b"no image")
+    found = selftaught.predict(place / "model", data, out=tmp_path / "out.csv")
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["path"] for row in rows] == sorted(f"{k}/0{i}.png" for k in ("red", "green", "blue") for i in range(3))
+    assert found["accuracy"] == pytest.approx(100 * np.mean([row["class"] == row["label"] for row in rows]), abs=1e-2)
+    assert found["accuracy"] > 60
+    assert (found["samples"], found["skipped"], sum(found["classes"].values())) == (9, 1, 9)
+    assert [row["path"] for row in rows_of(Path(found["skipped_list"]))] == ["red/broken.png"]
+    assert list(rows[0]) == ["path", "class", "probability", "label"]
+
+
+def test_uncertain_answers_are_held_back(place: Path, tmp_path: Path) -> None:
+    data = colours_in(tmp_path / "data", 4, seed=5, noise=150)
+    for path in [*data.rglob("*.png")]:
+        path.rename(data / f"{path.parent.name}{path.name}")
+    always = selftaught.predict(place / "model", data, out=tmp_path / "always.parquet")
+    table = pq.read_table(tmp_path / "always.parquet")
+    assert table.column_names == ["path", "class", "probability"]
+    found = selftaught.predict(place / "model", data, out=tmp_path / "sure.csv", error=0.0)
+    rows = rows_of(tmp_path / "sure.csv")
+    threshold = threshold_of(place / "model", 0.0)
+    assert threshold is not None
+    confidence, right = read_held_back(place / "model")
+    assert right[confidence >= threshold.confidence].all()
+    assert (found["held_back_error"], found["held_back_answered"]) == (0.0, threshold.answered)
+    assert found["cannot_tell"] == sum(row["class"] == "cannot tell" for row in rows) > 0
+    assert all((row["class"] == row["most_probable"]) == (float(row["probability"]) >= threshold.confidence - 1e-6)
+               for row in rows)  # fmt: skip
+    assert [row["most_probable"] for row in rows] == table["class"].to_pylist()
+    assert always["samples"] == 12
+
+
+def test_videos_are_predicted_alike(tmp_path: Path) -> None:
+    data = write_actions(tmp_path / "videos", 8)
+    how = {"method": "linear", "size": SIZE, "stem": "standard"}
+    selftaught.fit(encoder_in(tmp_path), data, out=tmp_path / "model", **how)  # type: ignore[arg-type]
+    found = selftaught.predict(tmp_path / "model", data, out=tmp_path / "out.csv")
+    assert found["samples"] == 8
+    assert [Path(row["path"]).suffix for row in rows_of(tmp_path / "out.csv")] == [".mp4"] * 8
+
+
+def test_wrong_arguments_are_one_sentence(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with pytest.raises(
+        ValueError, match=r"^--error must be at least 0 and below 1, the share of wrong answers, got 5"
+    ):
+        selftaught.predict(place / "model", place / "data", out=out, error=5)
+    with pytest.raises(ValueError, match=r"must end with one of .csv, .parquet"):
+        selftaught.predict(place / "model", place / "data", out=tmp_path / "out.txt")
+    with pytest.raises(ValueError, match=r"is not a model: it has no model.json"):
+        selftaught.predict(place, place / "data", out=out)
