@@ -97,7 +97,7 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
         ("evaluate run data --probe liner", "unknown probe 'liner'; did you mean linear?"),
         ("compare photos --tasks rotation,simcrl --out c", "unknown task 'simcrl'; did you mean simclr?"),
         ("export run --out x --format onx", "did you mean onnx?"),
-        ("predict", "unknown command 'predict'; Known:"),
+        ("guess", "unknown command 'guess'; Known:"),
         ("linear", "unknown command 'linear'; Known:"),
         ("pretrain photos --out run --method rotation", "unknown flag --method; did you mean --task?"),
         ("pretrain photos --out run --backbone resnet18", "did you mean --encoder?"),

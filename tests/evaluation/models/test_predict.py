@@ -66,9 +66,7 @@ def test_videos_are_predicted_alike(tmp_path: Path) -> None:
 
 def test_wrong_arguments_are_one_sentence(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    with pytest.raises(
-        ValueError, match=r"^--error must be at least 0 and below 1, the share of wrong answers, got 5"
-    ):
+    with pytest.raises(ValueError, match=r"^--error must be at least 0 and below 1, the share of wrong answers, got 5"):
         selftaught.predict(place / "model", place / "data", out=out, error=5)
     with pytest.raises(ValueError, match=r"must end with one of .csv, .parquet"):
         selftaught.predict(place / "model", place / "data", out=tmp_path / "out.txt")
