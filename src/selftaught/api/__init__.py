@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from selftaught.api.exporting import export as export
 from selftaught.api.labels import fit as fit
 from selftaught.api.labels import predict as predict
 from selftaught.core import threads
@@ -255,38 +256,6 @@ def search(
     from selftaught.evaluation.search import search_data
 
     return search_data(str(run), str(data), query, top, part=part, download=download)
-
-
-@plain_arguments
-def export(
-    run: File,
-    *,
-    out: File,
-    format: Literal["torch", "safetensors", "onnx"] | None = None,
-    part: str | None = None,
-    checkpoint: Checkpoint = "last",
-    headless: bool = False,
-    overwrite: bool = False,
-) -> Json:
-    """Export the encoder with the parameter names of torchvision or timm.
-
-    Args:
-        run: run folder written by pretrain.
-        out: file to write.
-        format: torch and safetensors contain a plain state dict, onnx the network itself (default: by the extension
-            of --out: .pt or .pth, .safetensors, .onnx).
-        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
-        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
-        headless: leave out the untrained classifier, without which torchvision cannot load the file with strict=True.
-        overwrite: replace an existing file.
-    """
-    from selftaught.evaluation.export import export_encoder, resolve_format
-    from selftaught.training.encoder_of_run import load_encoder, read_config
-
-    path, form = resolve_format(out, format, overwrite=overwrite)
-    encoder, network = load_encoder(run, part=part, checkpoint=checkpoint), read_config(run).network
-    written = export_encoder(encoder, path, format=form, size=network.size, headless=headless)
-    return {"out": str(written), "format": form, "part": part or network.kept, "encoder": encoder.name}
 
 
 @plain_arguments

@@ -85,6 +85,7 @@ class ImageModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         side = torch.sym_min(images.shape[1], images.shape[2])
+        torch._check(side > 0)
         top, left = (images.shape[1] - side) // 2, (images.shape[2] - side) // 2
         square = images[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float() / 255
         shape = (self.model.size, self.model.size)
