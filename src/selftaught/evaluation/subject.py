@@ -129,19 +129,25 @@ def _from_file(
         raise ValueError(f"{what}: there is no file {file}")
     folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
     network = NetworkSettings(encoder=given.encoder, size=size or USUAL_SIZE, stem=stem or "auto")
-    encoder, network, taken = _with_weights(network, read_content(file), given.choice)
+    encoder, network, taken = _with_weights(network, file, given.choice)
     say_once(str(taken))
     return Subject(name=what, encoder=encoder.eval(), network=network, folder=folder)
 
 
-def _with_weights(network: NetworkSettings, content: Content, choice: str) -> tuple[Encoder, NetworkSettings, Taken]:
-    """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for."""
+def _with_weights(network: NetworkSettings, file: Path, choice: str) -> tuple[Encoder, NetworkSettings, Taken]:
+    """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for.
+
+    The file is read after an encoder was built, so that an unknown one is said first.
+    """
+    content: Content | None = None
     stems = dict.fromkeys((network.stem, *STEMS)) if network.stem == "auto" else (network.stem,)
     wrong: ValueError | None = None
     for stem in stems:
         tried = dataclasses.replace(network, stem=stem)
         try:
-            encoder, taken = _built(tried, content, choice)
+            encoder = _untrained(tried)
+            content = content or read_content(file)
+            taken = take_weights(encoder, content, choice=choice)
         except ValueError as error:
             wrong = wrong or error
         else:
@@ -150,7 +156,6 @@ def _with_weights(network: NetworkSettings, content: Content, choice: str) -> tu
     raise wrong
 
 
-def _built(network: NetworkSettings, content: Content, choice: str) -> tuple[Encoder, Taken]:
+def _untrained(network: NetworkSettings) -> Encoder:
     with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(network.encoder, size=network.size, stem=network.stem)
-    return encoder, take_weights(encoder, content, choice=choice)
+        return build_encoder(network.encoder, size=network.size, stem=network.stem)
