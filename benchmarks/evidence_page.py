@@ -130,7 +130,9 @@ def factors(found: Rows, setting: Setting) -> list[str]:
                 f"**{words}**" if all(beyond(row[name]) for row in runs) else words,
             ]
         body.append([*line, *cost(runs)])
-    every = {name: next((runs[0][name] for runs in found.values() if name in runs[0]), {}) for name in names}
+    every: dict[str, dict[str, Any]] = {
+        name: next((runs[0][name] for runs in found.values() if name in runs[0]), {}) for name in names
+    }
     if all(figures.get("chance") is not None for figures in every.values()):
         chances = [cell for figures in every.values() for cell in (f"{figures['chance']:.1f}", "")]
         body.append(["chance", "", "", "", *chances, "", ""])
