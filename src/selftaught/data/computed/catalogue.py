@@ -9,7 +9,7 @@ from selftaught.core.names import unknown_name
 from selftaught.data.computed.base import Program
 from selftaught.data.inputs import Computed
 
-PROGRAMS = ("moving_mask", "optical_flow", "relative_depth", "unlc", "video_pca")
+PROGRAMS = ("image_edges", "motion_edges", "moving_mask", "optical_flow", "relative_depth", "unlc", "video_pca")
 
 
 def make_program(asked: Computed) -> Program:

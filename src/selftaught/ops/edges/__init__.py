@@ -1,0 +1,1 @@
+"""Edges of images and maps: where they are, and lines one pixel wide."""
