@@ -76,5 +76,5 @@ def test_on_davis_they_are_better_than_edges_of_the_image_or_the_flow_alone(shar
             pairs.append((np.stack(frames), masks[0]))
     truth = np.stack([mask for _, mask in pairs])
     both, flow = (np.concatenate([MotionEdges(reach=r).run(f)[..., 0] for f, _ in pairs]) for r in (0.02, 0.0))
-    image = np.stack([gradient_edges(frames[0]) for frames, _ in pairs])
-    assert score(both, truth) > max(score(flow, truth), score(image, truth)) + 0.05
+    contrast = np.stack([gradient_edges(frames[0]) for frames, _ in pairs])
+    assert score(both, truth) > max(score(flow, truth), score(contrast, truth)) + 0.05

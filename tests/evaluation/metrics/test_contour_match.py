@@ -40,7 +40,7 @@ def test_the_assignment_has_the_most_pairs_and_then_the_least_distance(seed: int
     rows = matches(points, cKDTree(others), 2.3)
     count, least = best_by_trying(points, others, 2.3)
     assert len(rows) == count
-    assert best_by_trying(points[rows], others, 2.3) == (count, pytest.approx(least))
+    assert best_by_trying(points[rows], others, 2.3)[1] == pytest.approx(least)
 
 
 def test_a_pixel_is_matched_once() -> None:

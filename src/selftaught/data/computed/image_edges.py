@@ -54,7 +54,7 @@ class ImageEdges(Program):
 
 def gradient_edges(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Image (H, W, 3) RGB -> strength (H, W) in [0, 1] by the structure tensor."""
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) / 100
+    lab = np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32) / 100
     sigma = _sigma(image)
     by_x, by_y = _derivatives(_blurred(lab, sigma))
     products = [(by_x * by_x).sum(2), (by_y * by_y).sum(2), (by_x * by_y).sum(2)]
@@ -66,14 +66,14 @@ def gradient_edges(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def canny_edges(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Image (H, W, 3) RGB -> (H, W): the highest threshold at which a pixel stays, in [0, 1]; lines, 0 elsewhere."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32) / 255
     by_x, by_y = _derivatives(_blurred(grey, _sigma(image)))
     most = _strong(np.hypot(by_x, by_y))
-    whole = [np.clip(4000 * one / most, -32000, 32000).astype(np.int16) for one in (by_x, by_y)]
+    dx, dy = (np.clip(4000 * one / most, -32000, 32000).astype(np.int16) for one in (by_x, by_y))
     found = np.zeros(grey.shape, np.float32)
     for level in np.arange(1, _LEVELS + 1) / _LEVELS:
         upper = 4000 * float(level) - 1  # the strongest pixel is above the last level
-        found[cv2.Canny(*whole, _LOW * upper, upper, L2gradient=True) > 0] = level
+        found[cv2.Canny(dx, dy, _LOW * upper, upper, L2gradient=True) > 0] = level
     return found
 
 
@@ -85,20 +85,22 @@ def canny_ridges(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _sigma(image: NDArray[np.uint8]) -> float:
-    return max(0.5, BLUR * min(image.shape[:2]))
+    return max(0.5, BLUR * float(min(image.shape[:2])))
 
 
-def _blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def _blurred(values: NDArray[np.floating], sigma: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
 
 
 def _derivatives(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Along x and y, per pixel."""
-    return cv2.Sobel(values, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(values, cv2.CV_32F, 0, 1, scale=1 / 8)
+    steps = ((1, 0), (0, 1))
+    by_x, by_y = (np.asarray(cv2.Sobel(values, cv2.CV_32F, *step, scale=1 / 8), np.float32) for step in steps)
+    return by_x, by_y
 
 
 def _relative(contrast: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.minimum(1, contrast / _strong(contrast)).astype(np.float32)
+    return np.asarray(np.minimum(1, contrast / _strong(contrast)), np.float32)
 
 
 def _strong(contrast: NDArray[np.float32]) -> float:

@@ -65,4 +65,4 @@ def flow_edges(flow: NDArray[np.float32]) -> NDArray[np.float32]:
     """Flow (h, w, 2) -> strength of its edges (h, w) in [0, 1]."""
     smooth = cv2.GaussianBlur(flow, (0, 0), 1.0)
     change = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).max(axis=2)
-    return np.minimum(1, change / max(2 * LEAST, float(np.percentile(change, STRONG)))).astype(np.float32)
+    return np.asarray(np.minimum(1, change / max(2 * LEAST, float(np.percentile(change, STRONG)))), np.float32)

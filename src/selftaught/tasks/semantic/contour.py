@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Literal
 
 import torch
@@ -73,9 +74,9 @@ class Contour(PretextTask):
 
     Differences from the paper: the network is trained on in all parts (the paper trains a structured forest, or HED,
     anew four times); its edges weigh the motion edges, while the paper also interpolates new flow between them
-    (EpicFlow) and applies the detector to flow drawn in colours (here DIS, which no edges guide; a network does not know
-    such images); a motion edge moves to the image edge beside it (the paper deletes those more than 3 pixels from the
-    border of a superpixel); the first motion edges are those of the flow instead of its colours.
+    (EpicFlow) and applies the detector to flow drawn in colours (here DIS, which no edges guide); a motion edge moves
+    to the image edge beside it (the paper deletes those more than 3 pixels from the border of a superpixel); the first
+    motion edges are those of the flow instead of its colours.
     """
 
     recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
@@ -148,7 +149,7 @@ class Contour(PretextTask):
         contours[background] = 0
         contours[lines] = 1
         share = lines.float().mean((1, 2))
-        return Example(images, contours, (share > 0) & (share >= self.config.least) & background.any(2).any(1))
+        return Example(images, contours, (share > 0) & (share >= self.config.least))
 
     @torch.no_grad()
     def guided_edges(self, images: Tensor, strength: Tensor) -> Tensor:
@@ -174,7 +175,7 @@ class Contour(PretextTask):
             errors = F.softplus(-logits if value else logits) * share[:, None]
             total = total + (errors.sum((1, 2, 3)) * counts).mean() / 2
             right = ((logits[:, -1].detach() > 0) == bool(value)).float()
-            own = (right * share).sum((1, 2))[example.counts]
+            own = (right * share).sum((1, 2))[example.counts & (cells.sum((1, 2)) > 0)]
             hits.append(own.mean() if len(own) else logits.new_tensor(0.5))
         return {
             "loss": total,
@@ -191,9 +192,8 @@ class Contour(PretextTask):
         if self.guide is None or self.guide_head is None or part == step * self.config.iterations // total:
             return
         for own, other in ((self.guide, self.encoder), (self.guide_head, self.head)):
-            for old, new in zip(own.parameters(), other.parameters(), strict=True):
-                old.copy_(new)
-            for old, new in zip(own.buffers(), other.buffers(), strict=True):
+            copies: Iterator[Tensor] = chain(own.parameters(), own.buffers())
+            for old, new in zip(copies, chain(other.parameters(), other.buffers()), strict=True):
                 old.copy_(new)
         self.guided.fill_(True)
 
