@@ -302,6 +302,14 @@ class PretextTask(nn.Module, ABC):
         """
         return None
 
+    def predict_maps(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Maps that it predicts of images as the kept encoder takes them, by their kind of `Given`; none by default.
+
+        {"depth": (N, h, w)}, above 0 and the larger the farther, of any scale; it is in evaluation mode, without
+        gradient. Probes of such maps measure them as they are, beside a readout of features.
+        """
+        return {}
+
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """Parameters with a learning rate or weight decay of their own; none by default."""
         return ()

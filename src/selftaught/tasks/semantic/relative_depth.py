@@ -186,6 +186,11 @@ class RelativeDepth(PretextTask):
         middles = (torch.arange(self.config.bins, device=prediction.device) + 0.5) / self.config.bins
         return (prediction.float().softmax(1) * middles[:, None, None]).sum(1)
 
+    def predict_maps(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Depth by its order alone, as mean percentiles, or by the exponential of the values of pairs."""
+        found = self.depth(self.decoder(last_map(self.encoder, images)).float())
+        return {"depth": found.exp() if self.config.loss == "pairs" else found}
+
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         """A frame, the percentiles of its depth and the predicted ones, the nearest dark; unknown ones are black."""
         found = self.depth(prediction.detach().float()).flatten(1)

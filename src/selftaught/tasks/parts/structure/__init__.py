@@ -1,0 +1,1 @@
+"""Networks of depth and of the motion of a camera."""
