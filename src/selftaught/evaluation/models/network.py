@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selftaught.data.store.samples import Samples
@@ -18,6 +17,7 @@ from selftaught.features.encode import CLIPS, sample_batches, samples_at_once
 from selftaught.features.pool_stage import pool_stage
 from selftaught.features.reader import POOLED
 from selftaught.ops.colour import normalise
+from selftaught.ops.crop import axis_weights
 
 AT_ONCE = 64
 """Images that are computed at once."""
@@ -84,13 +84,14 @@ class ImageModel(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        side = torch.sym_min(images.shape[1], images.shape[2])
-        torch._check(side > 0)
-        top, left = (images.shape[1] - side) // 2, (images.shape[2] - side) // 2
-        square = images[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float() / 255
-        shape = (self.model.size, self.model.size)
-        resized = F.interpolate(square, shape, mode="bilinear", antialias=True, align_corners=False)
-        probabilities: Tensor = self.model(normalise(resized)).softmax(1)
+        height, width = images.shape[1:3]
+        high, wide = (torch.scalar_tensor(side, dtype=torch.float32) for side in (height, width))
+        side = torch.minimum(high, wide)
+        # As `ops.crop.centre_view`, with the sides as tensors: those of an exported model are not known in advance.
+        rows = axis_weights(((high - side) / 2)[None], side[None], height, self.model.size)
+        columns = axis_weights(((wide - side) / 2)[None], side[None], width, self.model.size)
+        square = rows[:, None] @ (images.permute(0, 3, 1, 2).float() / 255) @ columns[:, None].mT
+        probabilities: Tensor = self.model(normalise(square)).softmax(1)
         return probabilities
 
 

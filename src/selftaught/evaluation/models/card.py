@@ -1,0 +1,121 @@
+"""A model card in Markdown (Mitchell et al., FAT* 2019), from model.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selftaught.evaluation.models.folder import Facts
+
+METRICS = {"accuracy": "accuracy", "balanced_accuracy": "mean of the accuracies of the classes", "map": "mean average "
+           "precision", "miou": "mean intersection over union"}  # fmt: skip
+KINDS = {"classes": "one class for each image or video", "boxes": "boxes of objects", "masks": "a class for each pixel"}
+MOST_CLASSES = 100
+"""Rows of the table of classes at most."""
+LICENCE = "_Not stated yet. Say here under which licence the model may be used, and which one its data have._"
+
+
+def model_card(facts: Facts) -> str:
+    """The card; what only its user knows is marked as not stated."""
+    sections = {
+        "": _head(facts),
+        "Data": _data(facts),
+        "Results": _results(facts),
+        "Calibration": _calibration(facts),
+        "Classes": _classes(facts),
+        "Training": _training(facts),
+        "Limits": _limits(facts),
+        "Licence": [LICENCE],
+    }
+    text = [line for title, lines in sections.items() if lines for line in (*_titled(title), *lines, "")]
+    return "\n".join(text)
+
+
+def _titled(title: str) -> list[str]:
+    return [f"## {title}", ""] if title else []
+
+
+def _head(facts: Facts) -> list[str]:
+    network = facts.network
+    return [
+        f"# Model of {len(facts.classes)} classes",
+        "",
+        f"Predicts {KINDS[facts.kind]}. The encoder is `{network['encoder']}`, which sees {network['size']} x "
+        f"{network['size']} pixels, from `{facts.encoder_of}`. Fitted by selftaught {facts.version}.",
+        "",
+        "    selftaught predict MODEL DATA --out "
+        + {"classes": "predictions.csv", "boxes": "boxes.json", "masks": "masks/"}[facts.kind],
+    ]
+
+
+def _data(facts: Facts) -> list[str]:
+    data = facts.data
+    test = f", and {data['test']:,} of its own test part, which chose nothing" if data.get("test") else ""
+    lines = [f"`{data['path']}`: {data['labels']:,} labelled samples to learn from{test}. "
+             f"{data.get('skipped', 0)} files could not be read."]  # fmt: skip
+    return lines + [f"- {note}" for note in data.get("notes", [])]
+
+
+def _results(facts: Facts) -> list[str]:
+    lines = ["| measured on | metric | value | 95 % interval |", "|---|---|---|---|"]
+    for where, found in (("held-back labels", facts.held_back), ("test part", facts.test or {})):
+        place = f"{where} ({found['is']})" if found.get("is") else where
+        lines += _rows(place, found)
+    lines += _rows("the same, with random weights of the encoder", facts.random)
+    if facts.gain:
+        low, high = facts.gain["interval"]
+        lines += ["", f"Above random weights by {facts.gain['value']:.1f} points ({low:.1f} to {high:.1f})."]
+    return lines
+
+
+def _rows(place: str, found: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, words in METRICS.items():
+        if found.get(name) is not None:
+            interval = found.get("interval") if name in ("accuracy", "map", "miou") else None
+            within = f"{interval[0]:.1f} to {interval[1]:.1f}" if interval else ""
+            rows.append(f"| {place} | {words} | {found[name]:.1f} % | {within} |")
+    return rows
+
+
+def _calibration(facts: Facts) -> list[str]:
+    found = facts.calibration
+    if not found:
+        return []
+    return [
+        f"Logits are divided by a temperature of {found['temperature']:.3f}, fitted to {found['samples']:,} held-back "
+        f"labels. Expected calibration error: {found['ece_before']:.1f} % before, {found['ece_after']:.1f} % after, "
+        "measured on labels that the temperature was not fitted to."
+    ]
+
+
+def _classes(facts: Facts) -> list[str]:
+    counts = facts.data.get("by_class", {})
+    by_class = (facts.test or facts.held_back).get("by_class") or {}
+    lines = ["| class | labels | accuracy or precision |", "|---|---|---|"]
+    for name in facts.classes[:MOST_CLASSES]:
+        value = by_class.get(name)
+        lines.append(f"| {name} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
+    more = len(facts.classes) - MOST_CLASSES
+    return [*lines, *(["", f"and {more} more"] if more > 0 else [])]
+
+
+def _training(facts: Facts) -> list[str]:
+    return [f"- {name.replace('_', ' ')}: {_said(value)}" for name, value in facts.fitted.items()]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_said, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _limits(facts: Facts) -> list[str]:
+    return [
+        "Results hold for data like those above; on other cameras, places or people they may be lower. Every sample is "
+        f"given one of the {len(facts.classes)} classes, also one that shows none of them."
+        if facts.kind == "classes"
+        else "Results hold for data like those above; on other cameras, places or people they may be lower.",
+    ]

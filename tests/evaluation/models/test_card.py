@@ -1,0 +1,34 @@
+"""The card of a model says what was measured, and leaves to its user what only they know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import selftaught
+from selftaught.evaluation.models.card import LICENCE, model_card
+from selftaught.evaluation.models.folder import read_facts
+
+
+def test_the_card_has_data_metrics_intervals_and_a_place_for_the_licence(place: Path, tmp_path: Path) -> None:
+    facts = read_facts(place / "model")
+    assert selftaught.export(place / "model", out=tmp_path / "card.md")["format"] == "card"
+    card = (tmp_path / "card.md").read_text()
+    assert card == model_card(facts)
+    low, high = facts.held_back["interval"]
+    assert f"accuracy | {facts.held_back['accuracy']:.1f} % | {low:.1f} to {high:.1f} |" in card
+    assert f"random weights of the encoder | accuracy | {facts.random['accuracy']:.1f} %" in card
+    assert f"{facts.calibration['ece_before']:.1f} % before" in card
+    assert "24 labelled samples to learn from. 0 files could not be read." in card
+    assert "| red | 8 |" in card
+    assert LICENCE in card
+
+
+def test_a_test_part_and_many_classes(place: Path) -> None:
+    facts = read_facts(place / "model")
+    names = tuple(f"class {i}" for i in range(120))
+    many = replace(facts, classes=names, test=facts.held_back | {"is": None}, data=facts.data | {"test": 7})
+    card = model_card(many)
+    assert "and 7 of its own test part, which chose nothing" in card
+    assert "| test part | accuracy |" in card
+    assert "and 20 more" in card
