@@ -20,6 +20,7 @@ def world(
     least: int = 5,
     most: int = 40,
     textures: str | Path | None = None,
+    sound: Literal["none", "impacts"] = "none",
     seed: int = 0,
     workers: int | None = None,
     download: bool = False,
@@ -36,6 +37,7 @@ def world(
         least: smallest number of moving bodies in a scene.
         most: largest number of moving bodies in a scene.
         textures: photos to cover the surfaces with, in any format that pretrain reads (default: generated textures).
+        sound: impacts writes the sound of collisions beside the videos, and the material of each scene to labels.csv.
         seed: seed of everything; the same seed gives the same scenes.
         workers: number of rendering threads (default: one per core).
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -49,7 +51,13 @@ def world(
     if scenes < 1:
         raise ValueError(f"--scenes must be at least 1, got {scenes}")
     asked: dict[str, Any] = {"scenes": scenes, "frames": frames, "side": size, "fps": fps, "place": place}
-    asked |= {"least": least, "most": most, "seed": seed, "textures": "" if textures is None else str(textures)}
+    asked |= {
+        "least": least,
+        "most": most,
+        "seed": seed,
+        "sound": sound,
+        "textures": "" if textures is None else str(textures),
+    }
     try:
         settings = WorldSettings(**asked)
     except ValueError as wrong:

@@ -21,6 +21,7 @@ from selftaught.data.sources.world.files import (
     COCO,
     FRAMES,
     INDEX,
+    LABELS,
     MAPS,
     POSES,
     VIDEOS,
@@ -28,6 +29,7 @@ from selftaught.data.sources.world.files import (
     frame_file,
     png_of,
     scene_name,
+    sound_file,
 )
 from selftaught.data.sources.world.video import Scenes
 
@@ -76,13 +78,21 @@ def write_world(
             for future in futures:
                 future.cancel()
     _write_coco(out, count, settings.frames, settings.side)
+    labels = _write_labels(scenes, out, count) if settings.sound != "none" else []
     return {
         "out": str(out),
         "scenes": count,
         "frames": count * settings.frames,
         "written": len(waiting),
-        "folders": [FRAMES, VIDEOS, *MAPS, POSES, CALIBRATION, COCO],
+        "folders": [FRAMES, VIDEOS, *MAPS, POSES, CALIBRATION, COCO, *labels],
     }
+
+
+def _write_labels(scenes: Scenes, out: Path, count: int) -> list[str]:
+    """What the bodies of each scene are made of, as the labels of its video."""
+    rows = [f"{VIDEOS}/{scene_name(number)}.mp4,{scenes.video(number).material}" for number in range(count)]
+    _write(out / LABELS, "\n".join(["file,label", *rows, ""]).encode())
+    return [LABELS]
 
 
 def _claim(out: Path, scenes: Scenes, count: int) -> None:
@@ -121,6 +131,8 @@ def _write_scene(scenes: Scenes, out: Path, number: int) -> None:
         regions.append(regions_of(given["instances"], given["moving"]))
     name = scene_name(number)
     _write_video(out / VIDEOS / f"{name}.mp4", images, scenes.settings.fps)
+    if video.track is not None:
+        _write(out / sound_file(number), video.sound_file)
     _write(out / CALIBRATION / f"{name}.txt", write_intrinsics(video.frame(simulation, 0).camera.intrinsics).encode())
     _write(out / _REGIONS / f"{name}.json", json.dumps(regions).encode())
     _write(out / POSES / f"{name}.txt", write_poses(np.stack(poses)).encode())

@@ -85,7 +85,7 @@ class AudioVisualAlignment(PretextTask):
         "encoder": EncoderSpec("video"),
         "audio_encoder": EncoderSpec("audio"),
     }
-    recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2, clip=5.0)
+    recipe = Recipe(optimizer="adamw", lr=8e-3, weight_decay=1e-2, clip=5.0)
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):

@@ -14,6 +14,8 @@ from selftaught.data.annotations.flo import read_flo, write_flo
 INDEX = "selftaught-world.json"
 """The file by which the folder is known."""
 FRAMES, VIDEOS, POSES, CALIBRATION, COCO = "rgb", "videos", "poses", "calibration", "instances.json"
+LABELS = "labels.csv"
+"""Materials of the scenes, where these have sound."""
 MAPS = ("depth", "normals", "instances", "contours", "moving", "flow", "occlusion")
 """Kinds of `inputs.GIVEN` with a file for each frame, in folders of their names."""
 _MILLIMETRES = 1000.0
@@ -30,6 +32,11 @@ def frame_file(kind: str, number: int, frame: int) -> str:
     """The file of one frame, below the folder of the data."""
     ending = "flo" if kind == "flow" else "png"
     return f"{kind}/{scene_name(number)}/{frame:06d}.{ending}"
+
+
+def sound_file(number: int) -> str:
+    """The sound of a scene, beside its video."""
+    return f"{VIDEOS}/{scene_name(number)}.wav"
 
 
 def encode(kind: str, values: NDArray[Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,11 @@ class State:
 
 
 class Simulation:
-    """The motion of one scene; not to be shared by threads."""
+    """The motion of one scene; not to be shared by threads.
+
+    Attributes:
+        on_step: called with MuJoCo's model and data after each step.
+    """
 
     def __init__(self, scene: Scene, fps: float) -> None:
         import mujoco
@@ -58,6 +63,13 @@ class Simulation:
         self.fps = fps
         self._states: list[State] = []
         self._shown = -1
+        self.on_step: Callable[[Any, Any], None] | None = None
+
+    def radii(self) -> Floats:
+        """(B,) of balls as large as the shapes of each of MuJoCo's bodies, metres."""
+        found = np.zeros(self._model.nbody)
+        np.maximum.at(found, self._model.geom_bodyid, self._model.geom_rbound)
+        return found
 
     def state(self, frame: int) -> State:
         """The shapes at a frame; numbers are simulated in order, whatever is asked for first."""
@@ -108,6 +120,8 @@ class Simulation:
         before = self._data.qpos.copy()
         for _ in range(count):
             self._mujoco.mj_step(self._model, self._data)
+            if self.on_step is not None:
+                self.on_step(self._model, self._data)
         if any(warning.number for warning in self._data.warning):
             # Forces between bodies that are squeezed can grow without bounds, in about one of 100 scenes: all stops.
             self._mujoco.mj_resetData(self._model, self._data)

@@ -36,6 +36,9 @@ class WorldSettings(Settings):
     """As many at most."""
     textures: str = ""
     """Folder of photos, or name of images, that surfaces are covered with; "" draws textures."""
+    sound: Literal["none", "impacts"] = "none"
+    """Whether collisions are heard. The bodies of a scene are of one material, which is its label; the frames are the
+    same. Not of endless scenes."""
     seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0
     """Of everything; another seed gives other scenes."""
 
@@ -51,8 +54,9 @@ class WorldSettings(Settings):
 
     @property
     def drawn_by(self) -> list[str]:
-        """What the frames follow from: all but the number of scenes and of frames."""
-        return [f"{name}={getattr(self, name)}" for name in _names() if name not in ("scenes", "textures")]
+        """What the frames and their sound follow from: all but the number of scenes and of frames."""
+        silent = ("sound",) if self.sound == "none" else ()
+        return [f"{name}={getattr(self, name)}" for name in _names() if name not in ("scenes", "textures", *silent)]
 
 
 def is_world(data: str) -> bool:

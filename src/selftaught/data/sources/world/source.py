@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, final, overload
@@ -16,6 +17,7 @@ from selftaught.core.files import digest
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Entry, GivenMaps, Source
+from selftaught.data.sources.world.impacts import MATERIALS
 from selftaught.data.sources.world.motion import Simulation
 from selftaught.data.sources.world.settings import EPOCH, WorldSettings
 from selftaught.data.sources.world.textures import SIZE, Textures, drawn_textures, photo_textures
@@ -46,9 +48,14 @@ class World(Source):
         if settings.is_endless:
             count = EPOCH if is_train else _HELD_OUT
         self.scenes = scenes
-        self.entries = Numbered(part, count)
-        self.classes = None
+        self.entries: Sequence[Entry] = Numbered(part, count)
+        self.classes: tuple[str, ...] | None = None
         self.provides = frozenset({"video", "image", *KINDS})
+        if settings.sound == "impacts":
+            self.classes = tuple(sorted(MATERIALS))
+            labels = [self.classes.index(scenes.video(n).material) for n in range(count)]
+            self.entries = [replace(entry, label=label) for entry, label in zip(self.entries, labels, strict=True)]
+            self.provides |= {"audio", "label"}
         self.part = part
         self.fingerprint = digest(["world", _VERSION, part, str(count), *settings.drawn_by, known])
         self._simulations: OrderedDict[int, Simulation] = OrderedDict()
@@ -114,6 +121,8 @@ def open_world(settings: WorldSettings, *, split: str, open_images: Callable[[st
         open_images: opens the images of a path or name, whose photos cover the surfaces.
     """
     check_installed()
+    if settings.sound == "impacts" and settings.is_endless:
+        raise ValueError("world: sound=impacts needs a number of scenes, such as world:scenes=500,sound=impacts")
     textures, known = drawn_textures(), ""
     if settings.textures:
         photos = open_images(settings.textures)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.frame_sequence import FrameSequence
+from selftaught.data.sources.world.impacts import MATERIALS, find_impacts, ring, wav_of
 from selftaught.data.sources.world.motion import Simulation
 from selftaught.data.sources.world.render import Frame
 from selftaught.data.sources.world.scene import draw_scene
@@ -32,13 +35,29 @@ class Scenes:
 
 @final
 class WorldVideo(FrameSequence):
-    """The video of one scene; nothing of it is kept but the last simulation."""
+    """The video of one scene; nothing of it is kept but its sound, where it has one."""
 
     is_drawn = True
 
     def __init__(self, scenes: Scenes, number: int) -> None:
         self.fps, self.count = float(scenes.settings.fps), scenes.settings.frames
         self._scenes, self._number = scenes, number
+        if scenes.settings.sound == "impacts":
+            self.track = lambda: io.BytesIO(self.sound_file)
+
+    @property
+    def material(self) -> str:
+        """What its bodies are made of, for the ear."""
+        names = sorted(MATERIALS)
+        draw = np.random.default_rng([self._scenes.settings.seed, *self._scenes.part.encode(), self._number, 1])
+        return names[int(draw.integers(len(names)))]
+
+    @cached_property
+    def sound_file(self) -> bytes:
+        """The sound of its collisions as a WAV file, for which the scene is simulated once more."""
+        simulation = self.simulation()
+        impacts = find_impacts(simulation, self.count)
+        return wav_of(ring(simulation, impacts, MATERIALS[self.material], frames=self.count))
 
     @property
     def shape(self) -> tuple[int, int]:

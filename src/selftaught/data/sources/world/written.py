@@ -18,6 +18,7 @@ from selftaught.data.files.frame_folders import FrameFolder
 from selftaught.data.files.splits import choose_split
 from selftaught.data.sources.base import Entry, GivenMaps, Source
 from selftaught.data.sources.videos.frame_video import FrameVideo
+from selftaught.data.sources.videos.sound_beside import track_in
 from selftaught.data.sources.world.files import (
     CALIBRATION,
     FRAMES,
@@ -27,6 +28,7 @@ from selftaught.data.sources.world.files import (
     decode,
     frame_file,
     scene_name,
+    sound_file,
 )
 
 
@@ -42,6 +44,10 @@ class WrittenWorld(Source):
         self._tree, self._numbers = tree, numbers
         self._fps, self._count, self._side = float(known["fps"]), int(known["frames"]), int(known["side"])
         files = [frame_file(FRAMES, number, frame) for number in numbers for frame in range(self._count)]
+        self._has_sound = all(sound_file(number) in tree for number in numbers)
+        if self._has_sound:
+            self.provides |= {"audio"}
+            files += [sound_file(number) for number in numbers]
         self.fingerprint = digest([tree.fingerprint(files), f"{self._fps:g}"])
         self.maps = {
             kind: GivenMaps(
@@ -57,7 +63,8 @@ class WrittenWorld(Source):
         """The frames of scene `i`."""
         number = self._numbers[i]
         frames = {frame: frame_file(FRAMES, number, frame) for frame in range(self._count)}
-        video = FrameVideo(self._tree, FrameFolder(self.entries[i].key, frames), fps=self._fps)
+        track = track_in(self._tree, sound_file(number)) if self._has_sound else None
+        video = FrameVideo(self._tree, FrameFolder(self.entries[i].key, frames), fps=self._fps, track=track)
         video.is_drawn = True
         return video
 
