@@ -6,17 +6,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.tasks.crossmodal.egomotion import REMEMBERED, Egomotion, Example, motion_between
+from selftaught.tasks.crossmodal.egomotion import REMEMBERED, Egomotion, Example
 from tests.tasks.clip_guards import still_clips
 from tests.tasks.clips import fit, judge, rng
+from tests.tasks.walks import poses, walks, with_poses
 
 Config = Egomotion.Config
 Task = Callable[..., Egomotion]
@@ -28,56 +27,6 @@ def task(tiny_encoder: Callable[[], Encoder]) -> Task:
         return Egomotion(tiny_encoder(), Config(**{"bins": 4, "gap": 3, **settings}), 16)
 
     return make
-
-
-def poses(count: int, frames: int = 4, seed: int = 0) -> Tensor:
-    """Random walks (N, T, 4, 4)."""
-    steps = torch.randn((count, frames, 6), generator=rng(seed)).cumsum(1) * 0.1
-    out = torch.eye(4).repeat(count, frames, 1, 1)
-    for n, t in np.ndindex(count, frames):
-        out[n, t, :3, :3] = torch.from_numpy(cv2.Rodrigues(steps[n, t, 3:].double().numpy())[0])
-        out[n, t, :3, 3] = steps[n, t, :3]
-    return out
-
-
-def batch(video: Tensor, pose: Tensor) -> Batch:
-    return Batch(index=torch.arange(len(video)), inputs={"video": video, "pose": pose})
-
-
-def walks(count: int, seed: int) -> Batch:
-    """Windows that go to the right over a texture by 1 pixel a step, or to the left; the pose says so."""
-    texture = still_clips(count, frames=1, side=48, seed=seed)[:, 0]
-    way = torch.randint(2, (count,), generator=rng(seed)) * 2 - 1
-    pose = torch.eye(4).repeat(count, 4, 1, 1)
-    pose[:, :, 0, 3] = way[:, None] * torch.arange(4)
-    rows = [
-        torch.stack([one[:, 8:40, 12 + 3 * w * t :][:, :, :24] for t in range(4)])
-        for one, w in zip(texture, way.tolist(), strict=True)
-    ]
-    return batch(torch.stack(rows)[:, :, :, 4:28], pose)
-
-
-def test_motion_is_in_the_axes_of_the_first_camera() -> None:
-    first, second = poses(20)[:, 0], poses(20)[:, 2]
-    found = motion_between(first, second)
-    relative = torch.linalg.inv(first.double()) @ second.double()
-    assert torch.allclose(found[:, :3].double(), relative[:, :3, 3], atol=1e-5)
-    for n in range(20):
-        yaw, pitch, roll = found[n, 3:].tolist()
-        turn = np.eye(3)
-        for axis, angle in ((1, yaw), (0, pitch), (2, roll)):
-            vector = np.zeros(3)
-            vector[axis] = angle
-            turn = turn @ cv2.Rodrigues(vector)[0]
-        assert np.allclose(turn, relative[n, :3, :3].numpy(), atol=1e-5)
-
-
-def test_pairs_go_both_ways_at_all_distances(task: Task) -> None:
-    numbers = task().choose(4000, rng())
-    assert sorted((numbers[:, 1] - numbers[:, 0]).unique().tolist()) == [-3, -2, -1, 1, 2, 3]
-    assert numbers.min() == 0
-    assert numbers.max() == 3
-    assert 1800 < int((numbers[:, 1] > numbers[:, 0]).sum()) < 2200
 
 
 def test_bins_hold_equal_shares_and_the_oldest_motions_are_forgotten(task: Task) -> None:
@@ -97,7 +46,7 @@ def test_a_mirror_image_has_the_mirrored_motion_and_the_loss_is_that_of_loops(ta
     made = task(axes="all").eval()
     pose = torch.eye(4).repeat(40, 4, 1, 1)
     pose[:, :, :3, 3] = torch.arange(4)[:, None] * torch.tensor([1.0, 2.0, 3.0])
-    example = made.pseudo_label(batch(still_clips(40, frames=4, side=24), pose), rng())
+    example = made.pseudo_label(with_poses(still_clips(40, frames=4, side=24), pose), rng())
     x, y, z = example.motion[:, :3].T
     assert torch.equal(1.5 * y, z)
     assert torch.equal(2 * x.abs(), y.abs())
@@ -132,7 +81,7 @@ def test_poses_do_not_leak_by_the_order_of_frames(task: Task) -> None:
     pose[:, :, 2, 3] = torch.arange(4) * torch.linspace(0.5, 1.5, 32)[:, None]
 
     def sample(seed: int) -> Batch:
-        return batch(still_clips(32, frames=4, side=24, seed=seed), pose)
+        return with_poses(still_clips(32, frames=4, side=24, seed=seed), pose)
 
     def hits() -> float:
         examples = [made.pseudo_label(sample(500 + k), rng(900 + k)) for k in range(8)]
@@ -144,6 +93,6 @@ def test_poses_do_not_leak_by_the_order_of_frames(task: Task) -> None:
 
 
 def test_equal_generators_give_equal_bits(task: Task) -> None:
-    one: list[Example] = [task().pseudo_label(batch(still_clips(4, frames=4), poses(4)), rng(3)) for _ in range(2)]
+    one: list[Example] = [task().pseudo_label(with_poses(still_clips(4, frames=4), poses(4)), rng(3)) for _ in range(2)]
     assert torch.equal(one[0].images, one[1].images)
     assert torch.equal(one[0].label, one[1].label)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import pi
 from typing import Annotated, Literal
 
 import torch
@@ -12,25 +11,15 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from selftaught.core.distributed import gather_rows
-from selftaught.core.randomness import uniform
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Given, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import last_map, map_shape
-from selftaught.ops.clips.windows import degraded_crop, inner_areas
-from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.frames import gather_frames, square_boxes
+from selftaught.ops.colour import denormalise
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.clips.camera_motion import AXES, along, draw_pairs, words_of
 
-AXES: Mapping[str, tuple[str, ...]] = {
-    "planar": ("x", "z", "yaw"),
-    "rotation": ("yaw", "pitch", "roll"),
-    "all": ("x", "y", "z", "yaw", "pitch", "roll"),
-}
-_PLACES = {name: place for place, name in enumerate(AXES["all"])}
-_MIRRORED = (-1.0, 1.0, 1.0, -1.0, 1.0, -1.0)
-"""Sign of each axis of a mirror image."""
 REMEMBERED = 2048
 """Motions of the latest pairs, between whose quantiles the bins are."""
 WIDTHS = (256, 128, 500)
@@ -134,26 +123,14 @@ class Egomotion(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Video (N, T, 3, H, W) uint8 and poses (N, T, 4, 4) -> `Example`."""
-        video, pose = batch["video"], batch["pose"]
-        numbers = self.choose(len(video), rng)
-        boxes = square_boxes(inner_areas(video, self.size), rng, least_side=self.config.least_side)
-        frames = gather_frames(video, numbers).transpose(0, 1).flatten(0, 1)[:, None]
-        cut = degraded_crop(frames, boxes.repeat(2, 1), self.size, rng, strength=self.config.degrade)[:, 0]
-        first, second = gather_frames(pose, numbers).unbind(1)
-        signs = torch.where(boxes[:, 3:] < 0, boxes.new_tensor(_MIRRORED), 1.0)
-        motion = (motion_between(first, second) * signs)[:, [_PLACES[name] for name in self.axes]]
+        config = self.config
+        images, motion = draw_pairs(
+            batch["video"], batch["pose"], self.size, rng, least_side=config.least_side, degrade=config.degrade
+        )
+        motion = along(motion, self.axes)
         if self.training:
             self.remember(motion)
-        return Example(normalise(cut), motion, self.bins_of(motion))
-
-    def choose(self, count: int, rng: Generator) -> Tensor:
-        """Numbers (N, 2) of the two frames in the clip; half of the pairs go back in time."""
-        drawn = uniform((3, count), 0, 1, rng)
-        apart = 1 + (drawn[0] * self.config.gap).long().clamp(max=self.config.gap - 1)
-        free = self.config.gap + 1 - apart
-        start = torch.minimum((drawn[1] * free).long(), free - 1)
-        pair = torch.stack([start, start + apart], 1)
-        return torch.where(drawn[2, :, None] < 0.5, pair, pair.flip(1))
+        return Example(images, motion, self.bins_of(motion))
 
     @torch.no_grad()
     def remember(self, motion: Tensor) -> None:
@@ -198,30 +175,8 @@ class Egomotion(PretextTask):
         return [
             Shown(
                 inputs=[*denormalise(torch.stack([first[n], second[n]]))],
-                pseudo_label=self._words(example.motion[n]),
-                prediction=self._words(found[n]),
+                pseudo_label=words_of(example.motion[n], self.axes),
+                prediction=words_of(found[n], self.axes),
             )
             for n in range(min(count, len(found)))
         ]
-
-    def _words(self, motion: Tensor) -> str:
-        return ", ".join(
-            f"{name} {value:.3f} m" if len(name) == 1 else f"{name} {180 / pi * value:.1f} degrees"
-            for name, value in zip(self.axes, motion.tolist(), strict=True)
-        )
-
-
-def motion_between(first: Tensor, second: Tensor) -> Tensor:
-    """Motion of the camera from one pose to another, in the axes of the first: (N, 4, 4) twice -> (N, 6).
-
-    Translation to the right, down and forwards; then yaw, pitch and roll, radians: the turn to the right about the axis
-    down, then up about the axis to the right, then clockwise about the axis forwards.
-    """
-    turn = first[:, :3, :3]
-    moved = (turn * (second[:, :3, 3] - first[:, :3, 3])[:, :, None]).sum(1)
-    # Element by element, as matrix products may be of low precision.
-    turned = (turn[:, :, :, None] * second[:, :3, None, :3]).sum(1)
-    yaw = torch.atan2(turned[:, 0, 2], turned[:, 2, 2])
-    pitch = torch.asin((-turned[:, 1, 2]).clamp(-1, 1))
-    roll = torch.atan2(turned[:, 1, 0], turned[:, 1, 1])
-    return torch.cat([moved, torch.stack([yaw, pitch, roll], 1)], 1)
