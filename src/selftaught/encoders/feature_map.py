@@ -64,7 +64,7 @@ def map_shape(encoder: Encoder, size: int) -> tuple[int, int]:
     """Channels and side of `last_map(encoder, x)` for images of side `size`."""
     mode = encoder.training
     device = next(encoder.parameters()).device
-    found = last_map(encoder.eval(), torch.zeros(1, 3, size, size, device=device))
+    found = last_map(encoder.eval(), torch.zeros(1, encoder.channels, size, size, device=device))
     encoder.train(mode)
     return found.shape[1], found.shape[2]
 
@@ -86,6 +86,6 @@ def map_over_time_shape(encoder: Encoder, frames: int, size: int) -> tuple[int, 
     """Channels, rows and columns of `map_over_time(encoder, clips)` for clips of so many frames of side `size`."""
     mode = encoder.training
     device = next(encoder.parameters()).device
-    found = map_over_time(encoder.eval(), torch.zeros(1, 3, frames, size, size, device=device))
+    found = map_over_time(encoder.eval(), torch.zeros(1, encoder.channels, frames, size, size, device=device))
     encoder.train(mode)
     return found.shape[1], found.shape[2], found.shape[3]

@@ -108,7 +108,7 @@ def test_a_batch_of_one_video_has_no_diversity(task: Task) -> None:
 
 def test_frame_and_flow_are_cut_independently(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     cut: dict[str, Tensor] = {}
-    for name in ("degraded_crop", "crop_flow"):
+    for name in ("degraded_crop", "flow_stacks"):
         original = getattr(rgb_flow, name)
 
         def keep(values: Tensor, boxes: Tensor, *args: Any, name: str, original: Any, **settings: Any) -> Any:
@@ -117,7 +117,7 @@ def test_frame_and_flow_are_cut_independently(task: Task, monkeypatch: pytest.Mo
 
         monkeypatch.setattr(rgb_flow, name, partial(keep, name=name, original=original))
     task().pseudo_label(moving(200, 1), rng())
-    frames, flows = cut["degraded_crop"], cut["crop_flow"]
+    frames, flows = cut["degraded_crop"], cut["flow_stacks"]
     assert abs(float((frames[:, 3].sign() * flows[:, 3].sign()).mean())) < 3 / math.sqrt(200)
     for column in (0, 2):
         assert abs(float(torch.corrcoef(torch.stack([frames[:, column], flows[:, column]]))[0, 1])) < 0.2

@@ -16,11 +16,10 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Computed, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.feature_map import last_map, map_shape
-from selftaught.ops.clips.windows import degraded_crop
-from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import random_boxes
+from selftaught.ops.colour import denormalise
 from selftaught.ops.flow import crop_flow
 from selftaught.tasks.base import Known, Map, PretextTask, Recipe, Refreshed, Shown
+from selftaught.tasks.parts.clips.flow_crops import crop_with_flow
 from selftaught.tasks.parts.heads import Decoder
 from selftaught.tasks.parts.kmeans import kmeans, nearest
 
@@ -124,13 +123,18 @@ class FlowPrediction(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Frame (N, 1, 3, H, W) uint8 and flow (N, 1, 2, H, W) -> `Example`."""
-        frames = batch["frame"]
-        height, width = frames.shape[-2:]
-        boxes = random_boxes(len(frames), height, width, rng, scale=(self.config.min_scale, 1.0), ratio=(1, 1))
-        images = degraded_crop(frames, boxes, self.size, rng, strength=self.config.degrade)[:, 0]
-        flow = crop_flow(batch["flow"], boxes, self.size, frame=(height, width), side=self.side)[:, 0]
+        config = self.config
+        images, flow = crop_with_flow(
+            batch["frame"],
+            batch["flow"],
+            self.size,
+            rng,
+            side=self.side,
+            min_scale=config.min_scale,
+            degrade=config.degrade,
+        )
         words = nearest(flow.permute(0, 2, 3, 1).flatten(0, 2), self.codebook)
-        return Example(normalise(images), flow, words.view(len(flow), self.side, self.side))
+        return Example(images, flow, words.view(len(flow), self.side, self.side))
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, K, M, M)."""

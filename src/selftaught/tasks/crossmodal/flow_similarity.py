@@ -16,11 +16,9 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Computed, Input
 from selftaught.encoders.base import Encoder
-from selftaught.ops.clips.windows import degraded_crop
-from selftaught.ops.colour import denormalise, normalise
-from selftaught.ops.crop import random_boxes
-from selftaught.ops.flow import crop_flow
+from selftaught.ops.colour import denormalise
 from selftaught.tasks.base import Map, PretextTask, Recipe, Shown
+from selftaught.tasks.parts.clips.flow_crops import crop_with_flow
 from selftaught.tasks.parts.hypercolumn import Hypercolumn, placed_stages
 
 CELL = 4
@@ -101,13 +99,18 @@ class FlowSimilarity(PretextTask):
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Frame (N, 1, 3, H, W) uint8 and flow (N, 1, 2, H, W) -> `Example`."""
-        frames = batch["frame"]
-        height, width = frames.shape[-2:]
-        boxes = random_boxes(len(frames), height, width, rng, scale=(self.config.min_scale, 1.0), ratio=(1, 1))
-        images = degraded_crop(frames, boxes, self.size, rng, strength=self.config.degrade)[:, 0]
-        flow = crop_flow(batch["flow"], boxes, self.size, frame=(height, width), side=self.side)[:, 0]
-        drawn = uniform((len(frames), self.side**2), 0, 1, rng).argsort(1)
-        return Example(normalise(images), flow, drawn[:, : self.config.pixels])
+        config = self.config
+        images, flow = crop_with_flow(
+            batch["frame"],
+            batch["flow"],
+            self.size,
+            rng,
+            side=self.side,
+            min_scale=config.min_scale,
+            degrade=config.degrade,
+        )
+        drawn = uniform((len(images), self.side**2), 0, 1, rng).argsort(1)
+        return Example(images, flow, drawn[:, : self.config.pixels])
 
     def forward(self, example: Example) -> Tensor:
         """Embeddings (N, D, M, M) of length 1."""

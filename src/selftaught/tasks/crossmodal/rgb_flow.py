@@ -17,12 +17,11 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Computed, Input
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.spec import EncoderSpec
-from selftaught.ops.clip_images import FLOW_BOUND, FLOW_UNIT
 from selftaught.ops.clips.windows import degraded_crop, inner_areas
 from selftaught.ops.crop import random_boxes
 from selftaught.ops.draw_maps import draw_maps
-from selftaught.ops.flow import crop_flow
 from selftaught.tasks.base import PretextTask, Recipe, Shown
+from selftaught.tasks.parts.clips.flow_crops import flow_stacks, played_backwards
 from selftaught.tasks.parts.clips.short_clips import for_encoder, one_channel, shown
 
 
@@ -131,19 +130,14 @@ class RgbFlow(PretextTask):
         """Clip (N, F, 3, H, W) uint8 and flow (N, F, 2, H, W) in pixels to the next frame -> `Example`."""
         video, flow, config = batch["video"], batch["flow"], self.config
         reverse = uniform((len(video),), 0, 1, rng) < 0.5
-        # Played backwards, a clip shows the opposite motion in the opposite order.
-        played = reverse[:, None, None, None, None]
-        flow = torch.where(played, -flow.flip(1), flow)
         areas = inner_areas(video, self.size)
         start = (config.frames - config.clip) // 2
         middle = video[:, start : start + config.clip]
-        seen = torch.where(played, middle.flip(1), middle)
+        seen = torch.where(reverse[:, None, None, None, None], middle.flip(1), middle)
         boxes, flow_boxes = self._windows(areas, rng), self._windows(areas, rng)
         frames = degraded_crop(seen, boxes, self.size, rng, strength=config.degrade)
         height, width = video.shape[-2:]
-        cut = crop_flow(flow, flow_boxes, self.size, frame=(height, width)) / (FLOW_BOUND * self.size)
-        cut = cut.clamp(-1, 1)
-        stacks = FLOW_UNIT * (cut - cut.mean((3, 4), keepdim=True)).flatten(1, 2)
+        stacks = flow_stacks(played_backwards(flow, reverse), flow_boxes, self.size, frame=(height, width))
         return Example(for_encoder(one_channel(frames[:, None], rng)), stacks, batch.index)
 
     def forward(self, example: Example) -> tuple[Tensor, Tensor]:
