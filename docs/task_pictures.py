@@ -84,7 +84,9 @@ PICTURES: dict[str, Drawn] = {
     "view_synthesis": Drawn(
         data="world:scenes=12,frames=24,side=96", flags=f"{_FRAMES} --stride 3 --task.mask auto --lr 1e-3 --steps 60"
     ),
+    "pose_action": Drawn(flags=f"{_FRAMES} --steps 10"),
     "egomotion": Drawn(data="world:scenes=24,frames=12,side=64", flags=f"{_FRAMES} --steps 10"),
+    "egomotion_equivariance": Drawn(data="world:scenes=24,frames=12,side=64", flags=f"{_FRAMES} --steps 10"),
 }
 SHARED = "--batch-size 8 --evaluate-every 100"
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
 from selftaught.tasks.base import Known
-from selftaught.tasks.crossmodal import flow_prediction
 from selftaught.tasks.crossmodal.flow_prediction import Example, FlowPrediction
+from selftaught.tasks.parts.clips import flow_crops
 from tests.tasks.clips import check_halves, check_run, fit, judge, rng
 
 Config = FlowPrediction.Config
@@ -52,7 +52,7 @@ def squares(n: int, seed: int, *, places: tuple[int, int] = (2, 20)) -> Batch:
 
 def test_flow_of_a_crop_is_in_its_pixels_and_mirrored_with_it(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = torch.tensor([[0.0, 0.0, 32.0, 32.0], [8.0, 24.0, 16.0, -16.0]])
-    monkeypatch.setattr(flow_prediction, "random_boxes", lambda *args, **settings: boxes)
+    monkeypatch.setattr(flow_crops, "random_boxes", lambda *args, **settings: boxes)
     flow = torch.tensor([1.5, -0.5])[None, :, None, None].expand(2, 2, 32, 32)
     made = task().pseudo_label(batch(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), flow), rng())
     for n, (right, down, word) in enumerate([(1.5, -0.5, 1), (-3.0, -1.0, 2)]):
@@ -135,7 +135,7 @@ def test_guard_the_place_says_less(task: Task, monkeypatch: pytest.MonkeyPatch) 
     given = batch(torch.zeros(400, 3, 32, 32, dtype=torch.uint8), flow)
     guarded = share_of_mean(task(degrade=0).pseudo_label(given, rng()))
     whole = torch.tensor([0.0, 0.0, 32.0, 32.0]).expand(400, 4)
-    monkeypatch.setattr(flow_prediction, "random_boxes", lambda *args, **settings: whole)
+    monkeypatch.setattr(flow_crops, "random_boxes", lambda *args, **settings: whole)
     bare = share_of_mean(task(degrade=0).pseudo_label(given, rng()))
     assert bare > 0.8
     assert guarded < 0.1

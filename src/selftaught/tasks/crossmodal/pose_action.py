@@ -41,8 +41,8 @@ class Example:
 
 
 class PoseAction(PretextTask):
-    """Tell whether a motion turns the pose in one frame into that in another (Purushwalkam, Gupta, ECCV 2016 workshop
-    on action and anticipation).
+    """Tell whether a motion turns the pose in one frame into that in another (Purushwalkam, Gupta, ECCV workshops
+    2016).
 
     Link: https://arxiv.org/abs/1609.05420 (Pose from Action)
 
