@@ -118,7 +118,8 @@ def test_shares_of_the_kinds(task: Task) -> None:
 def test_loss_against_loops(task: Task) -> None:
     logits, kind = torch.randn(6, 2, generator=rng()), torch.tensor([0, 2, 1, 0, 2, 2])
     found = task().loss(logits, Example(torch.zeros(12, 1), torch.zeros(6, 1), kind))
-    total, hits = 0.0, {0: [], 1: [], 2: []}  # type: dict[int, list[bool]]
+    total = 0.0
+    hits: dict[int, list[bool]] = {0: [], 1: [], 2: []}
     for row in range(6):
         scores, label = logits[row].tolist(), int(kind[row] == 2)
         total -= scores[label] - math.log(sum(math.exp(score) for score in scores))
