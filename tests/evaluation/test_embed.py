@@ -11,6 +11,7 @@ from PIL import Image
 from selftaught.data.sources.synthetic import draw
 from selftaught.evaluation.embed import embed_data
 from selftaught.evaluation.search import search_data
+from selftaught.evaluation.subject import open_subject
 from tests.evaluation.small_run import DATA
 
 
@@ -18,15 +19,15 @@ from tests.evaluation.small_run import DATA
 def test_a_single_image_is_embedded_and_found(run: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "data").mkdir()
     Image.new("RGB", (40, 40), (9, 80, 200)).save(tmp_path / "data" / name)
-    assert embed_data(run, str(tmp_path / "data"), tmp_path / "f.csv")["samples"] == 1
-    found = search_data(run, str(tmp_path / "data"), tmp_path / "data" / name)
+    assert embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "f.csv")["samples"] == 1
+    found = search_data(open_subject(run), str(tmp_path / "data"), tmp_path / "data" / name)
     assert [row["path"] for row in found] == [name]
     with pytest.raises(ValueError, match="holds only one file, and none in the held-out part; add some"):
-        embed_data(run, str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
+        embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
 
 
 def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
-    table = pq.read_table(embed_data(run, DATA, tmp_path / "features.parquet")["out"])
+    table = pq.read_table(embed_data(open_subject(run), DATA, tmp_path / "features.parquet")["out"])
     assert table.column_names == ["id", "path", "label", "vector"]
     assert table.num_rows == 200
     assert len(set(table["path"].to_pylist())) == 200
@@ -36,10 +37,10 @@ def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
 
 def test_search_finds_the_image_itself_first(run: Path, tmp_path: Path) -> None:
     Image.fromarray(draw(17, side=32)).save(tmp_path / "query.png")
-    found = search_data(run, DATA, tmp_path / "query.png", top=3)
+    found = search_data(open_subject(run), DATA, tmp_path / "query.png", top=3)
     assert [f["rank"] for f in found] == [1, 2, 3]
     assert found[0]["path"] == "synthetic/00000017"
     assert found[0]["similarity"] > 0.99
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"--query .*broken.png cannot be read"):
-        search_data(run, DATA, tmp_path / "broken.png")
+        search_data(open_subject(run), DATA, tmp_path / "broken.png")

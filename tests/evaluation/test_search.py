@@ -15,6 +15,7 @@ from selftaught import evaluate
 from selftaught.core.config import RunConfig
 from selftaught.evaluation.embed import embed_data
 from selftaught.evaluation.search import search_data
+from selftaught.evaluation.subject import open_subject
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.train import train
 from tests.data.sources.videos.sounds_of import RATE, tone, write_sound
@@ -53,7 +54,7 @@ def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def embedded(run: Path, data: Path, out: Path, part: str) -> NDArray[np.float32]:
     """Vectors in the order of the paths."""
-    embed_data(run, str(data), out, part=part)
+    embed_data(open_subject(run, part=part), str(data), out)
     table = np.load(out)
     found: NDArray[np.float32] = table["vector"][np.argsort(table["path"])]
     return found
@@ -77,11 +78,11 @@ def test_videos_are_found_by_a_sound_and_sounds_by_a_video(
     heard = head_of(run, "audio_head", embedded(run, sounds, tmp_path / "heard.npz", "audio_encoder"))
     cosines = (seen @ heard.T).numpy()
     keys = [f"high/{n}.wav" for n in (0, 2, 4, 6)] + [f"low/{n}.wav" for n in (1, 3, 5, 7)]
-    found = search_data(run, str(videos), sounds / "high" / "2.wav", top=3)
+    found = search_data(open_subject(run), str(videos), sounds / "high" / "2.wav", top=3)
     best = np.argsort(-cosines[:, 1])[:3]
     assert [one["path"] for one in found] == [f"{n}.mp4" for n in best]
     assert [one["similarity"] for one in found] == pytest.approx(cosines[best, 1].tolist(), abs=1e-3)
-    found = search_data(run, str(sounds), videos / "2.mp4", top=8, part="audio_encoder")
+    found = search_data(open_subject(run, part="audio_encoder"), str(sounds), videos / "2.mp4", top=8)
     values = {one["path"]: one["similarity"] for one in found}
     assert values == pytest.approx(dict(zip(keys, cosines[2].tolist(), strict=True)), abs=1e-3)
     assert [one["similarity"] for one in found] == sorted(values.values(), reverse=True)
@@ -89,7 +90,7 @@ def test_videos_are_found_by_a_sound_and_sounds_by_a_video(
 
 
 def test_sounds_are_found_by_a_sound(run: Path, sounds: Path) -> None:
-    found = search_data(run, str(sounds), sounds / "low" / "5.wav", top=2, part="audio_encoder")
+    found = search_data(open_subject(run, part="audio_encoder"), str(sounds), sounds / "low" / "5.wav", top=2)
     assert (found[0]["path"], round(found[0]["similarity"], 3)) == ("low/5.wav", 1.0)
 
 
@@ -115,20 +116,20 @@ def test_what_cannot_be_compared_is_refused(
         if not (other / "checkpoints").exists():
             (other / "checkpoints").symlink_to(run / "checkpoints")
         with pytest.raises(ValueError, match=told):
-            search_data(other, str(videos), sound)
+            search_data(open_subject(other), str(videos), sound)
         with pytest.raises(ValueError, match=told):
-            search_data(other, str(sounds), video, part="audio_encoder")
+            search_data(open_subject(other, part="audio_encoder"), str(sounds), video)
     (tmp_path / "other.py").write_text("raise SystemExit('the code of the run was loaded')")
     with pytest.raises(ValueError, match=told):
-        search_data(other, str(videos), sound)
+        search_data(open_subject(other), str(videos), sound)
     (tmp_path / "broken.wav").write_bytes(b"")
     with pytest.raises(ValueError, match=r"--query .*broken\.wav cannot be read: the file is empty"):
-        search_data(run, str(videos), tmp_path / "broken.wav")
+        search_data(open_subject(run), str(videos), tmp_path / "broken.wav")
     with pytest.raises(ValueError, match=r"--query .*none\.wav cannot be read: No such file"):
-        search_data(run, str(videos), tmp_path / "none.wav")
+        search_data(open_subject(run), str(videos), tmp_path / "none.wav")
 
 
 def test_a_run_without_sound_cannot_be_asked_with_one(videos: Path, sounds: Path, tmp_path: Path) -> None:
     image = trained(videos, tmp_path / "run", "rotation", "timm:test_resnet", steps=1)
     with pytest.raises(ValueError, match=r"is a file of sound, but task 'rotation' of .* trains no encoder of audio"):
-        search_data(image, str(videos), sounds / "low" / "1.wav")
+        search_data(open_subject(image), str(videos), sounds / "low" / "1.wav")

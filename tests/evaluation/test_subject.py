@@ -82,10 +82,10 @@ def test_a_file_says_which_stem_its_weights_have(tmp_path: Path, stem: Stem) -> 
 
 def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match="gone is no run folder; give the --out of a pretrain command, or ENCODER:FILE"
+        ValueError, match="gone is no run folder; give the --out of a pretrain command, ENCODER:FILE with"
     ):
         open_subject(tmp_path / "gone")
-    with pytest.raises(ValueError, match=r"^resnet18:gone.pth: there is no file gone.pth$"):
+    with pytest.raises(ValueError, match=r"^weights gone.pth: gone.pth does not exist; give a file"):
         open_subject("resnet18:gone.pth")
     (tmp_path / "plain").write_text("mine")
     with pytest.raises(ValueError, match=r"plain is a file; give a new or empty folder$"):

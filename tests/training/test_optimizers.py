@@ -129,3 +129,20 @@ def test_momentum_does_not_depend_on_the_betas_of_adamw(name: str) -> None:
     task = nn.Linear(4, 5)
     groups = build_optimizer(task, name, 0.1, 0.0, (0.5, 0.999), momentum=0.8).param_groups
     assert {group["momentum"] for group in groups} == {0.8}
+
+
+def test_modules_with_a_rate_of_their_own_multiply_that_of_their_group() -> None:
+    task = nn.ModuleDict(
+        {"encoder": nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)}), "head": nn.Linear(2, 2)}
+    )
+    own = (ParameterGroup(names=("encoder.b", "head"), lr_factor=3.0),)
+    optimizer = build_optimizer(task, "sgd", 0.1, 0.01, own=own, rates={"encoder": 0.5})
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    named = {name: round(rates[id(p)], 6) for name, p in task.named_parameters()}
+    assert named == {
+        **dict.fromkeys(("encoder.a.weight", "encoder.a.bias"), 0.05),
+        **dict.fromkeys(("encoder.b.weight", "encoder.b.bias"), 0.15),
+        **dict.fromkeys(("head.weight", "head.bias"), 0.3),
+    }
+    set_rates(optimizer, 0.2)
+    assert {round(group["lr"], 6) for group in optimizer.param_groups if group["params"]} == {0.1, 0.3, 0.6}

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from selftaught.api.exporting import export as export
 from selftaught.api.labels import fit as fit
 from selftaught.api.labels import predict as predict
+from selftaught.api.python import check_task as check_task
+from selftaught.api.python import load_encoder as load_encoder
 from selftaught.core import threads
 from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings
@@ -23,10 +25,6 @@ from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
 from selftaught.core.settings.keywords import EvaluationHints, RunSettings
 from selftaught.data.rendered.world import world as world  # the verb is as light as this module
-
-if TYPE_CHECKING:
-    from selftaught.encoders.base import Encoder
-    from selftaught.tasks.base import PretextTask
 
 Json = dict[str, Any]
 File = str | Path
@@ -96,7 +94,8 @@ def evaluate(
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
     Args:
-        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
+        encoder: run folder, ENCODER:FILE with weights of any program (resnet18:a.safetensors), or published weights
+            (timm:MODEL or torchvision:MODEL).
         data: data with the labels, boxes or masks that the probe needs, in any format that pretrain reads.
         probe: a name from `selftaught probes`, or your own package.module or path/to/file.py (default: those that fit:
             linear for images, action and clip_retrieval for videos, mask_propagation for video frames with masks).
@@ -113,7 +112,7 @@ def evaluate(
         seed: seed for the choice of labels and for the probe; the supervised encoder uses the seed of the run.
         out: folder for metrics and features (default: the run folder, or a folder next to the weights file).
         accelerator: device type to compute on.
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
         skip_broken: skip and count images with missing or invalid boxes or masks instead of stopping.
         test_share: fraction of each class to test on, without a test split (default 0.2 below 2,000 labels, else 0.1).
         folds: number of cross-validation folds, for data without a test split (default 5 for linear, knn, mlp, svm,
@@ -124,7 +123,8 @@ def evaluate(
     from selftaught.evaluation.subject import open_subject
 
     clip: Json = {name: hints.pop(name, None) for name in ("frames", "stride", "fps")}  # type: ignore[misc]
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, out=out).cutting(**clip)
+    chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "stem": stem, "download": download}
+    subject = open_subject(encoder, out=out, **chosen).cutting(**clip)
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
     how: Json = {"supervised": supervised, "accelerator": accelerator, "skip_broken": skip_broken, "seed": seed}
@@ -215,47 +215,61 @@ def embed(
     split: Literal["all", "train", "held_out", "test"] = "all",
     part: str | None = None,
     checkpoint: Checkpoint = "last",
+    size: int | None = None,
     download: bool = False,
     overwrite: bool = False,
 ) -> Json:
     """Write the feature vector of every sample, with its path and label, to a file.
 
     Args:
-        run: run folder written by pretrain.
+        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
         data: data to embed, in any format that pretrain reads.
         out: file to write; the extension sets the format: .parquet and .csv have the columns id, path, label and
             vector, .npz has the same as arrays, .npy only the vectors.
         split: split of the data to embed.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        size: image size in pixels, only for given weights (default 224); a run uses its own.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
         overwrite: replace an existing file.
     """
-    from selftaught.evaluation.embed import embed_data
+    from selftaught.evaluation.embed import check_file, embed_data
+    from selftaught.evaluation.subject import open_subject
 
-    how: Json = {"split": split, "part": part, "checkpoint": checkpoint, "download": download}
-    return embed_data(str(run), str(data), out, overwrite=overwrite, **how)
+    path = check_file(out, overwrite=overwrite)
+    subject = open_subject(run, part=part, checkpoint=checkpoint, size=size, download=download)
+    return embed_data(subject, str(data), path, split=split, download=download)
 
 
 @plain_arguments
 def search(
-    run: File, data: File, *, query: File, top: int = 10, part: str | None = None, download: bool = False
+    run: File,
+    data: File,
+    *,
+    query: File,
+    top: int = 10,
+    part: str | None = None,
+    size: int | None = None,
+    download: bool = False,
 ) -> list[Json]:
     """Find the images, videos or sounds most similar to a query.
 
     Args:
-        run: run folder written by pretrain.
+        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
         data: data to search, in any format that pretrain reads.
         query: image, video, folder of numbered frames or sound to find similar samples for; image encoders use the
             middle frame of a video. A sound finds images and videos by runs of audio_visual_sync and audio_visual.
         top: number of results.
         part: one of the run's encoders, by which the samples are compared; with audio_encoder, sounds are found by a
             sound, and by an image or video as above (default: the kept one).
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        size: image size in pixels, only for given weights (default 224); a run uses its own.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
     """
     from selftaught.evaluation.search import search_data
+    from selftaught.evaluation.subject import open_subject
 
-    return search_data(str(run), str(data), query, top, part=part, download=download)
+    subject = open_subject(run, part=part, size=size, download=download)
+    return search_data(subject, str(data), query, top, download=download)
 
 
 @plain_arguments
@@ -269,15 +283,16 @@ def write_report(
     """Write the report of a run, of a folder of runs or of a comparison as one HTML file.
 
     Args:
-        folder: run folder, folder of runs, or folder of a comparison.
+        folder: run folder, folder of runs, folder of a comparison, or weights that were evaluated.
         out: file to write, or folder for csv (default: report.html, report.md, report.tex or report-csv in the
             folder).
         format: html for the whole report; markdown, latex or csv for its tables alone, csv with one file per table.
         overwrite: replace existing files even if they are not an earlier report, which is always replaced.
     """
+    from selftaught.evaluation.subject import folder_of
     from selftaught.report import write_report
 
-    written = write_report(Path(folder), Path(out) if out else None, format=format, overwrite=overwrite)
+    written = write_report(folder_of(folder), Path(out) if out else None, format=format, overwrite=overwrite)
     return {"out": str(written)}
 
 
@@ -323,45 +338,6 @@ def demo(*, out: str = "selftaught-demo") -> Json:
     whole = evaluate_encoder(open_subject(run), "demo")
     found: Json = {"run": str(run), "report": str(write_report(run)), "few_labels": few, "all_labels": whole}
     return found | {"seconds": round(time.monotonic() - begin, 1)}
-
-
-@plain_arguments
-def load_encoder(run: File, *, part: str | None = None, checkpoint: Checkpoint = "last") -> Encoder:
-    """The pretrained encoder of a run: a torch module on the CPU, in evaluation mode.
-
-    Args:
-        run: run folder.
-        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
-        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
-    """
-    from selftaught.training.encoder_of_run import load_encoder
-
-    return load_encoder(run, part=part, checkpoint=checkpoint)
-
-
-def check_task(
-    task: File | type[PretextTask],
-    *,
-    encoder: str | None = None,
-    encoders: dict[str, str] | None = None,
-    size: int = 64,
-    task_settings: Json | None = None,
-) -> None:
-    """Check that a pretext task fulfils the contract of tasks, in seconds on the CPU; return None if it does.
-
-    Args:
-        task: a name from `selftaught tasks`, package.module, path/to/file.py, or a subclass of `PretextTask`.
-        encoder: a name from `selftaught encoders` (default: the task's own, else resnet18, or r3d_18 for clips).
-        encoders: architectures of the task's further encoders, by name.
-        size: side of the square images the encoder sees, pixels.
-        task_settings: the task's own settings.
-
-    Raises:
-        ValueError: one sentence that names the rule the task breaks.
-    """
-    from selftaught.training.contract.check_task import check_task
-
-    check_task(task, encoder=encoder, encoders=encoders, size=size, task_settings=task_settings)
 
 
 def _summary(run: Path) -> Json:

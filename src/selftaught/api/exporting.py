@@ -21,12 +21,15 @@ def export(
     part: str | None = None,
     checkpoint: Checkpoint = "last",
     headless: bool = False,
+    size: int | None = None,
+    download: bool = False,
     overwrite: bool = False,
 ) -> Json:
     """Export an encoder with the parameter names of torchvision or timm, or a whole model of fit.
 
     Args:
-        run: run folder written by pretrain, or model folder written by fit.
+        run: run folder, weights as evaluate takes them (ENCODER:FILE, timm:MODEL or torchvision:MODEL), or model folder
+            written by fit.
         out: file to write.
         format: torch and safetensors contain a plain state dict, onnx the network itself; of a model onnx takes uint8
             images and gives probabilities, and card is its model card (default: by the extension of --out: .pt or
@@ -34,6 +37,8 @@ def export(
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         headless: leave out the untrained classifier, without which torchvision cannot load the file with strict=True.
+        size: image size in pixels, only for given weights (default 224); a run uses its own.
+        download: allow published weights to be downloaded.
         overwrite: replace an existing file.
     """
     from selftaught.evaluation.models.folder import is_model
@@ -47,9 +52,10 @@ def export(
     if format == "card" or Path(out).suffix.lower() == ".md":
         raise ValueError(f"--format card is for models of fit, and {run} is none; give the folder of a model")
     from selftaught.evaluation.export import export_encoder, resolve_format
-    from selftaught.training.encoder_of_run import load_encoder, read_config
+    from selftaught.evaluation.subject import open_subject
 
     path, form = resolve_format(out, format, overwrite=overwrite)
-    encoder, network = load_encoder(run, part=part, checkpoint=checkpoint), read_config(run).network
-    written = export_encoder(encoder, path, format=form, size=network.size, headless=headless)
-    return {"out": str(written), "format": form, "part": part or network.kept, "encoder": encoder.name}
+    chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "download": download}
+    found = open_subject(run, is_measured=False, **chosen)
+    written = export_encoder(found.encoder, path, format=form, size=found.network.size, headless=headless)
+    return {"out": str(written), "format": form, "part": found.part, "encoder": found.encoder.name}

@@ -39,7 +39,7 @@ def fit(
     """Fit a model to labels: the better of a linear layer on the best stage and fine-tuning, with calibrated output.
 
     Args:
-        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
+        encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
         labelled: data with one class for each image or video, in any format that pretrain reads.
         out: folder to write the model to.
         method: linear for a linear layer on the best frozen stage, finetune for the whole encoder, auto for the better
@@ -54,7 +54,7 @@ def fit(
         stem: type of the first layers, only for weights in a file (default: taken from the weights).
         seed: seed for the labels that are held back, and for fine-tuning.
         accelerator: device type to compute on.
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
         overwrite: replace an existing model.
         hints: fields of `DataHints`.
 
@@ -68,7 +68,7 @@ def fit(
 
     rates = (lr,) if isinstance(lr, int | float) else tuple(lr)
     how = HowToFit(method=method, class_weights=class_weights, steps=steps, batch_size=batch_size, lr=rates, seed=seed)
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem)
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, download=download)
     reading = subject.reading(str(labelled), download=download, **hints)
     return fit_classes(subject, reading, Path(out), how, accelerator=accelerator, overwrite=overwrite)
 

@@ -39,7 +39,8 @@ SYNONYMS = {
     "--architecture": ("--encoder",), "--image-size": ("--size",), "--img-size": ("--size",),
     "--resolution": ("--size",), "--output": ("--out",), "--output-dir": ("--out",), "--learning-rate": ("--lr",),
     "--bs": ("--batch-size",), "--batch": ("--batch-size",), "--num-workers": ("--workers",),
-    "--wd": ("--weight-decay",),
+    "--wd": ("--weight-decay",), "--pretrained": ("--weights",), "--init": ("--weights",),
+    "--checkpoint-path": ("--weights",), "--backbone-lr": ("--encoder-lr",),
     "--device": ("--accelerator",), "--gpus": ("--devices",), "--force": ("--overwrite",),
 }  # fmt: skip
 """Flags of other programs -> what they are called here, of which a verb has the first or the second."""
@@ -174,11 +175,6 @@ def reject(parser: Parser, extra: Sequence[str]) -> None:
     if flag is None:
         raise ValueError(f"{extra[0]!r} is one argument too many; see '{parser.prog} --help'")
     known = [name for name in parser._option_string_actions if name.startswith("--")]
-    if flag in ("--pretrained", "--weights", "--checkpoint-path", "--init"):
-        raise ValueError(
-            f"unknown flag {flag}; a run cannot start from given weights yet, but "
-            "'selftaught evaluate ENCODER:FILE DATA' measures them"
-        )
     meant = [name for name in SYNONYMS.get(flag, ()) if name in known]
     # Without the dashes, which all have in common.
     near = meant[:1] or [f"--{n}" for n in get_close_matches(flag[2:], [k[2:] for k in known], n=3, cutoff=NEAR)]

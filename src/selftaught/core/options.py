@@ -19,7 +19,7 @@ from selftaught.core.config import run_settings
 from selftaught.core.ranges import Range, range_in_source
 
 Value = Literal["str", "int", "float", "bool"]
-OF_THE_TASK = ("task_settings", "encoders", "kept", "clip_seen")
+OF_THE_TASK = ("task_settings", "encoders", "kept", "started", "clip_seen")
 """Settings of a run that depend on the task."""
 _READ = {"str": str, "int": int, "float": float}
 

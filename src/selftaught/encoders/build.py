@@ -30,10 +30,7 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
     if stem not in ("auto", "standard", "small"):
         raise ValueError(f"--stem must be one of auto, standard, small, got {stem!r}")
     if given_weights(name):
-        raise ValueError(
-            f"--encoder {name}: a run cannot start from given weights yet; give the encoder's name alone, or measure "
-            f"the weights with 'selftaught evaluate {name} DATA'"
-        )
+        raise ValueError(f"encoder {name!r} names weights, which are not read here; give the encoder's name alone")
     if clip := clip_name(name):
         from selftaught.encoders.video.prefixed import build_frames_encoder
 

@@ -18,6 +18,7 @@ from selftaught.core.settings.groups import HINTS, DataSettings, Stem
 from selftaught.core.settings.values import parse_seconds
 from selftaught.data.modality import USUAL_CLIP
 from selftaught.data.sources.open import open_part
+from selftaught.encoders.names import given_weights
 from selftaught.encoders.spec import USUAL, USUAL_OF_TOKENS
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.evaluate import evaluate_encoder
@@ -33,6 +34,7 @@ from selftaught.evaluation.supervised import check_supervised_kind
 from selftaught.evaluation.two_data import for_both
 from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.spec import TaskSpec
+from selftaught.tasks.starting_weights import name_starts, read_starts
 from selftaught.training.budget.length import stem_for_all
 from selftaught.training.encoder_of_run import read_config
 from selftaught.training.first_checks import check_asked, try_own_task_early
@@ -146,7 +148,8 @@ def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, Task
         out = str(Path(config.folder.out) / info.short)
         run = config.replace(task=task, task_settings=own, encoders=further, out=out)
         try:
-            runs.append((run, spec_for(run)))
+            spec = spec_for(run)
+            runs.append((name_starts(run, spec), spec))
         except ValueError as wrong:  # of one setting for all tasks, such as --frames
             raise ValueError(f"{wrong}" if info.short in f"{wrong}" else f"task {info.short!r}: {wrong}") from None
     encoders = _encoders(config, [spec for _, spec in runs])
@@ -164,7 +167,8 @@ def _encoders(config: RunConfig, specs: Sequence[TaskSpec]) -> list[str]:
     So tasks of one kind of encoder, images or clips, always train the same.
     """
     if config.network.encoder != "auto":
-        return [config.network.encoder] * len(specs)
+        given = given_weights(config.network.encoder)
+        return [given.encoder if given else config.network.encoder] * len(specs)
     asked = [spec.encoders["encoder"] for spec in specs]
     if len({one.usual for one in asked}) == 1:
         return [asked[0].usual] * len(specs)
@@ -194,6 +198,8 @@ def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem
     if config.length.budget is not None:
         total = clock(len(runs) * parse_seconds(config.length.budget))
         say(f"{len(runs)} tasks of {config.length.budget} each: about {total}, and the evaluation of each")
+    if any(run.network.started for run, _ in runs):
+        return read_starts(*runs[0]).config.network.stem
     return stem_for_all(runs)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, Precision
@@ -25,8 +24,8 @@ from selftaught.data.store.samples import NothingReadable, Samples
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.features_file import FORMS, write_features
 from selftaught.evaluation.query import CLIPS
+from selftaught.evaluation.subject import Subject
 from selftaught.features.encode import all_features, probe_sampling
-from selftaught.training.encoder_of_run import load_measurable, read_config
 
 SPLITS = ("train", "held_out", "test")
 
@@ -42,30 +41,29 @@ class Features:
     notes: tuple[str, ...]
 
 
+def check_file(out: str | Path, *, overwrite: bool) -> Path:
+    """The file that features are written to, of a form of `features_file`, before any work is done."""
+    return check_out(out, FORMS, overwrite=overwrite)
+
+
 def embed_data(
-    run: str | Path,
+    subject: Subject,
     data: str,
-    out: str | Path,
+    out: Path,
     *,
     split: str = "all",
-    part: str | None = None,
-    checkpoint: str = "last",
     download: bool = False,
-    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write the vector of every sample to a file of the form that its ending says (`features_file`).
 
     Returns:
         "out", how many "samples" and "features", how many files were "skipped", and "notes" on how the data were read.
     """
-    path = check_out(out, FORMS, overwrite=overwrite)
-    config = read_config(run)
-    encoder = load_measurable(run, part=part, checkpoint=checkpoint)
-    reading = config.data.of(data, download=download)
-    found = features_of(encoder, reading, split=split, **seen_by(config))
-    write_features(path, found.keys, found.labels, found.vectors.numpy())
+    reading = subject.reading(data, download=download)
+    found = features_of(subject.encoder, reading, split=split, **seen_by(subject))
+    write_features(out, found.keys, found.labels, found.vectors.numpy())
     return {
-        "out": str(path),
+        "out": str(out),
         "samples": len(found.keys),
         "features": found.vectors.shape[1],
         "skipped": found.skipped,
@@ -73,9 +71,9 @@ def embed_data(
     }
 
 
-def seen_by(config: RunConfig) -> dict[str, Any]:
-    """How the encoder of a run sees images."""
-    return {"size": config.network.size, "precision": config.machine.precision}
+def seen_by(subject: Subject) -> dict[str, Any]:
+    """How its encoder sees images."""
+    return {"size": subject.network.size, "precision": subject.precision}
 
 
 def features_of(encoder: Encoder, reading: DataSettings, *, split: str, size: int, precision: Precision) -> Features:

@@ -18,43 +18,41 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import encoder_names
 from selftaught.evaluation.embed import SPLITS, features_of, seen_by
 from selftaught.evaluation.query import check_query, query_vector
+from selftaught.evaluation.subject import Subject
 from selftaught.features.neighbours import Neighbours
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
-from selftaught.training.encoder_of_run import load_measurable, part_of, read_config
+from selftaught.training.encoder_of_run import load_measurable, part_of
 from selftaught.training.setup import build_task, spec_for
 
 
 def search_data(
-    run: str | Path,
+    subject: Subject,
     data: str,
     query: str | Path,
     top: int = 10,
     *,
-    part: str | None = None,
     download: bool = False,
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
     The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the same clips
-    as of the data; or a sound. Samples are embedded by the encoder `part`. Where that hears and the query is seen, or
-    the other way, the similarity is what `PretextTask.matches` says of both.
+    as of the data; or a sound. Samples are embedded by the encoder of `subject`. Where that hears and the query is seen,
+    or the other way, the similarity is what `PretextTask.matches` says of both.
     """
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    config = read_config(run)
-    path = Path(query).expanduser()
-    encoder = load_measurable(run, part=part)
-    other = _other_part(config, encoder, path, run)
-    asking = encoder if other is None else load_measurable(run, part=other)
-    task = None if other is None else _matching_task(config, run, path)
+    path, encoder = Path(query).expanduser(), subject.encoder
+    other = None if subject.run is None else _other_part(subject.run, encoder, path, subject.name)
+    asking = encoder if other is None else load_measurable(subject.name, part=other)
+    task = None if other is None or subject.run is None else _matching_task(subject.run, subject.name, path)
     check_query(path, asking)  # before the data are read
-    reading = config.data.of(data, download=download)
+    reading = subject.reading(data, download=download)
     source = open_part(reading, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, held_out=0.1)
     reading = with_range(reading, source)
-    asked = query_vector(path, asking, reading, **seen_by(config)).float()
-    found = features_of(encoder, reading, split="all", **seen_by(config))
+    asked = query_vector(path, asking, reading, **seen_by(subject)).float()
+    found = features_of(encoder, reading, split="all", **seen_by(subject))
     if task is None:
         # One query: an index would take longer than all cosines.
         known = Neighbours(found.vectors.float().numpy(), "exact")

@@ -14,10 +14,18 @@ from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import GivenWeights, given_weights
-from selftaught.encoders.weights.content import Content, read_content
+from selftaught.encoders.names import TIMM, GivenWeights, given_weights
 from selftaught.encoders.weights.load import Taken, take_weights
-from selftaught.training.encoder_of_run import load_measurable, part_of, parts_of, random_encoder, read_config
+from selftaught.encoders.weights.published import is_published
+from selftaught.encoders.weights.source import Source, find_weights
+from selftaught.training.encoder_of_run import (
+    load_encoder,
+    load_measurable,
+    part_of,
+    parts_of,
+    random_encoder,
+    read_config,
+)
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
@@ -82,25 +90,32 @@ def open_subject(
     size: int | None = None,
     stem: Stem | None = None,
     out: str | Path | None = None,
+    download: bool = False,
+    is_measured: bool = True,
 ) -> Subject:
-    """A run folder, or ENCODER:FILE with a state dict of torchvision or timm, such as resnet18:weights.safetensors.
+    """A run folder, ENCODER:FILE with weights of any program, or published weights: timm:MODEL or torchvision:MODEL.
 
     Args:
-        what: one of the two.
+        what: one of these.
         part: name of one of the run's encoders; None is the one that the task keeps.
         checkpoint: "last" or "best" of a run.
         size: pixels, for weights in a file; 224 unless given. A run's is its own.
         stem: first layers, for weights in a file; as these have them unless given.
         out: folder for metrics and features; the run's, or one beside the file.
+        download: whether published weights may be downloaded.
+        is_measured: whether it must take what data give; one of flow can be exported alone.
     """
     if out is not None:
         check_out_folder(out)
-    if not Path(what).exists() and (given := given_weights(str(what))):
-        return _from_file(str(what), given, size=size, stem=stem, out=out)
+    if not Path(what).exists() and (given := _given(str(what))):
+        if part is not None or checkpoint != "last":
+            flag = "--checkpoint" if part is None else "--part"
+            raise ValueError(f"{flag} is for a run, and {what} are weights; leave it out")
+        return _from_file(str(what), given, size=size, stem=stem, out=out, download=download)
     if not Path(what).is_dir():
         raise ValueError(
-            f"{what} is no run folder; give the --out of a pretrain command, or ENCODER:FILE with weights of "
-            "torchvision or timm, such as resnet18:weights.safetensors"
+            f"{what} is no run folder; give the --out of a pretrain command, ENCODER:FILE with weights, such as "
+            "resnet18:weights.safetensors, or published weights, such as torchvision:resnet18"
         )
     config = read_config(what)
     for flag, value in (("size", size), ("stem", stem)):
@@ -110,7 +125,7 @@ def open_subject(
     part = part_of(config, part, run=what)
     return Subject(
         name=str(what),
-        encoder=load_measurable(what, part=part, checkpoint=checkpoint),
+        encoder=(load_measurable if is_measured else load_encoder)(what, part=part, checkpoint=checkpoint),
         network=config.network,
         part=part,
         checkpoint=checkpoint,
@@ -121,33 +136,56 @@ def open_subject(
     )
 
 
-def _from_file(
-    what: str, given: GivenWeights, *, size: int | None, stem: Stem | None, out: str | Path | None
-) -> Subject:
+def folder_of(what: str | Path) -> Path:
+    """Where metrics of this are kept if no other folder was asked for: the run's, or one beside the weights."""
+    given = None if Path(what).exists() else _given(str(what))
+    if given is None:
+        return Path(what)
+    if is_published(given.file):
+        return Path(f"{str(what).replace(':', '-')}-evaluated")
     file = Path(given.file).expanduser()
-    if not file.is_file():
-        raise ValueError(f"{what}: there is no file {file}")
-    folder = file.with_name(f"{file.stem}-evaluated") if out is None else Path(out)
+    return file.with_name(f"{file.stem}{f'-{given.choice}' if given.choice else ''}-evaluated")
+
+
+def _given(what: str) -> GivenWeights | None:
+    """An encoder and its weights in a file or published; None for a run."""
+    if (given := given_weights(what)) or not (is_published(what) and ":" in what):
+        return given
+    library, _, model = what.partition(":")
+    return GivenWeights(encoder=what if what.startswith(TIMM) else model, file=library)
+
+
+def _from_file(
+    what: str,
+    given: GivenWeights,
+    *,
+    size: int | None,
+    stem: Stem | None,
+    out: str | Path | None,
+    download: bool,
+) -> Subject:
+    text = f"{given.file}#{given.choice}" if given.choice else given.file
     network = NetworkSettings(encoder=given.encoder, size=size or USUAL_SIZE, stem=stem or "auto")
-    encoder, network, taken = _with_weights(network, file, given.choice)
+    encoder, network, taken = _with_weights(network, text, download=download)
     say_once(str(taken))
+    folder = folder_of(what) if out is None else Path(out)
     return Subject(name=what, encoder=encoder.eval(), network=network, folder=folder)
 
 
-def _with_weights(network: NetworkSettings, file: Path, choice: str) -> tuple[Encoder, NetworkSettings, Taken]:
-    """The encoder with the weights of the file, and the settings with the stem that these fit if none is asked for.
+def _with_weights(network: NetworkSettings, text: str, *, download: bool) -> tuple[Encoder, NetworkSettings, Taken]:
+    """The encoder with these weights, and the settings with the stem that they fit if none is asked for.
 
-    The file is read after an encoder was built, so that an unknown one is said first.
+    They are read after an encoder was built, so that an unknown one is said first.
     """
-    content: Content | None = None
+    source: Source | None = None
     stems = dict.fromkeys((network.stem, *STEMS)) if network.stem == "auto" else (network.stem,)
     wrong: ValueError | None = None
     for stem in stems:
         tried = dataclasses.replace(network, stem=stem)
         try:
             encoder = _untrained(tried)
-            content = content or read_content(file)
-            taken = take_weights(encoder, content, choice=choice)
+            source = source or find_weights(text, network.encoder, download=download)
+            taken = take_weights(encoder, source.content, choice=source.choice)
         except ValueError as error:
             wrong = wrong or error
         else:

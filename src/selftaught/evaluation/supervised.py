@@ -10,6 +10,7 @@ from selftaught.core.settings.groups import HINTS, DataSettings
 from selftaught.data.modality import WORDS, clip_of
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.subject import Subject
+from selftaught.tasks.starting_weights import without_starts
 from selftaught.training.encoder_of_run import parts_of
 from selftaught.training.run_folder import OtherRun
 
@@ -42,7 +43,7 @@ def supervised_run(subject: Subject, data: DataSettings) -> Path:
     clip = clip_of(subject.encoder.clip_seen)
     is_of_clips = subject.encoder.kind == "video"
     out = subject.folder / FOLDER
-    asked = subject.run.replace(
+    asked = without_starts(subject.run).replace(
         data=data.path,
         out=str(out),
         task="supervised",

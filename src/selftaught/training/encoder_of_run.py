@@ -13,7 +13,7 @@ from selftaught.core.randomness import seed_from
 from selftaught.core.settings.groups import NetworkSettings
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import clip_name, given_weights
+from selftaught.encoders.names import clip_name
 from selftaught.encoders.spec import COLOURS
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
@@ -22,11 +22,6 @@ from selftaught.training.checkpoint import load_checkpoint
 def read_config(run: str | Path) -> RunConfig:
     """The resolved settings of a run."""
     path = Path(run) / "config.json"
-    if not path.is_file() and given_weights(str(run)):
-        raise ValueError(
-            f"{run}: only a run folder can be given here as yet; weights in a file can be measured with "
-            f"'selftaught evaluate {run} DATA'"
-        )
     if not path.is_file():
         raise ValueError(f"{run} is not a run folder: it has no config.json; give the --out of a pretrain command")
     config = RunConfig.load(path)

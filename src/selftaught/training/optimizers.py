@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -57,14 +58,16 @@ def build_optimizer(
     betas: tuple[float, float] = (0.9, 0.999),
     own: Sequence[ParameterGroup] = (),
     momentum: float = 0.9,
+    rates: Mapping[str, float] = MappingProxyType({}),
 ) -> Optimizer:
     """An optimiser over all trainable parameters; vectors (biases, normalisation) are not decayed.
 
-    `own` are the task's `parameter_groups`. The optimiser's groups have a `lr_factor` and a `decay_factor`, by which
-    `set_rates` multiplies what the schedule says.
+    `own` are the task's `parameter_groups`; `rates` are factors of the learning rate by name of a module, such as
+    "encoder", by which those of its parameters are multiplied, whichever group they are in. The optimiser's groups have
+    a `lr_factor` and a `decay_factor`, by which `set_rates` multiplies what the schedule says.
     """
     groups: list[dict[str, Any]] = []
-    for params, lr_factor, is_decayed in _split(task, own):
+    for params, lr_factor, is_decayed in _by_rates(task, _split(task, own), rates):
         for decay_factor, some in ((1.0, [p for p in params if p.ndim > 1]), (0.0, [p for p in params if p.ndim <= 1])):
             decay_factor *= is_decayed
             factors = {"lr_factor": lr_factor, "decay_factor": decay_factor}
@@ -79,7 +82,22 @@ def build_optimizer(
     raise ValueError(f"unknown optimizer {name!r}; it is sgd, adamw or lars")
 
 
-def _split(task: nn.Module, own: Sequence[ParameterGroup]) -> list[tuple[list[nn.Parameter], float, bool]]:
+Part = tuple[list[nn.Parameter], float, bool]
+"""Parameters, their factor of the learning rate, and whether they are decayed."""
+
+
+def _by_rates(task: nn.Module, parts: Sequence[Part], rates: Mapping[str, float]) -> list[Part]:
+    """Each part cut into the parameters of modules that have a rate of their own and the others, which come first."""
+    factor = {id(p): rate for name, rate in rates.items() for p in task.get_submodule(name).parameters()}
+    found: list[Part] = []
+    for params, lr_factor, is_decayed in parts:
+        for rate in dict.fromkeys((1.0, *(factor[id(p)] for p in params if id(p) in factor))):
+            chosen = [p for p in params if factor.get(id(p), 1.0) == rate]
+            found.append((chosen, lr_factor * rate, is_decayed))
+    return found
+
+
+def _split(task: nn.Module, own: Sequence[ParameterGroup]) -> list[Part]:
     """Trainable parameters with their factor of the learning rate and whether they are decayed; the rest come first."""
     named = {name: p for name, p in task.named_parameters() if p.requires_grad}
     rest, found = dict(named), []

@@ -41,7 +41,7 @@ _WARMUP = 0.05
 """What earlier versions wrote of a warm-up that nobody had asked for."""
 _ENCODER = "resnet18"
 """What earlier versions wrote of an encoder that nobody had asked for."""
-_DEFAULTS: dict[str, Any] = {"encoders": {}}
+_DEFAULTS: dict[str, Any] = {"encoders": {}, "started": {}}
 _DEFAULTS |= {setting.name: None for setting in run_settings() if setting.field.default is None}
 """What was not asked for in runs of earlier versions, which did not know some of these."""
 _SEEN_AFTER = 60.0
@@ -98,6 +98,11 @@ class RunFolder:
             raise ValueError(
                 f"--out {self.path} already holds a run; go on with --resume or replace it with --overwrite"
             )
+
+    def goes_on(self, asked: RunConfig) -> bool:
+        """Whether the run goes on from a checkpoint in the folder."""
+        wanted = (self.last, self.path / "environment.json", self.path / "config.json")
+        return asked.folder.resume and all(path.exists() for path in wanted)
 
     def prepare(self, asked: RunConfig, content: str) -> bool:
         """Make the folder of a run that was asked for; True where a checkpoint waits to be resumed."""
@@ -170,7 +175,9 @@ class RunFolder:
             before["warmup"] = None
         if now["encoder"] == "auto" and before["encoder"] == _ENCODER:
             before["encoder"] = "auto"
-        changed = [k for k in now if k not in _MAY_DIFFER and k in before and before[k] != now[k]]
+        # Weights that the encoder started from are in the checkpoint: they need not be named again.
+        unsaid = {k for k in ("weights", "started", "encoder_lr") if not now[k] and not now["started"]}
+        changed = [k for k in now if k not in _MAY_DIFFER | unsaid and k in before and before[k] != now[k]]
         if asked.length.budget is not None and before.get("evaluate_every") != asked.folder.evaluate_every:
             changed.append("evaluate_every")  # the time that looks take was planned with the rest
         if changed and set(changed) <= {"epochs", "steps", "budget"}:

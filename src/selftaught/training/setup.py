@@ -19,6 +19,7 @@ from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.named_encoders import build_encoders, task_with, with_encoders
 from selftaught.tasks.resolve import resolve_task
 from selftaught.tasks.spec import TaskSpec
+from selftaught.tasks.starting_weights import Starts
 from selftaught.training.data import Data
 
 
@@ -128,9 +129,15 @@ def is_partly_used(task: PretextTask) -> bool:
     return bool(task.players()) or any(TIMM in architecture for architecture in names)
 
 
-def build_task(spec: TaskSpec, config: RunConfig) -> PretextTask:
-    """The task with fresh encoders, weights from the run's seed; encoders, size and seed are those of `config`."""
+def build_task(spec: TaskSpec, config: RunConfig, starts: Starts | None = None) -> PretextTask:
+    """The task with fresh encoders, weights from the run's seed; encoders, size and seed are those of `config`.
+
+    Encoders that start from given weights have these before the task is made, which may copy them.
+    """
     torch.manual_seed(seed_from(config.seed, "weights"))
-    task = task_with(build_encoders(config, spec), spec, config.network.size)
+    encoders = build_encoders(config, spec)
+    if starts is not None:
+        starts.into(encoders)
+    task = task_with(encoders, spec, config.network.size)
     trim_kernels(task)
     return task

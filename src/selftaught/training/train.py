@@ -23,13 +23,14 @@ from selftaught.core.devices import make_fabric
 from selftaught.core.distributed import mean_over_processes, of_world, rows_of_all
 from selftaught.core.own_folder import record, write_json
 from selftaught.core.precision import channels_last
-from selftaught.core.progress import StepProgress, say
+from selftaught.core.progress import StepProgress, say, say_once
 from selftaught.core.signals import Stop, stopping
 from selftaught.data.files.file_tree import lost_files, told_lost
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes
 from selftaught.tasks.spec import TaskSpec
+from selftaught.tasks.starting_weights import name_starts, read_starts
 from selftaught.training.budget.length import (
     Length,
     given_length,
@@ -81,9 +82,10 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
 def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group: Group) -> Path:
     check_processes(asked.machine)
     spec = spec_for(asked)
-    asked = with_batch(asked, spec)
+    asked = name_starts(with_batch(asked, spec), spec)
     is_partly = is_partly_used(check_asked(asked, spec))
     folder.check(asked)
+    starts = None if folder.goes_on(asked) else read_starts(asked, spec)
     begun = as_begun(folder, asked)
     fabric = make_fabric(begun.machine, is_partly_used=is_partly)
     group.launch(fabric, lambda: check_data(begun, spec))
@@ -101,7 +103,13 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         folder.check_shared(asked, node=fabric.node_rank, is_same_data=content == content_of_first)
     if is_resumed:
         folder.use_same_threads()
-    config = resumed_config(folder, asked, spec, data) if is_resumed else resolve(asked, spec, data)
+    if not is_resumed:
+        starts = starts or read_starts(asked, spec)
+        config = resolve(starts.config, spec, data)
+        for line in starts.said:
+            say_once(line, is_shown=fabric.is_global_zero)
+    else:
+        config, starts = resumed_config(folder, asked, spec, data), None
     spec = spec_as_begun(config, spec) if is_resumed else spec
     if is_resumed and is_finished(folder, config):
         load_checkpoint(folder.last)  # says where it is damaged
@@ -114,7 +122,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         length = length_within(config, spec, data, fabric, begin=begin)
     config = length.config
     say_length(length, spec, data, is_shown=fabric.is_global_zero)
-    task = build_task(spec, config)
+    task = build_task(spec, config, starts)
     restored = _restore(folder, task, data) if is_resumed else None
     start = 0 if restored is None else restored.step
     training = _prepare(fabric, length, spec, task, restored, data, begin)
@@ -197,7 +205,15 @@ def _optimizer(task: PretextTask, spec: TaskSpec, config: RunConfig) -> Optimize
         spec.recipe.betas,
         task.parameter_groups(),
         momentum,
+        rates=_rates(config),
     )
+
+
+def _rates(config: RunConfig) -> dict[str, float]:
+    """Encoder that starts from weights -> its learning rate as a factor of that of the run."""
+    if config.optim.encoder_lr is None or not config.optim.lr:
+        return {}
+    return dict.fromkeys(config.network.started, config.optim.encoder_lr / config.optim.lr)
 
 
 def _restore(folder: RunFolder, task: PretextTask, data: Data) -> Restored:
@@ -359,6 +375,6 @@ def _summary(training: Training, looked: dict[str, float], speed: Speed, seconds
         "heldout_samples": len(data.held_out),
         "skipped": lost_files(data.skipped),
         "left_out": dict(data.left_out.counts),
-        "notes": list(data.notes),
+        "notes": [*data.notes, *(entry["read"] for entry in config.network.started.values())],
         "warnings": [warning for warning in warnings if warning],
     }

@@ -58,6 +58,12 @@ class NetworkSettings(Group):
     """A name from `selftaught encoders`, or timm:MODEL; auto uses the one that the task declares, mostly resnet18."""
     encoders: dict[str, str] = field(default_factory=dict)
     """Architectures of the further encoders that a task trains, by name (--audio-encoder ARCHITECTURE)."""
+    weights: str | None = None
+    """Weights that the kept encoder starts from: FILE or FILE#PART of any program, a run folder, or timm or torchvision
+    for published ones (default: random)."""
+    started: dict[str, dict[str, str]] = field(default_factory=dict)
+    """For each encoder that starts from weights: weights as asked for, and file, sha256 and what was read of it, as
+    recorded by a run."""
     kept: str = "encoder"
     """Name of the encoder that is the result, as declared by the task."""
     size: Annotated[int, Range(least=8, most=8192)] = 96
@@ -78,6 +84,8 @@ class NetworkSettings(Group):
         super().__post_init__()
         if not isinstance(self.encoders, dict) or not all(isinstance(x, str) for x in self.encoders.values()):
             raise ValueError(f"encoders must be a dict of names and architectures, got {self.encoders!r}")
+        if not isinstance(self.started, dict) or not all(isinstance(x, dict) for x in self.started.values()):
+            raise ValueError(f"started must be a dict of encoders and their weights, got {self.started!r}")
         if self.stride is not None and self.fps is not None:
             raise ValueError(f"--stride {self.stride} and --fps {self.fps:g} both space the frames of a clip; give one")
         if not isinstance(self.clip_seen, dict) or self.clip_seen.keys() - {"frames", "stride", "fps"}:
@@ -128,7 +136,7 @@ class DataSettings(Group):
     workers: Annotated[int | None, Range(least=1, most=1024)] = None
     """Decoding threads (default: all cores to pack or stream; one for data decoded during training)."""
     download: bool = False
-    """Allow torchvision and Hugging Face data sets to be downloaded."""
+    """Allow torchvision and Hugging Face data sets, and published weights, to be downloaded."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -174,6 +182,8 @@ class OptimSettings(Group):
     """Optimiser; auto uses the one of the task's paper."""
     lr: Annotated[float | None, Range(above=0)] = None
     """Peak learning rate at the given batch size (default: the task's, times batch size / 256)."""
+    encoder_lr: Annotated[float | None, Range(least=0)] = None
+    """Peak learning rate of encoders that start from weights; 0 freezes them (default: --lr)."""
     weight_decay: Annotated[float | None, Range(least=0)] = None
     """Weight decay, never applied to biases and normalisation layers (default: the task's)."""
     final_weight_decay: Annotated[float | None, Range(least=0)] = None

@@ -35,6 +35,7 @@ class RunSettings(EvaluationHints, total=False):
     task_settings: dict[str, Any]
     encoder: str
     encoders: dict[str, str]
+    weights: str | None
     size: int
     stem: Stem
     epochs: float | None
@@ -43,6 +44,7 @@ class RunSettings(EvaluationHints, total=False):
     batch_size: int | None
     optimizer: Optimizer
     lr: float | None
+    encoder_lr: float | None
     weight_decay: float | None
     final_weight_decay: float | None
     momentum: float | None
@@ -80,4 +82,5 @@ class AllSettings(RunSettings, total=False):
     out: str
     task: str
     kept: str
+    started: dict[str, dict[str, str]]
     clip_seen: dict[str, float]
