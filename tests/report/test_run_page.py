@@ -97,3 +97,15 @@ def test_frames_side_by_side_have_a_wide_card(tmp_path: Path, run_folder: Folder
     assert html.count('class="sample  wide"') == 1
     assert html.count('<img class="strip"') == 2
     assert 'width="720" height="80"' in html, "no smaller than a drawing"
+
+
+def test_weights_that_were_evaluated_have_a_page_without_training(tmp_path: Path, run_folder: Folder) -> None:
+    evaluations = run_folder(tmp_path / "run") / "evaluations"
+    folder = tmp_path / "w-evaluated"
+    folder.mkdir()
+    evaluations.rename(folder / "evaluations")
+    page = Page(write_report(folder))
+    assert page.headings[0].startswith("The features of these weights are ")
+    assert page.headings[1:] == ["What the features are worth"]
+    assert "--resume" not in page.text
+    assert "given weights" in Page(write_report(tmp_path)).text

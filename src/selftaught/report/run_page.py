@@ -66,7 +66,9 @@ def _sections(run: Run, *, prefix: str) -> list[Section]:
         ("skipped", "Skipped files", skipped_blocks(run)),
         ("repeat", "To repeat it", repeat_blocks(run)),
     ]
-    return [Section(anchor=f"{prefix}{a}", title=title, blocks=blocks) for a, title, blocks in parts]
+    of_training = ("sees", "curves", "label-free", "repeat") if run.is_given else ()
+    shown = [part for part in parts if part[0] not in of_training]
+    return [Section(anchor=f"{prefix}{a}", title=title, blocks=blocks) for a, title, blocks in shown]
 
 
 def _warnings(run: Run) -> list[str]:

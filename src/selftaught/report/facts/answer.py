@@ -19,7 +19,7 @@ from selftaught.report.facts.evaluations import (
     protocol_words,
     within_words,
 )
-from selftaught.report.facts.read import Comparison, Json, Run, finite
+from selftaught.report.facts.read import GIVEN_WEIGHTS, Comparison, Json, Run, finite
 from selftaught.report.facts.runs import heldout_metric, is_learned, is_short, too_few_to_tell
 from selftaught.report.facts.savings import Saving, first_saving, saving_words
 from selftaught.report.facts.wording import (
@@ -65,7 +65,11 @@ def answer_run(run: Run) -> Answer:
     saving = first_saving(run.evaluations)
     metric, value, chance = heldout_metric(run)
     reached = f"{pretext(metric, value)} {spoken(metric)} on held-out data"
-    cautions = [] if run.summary else ["This run has not ended; the metrics are its latest. Go on with --resume."]
+    cautions = (
+        []
+        if run.summary or run.is_given
+        else ["This run has not ended; the metrics are its latest. Go on with --resume."]
+    )
     learned = is_learned(run)
     if value is None:
         headline = f"{run.task} has not been looked at on held-out data yet."
@@ -249,6 +253,10 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
+def _made(task: str) -> str:
+    return "of these weights" if task == GIVEN_WEIGHTS else f"{task} learned"
+
+
 def _worth(task: str, evaluation: Json) -> str | None:
     found = gain(evaluation)
     if found is None:
@@ -257,9 +265,9 @@ def _worth(task: str, evaluation: Json) -> str | None:
     if found.is_distinct is False:
         ends = f", {between(found.interval, evaluation.get('metric'))}" if found.interval else ""
         amount = f"{gained(evaluation.get('metric'), found.value)} {_unit(evaluation)}".strip()
-        return f"The features {task} learned cannot be distinguished from random weights {where} ({amount}{ends})."
+        return f"The features {_made(task)} cannot be distinguished from random weights {where} ({amount}{ends})."
     better = "worse" if found.value <= 0 else "better"
-    return f"The features {task} learned are {_amount(evaluation, found)} {better} than random weights {where}."
+    return f"The features {_made(task)} are {_amount(evaluation, found)} {better} than random weights {where}."
 
 
 def _amount(evaluation: Json, found: Estimate) -> str:

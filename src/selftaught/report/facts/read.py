@@ -18,6 +18,10 @@ Columns = Mapping[str, tuple[float, ...]]
 """A CSV of metrics by column; a cell that is empty or no number is nan."""
 
 
+GIVEN_WEIGHTS = "given weights"
+"""What a page names as the task of an encoder that no run trained."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """What the task was shown and what it made of it; a label or prediction is text or an image's path."""
@@ -61,6 +65,11 @@ class Run:
     pictures: Pictures | None
     evaluations: tuple[Json, ...]
     """Each with the path of its file under "path", and "other_part" where it is of an encoder that is not kept."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there are evaluations of given weights, and no run that trained them."""
+        return self.config.get("task") == GIVEN_WEIGHTS
 
     @property
     def task(self) -> str:
@@ -107,21 +116,30 @@ def read_folder(folder: Path) -> Run | Comparison | Collection:
             folder / name for name in names if Path(name).name == name and (folder / name / "config.json").is_file()
         ]
         return Comparison(folder=folder, table=table, runs=tuple(map(read_run, inside)))
-    if (folder / "config.json").is_file():
+    if _is_run(folder):
         return read_run(folder)
-    inside = sorted(p.parent for p in folder.glob("*/config.json"))
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and _is_run(path))
     if not inside:
         raise ValueError(
-            f"{str(folder)!r} is no run: neither it nor a folder in it holds a config.json or compare.json; "
-            "give the folder that `selftaught pretrain` or `compare` wrote (--out)"
+            f"{str(folder)!r} is no run: neither it nor a folder in it holds a config.json, compare.json or "
+            "evaluations; give the folder that `selftaught pretrain` or `compare` wrote (--out), or weights that were "
+            "evaluated"
         )
     agreement = _json(folder / "label_free_agreement.json")
     return Collection(folder=folder, runs=tuple(map(read_run, inside)), agreement=agreement)
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether it is of a run, or of given weights, of which there are evaluations alone."""
+    return (folder / "config.json").is_file() or any((folder / "evaluations").glob("*.json"))
+
+
 def read_run(folder: Path) -> Run:
-    """Read one run folder."""
+    """Read one run folder, or that of given weights."""
     config = _json(folder / "config.json")
+    evaluations = _evaluations(folder / "evaluations", str(config.get("kept", "encoder")))
+    if not config and evaluations:
+        config = {"task": GIVEN_WEIGHTS, "encoder": evaluations[0].get("encoder"), "size": evaluations[0].get("size")}
     return Run(
         folder=folder,
         config=config,
@@ -133,7 +151,7 @@ def read_run(folder: Path) -> Run:
         speed=_columns(folder / "speed.csv"),
         skipped=tuple((r.get("path") or "", r.get("reason") or "") for r in _rows(folder / "skipped.csv")),
         pictures=_pictures(folder / "pictures"),
-        evaluations=_evaluations(folder / "evaluations", str(config.get("kept", "encoder"))),
+        evaluations=evaluations,
     )
 
 
