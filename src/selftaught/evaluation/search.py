@@ -37,8 +37,8 @@ def search_data(
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
-    The query is an image; or a video, of which an image encoder sees the middle frame and a clip encoder the same clips
-    as of the data; or a sound. Samples are embedded by the encoder of `subject`. Where that hears and the query is seen,
+    The query is an image; or a video, of which an image encoder sees the middle frame, a clip encoder the same clips
+    as of the data; or a sound. Samples are embedded by the subject's encoder. Where that hears and the query is seen,
     or the other way, the similarity is what `PretextTask.matches` says of both.
     """
     if top < 1:
