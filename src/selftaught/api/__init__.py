@@ -94,8 +94,7 @@ def evaluate(
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
     Args:
-        encoder: run folder, ENCODER:FILE with weights of any program (resnet18:a.safetensors), or published weights
-            (timm:MODEL or torchvision:MODEL).
+        encoder: run folder, ENCODER:FILE (resnet18:a.pth), or published weights: timm:MODEL or torchvision:MODEL.
         data: data with the labels, boxes or masks that the probe needs, in any format that pretrain reads.
         probe: a name from `selftaught probes`, or your own package.module or path/to/file.py (default: those that fit:
             linear for images, action and clip_retrieval for videos, mask_propagation for video frames with masks).
@@ -123,8 +122,8 @@ def evaluate(
     from selftaught.evaluation.subject import open_subject
 
     clip: Json = {name: hints.pop(name, None) for name in ("frames", "stride", "fps")}  # type: ignore[misc]
-    chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "stem": stem, "download": download}
-    subject = open_subject(encoder, out=out, **chosen).cutting(**clip)
+    chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "stem": stem, "out": out}
+    subject = open_subject(encoder, download=download, **chosen).cutting(**clip)
     shares = [fraction] if isinstance(fraction, int | float) else list(fraction)
     split: Json = {"test_share": test_share, "folds": folds, "fractions": shares, "draws": draws, "limit": limit}
     how: Json = {"supervised": supervised, "accelerator": accelerator, "skip_broken": skip_broken, "seed": seed}
