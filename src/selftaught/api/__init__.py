@@ -99,8 +99,7 @@ def evaluate(
         probe: a name from `selftaught probes`, or your own package.module or path/to/file.py (default: those that fit:
             linear for images, action and clip_retrieval for videos, mask_propagation for video frames with masks).
         probe_settings: settings of the probe.
-        fraction: fractions of the training labels to use, such as 0.01,0.1,1; with --limit, fractions of the labels
-            that remain.
+        fraction: fractions of the training labels to use, such as 0.01,0.1,1; with --limit, of those that remain.
         draws: number of random draws of each fraction below 1, to measure the spread.
         supervised: also train the same encoder on the labels, for as many steps as the run.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
