@@ -128,7 +128,7 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
         "images_per_second": round(median_speed(out), 1),
         "peak_memory_mb": memory,
     }
-    for name, (probe, labelled, flags) in setting.measurements().items():
+    for name, (probe, labelled, flags) in setting.measurements(task).items():
         row[name] = probed(core, out, place_of(labelled), probe, *flags)
     return row
 
@@ -149,7 +149,7 @@ def pretrain_words(setting: Setting, task: str, seed: int) -> list[str]:
 
 def place_of(data: str) -> str:
     """Where the data of a setting are: a folder of the real data sets, or sequences that are drawn from one."""
-    if data.startswith(f"{MOVING}digits"):
+    if data.startswith((f"{MOVING}digits", "world")):
         return data
     prefix = MOVING if data.startswith(MOVING) else ""
     return prefix + str(SHARED / data.removeprefix(MOVING))

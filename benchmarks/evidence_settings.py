@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One column of a table: what is measured of the encoder of each task."""
+
+    probe: str
+    data: str
+    flags: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    """Those that are measured; all unless given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +38,21 @@ class Setting:
     """What measures the factors."""
     factors: tuple[str, ...] = ()
     """What `probe` measures in place of fractions and k-NN: labels of moving sequences, else one name for a column."""
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+    """Name of a column -> what is measured, in place of all of these."""
     reading: str = ""
     """What can be concluded from the table, and what cannot; paragraphs with empty lines between."""
 
-    def measurements(self) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-        """Name of each result -> probe, what it reads, and its flags."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what is measured in place of fractions and k-NN."""
+        return tuple(self.measured) or self.factors
+
+    def measurements(self, task: str) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+        """Name of each result of a task -> probe, what it reads, and its flags."""
+        if self.measured:
+            asked = {name: one for name, one in self.measured.items() if not one.tasks or task in one.tasks}
+            return {name: (one.probe, one.data, one.flags) for name, one in asked.items()}
         labelled = self.labelled or self.data
         if self.factors:
             drawn = labelled.startswith("moving:")

@@ -183,7 +183,7 @@ def _evidence(task: str) -> list[str]:
         pages[setting.page] = None
         shown = [name for name in (task, "autoencoder", *REFERENCES) if name in found]
         heads = {"linear": "best stage", "linear 0.01": "1 % of the labels", "knn": "k-NN"}
-        heads |= {factor: factor for factor in setting.factors}
+        heads |= {factor: factor for factor in setting.columns}
         probes = [probe for probe in heads if probe in found[task][0]]
         random = [spread([row[probe]["random"]["value"] for row in found[task]]) for probe in probes]
         body = [["random weights", "", "", *random]]
@@ -191,7 +191,7 @@ def _evidence(task: str) -> list[str]:
             rows = found[other]
             values = [spread([row[probe]["value"] for row in rows]) for probe in probes]
             body.append([other, pretext(rows), f"{rows[0]['pretext']['chance']:.3f}", *values])
-        if setting.factors:
+        if setting.columns:
             chances = [found[task][0][probe].get("chance") for probe in probes]
             body += [["chance", "", "", *map("{:.1f}".format, chances)]] if None not in chances else []
         seeds = f"{len(found[task])} seed{'s' if len(found[task]) > 1 else ''}"
@@ -208,8 +208,10 @@ def _evidence(task: str) -> list[str]:
 def _measured(name: str, setting: Setting, task: str) -> str:
     """The data, the flags and what the numbers of a table are."""
     own = f" and `{' '.join(flags)}`" if (flags := setting.tasks.get(task)) else ""
-    if not setting.factors:
+    if not setting.columns:
         return f"On {name} with `{setting.flags}`{own}; top-1 in percent"
+    if setting.measured:
+        return f"On `{setting.data}` with `{setting.flags}`{own}; probes at their best stage, in percent"
     data = f"`{setting.data}`" + (f", measured on `{setting.labelled}`" if setting.labelled else "")
     return f"On {name} ({data}) with `{setting.flags}`{own}; the probe `{setting.probe}` at its best stage, in percent"
 
