@@ -28,6 +28,7 @@ NEEDS = {
     "labels": "one or several classes per image",
     "box": "boxes",
     "mask": "masks",
+    "depth": "depth maps",
 }
 KINDS = {
     ("generation", "image"): "Generation of images",

@@ -82,7 +82,7 @@ PICTURES: dict[str, Drawn] = {
     "rgb_flow": Drawn(flags=f"{_FRAMES} --steps 10"),
     "unsupervised_flow": Drawn(flags=f"{_FRAMES} --stride 4 --steps 120"),
     "view_synthesis": Drawn(
-        data="world:scenes=12,frames=24,side=96", flags=f"{_FRAMES} --stride 3 --task.mask auto --lr 1e-3 --steps 60"
+        data="world:scenes=12,frames=24,side=96", flags=f"{_FRAMES} --stride 3 --lr 5e-4 --steps 80"
     ),
     "pose_action": Drawn(flags=f"{_FRAMES} --steps 10"),
     "egomotion": Drawn(data="world:scenes=24,frames=12,side=64", flags=f"{_FRAMES} --steps 10"),

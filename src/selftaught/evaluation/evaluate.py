@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ FEATURES = "features"
 """Folder, next to a run's evaluations, that its features are kept in."""
 IMAGES_AT_ONCE = 256
 """Images that are encoded at once."""
+PredictMaps = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 KEPT = 6
 """Version of cached metrics of random weights; raise it when their computation changes."""
 
@@ -167,7 +168,9 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
     device = compute_device(accelerator)
     size, precision = subject.network.size, subject.precision
 
-    def score(encoder: Encoder, cache: Path, *, is_random: bool = False) -> Score:
+    def score(
+        encoder: Encoder, cache: Path, *, is_random: bool = False, predict_maps: PredictMaps | None = None
+    ) -> Score:
         reader = Reader(
             encoder=encoder,
             size=size,
@@ -176,6 +179,7 @@ def _protocol(name: str, probe: Probe, data: EvaluationData, subject: Subject, a
             batch_size=_at_once(probe, encoder),
             cache=cache,
             is_random=is_random,
+            predict_maps=predict_maps,
         )
 
         def of(part: EvaluationData) -> Score:
@@ -225,7 +229,7 @@ def _chance(probe: Probe, parts: Sequence[EvaluationData]) -> float | None:
 
 def _measure(subject: Subject, protocol: Protocol, teacher: Path | None) -> dict[str, Any]:
     """The metrics of the encoder and its references; "outcomes" and "files" are written next to them."""
-    own = protocol.score(subject.encoder, subject.folder / FEATURES)
+    own = protocol.score(subject.encoder, subject.folder / FEATURES, predict_maps=subject.predict_maps)
     random = _random(subject, protocol)
     scores = {"encoder": own, "random": random}
     if teacher is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder
+from selftaught.core.precision import autocast
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
 from selftaught.encoders.base import Encoder
@@ -18,9 +22,11 @@ from selftaught.encoders.names import TIMM, GivenWeights, given_weights
 from selftaught.encoders.weights.load import Taken, take_weights
 from selftaught.encoders.weights.published import is_published
 from selftaught.encoders.weights.source import Source, find_weights
+from selftaught.tasks.base import PretextTask
 from selftaught.training.encoder_of_run import (
     load_encoder,
     load_measurable,
+    load_task,
     part_of,
     parts_of,
     random_encoder,
@@ -29,6 +35,8 @@ from selftaught.training.encoder_of_run import (
 
 USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
+SUPERVISED = "supervised"
+"""The task that learns from labels, whose classes are those of its data."""
 STEMS: tuple[Stem, ...] = ("standard", "small")
 """First layers that weights in a file may have."""
 
@@ -60,6 +68,28 @@ class Subject:
     def random(self) -> Encoder:
         """The same encoder with random weights, a function of the seed."""
         return random_encoder(self.network, self.seed, part=self.part)
+
+    @cached_property
+    def _task(self) -> PretextTask | None:
+        """The whole task of the run; None where there is none, or where it cannot be made, which is said."""
+        if self.run is None or self.part != self.network.kept or SUPERVISED in self.run.task.split("+"):
+            return None
+        try:
+            return load_task(self.name, checkpoint=self.checkpoint)
+        except ValueError as error:
+            say_once(f"what the task of {self.name} predicts is not measured: {error}")
+            return None
+
+    def predict_maps(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Maps that the task of the run predicts, as `PretextTask.predict_maps`, float32.
+
+        None of weights in a file, and of another encoder than the one that the task keeps.
+        """
+        if self._task is None:
+            return {}
+        task = self._task.to(images.device)
+        with torch.no_grad(), autocast(images.device, self.precision):
+            return {kind: maps.float() for kind, maps in task.predict_maps(images).items()}
 
     def cutting(self, *, frames: int | None = None, stride: int | None = None, fps: float | None = None) -> Subject:
         """The same with clips cut so; what is not given stays as the encoder saw it."""

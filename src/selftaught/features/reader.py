@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,8 @@ class Reader:
         cache: folder the features are kept in; None computes them each time.
         cache_limit_gb: features of one data set that would take more are not kept.
         is_random: its weights were drawn, not learned; a probe that trains the encoder trains all of it from scratch.
+        predict_maps: maps that the task of its run predicts of images as the encoder takes them, by kind of `Given`;
+            None of weights without a task.
     """
 
     encoder: Encoder
@@ -56,6 +58,7 @@ class Reader:
     cache: Path | None = None
     cache_limit_gb: float = 20.0
     is_random: bool = False
+    predict_maps: Callable[[Tensor], Mapping[str, Tensor]] | None = None
 
     @cached_property
     def identity(self) -> str:

@@ -15,8 +15,11 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import clip_name
 from selftaught.encoders.spec import COLOURS
+from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
+from selftaught.training.refresh import fit_buffers
+from selftaught.training.setup import build_task, spec_for
 
 
 def read_config(run: str | Path) -> RunConfig:
@@ -67,6 +70,26 @@ def load_measurable(run: str | Path, *, part: str | None = None, checkpoint: str
             f"export' takes it, leave --part out to measure {kept!r}"
         )
     return encoder
+
+
+def load_task(run: str | Path, *, checkpoint: str = "last") -> PretextTask:
+    """The whole task of a run, heads and all, on the CPU in evaluation mode.
+
+    Raises:
+        ValueError: where the run or the file of the task is not there, or the checkpoint is of other settings.
+    """
+    config = read_config(run)
+    task = build_task(spec_for(config), config)
+    path = Path(run) / "checkpoints" / f"{checkpoint}.safetensors"
+    tensors, _ = load_checkpoint(path)
+    state = {name.removeprefix("task."): value for name, value in tensors.items() if name.startswith("task.")}
+    fit_buffers(task, state)
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} does not hold the task {config.task!r} of config.json: {reason}") from None
+    return task.eval()
 
 
 def parts_of(network: NetworkSettings) -> dict[str, str]:

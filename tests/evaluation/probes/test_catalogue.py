@@ -21,6 +21,7 @@ def test_every_file_that_holds_a_probe_is_listed() -> None:
             "mask_propagation": ("mask",),
             "label_free": (),
             "qualitative": (),
+            "depth": ("depth",),
         },
         "mask_propagation": ("mask",),
         **dict.fromkeys(("action", "clip_retrieval"), ("label", "video")),

@@ -65,7 +65,9 @@ def test_the_loss_against_loops(task: Task, mask: str) -> None:
                         explained = found.masks[k][2 * n + number].sigmoid()
                         error = explained * error - 0.2 * explained.log()
                     if mask == "auto":
-                        error = error * (error < photometric_difference(frames[other : other + 1], frames[1:2], 0.5))
+                        error = torch.minimum(
+                            error, photometric_difference(frames[other : other + 1], frames[1:2], 0.5)
+                        )
                     parts.append(float(error.mean()))
             total += sum(parts) / 4
             for n in range(2):

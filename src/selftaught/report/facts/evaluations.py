@@ -23,6 +23,7 @@ PROTOCOLS = {
     "segmentation": "segmentation",
     "detection": "detection",
     "mask_propagation": "mask propagation",
+    "depth": "depth",
     "label_free": "label-free metrics",
     "qualitative": "pictures",
 }

@@ -81,7 +81,7 @@ class ViewSynthesis(PretextTask):
     Loss, a mean over resolutions k and other frames: E times the difference of the middle frame and the one that is
     read, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) |difference|; `explain` times -log E; `smooth` / 2^k times the first
     differences of one over depth (divided by its mean), which edges of the image excuse. With `mask` auto, a pixel
-    counts only where the frame that is read fits better than the one as it is (Godard et al., ICCV 2019).
+    is learned from only where the frame that is read fits better than the one as it is (Godard et al., ICCV 2019).
 
     Settings: `compose` weighs that motions to the frame after the next are those to the next, twice, and that motions
     there and back cancel (CTC: Iyer et al., CVPR workshops 2018); `residual` adds flow that the motion of the camera
@@ -239,7 +239,7 @@ class ViewSynthesis(PretextTask):
                 total = total + (logits.sigmoid() * difference - config.explain * _log_sigmoid(logits)).mean()
             elif config.mask == "auto":
                 still = photometric_difference(other, target, config.ssim)
-                total = total + (difference * (difference.detach() < still)).mean()
+                total = total + torch.minimum(difference, still).mean()
             else:
                 total = total + difference.mean()
             even = disparity / disparity.mean((2, 3), keepdim=True).clamp(min=1e-6)
