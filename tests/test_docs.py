@@ -18,7 +18,8 @@ import selftaught
 from selftaught.cli import flags
 from selftaught.cli import main as cli
 from selftaught.core.settings.keywords import RunSettings
-from selftaught.tasks.catalogue import task_info
+from selftaught.tasks.catalogue import list_tasks, task_info
+from selftaught.tasks.resolve import resolve_task
 from tests.evaluation.drawn_classes import drawn_data, drawn_reader
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,9 +41,12 @@ def commands(page: Path) -> list[list[str]]:
 def test_pages_of_tasks_and_probes_are_those_of_the_docstrings() -> None:
     script = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     paths = [path for folder in script["FOLDERS"] for path in (ROOT / "docs" / folder).glob("*.md")]
+    paths.append(ROOT / "docs" / script["SURVEY_PAGE"])
     on_disk = {path.relative_to(ROOT / "docs").as_posix(): path.read_text() for path in paths}
     pages = script["pages"]()
     assert on_disk == pages, "run python docs/generate.py"
+    text = (ROOT / "README.md").read_text()
+    assert text == script["readme"](text), "run python docs/generate.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -54,6 +58,34 @@ def test_commands_in_the_docs_are_commands(page: Path) -> None:
         parsed, extra = parser.parse_known_args(words[1:])
         assert not extra, words
         flags.read_values((*verb.positional, *verb.flags, *verb.settings), parsed)
+
+
+def test_every_task_is_of_one_kind_of_the_survey_or_newer() -> None:
+    tables = runpy.run_path(str(ROOT / "docs" / "survey_tables.py"))
+    kinds = [kind for family in tables["KINDS"].values() for kind in family.items()]
+    listed = [task for _, tasks in (*kinds, *tables["NEWER"].items()) for task in tasks]
+    assert sorted(listed) == sorted(task.name for task in list_tasks())
+    assert len(kinds) == 19
+    assert all(tasks for _, tasks in kinds)
+
+
+def test_the_commands_of_the_surveys_methods_are_commands() -> None:
+    tables = runpy.run_path(str(ROOT / "docs" / "survey_tables.py"))
+    methods = (*tables["IMAGES"], *tables["VIDEOS"])
+    assert (len(tables["IMAGES"]), len(tables["VIDEOS"])) == (32, 34)
+    verb = cli.verb_of("pretrain")
+    for method in methods:
+        assert method.flags or method.note, method.name
+        if method.flags:
+            words = ["pretrain", "DATA", *shlex.split(method.flags), "--out", "RUN"]
+            parsed, extra = flags.make_parser(verb, cli.further_options(verb, words), note="").parse_known_args(
+                words[1:]
+            )
+            assert not extra, words
+            resolve_task(
+                flags.read_values(verb.flags, parsed)["task"],
+                flags.read_values(cli.further_options(verb, words)["task_settings"], parsed, prefix="task."),
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
