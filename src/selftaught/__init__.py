@@ -21,6 +21,7 @@ from selftaught.api import (
     predict,
     pretrain,
     search,
+    suggest,
     world,
     write_report,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "predict",
     "pretrain",
     "search",
+    "suggest",
     "use_threads",
     "world",
     "write_report",

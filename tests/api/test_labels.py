@@ -26,7 +26,7 @@ def test_fit_prints_what_it_reached(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "already holds a model" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", [selftaught.fit, selftaught.predict])
+@pytest.mark.parametrize("verb", [selftaught.fit, selftaught.predict, selftaught.suggest])
 def test_every_argument_is_explained(verb: Callable[..., object]) -> None:
     text = inspect.getdoc(verb) or ""
     assert all(f"    {name}: " in text for name in inspect.signature(verb).parameters)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Unpack
 from selftaught.api.exporting import export as export
 from selftaught.api.labels import fit as fit
 from selftaught.api.labels import predict as predict
+from selftaught.api.labels import suggest as suggest
 from selftaught.api.python import check_task as check_task
 from selftaught.api.python import load_encoder as load_encoder
 from selftaught.core import threads

@@ -112,3 +112,57 @@ def predict(
     reading = facts.read(str(data), download=download, **hints)
     how: Json = {"error": error, "split": split, "accelerator": accelerator, "overwrite": overwrite}
     return predict_classes(model, facts, reading, out, **how)
+
+
+@plain_arguments
+def suggest(
+    encoder: File,
+    data: File,
+    *,
+    out: File,
+    count: int = 50,
+    way: Literal["typical", "k_centre"] = "typical",
+    model: File | None = None,
+    part: str | None = None,
+    checkpoint: Checkpoint = "last",
+    size: int | None = None,
+    stem: Stem | None = None,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    download: bool = False,
+    overwrite: bool = False,
+    **hints: Unpack[DataHints],
+) -> Json:
+    """Suggest what to label next, and list near duplicates, outliers and likely label errors, with thumbnails.
+
+    Args:
+        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
+        data: data in any format that pretrain reads; samples that have a label already are not suggested.
+        out: folder to write, with a table for each list and report.html.
+        count: number of samples to suggest.
+        way: typical for typical samples of clusters without a label, which suits few labels; k_centre for those that
+            are farthest from all labelled ones.
+        model: folder of a model of fit; the samples are then chosen among those of which it is least sure.
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+        size: image size in pixels, only for weights in a file (default 224); a run uses its own.
+        stem: type of the first layers, only for weights in a file (default: taken from the weights).
+        seed: seed of the clusters, and of the folds by which label errors are found.
+        accelerator: device type to compute on.
+        download: allow torchvision and Hugging Face data sets to be downloaded.
+        overwrite: replace earlier suggestions.
+        hints: fields of `DataHints`.
+
+    Returns:
+        The "lists" next, duplicates, outliers and label_errors, the number of entries of each, and the page under
+        "report".
+    """
+    from selftaught.evaluation.subject import open_subject
+    from selftaught.evaluation.suggest.find import suggest_labels
+    from selftaught.report.suggestions_page import write_suggestions_page
+
+    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem)
+    reading = subject.reading(str(data), download=download, **hints)
+    how: Json = {"count": count, "way": way, "model": model, "seed": seed, "accelerator": accelerator}
+    found = suggest_labels(subject, reading, out, **how, overwrite=overwrite)
+    return found | {"report": str(write_suggestions_page(Path(out)))}
