@@ -12,15 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftaught import compare, embed, evaluate, export, load_encoder, write_report
+from selftaught import compare, embed, evaluate, export, load_encoder, pretrain, write_report
 from selftaught.cli.flags import read_verb
 from selftaught.cli.main import further_options, main
 from selftaught.core.config import RunConfig
 from selftaught.evaluation.compare import _runs, compare_tasks
+from selftaught.ops.clip_images import flow_stack
 from selftaught.training.checkpoint import load_checkpoint
-from selftaught.training.encoder_of_run import random_encoder, read_config
+from selftaught.training.encoder_of_run import load_measurable, of_colours, random_encoder, read_config
 from selftaught.training.run_folder import OtherRun, RunFolder
 from selftaught.training.train import train
+from tests.conftest import WriteVideo
+from tests.data.store.videos import moving
 from tests.training.stopping import assert_same_run, stopped_before
 
 TASKS = Path(__file__).parents[1] / "tasks"
@@ -91,14 +94,45 @@ def test_the_teacher_is_what_is_measured(teacher: Path, tmp_path: Path) -> None:
     assert told["part"] == "teacher"
 
 
-def test_an_encoder_of_other_channels_is_exported_but_not_measured(streams: Path, tmp_path: Path) -> None:
-    told = export(streams, out=tmp_path / "flow.safetensors", part="flow_encoder")
-    assert told["encoder"] == "2ch:timm:test_vit"
-    why = r"--part flow_encoder of .* takes 2 channels, but data give 3; .* leave --part out to measure 'encoder'"
-    with pytest.raises(ValueError, match=why):
-        evaluate(streams, DATA, part="flow_encoder")
-    with pytest.raises(ValueError, match=why):
-        embed(streams, DATA, out=tmp_path / "flow.npy", part="flow_encoder")
+def test_an_encoder_of_flow_is_exported_as_it_is_and_measured_on_the_flow_of_clips(
+    tmp_path: Path, write_video: WriteVideo
+) -> None:
+    for label in ("left", "right"):
+        for seed in range(4):
+            frames = moving(6, 32, seed)
+            write_video(tmp_path / "data" / label / f"{seed}.mp4", frames if label == "left" else frames[::-1])
+    run = tmp_path / "run"
+    pretrain(
+        str(tmp_path / "data"),
+        task="rgb_flow",
+        out=run,
+        encoder="timm:test_resnet",
+        encoders={"flow_encoder": "timm:test_vit"},
+        task_settings={"frames": 2, "stride": 2, "width": 8},
+        size=32,
+        steps=1,
+        batch_size=4,
+        held_out=0.25,
+    )
+    told = export(run, out=tmp_path / "flow.safetensors", part="flow_encoder")
+    assert told["encoder"] == "4ch:timm:test_vit"
+    measured = load_measurable(run, part="flow_encoder")
+    assert (measured.name, measured.kind, measured.channels) == ("flow2:timm:test_vit", "video", 3)
+    assert measured.clip_seen == {"frames": 3, "stride": 2}
+    clips = torch.randn(2, 3, 3, 32, 32)
+    whole = load_encoder(run, part="flow_encoder")
+    with torch.no_grad():
+        assert torch.allclose(measured(clips), whole(flow_stack(clips, 2)), atol=1e-5)
+    found = evaluate(run, str(tmp_path / "data"), probe="knn", part="flow_encoder", held_out=0.25)
+    assert found["part"] == "flow_encoder"
+    embed(run, str(tmp_path / "data"), out=tmp_path / "flow.npy", part="flow_encoder")
+    assert np.load(tmp_path / "flow.npy").shape == (8, whole.num_features)
+
+
+def test_an_encoder_of_other_channels_is_exported_but_not_measured(streams: Path) -> None:
+    whole = load_encoder(streams, part="flow_encoder")
+    assert of_colours(whole, "flow_encoder").name == "flow1:timm:test_vit"
+    assert of_colours(whole, "other_encoder") is whole
 
 
 def test_the_page_lists_the_encoders(streams: Path, teacher: Path) -> None:

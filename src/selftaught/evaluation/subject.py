@@ -27,6 +27,7 @@ from selftaught.training.encoder_of_run import (
     load_encoder,
     load_measurable,
     load_task,
+    of_colours,
     part_of,
     parts_of,
     random_encoder,
@@ -67,7 +68,7 @@ class Subject:
 
     def random(self) -> Encoder:
         """The same encoder with random weights, a function of the seed."""
-        return random_encoder(self.network, self.seed, part=self.part)
+        return of_colours(random_encoder(self.network, self.seed, part=self.part), self.part)
 
     @cached_property
     def _task(self) -> PretextTask | None:
@@ -97,7 +98,7 @@ class Subject:
         given = {name: value for name, value in asked.items() if value is not None}
         network = dataclasses.replace(self.network, **given)  # type: ignore[arg-type]  # checks the values
         spaced = {"stride", "fps"} & given.keys()
-        seen = {name: value for name, value in network.clip_seen.items() if not spaced or name == "frames"} | given
+        seen = {name: value for name, value in self.encoder.clip_seen.items() if not spaced or name == "frames"} | given
         self.encoder.clip_seen = seen
         return dataclasses.replace(self, network=dataclasses.replace(network, clip_seen=seen))
 

@@ -15,6 +15,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import clip_name
 from selftaught.encoders.spec import COLOURS
+from selftaught.encoders.video.clip_image import ClipImageEncoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
@@ -61,8 +62,10 @@ def load_encoder(run: str | Path, *, part: str | None = None, checkpoint: str = 
 
 
 def load_measurable(run: str | Path, *, part: str | None = None, checkpoint: str = "last") -> Encoder:
-    """As `load_encoder`, of an encoder that takes what data give: images or clips in colour, or audio."""
-    encoder = load_encoder(run, part=part, checkpoint=checkpoint)
+    """As `load_encoder`, of one that takes what data give: images or clips in colour, or audio; see `of_colours`."""
+    whole = load_encoder(run, part=part, checkpoint=checkpoint)
+    config = read_config(run)
+    encoder = of_colours(whole, part_of(config, part, run=run), stride=config.task_settings.get("stride", 1))
     if encoder.kind != "audio" and encoder.channels != COLOURS:
         kept = read_config(run).network.kept
         raise ValueError(
@@ -90,6 +93,25 @@ def load_task(run: str | Path, *, checkpoint: str = "last") -> PretextTask:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path} does not hold the task {config.task!r} of config.json: {reason}") from None
     return task.eval()
+
+
+def of_colours(encoder: Encoder, part: str, *, stride: int = 1) -> Encoder:
+    """An encoder of stacks of flow as the one of clips that computes the flow of its frames; any other as it is.
+
+    Args:
+        encoder: of a run.
+        part: its name; a task calls an encoder of flow "flow_encoder".
+        stride: between frames, where the run has seen no clips by its kept encoder.
+    """
+    if part != "flow_encoder" or encoder.kind != "image" or encoder.channels % 2:
+        return encoder
+    fields = encoder.channels // 2
+    name = f"flow{fields}:{encoder.name.removeprefix(f'{encoder.channels}ch:')}"
+    clips = ClipImageEncoder(name, encoder, "flow", fields, COLOURS)
+    seen = dict(encoder.clip_seen) or {"stride": stride}
+    clips.clip_seen = seen | {"frames": max(fields + 1, int(seen.get("frames", 1)))}
+    clips.train(encoder.training)
+    return clips
 
 
 def parts_of(network: NetworkSettings) -> dict[str, str]:

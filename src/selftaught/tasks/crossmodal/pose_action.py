@@ -120,7 +120,7 @@ class PoseAction(PretextTask):
     @classmethod
     def clip_for(cls, config: Config) -> Clip:
         """A single frame."""
-        return Clip(frames=1)
+        return Clip(frames=1, stride=config.stride)
 
     def chance(self, batch_size: int) -> float:
         return 0.5
