@@ -123,7 +123,7 @@ def test_an_encoder_of_flow_is_exported_as_it_is_and_measured_on_the_flow_of_cli
     whole = load_encoder(run, part="flow_encoder")
     with torch.no_grad():
         assert torch.allclose(measured(clips), whole(flow_stack(clips, 2)), atol=1e-5)
-    found = evaluate(run, str(tmp_path / "data"), probe="knn", part="flow_encoder", held_out=0.25)
+    found = evaluate(run, str(tmp_path / "data"), probe="knn", part="flow_encoder")
     assert found["part"] == "flow_encoder"
     embed(run, str(tmp_path / "data"), out=tmp_path / "flow.npy", part="flow_encoder")
     assert np.load(tmp_path / "flow.npy").shape == (8, whole.num_features)
