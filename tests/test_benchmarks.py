@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,20 @@ def test_the_linear_probe_is_measured() -> None:
     found = script("probes").measure_probes(args, ["linear"])
     assert found["pictures"] == 60
     assert {"forward", "solve", "probe", "probe_again"} <= found["linear"]["seconds"].keys()
+
+
+def test_the_overlap_of_masks_against_loops() -> None:
+    moving_objects = script("moving_objects")
+    rng = np.random.default_rng(0)
+    found, truth, known = (rng.random((4, 5, 6)) < share for share in (0.4, 0.3, 0.8))
+    truth[2] = False  # a frame without a mask is left out
+    values = []
+    for t in (0, 1, 3):
+        cells = [(found[t, y, x], truth[t, y, x]) for y in range(5) for x in range(6) if known[t, y, x]]
+        values.append(sum(a and b for a, b in cells) / sum(a or b for a, b in cells))
+    assert moving_objects.overlap(found, truth, known) == pytest.approx(np.mean(values))
+    middle = moving_objects.prior("middle")(truth[:, :4, :4])
+    assert middle[0].astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
 
 
 @pytest.mark.slow  # trains and measures a network of 12 tiles a clip, 3 s
