@@ -148,7 +148,8 @@ def jhmdb(split: str, of_class: int) -> Iterator[Sequence]:
     with zipfile.ZipFile(DATA / "jhmdb14" / "masks.zip") as archive:
         for name in jhmdb_files(split, of_class):
             with av.open(str(DATA / "jhmdb14" / name)) as container:
-                frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+                decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+            frames = np.stack(decoded).astype(np.uint8, copy=False)
             packed = np.load(io.BytesIO(archive.read(f"{name[:-4]}.npy")))
             truth = np.unpackbits(packed, axis=-1, count=frames.shape[2])[: len(frames), ::2, ::2] > 0
             yield name, frames[: len(truth)], truth

@@ -19,9 +19,10 @@ from selftaught.data.loader import Loader
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.cache import list_stores
 from selftaught.data.store.samples import Samples
+from selftaught.data.store.stored_frames import from_store
 from selftaught.data.store.subset import Subset
 from tests.data.computed.copied import COPY
-from tests.data.computed.moving import shifting
+from tests.data.computed.moving import shifting, with_square
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +106,26 @@ def test_the_progress_bar_names_the_program(videos: str, monkeypatch: pytest.Mon
     packed(videos, "video", clip=Clip(frames=2), flow=Computed("optical_flow", like="clip"))
     assert titles == ["packing: optical_flow"]
     assert seen == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("program", ["moving_mask", "unlc"])
+def test_neither_bars_nor_cuts_are_what_moves(tmp_path: Path, write_video: Any, program: str) -> None:
+    """Two shots of a ground that pans under a square, between black bars, which stand still and are cut off."""
+    shots = []
+    for right, levels in ((2.0, (90, 0.6)), (-2.0, (5, 0.3))):
+        frames, truth = with_square(shifting(8, right, 0, height=64, width=96), 0, 2, side=24, top=12, left=36)
+        frames[truth] = frames[truth] // 2 + np.array([120, 0, 0], np.uint8)
+        shots.append((levels[0] + levels[1] * frames).astype(np.uint8))
+    write_video(tmp_path / "videos" / "a.mp4", np.pad(np.concatenate(shots), ((0, 0), (16, 16), (0, 0), (0, 0))))
+    sampling = Sampling(inputs={"clip": Clip(frames=8), "mask": Computed(program, like="clip")})
+    data = str(tmp_path / "videos")
+    source = open_source(data, split="train", needs=frozenset({"video"}), held_out=0.0)
+    reading = DataSettings(path=data, cache_limit=1.0, workers=1, store_size=64)
+    samples = pack_with_maps(source, reading, sampling, size=64, title="packing", is_shown=False)
+    assert from_store(samples).stored.last.nonzero()[0].tolist() == [7, 15]
+    masks = samples.read(np.zeros(2, np.int64), np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.99]]))["mask"][..., 0]
+    moving = (masks == 1).mean((0, 1))
+    assert max(moving[:4].max(), moving[-4:].max()) < 0.2  # of the frames; a bar would be there in all of them
+    assert moving[24:36, 26:38].mean() > 0.7
+    assert (masks == 1).mean((2, 3)).min() > 0.05
+    assert (masks == 1).mean((2, 3)).max() < 0.4  # nothing like a whole frame at the cut

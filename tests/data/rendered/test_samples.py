@@ -51,6 +51,26 @@ def test_endless_scenes_are_read_as_if_they_were_packed() -> None:
     assert "2 processes while training (--workers)" in endless.notes[0]  # type: ignore[attr-defined]
 
 
+def test_maps_of_endless_scenes_are_those_of_packed_ones() -> None:
+    """At the end of a scene too, where a frame has no next one."""
+    inputs: dict[str, Input] = {
+        "clip": Clip(frames=2, stride=2),
+        "frame": Image(),
+        "flow": Computed("optical_flow", like="clip", settings={"preset": "fast"}),
+        "mask": Computed("moving_mask", like="frame"),
+    }
+    packed = opened("world:scenes=2,side=24,frames=4,most=6", 1, inputs)
+    endless = opened("world:side=24,frames=4,most=6", 1, inputs)
+    rows = np.array([0, 1, 1])
+    for moment in (0.01, 0.99):
+        draws = np.full((3, 3), moment)
+        expected, found = packed.read(rows, draws), endless.read(rows, draws)
+        assert found["mask"].shape == (3, 16, 16, 1)
+        assert found["flow"].any()
+        for name in inputs:
+            assert np.array_equal(found[name], expected[name]), name
+
+
 def test_moments_of_one_scene_are_kept_apart() -> None:
     inputs: dict[str, Input] = {"frame": Image()}
     samples = opened("world:side=24,frames=30,fps=10", 1, inputs, clips_per_video=2, min_gap=1)
@@ -61,10 +81,8 @@ def test_moments_of_one_scene_are_kept_apart() -> None:
 
 
 def test_what_only_packed_scenes_have_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^input 'flow' is computed by 'optical_flow' from packed frames, but those of w"
-    ):
-        opened("world:side=24", 1, {"clip": Clip(frames=2), "flow": Computed("optical_flow", like="clip")})
+    with pytest.raises(ValueError, match=r"^unlc is computed from whole shots, but of those of world:side=24 a few"):
+        opened("world:side=24", 1, {"clip": Clip(frames=2), "mask": Computed("unlc", like="clip")})
     with pytest.raises(
         ValueError, match=r"^the videos of world:side=24,frames=4 cannot be used: 4 frames, fewer than the 9"
     ):

@@ -103,10 +103,16 @@ class LiveMaps(FrameMaps):
     """
 
     def __init__(
-        self, program: Program, stored: StoredFrames, items: NDArray[np.int64], side: int, key: str, workers: int
+        self,
+        program: Program,
+        stored: StoredFrames,
+        items: NDArray[np.int64],
+        side: int,
+        key: str,
+        workers: int | ThreadPoolExecutor,
     ) -> None:
         super().__init__(program, stored, items, side, key)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-compute", initializer=give_way)
+        self._pool = computing_threads(workers) if isinstance(workers, int) else workers
 
     def _each(self, fill: Callable[[int], None], count: int) -> None:
         with one_opencv_thread():  # OpenCV's flow depends on the number of its threads
@@ -130,6 +136,11 @@ class LiveMaps(FrameMaps):
             values, scales = kept(self.program, maps[:1])
             known[frame] = values[0], float(scales[0])
         return [known[frame] for frame in wanted]
+
+
+def computing_threads(workers: int) -> ThreadPoolExecutor:
+    """Threads that compute maps as they are read, and leave the cores to training where it wants them."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="selftaught-compute", initializer=give_way)
 
 
 def _enlarged(values: Maps, step: int, height: int, width: int, *, smooth: bool) -> Maps:

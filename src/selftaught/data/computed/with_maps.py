@@ -16,6 +16,7 @@ from selftaught.data.batch import Sampling
 from selftaught.data.computed.catalogue import make_program
 from selftaught.data.computed.frame_maps import FrameMaps
 from selftaught.data.computed.maps import pack_maps
+from selftaught.data.computed.passing_maps import PassingMaps
 from selftaught.data.inputs import Computed, Given, Image, liked
 from selftaught.data.sources.base import Source
 from selftaught.data.store.kept_maps import KeptMaps, open_kept_maps
@@ -102,11 +103,13 @@ def pack_with_maps(
             run on these data.
         NothingReadable: where no sample can be used.
     """
-    if source.is_endless:
-        from selftaught.data.rendered.samples import open_rendered
-
-        return open_rendered(source, data, sampling, size=size)
     programs = {n: make_program(one) for n, one in sampling.inputs.items() if isinstance(one, Computed)}
+    if source.is_endless:
+        from selftaught.data.rendered.samples import open_rendered, rendering_processes
+
+        workers = rendering_processes(data)
+        passing = {n: PassingMaps(one, data=source.name, workers=workers) for n, one in programs.items()}
+        return open_rendered(source, data, sampling, passing, size=size)
     given = {n: one.what for n, one in sampling.inputs.items() if isinstance(one, Given) and one.what in source.maps}
     samples = pack(source, data, sampling, size=size, title=title, is_shown=is_shown)
     if not programs and not given:
