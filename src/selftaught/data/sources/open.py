@@ -336,6 +336,6 @@ def _refuse_lack(source: Source, needs: frozenset[str]) -> None:
     )
     raise ValueError(
         f"{WORDS[lacks[0]]} are needed, but {source.name} holds {held} only (such as {first}); {do[lacks[0]]}"
-        if lacks[0] != "audio"
+        if "audio" not in lacks
         else f"sound is needed, but {source.name} holds {held} without it (such as {first}); {do['audio']}"
     )

@@ -42,6 +42,23 @@ def test_an_image_is_seen_for_as_long_as_its_sound(tmp_path: Path) -> None:
     assert [round(hertz) for hertz in found] == [800, 1600, 440]
 
 
+def test_broken_images_are_left_out(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        draw(tmp_path / f"{name}.png", (9, 9, 9))
+        write_sound(tmp_path / f"{name}.wav", tone(1.0))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    source = open_source(str(tmp_path), split="train", needs=SOUND, held_out=0.0)
+    samples = open_samples(source, side=24, sampling=SAMPLING, cache_limit_gb=1.0, workers=1)
+    assert samples.keys == ["a.png"]
+    assert [key for key, _ in samples.skipped] == ["b.png"]
+
+
+def test_images_without_any_sound_are_refused_with_advice(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", (9, 9, 9))
+    with pytest.raises(ValueError, match=r"sound is needed, but .* holds images without it .* files of sound \(\.wav"):
+        open_source(str(tmp_path), split="train", needs=SOUND)
+
+
 def test_files_of_sound_are_for_encoders_of_sound_alone(tmp_path: Path) -> None:
     for n, word in enumerate(("bin", "lay")):
         for i in range(2):

@@ -16,7 +16,7 @@ from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import decode_image
 from selftaught.data.decode.video import Track, decode_sound, track_seconds
 from selftaught.data.files.file_kinds import is_picture
-from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.file_tree import FileTree, Unreadable
 from selftaught.data.files.hints import Hints
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
@@ -52,7 +52,10 @@ class StillVideo(FrameSequence):
     @property
     def shape(self) -> tuple[int, int]:
         """As `FrameSequence` says."""
-        height, width = self._picture.shape[:2]
+        try:
+            height, width = self._picture.shape[:2]
+        except OSError as gone:
+            raise Unreadable(gone.strerror or type(gone).__name__) from gone
         return height, width
 
     def frames(self, numbers: Iterable[int]) -> Iterator[NDArray[np.uint8] | Exception]:
