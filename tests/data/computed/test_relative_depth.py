@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -42,11 +43,24 @@ def test_frames_become_percentiles_at_half_resolution() -> None:
         assert spearmanr(frame[known], depth[known]).statistic > 0.7
 
 
-def test_a_frame_at_the_end_of_a_shot_is_compared_with_an_earlier_one() -> None:
+def test_the_last_frame_of_a_shot_is_compared_with_an_earlier_one() -> None:
     frames = frames_of(flow_of((0.08, 0.0, 0.0), (0.0, 0.0, 0.0)), 2)
     program = RelativeDepth(reach=1)
-    back = program.run(frames[::-1])[0]
-    assert np.array_equal(program.run(frames)[1], back)
+    assert np.array_equal(program.run(frames)[1], program.run(frames[::-1])[0])
+
+
+def test_a_frame_is_unknown_where_the_frames_around_it_tell_another_depth() -> None:
+    """The camera goes to the right before the scene, then before the same image with far and near exchanged."""
+    flow, other = (
+        true_flow(one, float(FOCAL), (0.08, 0.0, 0.0), (0.0, 0.0, 0.0)) for one in (scene_depth(), 10 - scene_depth())
+    )
+    before, middle = frames_of(flow, 2)
+    program = RelativeDepth(reach=1)
+    same = np.stack([before, middle, *frames_of(flow, 3)[2:]])
+    assert (program.run(same)[1] > 0).mean() > 0.5
+    y, x = np.mgrid[:72, :96].astype(np.float32)
+    after = cv2.remap(middle, x - other[:, :, 0], y - other[:, :, 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    assert not program.run(np.stack([before, middle, after]))[1].any()
 
 
 def test_without_a_way_depth_is_unknown() -> None:

@@ -19,6 +19,8 @@ _ASTRAY, _LENGTHS = 1.0, 0.5
 """Pixels, and lengths of the flow by going, by which a place may miss the direction in which it must move."""
 _EXPLAINED = 0.5
 """Share of a frame that the motion of the camera must explain."""
+_AGREE = 0.5
+"""Correlation of ranks from which the flow to a later frame and that to an earlier one tell the same depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +30,14 @@ class RelativeDepth(Program):
 
     From the flow to another frame of the shot, what the turn of the camera moves is removed; by how much the rest moves
     along the direction that the way of the camera gives it is one over its depth, up to a factor. The other frame is 1,
-    2, 4, ... frames later, up to `reach`, or earlier at the end of a shot: the first by which half of the frame moves
-    by 2 pixels.
+    2, 4, ... frames later, up to `reach`: the first by which half of the frame moves by 2 pixels. The same is done with
+    an earlier frame, and the mean of both is taken.
 
     Unknown are pixels at which near and far (the 10th and the 90th percentile of the frame) move by less than `least`
     pixels apart, as around the point that the camera goes to; those that move in another direction, as they are of a
-    moving object or not followed; and whole frames of which the motion of the camera explains less than half. Frames
-    whose camera only turns or stands still, and those of a flat wall, are therefore unknown.
+    moving object or not followed; and whole frames of which the motion of the camera explains less than half, or in
+    which the later and the earlier frame do not tell the same depth (rank correlation below 0.5). Frames whose camera
+    only turns or stands still, and those of a flat wall, are therefore unknown.
 
     Order accuracy and rank correlation of the percentiles with true depth: `benchmarks/depth.py`.
     """
@@ -70,38 +73,61 @@ class RelativeDepth(Program):
     def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Frames (T, H, W, 3) RGB of one shot -> (T, ceil(H / 2), ceil(W / 2), 1)."""
         focal = frames.shape[2] / 2 / tan(radians(self.fov) / 2)
-        flows = (self._flow(frames, number) for number in range(len(frames)))
-        return np.stack([self._percentiles(halved(flow), focal) for flow in flows])[..., None]
+        return np.stack([self._percentiles(frames, number, focal) for number in range(len(frames))])[..., None]
 
-    def _flow(self, frames: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
-        """Flow (H, W, 2) from one of the frames to another that is far enough away; 0 of a shot of a single frame."""
-        flow = np.zeros((*frames.shape[1:3], 2), np.float32)
+    def _percentiles(self, frames: NDArray[np.uint8], number: int, focal: float) -> NDArray[np.uint8]:
+        """(h, w) of one of the frames; `focal` is in pixels of the frames."""
+        height, width = self.map_size(*frames.shape[1:3])
+        flows = [flow for way in (1, -1) if (flow := self._flow(frames, number, way)) is not None]
+        found = [nearness(halved(one) / np.float32(2), focal / 2, self.least / 2) for one in flows]
+        out = np.zeros(height * width, np.uint8)
+        if not found or (len(found) == 2 and not _agree(*found)):
+            return out.reshape(height, width)
+        near = np.mean([_even(one) for one, _ in found], 0)
+        is_known = np.any([known for _, known in found], 0)
+        count = int(is_known.sum())
+        if count > 1:
+            out[is_known] = 1 + np.rint(254 * _ranks(-near[is_known]) / (count - 1))
+        return out.reshape(height, width)
+
+    def _flow(self, frames: NDArray[np.uint8], number: int, way: int) -> NDArray[np.float32] | None:
+        """Flow (H, W, 2) from one of the frames to a later one (`way` 1) or an earlier one that is far enough away."""
+        flow = None
         apart = 1
-        while apart <= self.reach:
-            other = number + apart if number + apart < len(frames) else number - apart
-            if other < 0:
-                break
-            flow = dense_flow(frames[[number, other]], self.preset)[0]
+        while apart <= self.reach and 0 <= number + way * apart < len(frames):
+            flow = dense_flow(frames[[number, number + way * apart]], self.preset)[0]
             if np.median(np.linalg.norm(flow, axis=2)) >= _FLOW:
                 break
             apart *= 2
         return flow
 
-    def _percentiles(self, flow: NDArray[np.float32], focal: float) -> NDArray[np.uint8]:
-        """`flow` (h, w, 2) and `focal` are in pixels of the stored frames."""
-        height, width = flow.shape[:2]
-        near, is_known = nearness(flow / np.float32(self.step), focal / self.step, self.least / self.step)
-        out = np.zeros(height * width, np.uint8)
-        count = int(is_known.sum())
-        if count > 1:
-            order = np.argsort(-near[is_known], kind="stable")
-            ranks = np.empty(count)
-            ranks[order] = np.arange(count) / (count - 1)
-            out[is_known] = 1 + np.rint(254 * ranks)
-        return out.reshape(height, width)
+
+Nearness = tuple[Floats, NDArray[np.bool_]]
+"""One over depth (h w,) up to a factor, and where it is known (h w,)."""
 
 
-def nearness(flow: NDArray[np.float32], focal: float, least: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _agree(later: Nearness, earlier: Nearness) -> bool:
+    both = later[1] & earlier[1]
+    if both.sum() < 2:
+        return bool(later[1].any() != earlier[1].any())
+    first, second = (_ranks(one[both]) for one, _ in (later, earlier))
+    return bool(np.corrcoef(first, second)[0, 1] >= _AGREE)
+
+
+def _ranks(values: Floats) -> Floats:
+    """From 0 on, equal values in their order."""
+    ranks = np.empty(len(values))
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ranks
+
+
+def _even(near: Floats) -> Floats:
+    """With the median at 0, and a distance of 1 of the 10th and the 90th percentile."""
+    low, middle, high = np.quantile(near, (0.1, 0.5, 0.9))
+    return np.asarray((near - middle) / max(high - low, 1e-9))
+
+
+def nearness(flow: NDArray[np.float32], focal: float, least: float) -> Nearness:
     """One over depth (h w,) up to a factor, and where it is known (h w,), from flow (h, w, 2); all in its pixels."""
     height, width = flow.shape[:2]
     motion = camera_motion(flow, focal)
