@@ -103,6 +103,11 @@ def test_codewords_are_the_means_of_the_flow_there_is_and_mirrored(task: Task) -
         assert float((made.codebook - torch.tensor(word)).norm(dim=1).min()) < 0.02
     assert (made.codebook.norm(dim=1).diff() >= 0).all()
     assert found.scalars["codebook_error"] < 0.03
+    bias = made.decoder[-1].bias
+    assert isinstance(bias, Tensor)
+    near_still = made.codebook.norm(dim=1) < 0.1
+    assert float(bias.detach().exp().sum()) == pytest.approx(1, rel=1e-4)
+    assert float(bias.detach()[near_still].exp().sum()) == pytest.approx(3 / SIDE**2, abs=0.02)
 
 
 def test_codewords_of_videos_in_which_nothing_moves(task: Task) -> None:

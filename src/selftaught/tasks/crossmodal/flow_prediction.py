@@ -9,7 +9,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
@@ -59,7 +59,8 @@ class FlowPrediction(PretextTask):
     each has its own blur and noise (`ops.clips.windows`).
 
     Differences from the paper: flow is that of DIS instead of DeepFlow; the decoder has up-convolutions instead of
-    fully connected layers; blur and noise are additions. The camera's motion stays in the flow.
+    fully connected layers, and its last bias starts at the logarithm of the codewords' shares; blur and noise are
+    additions. The camera's motion stays in the flow.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
@@ -109,6 +110,7 @@ class FlowPrediction(PretextTask):
         boxes = flow.new_tensor([0.0, 0.0, height, width]).expand(len(flow), 4)
         return crop_flow(flow, boxes, self.size, frame=(height, width), side=self.side).flatten(1)
 
+    @torch.no_grad()
     def before_epoch(self, known: Known, count: int, rng: Generator) -> Refreshed:
         """Codewords by k-means of the flow of all frames and of their mirror images, the slowest first."""
         vectors = known.features.float().view(-1, 2, self.side**2).transpose(1, 2).flatten(0, 1)
@@ -118,7 +120,14 @@ class FlowPrediction(PretextTask):
         chosen = chosen.repeat(math.ceil(self.config.words / len(chosen)), 1)
         found, _ = kmeans(chosen, self.config.words, rng, restarts=5)
         self.codebook = found[found.norm(dim=1).argsort(stable=True)]
-        error = (chosen - self.codebook[nearest(chosen, self.codebook)]).norm(dim=1).mean()
+        words = nearest(chosen, self.codebook)
+        last = self.decoder[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        # Logits start at the shares of the codewords; at equal ones, most of what is predicted at first is motion.
+        shares = torch.bincount(words, minlength=self.config.words).float() + 1
+        last.bias.copy_((shares / shares.sum()).log())
+        error = (chosen - self.codebook[words]).norm(dim=1).mean()
         return Refreshed(scalars={"codebook_error": float(error), "fastest_word": float(self.codebook[-1].norm())})
 
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
