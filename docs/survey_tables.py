@@ -61,6 +61,7 @@ NEWER = {
     "Masked prediction": ("mae", "video_mae"),
     "Joint embedding": ("simclr", "moco", "video_simclr"),
     "Predictive coding": ("dense_prediction",),
+    "Distillation": ("distill",),
 }
 """Kinds that came after the survey."""
 

@@ -17,11 +17,9 @@ from selftaught.core.precision import autocast
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.build import build_encoder
-from selftaught.encoders.names import TIMM, GivenWeights, given_weights
-from selftaught.encoders.weights.load import Taken, take_weights
+from selftaught.encoders.names import GivenWeights
+from selftaught.encoders.weights.given import parts_of_text, with_weights
 from selftaught.encoders.weights.published import is_published
-from selftaught.encoders.weights.source import Source, find_weights
 from selftaught.tasks.base import PretextTask
 from selftaught.training.encoder_of_run import (
     load_encoder,
@@ -38,8 +36,6 @@ USUAL_SIZE = 224
 """Pixels that published weights were trained at."""
 SUPERVISED = "supervised"
 """The task that learns from labels, whose classes are those of its data."""
-STEMS: tuple[Stem, ...] = ("standard", "small")
-"""First layers that weights in a file may have."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +134,7 @@ def open_subject(
     """
     if out is not None:
         check_out_folder(out)
-    if not Path(what).exists() and (given := _given(str(what))):
+    if not Path(what).exists() and (given := parts_of_text(str(what))):
         if part is not None or checkpoint != "last":
             flag = "--checkpoint" if part is None else "--part"
             raise ValueError(f"{flag} is for a run, and {what} are weights; leave it out")
@@ -169,21 +165,13 @@ def open_subject(
 
 def folder_of(what: str | Path) -> Path:
     """Where metrics of this are kept if no other folder was asked for: the run's, or one beside the weights."""
-    given = None if Path(what).exists() else _given(str(what))
+    given = None if Path(what).exists() else parts_of_text(str(what))
     if given is None:
         return Path(what)
     if is_published(given.file):
         return Path(f"{str(what).replace(':', '-')}-evaluated")
     file = Path(given.file).expanduser()
     return file.with_name(f"{file.stem}{f'-{given.choice}' if given.choice else ''}-evaluated")
-
-
-def _given(what: str) -> GivenWeights | None:
-    """An encoder and its weights in a file or published; None for a run."""
-    if (given := given_weights(what)) or not (is_published(what) and ":" in what):
-        return given
-    library, _, model = what.partition(":")
-    return GivenWeights(encoder=what if what.startswith(TIMM) else model, file=library)
 
 
 def _from_file(
@@ -196,35 +184,8 @@ def _from_file(
     download: bool,
 ) -> Subject:
     text = f"{given.file}#{given.choice}" if given.choice else given.file
-    network = NetworkSettings(encoder=given.encoder, size=size or USUAL_SIZE, stem=stem or "auto")
-    encoder, network, taken = _with_weights(network, text, download=download)
-    say_once(str(taken))
+    found = with_weights(given.encoder, text, size=size or USUAL_SIZE, stem=stem or "auto", download=download)
+    say_once(str(found.taken))
+    network = NetworkSettings(encoder=given.encoder, size=size or USUAL_SIZE, stem=found.stem)
     folder = folder_of(what) if out is None else Path(out)
-    return Subject(name=what, encoder=encoder.eval(), network=network, folder=folder)
-
-
-def _with_weights(network: NetworkSettings, text: str, *, download: bool) -> tuple[Encoder, NetworkSettings, Taken]:
-    """The encoder with these weights, and the settings with the stem that they fit if none is asked for.
-
-    They are read after an encoder was built, so that an unknown one is said first.
-    """
-    source: Source | None = None
-    stems = dict.fromkeys((network.stem, *STEMS)) if network.stem == "auto" else (network.stem,)
-    wrong: ValueError | None = None
-    for stem in stems:
-        tried = dataclasses.replace(network, stem=stem)
-        try:
-            encoder = _untrained(tried)
-            source = source or find_weights(text, network.encoder, download=download)
-            taken = take_weights(encoder, source.content, choice=source.choice)
-        except ValueError as error:
-            wrong = wrong or error
-        else:
-            return encoder, tried, taken
-    assert wrong is not None
-    raise wrong
-
-
-def _untrained(network: NetworkSettings) -> Encoder:
-    with torch.random.fork_rng(devices=[]):
-        return build_encoder(network.encoder, size=network.size, stem=network.stem)
+    return Subject(name=what, encoder=found.encoder, network=network, folder=folder)
