@@ -125,3 +125,14 @@ def _joined(first: Any, second: Any, name: str = "") -> Any:
     if isinstance(first, Tensor):
         return torch.cat([first, second + len(first) if name == "partner" else second])
     return type(first)(**{key: _joined(one, getattr(second, key), key) for key, one in vars(first).items()})
+
+
+@pytest.mark.parametrize("name", OF_PAIRS)
+@torch.no_grad()
+def test_where_all_is_silent_the_accuracy_is_that_of_chance(name: str, make: Callable[[str], PretextTask]) -> None:
+    task = make(name).eval()
+    batch = as_batch(task, singing(0, videos=2))
+    example = task.pseudo_label(batch.using(audio=torch.zeros_like(batch["audio"])), rng())
+    told = task.loss(task(example), example)
+    assert float(told["loss"]) == 0
+    assert float(told[task.metric_name()]) == task.chance(4) == 0.5

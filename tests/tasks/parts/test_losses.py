@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from selftaught.core.randomness import generator
-from selftaught.tasks.parts.losses import classification, discriminator_bce, generator_bce, nt_xent, weighted_mean
+from selftaught.tasks.parts.losses import (
+    classification,
+    discriminator_bce,
+    generator_bce,
+    nt_xent,
+    weighted_accuracy,
+    weighted_mean,
+)
 
 
 def by_loops(first: torch.Tensor, second: torch.Tensor, temperature: float) -> float:
@@ -95,3 +102,5 @@ def test_a_weighted_mean_is_over_what_counts() -> None:
     values = torch.tensor([1.0, 2.0, 6.0])
     assert float(weighted_mean(values, torch.tensor([1.0, 0.0, 1.0]))) == 3.5
     assert float(weighted_mean(values, torch.zeros(3))) == 0
+    assert float(weighted_accuracy(values, torch.tensor([1.0, 0.0, 1.0]), 0.25)) == 3.5
+    assert float(weighted_accuracy(values, torch.zeros(3), 0.25)) == 0.25

@@ -20,7 +20,7 @@ from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.sound.texture import GROUPS, sound_texture
 from selftaught.tasks.base import Known, PretextTask, Recipe, Refreshed, Shown
 from selftaught.tasks.parts.kmeans import fit_whitening, kmeans, nearest
-from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.losses import weighted_accuracy, weighted_mean
 
 LEAST_MEMBERS = 5
 """Fewer clusters than asked for are computed where they would have fewer samples than this on average."""
@@ -168,7 +168,7 @@ class AmbientSound(PretextTask):
             right = ((logits.detach() > 0) == (example.target > 0.5)).float().mean(1)
         return {
             "loss": weighted_mean(each, example.weight),
-            "accuracy": weighted_mean(right, example.weight),
+            "accuracy": weighted_accuracy(right, example.weight, self.frequent),
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:

@@ -19,7 +19,7 @@ from selftaught.ops.colour import denormalise, normalised_jitter
 from selftaught.ops.crop import random_resized_crop
 from selftaught.ops.sound.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
-from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.losses import weighted_accuracy, weighted_mean
 from selftaught.tasks.parts.sound_pairs import pair_sounds
 
 SECONDS = 1.0
@@ -146,13 +146,13 @@ class AudioVisual(PretextTask):
         each = F.cross_entropy(prediction.float(), example.target, reduction="none")
         right = (prediction.detach().argmax(1) == example.target).float()
         positive = example.target == 1
-        matched = weighted_mean(right, example.weight * positive)
-        mismatched = weighted_mean(right, example.weight * ~positive)
+        matched = weighted_accuracy(right, example.weight * positive, 0.5)
+        mismatched = weighted_accuracy(right, example.weight * ~positive, 0.5)
         return {
             "loss": weighted_mean(each, example.weight),
             "accuracy": (matched + mismatched) / 2,
-            "accuracy_same_video": weighted_mean(right, example.weight * (~positive & example.same_video)),
-            "accuracy_other_video": weighted_mean(right, example.weight * (~positive & ~example.same_video)),
+            "accuracy_same_video": weighted_accuracy(right, example.weight * (~positive & example.same_video), 0.5),
+            "accuracy_other_video": weighted_accuracy(right, example.weight * (~positive & ~example.same_video), 0.5),
         }
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:

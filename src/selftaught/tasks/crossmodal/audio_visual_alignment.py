@@ -22,7 +22,7 @@ from selftaught.ops.colour import denormalise_clips
 from selftaught.ops.sound.spectrogram import log_mel, rms
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.consistent_view import consistent_view
-from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.losses import weighted_accuracy, weighted_mean
 
 HEARD = 128
 """Channels of the sound that is added, as in the paper."""
@@ -160,8 +160,8 @@ class AudioVisualAlignment(PretextTask):
         ranked = (own.detach() > shifted.detach()).float() + 0.5 * (own.detach() == shifted.detach()).float()
         return {
             "loss": weighted_mean((F.softplus(-own) + F.softplus(shifted)) / 2, example.weight),
-            "accuracy": weighted_mean(right, example.weight),
-            "accuracy_ranked": weighted_mean(ranked, example.weight),
+            "accuracy": weighted_accuracy(right, example.weight, 0.5),
+            "accuracy_ranked": weighted_accuracy(ranked, example.weight, 0.5),
         }
 
     @torch.no_grad()

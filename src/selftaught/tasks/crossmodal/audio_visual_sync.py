@@ -18,7 +18,7 @@ from selftaught.ops.colour import denormalise_clips
 from selftaught.ops.sound.spectrogram import log_mel
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.consistent_view import consistent_view
-from selftaught.tasks.parts.losses import weighted_mean
+from selftaught.tasks.parts.losses import weighted_accuracy, weighted_mean
 from selftaught.tasks.parts.sound_pairs import SoundPairs, pair_sounds
 
 HELD_OUT_HARD = 0.5
@@ -158,8 +158,8 @@ class AudioVisualSync(PretextTask):
         in_sync = pairs.target == 1
         each = torch.where(in_sync, prediction.square(), (margin - prediction).clamp(min=0).square())
         near = prediction.detach() < margin / 2
-        matched = weighted_mean(near.float(), pairs.weight * in_sync)
-        mismatched = weighted_mean((~near).float(), pairs.weight * ~in_sync)
+        matched = weighted_accuracy(near.float(), pairs.weight * in_sync, 0.5)
+        mismatched = weighted_accuracy((~near).float(), pairs.weight * ~in_sync, 0.5)
         told = {"loss": weighted_mean(each, pairs.weight), "accuracy": (matched + mismatched) / 2}
         for name, kind in (("auc_easy", ~pairs.same_video), ("auc_hard", pairs.same_video)):
             told[name] = _auc(prediction.detach(), pairs.weight * in_sync, pairs.weight * (~in_sync & kind))
