@@ -72,5 +72,5 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def weighted_accuracy(right: Tensor, weights: Tensor, chance: float | Tensor) -> Tensor:
-    """`weighted_mean` of what is right; `chance` where nothing counts, which would else draw means over batches to 0."""
+    """`weighted_mean` of what is right; `chance` where nothing counts, which would draw means over batches to 0."""
     return torch.where(gather_rows(weights).sum() > 0, weighted_mean(right, weights), chance)
