@@ -38,7 +38,7 @@ KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Free semantic labels": {
         "Moving-object segmentation": ("moving_object",),
-        "Contour detection": ("contour",),
+        "Contour detection": ("contour", "synthetic_labels"),
         "Relative depth": ("relative_depth",),
     },
     "Cross-modal": {
@@ -188,7 +188,7 @@ IMAGES = (
     Method("Learning2Count", "Noroozi, Pirsiavash, Favaro, ICCV 2017", _C, "--task counting"),
     Method("Watching Move", "Pathak, Girshick, Dollár, Darrell, Hariharan, CVPR 2017", _F, "--task moving_object"),
     Method("Edge Detection", "Li, Paluri, Rehg, Dollár, CVPR 2016", _F, "--task contour"),
-    Method("Cross Domain", "Ren, Lee, CVPR 2018", _F, "", "PENDING"),
+    Method("Cross Domain", "Ren, Lee, CVPR 2018", _F, "--task synthetic_labels --task.real PHOTOS"),
 )
 """Table II: 32 methods that learn from images."""
 

@@ -53,10 +53,12 @@ class Hypercolumn(nn.Module):
         self.reduce = nn.ModuleDict({_key(name): conv(shape[0], width, 1) for name, shape in shapes.items()})
         self.classify = nn.Sequential(norm(width), nn.ReLU(inplace=True), conv(width, out, 1))
 
-    def forward(self, stages: dict[str, Tensor]) -> Tensor:
-        """Stages of one pass -> the result."""
+    def forward(self, stages: dict[str, Tensor], grid: tuple[int, ...] = ()) -> Tensor:
+        """Stages of one pass -> the result, on another grid than its own where one is given."""
         maps = [
-            resized(self.reduce[_key(name)](x), self.grid) for name, x in stages.items() if _key(name) in self.reduce
+            resized(self.reduce[_key(name)](x), grid or self.grid)
+            for name, x in stages.items()
+            if _key(name) in self.reduce
         ]
         columns: Tensor = self.classify(torch.stack(maps).sum(0))
         return columns
