@@ -69,6 +69,9 @@ PICTURES: dict[str, Drawn] = {
     "relative_depth": Drawn(
         data="world:scenes=12,frames=24,side=96", flags=f"{_FRAMES} --task.degrade 0.1 --steps 150", samples=(0, 1, 2)
     ),
+    "contour": Drawn(
+        data="moving:digits,videos=16,ground=texture,side=256", flags="--stem standard --steps 40", samples=(0, 1, 2, 3)
+    ),
     "video_simclr": Drawn(flags=f"{_CLIPS} --frames 8 --stride 3 --task.jitter 0.5 --task.blur 0.2 --steps 15"),
     "video_colorization": Drawn(flags=f"{_FRAMES} --task.stride 6 --steps 40"),
     "video_mae": Drawn(flags="--frames 8 --stride 3 --steps 20"),
