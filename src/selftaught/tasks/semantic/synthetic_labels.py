@@ -143,13 +143,14 @@ class SyntheticLabels(PretextTask):
         if "depth" in self.heads:
             nn.init.constant_(self.heads.get_parameter("depth.classify.2.bias"), math.log(FIRST_DEPTH))
         self.real = SecondSource(config.real, flag="--task.real", size=size) if config.real else None
-        self.stage, self.discriminator = "", None
+        self.stage = ""
+        self.discriminator: nn.Sequential | None = None
         if self.real is not None:
             shapes = stage_shapes(encoder, size)
             self.stage = config.stage or list(shapes)[-1]
             if self.stage not in shapes:
                 raise ValueError(f"--task.stage must be one of {', '.join(shapes)}, got {self.stage!r}")
-            self.discriminator = PlaceDiscriminator(shapes[self.stage][0])
+            self.discriminator = place_discriminator(shapes[self.stage][0])
 
     @classmethod
     def inputs(cls, config: Config) -> Mapping[str, Input]:
@@ -289,20 +290,18 @@ class SyntheticLabels(PretextTask):
         return [one.expand(3, -1, -1) for one in (label, found.sigmoid())]
 
 
-class PlaceDiscriminator(nn.Sequential):
+def place_discriminator(channels: int, width: int = 512) -> nn.Sequential:
     """Features (N, C, h, w) -> logits (N, h', w') at half the resolution, as the paper's code has for conv5."""
-
-    def __init__(self, channels: int, width: int = 512) -> None:
-        super().__init__(
-            nn.Conv2d(channels, width, 3, stride=2, padding=1),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(width, width, 1),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(width, 1, 1),
-            nn.Flatten(0, 1),
-        )
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, stride=2, padding=1),
+        nn.BatchNorm2d(width),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(width, width, 1),
+        nn.BatchNorm2d(width),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(width, 1, 1),
+        nn.Flatten(0, 1),
+    )
 
 
 Loss = tuple[Tensor, Tensor, dict[str, Tensor]]
