@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,8 +32,23 @@ from selftaught.training.checkpoint import load_checkpoint
 SIZE, BATCH, WARM_UP, STEPS = 128, 16, 2, 6
 
 
-def trained(folder: Path, program: str, *, steps: int, size: int) -> tuple[MovingObject, float]:
-    """The task after `pretrain` on the videos in a folder, and its held-out accuracy."""
+@dataclass(frozen=True)
+class Network:
+    """A task after `pretrain`.
+
+    Attributes:
+        task: in evaluation mode.
+        accuracy: of the held-out part.
+        share: of the cells of crops that moved in training, a mean over the steps that were logged.
+    """
+
+    task: MovingObject
+    accuracy: float
+    share: float
+
+
+def trained(folder: Path, program: str, *, steps: int, size: int) -> Network:
+    """After `pretrain` on the videos in a folder, with `program` as what makes the masks."""
     words = ["pretrain", str(folder / "videos"), "--task", "moving_object", "--task.program", program]
     words += ["--size", str(size), "--steps", str(steps), "--batch-size", "16", "--held-out", "0.1"]
     words += ["--evaluate-every", "1000000", "--out", str(folder / "run")]
@@ -42,7 +59,9 @@ def trained(folder: Path, program: str, *, steps: int, size: int) -> tuple[Movin
     tensors, _ = load_checkpoint(folder / "run" / "checkpoints" / "last.safetensors")
     task.load_state_dict({name.removeprefix("task."): one for name, one in tensors.items() if name.startswith("task.")})
     summary: dict[str, Any] = json.loads((folder / "run" / "summary.json").read_text())
-    return task.eval(), round(float(summary["value"]), 3)
+    with (folder / "run" / "metrics.csv").open() as file:
+        share = np.mean([float(row["iou_all_moving"]) for row in csv.DictReader(file)])
+    return Network(task.eval(), round(float(summary["value"]), 3), round(float(share), 3))
 
 
 def middle_squares(
@@ -60,15 +79,15 @@ def _square(values: NDArray[Any]) -> NDArray[Any]:
 
 
 @torch.no_grad()
-def predicted(task: MovingObject, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Frames (T, S, S, 3) -> where they are said to move, at half of the size."""
+def scored(task: MovingObject, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Frames (T, S, S, 3) -> logits of what moves at half of the size, (T, ceil(S / 2), ceil(S / 2))."""
     images = torch.from_numpy(np.ascontiguousarray(frames)).movedim(3, 1)
     side = images.shape[-1]
     whole = torch.tensor([[0.0, 0.0, side, side]]).expand(len(images), 4)
     nothing = torch.zeros(0)
     logits = task(Example(normalise(crop_resize(images, whole, task.size)), nothing, nothing))
     larger = torch.nn.functional.interpolate(logits[:, None], size=(-(-side // 2),) * 2, mode="bilinear")
-    return np.asarray(larger[:, 0].numpy() > 0)
+    return np.asarray(larger[:, 0].numpy())
 
 
 def our_steps() -> float:

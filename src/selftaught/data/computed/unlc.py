@@ -39,11 +39,14 @@ class Unlc(Program):
     Differences from the code: with the default `first` a region is salient by the motion that the camera's homography
     leaves, in shares of the fastest in its frame; "dominant" is the code's: deviation from a dominant motion, or
     appearance where most frames of a shot have none. `high` and `low` are 0.7 and 0.4 there. The defaults of all three
-    were chosen on DAVIS. Flow is that of DIS, frames are halved instead of scaled to 100 x 100,
-    superpixels need not be connected, shots are those of the packed store, and longer ones than 96 frames are split
-    instead of thinned. Blobs are not removed between rounds of votes: with the code's settings none ever is. The code
-    refines final masks by a fully connected random field; set `crf` for it. At half of 160 pixels it takes small things
-    away.
+    were chosen on DAVIS. Flow is that of DIS, frames are halved instead of scaled to 100 x 100, superpixels need not be
+    connected, shots are those of the packed store, and longer ones than 96 frames are split instead of thinned. Blobs
+    are not removed between rounds of votes: with the code's settings none ever is. The code refines final masks by a
+    fully connected random field; set `crf` for it. At half of 160 pixels it takes small things away.
+
+    On 12 sequences of DAVIS (40 frames each, 160 x 284 pixels) the mean IoU with masks that people drew is 0.48, and
+    0.59 over the 88 % of the pixels that it decides; on clips of J-HMDB, on which nothing was chosen, 0.29 and 0.37:
+    `benchmarks/moving_objects.py`.
     """
 
     name: ClassVar[str] = "unlc"

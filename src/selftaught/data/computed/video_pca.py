@@ -44,6 +44,9 @@ class VideoPca(Program):
 
     As the camera's motion is not removed, it is for cameras that stand still or move little. The size of the blur and
     the number of components are not published with the code.
+
+    On 12 sequences of DAVIS, whose cameras move, the mean IoU with masks that people drew is 0.31; on clips of J-HMDB
+    it is 0.29: `benchmarks/moving_objects.py`.
     """
 
     name: ClassVar[str] = "video_pca"

@@ -78,7 +78,8 @@ class MovingObject(PretextTask):
     Differences from the paper: the decoder has up-convolutions instead of fully connected layers; mask and image keep
     the paper's ratio, 56 to 227 pixels, at any size; crops are random in place, size and ratio, where the paper jitters
     little; classes are weighted (see `balanced`); frames are chosen by the fractions above; one frame is drawn of each
-    video per epoch. The differences of uNLC are listed with the program.
+    video per epoch. uNLC starts from the motion that a homography leaves
+    instead of from what deviates from a dominant direction, and has thresholds for small frames.
     """
 
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
