@@ -51,14 +51,16 @@ class FlowSimilarity(PretextTask):
     chance. Similarity of flow keeps the first and leaves out the second, so flow itself is never regressed.
 
     The metric is the explained part of the similarity: 1 - KL divergence of K_e from K_f / that of a uniform
-    distribution. Chance is 0.
+    distribution. Chance is 0. At the paper's temperature of 4 two similarities differ by a factor of e^(1/2) at most,
+    so that the metric stays well below 1; at a low temperature embeddings that know little are far below 0.
 
     Shortcut: pixels near each other move alike, so the position is an embedding; a codec leaves what moves less sharp.
     Guard: crops of at least `min_scale` of the area are taken anywhere and flipped at random; each has its own blur and
     noise. Position remains a cue within a crop.
 
-    Differences from the paper: pixels are drawn uniformly; flow is that of DIS, divided by its root mean square over
-    the crop before it is compared; convolutional hypercolumns of any encoder instead of AlexNet's; blur and noise are
+    Differences from the paper: flow is that of DIS, divided by its root mean square over the crop before it is
+    compared, where published reimplementations take the logarithm of up to 50 pixels and a bandwidth of 0.06; 256
+    pixels of a crop instead of 512; convolutional hypercolumns of any encoder instead of AlexNet's; blur and noise are
     additions.
     """
 
@@ -72,8 +74,8 @@ class FlowSimilarity(PretextTask):
         """Dimensions D of the embedding."""
         bandwidth: Annotated[float, Range(above=0)] = 0.5
         """Of the kernel of flow, in shares of the root mean square of a crop's flow."""
-        temperature: Annotated[float, Range(above=0)] = 0.2
-        """Of the kernel of embeddings."""
+        temperature: Annotated[float, Range(above=0)] = 4.0
+        """Of the kernel of embeddings; the larger, the closer to a uniform distribution it stays."""
         min_scale: Annotated[float, Range(above=0, most=1)] = 0.3
         """Smallest share of the frame's area that a crop covers."""
         degrade: Annotated[float, Range(least=0, most=1)] = 0.5

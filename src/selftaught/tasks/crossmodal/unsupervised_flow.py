@@ -21,8 +21,10 @@ from selftaught.ops.flow import warp
 from selftaught.tasks.base import Map, PretextTask, Recipe, Shown
 from selftaught.tasks.parts.hypercolumn import check_places, placed_stages, stage_shapes
 
-WINDOW = 7
-"""Side of the window of the census transform, in pixels."""
+LEVELS = ((12.7, 3), (4.35, 2), (3.9, 2), (3.4, 1), (1.1, 1))
+"""Weight of the loss at each resolution, the finest first, and how far its census windows reach, in pixels."""
+LEAST_SIDE = 4
+"""Pixels of the coarsest flow that has a loss of its own."""
 
 
 @dataclass
@@ -40,13 +42,15 @@ class UnsupervisedFlow(PretextTask):
 
     Flow: two frames (N, 2, 3, H, W) -> the same crop of both (2 N, 3, S, S) -> shared 2-D encoder, its maps of several
     resolutions -> from coarse to fine, correlation of the first frame's features with those of the second, warped by
-    the flow found so far, within `reach` cells -> convolutions -> flow in both directions w_f, w_b (N, 2, S, S).
+    the flow found so far, within `reach` cells -> convolutions -> flow in both directions w_f, w_b (N, 2, s, s) of each
+    resolution.
 
-    Loss, with rho(x) = (x^2 + 0.001^2)^0.45, summed over both directions: rho of the Hamming distance of soft census
-    transforms (7 x 7) of a frame and the other one, warped, where a pixel is not occluded; `occlusion` for each pixel
-    that is; `smooth` times rho of the second differences of the flow along four directions; `consistent` times rho of
-    w_f(x) + w_b(x + w_f(x)). A pixel is occluded where |w_f(x) + w_b(x + w_f(x))|^2 > 0.01 (|w_f|^2 + |w_b|^2) + 0.5,
-    as what it shows is then hidden in the other frame.
+    Loss at each resolution, to which the frames are scaled, with the weights of `LEVELS`; with rho(x) = (x^2 +
+    0.001^2)^0.45, summed over both directions: rho of the Hamming distance of soft census transforms (7 x 7 to 3 x 3)
+    of a frame and the other one, warped, where a pixel is not occluded; `occlusion` for each pixel that is; `smooth`
+    times rho of the second differences of the flow along four directions; `consistent` times rho of w_f(x) + w_b(x +
+    w_f(x)). A pixel is occluded where |w_f(x) + w_b(x + w_f(x))|^2 > 0.01 (|w_f|^2 + |w_b|^2) + 0.5, as what it shows
+    is then hidden in the other frame.
 
     To match, features must tell the same point of a thing from others in another pose and light.
 
@@ -59,8 +63,9 @@ class UnsupervisedFlow(PretextTask):
     between the bars.
 
     Differences from the paper: the encoder is any one of images, with correlations from coarse to fine (as in PWC-Net,
-    Sun et al. 2018) instead of a FlowNetC, and without a stack of two; the losses of coarser flow are taken at full
-    size, each with half of the weight of the next finer one.
+    Sun et al. 2018) instead of a FlowNetC, and without a stack of two; the finest flow has half of the image's side
+    instead of a quarter; occlusion is masked after the first steps in all data; no geometric and photometric changes of
+    the frames. Weights, windows and constants are those of the paper's code.
     """
 
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-4, clip=1.0)
@@ -121,7 +126,7 @@ class UnsupervisedFlow(PretextTask):
         return Example(normalise(frames))
 
     def forward(self, example: Example) -> list[Tensor]:
-        """Flow (2 N, 2, S, S) in pixels, forwards then backwards, of each resolution, the finest last."""
+        """Flow (2 N, 2, s, s), forwards then backwards, in pixels of each resolution, the finest last."""
         images = example.images.contiguous(memory_format=torch.channels_last)
         stages = placed_stages(self.encoder, images)
         flow = images.new_zeros(len(images), 2, 1, 1, dtype=torch.float32)
@@ -130,39 +135,39 @@ class UnsupervisedFlow(PretextTask):
             own = F.normalize(reduce(stages[stage]).float(), dim=1)
             other = torch.cat(own.chunk(2)[::-1])
             side = own.shape[-1]
-            flow = _resized(flow, side)
+            flow = resized_flow(flow, side)
             matches = correlation(own, warp(other, flow.detach()), self.config.reach)
             flow = flow + refine(torch.cat([matches, own, flow], 1)).float()
-            found.append(_resized(flow, self.size))
-        return found
+            found.append(flow)
+        return [flow for flow in found if flow.shape[-1] >= LEAST_SIDE] or [resized_flow(found[-1], self.size)]
 
     def loss(self, prediction: list[Tensor], example: Example) -> dict[str, Tensor]:
         """The loss of all resolutions; gain and share of occluded pixels of the finest."""
         config = self.config
-        grey = 255 * to_grey(denormalise(example.images.float()))
-        other = torch.cat(grey.chunk(2)[::-1])
-        own_census = census(grey)
-        total, weights = grey.new_zeros(()), 0.0
-        for level, flow in enumerate(prediction):
+        whole = 255 * to_grey(denormalise(example.images.float()))
+        total, weights, scalars = whole.new_zeros(()), 0.0, dict[str, Tensor]()
+        for level, flow in enumerate(reversed(prediction)):
+            weight, reach = LEVELS[min(level, len(LEVELS) - 1)]
+            grey = F.adaptive_avg_pool2d(whole, flow.shape[-1])
+            other = torch.cat(grey.chunk(2)[::-1])
+            own_census = census(grey, reach)
             back = torch.cat(flow.chunk(2)[::-1])
             difference = flow + warp(back, flow)
             occluded, visible = _occluded(flow, back, difference.detach()) & self.masks, _inside(flow)
             seen = (visible & ~occluded).float()
-            distance = hamming(own_census, census(warp(other, flow)))
+            distance = hamming(own_census, census(warp(other, flow), reach))
             data = (robust(distance) * seen + config.occlusion * occluded).mean()
             agree = (robust(difference) * seen).mean()
-            weight = 0.5 ** (len(prediction) - 1 - level)
             total = total + weight * (data + config.smooth * roughness(flow) + config.consistent * agree)
             weights += weight
-        with torch.no_grad():
-            still = hamming(own_census, census(other))
-            gain = 1 - (distance * visible).sum() / (still * visible).sum().clamp(min=1e-6)
-        return {
-            "loss": 2 * total / weights,
-            "gain": gain,
-            "occluded": occluded.float().mean(),
-            "speed": flow.detach().norm(dim=1).mean(),
-        }
+            if level:
+                continue
+            with torch.no_grad():
+                still = hamming(own_census, census(other, reach))
+                gain = 1 - (distance * visible).sum() / (still * visible).sum().clamp(min=1e-6)
+                speed = flow.detach().norm(dim=1).mean() * self.size / flow.shape[-1]
+            scalars = {"gain": gain, "occluded": occluded.float().mean(), "speed": speed}
+        return {"loss": 2 * total / weights, **scalars}
 
     def after_step(self, step: int, total: int) -> None:
         self.masks.fill_(step + 1 >= self.config.unmasked * total)
@@ -174,7 +179,7 @@ class UnsupervisedFlow(PretextTask):
             Shown(
                 inputs=[torch.stack([first[n], second[n]])],
                 pseudo_label=second[n],
-                prediction=Map(values=prediction[-1][n].detach(), kind="flow"),
+                prediction=Map(values=resized_flow(prediction[-1][n : n + 1].detach(), self.size)[0], kind="flow"),
             )
             for n in range(min(count, len(first)))
         ]
@@ -191,20 +196,20 @@ def correlation(first: Tensor, second: Tensor, reach: int) -> Tensor:
     return torch.stack([(first * padded[..., y : y + h, x : x + w]).sum(1) for y in steps for x in steps], 1)
 
 
-def census(grey: Tensor) -> Tensor:
-    """Soft ternary census transform: grey (N, 1, H, W) in [0, 255] -> (N, 49, H, W) in (-1, 1).
+def census(grey: Tensor, reach: int = 3) -> Tensor:
+    """Soft ternary census transform: grey (N, 1, H, W) in [0, 255] -> (N, (2 reach + 1)^2, H, W) in (-1, 1).
 
     The difference d of each pixel of the window from its middle, as d / sqrt(0.81 + d^2).
     """
-    edged = F.pad(grey, (WINDOW // 2,) * 4, mode="replicate")
-    around = F.unfold(edged, WINDOW).unflatten(2, grey.shape[-2:])
+    edged = F.pad(grey, (reach,) * 4, mode="replicate")
+    around = F.unfold(edged, 2 * reach + 1).unflatten(2, grey.shape[-2:])
     difference = around - grey
     result: Tensor = difference / (0.81 + difference.square()).sqrt()
     return result
 
 
 def hamming(first: Tensor, second: Tensor) -> Tensor:
-    """Soft Hamming distance of census transforms (N, 49, H, W) -> (N, 1, H, W): the sum of e^2 / (0.1 + e^2)."""
+    """Soft Hamming distance of census transforms (N, C, H, W) -> (N, 1, H, W): the sum of e^2 / (0.1 + e^2)."""
     squared = (first - second).square()
     distance: Tensor = (squared / (0.1 + squared)).sum(1, keepdim=True)
     return distance
@@ -244,7 +249,7 @@ def _inside(flow: Tensor) -> Tensor:
     return ((x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1))[:, None]
 
 
-def _resized(flow: Tensor, side: int) -> Tensor:
+def resized_flow(flow: Tensor, side: int) -> Tensor:
     """Flow (N, 2, h, h) at another resolution, in its pixels."""
     before = flow.shape[-1]
     if before == side:
