@@ -107,6 +107,7 @@ def test_clips_are_cut_as_asked_and_else_as_the_encoder_saw_them(run: Path) -> N
         ({"stride": 2}, Clip(frames=8, stride=2)),
         ({"frames": 6, "fps": 5.0}, Clip(frames=6, fps=5.0)),
     ):
+        of_clips.encoder.clip_seen = seen
         cut = of_clips.cutting(**asked)
         for encoder in (cut.encoder, cut.random()):
             assert probe_sampling(encoder).inputs == {"video": dataclasses.replace(clip, whole=False)}
