@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import selftaught
 from selftaught.core.settings.groups import DataSettings
+from selftaught.encoders.build import build_encoder
+from selftaught.encoders.weights.load import network_of
 from selftaught.evaluation import compare
 from selftaught.evaluation.compare import compare_tasks
 from selftaught.evaluation.subject import Subject
@@ -145,3 +148,33 @@ def test_all_video_tasks_are_compared_in_one_command(tmp_path: Path, monkeypatch
     assert all(row["probe"]["metric"] == "top1" for row in found["rows"])
     assert [row["rank"] for row in found["rows"]] == list(range(1, len(found["rows"]) + 1))
     assert "data-clip" in Path(found["report"]).read_text()
+
+
+def test_given_encoders_are_ranked_beside_the_tasks(run: Path, tmp_path: Path) -> None:
+    made = build_encoder("timm:test_resnet", size=32)
+    weights = {f"model.{key}": value for key, value in network_of(made)[0].state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "w.pth")
+    config = CONFIG.replace(steps=2, out=str(tmp_path / "out"))
+    given = [f"timm:test_resnet:{tmp_path / 'w.pth'}", str(run)]
+    result = compare_tasks(config, ["rotation"], labelled=DATA, probe="knn", given=given)
+    rows = {row["task"]: row for row in result["rows"]}
+    assert set(rows) == {"rotation", "timm:test_resnet:w.pth", run.name}
+    assert [row["rank"] for row in result["rows"]] == [1, 2, 3]
+    assert all(row["behind"]["paired"] for row in result["rows"][1:])
+    assert len({row["probe"]["random"]["value"] for row in rows.values()}) == 1, "one seed and size for all"
+    assert rows[run.name]["rankme"] == rows[run.name]["label_free"]["value"]
+    assert result["label_free_agreement"] is None
+    html = write_report(tmp_path / "out").read_text(encoding="utf-8")
+    assert "timm:test_resnet:w.pth" in html
+    assert f"timm:test_resnet:{tmp_path}" not in html
+    assert not (tmp_path / "w-evaluated").exists()
+    assert not (run / "evaluations" / "knn.json").exists()
+    for wrong, sentence in (
+        ([given[0]] * 2, "--given names an encoder twice"),
+        (["timm:test_resnet:gone.pth"], "weights gone.pth: gone.pth does not exist"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            compare_tasks(config.replace(out=str(tmp_path / "no")), ["rotation"], given=wrong)
+    assert not (tmp_path / "no").exists()
+    unlabelled = compare_tasks(config.replace(resume=True), ["rotation"], given=given[:1])
+    assert {row["task"] for row in unlabelled["rows"]} == {"rotation", "timm:test_resnet:w.pth"}

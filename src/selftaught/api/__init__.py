@@ -170,6 +170,7 @@ def compare(
     probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
+    given: Sequence[str] = (),
     **settings: Unpack[RunSettings],
 ) -> Json:
     """Train several pretext tasks with the same encoder, data and budget, and rank them in one report.
@@ -184,6 +185,8 @@ def compare(
         probe_settings: settings of the probe.
         fraction: fraction of the training labels to use, such as 0.01.
         supervised: also train the same encoder on the labels, as a row of the table.
+        given: encoders to rank beside the tasks, separated by commas: run folders, ENCODER:FILE with weights,
+            timm:MODEL or torchvision:MODEL.
         settings: fields of `RunConfig`; task settings apply to every task that has them.
     """
     config = RunConfig.of(data=str(data), out=str(out), **settings)
@@ -201,6 +204,7 @@ def compare(
         probe_settings=probe_settings,
         fraction=fraction,
         supervised=supervised,
+        given=given.split(",") if isinstance(given, str) else list(given),
     )
     return result | {"report": str(write_report(Path(out)))}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from selftaught.core.config import RunConfig
@@ -29,7 +30,7 @@ from selftaught.evaluation.metrics.standing import with_standings
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
-from selftaught.evaluation.subject import open_subject
+from selftaught.evaluation.subject import Subject, open_subject
 from selftaught.evaluation.supervised import check_supervised_kind
 from selftaught.evaluation.two_data import for_both
 from selftaught.tasks.catalogue import task_info
@@ -43,6 +44,9 @@ from selftaught.training.setup import spec_for, with_batch
 from selftaught.training.streamed import shards_to_stream
 from selftaught.training.train import train
 
+LABEL_FREE = ("rankme", "alignment", "uniformity")
+"""Metrics without labels that a row has."""
+
 
 def compare_tasks(
     config: RunConfig,
@@ -53,8 +57,9 @@ def compare_tasks(
     probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
     supervised: bool = False,
+    given: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Pretrain every task as `config` says and rank them.
+    """Pretrain every task as `config` says and rank them, beside given encoders, each a text of `open_subject`.
 
     With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Metrics without
     labels are measured on the held-out part of the data either way, so that "label_free_agreement" can say how
@@ -70,8 +75,10 @@ def compare_tasks(
     _check(config, runs)
     for asked, spec in {run.network.encoder: (run, spec) for run, spec in runs}.values():
         _check_ranking(asked, spec, reading, probe, probe_settings, fraction, supervised)
+    subjects = _given(config, given, [spec.short for _, spec in runs])
     _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
-    rows: list[dict[str, Any]] = []
+    how: dict[str, Any] = {"probe": probe, "settings": probe_settings, "fractions": [fraction]}
+    rows = [_row_of_given(subject, config, reading, how) for subject in subjects]
     work = PartsOfWork("task", len(tasks), is_eager=True)
     stem = _stem(config, runs)
     for task, (began, spec) in zip(tasks, runs, strict=True):
@@ -88,14 +95,12 @@ def compare_tasks(
             evaluation = evaluate_encoder(
                 subject,
                 subject.reading(labelled, download=config.data.download, **hints),
-                probe=probe,
-                settings=probe_settings,
-                fractions=[fraction],
+                **how,
                 supervised=supervised and asked.network.encoder not in [row["encoder"] for row in rows],
                 as_run=supervised,
             )
         encoder = {"encoder": asked.network.encoder}
-        rows.append(encoder | _row(run, spec.short, evaluation, _label_free(run, config)))
+        rows.append(encoder | _row(run, spec.short, evaluation, _label_free(open_subject(run), config)))
         write_json(out / "compare.json", _result(config, labelled, probe, rows))
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
@@ -247,10 +252,46 @@ def _check_ranking(
     found.data.check(asked)
 
 
-def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
-    """What label_free says of the run; None where there are too few held-out samples, which must not end it all."""
+def _given(config: RunConfig, given: Sequence[str], names: Sequence[str]) -> list[Subject]:
+    """The given encoders, with a folder in that of the comparison for each."""
+    if len(set(given)) < len(given):
+        raise ValueError(f"--given names an encoder twice: {', '.join(given)}")
+    found, taken = [], set(names)
+    for text in given:
+        folder = re.sub(r"[^A-Za-z0-9_.#-]+", "-", PurePath(text).name) or "given"
+        while folder in taken:
+            folder += "-given"
+        taken.add(folder)
+        size = None if Path(text).is_dir() else config.network.size
+        out = Path(config.folder.out) / folder
+        subject = open_subject(text, size=size, out=out, download=config.data.download)
+        same = {"seed": config.seed} | ({} if subject.run else {"precision": config.machine.precision})
+        found.append(dataclasses.replace(subject, **same))  # type: ignore[arg-type]
+    return found
+
+
+def _row_of_given(
+    subject: Subject, config: RunConfig, reading: DataSettings | None, how: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure one given encoder on the same samples; it has no pretext metric and took no steps here."""
+    mark(Path(config.folder.out), "comparison")
+    say(f"measuring {subject.name}")
+    evaluation = None if reading is None else evaluate_encoder(subject, reading, **how)
+    label_free = _label_free(subject, config)
+    record(subject.folder)
+    figures = label_free["more"]["figures"] if label_free else {}
+    name = re.sub(r"[^:]*/", "", subject.name.rstrip("/"))  # pages are shown to others, without local folders
+    about = {"encoder": subject.encoder.name, "task": name, "run": subject.folder.name, "given": name}
+    measured = {"probe": evaluation, "label_free": label_free, "clip": dict(subject.encoder.clip_seen), "rank": 0}
+    unknown = dict.fromkeys(("pretext_value", "pretext_chance", "images_per_second", "steps"))
+    known = {name: figures[name]["value"] if name in figures else None for name in LABEL_FREE}
+    return about | measured | {"unit": "images", "metric": ""} | unknown | known
+
+
+def _label_free(subject: Subject, config: RunConfig) -> dict[str, Any] | None:
+    """What label_free says of the encoder; None where there are too few held-out samples, which must not end it all."""
     try:
-        return evaluate_encoder(open_subject(run), config.data.path, probe="label_free", download=config.data.download)
+        return evaluate_encoder(subject, config.data.path, probe="label_free", download=config.data.download)
     except ValueError as error:
         print(f"label-free metrics are left out: {error}", file=sys.stderr)
         return None
@@ -258,6 +299,7 @@ def _label_free(run: Path, config: RunConfig) -> dict[str, Any] | None:
 
 def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """How the metrics without labels rank the tasks beside the probe; None where fewer than two have both."""
+    rows = [row for row in rows if "given" not in row]
     measured = {row["task"]: row["probe"] for row in rows if row["probe"]}
     described = {row["task"]: row["label_free"] for row in rows if row["label_free"]}
     return agreement(measured, described) if len(measured.keys() & described.keys()) > 1 else None
@@ -288,7 +330,7 @@ def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: di
 
 
 def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    ranked = sorted(rows, key=lambda row: -(row["probe"]["value"] if row["probe"] else row["rankme"]))
+    ranked = sorted(rows, key=lambda row: -(row["probe"]["value"] if row["probe"] else row["rankme"] or 0.0))
     for place, row in enumerate(ranked, 1):
         row["rank"] = place
     ranked = with_standings(ranked, Path(config.folder.out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,37 @@ def test_a_comparison_claims_no_more_than_it_found(
     tmp_path: Path, comparison_folder: Folder, bests: dict[str, float], headline: str
 ) -> None:
     assert Page(write_report(comparison_folder(tmp_path, bests))).headings[0] == headline
+
+
+@pytest.mark.parametrize(
+    ("bests", "given", "told"),
+    [
+        (
+            {"rotation": 60.0, "simclr": 70.0},
+            "rotation",
+            r"The pretraining here \(simclr\) is 10.0 points.* better than the given weights rotation",
+        ),
+        (
+            {"rotation": 60.0, "simclr": 70.0},
+            "simclr",
+            r"The pretraining here \(rotation\) is 10.0 points.* worse than the given weights simclr",
+        ),
+        (
+            {"rotation": 66.0, "simclr": 66.4},
+            "rotation",
+            r"The pretraining here \(simclr\) cannot be distinguished from the given weights rotation",
+        ),
+    ],
+)
+def test_a_comparison_says_whether_pretraining_is_better_than_given_weights(
+    tmp_path: Path, comparison_folder: Folder, bests: dict[str, float], given: str, told: str
+) -> None:
+    folder = comparison_folder(tmp_path, bests)
+    assert "The pretraining here" not in Page(write_report(folder)).text
+    found = json.loads((folder / "compare.json").read_text())
+    found["rows"] = [row | ({"given": given} if row["task"] == given else {}) for row in found["rows"]]
+    (folder / "compare.json").write_text(json.dumps(found))
+    assert re.search(told, Page(write_report(folder)).text)
 
 
 def test_without_labels_the_ranking_says_so(tmp_path: Path, comparison_folder: Folder) -> None:

@@ -129,7 +129,7 @@ def answer_comparison(comparison: Comparison) -> Answer:
     probe = {**probe, "supervised": probe.get("supervised") or comparison.table.get("supervised")}
     run = next((run for run in comparison.runs if run.folder.name == str(best.get("run") or name)), None)
     saving = first_saving([probe, *(run.evaluations if run else ())])
-    told = [_beaten(rows), sentence(saving_words(saving)) if saving else ""]
+    told = [_against_given(rows), _beaten(rows), sentence(saving_words(saving)) if saving else ""]
     return Answer(
         headline=_suits(rows),
         more=" ".join(filter(None, told)),
@@ -231,6 +231,21 @@ def _suits(rows: Sequence[Json]) -> str:
         return f"{name} suits these data best."
     second, gap = gaps[0]
     return f"{name} suits these data best, {_amount(probe, gap)} ahead of {second}."
+
+
+def _against_given(rows: Sequence[Json]) -> str:
+    """Whether the best pretraining is better than the best of the given weights; nothing where there are none."""
+    best = rows[0]
+    other = next((row for row in rows if bool(row.get("given")) != bool(best.get("given"))), None)
+    gap = None if other is None else behind(other, best)
+    if other is None or gap is None:
+        return ""
+    task, given = (other, best) if best.get("given") else (best, other)
+    names = f"the pretraining here ({task.get('task')})", f"the given weights {given.get('task')}"
+    if gap.is_distinct is False:
+        return sentence(f"{names[0]} cannot be distinguished from {names[1]}.")
+    which = "worse" if best.get("given") else "better"
+    return sentence(f"{names[0]} is {_amount(best['probe'], gap)} {which} than {names[1]}.")
 
 
 def _beaten(rows: Sequence[Json]) -> str:
