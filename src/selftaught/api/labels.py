@@ -13,6 +13,8 @@ from selftaught.core.settings.keywords import DataHints
 Json = dict[str, Any]
 File = str | Path
 Checkpoint = Literal["last", "best"]
+RATES = (0.01, 0.1)
+"""Learning rates of fine-tuning unless others are asked for."""
 
 
 @plain_arguments
@@ -21,11 +23,12 @@ def fit(
     labelled: File,
     *,
     out: File,
+    kind: Literal["classes", "boxes", "masks"] = "classes",
     method: Literal["auto", "linear", "finetune"] = "auto",
     class_weights: Literal["none", "balanced"] = "none",
     steps: int | None = None,
     batch_size: int | None = None,
-    lr: Sequence[float] = (0.01, 0.1),
+    lr: Sequence[float] = RATES,
     part: str | None = None,
     checkpoint: Checkpoint = "last",
     size: int | None = None,
@@ -40,17 +43,22 @@ def fit(
 
     Args:
         encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
-        labelled: data with one class for each image or video, in any format that pretrain reads.
+        labelled: data with one class for each image or video in any format that pretrain reads, or with boxes or masks
+            as evaluate reads them.
         out: folder to write the model to.
+        kind: what is predicted: one class for each image or video, boxes of objects, or masks.
         method: linear for a linear layer on the best frozen stage, finetune for the whole encoder, auto for the better
-            of both on held-back labels.
+            of both on held-back labels; of boxes and masks, whether the encoder is frozen (auto) or trained (finetune).
         class_weights: balanced weighs rare classes up, so that each counts alike.
-        steps: steps of fine-tuning (default: 30 passes over the labels, at least 100 and at most 2000 steps).
-        batch_size: images or clips per step of fine-tuning (default 32 below 1,000 labels, else 128).
-        lr: learning rates of fine-tuning to choose from.
+        steps: steps of fine-tuning (default: 30 passes over the labels, at least 100 and at most 2000 steps; 500 for
+            boxes and masks).
+        batch_size: images or clips per step of fine-tuning (default 32 below 1,000 labels, else 128; 8 for boxes and 16
+            for masks).
+        lr: learning rates of fine-tuning to choose from; boxes and masks have their own.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
-        size: image size in pixels, only for weights in a file (default 224); a run uses its own.
+        size: image size in pixels, for weights in a file (default 224); a run uses its own. Of boxes and masks the
+            short side of the images (default 128).
         stem: type of the first layers, only for weights in a file (default: taken from the weights).
         seed: seed for the labels that are held back, and for fine-tuning.
         accelerator: device type to compute on.
@@ -66,6 +74,18 @@ def fit(
     from selftaught.evaluation.models.settings import HowToFit
     from selftaught.evaluation.subject import open_subject
 
+    if kind != "classes":
+        from selftaught.evaluation.models.dense_model import fit_dense
+
+        if class_weights != "none" or tuple(lr) != RATES:
+            raise ValueError(f"--class-weights and --lr are for --kind classes; leave them out for {kind}")
+        is_file = not Path(encoder).is_dir()
+        subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size if is_file else None, stem=stem)
+        settings: Json = {"frozen": method != "finetune", "steps": steps, "batch_size": batch_size, "size": size}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        reading = subject.reading(str(labelled), download=download, **hints)
+        places: Json = {"seed": seed, "accelerator": accelerator, "overwrite": overwrite}
+        return fit_dense(subject, reading, out, kind, settings, how=places)
     rates = (lr,) if isinstance(lr, int | float) else tuple(lr)
     how = HowToFit(method=method, class_weights=class_weights, steps=steps, batch_size=batch_size, lr=rates, seed=seed)
     subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, download=download)
@@ -86,13 +106,14 @@ def predict(
     overwrite: bool = False,
     **hints: Unpack[DataHints],
 ) -> Json:
-    """Write the class and its probability of every image or video, by a model of fit.
+    """Write the class and its probability of every image or video, or boxes or masks, by a model of fit.
 
     Args:
         model: folder written by fit.
         data: data to predict, in any format that pretrain reads.
         out: file to write, .csv or .parquet, with the columns path, class, probability, and label where the data have
-            labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv.
+            labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv. Boxes
+            are written as a COCO .json file, masks as a folder of PNG files.
         error: answer 'cannot tell' where the model is less sure than the threshold at which this share of its answers
             on held-back labels is wrong, such as 0.05 (default: always answer).
         split: split of the data to predict.
@@ -110,6 +131,12 @@ def predict(
 
     facts = read_facts(model)
     reading = facts.read(str(data), download=download, **hints)
+    if facts.kind != "classes":
+        from selftaught.evaluation.models.predict_dense import predict_dense
+
+        if error is not None or split != "all":
+            raise ValueError(f"--error and --split are for models of classes, and {model} finds {facts.kind}")
+        return predict_dense(model, facts, reading, out, accelerator=accelerator, overwrite=overwrite)
     how: Json = {"error": error, "split": split, "accelerator": accelerator, "overwrite": overwrite}
     return predict_classes(model, facts, reading, out, **how)
 

@@ -85,7 +85,7 @@ def test_a_frozen_encoder_gets_no_gradient_and_a_free_one_does(encoder: Encoder)
     for frozen in (True, False):
         probe = Segmentation(Segmentation.Config(size=32, channels=8, frozen=frozen))
         reader = Reader(encoder=encoder, size=32, device=CPU, precision="32-true")
-        network, size = probe._build(reader, data(2, 1))
+        network, size = probe.build(reader, 3, data(2, 1).train)
         network.train()
         images, masks = torch.rand(2, 3, size, size), torch.ones(2, size, size, dtype=torch.long)
         pixel_loss(network(images), masks).backward()

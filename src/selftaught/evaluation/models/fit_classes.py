@@ -27,16 +27,13 @@ from selftaught.evaluation.models.folder import Facts, check_model_out, row_of, 
 from selftaught.evaluation.models.known import Known, fitted_to, labels_of, open_known
 from selftaught.evaluation.models.linear import DIMS, LinearFit
 from selftaught.evaluation.models.network import ClassModel, logits_of, model_of_network, model_of_stage
+from selftaught.evaluation.models.reading import network_of_subject, reading_of
 from selftaught.evaluation.models.settings import HowToFit
 from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.subject import Subject
 from selftaught.features.encode import CLIPS
 from selftaught.features.reader import Reader
-from selftaught.training.encoder_of_run import parts_of
-
-READING = ("value_range", "max_image_pixels", "store_size", "frame_rate", "cache_limit")
-"""Settings of the data that new data are read by too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +153,7 @@ def fit_classes(
     facts = Facts(
         kind="classes",
         classes=known.classes,
-        network=_network(subject),
+        network=network_of_subject(subject),
         reading=_reading(subject, reading),
         head={"stage": model.stage, "dims": model.dims},
         fitted={"method": method, "class_weights": how.class_weights, "seed": how.seed} | more
@@ -207,15 +204,8 @@ def _accuracy(one: _Tried) -> float:
     return round(100 * float(one.judged.right.mean()), 3)
 
 
-def _network(subject: Subject) -> dict[str, Any]:
-    network = subject.network
-    name = parts_of(network)[subject.part]
-    return {"encoder": name, "size": network.size, "stem": network.stem, "clip_seen": dict(network.clip_seen)}
-
-
 def _reading(subject: Subject, reading: DataSettings) -> dict[str, Any]:
-    found = with_range(reading, _asked(subject, reading, 0).source("train", held_out=0.0))
-    return {name: getattr(found, name) for name in READING}
+    return reading_of(with_range(reading, _asked(subject, reading, 0).source("train", held_out=0.0)))
 
 
 def _data(reading: DataSettings, known: Known) -> dict[str, Any]:

@@ -110,19 +110,34 @@ class Detection(Probe):
         "ap75"); "loss" of the last tenth of the steps; "pictures", whose files show true boxes in green and found ones
         in orange.
         """
+        detector, canvas, loss = self.train(reader, data)
+        return self.judged(detector, data, canvas, reader.device, loss)
+
+    def judged(self, detector: Detector, data: Dense, canvas: Canvas, device: torch.device, loss: float) -> Score:
+        """What a detector that was trained reaches on the test images."""
+        found, truth = _judge(detector, data.test, canvas, device)
+        stages = [stage.name for stage in detector.maps.stages][: None if self.config.neck == "fpn" else 1]
+        return self._figures(data, found, truth, stage="+".join(stages), loss=loss)
+
+    def train(self, reader: Reader, data: Dense) -> tuple[Detector, Canvas, float]:
+        """A detector that learned from the training images, how it sees images, and the loss of its last steps."""
         _check(data)
+        detector, canvas = self.build(reader, len(data.classes), data.train)
+        detector.eval().maps.calibrate(self._calibration(data.train, canvas, reader.device))
+        return detector, canvas, self._train(detector, data.train, canvas, reader.device)
+
+    def build(self, reader: Reader, num_classes: int, train: DenseSamples | None) -> tuple[Detector, Canvas]:
+        """A detector with fresh heads around a copy of the encoder, and how it sees images.
+
+        Random weights get their statistics of batch normalisation from `train`; None leaves them as they are.
+        """
         encoder = channels_last(copy.deepcopy(reader.encoder).to(reader.device).eval())
         centre_kernels(encoder)
         reading = read_stages(encoder)
         canvas = canvas_for(encoder, reading, self.config.size)
-        if reader.is_random:
-            settle_norms(encoder, self._calibration(data.train, canvas, reader.device))
-        detector = self._build(encoder, reading, len(data.classes), reader)
-        detector.eval().maps.calibrate(self._calibration(data.train, canvas, reader.device))
-        loss = self._train(detector, data.train, canvas, reader.device)
-        found, truth = _judge(detector, data.test, canvas, reader.device)
-        stages = [stage.name for stage in detector.maps.stages][: None if self.config.neck == "fpn" else 1]
-        return self._figures(data, found, truth, stage="+".join(stages), loss=loss)
+        if reader.is_random and train is not None:
+            settle_norms(encoder, self._calibration(train, canvas, reader.device))
+        return self._build(encoder, reading, num_classes, reader), canvas
 
     def _calibration(self, train: DenseSamples, canvas: Canvas, device: torch.device) -> Iterator[Tensor]:
         """Training images by which the encoder's numbers are standardised."""
@@ -220,14 +235,15 @@ def _judge(
     truth: list[Truth] = []
     for batch in batches_of(test, canvas, batch_size=TESTED_AT_ONCE):
         detected = detector.detect(batch.images.to(device), batch.sizes)
-        found += [_found(one, scale) for one, scale in zip(detected, batch.scales, strict=True)]
+        found += [found_in(one, scale) for one, scale in zip(detected, batch.scales, strict=True)]
         truth += batch.truth
     if not any((~there.ignore).any() for there in truth):
         raise ValueError("the test images have no boxes to be found; give data with more of them")
     return found, truth
 
 
-def _found(one: dict[str, Tensor], scale: tuple[float, float]) -> Found:
+def found_in(one: dict[str, Tensor], scale: tuple[float, float]) -> Found:
+    """What a detector found in one image, in the image's own pixels; `scale` is that of its canvas along x and y."""
     boxes = one["boxes"].double().cpu().numpy() / np.array([*scale, *scale])
     return Found(boxes=boxes, scores=one["scores"].double().cpu().numpy(), labels=one["labels"].cpu().numpy() - 1)
 

@@ -92,16 +92,24 @@ class Segmentation(Probe):
         "size" in pixels, "loss" of the last tenth of the steps, "colours" of the classes in "pictures", whose files
         show an image, its true mask and the predicted one.
         """
+        network, size, loss = self.train(reader, data)
+        return self.judged(network, data, size, reader.device, loss)
+
+    def judged(self, network: Segmenter, data: Dense, size: int, device: torch.device, loss: float) -> Score:
+        """What a network that was trained reaches on the test images."""
+        counts, files, drawn = self._judge(network, data, size, device)
+        return self._figures(network, data, counts, {"size": size, "loss": round(loss, 4), "pictures": drawn}, files)
+
+    def train(self, reader: Reader, data: Dense) -> tuple[Segmenter, int, float]:
+        """A network that learned from the training images, the side of its crops, and the loss of its last steps."""
         devices = [reader.device] if reader.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # weights of the head and dropout draw from the global generator
             torch.manual_seed(seed_from(self.seed, "segmentation"))
-            network, size = self._build(reader, data)
-            loss = self._train(network, data.train, size, reader.device)
-        counts, files, drawn = self._judge(network, data, size, reader.device)
-        return self._figures(network, data, counts, {"size": size, "loss": round(loss, 4), "pictures": drawn}, files)
+            network, size = self.build(reader, len(data.classes), data.train)
+            return network, size, self._train(network, data.train, size, reader.device)
 
-    def _build(self, reader: Reader, data: Dense) -> tuple[Segmenter, int]:
-        """The network, and the side of the crops that its encoder takes."""
+    def build(self, reader: Reader, num_classes: int, train: DenseSamples | None) -> tuple[Segmenter, int]:
+        """The network, and the side of the crops that its encoder takes; statistics are those of `train`, if given."""
         encoder: Encoder = channels_last(copy.deepcopy(reader.encoder).to(reader.device).eval())
         reading = read_stages(encoder)
         config = self.config
@@ -112,11 +120,12 @@ class Segmentation(Probe):
                 "raise it"
             )
         stages = fcn_stages(reading) if config.head == "fcn" else deeplab_stages(reading)
-        if reader.is_random:
-            settle_norms(encoder, self._calibration(data.train, size, reader.device))
+        if reader.is_random and train is not None:
+            settle_norms(encoder, self._calibration(train, size, reader.device))
         maps = StageMaps(encoder, stages, is_frozen=config.frozen, precision=reader.precision).to(reader.device)
-        maps.eval().calibrate(self._calibration(data.train, size, reader.device))
-        head = make_head(config.head, stages, len(data.classes), config.channels, size=size)
+        if train is not None:
+            maps.eval().calibrate(self._calibration(train, size, reader.device))
+        head = make_head(config.head, stages, num_classes, config.channels, size=size)
         network = Segmenter(maps, head, reader.precision).to(reader.device)
         return channels_last(network), size
 

@@ -1,0 +1,197 @@
+"""Models of boxes and masks: the probes' detector and segmentation network, kept in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from selftaught.core.devices import compute_device
+from selftaught.core.settings.groups import DataSettings
+from selftaught.data.annotations.dense_sample import DenseSample
+from selftaught.evaluation.data.base import Asked
+from selftaught.evaluation.data.dense import DENSE, Dense
+from selftaught.evaluation.dense.box_batches import read_batch
+from selftaught.evaluation.metrics.box_matches import Found
+from selftaught.evaluation.metrics.intervals import interval_of
+from selftaught.evaluation.models.folder import Facts, check_model_out, fill, read_weights, write_model
+from selftaught.evaluation.models.reading import network_of_subject, reading_of
+from selftaught.evaluation.parts_of_work import PartsOfWork
+from selftaught.evaluation.probes.base import Score
+from selftaught.evaluation.probes.catalogue import make_probe
+from selftaught.evaluation.probes.detection import Detection, found_in
+from selftaught.evaluation.probes.segmentation import Segmentation, predictions
+from selftaught.evaluation.subject import Subject
+from selftaught.features.reader import Reader
+
+Kind = Literal["boxes", "masks"]
+PROBES: dict[str, str] = {"boxes": "detection", "masks": "segmentation"}
+"""Kind of model -> the probe whose network it is."""
+
+
+class Finder(Protocol):
+    """A model of boxes or masks that looks at one image."""
+
+    def __call__(self, sample: DenseSample) -> Found | NDArray[np.int64]:
+        """Boxes in the image's own pixels, or the class (H, W) of each of them."""
+        ...
+
+
+def fit_dense(
+    subject: Subject,
+    reading: DataSettings,
+    out: str | Path,
+    kind: Kind,
+    settings: dict[str, Any],
+    *,
+    how: dict[str, Any],
+) -> dict[str, Any]:
+    """Fit a model of boxes or masks and write its folder; see `selftaught.fit`.
+
+    Args:
+        settings: of the probe of that kind.
+        how: "seed", "accelerator" and "overwrite".
+    """
+    path = check_model_out(out, overwrite=how["overwrite"])
+    if subject.encoder.kind != "image":
+        raise ValueError(
+            f"--kind {kind} needs an encoder of images, {subject.encoder.name} takes {subject.encoder.kind}"
+        )
+    probe = _probe(kind, settings, how["seed"])
+    device = compute_device(how["accelerator"])
+    data = DENSE.open(
+        Asked(
+            data=reading, size=subject.network.size, run=subject.run, kind="image", needs=probe.needs, skip_broken=True
+        )
+    )
+    assert isinstance(data, Dense)
+    work = PartsOfWork("part", 2, is_eager=True)
+    work.begin(f"{PROBES[kind]} with the encoder")
+    network, own = _trained(probe, _reader(subject, device), data)
+    work.begin(f"{PROBES[kind]} with random weights")
+    _, random = _trained(probe, _reader(subject, device, is_random=True), data)
+    facts = Facts(
+        kind=kind,
+        classes=data.classes,
+        network=network_of_subject(subject),
+        reading=reading_of(reading),
+        head={"settings": dataclasses.asdict(probe.config), "seed": how["seed"]},
+        fitted={"method": PROBES[kind], **dataclasses.asdict(probe.config), "loss": own.more["loss"]},
+        data={"path": reading.path, "labels": len(data.train), "test": len(data.test), "test_is": data.test_is,
+              "skipped": data.skipped, "notes": list(data.notes)},
+        encoder_of=subject.name,
+        version=version("selftaught"),
+        held_back={"is": data.test_is} | _metrics(probe.metric, own, len(data.test)),
+        random=_metrics(probe.metric, random, len(data.test)),
+        gain=_gain(own, random),
+    )  # fmt: skip
+    write_model(path, network.cpu(), facts, [])
+    return _result(path, facts, probe.metric)
+
+
+def load_finder(folder: str | Path, facts: Facts, device: torch.device) -> Finder:
+    """The model of a folder, ready to look at images."""
+    probe = _probe(facts.kind, facts.head["settings"], facts.head["seed"])
+    reader = Reader(
+        encoder=facts.encoder(), size=facts.network["size"], device=torch.device("cpu"), precision="32-true"
+    )
+    tensors = read_weights(folder)
+    if isinstance(probe, Detection):
+        detector, canvas = probe.build(reader, len(facts.classes), None)
+        fill(detector, tensors, folder)
+        detector.to(device)
+
+        @torch.no_grad()
+        def boxes(sample: DenseSample) -> Found:
+            batch = read_batch(_One(sample, facts.classes), [0], canvas, [False])
+            return found_in(detector.detect(batch.images.to(device), batch.sizes)[0], batch.scales[0])
+
+        return boxes
+    network, side = probe.build(reader, len(facts.classes), None)
+    fill(network, tensors, folder)
+    network.to(device)
+
+    @torch.no_grad()
+    def mask(sample: DenseSample) -> NDArray[np.int64]:
+        ((_, found),) = predictions(network, _One(sample, facts.classes), side, device)
+        return found
+
+    return mask
+
+
+class _One:
+    """A single image as `DenseSamples`."""
+
+    def __init__(self, sample: DenseSample, classes: tuple[str, ...]) -> None:
+        self.classes, self.fingerprint, self.keys = classes, "", ["image"]
+        self.skipped: list[tuple[str, str]] = []
+        self._sample = sample
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[DenseSample]:
+        yield self._sample
+
+    def read(self, i: int) -> DenseSample:
+        return self._sample
+
+
+def _probe(kind: str, settings: dict[str, Any], seed: int) -> Detection | Segmentation:
+    probe = make_probe(PROBES[kind], settings, seed=seed)
+    assert isinstance(probe, Detection | Segmentation)
+    return probe
+
+
+def _reader(subject: Subject, device: torch.device, *, is_random: bool = False) -> Reader:
+    encoder = subject.random() if is_random else subject.encoder
+    return Reader(
+        encoder=encoder, size=subject.network.size, device=device, precision=subject.precision, is_random=is_random
+    )
+
+
+def _trained(probe: Detection | Segmentation, reader: Reader, data: Dense) -> tuple[nn.Module, Score]:
+    """The network, and what it reaches on the test images."""
+    if isinstance(probe, Detection):
+        detector, canvas, loss = probe.train(reader, data)
+        return detector, probe.judged(detector, data, canvas, reader.device, loss)
+    network, size, loss = probe.train(reader, data)
+    return network, probe.judged(network, data, size, reader.device, loss)
+
+
+def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:
+    interval = None if score.interval is None else list(score.interval)
+    return {name: score.value, "interval": interval, "samples": samples, "by_class": score.more["per_class"]}
+
+
+def _gain(own: Score, random: Score) -> dict[str, Any]:
+    if own.resampled is None or random.resampled is None:
+        return {}
+    return {
+        "value": round(own.value - random.value, 3),
+        "interval": list(interval_of(own.resampled - random.resampled)),
+    }
+
+
+def _result(path: Path, facts: Facts, metric: str) -> dict[str, Any]:
+    return {
+        "model": str(path),
+        "method": facts.fitted["method"],
+        "labels": facts.data["labels"],
+        "classes": len(facts.classes),
+        "measured_on": facts.data["test_is"],
+        metric: facts.held_back[metric],
+        "interval": facts.held_back["interval"],
+        "random": facts.random[metric],
+        "gain": facts.gain.get("value"),
+        "gain_interval": facts.gain.get("interval"),
+        "skipped": facts.data["skipped"],
+        "facts": {"held_back": facts.held_back, "fitted": facts.fitted, "data": facts.data},
+    }

@@ -1,0 +1,146 @@
+"""A model of boxes or masks on new images: COCO JSON, or a folder of PNG masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from selftaught.core.devices import compute_device
+from selftaught.core.files import check_out, check_out_folder, written_whole
+from selftaught.core.names import printable
+from selftaught.core.own_folder import mark, others_in, record, write_json
+from selftaught.core.progress import late_bar, say_once
+from selftaught.core.settings.groups import DataSettings
+from selftaught.data.annotations.dense_sample import DenseSample
+from selftaught.data.decode.image import decode_image
+from selftaught.data.files.file_tree import told_lost
+from selftaught.data.files.splits import EmptyPart
+from selftaught.data.sources.base import Source
+from selftaught.data.sources.open import open_part
+from selftaught.data.sources.value_range import decoding_of
+from selftaught.data.store.parts import LEAST_SHARE
+from selftaught.evaluation.embed import SPLITS
+from selftaught.evaluation.metrics.box_matches import Found
+from selftaught.evaluation.models.dense_model import load_finder
+from selftaught.evaluation.models.folder import Facts
+from selftaught.evaluation.models.predict import write_skipped
+from selftaught.ops.draw_maps import palette
+
+Json = dict[str, Any]
+
+
+def predict_dense(
+    model: str | Path, facts: Facts, reading: DataSettings, out: str | Path, *, accelerator: str, overwrite: bool
+) -> Json:
+    """Write the boxes of all images as one COCO JSON file, or the masks as PNG files; see `selftaught.predict`."""
+    path = Path(out)
+    if facts.kind == "boxes":
+        path = check_out(out, {".json": "json"}, overwrite=overwrite)
+    else:
+        check_out_folder(out)
+        if path.exists() and others_in(path) and not overwrite:
+            raise ValueError(f"--out {out} holds files already; give a new or empty folder, or --overwrite")
+    find = load_finder(model, facts, compute_device(accelerator))
+    skipped: dict[str, str] = {}
+    written = _Boxes(path, facts.classes) if facts.kind == "boxes" else _Masks(path, facts.classes)
+    with late_bar("predicting") as progress:
+        for key, sample in _images(reading, skipped, progress):
+            written.add(key, sample, find(sample))
+    found = written.close()
+    if skipped:
+        say_once(told_lost(sorted(skipped.items()), reading.path))
+    listed = write_skipped(path, skipped)
+    return {"out": str(path), **found, "skipped": len(skipped), "skipped_list": listed}
+
+
+class _Boxes:
+    """Boxes of many images as one COCO file; each annotation has its score."""
+
+    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
+        self.path = path
+        self.images: list[Json] = []
+        self.annotations: list[Json] = []
+        self.categories = [{"id": i, "name": name} for i, name in enumerate(classes, 1)]
+
+    def add(self, key: str, sample: DenseSample, found: Any) -> None:
+        assert isinstance(found, Found)
+        height, width = sample.image.shape[1:]
+        number = len(self.images) + 1
+        self.images.append({"id": number, "file_name": printable(key), "width": width, "height": height})
+        for (left, top, right, bottom), score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+            box = [round(float(value), 2) for value in (left, top, right - left, bottom - top)]
+            self.annotations.append(
+                {"id": len(self.annotations) + 1, "image_id": number, "category_id": int(label) + 1, "bbox": box,
+                 "area": round(box[2] * box[3], 2), "iscrowd": 0, "score": round(float(score), 4)}
+            )  # fmt: skip
+
+    def close(self) -> Json:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        value = {"images": self.images, "annotations": self.annotations, "categories": self.categories}
+        with written_whole(self.path) as draft:
+            draft.write_text(json.dumps(value) + "\n")
+        return {"images": len(self.images), "boxes": len(self.annotations)}
+
+
+class _Masks:
+    """One PNG for each image, whose pixels are class numbers with a palette, and the names of the classes."""
+
+    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
+        self.path, self.classes = path, classes
+        self.names: set[str] = set()
+        mark(path, "masks")
+
+    def add(self, key: str, sample: DenseSample, found: Any) -> None:
+        name = PurePosixPath(key).with_suffix(".png").as_posix()
+        name = f"{key}.png" if name in self.names else name  # a.jpg and a.png are two images
+        self.names.add(name)
+        place = self.path / printable(name).lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(found.astype(np.uint8)).convert("P")
+        image.putpalette(palette(len(self.classes)).astype(np.uint8).tobytes())
+        with written_whole(record(place), flush=False) as draft:
+            image.save(draft, "PNG")
+
+    def close(self) -> Json:
+        write_json(self.path / "classes.json", dict(enumerate(self.classes)))
+        return {"masks": len(self.names)}
+
+
+def _images(reading: DataSettings, skipped: dict[str, str], progress: Any) -> Iterator[tuple[str, DenseSample]]:
+    """Every image of the data in the order of the paths, as stored; what cannot be read goes to `skipped`."""
+    places = sorted(
+        ((entry.key, source, i) for source in _sources(reading) for i, entry in enumerate(source.entries)),
+        key=lambda place: place[0],
+    )
+    none = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+    decoding = decoding_of(reading)
+    for done, (key, source, i) in enumerate(places, 1):
+        try:
+            payload = source.read(i)
+            pixels = decode_image(payload, upright=False, decoding=decoding) if isinstance(payload, bytes) else payload
+        except (OSError, ValueError) as broken:
+            skipped[key] = str(broken)
+            continue
+        image = torch.from_numpy(np.ascontiguousarray(np.asarray(pixels).transpose(2, 0, 1)))
+        yield key, DenseSample(image=image, ignore=torch.zeros(0, dtype=torch.bool), **none)
+        progress(done, len(places))
+
+
+def _sources(reading: DataSettings) -> list[Source]:
+    """The parts of the data, each once."""
+    found: dict[str, Source] = {}
+    for split in SPLITS:
+        try:
+            source = open_part(reading, split=split, needs=frozenset({"image"}), held_out=LEAST_SHARE)
+        except EmptyPart:  # of a single image, all but one part
+            if not found and split == SPLITS[-1]:
+                raise
+            continue
+        found.setdefault(source.fingerprint, source)
+    return list(found.values())

@@ -1,0 +1,38 @@
+"""Names of masks, and what cannot be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selftaught.core.settings.groups import DataSettings
+from selftaught.evaluation.models.folder import read_facts
+from selftaught.evaluation.models.predict_dense import _Masks, predict_dense
+from tests.evaluation.drawn_boxes import Squares
+
+
+def test_two_images_of_one_stem_are_two_masks(tmp_path: Path) -> None:
+    masks = _Masks(tmp_path / "out", ("ground", "red"))
+    sample = Squares(1, 0).read(0)
+    for i, key in enumerate(("a/b.jpg", "a/b.png")):
+        masks.add(key, sample, np.full((3, 4), i))
+    assert masks.close() == {"masks": 2}
+    found = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*.png")}
+    assert found.keys() == {"a/b.png", "a/b.png.png"}
+    assert np.asarray(Image.open(found["a/b.png.png"])).tolist() == [[1] * 4] * 3
+
+
+def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    facts = read_facts(place / "model")
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    how = {"accelerator": "auto", "overwrite": False}
+    reading = DataSettings(path=str(place))
+    with pytest.raises(ValueError, match=r"holds files already; give a new or empty folder"):
+        predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, **how)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"must end with one of .json"):
+        predict_dense(place / "model", replace(facts, kind="boxes"), reading, tmp_path / "out.csv", **how)  # type: ignore[arg-type]
