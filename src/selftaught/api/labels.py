@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
 from selftaught.core.settings.keywords import DataHints
+
+if TYPE_CHECKING:
+    from selftaught.core.settings.groups import DataSettings
+    from selftaught.evaluation.subject import Subject
 
 Json = dict[str, Any]
 File = str | Path
@@ -43,17 +47,14 @@ def fit(
 
     Args:
         encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
-        labelled: data with one class for each image or video in any format that pretrain reads, or with boxes or masks
-            as evaluate reads them.
+        labelled: data with one class for each image or video, or with boxes or masks, as evaluate reads them.
         out: folder to write the model to.
         kind: what is predicted: one class for each image or video, boxes of objects, or masks.
         method: linear for a linear layer on the best frozen stage, finetune for the whole encoder, auto for the better
             of both on held-back labels; of boxes and masks, whether the encoder is frozen (auto) or trained (finetune).
         class_weights: balanced weighs rare classes up, so that each counts alike.
-        steps: steps of fine-tuning (default: 30 passes over the labels, at least 100 and at most 2000 steps; 500 for
-            boxes and masks).
-        batch_size: images or clips per step of fine-tuning (default 32 below 1,000 labels, else 128; 8 for boxes and 16
-            for masks).
+        steps: steps of fine-tuning (default: 30 passes over the labels within 100 to 2000 steps; 500 of boxes, masks).
+        batch_size: images or clips per step (default 32 below 1,000 labels, else 128; 8 for boxes, 16 for masks).
         lr: learning rates of fine-tuning to choose from; boxes and masks have their own.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
@@ -70,27 +71,17 @@ def fit(
         What the model reaches on labels that it did not learn from, beside random weights, and the calibration error
         before and after the temperature, as also written to model.json.
     """
-    from selftaught.evaluation.models.fit_classes import fit_classes
-    from selftaught.evaluation.models.settings import HowToFit
     from selftaught.evaluation.subject import open_subject
 
-    if kind != "classes":
-        from selftaught.evaluation.models.dense_model import fit_dense
-
-        if class_weights != "none" or tuple(lr) != RATES:
-            raise ValueError(f"--class-weights and --lr are for --kind classes; leave them out for {kind}")
-        is_file = not Path(encoder).is_dir()
-        subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size if is_file else None, stem=stem)
-        settings: Json = {"frozen": method != "finetune", "steps": steps, "batch_size": batch_size, "size": size}
-        settings = {name: value for name, value in settings.items() if value is not None}
-        reading = subject.reading(str(labelled), download=download, **hints)
-        places: Json = {"seed": seed, "accelerator": accelerator, "overwrite": overwrite}
-        return fit_dense(subject, reading, out, kind, settings, how=places)
     rates = (lr,) if isinstance(lr, int | float) else tuple(lr)
-    how = HowToFit(method=method, class_weights=class_weights, steps=steps, batch_size=batch_size, lr=rates, seed=seed)
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem, download=download)
+    asked: Json = {"method": method, "class_weights": class_weights, "steps": steps, "batch_size": batch_size}
+    # A detector sees larger images than the run.
+    own_size = None if kind != "classes" and Path(encoder).is_dir() else size
+    how: Json = {"part": part, "checkpoint": checkpoint, "size": own_size, "stem": stem, "download": download}
+    subject = open_subject(encoder, **how)
     reading = subject.reading(str(labelled), download=download, **hints)
-    return fit_classes(subject, reading, Path(out), how, accelerator=accelerator, overwrite=overwrite)
+    places: Json = {"out": Path(out), "accelerator": accelerator, "overwrite": overwrite}
+    return _fit(kind, subject, reading, asked | {"lr": rates, "seed": seed}, size, places)
 
 
 @plain_arguments
@@ -193,3 +184,18 @@ def suggest(
     how: Json = {"count": count, "way": way, "model": model, "seed": seed, "accelerator": accelerator}
     found = suggest_labels(subject, reading, out, **how, overwrite=overwrite)
     return found | {"report": str(write_suggestions_page(Path(out)))}
+
+
+def _fit(kind: str, subject: Subject, reading: DataSettings, asked: Json, size: int | None, places: Json) -> Json:
+    """A model of that kind; `asked` are the fields of `HowToFit`, of which boxes and masks heed some."""
+    if kind == "classes":
+        from selftaught.evaluation.models.fit_classes import fit_classes
+        from selftaught.evaluation.models.settings import HowToFit
+
+        return fit_classes(subject, reading, how=HowToFit(**asked), **places)
+    from selftaught.evaluation.models.dense_model import fit_dense
+
+    if asked["class_weights"] != "none" or asked["lr"] != RATES:
+        raise ValueError(f"--class-weights and --lr are for --kind classes; leave them out for {kind}")
+    settings = {"frozen": asked["method"] != "finetune", "size": size} | {n: asked[n] for n in ("steps", "batch_size")}
+    return fit_dense(subject, reading, kind=kind, settings=settings, seed=asked["seed"], **places)

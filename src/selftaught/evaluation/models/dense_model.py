@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,7 +31,6 @@ from selftaught.evaluation.probes.segmentation import Segmentation, predictions
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
 
-Kind = Literal["boxes", "masks"]
 PROBES: dict[str, str] = {"boxes": "detection", "masks": "segmentation"}
 """Kind of model -> the probe whose network it is."""
 
@@ -48,24 +47,27 @@ def fit_dense(
     subject: Subject,
     reading: DataSettings,
     out: str | Path,
-    kind: Kind,
+    kind: str,
     settings: dict[str, Any],
     *,
-    how: dict[str, Any],
+    seed: int,
+    accelerator: str,
+    overwrite: bool,
 ) -> dict[str, Any]:
     """Fit a model of boxes or masks and write its folder; see `selftaught.fit`.
 
     Args:
-        settings: of the probe of that kind.
-        how: "seed", "accelerator" and "overwrite".
+        kind: "boxes" or "masks".
+        settings: of the probe of that kind; those that are None are its own.
     """
-    path = check_model_out(out, overwrite=how["overwrite"])
+    path = check_model_out(out, overwrite=overwrite)
     if subject.encoder.kind != "image":
         raise ValueError(
             f"--kind {kind} needs an encoder of images, {subject.encoder.name} takes {subject.encoder.kind}"
         )
-    probe = _probe(kind, settings, how["seed"])
-    device = compute_device(how["accelerator"])
+    given = {name: value for name, value in settings.items() if value is not None}
+    probe = _probe(kind, given, seed)
+    device = compute_device(accelerator)
     data = DENSE.open(
         Asked(
             data=reading, size=subject.network.size, run=subject.run, kind="image", needs=probe.needs, skip_broken=True
@@ -82,7 +84,7 @@ def fit_dense(
         classes=data.classes,
         network=network_of_subject(subject),
         reading=reading_of(reading),
-        head={"settings": dataclasses.asdict(probe.config), "seed": how["seed"]},
+        head={"settings": dataclasses.asdict(probe.config), "seed": seed},
         fitted={"method": PROBES[kind], **dataclasses.asdict(probe.config), "loss": own.more["loss"]},
         data={"path": reading.path, "labels": len(data.train), "test": len(data.test), "test_is": data.test_is,
               "skipped": data.skipped, "notes": list(data.notes)},
