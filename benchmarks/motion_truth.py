@@ -80,7 +80,7 @@ def main() -> None:
         (RESULTS / "motion_truth.md").write_text(page(known))
 
 
-def flow(folder: Path, steps: int, encoder: str, *, size: int = 96) -> Measured:
+def flow(folder: Path, steps: int, encoder: str, *, size: int = 64) -> Measured:
     """End-point errors of each pair, pixels of images of `size`."""
     begun = time.process_time()
     run = folder / "run"
@@ -91,6 +91,7 @@ def flow(folder: Path, steps: int, encoder: str, *, size: int = 96) -> Measured:
         size=size,
         steps=steps,
         batch_size=8,
+        lr=3.2e-2,
         task_settings={"stride": 2},
         out=run,
     )

@@ -125,7 +125,7 @@ def test_the_loss_against_loops(task: Task) -> None:
                 if gap > 0.01 * float(w.square().sum() + b.square().sum()) + 0.5:
                     hidden += 1
                     total += 12.4
-                elif 0 <= x + float(w[0]) <= 31 and 0 <= y + float(w[1]) <= 31:
+                elif 4 <= x < 28 and 4 <= y < 28:
                     total += rho(float(distance[y, x])) + 0.2 * sum(rho(float(w[c] + b[c])) / 2 for c in (0, 1))
     expected = 2 * (total / 2048 + 3.0 * float(roughness(flow)))
     assert float(found["loss"]) == pytest.approx(expected, rel=1e-3)
@@ -141,7 +141,9 @@ def test_each_resolution_counts_by_its_weight_with_a_window_of_its_own(task: Tas
     for side, weight, reach in ((16, 12.7, 3), (8, 4.35, 2)):
         first, second = census(F.avg_pool2d(grey, 32 // side), reach)
         distance = hamming(first[None], second[None])
-        total += weight * float(distance.square().add(1e-6).pow(0.45).mean())
+        border = math.ceil(0.1 * side)
+        inner = distance[..., border:-border, border:-border].square().add(1e-6).pow(0.45)
+        total += weight * float(inner.sum()) / side**2
     assert float(made.loss(none, example)["loss"]) == pytest.approx(2 * total / (12.7 + 4.35), rel=1e-4)
 
 
@@ -155,6 +157,16 @@ def test_guard_nothing_is_occluded_in_the_first_steps(task: Task) -> None:
         made.after_step(step, 10)
     assert shares[:3] == [0, 0, 0]
     assert min(shares[3:]) > 0.8
+
+
+def test_guard_flow_that_leads_out_of_the_frame_is_no_way_out(task: Task) -> None:
+    made = task()
+    example = made.pseudo_label(shifted(4, 1)[0], rng())
+    still, outside = ([torch.full((8, 2, 32, 32), value)] for value in (0.0, 1e4))
+    outside[0][4:] *= -1  # both ways agree
+    found, nothing = made.loss(outside, example), made.loss(still, example)
+    assert float(found["loss"]) > float(nothing["loss"])
+    assert float(found["gain"]) < 0
 
 
 def test_two_processes_are_one(task: Task) -> None:

@@ -64,7 +64,7 @@ class FlowSimilarity(PretextTask):
     additions.
     """
 
-    recipe = Recipe(optimizer="adamw", lr=2e-3, weight_decay=1e-2)
+    recipe = Recipe(optimizer="adamw", lr=8e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Settings, prefix="task."):
