@@ -91,8 +91,8 @@ def flow(folder: Path, steps: int, encoder: str, *, size: int = 64) -> Measured:
         size=size,
         steps=steps,
         batch_size=8,
-        lr=3.2e-2,
-        task_settings={"stride": 2},
+        lr=4.8e-3,
+        task_settings={"stride": 2, "unmasked": 0.99},
         out=run,
     )
     seconds = time.process_time() - begun

@@ -67,9 +67,9 @@ class UnsupervisedFlow(PretextTask):
     with brightness and contrast; windows are cut between the bars.
 
     Differences from the paper: the encoder is any one of images, with correlations from coarse to fine (as in PWC-Net,
-    Sun et al. 2018) instead of a FlowNetC, and without a stack of two; the finest flow has half of the image's side
-    instead of a quarter; occlusion is masked after the first steps in all data; no geometric and photometric changes of
-    the frames. Weights, windows and constants are those of the paper's code.
+    Sun et al. 2018) instead of a FlowNetC, each adding `reach` cells at most, and without a stack of two; the finest
+    flow has half of the image's side instead of a quarter; occlusion is masked after the first steps in all data; no
+    geometric and photometric changes of the frames. Weights, windows and constants are those of the paper's code.
     """
 
     recipe = Recipe(optimizer="adamw", lr=6.4e-3, weight_decay=1e-4, clip=1.0)  # 1e-4 for 4 pairs, as in the paper
@@ -141,7 +141,9 @@ class UnsupervisedFlow(PretextTask):
             side = own.shape[-1]
             flow = resized_flow(flow, side)
             matches = correlation(own, warp(other, flow.detach()), self.config.reach)
-            flow = flow + refine(torch.cat([matches, own, flow], 1)).float()
+            change = refine(torch.cat([matches, own, flow / side], 1)).float()
+            # What is further away is not compared; unbounded, flow may run away to where nothing leads back.
+            flow = flow + self.config.reach * torch.tanh(change / self.config.reach)
             found.append(flow)
         return [flow for flow in found if flow.shape[-1] >= LEAST_SIDE] or [resized_flow(found[-1], self.size)]
 
