@@ -1,7 +1,7 @@
 """Labels that are suggested against labels at random: a linear classifier on the same features.
 
 Command:   selftaught pretrain cifar10/ --task simclr --encoder resnet18 --size 32 --stem standard --limit 5000 \\
-               --steps 150 --batch-size 128 --out runs/cifar10
+               --steps 600 --batch-size 128 --out runs/cifar10
            python benchmarks/suggestions.py runs/cifar10 cifar10/ --out docs/results/suggestions-cifar10.json
 Time:      about 3 minutes on one core for each data set, after pretraining
 Measured:  test accuracy of ridge regression on pooled features, with 50 and with 100 labels chosen at random, by

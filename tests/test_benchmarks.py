@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.evaluation.suggest.test_choose import blobs
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -72,3 +74,13 @@ def test_a_policy_of_permutations_is_measured(monkeypatch: pytest.MonkeyPatch) -
     accuracy, action = permutation_policy.measure(clips, 0, 3, is_learned=True)
     assert 0 <= accuracy < 0.2
     assert 0.3 < action <= 1
+
+
+def test_suggestions_are_measured_against_labels_at_random() -> None:
+    vectors, part = blobs()
+    found = script("suggestions").measure(vectors, part, vectors, part, counts=(4,), seeds=3)
+    rows = {row["way"]: row for row in found}
+    assert rows["typical"]["accuracy"] == 100.0  # one of each part
+    assert rows["random"]["accuracy"] < 100
+    assert rows["typical"]["gain"] > 0
+    assert rows["random"]["gain"] == 0
