@@ -78,9 +78,9 @@ def test_a_policy_of_permutations_is_measured(monkeypatch: pytest.MonkeyPatch) -
 
 def test_suggestions_are_measured_against_labels_at_random() -> None:
     vectors, part = blobs()
-    found = script("suggestions").measure(vectors, part, vectors, part, counts=(4,), seeds=3)
+    found = script("suggestions").measure(vectors, part, vectors, part, counts=(8,), seeds=3)
     rows = {row["way"]: row for row in found}
-    assert rows["typical"]["accuracy"] == 100.0  # one of each part
-    assert rows["random"]["accuracy"] < 100
-    assert rows["typical"]["gain"] > 0
+    assert rows["typical"]["accuracy"] > 90  # each part has a label
+    assert rows["typical"]["gain"] == pytest.approx(rows["typical"]["accuracy"] - rows["random"]["accuracy"], abs=0.02)
+    assert rows["typical"]["gain"] > 5
     assert rows["random"]["gain"] == 0
