@@ -43,18 +43,11 @@ def test_a_run_starts_from_weights_and_says_so(finished: Path, file: Path, tmp_p
 
 
 def test_a_run_and_its_encoder_in_a_file_are_the_same_start(finished: Path, file: Path, tmp_path: Path) -> None:
-    runs = [
-        train(config(tmp_path / name, steps=2, **weights))
-        for name, weights in (
-            ("file", {"weights": str(file)}),
-            ("run", {"weights": str(finished)}),
-            ("encoder", {"encoder": f"timm:test_resnet:{file}"}),
-            ("fresh", {}),
-        )
-    ]
-    first, *others = (state(run) for run in runs)
-    same = [all(torch.equal(value, other[name]) for name, value in first.items()) for other in others]
-    assert same == [True, True, False]
+    first, other = (
+        state(train(config(tmp_path / name, steps=1, weights=weights)))
+        for name, weights in (("file", str(file)), ("run", str(finished)))
+    )
+    assert all(torch.equal(value, other[name]) for name, value in first.items())
 
 
 def test_a_run_is_resumed_exactly_without_the_file(file: Path, tmp_path: Path) -> None:
