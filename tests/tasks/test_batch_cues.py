@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.data.computed.catalogue import load_program
-from selftaught.data.inputs import Clip, Computed, Given, Sound, needs_of
+from selftaught.data.inputs import GIVEN, Clip, Computed, Given, Sound, needs_of
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import Known, PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
@@ -47,6 +47,8 @@ def sample(task: PretextTask) -> Batch:
             steps = inputs["video"].shape[1]
             inputs[name] = torch.eye(4).repeat(COUNT, steps, 1, 1)
             inputs[name][..., :3, 3] = torch.randn(COUNT, steps, 3, generator=rng)
+        elif isinstance(one, Given) and GIVEN[one.what].is_map:
+            inputs[name] = torch.rand((COUNT, *GIVEN[one.what].shape, 80, 80), generator=rng)
         else:
             shape = (one.frames, 3, 80, 80) if isinstance(one, Clip) else (3, 80, 80)
             inputs[name] = torch.randint(0, 256, (COUNT, *shape), generator=rng, dtype=torch.uint8)
