@@ -77,9 +77,10 @@ def _tracks(known: Mapping[str, Any]) -> list[str]:
     head = ["data", "error, m", "straight on", "constant velocity", "turn, degrees", "straight on"]
     head += ["constant velocity", "way, m", "snippets"]
     about = [
-        "Absolute trajectory error of snippets of 5 frames after scaling (Zhou et al., CVPR 2017), and mean error of",
-        "the turn. Straight on is the mean direction of the test part, without a turn; constant velocity repeats the",
-        "true first step of each snippet, so it knows the truth of two of the five frames.",
+        "Absolute trajectory error of snippets of 5 frames after scaling, by a factor that may be negative (as in the",
+        "code of Zhou et al., CVPR 2017), and mean error of the turn. Straight on is the mean direction of the test",
+        "part, without a turn; constant velocity repeats the true first step of each snippet, so it knows the truth of",
+        "two of the five frames.",
     ]
     return ["## Trajectories of view_synthesis", "", *about, "", *_table(head, rows), ""] if rows else []
 

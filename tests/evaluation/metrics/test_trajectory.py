@@ -67,6 +67,13 @@ def test_neither_the_scale_nor_the_place_of_the_whole_counts() -> None:
     assert float(turning_error(moved, truth).max()) < 1e-7
 
 
+def test_the_scale_may_be_negative() -> None:
+    truth = snippets(walk(2, turn=0.0))
+    back = truth.clone()
+    back[..., :3, 3] *= -1
+    assert float(trajectory_error(back, truth).max()) < 1e-9
+
+
 def test_a_camera_that_goes_straight_on_is_foreseen_and_one_that_turns_is_not() -> None:
     straight = snippets(walk(1, turn=0.0))
     straight[..., :3, 3] = torch.arange(5)[:, None] * torch.tensor([0.0, 0.3, 2.0])

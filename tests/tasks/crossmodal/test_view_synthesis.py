@@ -185,13 +185,16 @@ def test_two_processes_are_one(task: Task) -> None:
 
 
 def test_it_learns_what_is_near_from_a_camera_that_goes_past(task: Task) -> None:
-    made = task(mask="none", scales=1, ssim=0.0, smooth=0.001)
+    made = task(mask="none", scales=1, ssim=0.0, smooth=0.001, poses="given")
     fit(made, lambda step: walks(8, step), steps=50, lr=4e-3)
     batch = walks(16, 900)
     example = made.pseudo_label(batch, rng(1))
     with torch.no_grad():
         found = made(example)
         assert float(made.loss(found, example)["gain"]) > 0.15
+    assert example.poses is not None
+    ways = [one[:, 2, 0, 3] - one[:, 1, 0, 3] for one in (made.trajectory(found), example.poses)]
+    assert torch.equal(ways[0].sign(), ways[1].sign())
     depth = made.depth(found)
     dark = denormalise(example.images[:, 1]).mean(1) < 0.43
     assert float(depth[dark].mean()) < 0.8 * float(depth[~dark].mean())
