@@ -33,7 +33,8 @@ def trajectory_error(poses: Tensor, truth: Tensor) -> Tensor:
 
     Root of the mean squared distance of the places of the camera, after the first cameras are put onto each other and
     the predicted places are scaled by the factor that fits best (least squares; Zhou et al., CVPR 2017, section 4.2).
-    As in their code the factor may be negative: the opposite way is as good.
+    As in their code the factor may be negative: the opposite way is as good. Their code divides the root of the sum of
+    squares by T; published errors are therefore smaller than these, by the square root of T.
     """
     found, wanted = scaled_places(poses, truth)
     return (found - wanted).square().sum(2).mean(1).sqrt()
