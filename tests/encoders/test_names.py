@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from selftaught.encoders.names import clip_name, encoder_names, with_prefix
+from selftaught.encoders.names import clip_name, encoder_names, given_weights, with_prefix
 
 
 def test_names_are_answered_without_torch() -> None:
     code = (
-        "import sys; from selftaught.encoders.names import encoder_names; encoder_names(); "
+        "import sys; from selftaught.encoders.names import given_weights, encoder_names; encoder_names(); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -58,3 +59,19 @@ def test_where_a_prefix_goes(name: str, prefix: str, whole: str) -> None:
 @pytest.mark.parametrize("name", ["resnet18", "grey:mean:resnet18", "mean3:resnet18", "flow0:resnet18", "2ch:resnet18"])
 def test_other_names_are_none(name: str) -> None:
     assert clip_name(name) is None
+
+
+def test_weights_are_files_of_known_endings_or_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18").write_bytes(b"")
+    (tmp_path / "w.weights").write_bytes(b"")
+    for text in ("timm:resnet18", "mean:resnet18", "resnet18", "w.pth", "grey:w.other"):
+        assert given_weights(text) is None, text
+    for text, expected in (
+        ("mean:resnet18:gone.pth.tar", ("mean:resnet18", "gone.pth.tar", "")),
+        ("resnet18:w.weights", ("resnet18", "w.weights", "")),
+        (f"timm:a:{tmp_path}/resnet18#teacher", ("timm:a", f"{tmp_path}/resnet18", "teacher")),
+    ):
+        found = given_weights(text)
+        assert found is not None
+        assert (found.encoder, found.file, found.choice) == expected

@@ -56,7 +56,8 @@ def given_weights(text: str) -> GivenWeights | None:
     """The parts of ENCODER:FILE, an encoder with weights from a file; None for any other text."""
     encoder, _, rest = text.rpartition(":")
     file, choice = file_and_choice(rest)
-    is_file = file.lower().endswith(WEIGHT_SUFFIXES) or Path(file).expanduser().is_file()
+    is_path = "/" in file or bool(Path(file).suffix)  # a file "resnet18" makes no weights of timm:resnet18
+    is_file = file.lower().endswith(WEIGHT_SUFFIXES) or (is_path and Path(file).expanduser().is_file())
     return GivenWeights(encoder=encoder, file=file, choice=choice) if encoder and is_file else None
 
 

@@ -41,8 +41,9 @@ class Fit:
         return ".".join(filter(None, (self.place, self.prefix.rstrip("."))))
 
     def is_same(self, other: Fit) -> bool:
-        """Whether both hold the same values."""
-        return all(torch.equal(value, other.weights[key]) for key, value in self.weights.items())
+        """Whether both hold the same values; one may lack the counters of batches."""
+        shared = self.weights.keys() & other.weights.keys()
+        return all(torch.equal(self.weights[key], other.weights[key]) for key in shared)
 
 
 def fits_in(net: nn.Module, classifier: tuple[str, ...], place: str, table: Mapping[str, Tensor]) -> list[Fit]:
