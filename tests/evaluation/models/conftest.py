@@ -1,4 +1,4 @@
-"""A model of classes, fitted once for all tests of a file."""
+"""A model of classes, fitted once for all tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import selftaught
 from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images in `data`, and a linear model in `model`."""
     folder = tmp_path_factory.mktemp("model")

@@ -17,6 +17,7 @@ from selftaught.evaluation.models.folder import read_weights
 from tests.evaluation.models.test_predict import rows_of
 
 
+@pytest.mark.slow  # torch.onnx alone takes 5 s
 def test_onnx_gives_what_predict_gives(place: Path, tmp_path: Path) -> None:
     found = selftaught.export(place / "model", out=tmp_path / "model.onnx")
     assert found["difference"] < 1e-4

@@ -64,6 +64,7 @@ def test_tables_and_a_page_with_thumbnails_are_written(found: dict[str, object])
         selftaught.suggest(encoder_in(out.parent), out.parent / "data", out=out, size=SIZE)
 
 
+@pytest.mark.slow  # fits a model of its own, 1.5 s
 def test_a_model_points_at_what_it_cannot_tell(tmp_path: Path) -> None:
     data = half_labelled(tmp_path)
     encoder, how = encoder_in(tmp_path), {"size": SIZE, "stem": "standard"}
