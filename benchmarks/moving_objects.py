@@ -2,6 +2,7 @@
 
 Command:   python benchmarks/moving_objects.py
            python benchmarks/moving_objects.py --only labels --programs flow    # the result keeps what is not measured
+           python benchmarks/moving_objects.py --only labels --programs unlc_published    # settings of the paper's code
 Needs:     the real data sets beside the checkout (../shared/data/davis240 and jhmdb14)
 Machine:   written into the result; rates are by CPU time, which hardly depends on what else runs. With
            OMP_NUM_THREADS=1 and `taskset -c 0` it measures one core
@@ -56,6 +57,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "docs" / "results"
 HEIGHT, WIDTH = 160, 284
+VARIANTS = {"unlc_published": {"first": "dominant", "low": 0.4, "high": 0.7, "crf": True}}
+"""Further rows of labels: settings of unlc. This one is closest to the code of the paper."""
 Masks = NDArray[np.bool_]
 Sequence = tuple[str, NDArray[np.uint8], Masks]
 """Name, frames (T, H, W, 3) RGB and annotated masks (T, ceil(H / 2), ceil(W / 2))."""
@@ -94,7 +97,7 @@ def labels(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def scores_of_program(name: str, sequences: Iterator[Sequence]) -> dict[str, Any]:
-    program = make_program(Computed(PROGRAMS[name], like=""))
+    program = make_program(Computed(PROGRAMS.get(name, "unlc"), like="", settings=VARIANTS.get(name, {})))
     each: dict[str, float] = {}
     decided, undecided = [], []
     for sequence, frames, truth in sequences:
