@@ -267,8 +267,8 @@ def page(known: Measured) -> str:
             "",
             f"`unsupervised_flow` with {one['encoder']}, {one['steps']} steps on the frames of davis240 "
             f"({one['cpu_seconds']} s of one core); mean end-point error in pixels of images of {one['size']} pixels.",
-            "For so few steps: `--batch-size 8 --lr 4.8e-3 --stride 2 --task.unmasked 0.99`, that is a rate of 1.5e-4 and",
-            "no pixel counted as occluded. Rates of 1e-3 did not learn.",
+            "For so few steps: `--batch-size 8 --lr 4.8e-3 --stride 2 --task.unmasked 0.99`, that is a rate of 1.5e-4 "
+            "and no pixel counted as occluded.",
             "",
             "| pair | zero flow | DIS | learned |",
             "| --- | --- | --- | --- |",
