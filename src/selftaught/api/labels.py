@@ -154,7 +154,7 @@ def suggest(
     """Suggest what to label next, and list near duplicates, outliers and likely label errors, with thumbnails.
 
     Args:
-        encoder: run folder of pretrain, or ENCODER:FILE with weights of torchvision or timm (resnet18:a.safetensors).
+        encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
         data: data in any format that pretrain reads; samples that have a label already are not suggested.
         out: folder to write, with a table for each list and report.html.
         count: number of samples to suggest.
@@ -167,7 +167,7 @@ def suggest(
         stem: type of the first layers, only for weights in a file (default: taken from the weights).
         seed: seed of the clusters, and of the folds by which label errors are found.
         accelerator: device type to compute on.
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
         overwrite: replace earlier suggestions.
         hints: fields of `DataHints`.
 
@@ -179,7 +179,8 @@ def suggest(
     from selftaught.evaluation.suggest.find import suggest_labels
     from selftaught.report.suggestions_page import write_suggestions_page
 
-    subject = open_subject(encoder, part=part, checkpoint=checkpoint, size=size, stem=stem)
+    chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "stem": stem, "download": download}
+    subject = open_subject(encoder, **chosen)
     reading = subject.reading(str(data), download=download, **hints)
     how: Json = {"count": count, "way": way, "model": model, "seed": seed, "accelerator": accelerator}
     found = suggest_labels(subject, reading, out, **how, overwrite=overwrite)
