@@ -27,6 +27,9 @@ class MotionEdges(Program):
     alike) are relative to what the strongest fiftieth of the frame exceeds. Flow is blurred across the borders of
     things, so these edges are pixels away from them: each image edge takes the strongest motion edge within `reach` of
     it, times the square root of its own strength. A constant flow has no edges, so a camera that turns has none.
+
+    On 60 frames of DAVIS (160 x 284 pixels), ODS against the borders of what moves is 0.37, that of the flow's edges
+    alone 0.23 and that of the image's 0.18: `benchmarks/contours.py`.
     """
 
     name: ClassVar[str] = "motion_edges"
