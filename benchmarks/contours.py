@@ -256,6 +256,9 @@ def page(known: dict[str, Any]) -> str:
         "",
         *table(LABELS),
         "",
+        "The labels are right twice as often as edges of the image. After so few steps the network does not yet find in a",
+        "single frame, of data it has not seen, what moves in it.",
+        "",
     ]
     if "speed" in known:
         rates = ", ".join(f"{name} {known['speed'][name]:g}" for name in SPEEDS)
