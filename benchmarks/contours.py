@@ -256,8 +256,8 @@ def page(known: dict[str, Any]) -> str:
         "",
         *table(LABELS),
         "",
-        "The labels are right twice as often as edges of the image. After so few steps the network does not yet find in a",
-        "single frame, of data it has not seen, what moves in it.",
+        "The ODS of the labels is twice that of edges of the image. After so few steps a network does not find in",
+        "single frames of data it has not seen what moves in them.",
         "",
     ]
     if "speed" in known:
