@@ -289,11 +289,6 @@ def page(known: Measured) -> str:
             "| --- | --- | --- |",
         ]
         lines += [f"| {axis} | {value:.3f} | {one['commonest'][axis]:.3f} |" for axis, value in one["accuracy"].items()]
-        if sum(one["accuracy"].values()) <= sum(one["commonest"].values()):
-            lines += [
-                "",
-                "Not above naming the commonest bin: what it learned does not carry over to the end of the walk.",
-            ]
         lines += ["", "| trajectory over 5 frames | error, mm |", "| --- | --- |"]
         lines += [f"| {name} | {1000 * value:.2f} |" for name, value in one["trajectory_error"].items()]
         lines.append("")
