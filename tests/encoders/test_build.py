@@ -47,7 +47,7 @@ def test_auto_takes_the_small_stem_for_small_images(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("resnet18:weights.pth", "a run cannot start from given weights yet; give the encoder's name alone"),
+        ("resnet18:weights.pth", "names weights, which are not read here; give the encoder's name alone"),
         ("grey:audio_convnet", "grey: goes before the name of one encoder of images or clips, got 'grey:audio"),
         ("split:r3d_18", "split: goes before the name of one encoder of images, got 'split:r3d_18'"),
         ("grey:sobel:resnet18", "grey: goes before the name of one encoder of images"),

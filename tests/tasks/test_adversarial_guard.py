@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
-from selftaught.data.inputs import Clip
+from selftaught.data.inputs import GIVEN, Clip, Given
 from selftaught.encoders.build import build_encoder
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
@@ -30,6 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "inpainting": {"adversarial": 0.1, "width": 32},
     "motion_content_gan": {"width": 8, "image_width": 8, "frames": FRAMES},
     "super_resolution": {"adversarial": 0.1, "width": 32},
+    "synthetic_labels": {"real": "demo", "width": 4},
     "temporal_gan": {"width": 16, "code": 4, "frame_code": 4, "frames": FRAMES},
     "video_gan": {"width": 8, "code": 4, "frames": FRAMES},
     "video_prediction": {"model": "mcnet", "frames": 2, "future": 2, "width": 4},
@@ -49,6 +50,8 @@ def copy_what_is_real(task: PretextTask, example: Any) -> ExitStack:
         return stack
     if name == "Artifacts":
         example.kept = torch.ones_like(example.kept)  # nothing is dropped, so nothing is repaired
+    elif name == "SyntheticLabels":
+        example.images = example.real
     elif name == "GAN":
         stack.enter_context(patch.object(task.generator, "forward", lambda codes: example.images))
     elif name == "VideoPrediction":
@@ -90,6 +93,9 @@ def drawn(task: PretextTask, rng: Generator) -> Batch:
     """Images or clips of noise."""
     inputs = {}
     for name, one in task.inputs(task.config).items():
+        if isinstance(one, Given):
+            inputs[name] = torch.rand((COUNT, *GIVEN[one.what].shape, 40, 40), generator=rng)
+            continue
         frames = (one.frames,) if isinstance(one, Clip) else ()
         inputs[name] = torch.randint(0, 256, (COUNT, *frames, 3, 40, 40), generator=rng, dtype=torch.uint8)
     return Batch(index=torch.arange(COUNT), inputs=inputs)
@@ -138,7 +144,7 @@ def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalis
     assert passes["discriminator"], name
     assert all(training for of in passes.values() for _, training in of)
     judged = [rows for rows, _ in passes["discriminator"]]
-    if name in ("artifacts", "gan", "video_prediction") or hasattr(example, "clips"):
+    if name in ("artifacts", "gan", "synthetic_labels", "video_prediction") or hasattr(example, "clips"):
         assert judged[0] == 2 * COUNT
     else:
         assert judged[:2] == [COUNT, COUNT]

@@ -92,7 +92,7 @@ def test_weights_are_drawn_in_the_order_of_the_names() -> None:
         (STREAMS, {"encoders": {"flow_encoder": "resnet81"}}, "unknown encoder 'resnet81'; did you mean resnet18"),
         (STREAMS, {"encoders": {"flow_encoder": "r3d_18"}}, "trains flow_encoder for images, but 'r3d_18' takes"),
         (STREAMS, {"encoders": {"flow_encoder": "grey:resnet18"}}, "of 2 channels, but 'grey:resnet18' takes 3"),
-        (STREAMS, {"encoders": {"flow_encoder": "resnet18:w.pth"}}, "--flow-encoder 2ch:resnet18:w.pth: a run"),
+        (STREAMS, {"encoders": {"flow_encoder": "resnet18:w.pth"}}, "2ch:resnet18:w.pth' names weights"),
         (STREAMS, {"encoders": {"encoder": "resnet18"}}, "'encoder' is set by --encoder"),
         (STREAMS, {"encoders": {"flow_encoder": 18}}, "encoders must be a dict of names and architectures"),
         (STREAMS, {"encoder": "5ch:resnet18"}, "an encoder for images of 3 channels, but '5ch:resnet18' takes 5"),

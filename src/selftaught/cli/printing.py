@@ -120,7 +120,7 @@ def _table(rows: Sequence[Mapping[str, str]], *, empty: str, spare: Sequence[str
         print(empty)
         return
     # A pipe has no width of its own: whole rows there instead of lines cut at 80.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     shown = [name for name in rows[0] if name not in spare or console.width >= NARROW]
     table = Table(box=box.SIMPLE_HEAD)
     for name in shown:

@@ -92,7 +92,8 @@ class SyntheticLabels(PretextTask):
 
     Differences from the paper: scenes are those of `world` or of any data with such maps, instead of SUNCG and
     SceneNet; depth is logarithmic; heads read all stages instead of fc7; the discriminator sees the features of the
-    step alone (the paper keeps a pool of 128); contours and background have equal weight in each image.
+    step alone (the paper keeps a pool of 128), rendered and real images being normalised as one batch; contours and
+    background have equal weight in each image.
     """
 
     encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image", sees="grey")}
@@ -205,18 +206,22 @@ class SyntheticLabels(PretextTask):
 
     def forward(self, example: Example, player: str = "generator") -> Prediction:
         """Maps of the rendered images and the discriminator's logits; in its turn logits of both."""
-        images = example.images.contiguous(memory_format=torch.channels_last)
+        # In one batch, so that both have the same statistics; apart, these would hide how their means differ.
+        images = torch.cat([example.images, example.real]).contiguous(memory_format=torch.channels_last)
+        n = len(example.images)
         if player == "discriminator":
             assert self.discriminator is not None
             with torch.no_grad(), own_statistics(self.encoder):
-                made, real = (placed_stages(self.encoder, x)[self.stage] for x in (images, example.real))
-            return Prediction({}, self.discriminator(made), self.discriminator(real))
+                features = placed_stages(self.encoder, images)[self.stage]
+            logits = self.discriminator(features)
+            return Prediction({}, logits[:n], logits[n:])
         stages = placed_stages(self.encoder, images)
-        maps = {kind: head(stages) for kind, head in self.heads.items()}
+        own = {name: features[:n] for name, features in stages.items()}
+        maps = {kind: head(own) for kind, head in self.heads.items()}
         found = {kind: one if kind == "normals" else one[:, 0] for kind, one in maps.items()}
         if self.discriminator is None:
             return Prediction(found)
-        return Prediction(found, self.discriminator(stages[self.stage]))
+        return Prediction(found, self.discriminator(stages[self.stage])[:n])
 
     @torch.no_grad()
     def read(self, images: Tensor) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ METRE = 180 / np.pi / EARTH_RADIUS
 
 def test_east_and_north_are_metres_and_yaw_grows_anticlockwise() -> None:
     here = np.array([49.0, 8.4, 115.0])
-    east = [*here, 0, 100 * METRE / np.cos(np.radians(49)), 0]
-    north = [*here, 100 * METRE, 0, 3]
+    east = here + np.array([0, 100 * METRE / np.cos(np.radians(49)), 0])
+    north = here + np.array([100 * METRE, 0, 3])
     angles = np.array([[0, 0, 0], [0, 0, np.pi / 2], [0, 0.1, 0]])
     poses = gps_poses(np.stack([here, east, north]), angles, "a")
     assert np.allclose(poses[0], np.eye(4))

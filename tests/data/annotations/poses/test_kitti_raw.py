@@ -18,9 +18,9 @@ def test_the_camera_in_the_axes_of_the_unit() -> None:
     assert np.allclose(mount[:3, :3], np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]).T)
     # A point seen by the unit, by hand: to the scanner, to the first camera, then 42 / 700 m to the right camera.
     point = np.array([10.0, 2, 1])
-    scanner = [*point, -0.8, 0.3, -0.75]
-    first = [*np.array([-scanner[1], -scanner[2], scanner[0]]), 0, -0.1, -0.3]
-    assert np.allclose(np.linalg.inv(mount) @ [*point, 1], [*([*first, 42 / 700, 0, 0]), 1])
+    scanner = point + np.array([-0.8, 0.3, -0.75])
+    first = np.array([-scanner[1], -scanner[2], scanner[0]]) + np.array([0, -0.1, -0.3])
+    assert np.allclose(np.linalg.inv(mount) @ [*point, 1], [*(first + np.array([42 / 700, 0, 0])), 1])
     assert np.allclose(read_intrinsics(CAMERAS, "cam", 2), [[700, 0, 600], [0, 700, 170], [0, 0, 1]])
     with pytest.raises(ValueError, match=r"^cam has no P_rect_03 with 12 numbers$"):
         read_mount({"imu": IMU, "velo": VELO, "cam": CAMERAS}, 3)
