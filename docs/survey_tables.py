@@ -57,6 +57,15 @@ KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Family -> kind of pretext task (nineteen in all) -> its tasks, the most typical first."""
 
+TRUTH = {
+    "Moving-object segmentation": ("masks against annotated ones", "moving_objects.md"),
+    "Contour detection": ("contours against annotated ones", "contours.md"),
+    "Relative depth": ("depth against truth", "depth.md"),
+    "RGB-flow correspondence": ("flow against truth", "motion_truth.md"),
+    "Egomotion": ("motion against truth", "motion_truth.md"),
+}
+"""Kind -> what is measured against truth, and its page in docs/results."""
+
 NEWER = {
     "Masked prediction": ("mae", "video_mae"),
     "Joint embedding": ("simclr", "moco", "video_simclr"),
