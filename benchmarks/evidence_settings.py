@@ -85,6 +85,11 @@ class Change:
 _GAME = "ad11463 (2026-11-25)"
 _CLIPS = "6a76d2c (2026-11-24)"
 CHANGES = {
+    "jhmdb14/moving_object": Change(
+        "2026-11-30",
+        "9cfcea4 or earlier (2026-11-29)",
+        "masks are those of uNLC by default, and masks of flow lose a homography instead of an affine motion",
+    ),
     "cifar10/gan": Change(
         "2026-11-29",
         _GAME,
