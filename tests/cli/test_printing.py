@@ -50,3 +50,27 @@ def test_the_cache_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     show("cache", [store | {"samples": 12, "side": 64, "built": 0.0, "used": 0.0, "state": "", "removed": True}])
     words = capsys.readouterr().out.split()
     assert words[words.index("0123456789ab") :][:6] == ["0123456789ab", "photos", "images", "12", "64", "px"]
+
+
+def test_a_dry_run_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {
+        "dry_run": True, "task": "rotation", "encoder": "resnet18", "size": 32, "parameters": 11_168_832,
+        "task_parameters": 11_170_884, "device": "cpu", "precision": "bf16-mixed", "is_estimate": True,
+        "train_samples": 9469, "heldout_samples": 500, "unit": "images", "left_out": {".doc": 2}, "skipped": 1,
+        "decoded": 448, "skipped_files": [["a.jpg", "no image"]], "steps": 740, "batch_size": 128, "epochs": 10.0,
+        "optimizer": "sgd", "lr": 0.05, "seconds": 185.0, "seconds_of": {"preparing": 5.0, "training": 180.0},
+        "is_packed": False, "step_seconds": 0.24, "evaluations": 10, "memory": {"host": 1_200_000_000}, "devices": 1,
+        "disk": {"store": {"path": "cache", "bytes": 3_000_000_000, "free": 2_000_000_000}}, "warnings": [],
+    }  # fmt: skip
+    show("pretrain", found)
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "rotation, encoder resnet18 at 32 px with 11.2 M parameters",
+        "about 9,469 images to train on, 500 held out; 1 of 448 that were read cannot be used; 2 other files (.doc 2)",
+        "skipped a.jpg: no image",
+        "740 of 128 images, 10 passes; sgd, learning rate 0.05",
+        "about 3m05s: 5s until the first step, then 3m00s with 0.24 s a step and 10 held-out evaluations",
+        "3 GB in cache, where 2 GB are free, which is too little",
+        "written nothing",
+    ):
+        assert part in text

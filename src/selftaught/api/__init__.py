@@ -48,7 +48,9 @@ def list_encoders() -> list[Json]:
 
 @with_settings
 @plain_arguments
-def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[RunSettings]) -> Json:
+def pretrain(
+    data: File, *, out: File, task: str = "simclr", dry_run: bool = False, **settings: Unpack[RunSettings]
+) -> Json:
     """Train an encoder on unlabelled data with a pretext task.
 
     Args:
@@ -56,13 +58,19 @@ def pretrain(data: File, *, out: File, task: str = "simclr", **settings: Unpack[
             or demo.
         out: run folder to write.
         task: a name from `selftaught tasks`, your own package.module or path/to/file.py, or several joined by +.
+        dry_run: say what would be read and how much time, memory and disk it takes, by a few samples and steps; writes
+            nothing.
         settings: fields of `RunConfig`; also task_settings={"angles": 2} and encoders={"audio_encoder": "..."}.
 
     Returns:
-        The run's summary.json, and its folder under "run".
+        The run's summary.json, and its folder under "run"; of a dry run what it would read, take and write.
     """
     begin = threads.began()
     config = RunConfig.of(data=str(data), out=str(out), task=task, **settings)
+    if dry_run:
+        from selftaught.training.budget.dry_run import dry_run as rehearse
+
+        return rehearse(config, begin=begin)
     from selftaught.training.train import train
 
     return _summary(train(config, begin=begin))

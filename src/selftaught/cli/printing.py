@@ -32,6 +32,8 @@ def show(verb: str, result: Any) -> None:
         for labels in ("few_labels", "all_labels"):
             show("evaluate", result[labels])
         print(f"{result['seconds']:.0f} seconds; the page of this run: {Path(result['report']).resolve()}")
+    elif verb == "pretrain" and result.get("dry_run"):
+        _fields(_dry_run(result))
     elif isinstance(result, list):
         _table([_row(verb, e) for e in result], empty=_EMPTY.get(verb, "nothing found"), spare=_SPARE.get(verb, ()))
     else:
@@ -63,6 +65,56 @@ def _verdict(result: Mapping[str, Any]) -> None:
     if isinstance(found, Comparison):
         print(answer_comparison(found).headline)
     print(f"the page of this comparison: {Path(page).resolve()}")
+
+
+def _dry_run(found: Mapping[str, Any]) -> dict[str, str]:
+    """What a run would do, a line for each kind of thing."""
+    from selftaught.training.budget.schedule import plural
+
+    about, unit, left = "about " if found["is_estimate"] else "", found["unit"], found["left_out"]
+    data = f"{about}{found['train_samples']:,} {unit} to train on, {found['heldout_samples']:,} held out"
+    if found["skipped"]:
+        data += f"; {found['skipped']} of {found['decoded']:,} that were read cannot be used"
+    if left:
+        data += f"; {sum(left.values()):,} other files ({', '.join(f'{kind} {left[kind]}' for kind in left)})"
+    preparing, training = (_time(found["seconds_of"][part]) for part in ("preparing", "training"))
+    memory, disk, looks = found["memory"], found["disk"], found["evaluations"]
+    each = " on each device" if found["devices"] > 1 else ""
+    rows = {
+        "task": f"{found['task']}, encoder {found['encoder']} at {found['size']} px with "
+        f"{found['parameters'] / 1e6:.3g} M parameters, {found['task_parameters'] / 1e6:.3g} M with what only training "
+        f"needs; {found['device']}, {found['precision']}",
+        "data": data,
+        **{f"{'skipped' if not number else ''}{' ' * number}": f"{path}: {why}"
+           for number, (path, why) in enumerate(found["skipped_files"][:_SHOWN])},
+        "steps": f"{found['steps']:,} of {found['batch_size']} {unit}, {found['epochs']:.3g} passes; "
+        f"{found['optimizer']}, learning rate {found['lr']:.3g}",
+        "time": f"about {_time(found['seconds'])}: {preparing} until the first step"
+        f"{' (the data are packed already)' if found['is_packed'] else ''}, then {training} with "
+        f"{found['step_seconds']:.2g} s a step and {looks} held-out {plural('evaluation', looks)}",
+        "memory": " and ".join(
+            f"{memory[place] / 1e9:.2g} GB{' of the GPU' if place == 'device' else ''}" for place in memory
+        ) + each,
+        "disk": "; ".join(_place(part) for part in disk.values() if part["bytes"]),
+    }  # fmt: skip
+    for number, text in enumerate(found["warnings"]):
+        rows["warning" + " " * number] = text
+    return rows | {"written": "nothing; the same command without --dry-run trains"}
+
+
+_SHOWN = 5
+"""Files of a list that are shown."""
+
+
+def _time(seconds: float) -> str:
+    from selftaught.core.progress import clock
+
+    return clock(seconds)
+
+
+def _place(part: Mapping[str, Any]) -> str:
+    note = "" if part["bytes"] < part["free"] else ", which is too little: free some space or give another place"
+    return f"{part['bytes'] / 1e9:.2g} GB in {part['path']}, where {part['free'] / 1e9:.3g} GB are free{note}"
 
 
 def _next(run: str) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY: list[Path] = []
+"""Cache folders that are used instead of the user's for a while, the current one last."""
 
 
 @contextmanager
@@ -63,11 +67,24 @@ def digest(parts: Iterable[str]) -> str:
 
 
 def cache_root() -> Path:
-    """`$SELFTAUGHT_CACHE`, or selftaught in the user's cache folder."""
+    """`$SELFTAUGHT_CACHE`, or selftaught in the user's cache folder; within `temporary_cache` the folder of that."""
+    if _TEMPORARY:
+        return _TEMPORARY[-1]
     own = os.environ.get("SELFTAUGHT_CACHE")
     if own:
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selftaught"
+
+
+@contextmanager
+def temporary_cache() -> Iterator[Path]:
+    """What is cached within goes to a folder of its own, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="selftaught-", ignore_cleanup_errors=True) as folder:
+        _TEMPORARY.append(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            _TEMPORARY.pop()
 
 
 def check_out(out: str | Path, forms: Mapping[str, str], *, overwrite: bool) -> Path:

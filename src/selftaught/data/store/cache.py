@@ -61,9 +61,9 @@ class StoreInfo:
     """Whether the data are there: "as packed", "changed", "gone" or unknown."""
 
 
-def stores_root() -> Path:
-    """The folder of all packed stores."""
-    return cache_root() / "stores"
+def stores_root(cache: Path | None = None) -> Path:
+    """The folder of all packed stores of a cache folder; the user's unless given."""
+    return (cache or cache_root()) / "stores"
 
 
 def find_store(key: str) -> tuple[Path, dict[str, Any]] | None:

@@ -47,8 +47,7 @@ def open_image_samples(
 
     `names` are those of the inputs that are images.
     """
-    asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
-    keys = {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
+    keys = image_keys(source, side, decoding)
     limit = cache_limit_gb * 1e9
 
     def opened(folder: Path, meta: dict[str, Any]) -> Samples:
@@ -59,6 +58,12 @@ def open_image_samples(
     if not len(source):
         raise ValueError(f"{source.name} holds no images")
     return opened(*_build(source, keys, side=side, limit=limit, workers=workers, progress=progress, decoding=decoding))
+
+
+def image_keys(source: Source, side: int, decoding: Decoding) -> dict[str, str]:
+    """Keys of the store of an image source, by the way it is kept."""
+    asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
+    return {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
 
 
 def _build(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from selftaught.core.progress import late_bar, say_once
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
@@ -9,6 +11,7 @@ from selftaught.data.decode.image import Decoding
 from selftaught.data.inputs import Image, needs_of
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import decoding_of
+from selftaught.data.store.cache import META, stores_root
 from selftaught.data.store.samples import Progress, Samples, notes_of
 
 
@@ -68,6 +71,20 @@ def store_side(size: int) -> int:
     256 for 224, the field's habit; at most 160 up to size 140, so that a store stays small.
     """
     return max(round(size * 8 / 7), min(2 * size, 160))
+
+
+def is_packed(source: Source, data: DataSettings, *, size: int, cache: Path) -> bool:
+    """Whether `pack` would find the store of a source in this cache folder instead of building it."""
+    side = data.store_size or store_side(size)
+    if source.provides & {"video", "audio"}:
+        from selftaught.data.store.video_samples import video_keys
+
+        keys = video_keys(source, side)
+    else:
+        from selftaught.data.store.image_samples import image_keys
+
+        keys = image_keys(source, side, decoding_of(data))
+    return any((stores_root(cache) / key / META).is_file() for key in keys.values())
 
 
 def pack(

@@ -243,7 +243,7 @@ def open_video_samples(
 
     The store holds whole videos, so every task and sampling shares it. Arguments as in `open_samples`.
     """
-    keys = {kind: digest(["videos", kind, _FORMAT, source.fingerprint, str(side)]) for kind in _KEPT}
+    keys = video_keys(source, side)
     limit = cache_limit_gb * 1e9
     found = open_kept(keys, limit, lambda folder, meta: _whole(source, folder, meta), _KEPT)
     if found is None:
@@ -264,6 +264,11 @@ def open_video_samples(
             f"{cache_limit_gb:g}: they {how}",
         )
     return samples
+
+
+def video_keys(source: Source, side: int) -> dict[str, str]:
+    """Keys of the store of a source of videos or audio, by the way it is kept."""
+    return {kind: digest(["videos", kind, _FORMAT, source.fingerprint, str(side)]) for kind in _KEPT}
 
 
 def _whole(source: Source, folder: Path, meta: dict[str, Any]) -> tuple[Path, dict[str, Any], VideoIndex]:

@@ -44,7 +44,7 @@ class Trial:
         self.rows = config.optim.batch // fabric.world_size // config.optim.accumulate
         self.between = steps_between(self.task, data)
         self.loader: Batches = self._few_samples() if self.between else data.loader
-        self.tried = 0
+        self.tried = self.largest = 0
 
     def close(self) -> None:
         """Stop reading ahead for the trial."""
@@ -80,6 +80,11 @@ class Trial:
             rows, taken = more, larger
         return self._whole(allowed)
 
+    def whole_step(self) -> None:
+        """One step with a whole batch, unless there was one, so that its memory has been needed."""
+        if self.largest < self.rows:
+            self._step(self.rows)
+
     def _whole(self, allowed: float) -> float:
         """The median of steps with whole batches; the first is slower and does not count."""
         begin = monotonic()
@@ -96,6 +101,7 @@ class Trial:
         begin = monotonic()
         batch = self.loader.batch(self.tried).rows(slice(rows))
         self.tried += 1
+        self.largest = max(self.largest, rows)
         waited = monotonic() - begin
         started = monotonic()
         with torch.no_grad():
@@ -133,23 +139,32 @@ class Trial:
         return float(self.fabric.broadcast(value))
 
 
-def measure(config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, allowed: float) -> Costs:
+def checkpoint_bytes(task: PretextTask, config: RunConfig) -> int:
+    """Bytes of a checkpoint: the parameters and what the optimiser keeps of each."""
+    moments = 2 if config.optim.optimizer == "adamw" else 1
+    return sum(p.numel() for p in task.parameters()) * 4 * (1 + moments)
+
+
+def measure(
+    config: RunConfig, task: PretextTask, data: Data, fabric: Fabric, *, allowed: float, is_whole: bool = False
+) -> Costs:
     """What the parts of a run with this task take, measured in about `allowed` seconds; `task` is left as it is.
 
-    Looks at held-out data are counted as a third of a step for each sample, their features as another.
+    Looks at held-out data are counted as a third of a step for each sample, their features as another. With `is_whole`
+    a step with a whole batch is taken, even where that takes longer.
     """
     trial = Trial(config, task, data, fabric)
     try:
         refreshed = trial.refresh_seconds()
         step = max(1e-6, trial.step_seconds(allowed))
+        if is_whole:
+            trial.whole_step()
     finally:
         trial.close()
-    values = sum(p.numel() for p in task.parameters())
-    moments = 2 if config.optim.optimizer == "adamw" else 1
     return Costs(
         step=step,
         row=step / config.optim.batch * 2 / 3,
-        save=values * 4 * (1 + moments) / BYTES_A_SECOND,
+        save=checkpoint_bytes(task, config) / BYTES_A_SECOND,
         refresh=float(fabric.broadcast(refreshed)),
         between=trial.between,
     )
