@@ -109,3 +109,11 @@ def test_a_run_of_this_library_is_read_as_a_file_too(tmp_path: Path, encoder: En
     save_file(own | teacher | {"optimizer.x": torch.ones(2)}, tmp_path / "last.safetensors")
     assert load_weights(encoder, tmp_path / "last.safetensors").fit.front == "task.encoder.net"
     assert values(encoder) == {1}
+
+
+def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path, encoder: Encoder) -> None:
+    weights = filled(encoder, 1)
+    name = next(name for name, value in weights.items() if value.is_floating_point())
+    weights[name] = torch.full_like(weights[name], torch.nan)
+    found = refused(encoder, tmp_path / "w.pth", weights)
+    assert f"hold numbers that are not finite (such as in {name})" in found

@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from selftaught.evaluation.metrics.calibration import (
     calibration_error,
+    dealt_parts,
     fit_temperature,
     log_loss,
     share_interval,
@@ -56,10 +57,42 @@ def test_the_threshold_answers_as_many_as_the_error_allows() -> None:
     confidence = np.array([0.6, 0.9, 0.8, 0.7, 0.5])
     right = np.array([False, True, True, True, False])
     found = threshold_for(confidence, right, 0.25)
-    assert (found.confidence, found.error, found.answered) == (0.6, 25.0, 80.0)
+    assert found.confidence == 0.6
     assert threshold_for(confidence, right, 0.0).confidence == 0.7
     tied = threshold_for(np.array([0.9, 0.7, 0.7]), np.array([True, True, False]), 0.1)
-    assert (tied.confidence, tied.answered) == (0.9, 33.333)  # the two others stand or fall together
+    assert tied.confidence == 0.9  # the two others stand or fall together
+
+
+def test_the_error_of_a_threshold_is_of_samples_that_did_not_choose_it() -> None:
+    rng = np.random.default_rng(7)
+    confidence, right = rng.random(60), rng.random(60) < 0.7  # confidence says nothing
+    found, part = threshold_for(confidence, right, 0.2), dealt_parts(60, 10, None, "threshold")
+    wrong = answered = 0
+    for k in range(10):
+        own = [c for c in confidence[part != k] if (~right[(part != k) & (confidence >= c)]).mean() <= 0.2]
+        for i in np.flatnonzero(part == k):
+            answered += confidence[i] >= min(own, default=2)
+            wrong += confidence[i] >= min(own, default=2) and not right[i]
+    assert (~right[confidence >= found.confidence]).mean() <= 0.2
+    assert (found.error, found.answered) == (round(100 * wrong / answered, 3), round(100 * answered / 60, 3))
+    assert found.error is not None
+    assert found.error > 20
+    assert found.interval == share_interval(wrong, answered)
+
+
+def test_a_single_certain_answer_states_no_error() -> None:
+    found = threshold_for(np.array([0.9, 0.8, 0.7]), np.array([True, False, False]), 0.1)
+    assert (found.confidence, found.error, found.interval, found.answered) == (0.9, None, (0.0, 100.0), 0.0)
+
+
+def test_groups_choose_or_measure_but_not_both() -> None:
+    groups = np.repeat(np.arange(6), 10)
+    part = dealt_parts(60, 2, groups, "any")
+    assert [len(set(part[groups == k])) for k in range(6)] == [1] * 6
+    right = groups != 0
+    found = threshold_for(np.linspace(0.5, 1, 60), right, 0.05, groups)
+    assert found.error == 0.0  # persons 1 to 5 are right, and 0 is the least certain
+    assert threshold_for(np.linspace(1, 0.5, 60), groups != 3, 0.0, groups).interval[1] > 30  # a person in two
 
 
 def test_an_error_that_no_threshold_keeps_to_is_said() -> None:

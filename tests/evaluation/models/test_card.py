@@ -26,9 +26,10 @@ def test_the_card_has_data_metrics_intervals_and_a_place_for_the_licence(place: 
 
 def test_a_test_part_and_many_classes(place: Path) -> None:
     facts = read_facts(place / "model")
-    names = tuple(f"class {i}" for i in range(120))
+    names = ("a|b", *(f"class {i}" for i in range(1, 120)))
     many = replace(facts, classes=names, test=facts.held_back | {"is": None}, data=facts.data | {"test": 7})
     card = model_card(many)
     assert "and 7 of its own test part, which chose nothing" in card
     assert "| test part | accuracy |" in card
     assert "and 20 more" in card
+    assert "| a\\|b |" in card  # else a further column

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -24,7 +25,8 @@ def test_what_was_written_is_read(place: Path) -> None:
     assert (facts.kind, facts.classes) == ("classes", ("blue", "green", "red"))
     assert facts.data["by_class"] == {"blue": 8, "green": 8, "red": 8}
     assert json.loads((place / "model" / "model.json").read_text()) == as_json(facts)
-    confidence, right = read_held_back(place / "model")
+    held = read_held_back(place / "model")
+    confidence, right = held.confidence, held.right
     assert len(confidence) == 24
     assert 100 * right.mean() == pytest.approx(facts.held_back["accuracy"], abs=1e-3)
     model = load_classes(place / "model", facts)
@@ -40,13 +42,22 @@ def test_a_model_is_replaced_whole_and_only_when_asked(place: Path, tmp_path: Pa
         check_model_out(path, overwrite=False)
     (path / "notes.txt").write_text("mine")
     model.temperature.fill_(7.0)
-    with pytest.raises(OSError, match=r"(?i)not empty"):
-        write_model(check_model_out(path, overwrite=True), model, facts, [])
-    (path / "notes.txt").unlink()
-    write_model(path, model, facts, [{"path": "a", "label": "x", "class": "x", "probability": 0.5}])
+    rows = [{"path": "a", "label": "x", "class": "x", "probability": 0.5, "group": group} for group in (3, 4)]
+    write_model(check_model_out(path, overwrite=True), model, replace(facts, held_back={"samples": 2}), rows)
     assert float(load_classes(path).temperature) == 7.0
     assert [name.name for name in tmp_path.iterdir()] == ["new"]
-    assert np.array_equal(read_held_back(path)[1], [True])
+    assert (path / "notes.txt").read_text() == "mine"
+    held = read_held_back(path)
+    assert held.groups is not None
+    assert (held.right.tolist(), held.groups.tolist()) == ([True, True], [3, 4])
+
+
+def test_the_current_folder_can_hold_a_model(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write_model(check_model_out(".", overwrite=False), load_classes(place / "model"), read_facts(place / "model"), [])
+    assert read_facts(".") == read_facts(place / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here"]
 
 
 def test_folders_that_hold_something_else_are_refused(place: Path, tmp_path: Path) -> None:
@@ -55,6 +66,38 @@ def test_folders_that_hold_something_else_are_refused(place: Path, tmp_path: Pat
         check_model_out(tmp_path, overwrite=True)
     with pytest.raises(ValueError, match=r"is not a model: it has no model.json"):
         read_facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"classes": 3}, {"classes": []}, {"kind": "x"}, {"network": {"enc": "a"}}, {"reading": {"enc": "a"}}, {"head": {}},
+     {"data": None}],
+)  # fmt: skip
+def test_a_file_that_was_edited_is_one_sentence(place: Path, tmp_path: Path, wrong: dict[str, object]) -> None:
+    (tmp_path / "model.json").write_text(json.dumps(as_json(read_facts(place / "model")) | wrong))
+    with pytest.raises(ValueError, match=r"model.json is damaged; fit the model again"):
+        read_facts(tmp_path)
+
+
+@pytest.mark.parametrize(("cut", "wrong"), [("\n", "3 rows"), ("probability", "24 rows")])
+def test_a_list_of_held_back_samples_that_was_cut_or_edited_is_refused(
+    place: Path, tmp_path: Path, cut: str, wrong: str
+) -> None:
+    shutil.copytree(place / "model", tmp_path / "model")
+    file = tmp_path / "model" / "held_back.csv"
+    lines = file.read_text().splitlines()
+    lines = lines[:4] if cut == "\n" else [lines[0], *(f"{line.rpartition(',')[0]},nan" for line in lines[1:])]
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=rf"held_back.csv is damaged: {wrong} for 24 held-back samples"):
+        read_held_back(tmp_path / "model")
+
+
+def test_a_folder_of_parts_of_two_models_is_refused(place: Path) -> None:
+    facts = read_facts(place / "model")
+    with pytest.raises(ValueError, match=r"has 3 classes and model.json beside it 1; they are of two models"):
+        load_classes(place / "model", replace(facts, classes=("a",)))
+    with pytest.raises(ValueError, match=r"a model of classes is needed, but .* finds boxes"):
+        load_classes(place / "model", replace(facts, kind="boxes"))
 
 
 @pytest.mark.parametrize("text", ['{"format": 1}', '{"format": 2}', "{", '{"format": 1, "kind": 3, "unknown": 0}'])

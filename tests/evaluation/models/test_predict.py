@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import selftaught
-from selftaught.evaluation.models.folder import read_held_back
+from selftaught.evaluation.models.folder import load_classes, read_facts, read_held_back, write_model
 from selftaught.evaluation.models.predict import threshold_of
 from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
@@ -45,9 +46,9 @@ def test_uncertain_answers_are_held_back(place: Path, tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "sure.csv")
     threshold = threshold_of(place / "model", 0.0)
     assert threshold is not None
-    confidence, right = read_held_back(place / "model")
-    assert right[confidence >= threshold.confidence].all()
-    assert (found["held_back_error"], found["held_back_answered"]) == (0.0, threshold.answered)
+    held = read_held_back(place / "model")
+    assert held.right[held.confidence >= threshold.confidence].all()
+    assert (found["held_back_error"], found["held_back_answered"]) == (threshold.error, threshold.answered)
     assert found["cannot_tell"] == sum(row["class"] == "cannot tell" for row in rows) > 0
     assert all((row["class"] == row["most_probable"]) == (float(row["probability"]) >= threshold.confidence - 1e-6)
                for row in rows)  # fmt: skip
@@ -62,6 +63,31 @@ def test_videos_are_predicted_alike(tmp_path: Path) -> None:
     found = selftaught.predict(tmp_path / "model", data, out=tmp_path / "out.csv")
     assert found["samples"] == 8
     assert [Path(row["path"]).suffix for row in rows_of(tmp_path / "out.csv")] == [".mp4"] * 8
+
+
+def test_what_limits_the_accuracy_is_said(place: Path, tmp_path: Path) -> None:
+    seen = selftaught.predict(place / "model", place / "data", out=tmp_path / "seen.csv")
+    assert any("the model was fitted to labels of" in note for note in seen["notes"])
+    data = colours_in(tmp_path / "data", 2, seed=9)
+    (data / "red").rename(data / "purple")
+    found = selftaught.predict(place / "model", data, out=tmp_path / "out.csv")
+    assert found["notes"][-1] == "2 of 6 labels are of classes that the model does not know (purple)"
+    assert not any("was fitted" in note for note in found["notes"])
+
+
+def test_a_model_whose_output_is_not_finite_predicts_nothing(place: Path, tmp_path: Path) -> None:
+    facts, model = read_facts(place / "model"), load_classes(place / "model")
+    model.head.weight.fill_(float("nan"))
+    write_model(tmp_path / "broken", model, facts, [])
+    with pytest.raises(ValueError, match=r"the model's output is not finite"):
+        selftaught.predict(tmp_path / "broken", place / "data", out=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_class_that_is_called_as_no_answer_is_refused(place: Path) -> None:
+    facts = replace(read_facts(place / "model"), classes=("cannot tell", "green", "red"))
+    with pytest.raises(ValueError, match=r"--error answers 'cannot tell', which is a class of"):
+        threshold_of(place / "model", 0.1, facts)
 
 
 def test_wrong_arguments_are_one_sentence(place: Path, tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def test_the_order_is_by_accuracy_and_then_by_confidence_in_it() -> None:
     assert judged([1, 0], weights=np.array([3.0, 1.0])).order[0] == 0.75
 
 
+def test_the_error_after_a_temperature_divides_no_group() -> None:
+    logits = np.concatenate([np.tile([4.0, 0.0], (50, 1)), np.tile([4.0, 0.0], (50, 1))])
+    labels = np.repeat([0, 1], 50)  # one person is always right, the other never
+    apart = Judged(logits=logits, labels=labels, groups=labels)
+    mixed = calibrated(Judged(logits=logits, labels=labels), seed=0)[1]
+    assert mixed["ece_after"] < 10
+    # Each by a temperature of the other: right with a confidence of 0.52, and wrong with one of 1.
+    assert calibrated(apart, seed=0)[1]["ece_after"] == pytest.approx(74, abs=0.5)
+
+
 def test_temperature_lowers_the_error_of_samples_it_was_not_fitted_to() -> None:
     logits, labels = drawn(2000)
     hot, found = calibrated(Judged(logits=logits, labels=labels), seed=0)

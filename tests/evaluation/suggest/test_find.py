@@ -94,3 +94,12 @@ def test_probabilities_are_of_layers_that_did_not_see_the_sample() -> None:
     found = out_of_fold(noise, labels, 2, 0, torch.device("cpu"))
     assert 0.25 < (found.argmax(1) == labels).mean() < 0.75  # 1 where they did
     assert found.sum(1) == pytest.approx(np.ones(40))
+
+
+def test_features_that_are_not_finite_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = colours_in(tmp_path / "data", 2)
+    broken = "selftaught.evaluation.suggest.find.all_features"
+    monkeypatch.setattr(broken, lambda *_, **__: torch.full((1, 4), torch.nan))
+    with pytest.raises(ValueError, match=r"^features of .* are not finite; its training diverged"):
+        selftaught.suggest(encoder_in(tmp_path), data, out=tmp_path / "out", size=SIZE, stem="standard")
+    assert not (tmp_path / "out").exists()

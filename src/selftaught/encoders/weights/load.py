@@ -93,6 +93,11 @@ def take_weights(encoder: Encoder, content: Content, *, choice: str = "") -> Tak
     if not chosen:
         raise ValueError(_misfit(encoder, content, fits))
     [fit] = chosen
+    if broken := [name for name, value in fit.weights.items() if not value.isfinite().all()]:
+        raise ValueError(
+            f"weights {content.path} hold numbers that are not finite (such as in {broken[0]}): the training that "
+            "wrote them diverged; give an earlier checkpoint"
+        )
     own = net.state_dict()
     net.load_state_dict({**own, **fit.weights})
     also = () if choice else tuple(word for other, word in zip(whole, words, strict=True) if other is not fit)

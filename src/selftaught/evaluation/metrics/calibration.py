@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtri
 
-from selftaught.evaluation.metrics.intervals import LEVEL
+from selftaught.core.randomness import numpy_generator
+from selftaught.evaluation.metrics.intervals import LEVEL, interval_of, resample_groups
 
 BINS = 15
 """Of equal width, as in Guo et al. (2017)."""
 COLDEST, HOTTEST = 0.02, 50.0
 """Temperatures that are looked at."""
+TURNS = 10
+"""Parts of the held-back samples, on each of which a threshold is measured that the others chose."""
 _ROUNDING = 1e-9
 
 Floats = NDArray[np.float64]
@@ -73,38 +76,72 @@ class Threshold:
 
     Attributes:
         confidence: the least probability in [0, 1] of an answer that is given.
-        error: of the answers given on held-back data, in percent, with its interval.
-        answered: how many of the held-back samples got one, in percent.
+        error: share of wrong answers in percent on samples that did not choose the threshold, with its interval; None
+            where none of them was answered.
+        answered: how many of these samples got an answer, in percent.
     """
 
     confidence: float
-    error: float
+    error: float | None
     interval: tuple[float, float]
     answered: float
 
 
-def threshold_for(confidence: Floats, right: NDArray[np.bool_], error: float) -> Threshold:
+def threshold_for(
+    confidence: Floats, right: NDArray[np.bool_], error: float, groups: NDArray[np.int64] | None = None
+) -> Threshold:
     """The threshold that answers most samples (M,) with at most this share of wrong answers (Geifman & El-Yaniv 2017).
+
+    All samples choose it. On these its error is at most `error` by construction, which says little where they are few.
+    So the error that is stated is of ten thresholds, each chosen on nine tenths of the samples and measured on the
+    last; groups (M,) are not divided.
 
     Raises:
         ValueError: no threshold keeps to it.
     """
-    order = np.argsort(-confidence, kind="stable")
-    confidence, wrong = confidence[order], np.cumsum(~right[order])
-    # Samples of the same confidence are answered together.
-    ends = np.flatnonzero(np.append(np.diff(confidence) < 0, True))
-    errors = wrong[ends] / (ends + 1)
-    kept = np.flatnonzero(errors <= error + _ROUNDING)
-    if not len(kept):
+    least = _least_confidence(confidence, right, error)
+    if least is None:
         raise ValueError(
             f"--error {error:g} is reached by no threshold on the {len(right)} held-back samples: of the most certain "
-            f"ones {100 * errors.min():.1f} % are wrong at least; allow more, or give more labels"
+            f"ones {100 * _errors(confidence, right)[1].min():.1f} % are wrong at least; allow more, or give more labels"
         )
-    last = int(ends[kept[-1]])
-    count = last + 1
+    part = dealt_parts(len(right), TURNS, groups, "threshold")
+    answered = np.zeros(len(right), bool)
+    for k in np.unique(part):
+        own = _least_confidence(confidence[part != k], right[part != k], error)
+        answered |= (part == k) & (confidence >= (np.inf if own is None else own))
+    wrong, count = int((answered & ~right).sum()), int(answered.sum())
+    interval = share_interval(wrong, count) if count else (0.0, 100.0)
+    if groups is not None and len(np.unique(groups[answered])) > 1:
+        interval = interval_of(resample_groups(100 * (~right[answered]).astype(np.float32), groups[answered]))
     return Threshold(
-        confidence=float(confidence[last]),
-        error=round(100 * float(wrong[last]) / count, 3),
-        interval=share_interval(int(wrong[last]), count),
+        confidence=least,
+        error=round(100 * wrong / count, 3) if count else None,
+        interval=interval,
         answered=round(100 * count / len(right), 3),
     )
+
+
+def dealt_parts(count: int, parts: int, groups: NDArray[np.int64] | None, *names: int | str) -> NDArray[np.int64]:
+    """The part (count,) of each sample, drawn by the names; samples of a group (count,) are in one part."""
+    numbers = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
+    drawn: NDArray[np.int64] = numpy_generator(*names).permutation(int(numbers.max(initial=-1)) + 1)[numbers] % parts
+    return drawn
+
+
+def _least_confidence(confidence: Floats, right: NDArray[np.bool_], error: float) -> float | None:
+    """The lowest threshold with at most this share of wrong answers; None where there is none."""
+    levels, errors = _errors(confidence, right)
+    kept = np.flatnonzero(errors <= error + _ROUNDING)
+    return float(levels[kept[-1]]) if len(kept) else None
+
+
+def _errors(confidence: Floats, right: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Every confidence that occurs, falling, and the share of wrong answers from it on.
+
+    Samples of the same confidence are answered together.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], np.cumsum(~right[order])
+    ends = np.flatnonzero(np.append(np.diff(confidence) < 0, True)) if len(order) else np.zeros(0, np.int64)
+    return confidence[ends], wrong[ends] / (ends + 1)

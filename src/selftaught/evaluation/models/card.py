@@ -95,7 +95,8 @@ def _classes(facts: Facts) -> list[str]:
     lines = ["| class | labels | accuracy or precision |", "|---|---|---|"]
     for name in facts.classes[:MOST_CLASSES]:
         value = by_class.get(name)
-        lines.append(f"| {name} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
+        shown = name.replace("|", "\\|")
+        lines.append(f"| {shown} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
     more = len(facts.classes) - MOST_CLASSES
     return [*lines, *(["", f"and {more} more"] if more > 0 else [])]
 

@@ -223,10 +223,11 @@ def _data(reading: DataSettings, known: Known) -> dict[str, Any]:
 def _rows(chosen: _Tried, known: Known, hot: float) -> list[dict[str, Any]]:
     probabilities = softmax(chosen.judged.logits / hot, axis=1)
     keys = np.array(known.samples.keys, dtype=object)[chosen.rows]
-    names = known.classes
+    names, judged = known.classes, chosen.judged
+    groups = [None] * len(keys) if judged.groups is None else judged.groups.tolist()
     return [
-        row_of(key, names[label], names[int(row.argmax())], float(row.max()))
-        for key, label, row in zip(keys.tolist(), chosen.judged.labels.tolist(), probabilities, strict=True)
+        row_of(key, names[label], names[int(row.argmax())], float(row.max()), group)
+        for key, label, row, group in zip(keys.tolist(), judged.labels.tolist(), probabilities, groups, strict=True)
     ]
 
 

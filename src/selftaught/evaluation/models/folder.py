@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,10 @@ from selftaught.training.encoder_of_run import random_encoder
 FACTS, WEIGHTS, HELD_BACK = "model.json", "weights.safetensors", "held_back.csv"
 FORMAT = 1
 """Of model.json."""
+KINDS: Mapping[str, Collection[str]] = {
+    "classes": ("stage", "dims"), "boxes": ("settings", "seed"), "masks": ("settings", "seed")
+}  # fmt: skip
+"""What a model may find -> what its `Facts.head` holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ def check_model_out(out: str | Path, *, overwrite: bool) -> Path:
     check_out_folder(out)
     path = Path(out)
     if path.exists() and (others := others_in(path)):
-        if not (is_own(path) and is_model(path)):
+        if not (is_own(path) and (is_model(path) or others == [LIST])):
             raise ValueError(
                 f"--out {path} holds other files, which are no model (such as {others[0]}); give a new or empty folder"
             )
@@ -88,10 +92,11 @@ def check_model_out(out: str | Path, *, overwrite: bool) -> Path:
 
 
 def write_model(path: Path, network: torch.nn.Module, facts: Facts, held_back: Sequence[Mapping[str, Any]]) -> None:
-    """Write the folder whole or not at all; a model that is there is replaced.
+    """Write the folder; a model that is there is replaced, and what others put beside it stays.
 
-    `held_back` has a row for each held-back sample.
+    model.json comes last, without which it is no model. `held_back` has a row for each held-back sample.
     """
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -106,10 +111,12 @@ def write_model(path: Path, network: torch.nn.Module, facts: Facts, held_back: S
                 writer.writerows({k: text_cell(v) if isinstance(v, str) else v for k, v in row.items()}
                                  for row in held_back)  # fmt: skip
         write_json(draft / FACTS, asdict(facts))
-        if path.exists():
-            remove_own(path)
-            (path / LIST).unlink(missing_ok=True)
-        draft.replace(path)
+        if not path.exists():
+            draft.replace(path)
+            return
+        remove_own(path)
+        for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
+            (draft / name).replace(path / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -127,18 +134,44 @@ def read_facts(folder: str | Path) -> Facts:
     if found.get("format") != FORMAT:
         raise ValueError(f"{path} is of another version of selftaught (format {found.get('format')}); fit it again")
     known = {one.name for one in fields(Facts)}
-    if not known >= found.keys() or not {"kind", "classes", "network", "head"} <= found.keys():
+    if not known >= found.keys() or not _is_whole(found):
         raise ValueError(f"{path} is damaged; fit the model again")
     return Facts(**found | {"classes": tuple(found["classes"])})
+
+
+def _is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether model.json has what a model is built of."""
+    classes, head = found.get("classes"), found.get("head")
+    try:
+        NetworkSettings(**found["network"])
+        DataSettings(path="data", **found["reading"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return (
+        isinstance(classes, list)
+        and len(classes) > 0
+        and all(isinstance(name, str) for name in classes)
+        and found.get("kind") in KINDS
+        and isinstance(head, dict)
+        and head.keys() >= set(KINDS[found["kind"]])
+        and all(isinstance(found.get(name), dict) for name in ("data", "fitted", "held_back"))
+    )
 
 
 def load_classes(folder: str | Path, facts: Facts | None = None) -> ClassModel:
     """A model of classes with its weights, on the CPU in evaluation mode; nothing is unpickled."""
     facts = facts or read_facts(folder)
+    if facts.kind != "classes":
+        raise ValueError(f"a model of classes is needed, but {folder} finds {facts.kind}; fit one with --kind classes")
     tensors = read_weights(folder)
     if "head.weight" not in tensors:
         raise ValueError(f"{Path(folder) / WEIGHTS} is damaged: it has no head; fit the model again")
     features, classes = tensors["head.weight"].shape
+    if classes != len(facts.classes):
+        raise ValueError(
+            f"{Path(folder) / WEIGHTS} has {classes} classes and {FACTS} beside it {len(facts.classes)}; they are of "
+            "two models, copy the whole folder again"
+        )
     settings = {name: facts.head[name] for name in ("stage", "dims")}
     model = ClassModel(facts.encoder(), LinearHead(features, classes), size=facts.network["size"], **settings)
     fill(model, tensors, folder)
@@ -165,25 +198,51 @@ def fill(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], folder: st
     model.eval()
 
 
-def read_held_back(folder: str | Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence (M,) in the class that was predicted, and whether it was right (M,), of held-back samples."""
-    path = Path(folder) / HELD_BACK
+@dataclass(frozen=True, kw_only=True)
+class HeldBack:
+    """What was predicted of M held-back samples.
+
+    Attributes:
+        confidence: (M,) probability in [0, 1] of the class that was predicted.
+        right: (M,) whether that is the sample's class.
+        groups: (M,) such as persons; None where there are none.
+    """
+
+    confidence: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    groups: NDArray[np.int64] | None = None
+
+
+def read_held_back(folder: str | Path, facts: Facts | None = None) -> HeldBack:
+    """The held-back samples of a model.
+
+    Raises:
+        ValueError: the file is missing or damaged, or has not as many rows as model.json says.
+    """
+    facts, path = facts or read_facts(folder), Path(folder) / HELD_BACK
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [(float(row["probability"]), row["label"] == row["class"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError) as broken:
-        raise ValueError(f"{path} cannot be read ({broken}); fit the model again") from None
+            rows = list(csv.DictReader(file))
+        confidence = np.array([float(row["probability"]) for row in rows])
+        right = np.array([row["label"] == row["class"] for row in rows])
+        groups = [int(row["group"]) for row in rows if "group" in row]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as broken:
+        raise ValueError(f"{path} cannot be read ({broken}); copy the whole folder, or fit the model again") from None
     if not rows:
         raise ValueError(f"{path} has no held-back samples; fit the model again")
-    return np.array([p for p, _ in rows]), np.array([right for _, right in rows])
+    if len(rows) != facts.held_back.get("samples", len(rows)) or not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ValueError(
+            f"{path} is damaged: {len(rows)} rows for {facts.held_back.get('samples')} held-back samples, each with a "
+            "probability from 0 to 1; copy the whole folder, or fit the model again"
+        )
+    return HeldBack(confidence=confidence, right=right, groups=np.array(groups, np.int64) if groups else None)
 
 
-def row_of(key: str, label: str, predicted: str, probability: float) -> dict[str, Any]:
+def row_of(key: str, label: str, predicted: str, probability: float, group: int | None = None) -> dict[str, Any]:
     """A line of held_back.csv."""
-    return {
-        "path": printable(key), "label": printable(label), "class": printable(predicted),
-        "probability": f"{probability:.6f}",
-    }  # fmt: skip
+    row = {"path": printable(key), "label": printable(label), "class": printable(predicted),
+           "probability": f"{probability:.6f}"}  # fmt: skip
+    return row if group is None else row | {"group": str(group)}
 
 
 def as_json(facts: Facts) -> dict[str, Any]:

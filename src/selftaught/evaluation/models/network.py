@@ -100,6 +100,9 @@ def logits_of(model: ClassModel, samples: Samples, device: torch.device) -> Tens
     """Logits (M, K) float32 on the CPU of all samples in order; those of the clips of a video, or of frames, averaged.
 
     Computed in float32, so that an exported model gives the same.
+
+    Raises:
+        ValueError: they are not finite.
     """
     model = model.to(device).eval()
     parts = []
@@ -108,7 +111,10 @@ def logits_of(model: ClassModel, samples: Samples, device: torch.device) -> Tens
     ):
         logits = [model(model.seen(batch.inputs)).unflatten(0, (len(batch), -1)).mean(1) for batch in views]
         parts.append(torch.stack(logits).mean(0).cpu())
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    if not found.isfinite().all():
+        raise ValueError("the model's output is not finite; its training diverged, or its data are: fit it anew")
+    return found
 
 
 def model_of_stage(encoder: Encoder, classifier: LinearClassifier, *, stage: str, dims: int, size: int) -> ClassModel:

@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from selftaught.core.devices import compute_device
 from selftaught.core.files import check_out, written_whole
 from selftaught.core.names import printable, text_cell
+from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_tree import lost_files, told_lost
 from selftaught.evaluation.embed import all_samples, label_names
 from selftaught.evaluation.metrics.calibration import Threshold, share_interval, threshold_for
-from selftaught.evaluation.models.folder import Facts, load_classes, read_held_back
+from selftaught.evaluation.models.folder import Facts, load_classes, read_facts, read_held_back
 from selftaught.evaluation.models.network import logits_of
 
 FORMS = {".csv": "csv", ".parquet": "parquet"}
@@ -30,13 +31,17 @@ CANNOT_TELL = "cannot tell"
 MOST_ERROR = 1.0
 
 
-def threshold_of(model: str | Path, error: float | None) -> Threshold | None:
+def threshold_of(model: str | Path, error: float | None, facts: Facts | None = None) -> Threshold | None:
     """The threshold that keeps to this share of wrong answers on held-back data; None where none is asked for."""
     if error is None:
         return None
     if not 0 <= error < MOST_ERROR:
         raise ValueError(f"--error must be at least 0 and below 1, the share of wrong answers, got {error:g}")
-    return threshold_for(*read_held_back(model), error)
+    facts = read_facts(model) if facts is None else facts
+    if CANNOT_TELL in facts.classes:
+        raise ValueError(f"--error answers {CANNOT_TELL!r}, which is a class of {model}; name that class otherwise")
+    held = read_held_back(model, facts)
+    return threshold_for(held.confidence, held.right, error, held.groups)
 
 
 def predict_classes(
@@ -52,7 +57,7 @@ def predict_classes(
 ) -> dict[str, Any]:
     """Write class and probability of every sample; see `selftaught.predict`."""
     path = check_out(out, FORMS, overwrite=overwrite)
-    threshold = threshold_of(model, error)
+    threshold = threshold_of(model, error, facts)
     network, device = load_classes(model, facts), compute_device(accelerator)
     rows: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
@@ -67,6 +72,9 @@ def predict_classes(
     rows.sort(key=lambda row: row["path"])
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
+    for note in _notes(rows, reading, facts):
+        say_once(note)
+        notes[note] = None
     write_table(path, _without_empty(rows))
     listed = write_skipped(path, skipped)
     return _result(path, rows, threshold) | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
@@ -107,7 +115,8 @@ def _cell(value: Any) -> Any:
 
 def _row(key: str, label: str | None, found: str, probability: float, threshold: Threshold | None) -> dict[str, Any]:
     """One sample; "class" is what may be answered, "most_probable" what is most probable anyway."""
-    is_told = threshold is None or probability >= threshold.confidence
+    # The threshold is of probabilities as held_back.csv has them.
+    is_told = threshold is None or round(probability, 6) >= threshold.confidence
     row = {"path": printable(key), "class": found if is_told else CANNOT_TELL, "probability": probability}
     if threshold is not None:
         row["most_probable"] = found
@@ -118,6 +127,22 @@ def _without_empty(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Without the column of labels, where no sample has one."""
     has_labels = any(row["label"] is not None for row in rows)
     return [{name: value for name, value in row.items() if has_labels or name != "label"} for row in rows]
+
+
+def _notes(rows: Sequence[Mapping[str, Any]], reading: DataSettings, facts: Facts) -> list[str]:
+    """What limits the accuracy on the data's own labels."""
+    labels = Counter(row["label"] for row in rows if row["label"] is not None)
+    notes = []
+    if labels and same_place(reading.path, str(facts.data.get("path", ""))):
+        notes.append(
+            f"the model was fitted to labels of {reading.path}, so that the accuracy there is not that on new data; "
+            "model.json has the one on held-back labels"
+        )
+    if unknown := sorted(labels.keys() - set(facts.classes)):
+        count = sum(labels[name] for name in unknown)
+        shown = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
+        notes.append(f"{count} of {labels.total()} labels are of classes that the model does not know ({shown})")
+    return notes
 
 
 def _result(path: Path, rows: Sequence[Mapping[str, Any]], threshold: Threshold | None) -> dict[str, Any]:

@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from selftaught.core.randomness import numpy_generator
-from selftaught.evaluation.metrics.calibration import calibration_error, fit_temperature, log_loss, share_interval
+from selftaught.evaluation.metrics.calibration import (
+    calibration_error,
+    dealt_parts,
+    fit_temperature,
+    log_loss,
+    share_interval,
+)
 from selftaught.evaluation.metrics.class_mean import class_mean
 from selftaught.evaluation.metrics.intervals import difference, interval_of, resample_groups
 
@@ -84,9 +89,10 @@ def gain_of(own: Judged, random: Judged) -> dict[str, Any]:
 def calibrated(judged: Judged, seed: int) -> tuple[float, dict[str, Any]]:
     """The temperature of all samples, and the calibration error before and after.
 
-    The error after is of temperatures that were fitted to the other half of the samples each time.
+    The error after is of temperatures that were fitted to the other half of the samples each time; groups are not
+    divided.
     """
-    half = numpy_generator(seed, "calibration").permutation(len(judged.labels)) % 2 == 0
+    half = dealt_parts(len(judged.labels), 2, judged.groups, seed, "calibration") == 0
     after = np.empty_like(judged.logits)
     for part in (half, ~half):
         other = judged.some(~part)

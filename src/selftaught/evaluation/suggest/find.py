@@ -83,12 +83,12 @@ def suggest_labels(
         raise ValueError(f"--count must be at least 1, got {count}")
     path = _check_out(out, overwrite=overwrite)
     facts = None if model is None else read_facts(model)
+    network = None if facts is None or model is None else load_classes(model, facts)
     device = compute_device(accelerator)
     with working("computing features"):
         looked = look(subject, reading, device)
     probabilities = None
-    if model is not None and facts is not None:
-        network = load_classes(model, facts)
+    if network is not None:
         logits = torch.cat([logits_of(network, part, device) for part in looked.parts])
         probabilities = logits.softmax(1).double().numpy()[_order(looked)]
     lists = {
@@ -107,6 +107,8 @@ def look(subject: Subject, reading: DataSettings, device: torch.device) -> Looke
     size = subject.network.size
     parts = [samples for samples, _ in all_samples(subject.encoder, reading, "all", size)]
     vectors = [all_features(subject.encoder, part, size=size, device=device, clips=CLIPS).numpy() for part in parts]
+    if not all(np.isfinite(one).all() for one in vectors):
+        raise ValueError(f"features of {subject.name} are not finite; its training diverged, lower its --lr")
     keys = [key for part in parts for key in part.keys]
     names = [name for part in parts for name in label_names(part)]
     order = sorted(range(len(keys)), key=lambda i: keys[i])
