@@ -101,9 +101,10 @@ def threshold_for(
     """
     least = _least_confidence(confidence, right, error)
     if least is None:
+        lowest = 100 * _errors(confidence, right)[1].min()
         raise ValueError(
             f"--error {error:g} is reached by no threshold on the {len(right)} held-back samples: of the most certain "
-            f"ones {100 * _errors(confidence, right)[1].min():.1f} % are wrong at least; allow more, or give more labels"
+            f"ones {lowest:.1f} % are wrong at least; allow more, or give more labels"
         )
     part = dealt_parts(len(right), TURNS, groups, "threshold")
     answered = np.zeros(len(right), bool)
