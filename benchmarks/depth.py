@@ -167,7 +167,7 @@ def held_out(run: Path) -> dict[str, float]:
     """The last held-out metrics."""
     lines = (run / "heldout.csv").read_text().splitlines()
     values = dict(zip(lines[0].split(","), lines[-1].split(","), strict=True))
-    wanted = ("gain", "accuracy", "order_accuracy", "order_accuracy_lower", "frames_used", "accuracy_majority")
+    wanted = ("gain", "accuracy", "order_accuracy", "order_accuracy_lower", "frames_used")
     return {name: round(float(values[name]), 4) for name in wanted if name in values}
 
 

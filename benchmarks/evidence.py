@@ -41,12 +41,15 @@ from typing import Any
 
 import torch
 from evidence_page import ALL, RESULTS, read_rows, write_pages
+from evidence_senses import WALK, write_walk
 from evidence_settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
 
+STRETCHES = Path(tempfile.gettempdir()) / "selftaught-walk"
+"""Where the stretches of the walk are written."""
 MOVING = "moving:"
 FIGURES = ("value", "stage", "stages", "random", "gain", "chance", "train_samples", "test_samples")
 ON_GPU = torch.cuda.is_available()
@@ -119,7 +122,9 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
     command = pretrain_words(setting, task, seed)
     summary, memory = selftaught(core, *command, "--out", str(out), "--resume")
     row: dict[str, Any] = {
-        "command": " ".join(["selftaught", *command]).replace(str(SHARED), "../shared/data"),
+        "command": " ".join(["selftaught", *command])
+        .replace(str(SHARED), "../shared/data")
+        .replace(str(STRETCHES), "WALK"),
         "pretext": {k: summary[k] for k in ("metric", "value", "chance", "epochs")},
         "measured": datetime.now(UTC).date().isoformat(),
         "rankme": summary["rankme"],
@@ -137,7 +142,7 @@ def pretrain_words(setting: Setting, task: str, seed: int) -> list[str]:
     """The command that trains one cell of the table, without its folder."""
     return [
         "pretrain",
-        place_of(setting.data),
+        place_of(setting.data_of(task)),
         "--task",
         task,
         *setting.flags.split(),
@@ -148,7 +153,9 @@ def pretrain_words(setting: Setting, task: str, seed: int) -> list[str]:
 
 
 def place_of(data: str) -> str:
-    """Where the data of a setting are: a folder of the real data sets, or sequences that are drawn from one."""
+    """Where the data of a setting are: a folder of the real data sets, or sequences that are drawn or cut from one."""
+    if data == WALK:
+        return str(write_walk(SHARED, STRETCHES))
     if data.startswith((f"{MOVING}digits", "world")):
         return data
     prefix = MOVING if data.startswith(MOVING) else ""

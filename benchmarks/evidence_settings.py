@@ -30,6 +30,8 @@ class Setting:
     """Flags of every probe."""
     fractions: tuple[float, ...] = (1.0, 0.01)
     seeds: tuple[int, ...] = (0, 1)
+    data_of_task: Mapping[str, str] = field(default_factory=dict)
+    """Task -> what it is trained on, where it is not `data`."""
     labelled: str = ""
     """What the probes read, where it is not `data`."""
     page: str = "evidence"
@@ -42,6 +44,10 @@ class Setting:
     """Name of a column -> what is measured, in place of all of these."""
     reading: str = ""
     """What can be concluded from the table, and what cannot; paragraphs with empty lines between."""
+
+    def data_of(self, task: str) -> str:
+        """What a task is trained on."""
+        return self.data_of_task.get(task, self.data)
 
     @property
     def columns(self) -> tuple[str, ...]:

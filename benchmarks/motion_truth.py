@@ -267,8 +267,8 @@ def page(known: Measured) -> str:
             "",
             f"`unsupervised_flow` with {one['encoder']}, {one['steps']} steps on the frames of davis240 "
             f"({one['cpu_seconds']} s of one core); mean end-point error in pixels of images of {one['size']} pixels.",
-            "For so few steps: `--batch-size 8 --lr 4.8e-3 --stride 2 --task.unmasked 0.99`, that is a rate of 1.5e-4 "
-            "and no pixel counted as occluded.",
+            "For so few steps: `--batch-size 8 --lr 4.8e-3 --stride 2 --task.unmasked 0.99`: no pixel is counted "
+            "as occluded.",
             "",
             "| pair | zero flow | DIS | learned |",
             "| --- | --- | --- | --- |",

@@ -64,6 +64,15 @@ def test_a_mirror_image_has_the_mirrored_motion_and_the_loss_is_that_of_loops(ta
     assert float(found["accuracy"]) == pytest.approx(hits / 240, rel=1e-4)
 
 
+def test_always_guessing_no_motion_is_scored_beside(task: Task) -> None:
+    made = task().eval()
+    made.remember(torch.linspace(-3, 5, REMEMBERED)[:, None].expand(-1, 3))  # bins end at -1, 1 and 3
+    motion = torch.tensor([[0.5, 0.5, 0.5], [-0.5, 2, 2], [9, 9, 9], [-2, -2, -2]])
+    example = Example(torch.zeros(8, 3, 16, 16), motion, made.bins_of(motion))
+    with torch.no_grad():
+        assert float(made.loss(made(example), example)["accuracy_still"]) == pytest.approx(4 / 12)
+
+
 def test_it_learns_which_way_the_camera_went(task: Task) -> None:
     made = task(degrade=0.0, dropout=0.0, bins=2, gap=1)
     fit(made, lambda step: _two(walks(32, step)), steps=30)
