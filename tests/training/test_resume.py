@@ -157,7 +157,6 @@ def test_a_damaged_environment_is_one_sentence(data: Path, tmp_path: Path, text:
         ({}, {"steps": 3}),
         ({}, {"steps": None}),
         ({}, {"steps": None, "budget": "5m"}),
-        ({"steps": None, "budget": "1m"}, {"steps": 800}),
         ({"steps": None, "epochs": 2.0}, {"steps": None, "epochs": 1.5}),
     ],
 )
@@ -173,6 +172,15 @@ def test_a_length_that_is_not_larger_is_refused(
         folder.check(other)
 
 
+def test_the_length_of_a_budget_stays(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    folder = RunFolder(run)
+    folder.prepare(RunConfig.of(data=str(data), out=str(run), **SETTINGS | {"steps": None, "budget": "1m"}), "content")
+    folder.release()
+    with pytest.raises(ValueError, match=r"\(--budget 1m, now --steps 800\), as its .* in another --out by --weights "):
+        folder.check(RunConfig.of(data=str(data), out=str(run), resume=True, **SETTINGS | {"steps": 800}))
+
+
 def test_a_finished_run_is_extended(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     selftaught.pretrain(data, out=run, log_every=1, **SETTINGS)
@@ -184,6 +192,8 @@ def test_a_finished_run_is_extended(data: Path, tmp_path: Path) -> None:
     assert [int(row["step"]) for row in rows] == list(range(1, 9))
     peak = read_config(run).optim.lr
     assert peak is not None
+    rates = f"({float(rows[3]['lr']):.3g} in the step before, {float(rows[4]['lr']):.3g} in the next, falling to 0)"
+    assert rates in summary["notes"][-1]
     assert [float(row["lr"]) for row in rows[4:]] == pytest.approx(
         [learning_rate(s, 8, peak, 0.05) for s in range(4, 8)]
     )

@@ -18,19 +18,31 @@ Checkpoint = Literal["last", "best"]
 
 @plain_arguments
 def load_encoder(
-    run: File, *, part: str | None = None, checkpoint: Checkpoint = "last", size: int | None = None
+    run: File,
+    *,
+    part: str | None = None,
+    checkpoint: Checkpoint = "last",
+    size: int | None = None,
+    download: bool = False,
 ) -> Encoder:
     """The encoder of a run, or one with given weights: a torch module on the CPU, in evaluation mode.
+
+    Its `transform` makes of an image, a path or a tensor what the encoder takes:
+    `encoder(encoder.transform(image)[None])`.
 
     Args:
         run: run folder, or weights as `evaluate` takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         size: image size in pixels, only for given weights (default 224).
+        download: allow published weights to be downloaded.
     """
     from selftaught.evaluation.subject import open_subject
+    from selftaught.features.transform import Transform
 
-    return open_subject(run, part=part, checkpoint=checkpoint, size=size, is_measured=False).encoder
+    found = open_subject(run, part=part, checkpoint=checkpoint, size=size, download=download, is_measured=False)
+    found.encoder.transform = Transform(found.encoder, found.network.size, found.reading(""))
+    return found.encoder
 
 
 def check_task(

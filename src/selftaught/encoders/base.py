@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -29,6 +29,8 @@ class Encoder(nn.Module, ABC):
         stages: names, first to last, at which features can be read.
         clip_seen: how clips are cut where it is evaluated: frames, and stride or fps, as in `data.inputs.Clip`; empty
             for the usual 16 frames.
+        transform: from an image of a file, of Pillow or in memory to what the encoder takes; only that of
+            `selftaught.load_encoder` has it, see `features.transform`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Encoder(nn.Module, ABC):
     num_features: int
     stages: tuple[str, ...]
     clip_seen: Mapping[str, float] = MappingProxyType({})
+    transform: Callable[[Any], Tensor]
 
     def seen(self, x: Tensor) -> Tensor:
         """Images or clips as the network behind `sees` takes them."""

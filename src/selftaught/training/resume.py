@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
 from selftaught.tasks.spec import TaskSpec
 from selftaught.training.data import Data
+from selftaught.training.optimizers import learning_rate
 from selftaught.training.run_folder import OtherRun, RunFolder, read_environment
 from selftaught.training.setup import resolve, spec_for
 
@@ -90,9 +92,15 @@ def write_settings(folder: RunFolder, asked: RunConfig, config: RunConfig, start
         return
     found = read_environment(folder.path)
     found["asked"] |= {"epochs": asked.length.epochs, "steps": asked.length.steps}
-    change = {"step": start, "before": before, "steps": config.length.steps}
+    change: dict[str, Any] = {"step": start, "before": before, "steps": config.length.steps}
+    change["lr"] = [_rate(config, max(0, start - 1), before), _rate(config, start, config.length.steps)]
     found["lengthened"] = [*found.get("lengthened", []), change]
     write_json(folder.path / "environment.json", found)
+
+
+def _rate(config: RunConfig, step: int, steps: int | None) -> float:
+    """The learning rate at a step of a run of so many steps."""
+    return learning_rate(step, steps or 1, config.optim.lr or 0.0, config.optim.warmup or 0.0)
 
 
 def notes_of_length(folder: RunFolder) -> list[str]:
@@ -100,13 +108,21 @@ def notes_of_length(folder: RunFolder) -> list[str]:
     changes = read_environment(folder.path).get("lengthened", [])
     notes = [
         f"the run was planned for {change['before']} steps and made longer at step {change['step']}: from there its "
-        f"learning rate follows the schedule of {change['steps']} steps, so it is not equal to a run that had these "
-        "from the start"
+        f"learning rate follows the schedule of {change['steps']} steps{_jump(change)}, so it is not equal to a run "
+        "that had these from the start"
         for change in changes
     ]
     for note in notes:
         say_once(note)
     return notes
+
+
+def _jump(change: Mapping[str, Any]) -> str:
+    """How the learning rate changes there; runs of earlier versions did not write it."""
+    if "lr" not in change:
+        return ""
+    last, first = change["lr"]
+    return f" ({last:.3g} in the step before, {first:.3g} in the next, falling to 0)"
 
 
 def has_other_length(folder: Path, asked: RunConfig) -> bool:

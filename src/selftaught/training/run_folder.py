@@ -193,6 +193,12 @@ class RunFolder:
         is_given = now["epochs"] is not None or now["steps"] is not None
         if is_given and "budget" not in changed and not any((before[k] or 0) > (now[k] or math.inf) for k in changed):
             return
+        if before["budget"] is not None:
+            raise OtherRun(
+                f"--resume cannot give the run in {self.path} another length ({then}, now "
+                f"{asked_now or 'the default'}), as its steps follow from its --budget; repeat that, or train on from "
+                f"its weights in another --out by --weights {self.path}"
+            )
         raise OtherRun(
             f"--resume goes on with the length the run in {self.path} began with, or a larger one in --steps or "
             f"--epochs ({then or 'the default'}, now {asked_now or 'the default'}); give that, or start another run "

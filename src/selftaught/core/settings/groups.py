@@ -244,7 +244,8 @@ class FolderSettings(Group):
     checkpoint_every: Annotated[int | None, Range(least=1)] = None
     """Steps between checkpoints (default: at every held-out evaluation)."""
     resume: bool = False
-    """Continue from the last checkpoint in the run folder."""
+    """Continue from the last checkpoint in the run folder; with more --epochs or --steps than before a finished run
+    goes on, too, by the learning rates of the new length."""
     changed_data: bool = False
     """With --resume: continue even if the data have changed."""
     overwrite: bool = False

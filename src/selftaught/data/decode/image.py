@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from selftaught.core.settings.values import ValueRange
 from selftaught.data.decode.encoded_video import EncodedVideo
@@ -145,6 +145,14 @@ def decode_image(
     else:
         pixels, orientation = _decode_with_pillow(data, decoding)
     return upright_as(pixels, orientation) if upright else pixels
+
+
+def rgb_of(image: Image.Image, decoding: Decoding = USUAL) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of an image that Pillow has opened, with the values that `decode_image` gives it.
+
+    But for JPEG files, which are decoded here by another library.
+    """
+    return _to_rgb(ImageOps.exif_transpose(image), decoding.value_range)
 
 
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
