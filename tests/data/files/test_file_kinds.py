@@ -6,7 +6,7 @@ import pytest
 
 from selftaught.data.files.file_kinds import (
     IMAGE_SUFFIXES,
-    heif_advice,
+    extra_advice,
     is_companion,
     is_hidden,
     is_picture,
@@ -73,5 +73,5 @@ def test_the_most_frequent_kinds_are_listed_first() -> None:
 
 
 def test_advice_is_given_only_where_it_helps() -> None:
-    assert bool(heif_advice(["a.HEIC"])) == (".heic" not in IMAGE_SUFFIXES)
-    assert heif_advice(["a.jpg", "b.npy"]) == ""
+    assert bool(extra_advice(["a.HEIC"])) == (".heic" not in IMAGE_SUFFIXES)
+    assert extra_advice(["a.jpg", "b.npy"]) == ""

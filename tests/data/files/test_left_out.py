@@ -39,8 +39,8 @@ def test_kinds_that_are_not_read_are_counted_and_those_that_go_with_data_are_not
 
 
 def test_a_folder_of_nothing_that_is_read_says_what_it_holds(tmp_path: Path) -> None:
-    folder(tmp_path, "0.npy", "1.npy", "a.dcm")
-    with pytest.raises(ValueError, match=r"among its 3 files \(2 .npy, 1 .dcm\)"):
+    folder(tmp_path, "0.nii", "1.nii", "a.czi")
+    with pytest.raises(ValueError, match=r"among its 3 files \(2 .nii, 1 .czi\)"):
         opened(tmp_path)
     folder(tmp_path / "phone", "a.heic")
     if ".heic" not in IMAGE_SUFFIXES:

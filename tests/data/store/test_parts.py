@@ -124,7 +124,7 @@ def test_some_entries_are_read_and_distinguished(tmp_path: Path) -> None:
 def test_pages_beyond_the_first_are_reported(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos")
     pages = [Image.open(folder / f"p{i:02d}.png") for i in range(3)]
-    pages[0].save(folder / "stack.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(folder / "stack.gif", save_all=True, append_images=pages[1:])
     result = selftaught.pretrain(folder, out=tmp_path / "run", **QUICK)
     assert "1 file has more than one page or frame; the first of each is used" in result["notes"]
 

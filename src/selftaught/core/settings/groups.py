@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from selftaught.core.plain import at_home, plain, same_place
 from selftaught.core.ranges import Range, Settings
-from selftaught.core.settings.values import parse_seconds, read_range
+from selftaught.core.settings.values import parse_seconds, read_ranges
 
 Stem = Literal["auto", "standard", "small"]
 Optimizer = Literal["auto", "sgd", "adamw", "lars"]
@@ -113,6 +113,13 @@ class DataSettings(Group):
     from a sample of the training images."""
     max_image_pixels: Annotated[int, Range(least=1)] = 64_000_000
     """Skip and list larger images; an image may take 16 bytes of memory per pixel."""
+    channels: Annotated[int, Range(least=3, most=3)] = 3
+    """Channels of the images, such as 5 of a microscope or 4 of a satellite; other numbers than 3 are read from folders
+    and zips of images and from NumPy, TIFF and DICOM files, and build the encoder's first layer for them."""
+    tile: Annotated[int | None, Range(least=8, most=8192)] = None
+    """Cut images that are larger into square tiles of this side, in pixels (default: leave them whole)."""
+    overlap: Annotated[float, Range(least=0, below=1)] = 0.0
+    """Fraction of a tile's side that it has in common with the next one."""
     store_size: Annotated[int | None, Range(least=8, most=16384)] = None
     """Short side of the images in the packed store, in pixels (default: derived from --size)."""
     cache_limit: Annotated[float, Range(above=0)] = 50.0
@@ -141,7 +148,9 @@ class DataSettings(Group):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.value_range != "auto":
-            read_range(self.value_range)
+            read_ranges(self.value_range, self.channels)
+        if self.overlap and self.tile is None:
+            raise ValueError(f"--overlap {self.overlap:g} is that of tiles; give --tile as well, or leave it out")
 
     def of(self, path: str, *, download: bool, **hints: Any) -> DataSettings:
         """The same settings for these data, without what was said of others alone; hints that are None say nothing."""

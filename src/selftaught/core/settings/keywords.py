@@ -61,6 +61,9 @@ class RunSettings(EvaluationHints, total=False):
     held_out: float
     value_range: str
     max_image_pixels: int
+    channels: int
+    tile: int | None
+    overlap: float
     store_size: int | None
     cache_limit: float
     stream: Streaming

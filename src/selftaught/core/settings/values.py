@@ -6,6 +6,8 @@ import contextlib
 import math
 from typing import NamedTuple
 
+COLOURS = 3
+
 
 def parse_seconds(text: str) -> float:
     """Seconds of "90s", "10m", "1.5h" or "600"."""
@@ -27,6 +29,25 @@ class ValueRange(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.low:.9g},{self.high:.9g}"
+
+
+def read_ranges(text: str, channels: int) -> tuple[ValueRange, ...]:
+    """The range of each channel: one LOW,HIGH for all, or as many with ; between; empty of "auto"."""
+    if text == "auto":
+        return ()
+    found = [read_range(part) for part in text.split(";")]
+    ranges = tuple(one for one in found if one is not None)
+    if len(ranges) == 1:
+        return ranges * channels
+    if channels != COLOURS and len(ranges) == len(found) == channels:
+        return ranges
+    raise ValueError(
+        f"--value-range must be one LOW,HIGH for all channels{_each(channels)}, got {len(found)} in {text!r}"
+    )
+
+
+def _each(channels: int) -> str:
+    return "" if channels == COLOURS else f", or {channels} of them with ; between, one for each of --channels"
 
 
 def read_range(text: str) -> ValueRange | None:

@@ -5,13 +5,17 @@ Both the packed store and decoding on the fly go through here, which is why they
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.image import Decoding, Payload, Scratch, decode_image
+from selftaught.data.decode.image import MIN_SIDE, Decoding, Payload, Scratch, decode_image
+from selftaught.data.decode.values import Values
+from selftaught.data.files.file_tree import Unreadable
 
 MAX_ASPECT = 3
 """Longer images are cut in the middle to this ratio, so that a panorama costs no more than three images."""
@@ -25,21 +29,18 @@ def fit(
     scratch: Scratch | None = None,
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode where needed and scale to a short side of exactly `side`; (H, W, 3) uint8, never squashed.
+    """Decode where needed and scale to a short side of exactly `side`; (H, W, C) uint8, never squashed.
 
     Args:
         payload: what a source reads.
         side: pixels.
         decoding: how deep images are shown and how large one may be.
         scratch: memory to decode into.
-        out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * 3 bytes.
+        out: flat memory whose beginning takes the result, at least MAX_ASPECT * side * side * C bytes.
     """
     if isinstance(payload, str | EncodedVideo | FrameSequence):
         raise TypeError(f"{payload} is a video, not an image")
-    if isinstance(payload, bytes):
-        pixels = decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)
-    else:
-        pixels = payload
+    pixels = _pixels(payload, side=side, decoding=decoding, scratch=scratch)
     height, width = pixels.shape[:2]
     short = min(height, width)
     if max(height, width) > MAX_ASPECT * short:
@@ -47,16 +48,35 @@ def fit(
         pixels = _cut(pixels, height=height, width=width)
     new_height = side if height == short else round(height * side / short)
     new_width = side if width == short else round(width * side / short)
-    shape = (new_height, new_width, 3)
-    fitted = np.empty(shape, np.uint8) if out is None else out[: 3 * new_height * new_width].reshape(shape)
+    shape = (new_height, new_width, decoding.depth)
+    fitted = np.empty(shape, np.uint8) if out is None else out[: math.prod(shape)].reshape(shape)
     if short == side:
         fitted[:] = pixels
     else:
         # Up to half size two taps still weigh every source pixel, nearly as area averaging does, at a fifth of its
         # time; beyond that they would skip pixels and alias. Enlarging by area would be nearest neighbour.
         how = cv2.INTER_AREA if short > 2 * side else cv2.INTER_LINEAR
-        cv2.resize(pixels, (new_width, new_height), dst=fitted, interpolation=how)
+        if decoding.depth == 1:
+            fitted[:] = cv2.resize(pixels, (new_width, new_height), interpolation=how).reshape(shape)
+        else:
+            cv2.resize(pixels, (new_width, new_height), dst=fitted, interpolation=how)
     return fitted
+
+
+def _pixels(
+    payload: bytes | NDArray[np.uint8] | Values, *, side: int, decoding: Decoding, scratch: Scratch | None
+) -> NDArray[np.uint8]:
+    """(H, W, C) as it is shown, larger than `side` or not."""
+    if isinstance(payload, Values):
+        height, width = payload.pixels.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise Unreadable(f"only {width} x {height} pixels")
+        return payload.in_channels(decoding.channels) if decoding.channels else payload.shown(decoding.value_range)
+    if decoding.channels:
+        raise Unreadable(f"--channels {decoding.depth} reads folders and zips of images and NumPy files only")
+    if isinstance(payload, bytes):
+        return decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)
+    return payload
 
 
 def window(pixels: NDArray[np.uint8], *, side: int, y: float, x: float) -> NDArray[np.uint8]:

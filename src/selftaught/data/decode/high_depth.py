@@ -46,14 +46,14 @@ def to_uint8(values: NDArray[Any], value_range: ValueRange | None, *, is_inverte
     low, high = value_range or type_range(values.dtype)
     table = None
     if values.dtype == np.uint16:
-        table = _scaled(np.arange(1 << 16), low, high)
+        table = scaled(np.arange(1 << 16), low, high)
     height, width, channels = values.shape
     out = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         part = values[top : top + rows]
         colours = part[:, :, :3]
-        shown = _scaled(colours, low, high) if table is None else table[colours]
+        shown = scaled(colours, low, high) if table is None else table[colours]
         shown = 255 - shown if is_inverted else shown
         if channels == 4:
             alpha = np.clip(part[:, :, 3:] / type_range(values.dtype).high, 0, 1)
@@ -71,8 +71,8 @@ def type_range(kind: np.dtype[Any]) -> ValueRange:
     return ValueRange(0.0, 65535.0)
 
 
-def choose_range(images: Sequence[NDArray[Any]]) -> ValueRange:
-    """One range for several images: that of the bits they use, else one with 99.8 % of their values.
+def choose_range(images: Sequence[NDArray[Any]], *, is_by_bits: bool = True) -> ValueRange:
+    """One range for several images: that of the bits they use (`is_by_bits`), else one with 99.8 % of their values.
 
     0 to 4095 where the data fill most of twelve bits, 0 to 1 where numbers with a point fill that.
     """
@@ -83,7 +83,7 @@ def choose_range(images: Sequence[NDArray[Any]]) -> ValueRange:
     least, most = float(values.min()), float(values.max())
     tops = _TOPS if all(image.dtype.kind in "iu" for image in images) else (1.0, *_TOPS)
     top = next((top for top in tops if most <= top), None)
-    if top is not None and least >= 0 and high - low >= _WHOLE * top:
+    if is_by_bits and top is not None and least >= 0 and high - low >= _WHOLE * top:
         return ValueRange(0.0, top)
     if high <= low:
         low, high = (least, most) if most > least else (low, low + 1)
@@ -102,7 +102,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _scaled(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def scaled(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Numbers of any shape with `low` to `high` as 0 to 255; NaN becomes 0."""
     with np.errstate(all="ignore"):
         shown = (values.astype(np.float64) - low) * (255.0 / (high - low)) + 0.5
     return np.clip(np.nan_to_num(shown, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(np.uint8)

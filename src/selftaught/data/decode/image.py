@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
@@ -21,7 +21,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from selftaught.core.settings.values import ValueRange
+from selftaught.core.settings.values import COLOURS, ValueRange
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.high_depth import decode_deep, to_uint8
@@ -35,6 +35,7 @@ from selftaught.data.decode.image_header import (
     orientation_of,
 )
 from selftaught.data.decode.memory import needed, room_for
+from selftaught.data.decode.values import Values
 from selftaught.data.files.file_tree import MAX_FILE_BYTES, Unreadable
 
 MAX_PIXELS = 64_000_000
@@ -80,10 +81,22 @@ class Decoding:
     Attributes:
         value_range: of images of more than eight bits; None shows integers by the range of 16 bits, others from 0 to 1.
         max_pixels: an image that claims more is refused.
+        channels: the range of each channel, where images do not have the three of colours; else empty.
     """
 
     value_range: ValueRange | None = None
     max_pixels: int = MAX_PIXELS
+    channels: tuple[ValueRange, ...] = field(default=(), repr=False)
+
+    @property
+    def stamp(self) -> str:
+        """A text that changes with what decoding gives."""
+        return f"{self!r}{self.channels or ''}"
+
+    @property
+    def depth(self) -> int:
+        """Channels of a decoded image."""
+        return len(self.channels) or COLOURS
 
 
 USUAL = Decoding()
@@ -359,5 +372,6 @@ def upright_as(pixels: NDArray[Value], orientation: int) -> NDArray[Value]:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
-Payload: TypeAlias = "bytes | NDArray[np.uint8] | str | EncodedVideo | FrameSequence"
-"""Encoded image, decoded image (H, W, 3) uint8, the local path of a video, one in a larger file, or frames of none."""
+Payload: TypeAlias = "bytes | NDArray[np.uint8] | Values | str | EncodedVideo | FrameSequence"
+"""Encoded image, decoded image (H, W, 3) uint8, an image of other numbers, the local path of a video,
+one in a larger file, or frames of none."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from mmap import mmap
+from typing import Literal, NamedTuple, cast
 
 ORIENTATION_TAG = 0x0112
+_SAMPLES, _PLANAR = 0x0115, 0x011C
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TYPE_BYTES = {1: 1, 3: 2, 4: 4, 16: 8}
 """Bytes of the unsigned integers of TIFF, by the number of their type."""
@@ -127,6 +129,17 @@ def has_more_pages(data: bytes) -> bool:
             second = _tiff_fields(data, order, _tiff_fields(data, order, _first(data, order)).following)
             return bool(second.values) and not second.values.get(0x00FE, 0) & 5
     return False
+
+
+def is_plain_tiff(data: bytes | mmap) -> bool:
+    """Whether a TIFF has one page of grey or colours, beside thumbnails, and says nothing of further images."""
+    whole = cast("bytes", data)  # slices of a mapped file are bytes
+    if not _is_tiff(whole):
+        return True
+    order = _order(whole)
+    first = _tiff_fields(whole, order, _first(whole, order))
+    is_planar = first.values.get(_PLANAR, 1) == 2
+    return not (first.values.get(_SAMPLES, 1) not in (1, 3, 4) or is_planar or has_more_pages(whole))
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

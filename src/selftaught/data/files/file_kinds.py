@@ -7,11 +7,22 @@ from collections.abc import Iterable, Mapping
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 """Read where the optional package pillow-heif is installed."""
+HAS_PYDICOM = importlib.util.find_spec("pydicom") is not None
+HAS_TIFFFILE = importlib.util.find_spec("tifffile") is not None
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+"""Read where the optional package pydicom is installed."""
+SLIDE_SUFFIXES = frozenset({".svs", ".ndpi", ".scn", ".bif", ".lsm", ".stk", ".btf", ".tf2", ".tf8"})
+"""Kinds of TIFF under other names, read where the optional package tifffile is installed."""
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", *SLIDE_SUFFIXES})
+ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+"""Read where there are no other images: beside images they hold features or masks."""
 IMAGE_SUFFIXES = frozenset(
     {
         ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm",
-        ".pbm", ".pnm", ".jp2", ".avif", ".tga", "pillow_heif",
+        ".pbm", ".pnm", ".jp2", ".avif", ".tga",
         *(HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else ()),
+        *(DICOM_SUFFIXES if HAS_PYDICOM else ()),
+        *(SLIDE_SUFFIXES if HAS_TIFFFILE else ()),
     }
 )  # fmt: skip
 VIDEO_SUFFIXES = frozenset(
@@ -83,10 +94,10 @@ def is_hidden(name: str) -> bool:
 
 
 def starts_like_picture(start: bytes) -> bool:
-    """Whether the first 16 bytes are those of an image."""
+    """Whether the first bytes, at least 16, are those of an image; DICOM is known by 132."""
     is_webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
     is_avif = start[4:12] in (b"ftypavif", b"ftypavis")
-    return start.startswith(_STARTS) or is_webp or is_avif
+    return start.startswith(_STARTS) or is_webp or is_avif or (HAS_PYDICOM and is_dicom(start))
 
 
 def starts_like_stream(start: bytes) -> bool:
@@ -101,7 +112,32 @@ def told_kinds(counts: Mapping[str, int]) -> str:
     return shown + (f" and {sum(n for _, n in most[6:])} others" if len(most) > 6 else "")
 
 
-def heif_advice(keys: Iterable[str]) -> str:
-    """What to add to a message where images of phones are among the files and are not read."""
-    is_there = any(suffix_of(key) in HEIF_SUFFIXES - IMAGE_SUFFIXES for key in keys)
-    return "; pip install 'selftaught[heif]' reads .heic and .heif" if is_there else ""
+def is_scientific(key: str) -> bool:
+    """Whether a file may hold several images or numbers that are not shown as they are, by its name; TIFF may."""
+    suffix = suffix_of(key)
+    return not suffix or suffix in DICOM_SUFFIXES | TIFF_SUFFIXES | ARRAY_SUFFIXES
+
+
+def is_array(key: str) -> bool:
+    """Whether the end of the name is one of a NumPy file."""
+    return key[key.rfind(".") :].lower() in ARRAY_SUFFIXES
+
+
+OPTIONAL = (
+    (HEIF_SUFFIXES, "pillow-heif", "heif", ".heic and .heif"),
+    (DICOM_SUFFIXES, "pydicom", "medical", "DICOM files"),
+    (SLIDE_SUFFIXES, "tifffile", "tiff", "slides and stacks of microscopes"),
+)
+"""Endings, the package that reads them, the extra that installs it, and what it reads."""
+
+
+def extra_advice(keys: Iterable[str]) -> str:
+    """What to add to a message where images are among the files that an optional package would read."""
+    lacking = {suffix_of(key) for key in keys} - IMAGE_SUFFIXES
+    told = [f"; pip install 'selftaught[{extra}]' reads {what}" for ends, _, extra, what in OPTIONAL if lacking & ends]
+    return "".join(told)
+
+
+def is_dicom(start: bytes) -> bool:
+    """Whether the first bytes of a file, at least 132, are those of a DICOM file."""
+    return start[128:132] == b"DICM"

@@ -76,6 +76,10 @@ class FileTree(ABC):
             most: a file that would be larger, in bytes, is `Unreadable`, and is not read.
         """
 
+    def local(self, key: str) -> str | None:
+        """The path of a file, None where it is a part of another one."""
+        return None
+
     def start(self, key: str) -> bytes:
         """The first bytes of a file, a few hundred at most; b"" where it cannot be read."""
         try:
@@ -86,6 +90,10 @@ class FileTree(ABC):
     @abstractmethod
     def stamp(self, key: str) -> str:
         """A text that changes when the file does."""
+
+    def state(self, key: str) -> str:
+        """A text that is likely to change when the file does, found without reading it."""
+        return self.stamp(key)
 
     def text(self, key: str) -> str | None:
         """Content of a text file, or None where there is none of that key."""
@@ -135,6 +143,9 @@ class FolderTree(FileTree):
         finally:
             os.close(file)
 
+    def local(self, key: str) -> str | None:
+        return self._prefix + key
+
     def start(self, key: str) -> bytes:
         try:
             file = os.open(self._prefix + key, _READ_ONLY)
@@ -147,6 +158,9 @@ class FolderTree(FileTree):
 
     def stamp(self, key: str) -> str:
         return self.fingerprint([key])
+
+    def state(self, key: str) -> str:
+        return f"{self._found[key].size}:{self._found[key].modified}"
 
     def fingerprint(self, keys: list[str]) -> str:
         found = (self._found[key] for key in keys)

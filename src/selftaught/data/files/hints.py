@@ -23,6 +23,14 @@ class Hints:
     """Column of `labels.csv`, or CSV file, that says which samples belong together."""
     label_column: str | None = None
     """Column of `labels.csv` that holds the class; None is "label"."""
+    channels: int = 3
+    """Of each image in files."""
+    tile: int | None = None
+    """Side of the tiles that larger images are cut into, pixels."""
+    overlap: float = 0.0
+    """Share of a tile's side that it has in common with the next one."""
+    max_image_pixels: int = 64_000_000
+    """Of an image that must be decoded whole."""
 
 
 NO_HINTS = Hints()

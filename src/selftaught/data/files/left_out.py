@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from selftaught.data.files.file_kinds import HEIF_SUFFIXES, is_companion, is_picture, is_video, suffix_of, told_kinds
+from selftaught.data.files.file_kinds import (
+    OPTIONAL,
+    extra_advice,
+    is_companion,
+    is_picture,
+    is_video,
+    suffix_of,
+    told_kinds,
+)
 
 MOST_LISTED = 10_000
 _ARCHIVES = frozenset((".zip", ".tar", ".parquet", ".pq", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"))
@@ -50,8 +58,9 @@ def other_kinds(keys: Iterable[str], what: str) -> tuple[LeftOut, list[str]]:
 
 
 def _reason(suffix: str, what: str) -> str:
-    if suffix in HEIF_SUFFIXES:
-        return "read only with pillow-heif: pip install 'selftaught[heif]'"
+    for endings, package, extra, _ in OPTIONAL:
+        if suffix in endings and not is_picture(suffix):
+            return f"read only with {package}: pip install 'selftaught[{extra}]'"
     if suffix in _ARCHIVES:
         return f"an archive beside {what}"
     if is_picture(suffix):
@@ -70,10 +79,7 @@ def _told(counts: Mapping[str, int], what: str) -> Iterable[str]:
         files = (
             "1 file of a kind that is not read was" if count == 1 else f"{count} files of kinds that are not read were"
         )
-        line = f"{files} left out: {told_kinds(other)}"
-        if HEIF_SUFFIXES & set(other):
-            line += "; pip install 'selftaught[heif]' reads .heic and .heif"
-        yield line
+        yield f"{files} left out: {told_kinds(other)}{extra_advice(f'x{suffix}' for suffix in other)}"
     for name, found in sorted(groups.items()):
         count = sum(found.values())
         files, were = (name.removesuffix("s"), "was") if count == 1 else (name, "were")

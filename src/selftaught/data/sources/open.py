@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own
 from selftaught.core.settings.groups import DataSettings
-from selftaught.data.files.file_kinds import suffix_of
+from selftaught.data.files.file_kinds import extra_advice, is_array, is_picture, is_scientific, suffix_of
 from selftaught.data.files.hints import NO_HINTS, Hints, UnfitHint
 from selftaught.data.files.left_out import other_kinds
 from selftaught.data.inputs import GIVEN
@@ -50,6 +50,10 @@ def open_part(data: DataSettings, *, split: str, needs: frozenset[str], held_out
         split_number=data.split_number,
         groups=data.groups,
         label_column=data.label_column,
+        channels=data.channels,
+        tile=data.tile,
+        overlap=data.overlap,
+        max_image_pixels=data.max_image_pixels,
     )
     return open_source(data.path, split=split, needs=needs, download=data.download, held_out=share, hints=hints)
 
@@ -165,12 +169,26 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
             from selftaught.data.sources.arrow_files import open_arrow
 
             return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
+        if is_scientific(str(path)) and (is_picture(str(path)) or is_array(str(path))):
+            return _images(_alone(path), split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         raise ValueError(
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
-            "give its folder, or a .zip, .parquet or .tar file"
+            f"give its folder, or a .zip, .parquet, .tar, .npz or .tif file{extra_advice([str(path)])}"
         )
     known = ["demo", "synthetic", "moving:digits", "world", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
+
+
+def _alone(path: Path) -> FileTree:
+    """A file that holds several images, as the only one of its folder."""
+    from selftaught.data.files.file_tree import FolderTree
+    from selftaught.data.files.file_walk import FoundFile, FoundFiles
+
+    files, status = FoundFiles(), path.stat()
+    files.append(FoundFile(path.name, status.st_size, status.st_mtime_ns))
+    tree = FolderTree(path.parent, files)
+    tree.where = str(path)
+    return tree
 
 
 def _expanded(data: str) -> Path:
@@ -182,7 +200,6 @@ def _expanded(data: str) -> Path:
 
 def _archive(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
     """The images or videos of a zip, chosen by what is needed as of a folder."""
-    from selftaught.data.files.file_kinds import is_picture
     from selftaught.data.sources.video_folder import open_video_folder, videos_of
 
     if (needs & {"video", "audio"} or not any(map(is_picture, tree.keys))) and videos_of(tree, needs):
@@ -217,7 +234,7 @@ def _images(tree: FileTree, *, split: str, needs: frozenset[str], seed: int, hel
 
 def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_out: float, hints: Hints) -> Source:
     """What a folder holds decides; where it holds images and videos, what is needed decides."""
-    from selftaught.data.files.file_kinds import heif_advice, is_picture, told_kinds
+    from selftaught.data.files.file_kinds import told_kinds
     from selftaught.data.files.file_tree import FolderTree
     from selftaught.data.files.file_walk import find_files
     from selftaught.data.sources.image_folder import pictures_of
@@ -254,7 +271,7 @@ def _folder(path: Path, *, split: str, needs: frozenset[str], seed: int, held_ou
     )
     raise ValueError(
         f"{path} holds no images, videos, .parquet, .arrow, .tar or .zip files among its {len(files)} files"
-        f"{kinds}{unusable}; give the folder that does{advice}{heif_advice(tree.keys)}"
+        f"{kinds}{unusable}; give the folder that does{advice}{extra_advice(tree.keys)}"
     )
 
 
@@ -301,6 +318,13 @@ def _refuse_hints(source: Source, hints: Hints) -> None:
             f"--label-column names a column of labels.csv, and {source.name} has none; leave it out, or write a "
             "labels.csv with the columns file and " + hints.label_column
         )
+    if hints.channels != NO_HINTS.channels or hints.tile is not None:
+        flag = "channels" if hints.channels != NO_HINTS.channels else "tile"
+        if not source.reads_files:
+            raise ValueError(
+                f"--{flag} is for folders and zips of images and for NumPy, TIFF and DICOM files, and {source.name} is "
+                "none; leave it out"
+            )
     given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
     if given and "video" not in source.provides:
         raise UnfitHint(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")

@@ -19,6 +19,7 @@ from selftaught.core.files import digest
 from selftaught.core.threads import give_way, usable_cores
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
+from selftaught.data.files.file_kinds import HAS_TIFFFILE
 from selftaught.data.store.image_pack import PIXELS, PackedIndex, look_ahead, pack, reason
 from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, note_origin, open_kept
@@ -62,7 +63,7 @@ def open_image_samples(
 
 def image_keys(source: Source, side: int, decoding: Decoding) -> dict[str, str]:
     """Keys of the store of an image source, by the way it is kept."""
-    asked = [_FORMAT, source.fingerprint, str(side), repr(decoding)]
+    asked = [_FORMAT, source.fingerprint, str(side), decoding.stamp]
     return {kind: digest(["images", kind, *asked]) for kind in ("packed", "index")}
 
 
@@ -142,11 +143,12 @@ class _ImageSamples(ABC):
 
     def __init__(self, source: Source, index: PackedIndex, *, side: int, decoding: Decoding, folder: Path) -> None:
         self.side = side
-        self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of)), repr(decoding)])
+        self.fingerprint = digest([source.fingerprint, str(side), str(len(index.source_of)), decoding.stamp])
         self.notes: tuple[str, ...] = ()
         if index.paged:
             files = "1 file has" if index.paged == 1 else f"{index.paged} files have"
-            self.notes = (f"{files} more than one page or frame; the first of each is used",)
+            more = "" if HAS_TIFFFILE else "; pip install 'selftaught[tiff]' reads every page of TIFF files"
+            self.notes = (f"{files} more than one page or frame; the first of each is used{more}",)
         self._name = source.name
         self.classes = source.classes
         self.source_of = index.source_of

@@ -1,0 +1,1 @@
+"""Files that may hold several images, of which each, or a window of one, can be read alone."""

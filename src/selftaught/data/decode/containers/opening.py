@@ -1,0 +1,95 @@
+"""A file of a folder or zip becomes images: by its name and first bytes it is known which reader it needs."""
+
+from __future__ import annotations
+
+import io
+import mmap
+from contextlib import suppress
+from dataclasses import dataclass
+
+from selftaught.core.settings.values import COLOURS
+from selftaught.data.decode.containers.base import BrokenFile, ImageFile, Place
+from selftaught.data.decode.containers.plain import PlainFile
+from selftaught.data.decode.containers.tiles import TiledFile
+from selftaught.data.decode.image import MAX_PIXELS
+from selftaught.data.decode.image_header import is_plain_tiff
+from selftaught.data.files.file_kinds import (
+    DICOM_SUFFIXES,
+    HAS_PYDICOM,
+    HAS_TIFFFILE,
+    SLIDE_SUFFIXES,
+    TIFF_SUFFIXES,
+    is_array,
+    is_dicom,
+    suffix_of,
+)
+from selftaught.data.files.file_tree import FileTree, Unreadable
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are taken from files.
+
+    Attributes:
+        channels: of each image; 3 are colours, or grey shown in colours.
+        tile: side of the tiles that larger images are cut into, pixels; None leaves them whole.
+        overlap: share of a tile's side, in [0, 1).
+        max_pixels: an image that must be decoded whole may have.
+    """
+
+    channels: int = COLOURS
+    tile: int | None = None
+    overlap: float = 0.0
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether common image files are read as they are."""
+        return self.channels == COLOURS and self.tile is None
+
+
+def open_images(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
+    """The images of a file; None for one in a common format that is read as it is."""
+    try:
+        found = _open(tree, key, reading)
+        if found is None or reading.tile is None:
+            return found
+        return TiledFile(found, side=reading.tile, overlap=reading.overlap)
+    except (OSError, ValueError) as broken:
+        return BrokenFile(getattr(broken, "strerror", None) or str(broken) or type(broken).__name__)
+
+
+def _open(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
+    suffix = suffix_of(key)
+    if is_array(key):
+        from selftaught.data.decode.containers.arrays import ArrayFile
+
+        return ArrayFile(_place(tree, key), key, reading.channels)
+    if HAS_PYDICOM and (suffix in DICOM_SUFFIXES or (not suffix and is_dicom(tree.start(key)))):
+        from selftaught.data.decode.containers.dicom import DicomFile
+
+        return DicomFile(_place(tree, key), key, reading.channels)
+    if HAS_TIFFFILE and suffix in TIFF_SUFFIXES and _needs_tifffile(tree, key, reading):
+        from selftaught.data.decode.containers.tiff import TiffImages
+
+        return TiffImages(_place(tree, key), key, reading.channels)
+    if reading.is_usual:
+        return None
+    return PlainFile(lambda: tree.read(key), channels=reading.channels, max_pixels=reading.max_pixels)
+
+
+def _place(tree: FileTree, key: str) -> Place:
+    return tree.local(key) or io.BytesIO(tree.read(key))
+
+
+def _needs_tifffile(tree: FileTree, key: str, reading: Reading) -> bool:
+    """Whether a TIFF file is more than one plain image; its directories are read, and no pixel."""
+    if not reading.is_usual or suffix_of(key) in SLIDE_SUFFIXES:
+        return True
+    with suppress(OSError, ValueError, Unreadable):
+        path = tree.local(key)
+        if path is None:
+            return not is_plain_tiff(tree.read(key))
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:  # noqa: PTH123
+            return not is_plain_tiff(data)
+    return False

@@ -1,0 +1,1 @@
+"""Files that hold several images each, as entries of a source."""
