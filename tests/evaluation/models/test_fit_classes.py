@@ -21,7 +21,7 @@ def test_labels_that_few_are_tested_in_folds(place: Path) -> None:
     assert facts.held_back["accuracy"] > 60
     assert facts.fitted["method"] == "linear"
     assert facts.fitted["compared"] == {"linear": facts.held_back["accuracy"]}
-    assert facts.gain["value"] == pytest.approx(facts.held_back["accuracy"] - facts.random["accuracy"], abs=1e-3)
+    assert facts.gain["value"] == pytest.approx(facts.held_back["accuracy"] - facts.random["accuracy"], abs=2e-3)
 
 
 def test_fine_tuning_is_measured_on_labels_it_did_not_see(tmp_path: Path) -> None:

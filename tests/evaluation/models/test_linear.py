@@ -7,7 +7,8 @@ import pytest
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.evaluation.models.known import Known
-from selftaught.evaluation.models.linear import LinearFit
+from selftaught.evaluation.models.linear import DIMS, LinearFit
+from selftaught.evaluation.models.network import logits_of, model_of_stage
 from tests.evaluation.drawn_classes import CLASSES, DrawnSamples, drawn_reader
 
 
@@ -48,8 +49,23 @@ def test_only_what_is_held_back_is_predicted_and_new_samples_are() -> None:
     assert np.array_equal(np.isfinite(fit.out_of_fold()[:, 0]), known.held[0])
     test = DrawnSamples("test", 100)
     found = fit.fit()
-    assert found.stage in ("near", "far")
+    assert found.stage == "all"
     assert float((fit.logits(found, test).argmax(1) == test.labels).mean()) > 0.65
+
+
+def test_few_labels_average_the_layers_of_all_stages_and_many_choose_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, test = LinearFit(drawn_reader(), known_of(80), seed=0, strengths=(0.1,)), DrawnSamples("test", 30)
+    whole = fit.fit()
+    logits = fit.logits(whole, test)
+    monkeypatch.setattr("selftaught.evaluation.models.linear.FEW", 80)
+    assert fit.fit().stage in ("near", "far")
+    apart = []
+    for stage in ("near", "far"):
+        monkeypatch.setattr(fit, "_best_stage", lambda _rows, stage=stage: (stage, 0.0))
+        apart.append(fit.logits(fit.fit(), test))
+    assert np.allclose(logits, np.mean(apart, axis=0), atol=1e-4)
+    model = model_of_stage(fit.reader.encoder, whole.classifier, stage="all", dims=DIMS, size=fit.reader.size)
+    assert np.allclose(logits_of(model, test, fit.reader.device).numpy(), logits, atol=0.05)  # those read are float16
 
 
 def test_a_class_that_weighs_more_is_predicted_more_often() -> None:

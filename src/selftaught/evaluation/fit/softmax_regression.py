@@ -43,11 +43,15 @@ def softmax_path(
     rows = (features - mean) * (varies / std)
     weights = torch.ones(len(labels), device=rows.device) if weights is None else weights
     share = weights / weights.sum()
+    # The weights are combinations of the rows, so that with fewer rows than features they are sought among those alone.
+    basis = torch.linalg.qr(rows.T)[0] if len(rows) < rows.shape[1] else None
+    rows = rows if basis is None else rows @ basis
     weight = torch.zeros(rows.shape[1], num_classes, device=rows.device, requires_grad=True)
     bias = torch.zeros(num_classes, device=rows.device, requires_grad=True)
     for strength in strengths:
         _minimise(rows, labels, share, weight, bias, strength)
-        yield LinearClassifier(mean, std, weight.detach() * varies[:, None], bias.detach().clone())
+        found = weight.detach().clone() if basis is None else basis @ weight.detach()
+        yield LinearClassifier(mean, std, found * varies[:, None], bias.detach().clone())
 
 
 def _minimise(rows: Tensor, labels: Tensor, share: Tensor, weight: Tensor, bias: Tensor, strength: float) -> None:

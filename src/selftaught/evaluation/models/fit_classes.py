@@ -26,7 +26,7 @@ from selftaught.evaluation.fit.finetuning import FineTuned, fine_tune
 from selftaught.evaluation.models.folder import Facts, check_model_out, row_of, write_model
 from selftaught.evaluation.models.known import Known, fitted_to, labels_of, open_known
 from selftaught.evaluation.models.linear import DIMS, LinearFit
-from selftaught.evaluation.models.network import ClassModel, logits_of, model_of_network, model_of_stage
+from selftaught.evaluation.models.network import ALL_STAGES, ClassModel, logits_of, model_of_network, model_of_stage
 from selftaught.evaluation.models.reading import network_of_subject, reading_of
 from selftaught.evaluation.models.settings import HowToFit
 from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of
@@ -90,11 +90,9 @@ class ClassFit:
         size = self.reader.size
         if method == "linear":
             found = self._on_stages().fit()
-            chosen = {
-                "stage": found.stage,
-                "strength": found.strength,
-                "stage_accuracy": round(100 * found.accuracy, 3),
-            }
+            chosen = {"stage": found.stage, "strength": found.strength}
+            if found.stage != ALL_STAGES:
+                chosen["stage_accuracy"] = round(100 * found.accuracy, 3)
             encoder = self.reader.encoder
             return model_of_stage(encoder, found.classifier, stage=found.stage, dims=DIMS, size=size), chosen
         tuned = self._tuned(self.known.samples, (more["lr"],))
@@ -231,12 +229,16 @@ def _rows(chosen: _Tried, known: Known, hot: float) -> list[dict[str, Any]]:
     ]
 
 
+def _stage_in_words(stage: str) -> str:
+    return "all stages" if stage == ALL_STAGES else stage
+
+
 def _result(path: Path, facts: Facts, known: Known) -> dict[str, Any]:
     where = facts.test or facts.held_back
     fitted = facts.fitted
     return {
         "model": str(path),
-        "method": f"linear on {fitted['stage']}" if fitted["method"] == "linear" else "finetune",
+        "method": f"linear on {_stage_in_words(fitted['stage'])}" if fitted["method"] == "linear" else "finetune",
         "labels": len(known.labels),
         "classes": len(facts.classes),
         "measured_on": f"the data's own test part, {where['samples']:,} samples" if facts.test else where["is"],

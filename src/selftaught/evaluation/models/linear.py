@@ -1,8 +1,8 @@
-"""A linear layer on the best frozen stage, chosen on the samples it is fitted to, never on those that are held back."""
+"""A linear layer on frozen stages: on all where labels are few, else on the best one, which no held-back sample chooses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,19 @@ from torch import Tensor
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import LinearClassifier, RidgeProbe
-from selftaught.evaluation.fit.softmax_regression import STRENGTHS, fit_softmax, softmax_path
+from selftaught.evaluation.fit.softmax_regression import STRENGTHS, softmax_path
 from selftaught.evaluation.metrics.calibration import log_loss
 from selftaught.evaluation.models.known import Known
+from selftaught.evaluation.models.network import ALL_STAGES
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 
+FEW = 250
+"""Labels below which a layer is fitted to each stage and their scores are averaged.
+
+With 60 labels of 1,800 photos that is right in 24.5 % of all cases, and the stage that the labels choose in 23 %; with 200
+34.5 % and 33.7 %, and with 600 42.2 % and 43.1 %.
+"""
 DIMS = 2000
 """Features of a stage after pooling."""
 ROWS = 4096
@@ -30,7 +37,9 @@ class OnStage:
     """A fitted linear layer.
 
     Attributes:
-        accuracy: share in [0, 1] of the fitted samples that ridge regression on the stage predicted from the others.
+        stage: that it reads, or "all".
+        accuracy: share in [0, 1] of the fitted samples that ridge regression on the stage predicted from the others; 0
+            where no stage was chosen.
     """
 
     classifier: LinearClassifier
@@ -59,14 +68,14 @@ class LinearFit:
         known = self.known
         found = np.full((len(self.strengths), len(known.labels), len(known.classes)), np.nan)
         for held in known.held:
-            stage, _ = self._best_stage(np.flatnonzero(~held))
-            x, y, weights = self._rows(stage, np.flatnonzero(~held))
-            asked = self._rows(stage, np.flatnonzero(held))[0]
-            for i, layer in enumerate(softmax_path(x, y, len(known.classes), self.strengths, weights)):
+            rows = np.flatnonzero(~held)
+            stage, _ = self._best_stage(rows)
+            asked = self._features(stage, np.flatnonzero(held))
+            for i, layer in enumerate(self._layers(stage, rows, self.strengths)):
                 found[i, held] = layer.scores(asked).double().cpu().numpy()
-        rows = np.isfinite(found[0, :, 0])
-        weights_of = known.sample_weights(known.labels[rows])
-        losses = [log_loss(logits[rows], known.labels[rows], weights_of) for logits in found]
+        are_held = np.isfinite(found[0, :, 0])
+        labels = known.labels[are_held]
+        losses = [log_loss(logits[are_held], labels, known.sample_weights(labels)) for logits in found]
         best = int(np.argmin(losses))
         self.strength = self.strengths[best]
         chosen: NDArray[np.float64] = found[best]
@@ -76,30 +85,43 @@ class LinearFit:
         """A layer fitted to all samples, on the stage that these choose."""
         rows = np.arange(len(self.known.labels))
         stage, accuracy = self._best_stage(rows)
-        x, y, weights = self._rows(stage, rows)
-        layer = fit_softmax(x, y, len(self.known.classes), self.strength, weights)
+        layer = next(self._layers(stage, rows, (self.strength,)))
         return OnStage(classifier=layer, stage=stage, strength=self.strength, accuracy=accuracy)
 
     def logits(self, fitted: OnStage, samples: Samples) -> NDArray[np.float64]:
         """(M, K) of other samples."""
-        features = read_stages(self.reader, samples, stage=fitted.stage, dims=DIMS)[fitted.stage]
-        x = torch.from_numpy(features).to(self.reader.device).float()
+        features = read_stages(self.reader, samples, stage=fitted.stage, dims=DIMS)
+        x = torch.from_numpy(np.concatenate(list(features.values()), 1)).to(self.reader.device).float()
         logits: NDArray[np.float64] = fitted.classifier.scores(x).double().cpu().numpy()
         return logits
 
-    def _rows(self, stage: str, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Features (M, D), labels (M,) and weights (M,) of some samples, on the device."""
-        device = self.reader.device
-        labels = self.known.labels[rows]
+    def _layers(self, stage: str, rows: NDArray[np.int64], strengths: Sequence[float]) -> Iterator[LinearClassifier]:
+        """A layer on a stage, or the mean of one on each, fitted to some samples; one for each strength."""
+        device, labels = self.reader.device, self.known.labels[rows]
         weights = self.known.sample_weights(labels)
         counted = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
-        x = torch.from_numpy(self.features[stage][rows]).to(device).float()
-        return x, torch.from_numpy(labels).to(device), counted
+        y, names = torch.from_numpy(labels).to(device), list(self.features) if stage == ALL_STAGES else [stage]
+        paths = [
+            softmax_path(self._features(name, rows), y, len(self.known.classes), strengths, counted) for name in names
+        ]
+        for layers in zip(*paths, strict=True):
+            yield _mean_of(layers)
+
+    def _features(self, stage: str, rows: NDArray[np.int64]) -> Tensor:
+        """(M, D) float32 of some samples, on the device; those of all stages one after the other."""
+        names = list(self.features) if stage == ALL_STAGES else [stage]
+        found = np.concatenate([self.features[name][rows] for name in names], 1)
+        return torch.from_numpy(found).to(self.reader.device).float()
 
     def _best_stage(self, rows: NDArray[np.int64]) -> tuple[str, float]:
-        """By ridge regression, which leaves out one sample at a time where they are few; the later of equal ones."""
+        """By ridge regression, which leaves out one sample at a time up to 1,024; the later of equal ones.
+
+        All stages where labels are few.
+        """
         if len(self.features) == 1:
             return next(iter(self.features)), 0.0
+        if len(self.known.labels) < FEW:
+            return ALL_STAGES, 0.0
         labels = torch.from_numpy(self.known.labels[rows]).to(self.reader.device)
         held = torch.from_numpy(held_back(len(rows), self.seed)).to(self.reader.device)
         reached: dict[str, float] = {}
@@ -113,3 +135,13 @@ class LinearFit:
             reached[stage] = probe.reached
         best = max(reversed(reached), key=lambda stage: reached[stage])
         return best, reached[best]
+
+
+def _mean_of(layers: Sequence[LinearClassifier]) -> LinearClassifier:
+    """The mean of the scores of layers on different features, as one layer on all of them."""
+    return LinearClassifier(
+        mean=torch.cat([one.mean for one in layers]),
+        std=torch.cat([one.std for one in layers]),
+        weight=torch.cat([one.weight for one in layers]) / len(layers),
+        bias=torch.stack([one.bias for one in layers]).mean(0),
+    )

@@ -19,6 +19,8 @@ from selftaught.features.reader import POOLED
 from selftaught.ops.colour import normalise
 from selftaught.ops.crop import axis_weights
 
+ALL_STAGES = "all"
+"""As the stage of a head: the features of all stages, one after the other."""
 AT_ONCE = 64
 """Images that are computed at once."""
 
@@ -46,7 +48,7 @@ class ClassModel(nn.Module):
     """Probabilities of classes.
 
     Attributes:
-        stage: that the head reads, or "pooled" for `encoder(x)`.
+        stage: that the head reads, "all" for all of them, or "pooled" for `encoder(x)`.
         dims: that features of a stage are pooled to.
         size: side of the square images that the encoder sees, pixels.
         temperature: () that logits are divided by.
@@ -65,7 +67,9 @@ class ClassModel(nn.Module):
         if self.stage == POOLED:
             features = self.encoder(x).float()
         else:
-            features = pool_stage(stage_features(self.encoder, x)[self.stage], self.dims)
+            maps = stage_features(self.encoder, x)
+            names = self.encoder.stages if self.stage == ALL_STAGES else (self.stage,)
+            features = torch.cat([pool_stage(maps[name], self.dims) for name in names], 1)
         logits: Tensor = self.head(features) / self.temperature
         return logits
 
