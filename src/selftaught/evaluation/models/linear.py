@@ -1,4 +1,4 @@
-"""A linear layer on frozen stages: on all where labels are few, else on the best one, which no held-back sample chooses."""
+"""A linear layer on all frozen stages where labels are few, else on the best, which no held-back sample chooses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from selftaught.features.reader import Reader
 FEW = 250
 """Labels below which a layer is fitted to each stage and their scores are averaged.
 
-With 60 labels of 1,800 photos that is right in 24.5 % of all cases, and the stage that the labels choose in 23 %; with 200
-34.5 % and 33.7 %, and with 600 42.2 % and 43.1 %.
+With 60 labels of 1,800 photos that is right in 24.5 % of all cases, and the stage that the labels choose in 23 %; with
+200 34.5 % and 33.7 %, and with 600 42.2 % and 43.1 %.
 """
 DIMS = 2000
 """Features of a stage after pooling."""
