@@ -9,8 +9,6 @@ from evidence_settings import Measured, Setting
 
 _GRID = "grid_s1_300"
 _ADAMW = ("--optimizer", "adamw", "--lr", "1e-3")
-_FAST = ("--optimizer", "adamw", "--lr", "8e-3")
-"""5e-4 at a batch of 16: rates are those of 256 samples."""
 _CLIP = ("--encoder", "video_convnet", "--stem", "standard")
 _FRAME = ("--encoder", "resnet18", "--stem", "standard")
 _COMMAND = ("--label-column", "command")
@@ -42,12 +40,23 @@ WALK is a folder of stretches of 16 frames of the walk, one from every fourth fr
 from, and 32 held out from frames 560 to 699, of the same room.
 """
 
+_NEAR = ("--task.min-scale", "0.7")
 _SOUND_READING = """
-What can be concluded: that 600 steps of 16 clips at 32 pixels, where the lips are a few pixels wide, teach none of
-these tasks to compare what is seen and heard; rows are of one seed. 210 sentences of one man are thin for
-correspondence: most pairs differ in what is said alone. audio_visual_alignment learns a flash and a bang of a drawn
-clip within 30 steps, which a test holds, so that the method works and the budget does not suffice. What was tried:
-rates eight times as high (these rows), as the first ones were those of a batch of 256.
+What the data can give at all was measured first, without any network, on crops around the mouth. Movement and loudness
+go together at a lag of 0 to 20 ms (correlation 0.5), so frames and sound are read in step. Their correlation ranks the
+own sound above that of another moment of the sentence in 96 % of clips of 1.3 s (audio_visual_sync), 84 % where moments
+may overlap by half (audio_visual_alignment) and 76 % of clips of 0.64 s. A single frame, by ridge regression onto the
+log-mel of 1 s, ranks 75 % of such pairs and 63 % of those with another sentence (audio_visual), and predicts which of 4
+clusters of 0.5 s of sound is heard in 49 % (commonest cluster 32 %; ambient_sound). With 3.75 s, the default of
+ambient_sound, every moment has the sound of the whole sentence, which no frame tells.
+
+Earlier rows were at chance as their rate was 8e-3 (`--lr` is the rate at the given batch size), they ended after 9,600
+clips, and the windows were those of other kinds of video. In short runs at 1e-3 with an audio encoder
+of a quarter of the width, audio_visual_alignment (video encoder of a quarter, too) stayed at chance for 150 steps of 32
+clips and reached 0.85 after 300; audio_visual_sync reached 0.84 ("auc_hard" 0.99) after 100 with an encoder that sees
+the differences of frames, and stayed at chance for 500 with `video_convnet`.
+
+What cannot be concluded: anything about other persons, as there is one.
 """
 
 SENSES_SETTINGS = {
@@ -55,12 +64,16 @@ SENSES_SETTINGS = {
         page="evidence-senses",
         data=_GRID,
         tasks={
-            "audio_visual": (*_FRAME, *_FAST),
-            "audio_visual_sync": (*_CLIP, *_FAST),
-            "audio_visual_alignment": (*_CLIP, *_FAST),
-            "ambient_sound": (*_FRAME, *_FAST),
+            "audio_visual": (*_FRAME, *_ADAMW, *_NEAR, "--task.same-video", "1"),
+            "audio_visual_sync": (
+                *("--encoder", "differences15:resnet18", "--stem", "standard", *_ADAMW, *_NEAR),
+                *("--frames", "16", "--stride", "2", "--task.seconds", "1.28", "--task.gap", "0.02"),
+                *("--task.hard", "0.5", "--task.hard-after", "0"),
+            ),
+            "audio_visual_alignment": (*_CLIP, *_ADAMW, *_NEAR),
+            "ambient_sound": (*_FRAME, *_ADAMW, *_NEAR, "--task.seconds", "0.5", "--task.clusters", "4"),
         },
-        flags="--size 32 --batch-size 16 --steps 600 --evaluate-every 12",
+        flags="--size 32 --batch-size 32 --steps 600 --evaluate-every 25",
         measured={
             "command, seen": Measured("action", _GRID, _COMMAND),
             "letter, heard": Measured(
