@@ -93,11 +93,11 @@ SENSES_SETTINGS = {
             "supervised": _ADAMW,
             "moving_object": ("--task.program", "videopca", *_ADAMW),
             "contour": _ADAMW,
-            "rgb_flow": _ADAMW,
+            "rgb_flow": ("--batch-size", "16", *_ADAMW),
             "flow_similarity": _ADAMW,
             "flow_prediction": _ADAMW,
             "unsupervised_flow": ("--task.stride", "2", *_UNMASKED, *_ADAMW),
-            "pose_action": _ADAMW,
+            "pose_action": ("--batch-size", "16", *_ADAMW),
         },
         flags=_TINY,
         measured={

@@ -34,6 +34,7 @@ NEEDS = {
     "box": "boxes",
     "mask": "masks",
     "depth": "depth maps",
+    "drawn": "contours that people drew",
 }
 
 

@@ -55,7 +55,6 @@ EXCEPTED = {
     "data/sources/base": "abstract, held by the tests of each source",
     "data/sources/torchvision_names": "a list",
     "encoders/base": "abstract, held by the tests of each kind of encoder",
-    "evaluation/probes/base": "abstract, held by the tests of each probe",
     "tasks/base": "abstract, held by the tests of each task",
 }
 """Files that need no test file of their own, and why."""

@@ -7,8 +7,7 @@ import dataclasses
 import numpy as np
 
 from selftaught.evaluation.data.base import EvaluationData
-from selftaught.evaluation.probes.base import Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Score, best_stage
 from selftaught.evaluation.score_parts import score_parts
 from tests.evaluation.drawn_classes import drawn_data
 

@@ -20,6 +20,7 @@ WORDS: Mapping[str, str] = {
     "normals": "surface normals",
     "instances": "masks of instances",
     "contours": "contours of instances",
+    "drawn": "contours that people drew",
     "moving": "masks of what moves",
     "flow": "optical flow",
     "occlusion": "masks of what is occluded",

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from selftaught.evaluation.data.base import EvaluationData
 from selftaught.evaluation.metrics.intervals import interval_of
-from selftaught.evaluation.probes.base import Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Score, best_stage
 
 
 def score_parts(score: Callable[[EvaluationData], Score], data: EvaluationData) -> Score:

@@ -10,7 +10,7 @@ from selftaught.evaluation.probes.knn import KNearest
 
 def test_every_file_that_holds_a_probe_is_listed() -> None:
     found = {info.name: info for info in list_probes()}
-    assert set(found) == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base", "best_stage", "catalogue"}
+    assert set(found) == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base", "catalogue"}
     assert list(found) == sorted(found)
     assert {name: info.needs for name, info in found.items()} == {
         **dict.fromkeys(("finetune", "knn", "linear", "mlp", "retrieval"), ("label",)),
@@ -22,6 +22,7 @@ def test_every_file_that_holds_a_probe_is_listed() -> None:
             "label_free": (),
             "qualitative": (),
             "depth": ("depth",),
+            "contour": ("drawn",),
         },
         "mask_propagation": ("mask",),
         **dict.fromkeys(("action", "clip_retrieval"), ("label", "video")),

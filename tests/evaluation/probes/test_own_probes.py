@@ -30,7 +30,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.inputs import Clip, Input
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import best_stage
 from selftaught.features.encode import sample_batches
 from selftaught.features.reader import Reader
 

@@ -23,6 +23,7 @@ class DenseSample:
         labels: (K,) int64, class of each box.
         ignore: (K,) bool, boxes that count neither for nor against: difficult in VOC, crowd in COCO, or without area.
         mask: (H, W) int64, class of each pixel or `IGNORE`; None where boxes were asked for.
+        contours: (A, H, W) bool, lines that each of A people drew; None where anything else was asked for.
     """
 
     image: Tensor
@@ -30,6 +31,7 @@ class DenseSample:
     labels: Tensor
     ignore: Tensor
     mask: Tensor | None = None
+    contours: Tensor | None = None
 
 
 class DenseSamples(Protocol):

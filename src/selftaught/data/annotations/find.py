@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from selftaught.data.annotations.base import Annotations
 from selftaught.data.annotations.coco import open_coco
+from selftaught.data.annotations.drawn_contours import open_drawn_contours
 from selftaught.data.annotations.mask_folder import open_mask_folder
 from selftaught.data.annotations.voc import open_voc
 from selftaught.data.files.file_kinds import is_picture
@@ -16,6 +17,14 @@ from selftaught.data.files.file_tree import FileTree
 
 def find_annotations(tree: FileTree, needs: frozenset[str]) -> Annotations:
     """The annotations of the kind that is needed, in the first format that has them."""
+    if "drawn" in needs:
+        drawn = open_drawn_contours(tree)
+        if drawn is None:
+            raise ValueError(
+                f"contours that people drew are needed, but {tree.where} holds none; give the Berkeley data, images/ "
+                "with groundTruth/ of .mat files of the same names"
+            )
+        return drawn
     for opened in (open_voc, open_coco, open_mask_folder):
         found: Annotations | None = opened(tree, masks="mask" in needs)
         if found is not None:

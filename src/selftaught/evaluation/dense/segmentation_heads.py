@@ -1,7 +1,8 @@
-"""Networks that give every pixel a class from an encoder's stages: FCN and DeepLab."""
+"""Networks that give every pixel a class from an encoder's stages: FCN, DeepLab, and sums of linear ones."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -24,17 +25,18 @@ LOW_CHANNELS = 48
 
 def fcn_stages(reading: Reading) -> tuple[Stage, ...]:
     """The last stage of each of the three coarsest strides: those of FCN-8s in a network of five."""
-    return _last_of_strides(reading)[-3:]
+    return stages_of_strides(reading)[-3:]
 
 
 def deeplab_stages(reading: Reading) -> tuple[Stage, ...]:
     """The two coarsest strides, and the finest from stride 4 on where there is a third; fine to coarse."""
-    stages = _last_of_strides(reading)
+    stages = stages_of_strides(reading)
     fine = [stage for stage in stages[:-2] if stage.stride >= LEAST_STRIDE]
     return (*fine[:1], *stages[-2:])
 
 
-def _last_of_strides(reading: Reading) -> tuple[Stage, ...]:
+def stages_of_strides(reading: Reading) -> tuple[Stage, ...]:
+    """The last stage of each stride, fine to coarse."""
     by_stride = {stage.stride: stage for stage in reading.stages}
     return tuple(by_stride[stride] for stride in sorted(by_stride))
 
@@ -63,6 +65,29 @@ class FcnHead(nn.Module):
         for name, skip in reversed(list(zip(self.names, self.skips, strict=False))):
             scores = _enlarge(scores, maps[name]) + skip(maps[name])
         return scores
+
+
+class LinearHead(nn.Module):
+    """Scores of each stage by a 1 x 1 convolution, enlarged and added, as side outputs of HED (Xie and Tu, ICCV 2015).
+
+    The sum is divided by the root of the number of channels, so that one learning rate suits encoders of any width.
+    {stage: (N, C, h, w)}, fine to coarse -> (N, K, h of the finest, w of the finest). All begin at 0.
+    """
+
+    def __init__(self, stages: tuple[Stage, ...], num_classes: int) -> None:
+        super().__init__()
+        self.names = [stage.name for stage in stages]
+        self.scale = 1 / math.sqrt(sum(stage.channels for stage in stages))
+        self.sides = nn.ModuleList([nn.Conv2d(stage.channels, num_classes, 1) for stage in stages])
+        for side in self.sides:
+            nn.init.zeros_(side.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(side.bias)  # type: ignore[arg-type]
+
+    def forward(self, maps: dict[str, Tensor]) -> Tensor:
+        finest = maps[self.names[0]]
+        scores = [_enlarge(side(maps[name]), finest) for name, side in zip(self.names, self.sides, strict=True)]
+        total: Tensor = self.scale * torch.stack(scores).sum(0)
+        return total
 
 
 class DeepLabHead(nn.Module):
@@ -101,7 +126,7 @@ class DeepLabHead(nn.Module):
 class Segmenter(nn.Module):
     """Images (N, 3, H, W) normalised -> scores of the classes (N, K, H, W) float32."""
 
-    def __init__(self, maps: StageMaps, head: FcnHead | DeepLabHead, precision: str) -> None:
+    def __init__(self, maps: StageMaps, head: FcnHead | DeepLabHead | LinearHead, precision: str) -> None:
         super().__init__()
         self.maps = maps
         self.head = head

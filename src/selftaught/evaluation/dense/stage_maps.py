@@ -49,6 +49,15 @@ class Reading:
     least: int
     side: int | None = None
 
+    def side_for(self, size: int, *, name: str) -> int:
+        """The side of crops of about `size` pixels that the encoder of this name takes."""
+        found = self.side or -(-size // self.multiple) * self.multiple
+        if found < self.least:
+            raise ValueError(
+                f"encoder '{name}' needs images of at least {self.least} pixels, got --probe.size {found}; raise it"
+            )
+        return found
+
 
 @torch.no_grad()
 def read_stages(encoder: Encoder) -> Reading:

@@ -21,8 +21,7 @@ from selftaught.evaluation.fit.finetuning import FineTuning, fine_tune
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.ridge import RidgeProbe
 from selftaught.evaluation.fit.votes import votes
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage, resampled_over
+from selftaught.evaluation.probes.base import Probe, Score, best_stage, resampled_over
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import POOLED, Reader
 

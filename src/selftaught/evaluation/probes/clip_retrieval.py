@@ -14,8 +14,7 @@ from selftaught.data.store.samples import Samples
 from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.metrics.retrieval_metrics import Search, count_alike, search_classes
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage, resampled_over
+from selftaught.evaluation.probes.base import Probe, Score, best_stage, resampled_over
 from selftaught.evaluation.visualise.retrieved import retrieved
 from selftaught.features.neighbours import Neighbours
 from selftaught.features.reader import PEAKS, POOLED, Reader

@@ -33,8 +33,7 @@ from selftaught.evaluation.metrics.depth_maps import (
     scaled_by_median,
     share_near,
 )
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.encode import sample_batches
 from selftaught.features.reader import Reader
 

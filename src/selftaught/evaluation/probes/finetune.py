@@ -13,8 +13,7 @@ from selftaught.encoders.names import Kind
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.classifier import predict
 from selftaught.evaluation.fit.finetuning import FineTuning, fine_tune
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.reader import POOLED, Reader
 
 

@@ -13,8 +13,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.store.samples import Samples
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.votes import vote
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 

@@ -17,8 +17,7 @@ from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.published_sgd import SCHEDULES, StageClassifier, fit_by_sgd
 from selftaught.evaluation.fit.ridge import LinearClassifier, RidgeProbe
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 

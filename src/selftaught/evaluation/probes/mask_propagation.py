@@ -25,8 +25,7 @@ from selftaught.evaluation.dense.mask_drawings import animate_masks
 from selftaught.evaluation.dense.propagation import follow
 from selftaught.evaluation.dense.stage_maps import Reading, read_stages, settle_norms
 from selftaught.evaluation.metrics.mask_match import boundary_accuracy, region_similarity
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.reader import Reader
 from selftaught.ops.colour import normalise
 

@@ -12,8 +12,7 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.fit.held_back import held_back
 from selftaught.evaluation.fit.hidden_layer import HiddenLayer, Training, fit_hidden_layer
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.features.all_stages import read_stages, stage_batches
 from selftaught.features.reader import Reader
 

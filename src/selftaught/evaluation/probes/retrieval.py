@@ -14,8 +14,7 @@ from selftaught.data.store.samples import Samples
 from selftaught.evaluation.data.labelled import Labelled
 from selftaught.evaluation.metrics.intervals import bootstrap
 from selftaught.evaluation.metrics.retrieval_metrics import Found, Search, count_alike, search_classes
-from selftaught.evaluation.probes.base import Probe, Score
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import Probe, Score, best_stage
 from selftaught.evaluation.visualise.retrieved import retrieved
 from selftaught.features.all_stages import read_stages
 from selftaught.features.neighbours import Neighbours

@@ -113,12 +113,7 @@ class Segmentation(Probe):
         encoder: Encoder = channels_last(copy.deepcopy(reader.encoder).to(reader.device).eval())
         reading = read_stages(encoder)
         config = self.config
-        size = reading.side or -(-config.size // reading.multiple) * reading.multiple
-        if size < reading.least:
-            raise ValueError(
-                f"encoder '{encoder.name}' needs images of at least {reading.least} pixels, got --probe.size {size}; "
-                "raise it"
-            )
+        size = reading.side_for(config.size, name=encoder.name)
         stages = fcn_stages(reading) if config.head == "fcn" else deeplab_stages(reading)
         if reader.is_random and train is not None:
             settle_norms(encoder, self._calibration(train, size, reader.device))

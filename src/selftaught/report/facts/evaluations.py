@@ -24,6 +24,7 @@ PROTOCOLS = {
     "detection": "detection",
     "mask_propagation": "mask propagation",
     "depth": "depth",
+    "contour": "contours",
     "label_free": "label-free metrics",
     "qualitative": "pictures",
 }

@@ -52,6 +52,7 @@ METRICS = {
     "identity.j_and_f": Metric("J&F of keeping the first masks"),
     "identity.region": Metric("J of keeping the first masks"),
     "identity.boundary": Metric("F of keeping the first masks"),
+    "ods": Metric("ODS", help="F measure of contours at the best threshold for all images"),
     "order_accuracy": Metric("order accuracy of depth", help="random pairs of pixels; 50 is chance"),
     "spearman": Metric("Spearman's correlation of depth", percent=False, help="of the ranks of depth; 0 is chance"),
     "abs_rel": Metric("relative error of depth", percent=False, help="after scaling by the median; lower is better"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selftaught.evaluation.metrics.intervals import bootstrap
-from selftaught.evaluation.probes.best_stage import best_stage
+from selftaught.evaluation.probes.base import best_stage
 
 
 def test_the_best_stage_gives_value_interval_and_outcomes() -> None:

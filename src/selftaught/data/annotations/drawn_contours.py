@@ -1,0 +1,107 @@
+"""Contours that several people drew on each image, as in the Berkeley data (BSDS300, BSDS500).
+
+`images/train/100075.jpg` with `groundTruth/train/100075.mat`, as published, or with an .npz in place of the .mat that
+holds `boundaries`, bits packed by `numpy.packbits`, and their `shape` (people, height, width).
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass, replace
+from posixpath import commonpath
+from typing import Any, final
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from selftaught.data.annotations.base import NO_BOXES, Annotations, with_boxes
+from selftaught.data.annotations.dense_sample import DenseSample
+from selftaught.data.files.file_kinds import is_picture
+from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.folder_names import read_folder_names
+
+ENDINGS = (".mat", ".npz")
+DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, BadZipFile, zlib.error)
+CLASSES = ("background", "contour")
+Drawn = NDArray[np.bool_]
+"""(people, height, width)."""
+
+
+@final
+@dataclass(kw_only=True)
+class DrawnContours(Annotations):
+    """Images and the file of the contours of each."""
+
+    pairs: dict[str, str]
+
+    def files(self, key: str) -> list[str]:
+        return [self.pairs[key]] if key in self.pairs else []
+
+    def sample(self, key: str) -> DenseSample:
+        image, file = self.picture(key), self.pairs[key]
+        drawn = read_drawn(self.tree.read(file), file)
+        if drawn.shape[1:] != image.shape[1:]:
+            (high, wide), (height, width) = drawn.shape[1:], image.shape[1:]
+            raise ValueError(f"{file} is {wide} x {high} pixels, but its image {width} x {height}")
+        return replace(with_boxes(image, NO_BOXES), contours=torch.from_numpy(drawn))
+
+
+def open_drawn_contours(tree: FileTree) -> DrawnContours | None:
+    """The contours of a folder or zip; None where no image has any.
+
+    An image and its contours have the same name and the same folder below those of all images and all contours.
+    """
+    files = {_tail(key): key for key in tree.keys if key.endswith(ENDINGS)}
+    pictures = [key for key in tree.keys if is_picture(key)]
+    pairs = {key: files[_tail(key)] for key in pictures if _tail(key) in files}
+    if not pairs:
+        return None
+    folders = {key.rpartition("/")[0] for key in pairs}
+    keys = [key for key in pictures if key.rpartition("/")[0] in folders]
+    # Below the folders that all share, as the published archive has three above those of its parts.
+    above = len(f"{commonpath(folders)}/".removeprefix("/"))
+    named = read_folder_names([key[above:] for key in keys]).splits
+    return DrawnContours(
+        tree=tree,
+        keys=keys,
+        splits={key: named[key[above:]] for key in keys if key[above:] in named},
+        classes=CLASSES,
+        wrong={key: f"{key} has no contours" for key in keys if key not in pairs},
+        pairs=pairs,
+    )
+
+
+def read_drawn(data: bytes, file: str) -> Drawn:
+    """The contours of each person (A, H, W); a ValueError names the file where it holds none."""
+    from scipy.io.matlab import MatReadError
+
+    try:
+        drawn = _of_mat(data) if file.endswith(".mat") else _of_npz(data)
+    # What damaged files raise in numpy and scipy: a wrong number, a missing name, a cut or wrong compression.
+    except (*DAMAGE, MatReadError) as broken:
+        raise ValueError(f"{file} holds no contours that can be read: {broken}") from None
+    if not len(drawn):
+        raise ValueError(f"{file} holds the contours of nobody")
+    return drawn
+
+
+def _of_npz(data: bytes) -> Drawn:
+    with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+        people, height, width = (int(side) for side in kept["shape"])
+        bits = np.unpackbits(kept["boundaries"])[: people * height * width]
+        return bits.reshape(people, height, width).astype(np.bool_)
+
+
+def _of_mat(data: bytes) -> Drawn:
+    from scipy.io import loadmat
+
+    kept: Any = loadmat(io.BytesIO(data))["groundTruth"]
+    return np.stack([np.asarray(one["Boundaries"][0, 0]) > 0 for one in kept.ravel()])
+
+
+def _tail(key: str) -> str:
+    """The last folder and the name without its ending."""
+    return "/".join(key.rpartition(".")[0].split("/")[-2:])
