@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import selftaught
+from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip
 from selftaught.data.sources.open import open_source
 from selftaught.data.sources.video_folder import open_video_folder
 from selftaught.data.store.cache import find_or_build, is_in_use, list_stores
-from selftaught.data.store.open import open_samples
+from selftaught.data.store.open import open_samples, pack
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.store_care import make_room, prune_stores, stale_at, state_of
 from tests.data.store.images import opened_at
@@ -41,6 +42,18 @@ def test_touched_copied_and_moved_data_find_their_store(drawn: Path, tmp_path: P
     drawn.rename(tmp_path / "moved")
     assert np.array_equal(pixels(opened_at(tmp_path / "moved")), before)
     assert len(list_stores()) == 1
+
+
+def test_a_file_that_goes_before_it_is_packed_is_skipped_and_listed(drawn: Path) -> None:
+    source = open_source(str(drawn), split="train", needs=frozenset({"image"}), held_out=0.0)
+    gone = source.entries[1].key
+    (drawn / gone).unlink()
+    samples = pack(source, DataSettings(path=str(drawn)), Sampling(), size=16, title="", is_shown=False)
+    assert gone not in samples.keys
+    assert [key for key, _ in samples.skipped] == [gone]
+    assert [state_of(store) for store in list_stores()] == ["as packed"]
+    shutil.copy(drawn / source.entries[0].key, drawn / gone)
+    assert [state_of(store) for store in list_stores()] == ["changed"]
 
 
 def test_a_store_of_changed_data_is_reported_and_pruned(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,8 +42,11 @@ class File(NamedTuple):
 
 
 def stat_file(path: str, key: str) -> File:
-    """The file at a path."""
-    stat = os.stat(path)  # noqa: PTH116 - called for 100,000 files
+    """The file at a path; one that has gone, which is skipped when it is read, has no bytes."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - called for 100,000 files
+    except OSError:
+        return File(path, key, 0, 0)
     return File(path, key, stat.st_size, stat.st_mtime_ns)
 
 

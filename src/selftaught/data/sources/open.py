@@ -181,11 +181,12 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
 
 def _alone(path: Path) -> FileTree:
     """A file that holds several images, as the only one of its folder."""
+    from selftaught.data.files.content import stat_file
     from selftaught.data.files.file_tree import FolderTree
     from selftaught.data.files.file_walk import FoundFile, FoundFiles
 
-    files, status = FoundFiles(), path.stat()
-    files.append(FoundFile(path.name, status.st_size, status.st_mtime_ns))
+    files, status = FoundFiles(), stat_file(str(path), path.name)
+    files.append(FoundFile(path.name, status.size, status.modified))
     tree = FolderTree(path.parent, files)
     tree.where = str(path)
     return tree

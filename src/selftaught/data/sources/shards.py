@@ -127,7 +127,8 @@ def _urls(data: str) -> list[str]:
 
 def _size_and_stamp(url: str) -> tuple[int, str]:
     if "://" not in url:
-        return Path(url).stat().st_size, fingerprint_of([stat_file(url, Path(url).name)])
+        file = stat_file(url, Path(url).name)
+        return file.size, fingerprint_of([file])
     try:
         files, path = url_to_fs(url)
         info = files.info(path)

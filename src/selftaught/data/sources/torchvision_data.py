@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.files import cache_root, digest
-from selftaught.data.files.content import File, fingerprint_of, stat_file
+from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import FileTree, FolderTree
 from selftaught.data.files.splits import choose_split, own_part
 from selftaught.data.sources.base import Entry, Source
@@ -118,7 +118,7 @@ def open_torchvision(
         labels += found or [None] * count
     if recipe.files is not None:
         files = [str(path) for data in parts.values() for path in recipe.files(data)]
-        stamps = [fingerprint_of([_file(file) for file in files])]
+        stamps = [fingerprint_of([stat_file(file, Path(file).name) for file in files])]
         pictures: list[str] | NDArray[np.uint8] = files
     else:
         pictures = np.concatenate([np.asarray(data.data) for data in parts.values()])
@@ -134,14 +134,6 @@ def open_torchvision(
     names = [part for part in recipe.parts if part]
     source.part = own_part(names, {part: part for part in names}, split)
     return source
-
-
-def _file(path: str) -> File:
-    """A file that the data set names; one that is missing is skipped when it is read."""
-    try:
-        return stat_file(path, Path(path).name)
-    except OSError:
-        return File(path, Path(path).name, 0, 0)
 
 
 def _damaged(name: str, why: object) -> ValueError:
