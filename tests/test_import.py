@@ -29,6 +29,7 @@ TORCHLESS = (
         "core/options",
         "api/__init__",
         "api/labels",
+        "api/vectors",
     ),
 )
 

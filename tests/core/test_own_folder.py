@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.core.own_folder import is_own, mark, own_files, record, remove_drafts, remove_own
+from selftaught.core.own_folder import LIST, is_own, mark, own_files, record, record_all, remove_drafts, remove_own
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
@@ -149,3 +149,13 @@ def test_a_list_of_somebody_else_removes_nothing_outside(tmp_path: Path) -> None
     remove_own(run)
     assert (outside / "p00.png").exists()
     assert (run / "link").is_symlink()
+
+
+def test_files_of_several_processes_are_listed_before(tmp_path: Path) -> None:
+    mark(tmp_path, "vectors")
+    (tmp_path / "a").write_text("a")
+    record(tmp_path / "a")
+    record_all(tmp_path, ["a", "b", "c"])
+    assert (tmp_path / LIST).read_text() == "selftaught vectors\na\nb\nc\n"
+    (tmp_path / "c").write_text("c")
+    assert own_files(tmp_path) == ["a", "c"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,8 +21,9 @@ def test_a_single_image_is_embedded_and_found(run: Path, tmp_path: Path, name: s
     (tmp_path / "data").mkdir()
     Image.new("RGB", (40, 40), (9, 80, 200)).save(tmp_path / "data" / name)
     assert embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "f.csv")["samples"] == 1
-    found = search_data(open_subject(run), str(tmp_path / "data"), tmp_path / "data" / name)
-    assert [row["path"] for row in found] == [name]
+    assert search_data(open_subject(run), str(tmp_path / "data"), tmp_path / "data" / name) == []  # only itself
+    copy = shutil.copy(tmp_path / "data" / name, tmp_path / name)
+    assert [row["path"] for row in search_data(open_subject(run), str(tmp_path / "data"), copy)] == [name]
     with pytest.raises(ValueError, match="holds only one file, and none in the held-out part; add some"):
         embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
 

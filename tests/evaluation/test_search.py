@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,12 @@ def test_videos_are_found_by_a_sound_and_sounds_by_a_video(
     assert {one["label"] for one in found} == {"low", "high"}
 
 
-def test_sounds_are_found_by_a_sound(run: Path, sounds: Path) -> None:
-    found = search_data(open_subject(run, part="audio_encoder"), str(sounds), sounds / "low" / "5.wav", top=2)
+def test_sounds_are_found_by_a_sound(run: Path, sounds: Path, tmp_path: Path) -> None:
+    subject = open_subject(run, part="audio_encoder")
+    found = search_data(subject, str(sounds), sounds / "low" / "5.wav", top=8)
+    assert {one["path"] for one in found} == {f"{'low' if n % 2 else 'high'}/{n}.wav" for n in range(8)} - {"low/5.wav"}
+    copy = shutil.copy(sounds / "low" / "5.wav", tmp_path / "copy.wav")
+    found = search_data(subject, str(sounds), copy, top=2)
     assert (found[0]["path"], round(found[0]["similarity"], 3)) == ("low/5.wav", 1.0)
 
 

@@ -19,6 +19,8 @@ from selftaught.api.labels import predict as predict
 from selftaught.api.labels import suggest as suggest
 from selftaught.api.python import check_task as check_task
 from selftaught.api.python import load_encoder as load_encoder
+from selftaught.api.vectors import embed as embed
+from selftaught.api.vectors import search as search
 from selftaught.core import threads
 from selftaught.core.config import RunConfig
 from selftaught.core.options import with_settings
@@ -179,6 +181,7 @@ def compare(
     fraction: float = 1.0,
     supervised: bool = False,
     given: Sequence[str] = (),
+    parallel: str | None = None,
     **settings: Unpack[RunSettings],
 ) -> Json:
     """Train several pretext tasks with the same encoder, data and budget, and rank them in one report.
@@ -195,6 +198,8 @@ def compare(
         supervised: also train the same encoder on the labels, as a row of the table.
         given: encoders to rank beside the tasks, separated by commas: run folders, ENCODER:FILE with weights,
             timm:MODEL or torchvision:MODEL.
+        parallel: train tasks side by side: local:N in N processes of this machine, ray or ray:ADDRESS on a Ray cluster,
+            slurm or slurm:NAME=VALUE,... as jobs with parameters of submitit (default: one after the other).
         settings: fields of `RunConfig`; task settings apply to every task that has them.
     """
     config = RunConfig.of(data=str(data), out=str(out), **settings)
@@ -213,74 +218,9 @@ def compare(
         fraction=fraction,
         supervised=supervised,
         given=given.split(",") if isinstance(given, str) else list(given),
+        parallel=parallel,
     )
     return result | {"report": str(write_report(Path(out)))}
-
-
-@plain_arguments
-def embed(
-    run: File,
-    data: File,
-    *,
-    out: File,
-    split: Literal["all", "train", "held_out", "test"] = "all",
-    part: str | None = None,
-    checkpoint: Checkpoint = "last",
-    size: int | None = None,
-    download: bool = False,
-    overwrite: bool = False,
-) -> Json:
-    """Write the feature vector of every sample, with its path and label, to a file.
-
-    Args:
-        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
-        data: data to embed, in any format that pretrain reads.
-        out: file to write; the extension sets the format: .parquet and .csv have the columns id, path, label and
-            vector, .npz has the same as arrays, .npy only the vectors.
-        split: split of the data to embed.
-        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
-        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
-        size: image size in pixels, only for given weights (default 224); a run uses its own.
-        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
-        overwrite: replace an existing file.
-    """
-    from selftaught.evaluation.embed import check_file, embed_data
-    from selftaught.evaluation.subject import open_subject
-
-    path = check_file(out, overwrite=overwrite)
-    subject = open_subject(run, part=part, checkpoint=checkpoint, size=size, download=download)
-    return embed_data(subject, str(data), path, split=split, download=download)
-
-
-@plain_arguments
-def search(
-    run: File,
-    data: File,
-    *,
-    query: File,
-    top: int = 10,
-    part: str | None = None,
-    size: int | None = None,
-    download: bool = False,
-) -> list[Json]:
-    """Find the images, videos or sounds most similar to a query.
-
-    Args:
-        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
-        data: data to search, in any format that pretrain reads.
-        query: image, video, folder of numbered frames or sound to find similar samples for; image encoders use the
-            middle frame of a video. A sound finds images and videos by runs of audio_visual_sync and audio_visual.
-        top: number of results.
-        part: one of the run's encoders, by which the samples are compared; with audio_encoder, sounds are found by a
-            sound, and by an image or video as above (default: the kept one).
-        size: image size in pixels, only for given weights (default 224); a run uses its own.
-        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
-    """
-    from selftaught.evaluation.search import search_data
-    from selftaught.evaluation.subject import open_subject
-
-    subject = open_subject(run, part=part, size=size, download=download)
-    return search_data(subject, str(data), query, top, download=download)
 
 
 @plain_arguments

@@ -17,7 +17,7 @@ from selftaught.core.errors import UNEXPECTED, explain
 
 
 def main() -> int:
-    """Train with the settings from stdin; report to the first process on stdout when ready and how it ended."""
+    """Train or embed as stdin says; report to the first process on stdout when ready and how it ended."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process stops, and with it all
     first = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -28,11 +28,16 @@ def main() -> int:
     warnings.simplefilter("ignore")  # the first process says the same
     quiet_fabric()
     try:
-        _train(order, first)
+        if "attempt" in order:
+            tell(first, result=_attempt(order))
+        elif "embed" in order:
+            _embed(order)
+        else:
+            _train(order, first)
     except KeyboardInterrupt:
         pass  # all stopped together, as the first process was asked to
     except BaseException as error:
-        tell(first, **described(error, order["config"]))
+        tell(first, **described(error, _settings(order)))
         return UNEXPECTED
     tell(first, done=True)
     return 0
@@ -71,6 +76,32 @@ def _train(order: dict[str, Any], first: TextIO) -> None:
     torch.set_num_threads(order["threads"])
     config = RunConfig.from_dict(order["config"])
     train(config, begin=order["begin"], on_ready=lambda: tell(first, ready=True))
+
+
+def _settings(order: dict[str, Any]) -> dict[str, Any]:
+    """Where the paths of an order are."""
+    found: dict[str, Any] = order.get("config") or order.get("embed") or order["attempt"]["config"]
+    return found
+
+
+def _attempt(order: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    from selftaught.core.plain import plain, strict
+    from selftaught.evaluation.side_by_side.one_task import attempt
+
+    torch.set_num_threads(order["threads"])
+    found: dict[str, Any] = strict(plain(attempt(order["attempt"])))
+    return found
+
+
+def _embed(order: dict[str, Any]) -> None:
+    import torch
+
+    from selftaught.evaluation.vectors.write import embed_share
+
+    torch.set_num_threads(order["threads"])
+    embed_share(order["embed"], int(os.environ["LOCAL_RANK"]), order["world"])
 
 
 def _end_with_first() -> None:

@@ -130,6 +130,13 @@ def record(path: Path) -> Path:
     return path
 
 
+def record_all(folder: Path, names: Sequence[str]) -> None:
+    """List files that several processes will write to a marked folder, before any of them does."""
+    with (folder / LIST).open("r+", encoding="utf-8", errors="surrogateescape") as file:
+        known = set(file.read().split("\n"))
+        file.write("".join(f"{name}\n" for name in names if name not in known))
+
+
 def own_files(folder: Path) -> list[str]:
     """The files below a folder of ours that selftaught wrote and that are there, relative with "/"; drafts too."""
     if not is_own(folder):

@@ -299,22 +299,35 @@ class Stream(Batches):
             yield _Item(Position(epoch), -1, "", _EndOfEpoch())
 
     def _shard(self, shard: int, skip: int) -> Iterator[tuple[int, str, bytes | Exception]]:
-        """(number, key, payload) of the samples of a shard; a connection that breaks is made again."""
-        url, name = self.shards.urls[shard], self.shards.names[shard]
-        tried = 0
-        while True:
-            try:
-                for sample in tar_samples(url, skip=skip):
-                    yield skip, f"{name}/{sample.key}".rstrip("/"), sample.payload
-                    skip, tried = skip + 1, 0
+        return shard_samples(self.shards, shard, skip, is_closed=lambda: self._is_closed)
+
+
+def shard_samples(
+    shards: Shards,
+    shard: int,
+    skip: int = 0,
+    *,
+    is_closed: Callable[[], bool] = lambda: False,
+    advice: str = "go on by --resume when it can",
+) -> Iterator[tuple[int, str, bytes | Exception]]:
+    """(number, key, payload) of the samples of a shard from `skip` on; a connection that breaks is made again.
+
+    Raises:
+        ValueError: with the `advice`, where it stays broken.
+    """
+    url, name = shards.urls[shard], shards.names[shard]
+    tried = 0
+    while True:
+        try:
+            for sample in tar_samples(url, skip=skip):
+                yield skip, f"{name}/{sample.key}".rstrip("/"), sample.payload
+                skip, tried = skip + 1, 0
+            return
+        except Exception as gone:
+            if "://" not in url and isinstance(gone, OSError):
+                yield skip, name, gone
                 return
-            except Exception as gone:
-                if "://" not in url and isinstance(gone, OSError):
-                    yield skip, name, gone
-                    return
-                tried += 1
-                if tried > _RETRIES or self._is_closed or "://" not in url:
-                    raise ValueError(
-                        f"{url} cannot be read any more ({gone or type(gone).__name__}); go on by --resume when it can"
-                    ) from None
-                time.sleep(_PAUSE * 2 ** (tried - 1))
+            tried += 1
+            if tried > _RETRIES or is_closed() or "://" not in url:
+                raise ValueError(f"{url} cannot be read any more ({gone or type(gone).__name__}); {advice}") from None
+            time.sleep(_PAUSE * 2 ** (tried - 1))

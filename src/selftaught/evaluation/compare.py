@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from selftaught.core.config import RunConfig
-from selftaught.core.files import check_out_folder, read_object
+from selftaught.core.files import check_out_folder
 from selftaught.core.names import unknown_name
 from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
@@ -30,6 +29,8 @@ from selftaught.evaluation.metrics.standing import with_standings
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.catalogue import probe_info
 from selftaught.evaluation.rank_agreement import agreement
+from selftaught.evaluation.side_by_side.engines import Engine, engine_of
+from selftaught.evaluation.side_by_side.one_task import Order, label_free_of, measured_task
 from selftaught.evaluation.subject import Subject, open_subject
 from selftaught.evaluation.supervised import check_supervised_kind
 from selftaught.evaluation.two_data import for_both
@@ -37,12 +38,10 @@ from selftaught.tasks.catalogue import task_info
 from selftaught.tasks.spec import TaskSpec
 from selftaught.tasks.starting_weights import name_starts, read_starts
 from selftaught.training.budget.length import stem_for_all
-from selftaught.training.encoder_of_run import read_config
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.processes.start import check_alone
 from selftaught.training.setup import spec_for, with_batch
 from selftaught.training.streamed import shards_to_stream
-from selftaught.training.train import train
 
 LABEL_FREE = ("rankme", "alignment", "uniformity")
 """Metrics without labels that a row has."""
@@ -58,6 +57,7 @@ def compare_tasks(
     fraction: float = 1.0,
     supervised: bool = False,
     given: Sequence[str] = (),
+    parallel: str | None = None,
 ) -> dict[str, Any]:
     """Pretrain every task as `config` says and rank them, beside given encoders, each a text of `open_subject`.
 
@@ -68,6 +68,7 @@ def compare_tasks(
     """
     check_alone("compare")
     _check_names(tasks, probe)
+    engine = None if parallel is None else engine_of(parallel, Path(config.folder.out), devices=config.machine.devices)
     out = Path(config.folder.out)
     config, runs, hints = _runs_and_hints(config, tasks, labelled)
     reading = None if labelled is None else config.data.of(labelled, download=config.data.download, **hints)
@@ -79,32 +80,62 @@ def compare_tasks(
     _check_folder(out, is_allowed=config.folder.resume or config.folder.overwrite)
     how: dict[str, Any] = {"probe": probe, "settings": probe_settings, "fractions": [fraction]}
     rows = [_row_of_given(subject, config, reading, how) for subject in subjects]
-    work = PartsOfWork("task", len(tasks), is_eager=True)
-    stem = _stem(config, runs)
-    for task, (began, spec) in zip(tasks, runs, strict=True):
-        asked = began.replace(stem=stem)
-        run = Path(asked.folder.out)
-        is_done = config.folder.resume and (run / "summary.json").exists()
-        work.begin(task, is_done=is_done)
-        mark(out, "comparison")
-        train(asked)  # refuses a finished run of other settings or data, and leaves it as it is otherwise
-        record(run)
-        evaluation = None
-        if labelled is not None:
-            subject = open_subject(run)
-            evaluation = evaluate_encoder(
-                subject,
-                subject.reading(labelled, download=config.data.download, **hints),
-                **how,
-                supervised=supervised and asked.network.encoder not in [row["encoder"] for row in rows],
-                as_run=supervised,
-            )
-        encoder = {"encoder": asked.network.encoder}
-        rows.append(encoder | _row(run, spec.short, evaluation, _label_free(open_subject(run), config)))
-        write_json(out / "compare.json", _result(config, labelled, probe, rows))
+    orders = _orders(config, runs, labelled, hints, how, supervised=supervised, given=rows)
+    mark(out, "comparison")
+    measured: dict[int, dict[str, Any]] = {}
+    for number, row in _one_by_one(orders) if engine is None else _side_by_side(engine, orders):
+        record(out / row["run"])
+        measured[number] = row
+        done = [measured[place] for place in sorted(measured)]
+        write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]))
+    rows += [measured[place] for place in sorted(measured)]
     result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
     write_json(out / "compare.json", result)
     return result
+
+
+def _orders(
+    config: RunConfig,
+    runs: Sequence[tuple[RunConfig, TaskSpec]],
+    labelled: str | None,
+    hints: Mapping[str, Any],
+    how: Mapping[str, Any],
+    *,
+    supervised: bool,
+    given: Sequence[Mapping[str, Any]],
+) -> list[Order]:
+    """What is done for each task; the first one of each encoder also learns from labels, where that is asked for."""
+    stem, known, orders = _stem(config, runs), {row["encoder"] for row in given}, []
+    for began, spec in runs:
+        asked = began.replace(stem=stem)
+        order: Order = {
+            "config": asked.to_dict(),
+            "task": spec.short,
+            "data": config.data.path,
+            "labelled": labelled,
+            "hints": dict(hints),
+            "download": config.data.download,
+            "how": {**how, "supervised": supervised and asked.network.encoder not in known, "as_run": supervised},
+        }
+        known.add(asked.network.encoder)
+        orders.append(order)
+    return orders
+
+
+def _one_by_one(orders: Sequence[Order]) -> Iterator[tuple[int, dict[str, Any]]]:
+    work = PartsOfWork("task", len(orders), is_eager=True)
+    for number, order in enumerate(orders):
+        asked = RunConfig.from_dict(order["config"])
+        is_done = asked.folder.resume and (Path(asked.folder.out) / "summary.json").exists()
+        work.begin(asked.task, is_done=is_done)
+        yield number, measured_task(order)
+
+
+def _side_by_side(engine: Engine, orders: Sequence[Order]) -> Iterator[tuple[int, dict[str, Any]]]:
+    say(f"{len(orders)} tasks side by side")
+    for done, (number, row) in enumerate(engine(orders), 1):
+        say(f"task {row['task']} is done, {done} of {len(orders)}")
+        yield number, row
 
 
 def _check_names(tasks: Sequence[str], probe: str) -> None:
@@ -277,7 +308,7 @@ def _row_of_given(
     mark(Path(config.folder.out), "comparison")
     say(f"measuring {subject.name}")
     evaluation = None if reading is None else evaluate_encoder(subject, reading, **how)
-    label_free = _label_free(subject, config)
+    label_free = label_free_of(subject, config.data.path, download=config.data.download)
     record(subject.folder)
     figures = label_free["more"]["figures"] if label_free else {}
     name = re.sub(r"[^:]*/", "", subject.name.rstrip("/"))  # pages are shown to others, without local folders
@@ -288,45 +319,12 @@ def _row_of_given(
     return about | measured | {"unit": "images", "metric": ""} | unknown | known
 
 
-def _label_free(subject: Subject, config: RunConfig) -> dict[str, Any] | None:
-    """What label_free says of the encoder; None where there are too few held-out samples, which must not end it all."""
-    try:
-        return evaluate_encoder(subject, config.data.path, probe="label_free", download=config.data.download)
-    except ValueError as error:
-        print(f"label-free metrics are left out: {error}", file=sys.stderr)
-        return None
-
-
 def _agreement(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """How the metrics without labels rank the tasks beside the probe; None where fewer than two have both."""
     rows = [row for row in rows if "given" not in row]
     measured = {row["task"]: row["probe"] for row in rows if row["probe"]}
     described = {row["task"]: row["label_free"] for row in rows if row["label_free"]}
     return agreement(measured, described) if len(measured.keys() & described.keys()) > 1 else None
-
-
-def _row(run: Path, task: str, evaluation: dict[str, Any] | None, label_free: dict[str, Any] | None) -> dict[str, Any]:
-    """One task; its metrics without labels are those of the label_free probe, else of the run's last look."""
-    summary, config = read_object(run / "summary.json"), read_config(run)
-    if label_free:
-        summary |= {name: entry["value"] for name, entry in label_free["more"]["figures"].items()}
-    return {
-        "task": task,
-        "run": run.name,
-        "rank": 0,
-        "metric": summary["metric"],
-        "pretext_value": summary["value"],
-        "pretext_chance": summary["chance"],
-        "clip": config.network.clip_seen,
-        "probe": evaluation,
-        "label_free": label_free,
-        "rankme": summary["rankme"],
-        "alignment": summary["alignment"],
-        "uniformity": summary["uniformity"],
-        "unit": summary.get("unit", "images"),
-        "images_per_second": summary["images_per_second"],
-        "steps": summary["steps"],
-    }
 
 
 def _result(config: RunConfig, labelled: str | None, probe: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -97,40 +97,53 @@ def features_of(encoder: Encoder, reading: DataSettings, *, split: str, size: in
 
 def all_samples(encoder: Encoder, reading: DataSettings, split: str, size: int) -> list[tuple[Samples, Sequence[str]]]:
     """The split asked for, or every sample of the data once; each with the notes on how it was read."""
+    return packed_samples(encoder, split_sources(encoder, reading, split), reading, split, size)
+
+
+def split_sources(encoder: Encoder, reading: DataSettings, split: str) -> list[Source]:
+    """The source of the split asked for, or for "all" one of each split, without those that have the same samples."""
     if split not in (*SPLITS, "all"):
         raise ValueError(f"--split must be one of {', '.join(SPLITS)} or all, got {split!r}")
-    share = reading.held_out or LEAST_SHARE
+    found: dict[str, Source] = {}
+    for name in SPLITS if split == "all" else (split,):
+        try:
+            source = _source(encoder, reading, name)
+        except EmptyPart:
+            if split != "all" or (not found and name == SPLITS[-1]):
+                raise
+            continue
+        found.setdefault(source.fingerprint, source)
+    return list(found.values())
 
-    def source_of(name: str) -> Source:
-        return open_part(reading, split=name, needs=MODALITIES[encoder.kind].needs, held_out=share)
+
+def packed_samples(
+    encoder: Encoder, sources: Sequence[Source], reading: DataSettings, split: str, size: int
+) -> list[tuple[Samples, Sequence[str]]]:
+    """The samples of `split_sources`, each with the notes on how it was read."""
 
     def packed(source: Source) -> Samples:
         return pack(source, with_range(reading, source), probe_sampling(encoder), size=size, title="packing")
 
     opened: list[tuple[Samples, Sequence[str]]] = []
     empty: NothingReadable | None = None
-    seen: set[str] = set()
-    for name in SPLITS if split == "all" else (split,):
-        try:
-            source = source_of(name)
-        except EmptyPart:
-            if split != "all" or (not opened and name == SPLITS[-1]):
-                raise
-            continue
-        if source.fingerprint in seen:
-            continue
-        seen.add(source.fingerprint)
+    for source in sources:
         try:
             opened.append((packed(source), source.notes))
         except NothingReadable as nothing:
             if split != "all":
-                return [_instead(split, source, source_of, packed, share)]
+                share = reading.held_out or LEAST_SHARE
+                return [_instead(split, source, lambda name: _source(encoder, reading, name), packed, share)]
             empty = nothing
     if empty is not None:
         if not opened:
             raise empty
         opened[0][0].skipped += empty.skipped
     return opened
+
+
+def _source(encoder: Encoder, reading: DataSettings, name: str) -> Source:
+    share = reading.held_out or LEAST_SHARE
+    return open_part(reading, split=name, needs=MODALITIES[encoder.kind].needs, held_out=share)
 
 
 def _instead(

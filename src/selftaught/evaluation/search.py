@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.config import RunConfig
+from selftaught.core.files import cache_root, digest
 from selftaught.core.names import printable
+from selftaught.core.own_folder import mark, record, remove_own
+from selftaught.core.plain import at_home
+from selftaught.core.progress import say, say_once, working
 from selftaught.data.files.file_kinds import is_sound
-from selftaught.data.modality import MODALITIES
-from selftaught.data.sources.open import open_part
-from selftaught.data.sources.value_range import with_range
+from selftaught.data.files.file_tree import told_lost
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import encoder_names
-from selftaught.evaluation.embed import SPLITS, features_of, seen_by
+from selftaught.evaluation.embed import seen_by
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.evaluation.subject import Subject
-from selftaught.features.neighbours import Neighbours
+from selftaught.evaluation.vectors.folder import VectorFolder, is_vector_folder, read_facts
+from selftaught.evaluation.vectors.nearest import Scores, best_of, most_similar
+from selftaught.evaluation.vectors.work import open_work
+from selftaught.evaluation.vectors.write import begin, facts_of, weights_of, write_share
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.encoder_of_run import load_measurable, part_of
 from selftaught.training.setup import build_task, spec_for
+
+INDEXES = "search"
+"""Sub-folder of a run with the vectors of the data that were searched."""
 
 
 def search_data(
@@ -33,13 +46,15 @@ def search_data(
     query: str | Path,
     top: int = 10,
     *,
+    exact: bool = False,
     download: bool = False,
 ) -> list[dict[str, Any]]:
     """The `top` samples whose vectors have the largest cosine with the query's: rank, path, similarity, label.
 
     The query is an image; or a video, of which an image encoder sees the middle frame, a clip encoder the same clips
-    as of the data; or a sound. Samples are embedded by the subject's encoder. Where that hears and the query is seen,
-    or the other way, the similarity is what `PretextTask.matches` says of both.
+    as of the data; or a sound. It is left out of the results where it is one of the data. Samples are embedded by the
+    subject's encoder, once; or the data are a folder of `embed`. Where the encoder hears and the query is seen, or the
+    other way, the similarity is what `PretextTask.matches` says of both.
     """
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
@@ -48,32 +63,94 @@ def search_data(
     asking = encoder if other is None else load_measurable(subject.name, part=other)
     task = None if other is None or subject.run is None else _matching_task(subject.run, subject.name, path)
     check_query(path, asking)  # before the data are read
-    reading = subject.reading(data, download=download)
-    source = open_part(reading, split=SPLITS[0], needs=MODALITIES[encoder.kind].needs, held_out=0.1)
-    reading = with_range(reading, source)
+    folder = embedded(subject, data, download=download)
+    reading = replace(subject.reading(folder.facts.data), value_range=folder.facts.value_range)
     asked = query_vector(path, asking, reading, **seen_by(subject)).float()
-    found = features_of(encoder, reading, split="all", **seen_by(subject))
+    own = _key_in(path, folder.facts.data)
+    wanted = min(top + (own is not None), len(folder))
     if task is None:
-        # One query: an index would take longer than all cosines.
-        known = Neighbours(found.vectors.float().numpy(), "exact")
-        values, nearest = known.search(asked.numpy(), min(top, len(found.keys)))
-        ranked = list(zip(nearest[0].tolist(), values[0].tolist(), strict=True))
+        ranked = most_similar(folder, asked.numpy(), wanted, exact=exact)
     else:
-        ranked = _matched(task, asked, found.vectors.float(), top, is_heard=encoder.kind == "audio")
-    return [
-        {"rank": rank, "path": printable(found.keys[i]), "similarity": round(value, 6)}
-        | ({"label": found.labels[i]} if found.labels[i] else {})
-        for rank, (i, value) in enumerate(ranked, 1)
+        ranked = best_of(folder, _matching(task, asked, is_heard=encoder.kind == "audio"), wanted)
+    found = folder.take(np.array([number for number, _ in ranked], np.int64))
+    rows = [
+        {"path": key, "similarity": round(value, 6)} | ({"label": label} if label else {})
+        for key, label, (_, value) in zip(found.keys, found.labels, ranked, strict=True)
+        if key != own
     ]
+    return [{"rank": rank} | row for rank, row in enumerate(rows[:top], 1)]
 
 
-@torch.no_grad()
-def _matched(task: PretextTask, asked: Tensor, vectors: Tensor, top: int, *, is_heard: bool) -> list[tuple[int, float]]:
-    """Row and score of the best of the vectors (N, D), which are those of sounds or of what is seen."""
-    scores = task.matches(asked, vectors) if is_heard else task.matches(vectors, asked)
-    assert scores is not None
-    values, rows = scores.flatten().float().sort(descending=True, stable=True)
-    return list(zip(rows[:top].tolist(), values[:top].tolist(), strict=True))
+def embedded(subject: Subject, data: str, *, download: bool = False) -> VectorFolder:
+    """The vectors of the data by this encoder: those of a folder of `embed`, else of those kept beside the run.
+
+    Raises:
+        ValueError: for a folder of `embed` with vectors of other weights.
+    """
+    path = Path(at_home(data))
+    if is_vector_folder(path):
+        if read_facts(path).weights != weights_of(subject):
+            raise ValueError(
+                f"{data} holds vectors of another encoder than that of {subject.name}; give the run that embedded it "
+                f"({read_facts(path).run}), or embed the data with this one"
+            )
+        return VectorFolder(path)
+    work = open_work(subject, subject.reading(data, download=download))
+    kept = _kept_at(subject, data)
+    if is_vector_folder(kept):
+        before = read_facts(kept)
+        if before.weights == weights_of(subject) and before.content == work.content:
+            with suppress(ValueError):  # a killed command left some out
+                return VectorFolder(kept)
+        else:
+            what = "the data have" if before.weights == weights_of(subject) else "the weights of the run have"
+            say(f"{what} changed since they were embedded for search; they are embedded again")
+            remove_own(kept)
+    facts = facts_of(subject, work, "all")
+    is_beside = kept.is_relative_to(subject.folder)
+    if is_beside:
+        mark(subject.folder, "evaluations")
+    begin(kept, facts, overwrite=is_vector_folder(kept) and bool(read_facts(kept).differs(facts)))
+    if is_beside:
+        record(kept)
+    with working(f"embedding {data}, once for all searches"):
+        write_share(kept, subject, work)
+    folder = VectorFolder(kept)
+    if skipped := folder.skipped:
+        say_once(told_lost(sorted(skipped), data))
+    return folder
+
+
+def _kept_at(subject: Subject, data: str) -> Path:
+    """The folder for the vectors of these data: in that of the run, or in the cache where that cannot be written to."""
+    place = Path(at_home(data))
+    name = digest([str(place.resolve()) if place.exists() else data, subject.part, subject.checkpoint])[:12]
+    there = (folder for folder in (subject.folder, *subject.folder.absolute().parents) if folder.exists())
+    if os.access(next(there), os.W_OK):
+        return subject.folder / INDEXES / name
+    name = digest([str(subject.folder.absolute()), name])[:12]
+    say_once(f"{subject.folder} cannot be written to; vectors are kept in {cache_root() / INDEXES / name}")
+    return cache_root() / INDEXES / name
+
+
+def _key_in(query: Path, data: str) -> str | None:
+    """The path of the query within the folder of the data; None where it is not in it."""
+    with suppress(OSError, ValueError):
+        return printable(query.resolve().relative_to(Path(at_home(data)).resolve()).as_posix())
+    return None
+
+
+def _matching(task: PretextTask, asked: Tensor, *, is_heard: bool) -> Scores:
+    """How well vectors (N, D) of sounds, or of what is seen, match the query."""
+
+    @torch.no_grad()
+    def scores(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = torch.from_numpy(vectors.copy())
+        found = task.matches(asked, rows) if is_heard else task.matches(rows, asked)
+        assert found is not None
+        return found.flatten().float().numpy()
+
+    return scores
 
 
 def _other_part(config: RunConfig, encoder: Encoder, path: Path, run: str | Path) -> str | None:

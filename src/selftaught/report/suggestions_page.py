@@ -63,10 +63,18 @@ def _blocks(folder: Path, words: str, entries: Sequence[Any], files: Mapping[str
         return []
     number = finite(total) or len(entries)
     more = f" The first {len(entries)} of {number:g}; the table has all." if number > len(entries) else ""
-    return [note(f"{words}{more}"), _cards(folder, entries, files)]
+    return [note(f"{words}{more}"), cards(folder, entries, files)]
 
 
-def _cards(folder: Path, entries: Sequence[Any], files: Mapping[str, Any]) -> Drawn:
+def cards(folder: Path, entries: Sequence[Any], files: Mapping[str, Any]) -> Drawn:
+    """A card for each entry that has an image: those of its "path" and "other" with names, and all else in words.
+
+    Args:
+        folder: where the images are.
+        entries: one a card.
+        files: path of a sample -> name of its image below the folder.
+    """
+
     def draw(album: Album) -> str:
         cards = "".join(_card(folder, album, entry, files) for entry in entries if isinstance(entry, Mapping))
         return f'<div class="drawings">{cards}</div>' if cards else ""

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
+from selftaught.core.settings.groups import DataSettings
 from selftaught.core.threads import usable_cores
 from selftaught.data.sources.shards import Shards, estimate, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range
@@ -56,7 +57,11 @@ def shards_to_stream(config: RunConfig, spec: TaskSpec) -> Shards | None:
         return shards
     if len(shards) < 2 and not shards.is_compressed:  # none could be held out
         return None
-    return shards if shards.is_remote or shards.is_compressed or _exceeds_limit(shards, config) else None
+    return (
+        shards
+        if shards.is_remote or shards.is_compressed or exceeds_limit(shards, config.data, config.network.size)
+        else None
+    )
 
 
 def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: Sequence[str]) -> Streamed:
@@ -118,10 +123,13 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
     return ""
 
 
-def _exceeds_limit(shards: Shards, config: RunConfig) -> bool:
-    """Whether a packed store would be larger than the cache may be; images are a third longer than high."""
-    side = config.data.store_size or store_side(config.network.size)
-    most = config.data.cache_limit * 1e9
+def exceeds_limit(shards: Shards, data: DataSettings, size: int) -> bool:
+    """Whether a packed store would be larger than the cache may be; images are a third longer than high.
+
+    `size` is that of the images that the encoder sees, pixels.
+    """
+    side = data.store_size or store_side(size)
+    most = data.cache_limit * 1e9
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
     if sum(shards.sizes) / 1000 * 4 * side * side <= most:
         return False

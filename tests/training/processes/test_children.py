@@ -46,6 +46,12 @@ def test_a_process_gets_its_order_and_its_rank(start: Start, tmp_path: Path) -> 
     assert children.error() is None
 
 
+def test_processes_that_do_not_meet_are_waited_for(start: Start) -> None:
+    start("""sleep 0.1; echo '{"done": true}'""").wait_until_done()
+    with pytest.raises(ProcessError, match="ended with exit code 7"):
+        start("exit 7").wait_until_done()
+
+
 @pytest.mark.parametrize(
     ("lines", "text", "code"),
     [

@@ -24,6 +24,8 @@ GRACE = 10.0
 """Seconds in which this process must have noticed that another one ended; then it is ended from outside."""
 LAST_WORDS = 5.0
 """Seconds to wait for what a process that cut the connection has to say."""
+ADVICE = "the same command with --resume goes on from the last checkpoint, a lower --batch-size needs less memory"
+"""What to do where a process of a run was killed."""
 
 
 class TracebackOf(Exception):  # noqa: N818 - never raised: it is only shown, as the cause of an error
@@ -34,15 +36,28 @@ class TracebackOf(Exception):  # noqa: N818 - never raised: it is only shown, as
 
 
 class Child:
-    """One further process: given its settings by a line on its stdin, heard on its stdout."""
+    """One further process: given its settings by a line on its stdin, heard on its stdout.
 
-    def __init__(self, order: Mapping[str, Any], environment: Mapping[str, str], name: str) -> None:
-        self.name = name
+    `advice` is what to do where it was killed. Its stderr is this process's, or a pipe where it `is_heard`.
+    """
+
+    def __init__(
+        self,
+        order: Mapping[str, Any],
+        environment: Mapping[str, str],
+        name: str,
+        advice: str = ADVICE,
+        *,
+        is_heard: bool = False,
+    ) -> None:
+        self.name, self.advice = name, advice
+        self.result: dict[str, Any] | None = None
         self.report: dict[str, Any] | None = None
         self.is_ready, self.is_done = threading.Event(), threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "selftaught.cli.child"],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE if is_heard else None,
             start_new_session=True,  # Ctrl-C in a terminal is for the first process, which asks the others to stop
         )  # fmt: skip
         assert self.process.stdin is not None
@@ -58,6 +73,7 @@ class Child:
                 message = json.loads(line)
                 if "text" in message:
                     self.report = message
+                self.result = message.get("result")
                 (self.is_ready if "ready" in message else self.is_done).set()
         self.process.wait()
 
@@ -78,8 +94,7 @@ class Child:
         if code < 0:
             how = f"was killed by {signal.Signals(-code).name}"
             how += ", as the system does where memory runs out" if -code == signal.SIGKILL else ""
-        hint = "the same command with --resume goes on from the last checkpoint, a lower --batch-size needs less memory"
-        return ProcessError(f"{self.name} of the run {how}; {hint}", EXPLAINED)
+        return ProcessError(f"{self.name} of the run {how}; {self.advice}", EXPLAINED)
 
     def end(self) -> None:
         """End it now, and what it started; it has nothing to save."""
@@ -98,9 +113,12 @@ class Children:
         order: what each of them is to do, which JSON can hold.
         environment: of rank 0; each other one has its own LOCAL_RANK.
         count: processes of this node, this one among them.
+        advice: what to do where one of them was killed.
     """
 
-    def __init__(self, order: Mapping[str, Any], environment: Mapping[str, str], count: int) -> None:
+    def __init__(
+        self, order: Mapping[str, Any], environment: Mapping[str, str], count: int, *, advice: str = ADVICE
+    ) -> None:
         self._is_closing = threading.Event()
         self._is_main = threading.current_thread() is threading.main_thread()
         paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109 - text for the environment
@@ -109,7 +127,7 @@ class Children:
         try:
             for rank in range(1, count):
                 own = {**environment, "LOCAL_RANK": str(rank), "PYTHONPATH": os.pathsep.join(paths)}
-                child = Child(order, own, f"process {rank + 1} of {count}")
+                child = Child(order, own, f"process {rank + 1} of {count}", advice)
                 self._all.append(child)
                 thread = threading.Thread(target=self._watch, args=(child,), daemon=True)
                 thread.start()
@@ -122,6 +140,13 @@ class Children:
         """Until each is about to meet the others; before, nothing would end the wait for one that failed."""
         for child in self._all:
             while not child.is_ready.wait(0.05):
+                if child.has_failed:
+                    raise child.error()
+
+    def wait_until_done(self) -> None:
+        """Until each has done its work; for processes that do not meet."""
+        for child in self._all:
+            while not child.is_done.wait(0.05):
                 if child.has_failed:
                     raise child.error()
 

@@ -1,0 +1,23 @@
+"""An error of a task reaches the comparison in words, whatever process it was in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selftaught.core.errors import ProcessError
+from selftaught.evaluation.side_by_side import one_task
+from selftaught.evaluation.side_by_side.one_task import attempt, row_of
+from tests.evaluation.small_run import CONFIG
+
+
+def test_errors_are_passed_on_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = {"config": CONFIG.replace(data=str(tmp_path / "none"), out=str(tmp_path / "run")).to_dict(), "task": "rot"}
+    with pytest.raises(ValueError, match=r"task 'rot': no file or folder .*none") as caught:
+        row_of(attempt(order))
+    assert "Traceback" in str(caught.value.__cause__)
+    assert row_of({"row": {"rank": 0}}) == {"rank": 0}
+    monkeypatch.setattr(one_task, "measured_task", lambda order: order["nothing"])
+    with pytest.raises(ProcessError, match="task 'rot': KeyError: 'nothing'"):
+        row_of(attempt(order))
