@@ -15,15 +15,17 @@ from selftaught.core.ranges import Range, Settings
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Given, Input
 from selftaught.encoders.base import Encoder
-from selftaught.encoders.feature_map import last_map, map_shape
 from selftaught.ops.colour import denormalise
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.camera_motion import AXES, along, draw_pairs, words_of
+from selftaught.tasks.parts.hypercolumn import Hypercolumn, placed_stages
 
 REMEMBERED = 2048
 """Motions of the latest pairs, between whose quantiles the bins are."""
-WIDTHS = (256, 128, 500)
-"""Channels of both convolutions on the maps of two frames, and width of the layer after them."""
+WIDTHS = (64, 256, 128, 500)
+"""Channels of the map of a frame and of both convolutions on two of them, and width of the layer after these."""
+CELL = 4
+"""Pixels of a frame, along each side, to one place of its map."""
 
 
 @dataclass
@@ -44,9 +46,9 @@ class Egomotion(PretextTask):
     Link: https://arxiv.org/abs/1505.01596, code: https://github.com/pulkitag/learning-to-see-by-moving
 
     Flow: frames (N, T, 3, H, W) and poses of the camera (N, T, 4, 4) -> two frames, 1 to `gap` apart, in random order
-    (2 N, 3, S, S) -> 2-D encoder, shared by both -> their maps, one after the other (N, 2 C, h, w) -> two convolutions
-    and two linear layers (N, A, B) -> cross entropy with the bin of the motion along each of A axes: sideways (x),
-    forwards (z) and the turn to the side (yaw), or all six.
+    (2 N, 3, S, S) -> 2-D encoder, shared by both -> hypercolumn of its stages, one frame's after the other's (N, 2 C,
+    M, M), M = S / 4 -> two convolutions of stride 2 and two linear layers (N, A, B) -> cross entropy with the bin of
+    the motion along each of A axes: sideways (x), forwards (z) and the turn to the side (yaw), or all six.
 
     How things move across the frame as the camera moves depends on where they are and what they are, so that the
     network must find the same things in both frames, and know how far away they usually are.
@@ -62,8 +64,10 @@ class Egomotion(PretextTask):
     camera does not move.
 
     Differences from the paper: bins of equal shares instead of equal widths in standard deviations, as the motions of a
-    car and of a hand have other scales; any encoder instead of one like AlexNet; random order, mirror images (with the
-    motion mirrored), random windows, blur and noise; AdamW with a cosine.
+    car and of a hand have other scales; any encoder instead of one like AlexNet, and its stages on a grid of a quarter
+    of the side, as the last map of a ResNet has 2 x 2 places at 64 pixels, of which motion is not learned, and the
+    paper's 13 x 13; random order, mirror images (with the motion mirrored), random windows, blur and noise; AdamW with
+    a cosine.
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
@@ -93,15 +97,16 @@ class Egomotion(PretextTask):
         self.config = config
         self.size = size
         self.axes = AXES[config.axes]
-        channels, side = map_shape(encoder, size)
-        first, second, hidden = WIDTHS
+        channels, first, second, hidden = WIDTHS
+        side = max(4, size // CELL)
+        self.columns = Hypercolumn(encoder, size, out=channels, side=side)
         self.head = nn.Sequential(
-            nn.Conv2d(2 * channels, first, 3, padding=1),
+            nn.Conv2d(2 * channels, first, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(first, second, 3, padding=1),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(second * side * side, hidden),
+            nn.Linear(second * (-(-side // 4)) ** 2, hidden),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(hidden, len(self.axes) * config.bins),
@@ -151,7 +156,7 @@ class Egomotion(PretextTask):
     def forward(self, example: Example) -> Tensor:
         """Logits (N, A, B)."""
         images = example.images.contiguous(memory_format=torch.channels_last)
-        maps = torch.cat(last_map(self.encoder, images).chunk(2), 1)
+        maps = torch.cat(self.columns(placed_stages(self.encoder, images)).chunk(2), 1)
         logits: Tensor = self.head(maps).unflatten(1, (len(self.axes), self.config.bins))
         return logits
 
