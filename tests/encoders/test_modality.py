@@ -77,3 +77,10 @@ def test_of_a_clip_every_frame_is_seen_and_of_audio_nothing() -> None:
     assert seen.shape == (*ramp().shape[:3], 6, 6)
     assert torch.allclose(seen.mean((2, 3, 4)) * 255, ramp().float().mean((2, 3, 4)), atol=0.5)
     assert modality_of(torch.zeros(2, 9)).seen(torch.zeros(2, 9), 6) is None
+
+
+def test_images_of_other_channels_are_known_by_their_name() -> None:
+    five = torch.zeros(2, 5, 8, 8)
+    assert input_for("image", {"flow": five[:, :2], "image": five}) == "image"
+    with pytest.raises(ValueError, match="this encoder takes image"):
+        input_for("image", {"flow": five[:, :2]})

@@ -109,3 +109,17 @@ def test_coarse_colour_keeps_brightness_and_means_of_colour() -> None:
     tint = coarse - colour.to_grey(coarse)
     block = (images - colour.to_grey(images))[:, :, :4, :4].mean((2, 3))
     assert torch.allclose(tint[:, :, 0, 0], block, atol=1e-6), "the outer corner is the mean of its 4 x 4 pixels"
+
+
+def test_other_channels_are_normalised_alike_and_have_no_hue() -> None:
+    images = torch.rand(4, 5, 6, 7)
+    assert torch.allclose(colour.normalise(images), (images - 0.5) / 0.25)
+    assert torch.allclose(colour.denormalise(colour.normalise(images)), images, atol=1e-6)
+    same = colour.colour_jitter(
+        images, torch.Generator().manual_seed(0), 0, 0, saturation=0.8, hue=0.2, jitter=1.0, grey=1.0
+    )
+    assert torch.allclose(same, images, atol=1e-6)
+    first, second = (torch.Generator().manual_seed(0) for _ in range(2))
+    changed = colour.normalised_jitter(images, first, 0.4, 0.4)
+    assert torch.allclose(changed, colour.normalise(colour.colour_jitter(images, second, 0.4, 0.4)), atol=1e-5)
+    assert not torch.allclose(changed, colour.normalise(images))

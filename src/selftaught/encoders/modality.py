@@ -51,7 +51,7 @@ class Modality(ABC):
 
 
 class Images(Modality):
-    """(N, 3, H, W) uint8, or in [0, 1]."""
+    """(N, C, H, W) uint8, or in [0, 1]; C is 3 unless the data have other channels."""
 
     kinds = frozenset({"image"})
 
@@ -144,14 +144,17 @@ def input_for(kind: Kind, inputs: Mapping[str, Tensor]) -> str:
         ValueError: where there is none.
     """
     for name, x in inputs.items():
-        if _is_shown(x) and kind in BY_AXES[x.ndim].kinds:
+        if _is_shown(name, x) and kind in BY_AXES[x.ndim].kinds:
             return name
     raise ValueError(f"this encoder takes {kind}, but the data give {', '.join(inputs) or 'nothing'}")
 
 
-def _is_shown(x: Tensor) -> bool:
-    """Whether an input is audio, or has three colours: maps of flow and of masks have the axes of images and clips."""
-    return x.ndim == 2 or (x.ndim in BY_AXES and x.shape[-3] == 3)
+def _is_shown(name: str, x: Tensor) -> bool:
+    """Whether an input is audio or images: maps of flow and of masks have the axes of images and clips too.
+
+    Images have three colours, or are called "image" where they have other channels.
+    """
+    return x.ndim == 2 or (x.ndim in BY_AXES and (x.shape[-3] == 3 or (name == "image" and x.ndim == 4)))
 
 
 def encoder_view(encoder: Encoder, inputs: Mapping[str, Tensor], size: int) -> Tensor:

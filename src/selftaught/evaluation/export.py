@@ -22,7 +22,7 @@ from selftaught.encoders.staged import StagedEncoder
 from selftaught.encoders.video.clip_image import ClipImageEncoder
 from selftaught.encoders.video.mean import MeanEncoder
 from selftaught.encoders.weights.load import network_of, stem_of
-from selftaught.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+from selftaught.ops.colour import statistics
 
 Format = Literal["torch", "safetensors", "onnx"]
 
@@ -91,8 +91,9 @@ def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
         "num_features": str(encoder.num_features),
         "size": str(size),
     }
-    if encoder.kind != "audio" and encoder.channels == COLOURS:
-        lines |= {"mean": ", ".join(map(str, IMAGENET_MEAN)), "std": ", ".join(map(str, IMAGENET_STD))}
+    if encoder.kind == "image" or (encoder.kind != "audio" and encoder.channels == COLOURS):
+        mean, std = statistics(encoder.channels)
+        lines |= {"mean": ", ".join(map(str, mean)), "std": ", ".join(map(str, std))}
     if isinstance(encoder, MeanEncoder | ClipImageEncoder):
         inside = _describe(encoder.image, size=size, headless=headless)
         return inside | lines | _of_clips(encoder, inside)

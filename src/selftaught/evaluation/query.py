@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.settings.groups import DataSettings, Precision
+from selftaught.core.settings.values import COLOURS
 from selftaught.data.batch import Batch
-from selftaught.data.decode.image import USUAL, Decoding, decode_image
+from selftaught.data.decode.containers.opening import read_alone
+from selftaught.data.decode.fit import as_shown
+from selftaught.data.decode.image import USUAL, Decoding
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, is_sound
 from selftaught.data.files.file_tree import FolderTree, Unreadable
@@ -46,7 +49,7 @@ def check_query(path: Path, encoder: Encoder) -> None:
             raise ValueError(f"--query {path} cannot be read: {why}")
         return
     if not _is_video(path, encoder):
-        _picture(path, USUAL)
+        _picture(path, USUAL if encoder.channels == COLOURS else _of_channels(encoder.channels))
         if encoder.kind != "image":
             raise ValueError(
                 f"--query {path} is an image, but {encoder.name} takes clips; give a video or a folder of frames"
@@ -126,9 +129,14 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"--query {path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
+def _of_channels(channels: int) -> Decoding:
+    """A way to read images of so many channels, to see whether they can be read."""
+    return decoding_of(DataSettings(path="", channels=channels))
+
+
 def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
     try:
-        return decode_image(path.read_bytes(), decoding=decoding)
+        return as_shown(read_alone(path, decoding), decoding=decoding)
     except (OSError, Unreadable) as error:
         raise _unreadable(path, error) from None
 

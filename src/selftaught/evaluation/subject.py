@@ -16,6 +16,7 @@ from selftaught.core.files import check_out_folder
 from selftaught.core.precision import autocast
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings, NetworkSettings, Precision, Stem
+from selftaught.core.settings.values import COLOURS
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import GivenWeights
 from selftaught.encoders.weights.given import parts_of_text, with_weights
@@ -105,7 +106,8 @@ class Subject:
 
     def reading(self, data: str, *, download: bool = False, **hints: Any) -> DataSettings:
         """How these data are read: as the run read its own, else in the usual way; with `hints` of `DataSettings`."""
-        known = DataSettings(path=data) if self.run is None else self.run.data
+        channels = self.encoder.channels if self.encoder.kind == "image" else COLOURS
+        known = DataSettings(path=data, channels=channels) if self.run is None else self.run.data
         return known.of(data, download=download, **hints)
 
 

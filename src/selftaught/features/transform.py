@@ -13,8 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from selftaught.core.settings.groups import DataSettings
+from selftaught.data.decode.containers.opening import read_alone
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import MIN_SIDE, Decoding, image_size, rgb_of
+from selftaught.data.decode.values import Values
 from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.store.open import store_side
 from selftaught.encoders.base import Encoder
@@ -70,17 +72,18 @@ class Transform:
 
     def _square(self, one: OneImage) -> Tensor:
         """(3, S, S) uint8, as `Samples.read` gives them."""
-        payload: bytes | NDArray[np.uint8]
+        payload: bytes | NDArray[np.uint8] | Values
         if isinstance(one, str | Path):
-            payload = Path(one).expanduser().read_bytes()
+            payload = read_alone(Path(one).expanduser(), self._decoding)
         elif isinstance(one, bytes):
             payload = one
         else:
             payload = _pixels(one, self._decoding)
-        short = min(image_size(payload) if isinstance(payload, bytes) else payload.shape[:2])
+        pixels = payload.pixels if isinstance(payload, Values) else payload
+        short = min(image_size(pixels) if isinstance(pixels, bytes) else pixels.shape[:2])
         side = min(self._side, max(MIN_SIDE, short))
-        pixels = window(fit(payload, side=side, decoding=self._decoding), side=side, y=0.5, x=0.5)
-        return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+        square = window(fit(payload, side=side, decoding=self._decoding), side=side, y=0.5, x=0.5)
+        return torch.from_numpy(np.ascontiguousarray(square)).permute(2, 0, 1)
 
 
 def _is_sequence(x: object) -> bool:
@@ -90,8 +93,10 @@ def _is_sequence(x: object) -> bool:
     return isinstance(x, list | tuple)
 
 
-def _pixels(one: object, decoding: Decoding) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8."""
+def _pixels(one: object, decoding: Decoding) -> NDArray[np.uint8] | Values:
+    """(H, W, 3) uint8, or (H, W, C) of any numbers for an encoder of C other channels."""
+    if decoding.channels:
+        return _of_channels(one, decoding.depth)
     if isinstance(one, Image.Image):
         return rgb_of(one, decoding)
     if isinstance(one, Tensor):
@@ -103,6 +108,17 @@ def _pixels(one: object, decoding: Decoding) -> NDArray[np.uint8]:
         return one
     got = f"{one.shape} {one.dtype}" if isinstance(one, np.ndarray) else type(one).__name__
     raise ValueError(f"an image must be a path, bytes, an image of Pillow, (H, W, 3) uint8 or a tensor, got {got}")
+
+
+def _of_channels(one: object, channels: int) -> Values:
+    if isinstance(one, Tensor) and one.ndim == 3 and one.shape[0] == channels:
+        return Values(one.movedim(0, -1).cpu().numpy())
+    if isinstance(one, np.ndarray) and one.ndim == 3 and one.shape[2] == channels:
+        return Values(one)
+    raise ValueError(
+        f"an image must be a path, an array (H, W, {channels}) or a tensor ({channels}, H, W), got "
+        f"{tuple(one.shape) if isinstance(one, Tensor | np.ndarray) else type(one).__name__}"
+    )
 
 
 def _waveform(x: object) -> Tensor:

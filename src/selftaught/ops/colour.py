@@ -20,6 +20,9 @@ from selftaught.core.randomness import uniform
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+COLOURS = 3
+OTHER_MEAN, OTHER_STD = 0.5, 0.25
+"""Of every channel of images that are no colours, where 0 and 1 are the ends of its range in the data."""
 LUMA = (0.299, 0.587, 0.114)
 _RGB_TO_YIQ = np.array([LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)])
 _LINEAR = [
@@ -33,13 +36,22 @@ _LINEAR = [
 """In RGB: the grey part; the rest; the rest rotated by 90 degrees."""
 
 
-def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
-    """Images (N, 3, H, W) in [0, 1] -> zero mean, unit variance by ImageNet's statistics, channels last.
+def statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Means and standard deviations that images of so many channels are normalised by."""
+    if channels == COLOURS:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return (OTHER_MEAN,) * channels, (OTHER_STD,) * channels
 
+
+def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
+    """Images (N, C, H, W) in [0, 1] -> about zero mean and unit variance, channels last.
+
+    By ImageNet's statistics where C is 3; else by `OTHER_MEAN` and `OTHER_STD`.
     `out` is written to where given, such as a part of a larger batch. Generated images keep their gradient.
     """
-    scale = 1 / images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    shift = -images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * scale
+    mean, std = (images.new_tensor(values).view(1, -1, 1, 1) for values in statistics(images.shape[1]))
+    scale = 1 / std
+    shift = -mean * scale
     if images.requires_grad:
         return torch.addcmul(shift, images, scale).contiguous(memory_format=torch.channels_last)
     if out is None:
@@ -49,8 +61,7 @@ def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
 
 def denormalise(images: Tensor) -> Tensor:
     """Undo `normalise`; result in [0, 1]."""
-    mean = images.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    mean, std = (images.new_tensor(values).view(1, -1, 1, 1) for values in statistics(images.shape[1]))
     return (images * std + mean).clamp(0, 1)
 
 
@@ -77,7 +88,8 @@ def colour_jitter(
     """Random colour distortion of SimCLR (Chen et al. 2020, appendix A), one draw for each image.
 
     Factors are uniform in [max(0, 1 - s), 1 + s], hue uniform in [-hue, hue] turns, with probability `jitter`; then
-    grey with probability `grey`. Images (N, 3, H, W) in [0, 1] -> the same shape, cut to [0, 1].
+    grey with probability `grey`. Images (N, C, H, W) in [0, 1] -> the same shape, cut to [0, 1]. Where C is not 3,
+    brightness and contrast alone change, which are drawn alike.
     """
     strengths = (brightness, contrast, saturation, hue)
     return affine_colour(images, *_drawn_map(images, rng, strengths, jitter, grey)).clamp_(0, 1)
@@ -96,12 +108,13 @@ def normalised_jitter(
 ) -> Tensor:
     """`normalise(colour_jitter(...), out)` with fewer passes over the pixels; `images` without gradient."""
     matrix, offset = _drawn_map(images, rng, (brightness, contrast, saturation, hue), jitter, grey)
-    scale = 1 / images.new_tensor(IMAGENET_STD)
-    shift = -images.new_tensor(IMAGENET_MEAN) * scale
+    means, stds = statistics(images.shape[1])
+    scale = 1 / images.new_tensor(stds)
+    shift = -images.new_tensor(means) * scale
     coloured = affine_colour(images, scale[:, None] * matrix, scale * offset + shift)
     if out is None:
         out = torch.empty_like(images, memory_format=torch.channels_last)
-    for channel, (mean, std) in enumerate(zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)):
+    for channel, (mean, std) in enumerate(zip(means, stds, strict=True)):
         torch.clamp(coloured[:, channel], -mean / std, (1 - mean) / std, out=out[:, channel])
     return out
 
@@ -125,13 +138,19 @@ def _drawn_map(
 def colour_map(
     images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Matrix (N, 3, 3) and offset (N, 3) of `affine_colour` that change images (N, 3, H, W) as asked.
+    """Matrix (N, C, C) and offset (N, C) of `affine_colour` that change images (N, C, H, W) as asked.
+
+    Saturation and hue are of colours: where C is not 3, they change nothing.
 
     Args:
         images: of which contrast needs the mean luma.
         brightness: (N,) factors, as contrast and saturation; 1 changes nothing, a saturation of 0 is grey.
         hue: (N,) in turns, 0 changes nothing.
     """
+    channels = images.shape[1]
+    if channels != COLOURS:
+        matrix = torch.eye(channels, device=images.device, dtype=images.dtype) * (brightness * contrast)[:, None, None]
+        return matrix, (brightness * (1 - contrast) * images.mean((1, 2, 3)))[:, None].expand(-1, channels)
     basis = images.new_tensor(_LINEAR).view(3, 9)
     angle = hue * (2 * math.pi)
     turn = torch.stack([torch.ones_like(angle), saturation * angle.cos(), saturation * angle.sin()], 1)

@@ -184,6 +184,8 @@ class PretextTask(nn.Module, ABC):
     """
     kept: ClassVar[str] = "encoder"
     """The encoder that is the result of a run: one of `encoders`, or a copy of "encoder", such as "teacher"."""
+    any_channels: ClassVar[bool] = False
+    """Whether it learns from images of any number of channels (`--channels`), and not from colours alone."""
     shares_statistics: bool = True
     """Whether batch normalisation in training computes its statistics over all processes (on GPUs only)."""
     Config: ClassVar[type[Any]]

@@ -11,7 +11,8 @@ from selftaught.core.names import unknown_name
 from selftaught.core.options import flag_of
 from selftaught.encoders.base import Encoder, TokenEncoder
 from selftaught.encoders.build import build_encoder
-from selftaught.encoders.spec import TAKES, EncoderSpec
+from selftaught.encoders.names import channels_of, prefix_of
+from selftaught.encoders.spec import COLOURS, TAKES, EncoderSpec
 from selftaught.encoders.staged import check_frames
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.spec import TaskSpec
@@ -28,6 +29,7 @@ def with_encoders(asked: RunConfig, spec: TaskSpec) -> RunConfig:
     if kept not in ("encoder", spec.kept):
         raise ValueError(f"task {spec.name!r} says itself which encoder it keeps, {spec.kept}, got {kept!r}")
     further = {name: spec.seen_as(_architecture(name, spec, asked), name) for name in spec.encoders}
+    further = {name: _of_channels(given, spec.encoders[name], asked) for name, given in further.items()}
     encoder = further.pop("encoder")
     return asked.replace(encoder=encoder, encoders=further, kept=spec.kept)
 
@@ -73,6 +75,18 @@ def _architecture(name: str, spec: TaskSpec, config: RunConfig) -> str:
     return spec.encoders[name].architecture if given == "auto" else given
 
 
+def _of_channels(architecture: str, spec: EncoderSpec, config: RunConfig) -> str:
+    """An architecture for images of the channels that the data have, such as 5ch:resnet18."""
+    channels = config.data.channels
+    if channels == COLOURS or not spec.takes_data or spec.kind != "image" or channels_of(architecture) == channels:
+        return architecture
+    if prefix := prefix_of(architecture):
+        raise ValueError(
+            f"--encoder {architecture} sees colours, got --channels {channels}; leave {prefix} out, or --channels"
+        )
+    return f"{channels}ch:{architecture}"
+
+
 def _other_way(task: TaskSpec, spec: EncoderSpec, encoder: Encoder) -> str:
     """How a task of frames trains an encoder of clips, and how an encoder of images takes them."""
     if (encoder.kind, spec.kind) == ("video", "image") and getattr(task.config, "clip", None) == 1:
@@ -84,7 +98,8 @@ def _other_way(task: TaskSpec, spec: EncoderSpec, encoder: Encoder) -> str:
 
 def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
     spec, network = task.encoders[name], config.network
-    chosen = _architecture(name, task, config)
+    chosen = _of_channels(_architecture(name, task, config), spec, config)
+    channels = config.data.channels if spec.takes_data and spec.kind == "image" else spec.channels
     flag = flag_of(name)
     try:
         encoder = build_encoder(chosen, size=network.size, stem=network.stem)
@@ -99,9 +114,9 @@ def _built(name: str, task: TaskSpec, config: RunConfig) -> Encoder:
         )
     if name == task.kept and task.clip is not None and encoder.kind == "video":
         check_frames(encoder.name, getattr(encoder, "least_frames", 1), task.clip.frames)
-    if encoder.kind != "audio" and encoder.channels != spec.channels:
+    if encoder.kind != "audio" and encoder.channels != channels:
         raise ValueError(
-            f"task {task.name!r} trains {trains} for {TAKES[spec.kind]} of {spec.channels} channels, but {chosen!r} "
+            f"task {task.name!r} trains {trains} for {TAKES[spec.kind]} of {channels} channels, but {chosen!r} "
             f"takes {encoder.channels}; give {flag} without a prefix"
         )
     if spec.tokens and not isinstance(encoder, TokenEncoder):

@@ -34,6 +34,7 @@ class Supervised(PretextTask):
     frames of a clip (N, 3, T, S, S).
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)

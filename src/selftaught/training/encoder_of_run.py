@@ -66,10 +66,11 @@ def load_measurable(run: str | Path, *, part: str | None = None, checkpoint: str
     whole = load_encoder(run, part=part, checkpoint=checkpoint)
     config = read_config(run)
     encoder = of_colours(whole, part_of(config, part, run=run), stride=config.task_settings.get("stride", 1))
-    if encoder.kind != "audio" and encoder.channels != COLOURS:
+    given = config.data.channels if encoder.kind == "image" else COLOURS
+    if encoder.kind != "audio" and encoder.channels != given:
         kept = read_config(run).network.kept
         raise ValueError(
-            f"--part {part} of {run} takes {encoder.channels} channels, but data give {COLOURS}; only 'selftaught "
+            f"--part {part} of {run} takes {encoder.channels} channels, but data give {given}; only 'selftaught "
             f"export' takes it, leave --part out to measure {kept!r}"
         )
     return encoder

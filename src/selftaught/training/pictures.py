@@ -19,6 +19,7 @@ from selftaught.encoders.kernels import first_kernels, kernel_columns
 from selftaught.encoders.modality import BY_AXES, modality_of
 from selftaught.features.encode import encode
 from selftaught.ops.draw_maps import draw_maps
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import evenly, lay_out
 from selftaught.tasks.base import Map, PretextTask, Shown
 
@@ -41,7 +42,7 @@ class PictureFolder:
         path.mkdir(parents=True, exist_ok=True)
 
     def save(self, name: str, picture: Tensor, side: int = 96) -> str:
-        """Write an image (3 or 1, H, W) or a clip (T, 3 or 1, H, W) in [0, 1], enlarged to at least `side` pixels.
+        """Write an image (C, H, W) or a clip (T, C, H, W) in [0, 1], enlarged to at least `side` pixels.
 
         Images are PNG files; clips are animated WebP files of at most `MOST_FRAMES`, evenly chosen. Returns the name.
         """
@@ -124,9 +125,9 @@ def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch
 
 
 def _enlarged(picture: Tensor, side: int) -> Image.Image:
-    """(3 or 1, H, W) in [0, 1], every pixel repeated until the short side has `side`."""
-    pixels = (picture.detach().float().cpu().clamp(0, 1) * 255).round().byte()
-    image = Image.fromarray(np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()))
+    """(C, H, W) in [0, 1], in false colours where C is not 3 or 1; pixels repeated until the short side has `side`."""
+    pixels = (in_colours(picture.detach().float().cpu().clamp(0, 1)) * 255).round().byte()
+    image = Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
     factor = max(1, -(-side // min(image.size)))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 

@@ -10,6 +10,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.precision import precision_of
 from selftaught.core.randomness import seed_from
 from selftaught.core.settings.groups import Optimizer, OptimSettings
+from selftaught.core.settings.values import COLOURS
 from selftaught.data.inputs import Clip
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import TIMM
@@ -25,6 +26,18 @@ from selftaught.training.data import Data
 
 def spec_for(config: RunConfig) -> TaskSpec:
     """The task of a run under its settings; made once, at the start, and handed on."""
+    spec = _spec_for(config)
+    channels = config.data.channels
+    if channels != COLOURS and not all(one.cls.any_channels for one in (spec.parts.values() or [spec])):
+        known = "simclr, moco, rotation, autoencoder or mae"
+        raise ValueError(
+            f"task {spec.name!r} learns from the three channels of colours, got --channels {channels}; choose a task "
+            f"for any channels, such as {known}, or leave --channels out"
+        )
+    return spec
+
+
+def _spec_for(config: RunConfig) -> TaskSpec:
     network = config.network
     if network.frames is network.stride is network.fps is None:
         return resolve_task(config.task, config.task_settings)

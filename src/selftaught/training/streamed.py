@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
 from selftaught.core.settings.groups import DataSettings
+from selftaught.core.settings.values import COLOURS
 from selftaught.core.threads import usable_cores
 from selftaught.data.sources.shards import Shards, estimate, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range
@@ -115,6 +116,9 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
             f"--stream always gives samples in the order of their shards, but task {spec.short!r} needs all of them at "
             f"once to make its pseudo-labels; {advice}"
         )
+    if config.data.channels != COLOURS or config.data.tile is not None:
+        flag = "tile" if config.data.tile else "channels"
+        return f"--{flag} is for folders of images, which --stream always does not read; leave one of them out"
     if config.data.limit is not None:
         return (
             "--limit chooses among all samples, which are not known where --stream always reads them in order; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftaught.core.settings.values import ValueRange, parse_seconds, read_range
+from selftaught.core.settings.values import ValueRange, parse_seconds, read_range, read_ranges
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_a_range_of_values_is_read_and_written() -> None:
             ValueError, match=r"^--value-range must be auto or two numbers LOW,HIGH such as 0,4095, got"
         ):
             read_range(text)
+
+
+def test_ranges_of_channels_are_one_for_all_or_one_each() -> None:
+    assert read_ranges("auto", 5) == ()
+    assert read_ranges("0,10", 3) == (ValueRange(0, 10),) * 3
+    assert read_ranges("0,10;5,20", 2) == (ValueRange(0, 10), ValueRange(5, 20))
+    with pytest.raises(ValueError, match="or 5 of them with ; between, one for each of --channels, got 2"):
+        read_ranges("0,10;5,20", 5)
+    with pytest.raises(ValueError, match="must be one LOW,HIGH for all channels, got 3"):
+        read_ranges("0,1;0,1;0,1", 3)

@@ -70,3 +70,13 @@ def test_transformers_take_other_image_sizes_and_blocks_in_chunks() -> None:
     assert all(torch.equal(fit.weights[key], value) for key, value in own.items() if key != "pos_embed")
     expected = resample_abs_pos_embed(own["pos_embed"], [4, 4], num_prefix_tokens=1)
     torch.testing.assert_close(fit.weights["pos_embed"], expected)
+
+
+def test_the_first_layer_is_averaged_for_other_channels() -> None:
+    own, wide = net().state_dict(), net()
+    wide.add_module("stem1", nn.Conv2d(5, 4, 3))
+    fit = best(own, wide)
+    assert fit.faults == ()
+    kernels = fit.weights["stem1.weight"]
+    assert torch.allclose(kernels, own["stem1.weight"].mean(1, keepdim=True).expand(-1, 5, -1, -1) * 3 / 5)
+    assert fit.notes == ("its first layer was averaged over 3 colours and repeated for 5 channels",)

@@ -113,7 +113,7 @@ class DataSettings(Group):
     from a sample of the training images."""
     max_image_pixels: Annotated[int, Range(least=1)] = 64_000_000
     """Skip and list larger images; an image may take 16 bytes of memory per pixel."""
-    channels: Annotated[int, Range(least=3, most=3)] = 3
+    channels: Annotated[int, Range(least=1, most=512)] = 3
     """Channels of the images, such as 5 of a microscope or 4 of a satellite; other numbers than 3 are read from folders
     and zips of images and from NumPy, TIFF and DICOM files, and build the encoder's first layer for them."""
     tile: Annotated[int | None, Range(least=8, most=8192)] = None

@@ -40,7 +40,7 @@ def fit(
     """
     if isinstance(payload, str | EncodedVideo | FrameSequence):
         raise TypeError(f"{payload} is a video, not an image")
-    pixels = _pixels(payload, side=side, decoding=decoding, scratch=scratch)
+    pixels = as_shown(payload, min_side=side, decoding=decoding, scratch=scratch)
     height, width = pixels.shape[:2]
     short = min(height, width)
     if max(height, width) > MAX_ASPECT * short:
@@ -63,10 +63,14 @@ def fit(
     return fitted
 
 
-def _pixels(
-    payload: bytes | NDArray[np.uint8] | Values, *, side: int, decoding: Decoding, scratch: Scratch | None
+def as_shown(
+    payload: bytes | NDArray[np.uint8] | Values,
+    *,
+    decoding: Decoding,
+    min_side: int | None = None,
+    scratch: Scratch | None = None,
 ) -> NDArray[np.uint8]:
-    """(H, W, C) as it is shown, larger than `side` or not."""
+    """An image as its numbers are shown, (H, W, C) uint8; the arguments are those of `decode_image`."""
     if isinstance(payload, Values):
         height, width = payload.pixels.shape[:2]
         if min(height, width) < MIN_SIDE:
@@ -75,7 +79,7 @@ def _pixels(
     if decoding.channels:
         raise Unreadable(f"--channels {decoding.depth} reads folders and zips of images and NumPy files only")
     if isinstance(payload, bytes):
-        return decode_image(payload, min_side=side, scratch=scratch, decoding=decoding)
+        return decode_image(payload, min_side=min_side, scratch=scratch, decoding=decoding)
     return payload
 
 

@@ -11,8 +11,8 @@ from typing import final
 
 from selftaught.core.files import digest
 from selftaught.core.names import one_line
-from selftaught.data.files.content import File, fingerprint_of
-from selftaught.data.files.file_walk import FoundFiles, find_files
+from selftaught.data.files.content import File, fingerprint_of, stat_file
+from selftaught.data.files.file_walk import FoundFile, FoundFiles, find_files
 from selftaught.data.files.left_out import LeftOut
 
 MAX_FILE_BYTES = 256 << 20
@@ -165,6 +165,15 @@ class FolderTree(FileTree):
     def fingerprint(self, keys: list[str]) -> str:
         found = (self._found[key] for key in keys)
         return fingerprint_of([File(self._prefix + f.key, f.key, f.size, f.modified) for f in found])
+
+
+def alone(path: Path) -> FolderTree:
+    """A single file, as the only one of its folder."""
+    files, status = FoundFiles(), stat_file(str(path), path.name)
+    files.append(FoundFile(path.name, status.size, status.modified))
+    tree = FolderTree(path.parent, files)
+    tree.where = str(path)
+    return tree
 
 
 def too_large(size: int, most: int) -> str:

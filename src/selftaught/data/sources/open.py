@@ -170,26 +170,15 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
 
             return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
         if is_scientific(str(path)) and (is_picture(str(path)) or is_array(str(path))):
-            return _images(_alone(path), split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
+            from selftaught.data.files.file_tree import alone
+
+            return _images(alone(path), split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         raise ValueError(
             f"{data} is a single file of kind {path.suffix or '(none)'}; "
             f"give its folder, or a .zip, .parquet, .tar, .npz or .tif file{extra_advice([str(path)])}"
         )
     known = ["demo", "synthetic", "moving:digits", "world", *TORCHVISION_NAMES]
     raise ValueError(f"no file or folder {data}; " + unknown_name("data set name", data, known))
-
-
-def _alone(path: Path) -> FileTree:
-    """A file that holds several images, as the only one of its folder."""
-    from selftaught.data.files.content import stat_file
-    from selftaught.data.files.file_tree import FolderTree
-    from selftaught.data.files.file_walk import FoundFile, FoundFiles
-
-    files, status = FoundFiles(), stat_file(str(path), path.name)
-    files.append(FoundFile(path.name, status.size, status.modified))
-    tree = FolderTree(path.parent, files)
-    tree.where = str(path)
-    return tree
 
 
 def _expanded(data: str) -> Path:

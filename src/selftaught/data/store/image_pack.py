@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from selftaught.data.decode.fit import MAX_ASPECT, fit
 from selftaught.data.decode.image import MIN_SIDE, Decoding, Scratch, image_size
 from selftaught.data.decode.image_header import has_more_pages
+from selftaught.data.decode.values import Values
 
 if TYPE_CHECKING:
     from selftaught.data.decode.image import Payload
@@ -53,13 +54,15 @@ class PackedIndex:
     height: NDArray[np.int64]
     width: NDArray[np.int64]
     skipped: list[tuple[str, str]]
+    depth: int = 3
+    """Channels."""
     paged: int = 0
     """Files with pages or frames beyond the first, of an index that was just made."""
 
     @property
     def offsets(self) -> NDArray[np.int64]:
         """(M + 1,) int64, first byte of each image, then the length of the file."""
-        ends = np.cumsum(self.height * self.width * 3, dtype=np.int64)
+        ends = np.cumsum(self.height * self.width * self.depth, dtype=np.int64)
         return np.concatenate([np.zeros(1, np.int64), ends])
 
     def save(self, folder: Path) -> None:
@@ -67,13 +70,13 @@ class PackedIndex:
         (folder / _SKIPPED).write_text(json.dumps(self.skipped))
 
     @classmethod
-    def load(cls, folder: Path) -> PackedIndex:
+    def load(cls, folder: Path, depth: int = 3) -> PackedIndex:
         source_of, height, width = np.load(folder / _INDEX, allow_pickle=False)
         skipped = [(str(key), str(reason)) for key, reason in json.loads((folder / _SKIPPED).read_text())]
-        return cls(source_of, height, width, skipped)
+        return cls(source_of, height, width, skipped, depth)
 
 
-def look_ahead(source: Source, *, side: int) -> tuple[int, int]:
+def look_ahead(source: Source, *, side: int, depth: int = 3) -> tuple[int, int]:
     """The side the store will have and an estimate of its bytes, from the sizes of at most 500 images.
 
     The side is the 95th percentile of the short sides where that is below `side`: a few large images among small
@@ -83,7 +86,7 @@ def look_ahead(source: Source, *, side: int) -> tuple[int, int]:
     short, long = sizes.min(axis=1), sizes.max(axis=1)
     found = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
     aspect = float(np.minimum(long / short, MAX_ASPECT).mean())
-    return found, round(len(source) * 3 * found * found * aspect)
+    return found, round(len(source) * depth * found * found * aspect)
 
 
 def pack(
@@ -120,6 +123,7 @@ def pack(
         height=sizes[:, 0],
         width=sizes[:, 1],
         skipped=[(source.entries[i].key, reason) for part in parts for i, reason in part.skipped],
+        depth=decoding.depth,
         paged=sum(part.paged for part in parts),
     )
     index.save(folder)
@@ -147,8 +151,8 @@ def _decode_in_order(source: Source, *, side: int, decoding: Decoding, workers: 
 
     Their memory goes round: on fresh memory the page faults cost about half as much as decoding a small image.
     """
-    chunk = max(4, min(_CHUNK, _CHUNK_BYTES // (3 * side * side)))
-    most = 3 * side * (MAX_ASPECT * side)
+    chunk = max(4, min(_CHUNK, _CHUNK_BYTES // (decoding.depth * side * side)))
+    most = decoding.depth * side * (MAX_ASPECT * side)
     free: list[NDArray[np.uint8]] = []
     waiting: deque[tuple[Future[_Decoded], int]] = deque()
     threads = threading.local()
@@ -233,10 +237,11 @@ def reason(broken: Exception) -> str:
 def _probe_sizes(source: Source) -> Iterator[tuple[int, int]]:
     """(height, width) of some readable images, the same ones each time."""
     for payload in source.some(_PROBED):
-        if not isinstance(payload, bytes | np.ndarray):
+        if not isinstance(payload, bytes | np.ndarray | Values):
             continue
         try:
-            height, width = image_size(payload) if isinstance(payload, bytes) else payload.shape[:2]
+            pixels = payload.pixels if isinstance(payload, Values) else payload
+            height, width = image_size(pixels) if isinstance(pixels, bytes) else pixels.shape[:2]
         except ValueError:
             continue
         if min(height, width) >= MIN_SIDE:

@@ -78,7 +78,7 @@ def _build(
     decoding: Decoding,
 ) -> tuple[Path, dict[str, Any]]:
     """Pack the source, or index it where it would exceed the limit of bytes."""
-    packed_side, estimated_bytes = look_ahead(source, side=side)
+    packed_side, estimated_bytes = look_ahead(source, side=side, depth=decoding.depth)
     kind = "packed" if estimated_bytes <= limit else "index"
 
     def build(folder: Path) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _open(
     workers: int | None,
     names: Sequence[str],
 ) -> Samples:
-    index = PackedIndex.load(folder)
+    index = PackedIndex.load(folder, decoding.depth)
     index.paged = int(meta.get("paged", 0))
     if index.source_of.max(initial=-1) >= len(source) or index.source_of.min(initial=0) < 0:
         raise ValueError("the index names entries that are not there")
@@ -154,7 +154,7 @@ class _ImageSamples(ABC):
         self.source_of = index.source_of
         self.groups = None if source.groups is None else source.groups[index.source_of]
         self.item_of = np.arange(len(index.source_of))
-        self._folder, self._index = folder, index
+        self._folder, self._index, self._depth = folder, index, decoding.depth
         self.skipped = [*source.skipped, *index.skipped]
         chosen = [source.entries[i] for i in index.source_of.tolist()]
         self.keys: Sequence[str] = [entry.key for entry in chosen]
@@ -218,23 +218,23 @@ class PackedImages(_ImageSamples):
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         rows, side = np.array(rows, dtype=np.int64), self.side
-        images = np.empty((len(rows), side, side, 3), dtype=np.uint8)
+        images = np.empty((len(rows), side, side, self._depth), dtype=np.uint8)
         height, width = self._height[rows], self._width[rows]
         # A window takes whole lines of the image: only an image wider than high needs a second copy.
         top = (draws[:, 0] * (height - side + 1)).astype(np.int64)
         left = (draws[:, 1] * (width - side + 1)).astype(np.int64)
-        starts = self._offsets[rows] + 3 * top * width
+        starts = self._offsets[rows] + self._depth * top * width
         for image, start, wide, at in zip(images, starts.tolist(), width.tolist(), left.tolist(), strict=True):
             if wide == side:
                 self._fill(image, start)
             else:
-                lines = np.empty((side, wide, 3), dtype=np.uint8)
+                lines = np.empty((side, wide, self._depth), dtype=np.uint8)
                 self._fill(lines, start)
                 image[:] = lines[:, at : at + side]
         return HostBatch(index=rows, inputs=dict.fromkeys(self.names, images))
 
     def _whole(self, row: int) -> Iterator[NDArray[np.uint8]]:
-        image = np.empty((int(self._height[row]), int(self._width[row]), 3), np.uint8)
+        image = np.empty((int(self._height[row]), int(self._width[row]), self._depth), np.uint8)
         self._fill(image, int(self._offsets[row]))
         yield image
 
@@ -258,7 +258,7 @@ class LiveImages(_ImageSamples):
 
     def read(self, rows: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
         rows = np.array(rows, dtype=np.int64)
-        images = np.empty((len(rows), self.side, self.side, 3), dtype=np.uint8)
+        images = np.empty((len(rows), self.side, self.side, self._depth), dtype=np.uint8)
 
         def decode(at: int) -> None:
             rows[at], picture = self._readable(int(rows[at]))

@@ -12,6 +12,8 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from selftaught.encoders.spec import COLOURS
+
 _CHUNK = re.compile(r"(^|\.)blocks\.\d+\.(\d+)\.")
 
 
@@ -82,6 +84,8 @@ def _fit(
     behind = {key.removeprefix(prefix): value for key, value in table.items() if key.startswith(prefix)}
     rest = {key: value for key, value in behind.items() if key not in names and not key.startswith(classifier or "\0")}
     given, notes = _of_other_size(net, {names[key]: value for key, value in behind.items() if key in names}, own)
+    given, more = _of_other_channels(given, own)
+    notes = (*notes, *more)
     parts = {_stem(name) for name in names}
     unknown = [key for key in rest if _stem(key) in parts or ("." not in key and not _is_beside(key))]
     heads = dict.fromkeys(key.partition(".")[0] for key in rest if key not in unknown)
@@ -147,6 +151,27 @@ def _of_other_size(
     resampled = resample_abs_pos_embed(theirs, list(grid), num_prefix_tokens=extra)
     note = f"its position embedding was resampled from {int(side)} x {int(side)} to {grid[0]} x {grid[1]} patches"
     return given | {"pos_embed": resampled}, (note,)
+
+
+def _of_other_channels(
+    given: dict[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Average the first layer's kernels over the colours, for a network of another number of channels.
+
+    The sum over the channels stays, so that a grey image excites the layer as before.
+    """
+    key = next((key for key, value in own.items() if value.ndim >= 4), "")
+    theirs, ours = given.get(key), own.get(key)
+    if theirs is None or ours is None or theirs.ndim != ours.ndim or theirs.shape[1] != COLOURS:
+        return given, ()
+    channels = ours.shape[1]
+    if channels == COLOURS:
+        return given, ()
+    averaged = theirs.mean(1, keepdim=True).expand(-1, channels, *theirs.shape[2:]) * (COLOURS / channels)
+    if averaged.shape != ours.shape:
+        return given, ()
+    note = f"its first layer was averaged over {COLOURS} colours and repeated for {channels} channels"
+    return given | {key: averaged.contiguous()}, (note,)
 
 
 def _first_few(keys: list[str]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.files import digest
 from selftaught.core.progress import say_once
-from selftaught.core.settings.values import read_range
+from selftaught.core.settings.values import COLOURS, read_range
 from selftaught.data.annotations.base import SLACK, Annotations
 from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.data.annotations.find import find_annotations
@@ -153,6 +153,11 @@ def open_dense(
 
 def _open(asked: Asked) -> Dense:
     """`open_dense` as a probe asks for it."""
+    if asked.data.channels != COLOURS:
+        raise ValueError(
+            f"probes of boxes and masks read images in colours, and the encoder takes {asked.data.channels} channels; "
+            "choose another probe, such as linear"
+        )
     dense = open_dense(
         asked.data.path,
         needs=asked.needs,

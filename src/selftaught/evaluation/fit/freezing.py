@@ -31,7 +31,7 @@ def parameters_before(encoder: Encoder, stage: str, size: int) -> list[nn.Parame
     encoder.eval()  # statistics of batch normalisation stay what they are
     with torch.enable_grad():
         frames = (FRAMES,) if encoder.kind == "video" else ()
-        blank = torch.zeros(1, 3, *frames, size, size, device=parameters[0].device)
+        blank = torch.zeros(1, encoder.channels, *frames, size, size, device=parameters[0].device)
         stages = encoder.forward_stages(blank)
         total: Tensor = sum((stages[before].sum() for before in encoder.stages[:index]), blank.new_zeros(()))
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)

@@ -82,7 +82,7 @@ def _write_onnx(folder: str | Path, facts: Facts, path: Path) -> dict[str, Any]:
         warnings.simplefilter("ignore")  # of torch's own code
         program = torch.onnx.export(
             whole,
-            (torch.zeros(2, 40, 48, 3, dtype=torch.uint8),),
+            (torch.zeros(2, 40, 48, model.encoder.channels, dtype=torch.uint8),),
             input_names=["images"],
             output_names=["probabilities"],
             dynamic_shapes=(axes,),

@@ -40,7 +40,7 @@ class Facts:
     Attributes:
         kind: "classes", "boxes" or "masks".
         network: encoder, size, stem and clip_seen of `NetworkSettings`.
-        reading: value_range, max_image_pixels, store_size, frame_rate and cache_limit of `DataSettings`.
+        reading: the fields `models.reading.KEPT` of `DataSettings`.
         head: what the network needs to be built beside the encoder.
         fitted: how it was fitted: method and what it chose.
         data: what it was fitted to: path, number of labels of each class.

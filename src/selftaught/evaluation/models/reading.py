@@ -8,7 +8,7 @@ from selftaught.core.settings.groups import DataSettings
 from selftaught.evaluation.subject import Subject
 from selftaught.training.encoder_of_run import parts_of
 
-KEPT = ("value_range", "max_image_pixels", "store_size", "frame_rate", "cache_limit")
+KEPT = ("value_range", "max_image_pixels", "store_size", "frame_rate", "cache_limit", "channels", "tile", "overlap")
 """Settings of the data by which new data are read too."""
 
 

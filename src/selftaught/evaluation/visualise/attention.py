@@ -15,6 +15,7 @@ from selftaught.core.precision import autocast
 from selftaught.encoders.feature_map import stage_maps
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.colour import denormalise
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import fit
 
 TILE = 80
@@ -56,7 +57,7 @@ def draw_attention(gallery: Gallery, rows: Sequence[int], stages: Sequence[str],
     views = torch.cat(list(gallery.views(rows)))
     with autocast(views.device, gallery.precision):
         maps = stage_maps(gallery.encoder, views)
-    pictures = denormalise(views)
+    pictures = in_colours(denormalise(views))
     columns = [pictures, *(overlay(pictures, attention(maps[stage], power)) for stage in stages)]
     tiles = fit(torch.stack(columns, 1).flatten(0, 1), TILE)
     caption = f"Attention of each stage: the sum over channels of |a|^{power:g}, bright where it is large."

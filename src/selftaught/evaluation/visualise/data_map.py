@@ -14,6 +14,7 @@ from torch import Tensor
 from selftaught.core.randomness import seed_from
 from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.ops.colour import denormalise
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import fit
 
 Method = Literal["tsne", "umap"]
@@ -105,7 +106,7 @@ def draw_map(gallery: Gallery, features: Tensor, *, method: Method, neighbours: 
         f"{len(points)} images by {NAMES[method]}: similar features are close together; how far apart groups are "
         "means little."
     )
-    tiles = torch.cat([fit(denormalise(views), TILE).cpu() for views in gallery.views()])
+    tiles = torch.cat([fit(in_colours(denormalise(views)), TILE).cpu() for views in gallery.views()])
     sheet = gallery.add("thumbnails.jpg", tiles, columns=math.isqrt(len(tiles) - 1) + 1, gap=0, caption=caption)
     x, y = ([round(value, 4) for value in points[:, axis].tolist()] for axis in (0, 1))
     rows = range(len(points))

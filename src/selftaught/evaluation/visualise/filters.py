@@ -15,6 +15,7 @@ from selftaught.evaluation.visualise.gallery import Gallery
 from selftaught.evaluation.visualise.read_stage import read_map
 from selftaught.ops.colour import denormalise, normalise
 from selftaught.ops.crop import blur_weights
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import fit
 
 TILE = 64
@@ -66,7 +67,7 @@ def ascend(
     """
     device = next(encoder.parameters()).device
     wanted = torch.tensor(channels, device=device)
-    noise = (128 + 20 * torch.randn(STARTS, 3, size, size, generator=rng)).to(device) / 255
+    noise = (128 + 20 * torch.randn(STARTS, encoder.channels, size, size, generator=rng)).to(device) / 255
     x = normalise(noise.clamp(0, 1))
     with torch.no_grad():
         first = _means(encoder, stage, x, precision)
@@ -80,7 +81,7 @@ def ascend(
         x = normalise(denormalise(x))
     with torch.no_grad():
         reached = _means(encoder, stage, x, precision)[torch.arange(len(wanted)), wanted]
-    return Ascent(pictures=denormalise(x).cpu(), start=start.cpu(), reached=reached.cpu())
+    return Ascent(pictures=in_colours(denormalise(x)).cpu(), start=start.cpu(), reached=reached.cpu())
 
 
 def _step(encoder: Encoder, stage: str, wanted: Tensor, x: Tensor, length: float, precision: str) -> Tensor:

@@ -15,6 +15,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.encoders.modality import encoder_view
 from selftaught.features.encode import sample_batches
 from selftaught.ops.colour import denormalise
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import encode_picture, lay_out
 
 BATCH = 32
@@ -47,7 +48,7 @@ class Gallery:
 
     def pictures(self, rows: Sequence[int]) -> Tensor:
         """Images (N, 3, S, S) in [0, 1] on the CPU."""
-        parts = [denormalise(views).cpu() for views in self.views(rows)]
+        parts = [in_colours(denormalise(views)).cpu() for views in self.views(rows)]
         return torch.cat(parts) if parts else torch.zeros(0, 3, self.size, self.size)
 
     def key(self, row: int) -> str:

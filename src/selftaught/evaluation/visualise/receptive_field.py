@@ -45,7 +45,7 @@ def receptive_fields(encoder: Encoder, stage: str, indices: Iterable[int], *, si
     """
     device = next(encoder.parameters()).device
     rng = generator("receptive field", stage)
-    noise = torch.randn(TRIALS, 3, size, size, generator=rng).to(device).requires_grad_()
+    noise = torch.randn(TRIALS, encoder.channels, size, size, generator=rng).to(device).requires_grad_()
     rows: dict[int, tuple[int, int]] = {}
     columns: dict[int, tuple[int, int]] = {}
     # cuDNN may convolve by Fourier transforms, whose rounding leaks beyond the kernel.

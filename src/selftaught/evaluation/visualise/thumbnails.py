@@ -6,10 +6,13 @@ import io
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from selftaught.data.store.samples import Samples
+from selftaught.ops.colour import COLOURS
+from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import evenly
 
 SIDE = 96
@@ -40,6 +43,9 @@ def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[
 
 
 def _small(pixels: NDArray[Any]) -> Image.Image:
+    if pixels.shape[2] != COLOURS:
+        shown = in_colours(torch.from_numpy(pixels).movedim(-1, 0).float() / 255).mul(255).round().byte()
+        pixels = np.ascontiguousarray(shown.movedim(0, -1).numpy())
     image = Image.fromarray(pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return image

@@ -67,6 +67,7 @@ class Clustering(PretextTask):
     with at least 20 images per cluster on average.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)

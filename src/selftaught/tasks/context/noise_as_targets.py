@@ -63,6 +63,7 @@ class NoiseAsTargets(PretextTask):
     cosine.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.05, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)

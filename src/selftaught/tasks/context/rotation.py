@@ -49,6 +49,7 @@ class Rotation(PretextTask):
     AlexNet has two hidden layers); the learning rate falls by a cosine instead of three steps.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,7 @@ class Transformation(PretextTask):
     by a cosine. The classes are from other papers.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.1, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)

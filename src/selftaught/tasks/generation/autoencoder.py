@@ -56,6 +56,7 @@ class Autoencoder(PretextTask):
     the squared errors of the whole batch, as the ratio is unbounded for an image of a single colour.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)
@@ -77,10 +78,11 @@ class Autoencoder(PretextTask):
 
     def __init__(self, encoder: Encoder, config: Config, size: int) -> None:
         super().__init__()
-        if config.code >= 3 * size * size and not (config.noise or config.mask):
+        pixels = encoder.channels * size * size
+        if config.code >= pixels and not (config.noise or config.mask):
             raise ValueError(
                 f"task 'autoencoder' could copy {size} x {size} pixels through a code of {config.code} numbers; "
-                f"lower --task.code below {3 * size * size}, or set --task.noise or --task.mask"
+                f"lower --task.code below {pixels}, or set --task.noise or --task.mask"
             )
         self.encoder = encoder
         self.config = config
@@ -92,7 +94,7 @@ class Autoencoder(PretextTask):
         self.start = nn.Sequential(
             nn.Linear(config.code, WIDTH * start * start), nn.Unflatten(1, (WIDTH, start, start))
         )
-        self.decoder = Decoder(WIDTH, start, out=3, side=size, width=WIDTH)
+        self.decoder = Decoder(WIDTH, start, out=encoder.channels, side=size, width=WIDTH)
 
     def metric_name(self) -> str:
         return "psnr_gain"

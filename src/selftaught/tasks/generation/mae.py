@@ -73,6 +73,7 @@ class Mae(PretextTask):
     patch if patches are standardised; with `--task.norm-pix false`, the mean colour of the visible patches.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="adamw", lr=1.5e-4, weight_decay=0.05, betas=(0.9, 0.95), warmup=0.05)
     encoders: ClassVar[Mapping[str, EncoderSpec]] = {"encoder": EncoderSpec("image", tokens=True)}
 
@@ -116,7 +117,8 @@ class Mae(PretextTask):
         self.mask_token = nn.Parameter(torch.empty(1, 1, width))
         self.blocks = nn.Sequential(*(Block(width, heads, qkv_bias=True) for _ in range(depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.pixels = nn.Linear(width, 3 * (size // self.rows) * (size // self.columns))
+        self.channels = encoder.channels
+        self.pixels = nn.Linear(width, self.channels * (size // self.rows) * (size // self.columns))
         places = grid_positions(self.rows, self.columns)
         self.register_buffer("positions", sine_cosine(places, width), persistent=False)
         self._start()
@@ -175,14 +177,14 @@ class Mae(PretextTask):
     def patchify(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, L, 3 p^2)."""
         n = len(images)
-        cells = images.reshape(n, 3, self.rows, -1, self.columns, self.size // self.columns)
+        cells = images.reshape(n, self.channels, self.rows, -1, self.columns, self.size // self.columns)
         return cells.permute(0, 2, 4, 3, 5, 1).reshape(n, self.count, -1)
 
     def unpatchify(self, patches: Tensor) -> Tensor:
         """(N, L, 3 p^2) -> (N, 3, S, S)."""
         n = len(patches)
-        cells = patches.reshape(n, self.rows, self.columns, self.size // self.rows, self.size // self.columns, 3)
-        images: Tensor = cells.permute(0, 5, 1, 3, 2, 4).reshape(n, 3, self.size, self.size)
+        cells = patches.reshape(n, self.rows, self.columns, self.size // self.rows, self.size // self.columns, -1)
+        images: Tensor = cells.permute(0, 5, 1, 3, 2, 4).reshape(n, self.channels, self.size, self.size)
         return images
 
     def _guess(self, example: Example) -> Tensor:
@@ -190,8 +192,8 @@ class Mae(PretextTask):
         if self.config.norm_pix:
             return torch.zeros_like(example.targets[:, :1])
         seen = example.targets.gather(1, _every(example.seen, example.targets.shape[2]))
-        colour: Tensor = seen.unflatten(2, (-1, 3)).mean((1, 2))
-        return colour.repeat(1, example.targets.shape[2] // 3)[:, None]
+        colour: Tensor = seen.unflatten(2, (-1, self.channels)).mean((1, 2))
+        return colour.repeat(1, example.targets.shape[2] // self.channels)[:, None]
 
     @torch.no_grad()
     def _start(self) -> None:

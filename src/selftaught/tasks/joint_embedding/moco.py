@@ -83,6 +83,7 @@ class MoCo(PretextTask):
     `--lr 0.06 --task.queue 1024` at a batch of 128.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.03, weight_decay=1e-4)
     shares_statistics = False
 

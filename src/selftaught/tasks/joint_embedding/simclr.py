@@ -50,6 +50,7 @@ class SimCLR(PretextTask):
     halves the jitter and uses no blur: `--task.jitter 0.5 --task.blur 0`.
     """
 
+    any_channels = True
     recipe = Recipe(optimizer="sgd", lr=0.12, weight_decay=5e-4)
 
     @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ class SimCLR(PretextTask):
     def pseudo_label(self, batch: Batch, rng: Generator) -> Example:
         """Image (N, 3, H, W) uint8 -> `Example` of 2 * N views; the pseudo-label is the order of the rows."""
         n, device = len(batch), batch["image"].device
-        views = torch.empty(2 * n, 3, self.size, self.size, device=device, memory_format=torch.channels_last)
+        shape = (2 * n, batch["image"].shape[1], self.size, self.size)
+        views = torch.empty(shape, device=device, memory_format=torch.channels_last)
         self._view(batch["image"], rng, out=views[:n])
         self._view(batch["image"], rng, out=views[n:])
         return Example(views)

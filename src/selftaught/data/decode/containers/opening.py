@@ -6,13 +6,15 @@ import io
 import mmap
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from selftaught.core.settings.values import COLOURS
 from selftaught.data.decode.containers.base import BrokenFile, ImageFile, Place
 from selftaught.data.decode.containers.plain import PlainFile
 from selftaught.data.decode.containers.tiles import TiledFile
-from selftaught.data.decode.image import MAX_PIXELS
+from selftaught.data.decode.image import MAX_PIXELS, Decoding
 from selftaught.data.decode.image_header import is_plain_tiff
+from selftaught.data.decode.values import Values
 from selftaught.data.files.file_kinds import (
     DICOM_SUFFIXES,
     HAS_PYDICOM,
@@ -23,7 +25,7 @@ from selftaught.data.files.file_kinds import (
     is_dicom,
     suffix_of,
 )
-from selftaught.data.files.file_tree import FileTree, Unreadable
+from selftaught.data.files.file_tree import FileTree, Unreadable, alone
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ def open_images(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
         return TiledFile(found, side=reading.tile, overlap=reading.overlap)
     except (OSError, ValueError) as broken:
         return BrokenFile(getattr(broken, "strerror", None) or str(broken) or type(broken).__name__)
+
+
+def read_alone(path: Path, decoding: Decoding) -> bytes | Values:
+    """The only image of a file, which may be of any kind; raises an OSError or `Unreadable`."""
+    tree = alone(path)
+    file = open_images(tree, path.name, Reading(decoding.depth, max_pixels=decoding.max_pixels))
+    if file is None:
+        return tree.read(path.name)
+    if len(file.names) > 1:
+        raise Unreadable(f"holds {len(file.names)} images; give a file of one")
+    return file.read(0)
 
 
 def _open(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
