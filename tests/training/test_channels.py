@@ -61,7 +61,7 @@ def test_a_run_of_five_channels_is_measured_embedded_exported_and_goes_on(folder
 def test_given_weights_are_averaged_over_the_colours(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     given = build_encoder("timm:test_resnet", size=32)
-    torch.save(given.net.state_dict(), tmp_path / "a.pth")  # type: ignore[operator, union-attr]
+    torch.save(given.net.state_dict(), tmp_path / "a.pth")  # type: ignore[union-attr]
     settings = {**QUICK, "channels": 5, "weights": str(tmp_path / "a.pth"), "lr": 1e-9}
     selftaught.pretrain(folder, out=tmp_path / "run", **settings)
     trained = selftaught.load_encoder(tmp_path / "run")
