@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from selftaught.core.progress import StepProgress
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.run_log import RunLog
 from selftaught.training.speed import Speed
-from tests.training.small_run import rows
+from tests.training.small_run import SMALL, rows
 
 FIGURES = {"loss": 1.25, "accuracy": 0.5, "rankme": 40.4, "alignment": 0.5, "uniformity": -3.0, "feature_std": 0.9}
 
@@ -23,7 +22,7 @@ def fabric() -> Fabric:
 
 
 def test_rows_have_step_epoch_and_metrics(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
-    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, SMALL, steps_per_epoch=4.0)
     speed = Speed(8)
     speed.add(0.5, 2.0)
     log.training(6, 0.01, {"loss": 1.5, "accuracy": 0.25}, speed)
@@ -46,25 +45,17 @@ def test_rows_have_step_epoch_and_metrics(tmp_path: Path, fabric: Fabric, capsys
 
 
 def test_a_collapse_is_warned_of(tmp_path: Path, fabric: Fabric, capsys: pytest.CaptureFixture[str]) -> None:
-    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, SMALL, steps_per_epoch=4.0)
     with StepProgress("t", 10, is_shown=True) as progress:
         log.held_out(6, FIGURES | {"rankme": 1.0, "feature_std": 0.0}, "accuracy", 100, progress)
     assert "warning: " in capsys.readouterr().err
 
 
 def test_other_processes_write_nothing(tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=4.0)
+    log = RunLog(RunFolder(tmp_path), fabric, SMALL, steps_per_epoch=4.0)
     log.is_written = False
     speed = Speed(8)
     speed.add(0.0, 1.0)
     log.training(1, 0.1, {"loss": 1.0}, speed)
     log.refreshed(1, {"a": 1.0})
     assert not list(tmp_path.glob("*.csv"))
-
-
-def test_tensorboard_needs_its_package(tmp_path: Path, fabric: Fabric) -> None:
-    if importlib.util.find_spec("tensorboard") or importlib.util.find_spec("tensorboardX"):
-        assert len(RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=1.0, tensorboard=True)._loggers) == 1
-    else:
-        with pytest.raises(ValueError, match=r"--tensorboard needs a package: pip install 'selftaught\[tensorboard\]'"):
-            RunLog(RunFolder(tmp_path), fabric, steps_per_epoch=1.0, tensorboard=True)

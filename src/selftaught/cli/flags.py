@@ -34,16 +34,48 @@ GROUPS = {
 
 
 SYNONYMS = {
-    "--method": ("--task", "--tasks"), "--pretext": ("--task", "--tasks"), "--task": ("--tasks",),
-    "--tasks": ("--task",), "--model": ("--encoder",), "--backbone": ("--encoder",), "--arch": ("--encoder",),
-    "--architecture": ("--encoder",), "--image-size": ("--size",), "--img-size": ("--size",),
-    "--resolution": ("--size",), "--output": ("--out",), "--output-dir": ("--out",), "--learning-rate": ("--lr",),
-    "--bs": ("--batch-size",), "--batch": ("--batch-size",), "--num-workers": ("--workers",),
-    "--wd": ("--weight-decay",), "--pretrained": ("--weights",), "--init": ("--weights",),
-    "--checkpoint-path": ("--weights",), "--backbone-lr": ("--encoder-lr",),
-    "--device": ("--accelerator",), "--gpus": ("--devices",), "--force": ("--overwrite",),
+    **dict.fromkeys(("method", "pretext", "objective", "ssl-method", "algorithm"), ("task", "tasks")),
+    "task": ("tasks",), "tasks": ("task",), "methods": ("tasks", "task"),
+    **dict.fromkeys(("model", "backbone", "arch", "architecture", "network", "net", "model-name"),
+                    ("encoder", "run", "given")),
+    **dict.fromkeys(("checkpoint", "checkpoint-path", "ckpt", "ckpt-path", "pretrained", "pretrained-weights", "init",
+                     "init-weights", "load", "weights-path", "finetune", "from-pretrained"),
+                    ("weights", "checkpoint")),
+    **dict.fromkeys(("resume-from", "resume-from-checkpoint", "continue", "continue-training"), ("resume",)),
+    **dict.fromkeys(("image-size", "img-size", "imgsz", "input-size", "resolution", "crop-size"), ("size",)),
+    **dict.fromkeys(("output", "output-dir", "outdir", "save-dir", "log-dir", "logdir", "run-dir", "out-dir",
+                     "checkpoint-dir"), ("out",)),
+    **dict.fromkeys(("data", "data-dir", "data-path", "dataset", "train-dir", "input", "source"), ("DATA",)),
+    **dict.fromkeys(("learning-rate", "base-lr", "blr", "max-lr"), ("lr",)), "backbone-lr": ("encoder-lr",),
+    **dict.fromkeys(("bs", "batch", "train-batch-size", "per-device-train-batch-size", "batch-size-per-gpu"),
+                    ("batch-size",)),
+    **dict.fromkeys(("num-workers", "n-workers", "j", "loader-workers"), ("workers",)),
+    **dict.fromkeys(("wd", "decay"), ("weight-decay",)), **dict.fromkeys(("opt", "optim"), ("optimizer",)),
+    **dict.fromkeys(("num-epochs", "max-epochs", "n-epochs", "num-train-epochs", "total-epochs"), ("epochs",)),
+    **dict.fromkeys(("max-steps", "num-steps", "iterations", "iters", "max-iters"), ("steps",)),
+    **dict.fromkeys(("time", "time-limit", "max-time", "timeout"), ("budget",)),
+    **dict.fromkeys(("device", "gpu", "cuda", "accel"), ("accelerator",)),
+    **dict.fromkeys(("gpus", "num-gpus", "ngpus", "nproc-per-node", "num-devices"), ("devices",)),
+    **dict.fromkeys(("nodes", "nnodes"), ("num-nodes",)),
+    **dict.fromkeys(("amp", "fp16", "bf16", "mixed-precision", "dtype"), ("precision",)),
+    **dict.fromkeys(("gradient-accumulation-steps", "accumulate-grad-batches", "accum-iter", "grad-accum"),
+                    ("accumulate",)),
+    **dict.fromkeys(("clip-grad", "max-grad-norm", "gradient-clip-val", "grad-clip"), ("clip",)),
+    **dict.fromkeys(("warmup-epochs", "warmup-steps", "warmup-ratio"), ("warmup",)),
+    **dict.fromkeys(("random-seed", "manual-seed"), ("seed",)),
+    **dict.fromkeys(("val-split", "val-fraction", "validation-split"), ("held-out",)),
+    **dict.fromkeys(("clip-len", "clip-length", "num-frames", "n-frames", "frames-per-clip"), ("frames",)),
+    **dict.fromkeys(("sampling-rate", "frame-interval", "temporal-stride"), ("stride",)),
+    **dict.fromkeys(("force", "exist-ok", "overwrite-output-dir"), ("overwrite",)),
+    **dict.fromkeys(("log", "loggers", "report-to", "use-wandb", "wandb", "mlflow", "trackio"), ("logger",)),
+    **dict.fromkeys(("k", "n", "num-results", "top-k", "topk"), ("top", "count")),
+    **dict.fromkeys(("eval", "metric", "evaluator"), ("probe",)),
+    **dict.fromkeys(("label-fraction", "train-fraction", "percent"), ("fraction",)),
+    **dict.fromkeys(("labels", "labeled", "labelled-data"), ("labelled", "label-column")),
+    "dryrun": ("dry-run",), "compute-dtype": ("precision",),
 }  # fmt: skip
-"""Flags of other programs -> what they are called here, of which a verb has the first or the second."""
+"""Flags of other programs, without dashes -> what they are called here, the first of these that a verb has; in capitals
+an argument without a flag."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,9 +207,12 @@ def reject(parser: Parser, extra: Sequence[str]) -> None:
     if flag is None:
         raise ValueError(f"{extra[0]!r} is one argument too many; see '{parser.prog} --help'")
     known = [name for name in parser._option_string_actions if name.startswith("--")]
-    meant = [name for name in SYNONYMS.get(flag, ()) if name in known]
-    # Without the dashes, which all have in common.
-    near = meant[:1] or [f"--{n}" for n in get_close_matches(flag[2:], [k[2:] for k in known], n=3, cutoff=NEAR)]
+    # Without the dashes, which all have in common, and with the hyphens that are underscores elsewhere.
+    plain, names = flag.lstrip("-").replace("_", "-").lower(), [name[2:] for name in known]
+    places = [action.dest.upper() for action in parser._actions if not action.option_strings]
+    meant = [f"--{name}" if name in names else name for name in SYNONYMS.get(plain, ()) if name in [*names, *places]]
+    near = [f"--{plain}"] if plain in names else meant[:1]
+    near = near or [f"--{name}" for name in get_close_matches(plain, names, n=3, cutoff=NEAR)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(f"unknown flag {flag}; {hint}see '{parser.prog} --help' for all of them")
 

@@ -9,8 +9,13 @@ NEAR = 0.65
 """How alike two names must be for one to be meant by the other, from 0 to 1: "predict" is not "pretrain"."""
 
 
-def unknown_name(what: str, got: str, known: Sequence[str]) -> str:
-    """One sentence: `unknown task 'rotatoin'; did you mean rotation? Known: ...`."""
+def unknown_name(what: str, got: str, known: Sequence[str], *, nearest: str | None = None) -> str:
+    """One sentence: `unknown task 'rotatoin'; did you mean rotation? Known: ...`.
+
+    `nearest` is the one that does nearly what others call by this name.
+    """
+    if nearest is not None:
+        return f"unknown {what} {got!r}; the nearest here is {nearest}. Known: {', '.join(known)}"
     near = difflib.get_close_matches(got, known, n=3, cutoff=NEAR)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
     return f"unknown {what} {got!r}{hint} Known: {', '.join(known)}"

@@ -30,6 +30,7 @@ from selftaught.data import inputs as kinds_of_inputs
 from selftaught.data.inputs import Given, Input, needs_of_kinds
 from selftaught.data.modality import kind_of_task
 from selftaught.encoders.spec import ONE, TAKES, EncoderSpec, check_names
+from selftaught.tasks.other_names import nearest_task
 
 if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask
@@ -141,7 +142,7 @@ def task_info(name: str) -> TaskInfo:
         return _library_task(_TASKS / family[name] / f"{name}.py", name, family[name])
     if name == "supervised" and (_TASKS / "supervised.py").is_file():
         return _library_task(_TASKS / "supervised.py", name, "")
-    raise ValueError(unknown_name("task", name, sorted(family)))
+    raise ValueError(unknown_name("task", name, sorted(family), nearest=nearest_task(name)))
 
 
 def load_task(info: TaskInfo | str) -> type[PretextTask]:

@@ -23,6 +23,7 @@ from selftaught.training.contract.check_task import check_contract
 from selftaught.training.data import Data, open_sources
 from selftaught.training.setup import build_task, pace_of
 from selftaught.training.streamed import shards_to_stream
+from selftaught.training.trackers.open import check_trackers
 
 TRIED = 8
 """Samples that a task of the user's own is tried with."""
@@ -34,6 +35,7 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
     Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
     check_sharding(asked.machine)
+    check_trackers(asked.folder)
     optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace_of(spec.recipe, optimizer, asked.optim, task=spec.name)
     spec, config = with_classes(spec, 2), with_encoders(asked, spec)  # how many there are is not known yet

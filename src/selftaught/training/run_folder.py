@@ -54,6 +54,7 @@ _MAY_DIFFER = {
     "workers",
     "cache_limit",
     "download",
+    "logger",
     "tensorboard",
     "data",
     "changed_data",

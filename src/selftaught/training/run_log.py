@@ -1,26 +1,38 @@
-"""What a run writes down while it trains: rows of its CSV files, TensorBoard's events, lines for people."""
+"""What a run writes down while it trains: rows of its CSV files, the same for trackers, lines for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
 
 from lightning_fabric import Fabric
 
+from selftaught.core.config import RunConfig
 from selftaught.core.progress import StepProgress
 from selftaught.features.diagnostics import collapse_warning
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.speed import Speed
+from selftaught.training.trackers.open import open_trackers
 
 
 class RunLog:
     """The log of a run; the first process alone writes it."""
 
-    def __init__(self, folder: RunFolder, fabric: Fabric, *, steps_per_epoch: float, tensorboard: bool = False) -> None:
+    def __init__(self, folder: RunFolder, fabric: Fabric, config: RunConfig, *, steps_per_epoch: float) -> None:
         self.is_written = fabric.is_global_zero
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
-        self._loggers = [_tensorboard(folder)] if tensorboard and self.is_written else []
+        names = config.folder.trackers if self.is_written else ()
+        self._trackers = open_trackers(names, folder.path, config.to_dict())
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for tracker in self._trackers:
+            tracker.close(is_good=error is None)
 
     def training(self, done: int, lr: float, row: Mapping[str, float], speed: Speed) -> None:
         """One row of metrics.csv and one of speed.csv."""
@@ -50,14 +62,5 @@ class RunLog:
 
     def _append(self, file: str, group: str, done: int, row: Mapping[str, float], **more: float) -> None:
         self.folder.append(file, {"step": done, "epoch": done / self.steps_per_epoch, **more, **row})
-        for logger in self._loggers:
-            logger.log_metrics({f"{group}/{name}": value for name, value in row.items()}, step=done)
-
-
-def _tensorboard(folder: RunFolder) -> Any:
-    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
-
-    try:
-        return TensorBoardLogger(folder.path, name="tensorboard", version="")
-    except ModuleNotFoundError:
-        raise ValueError("--tensorboard needs a package: pip install 'selftaught[tensorboard]'") from None
+        for tracker in self._trackers:
+            tracker.log({f"{group}/{name}": value for name, value in {**more, **row}.items()}, done)

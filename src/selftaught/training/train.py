@@ -257,13 +257,13 @@ def _loop(training: Training, folder: RunFolder, start: int, begin: float, stop:
     planned = config.replace(steps=training.schedule.first)
     refreshed_before = set(refresh_steps(task, data, training.schedule.first))
     per_epoch = data.loader.steps_per_epoch
-    log = RunLog(folder, fabric, steps_per_epoch=per_epoch, tensorboard=config.folder.tensorboard)
+    log = RunLog(folder, fabric, config, steps_per_epoch=per_epoch)
     best = load_checkpoint(folder.last)[1]["best"] if start else None
     looked: dict[str, float] = {}
     speed, together = Speed(config.optim.batch), StopTogether(fabric.world_size)
     network = config.network
     title = f"{training.spec.short} {network.architectures[network.kept]} {network.size} px"
-    with StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
+    with log, StepProgress(title, training.schedule.steps, start=start, is_shown=fabric.is_global_zero) as progress:
         progress.start("first step")
         done = start
         while done < training.schedule.steps:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
+from selftaught.core.names import unknown_name
 from selftaught.core.plain import at_home, plain, same_place
 from selftaught.core.ranges import Range, Settings
 from selftaught.core.settings.values import parse_seconds, read_ranges
@@ -17,6 +18,7 @@ Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Strategy = Literal["auto", "ddp", "fsdp", "hsdp"]
 Streaming = Literal["auto", "always", "never"]
 
+LOGGERS = ("csv", "tensorboard", "wandb", "mlflow", "trackio")
 HINTS = ("frame_rate", "split_file", "split_number", "groups", "label_column")
 """Fields that say of data what their files do not."""
 FLAGS = {"path": "data"}
@@ -259,5 +261,24 @@ class FolderSettings(Group):
     """With --resume: continue even if the data have changed."""
     overwrite: bool = False
     """Replace an existing run in the run folder."""
+    logger: str | None = None
+    """Also log to these programs, separated by commas: tensorboard, wandb, mlflow or trackio (pip install
+    'selftaught[NAME]'); csv, which is always written, is metrics.csv and heldout.csv."""
     tensorboard: bool = False
-    """Also write TensorBoard events (pip install 'selftaught[tensorboard]')."""
+    """As --logger tensorboard."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self._loggers if name not in LOGGERS]
+        if unknown:
+            raise ValueError(unknown_name("--logger", unknown[0], LOGGERS))
+
+    @property
+    def _loggers(self) -> list[str]:
+        return [name.strip() for name in (self.logger or "").split(",") if name.strip()]
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of the programs that metrics are also sent to, each once."""
+        named = [*self._loggers, *(["tensorboard"] if self.tensorboard else [])]
+        return tuple(dict.fromkeys(name for name in named if name != "csv"))

@@ -75,6 +75,7 @@ class RunSettings(EvaluationHints, total=False):
     resume: bool
     changed_data: bool
     overwrite: bool
+    logger: str | None
     tensorboard: bool
 
 
