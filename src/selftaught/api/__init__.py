@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from selftaught.api.exporting import export as export
+from selftaught.api.exporting import push as push
 from selftaught.api.labels import fit as fit
 from selftaught.api.labels import predict as predict
 from selftaught.api.labels import suggest as suggest
@@ -105,7 +106,7 @@ def evaluate(
     """Evaluate an encoder with a probe, next to the same encoder with random weights.
 
     Args:
-        encoder: run folder, ENCODER:FILE (resnet18:a.pth), or published weights: timm:MODEL or torchvision:MODEL.
+        encoder: run folder, ENCODER:FILE (resnet18:a.pth), timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
         data: data with the labels, boxes or masks that the probe needs, in any format that pretrain reads.
         probe: a name from `selftaught probes`, or your own package.module or path/to/file.py (default: those that fit:
             linear for images, action and clip_retrieval for videos, mask_propagation for video frames with masks).

@@ -1,4 +1,4 @@
-"""The verb by which networks leave the library."""
+"""The verbs by which networks leave the library."""
 
 from __future__ import annotations
 
@@ -59,3 +59,33 @@ def export(
     found = open_subject(run, is_measured=False, **chosen)
     written = export_encoder(found.encoder, path, format=form, size=found.network.size, headless=headless)
     return {"out": str(written), "format": form, "part": found.part, "encoder": found.encoder.name}
+
+
+@plain_arguments
+def push(
+    run: File, name: str, *, private: bool = False, part: str | None = None, checkpoint: Checkpoint = "last"
+) -> Json:
+    """Push the encoder of a run to the Hugging Face hub, with a card of its data, metrics and intervals.
+
+    Everything that takes an encoder then takes hf:OWNER/NAME. The token is that of `hf auth login` or HF_TOKEN.
+
+    Args:
+        run: run folder.
+        name: OWNER/NAME of the repository, which is created where it is absent.
+        private: create the repository as a private one.
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+
+    Returns:
+        "repository", its "url", the "files" and the "encoder".
+    """
+    from selftaught.encoders.weights.hub import checked
+    from selftaught.evaluation.push import push_run
+    from selftaught.evaluation.subject import open_subject
+    from selftaught.report.run_card import run_card
+
+    checked(name)
+    subject = open_subject(run, part=part, checkpoint=checkpoint, is_measured=False)
+    if subject.run is None:
+        raise ValueError(f"push is for runs, and {run} are weights of others; give a run folder")
+    return push_run(subject, name, card=run_card(Path(run), name=name, encoder=subject.encoder.name), private=private)

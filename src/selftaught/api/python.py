@@ -31,7 +31,8 @@ def load_encoder(
     `encoder(encoder.transform(image)[None])`.
 
     Args:
-        run: run folder, or weights as `evaluate` takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
+        run: run folder, or weights as `evaluate` takes them: ENCODER:FILE, timm:MODEL, torchvision:MODEL or
+            hf:OWNER/NAME.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         size: image size in pixels, only for given weights (default 224).

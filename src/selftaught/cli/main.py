@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
-    *("embed", "search", "fit", "predict", "suggest", "export", "report", "cache", "demo", "world"),
+    *("embed", "search", "fit", "predict", "suggest", "export", "push", "report", "cache", "demo", "world"),
 )
 _FUNCTIONS = {"tasks": "list_tasks", "encoders": "list_encoders", "probes": "list_probes", "report": "write_report"}
 """Public functions that are not called as their verb is, as a folder of the package has that name."""

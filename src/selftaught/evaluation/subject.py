@@ -20,6 +20,7 @@ from selftaught.core.settings.values import COLOURS
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.names import GivenWeights
 from selftaught.encoders.weights.given import parts_of_text, with_weights
+from selftaught.encoders.weights.hub import PREFIX, read_pushed, repository_of
 from selftaught.encoders.weights.published import is_published
 from selftaught.tasks.base import PretextTask
 from selftaught.training.encoder_of_run import (
@@ -122,7 +123,7 @@ def open_subject(
     download: bool = False,
     is_measured: bool = True,
 ) -> Subject:
-    """A run folder, ENCODER:FILE with weights of any program, or published weights: timm:MODEL or torchvision:MODEL.
+    """A run folder, ENCODER:FILE with weights of any program, or published ones: timm:, torchvision: or hf:OWNER/NAME.
 
     Args:
         what: one of these.
@@ -136,15 +137,19 @@ def open_subject(
     """
     if out is not None:
         check_out_folder(out)
-    if not Path(what).exists() and (given := parts_of_text(str(what))):
+    name = None if Path(what).exists() else repository_of(str(what))
+    given = None if name or Path(what).exists() else parts_of_text(str(what))
+    if name or given:
         if part is not None or checkpoint != "last":
             flag = "--checkpoint" if part is None else "--part"
             raise ValueError(f"{flag} is for a run, and {what} are weights; leave it out")
+        if given is None:
+            return _from_hub(str(name), size=size, out=out, download=download)
         return _from_file(str(what), given, size=size, stem=stem, out=out, download=download)
     if not Path(what).is_dir():
         raise ValueError(
             f"{what} is no run folder; give the --out of a pretrain command, ENCODER:FILE with weights, such as "
-            "resnet18:weights.safetensors, or published weights, such as torchvision:resnet18"
+            "resnet18:weights.safetensors, or published weights, such as torchvision:resnet18 or hf:OWNER/NAME"
         )
     config = read_config(what)
     for flag, value in (("size", size), ("stem", stem)):
@@ -167,6 +172,8 @@ def open_subject(
 
 def folder_of(what: str | Path) -> Path:
     """Where metrics of this are kept if no other folder was asked for: the run's, or one beside the weights."""
+    if not Path(what).exists() and (name := repository_of(str(what))):
+        return Path(f"{name.replace('/', '-')}-evaluated")
     given = None if Path(what).exists() else parts_of_text(str(what))
     if given is None:
         return Path(what)
@@ -174,6 +181,18 @@ def folder_of(what: str | Path) -> Path:
         return Path(f"{str(what).replace(':', '-')}-evaluated")
     file = Path(given.file).expanduser()
     return file.with_name(f"{file.stem}{f'-{given.choice}' if given.choice else ''}-evaluated")
+
+
+def _from_hub(name: str, *, size: int | None, out: str | Path | None, download: bool) -> Subject:
+    """An encoder that `push` wrote to the Hugging Face hub, with what its config.json says of it."""
+    what = f"{PREFIX}{name}"
+    pushed, file = read_pushed(name, download=download)
+    size = size or pushed.size
+    found = with_weights(pushed.encoder, str(file), size=size, stem=pushed.stem, download=False)
+    found.encoder.clip_seen = pushed.clip_seen
+    network = NetworkSettings(encoder=pushed.encoder, size=size, stem=found.stem, clip_seen=pushed.clip_seen)
+    folder = folder_of(what) if out is None else Path(out)
+    return Subject(name=what, encoder=found.encoder, network=network, folder=folder)
 
 
 def _from_file(

@@ -1,0 +1,65 @@
+"""An encoder of a run to the Hugging Face hub: safetensors, config.json and a card with data, metrics and intervals."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import huggingface_hub
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+from selftaught.core.settings.groups import Stem
+from selftaught.encoders.weights.hub import CARD, CONFIG, WEIGHTS, Pushed, endpoint, first_line
+from selftaught.encoders.weights.load import stem_of
+from selftaught.evaluation.export import export_encoder
+from selftaught.evaluation.subject import Subject
+
+
+def push_run(subject: Subject, name: str, *, card: str, private: bool = False) -> dict[str, Any]:
+    """Write the encoder of a run to the repository OWNER/NAME, which is created where it is absent.
+
+    `card` is its model card, in Markdown.
+
+    Returns:
+        "repository", its "url", the "files" and the "encoder".
+    """
+    with tempfile.TemporaryDirectory(prefix="selftaught-") as place:
+        folder = Path(place)
+        write_repository(subject, folder, card=card)
+        try:
+            api = huggingface_hub.HfApi(endpoint=endpoint())
+            url = api.create_repo(name, private=private, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=folder, commit_message=f"{subject.encoder.name} by selftaught")
+        except LocalTokenNotFoundError:
+            raise ValueError(
+                f"{name} cannot be written to without a token; run `hf auth login`, or set the variable HF_TOKEN"
+            ) from None
+        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+            raise ValueError(f"{name} cannot be written to: {first_line(error)}") from None
+    return {
+        "repository": name,
+        "url": str(url),
+        "files": [CARD, CONFIG, WEIGHTS],
+        "encoder": subject.encoder.name,
+    }
+
+
+def write_repository(subject: Subject, folder: Path, *, card: str) -> None:
+    """The files of the repository."""
+    run = subject.run
+    assert run is not None
+    pushed = Pushed(
+        encoder=subject.encoder.name,
+        size=subject.network.size,
+        stem=cast(Stem, stem_of(subject.encoder) or subject.network.stem),
+        clip_seen=dict(subject.encoder.clip_seen),
+        task=run.task,
+        data=Path(run.data.path).name,  # where it is on the owner's machine is nobody's business
+        version=version("selftaught"),
+    )
+    export_encoder(subject.encoder, folder / WEIGHTS, format="safetensors", size=pushed.size, headless=True)
+    (folder / CONFIG).write_text(json.dumps(pushed.to_config(), indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")

@@ -1,0 +1,69 @@
+"""A run to a stand-in of the Hugging Face hub, and its encoder back from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+import timm
+import torch
+from safetensors.torch import load
+
+import selftaught
+from selftaught.cli import main as cli
+from tests.evaluation.local_hub import Hub, local_hub
+
+NAME = "me/rotation-net"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Its address and a token in the environment, and an empty cache."""
+    with local_hub() as found:
+        monkeypatch.setenv("HF_ENDPOINT", found.url)
+        monkeypatch.setenv("HF_TOKEN", "good")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        yield found
+
+
+def test_a_pushed_encoder_is_loaded_with_the_same_weights(
+    run: Path, hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["push", str(run), NAME, "--private", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["files"] == ["README.md", "config.json", "model.safetensors"]
+    files = hub.repositories[NAME]
+    assert set(files) == {"README.md", "config.json", "model.safetensors"}
+    assert hub.private[NAME]
+    assert str(tmp_path) not in files["README.md"].decode() + files["config.json"].decode()
+    with pytest.raises(ValueError, match=rf"^hf:{NAME} is not on this machine; allow its download with --download$"):
+        selftaught.load_encoder(f"hf:{NAME}")
+    found = selftaught.load_encoder(f"hf:{NAME}", download=True)
+    own = selftaught.load_encoder(run)
+    assert not found.training
+    assert (found.name, found.transform.size) == (own.name, own.transform.size)
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.equal(found(x), own(x))
+    plain = timm.create_model("test_resnet", num_classes=0)  # the weights serve without this package
+    plain.load_state_dict(load(files["model.safetensors"]), strict=True)
+    assert selftaught.embed(f"hf:{NAME}", "synthetic:N=8,side=32", out=tmp_path / "f.npy")["samples"] == 8  # offline
+
+
+def test_what_is_not_ours_is_refused(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.repositories["a/b"] = {"config.json": b'{"model_type": "vit"}', "model.safetensors": b""}
+    hub.repositories["a/c"] = {}
+    with pytest.raises(ValueError, match=r"^hf:a/b holds no encoder that 'selftaught push' wrote; give timm:MODEL or"):
+        selftaught.load_encoder("hf:a/b", download=True)
+    with pytest.raises(ValueError, match=r"^hf:a/c has no file config.json, so that it holds no encoder"):
+        selftaught.load_encoder("hf:a/c", download=True)
+    with pytest.raises(ValueError, match=r"^hf:a/d cannot be downloaded: "):
+        selftaught.load_encoder("hf:a/d", download=True)
+    with pytest.raises(ValueError, match=r"^'x' is no name on the Hugging Face hub; give OWNER/NAME$"):
+        selftaught.push(run, "x")
+    with pytest.raises(ValueError, match=r"^--part is for a run, and hf:a/b are weights; leave it out$"):
+        selftaught.load_encoder("hf:a/b", part="encoder")
+    monkeypatch.setenv("HF_TOKEN", "bad")
+    with pytest.raises(ValueError, match=rf"^{NAME} cannot be written to: .*401"):
+        selftaught.push(run, NAME)
