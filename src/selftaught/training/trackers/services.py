@@ -79,16 +79,17 @@ class MLflow(Tracker):
         from mlflow.tracking import MlflowClient
 
         self._client, self._metric = MlflowClient(), Metric
-        self._id = kept_id(folder, "mlflow")
-        if self._id is None:
+        known_id = kept_id(folder, "mlflow")
+        if known_id is None:
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
             known = self._client.get_experiment_by_name(name)
             experiment = known.experiment_id if known else self._client.create_experiment(name)
-            self._id = self._client.create_run(experiment, run_name=folder.resolve().name).info.run_id
-            keep_id(folder, "mlflow", self._id)
+            run = self._client.create_run(experiment, run_name=folder.resolve().name)
+            self._id: str = keep_id(folder, "mlflow", str(run.info.run_id))
             given = [Param(key, str(value)[:500]) for key, value in settings.items() if value is not None]
             self._client.log_batch(self._id, params=given)
         else:
+            self._id = known_id
             self._client.update_run(self._id, status="RUNNING")
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
