@@ -200,7 +200,8 @@ def compare(
         given: encoders to rank beside the tasks, separated by commas: run folders, ENCODER:FILE with weights,
             timm:MODEL or torchvision:MODEL.
         parallel: train tasks side by side: local:N in N processes of this machine, ray or ray:ADDRESS on a Ray cluster,
-            slurm or slurm:NAME=VALUE,... as jobs with parameters of submitit (default: one after the other).
+            slurm or slurm:NAME=VALUE,... as jobs, with parameters of submitit such as timeout_min=600 (default: one
+            after the other).
         settings: fields of `RunConfig`; task settings apply to every task that has them.
     """
     config = RunConfig.of(data=str(data), out=str(out), **settings)

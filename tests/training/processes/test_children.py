@@ -46,6 +46,13 @@ def test_a_process_gets_its_order_and_its_rank(start: Start, tmp_path: Path) -> 
     assert children.error() is None
 
 
+def test_what_a_process_found_is_kept_until_it_ends(start: Start) -> None:
+    children = start("""echo '{"result": {"row": 3}}'; echo '{"done": true}'""")
+    children.wait_until_done()
+    children.end()
+    assert children._all[0].result == {"row": 3}
+
+
 def test_processes_that_do_not_meet_are_waited_for(start: Start) -> None:
     start("""sleep 0.1; echo '{"done": true}'""").wait_until_done()
     with pytest.raises(ProcessError, match="ended with exit code 7"):

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from selftaught.core.errors import EXPLAINED, ProcessError
 from selftaught.core.progress import say
 from selftaught.core.threads import available_cores
 from selftaught.evaluation.side_by_side.one_task import Order, attempt, row_of
@@ -25,6 +26,8 @@ from selftaught.training.processes.children import Child
 Engine = Callable[[Sequence[Order]], Iterator[tuple[int, dict[str, Any]]]]
 """Orders -> number and row of each, as they are done; an error of one ends the others."""
 ADVICE = "the same command with --resume goes on from the last checkpoint, fewer tasks side by side need less memory"
+MINUTES = 24 * 60
+"""That a job of SLURM may take unless another time is asked for; submitit's own default is five minutes."""
 POLL = 0.5
 """Seconds between two looks at jobs of a cluster."""
 
@@ -172,7 +175,7 @@ def submitted(
 
     executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     try:
-        executor.update_parameters(**{"name": "selftaught-compare", **settings})
+        executor.update_parameters(**{"name": "selftaught-compare", "timeout_min": MINUTES, **settings})
     except (NameError, ValueError, TypeError) as wrong:
         raise ValueError(f"--parallel slurm: {wrong}") from None
     jobs = executor.map_array(attempt, list(orders))
@@ -182,9 +185,26 @@ def submitted(
         while waiting:
             done = [number for number, job in waiting.items() if job.done()]
             for number in done:
-                yield number, row_of(waiting.pop(number).result())
+                yield number, row_of(_result(waiting.pop(number), folder))
             if not done:
                 time.sleep(POLL)
     finally:
         for job in waiting.values():
             job.cancel(check=False)
+
+
+def _result(job: Any, folder: Path) -> dict[str, Any]:
+    """What the attempt of a job gave.
+
+    Raises:
+        ProcessError: for a job that was ended from outside.
+    """
+    import submitit
+
+    try:
+        found: dict[str, Any] = job.result()
+    except submitit.core.utils.UncompletedJobError as ended:
+        said = " ".join(str(ended).split())[:300]
+        advice = "the same command with --resume goes on; slurm:timeout_min=MINUTES gives jobs more time"
+        raise ProcessError(f"job {job.job_id} ended early ({said}); see {folder}; {advice}", EXPLAINED) from None
+    return found

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -20,8 +19,8 @@ from selftaught.core.own_folder import is_own
 
 FACTS = "_features.json"
 """Readers of a folder of Parquet files leave out what begins with _ or a dot."""
-ROWS = 1024
-"""Rows of a row group, which are read together."""
+ROWS = 256
+"""Rows of a row group, which are read together: few, as single vectors are looked up after a search by an index."""
 BLOCK = 65_536
 """Rows that are in memory at once where all are gone through."""
 SKIPPED = b"skipped"
@@ -170,27 +169,29 @@ class VectorFolder:
     def take(self, numbers: NDArray[np.int64]) -> Part:
         """Paths, labels and vectors of some numbers, in their order; only the row groups with one of them are read."""
         keys, labels = [""] * len(numbers), [None] * len(numbers)  # type: list[str], list[str | None]
-        vectors = np.empty((len(numbers), self.facts.features), np.float32)
+        for places, rows, table in self._groups(numbers, ["path", "label"]):
+            for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+                keys[place], labels[place] = table["path"][row].as_py(), table["label"][row].as_py()
+        return Part(keys=keys, labels=labels, vectors=self.vectors(numbers))
+
+    def vectors(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors (M, D) of some numbers, in their order."""
+        found = np.empty((len(numbers), self.facts.features), np.float32)
+        for places, rows, table in self._groups(numbers, ["vector"]):
+            found[places] = _matrix(table["vector"].combine_chunks(), self.facts.features)[rows]
+        return found
+
+    def _groups(
+        self, numbers: NDArray[np.int64], columns: list[str]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], pa.Table]]:
+        """Each row group with some of the numbers: their places among these, their rows in it, and its table."""
         shards = np.searchsorted(self.starts, numbers, side="right") - 1
         for shard in np.unique(shards):
-            file = pq.ParquetFile(self.files[shard])
+            file = pq.ParquetFile(self.files[shard], metadata=self._metadata[shard])
             within = numbers - self.starts[shard]
             for group in np.unique(within[shards == shard] // ROWS):
-                table = file.read_row_group(int(group))
-                found = _matrix(table["vector"].combine_chunks(), self.facts.features)
-                for place in np.flatnonzero((shards == shard) & (within // ROWS == group)):
-                    row = int(within[place] % ROWS)
-                    keys[place], labels[place] = table["path"][row].as_py(), table["label"][row].as_py()
-                    vectors[place] = found[row]
-        return Part(keys=keys, labels=labels, vectors=vectors)
-
-    def numbers_of(self, key: str) -> NDArray[np.int64]:
-        """Numbers of the samples of this path."""
-        found = []
-        for file, start in zip(self.files, self.starts.tolist(), strict=False):
-            keys = pq.read_table(file, columns=["path"])["path"].combine_chunks()
-            found.append(start + np.flatnonzero(pc.equal(keys, key).to_numpy(zero_copy_only=False)))
-        return np.concatenate(found) if found else np.empty(0, np.int64)
+                places = np.flatnonzero((shards == shard) & (within // ROWS == group))
+                yield places, within[places] % ROWS, file.read_row_group(int(group), columns=columns)
 
 
 def _matrix(column: pa.Array, features: int) -> NDArray[np.float32]:

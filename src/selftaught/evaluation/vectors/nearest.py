@@ -26,7 +26,7 @@ from selftaught.features.neighbours import EXACT_UP_TO, unit_length
 INDEX = "_index.faiss"
 PROBED = 32
 """Lists of the index that are looked through for a query."""
-AGAIN = 20
+AGAIN = 10
 """Times as many vectors as are asked for, and a hundred at least, are compared again."""
 MOST_CODE = 64
 """Bytes of a code at most."""
@@ -66,7 +66,7 @@ def most_similar(
     index = open_index(folder)
     _, rows = index.search(query[None], max(100, AGAIN * count))
     numbers = np.sort(rows[0][rows[0] >= 0])
-    found = cosines(folder.take(numbers).vectors)
+    found = cosines(folder.vectors(numbers))
     order = np.argsort(-found, kind="stable")[:count]
     return [(int(numbers[i]), float(found[i])) for i in order]
 

@@ -73,7 +73,7 @@ class Child:
                 message = json.loads(line)
                 if "text" in message:
                     self.report = message
-                self.result = message.get("result")
+                self.result = message.get("result", self.result)
                 (self.is_ready if "ready" in message else self.is_done).set()
         self.process.wait()
 
