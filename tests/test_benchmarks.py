@@ -84,3 +84,32 @@ def test_suggestions_are_measured_against_labels_at_random() -> None:
     assert rows["typical"]["gain"] == pytest.approx(rows["typical"]["accuracy"] - rows["random"]["accuracy"], abs=0.02)
     assert rows["typical"]["gain"] > 5
     assert rows["random"]["gain"] == 0
+
+
+def test_the_page_of_costs_is_that_of_its_measured_parts() -> None:
+    costs = script("costs")
+    text = costs.page(*(costs.read(name) for name in ("costs.json", "search_index.json", "memory.json")))
+    assert (costs.RESULTS / "costs.md").read_text() == text, "run python benchmarks/costs.py"
+    setting = costs.Setting("an encoder", 96, 160, 512)
+    speed = {"decode": 1000.0, "embed": 100.0, "train": 10.0}
+    index = {"count": 10_000, "width": 64, "faiss": {"build_seconds": 2.0}}
+    memory = {"1x": {"pictures": 100, "rss_mb": 1.0}, "16x": {"pictures": 1100, "rss_mb": 1.5}}
+    found = costs.costs(setting, speed, index, memory, 10**6)
+    assert found["packed store"] == "102 GB"  # 160 x 213 x 3 bytes
+    assert found["train, 100 epochs"] == "2,778 h"
+    assert found["embed, with decoding"] == "3.1 h"
+    assert found["vectors"] == "2.05 GB"
+    assert found["index on disk"] == "74 MB"  # 72 bytes each, and 1,000 centroids
+    assert found["memory of the list of samples, packed"] == "500 MB"
+    # 1,256 products of width 512 for each vector, where 356 of width 64 for 10,000 took 2 seconds
+    assert costs.build_seconds(setting, index, 10**6) == pytest.approx(2 * 100 * 8 * 1256 / 356)
+    assert [costs.index_bytes(width) - 8 for width in (2048, 128, 96)] == [64, 32, 24]
+
+
+def test_vectors_to_search_are_drawn_alike_and_recall_counts_them() -> None:
+    search_index = script("search_index")
+    first = search_index.drawn(50, 8, 3)
+    assert np.array_equal(first, search_index.drawn(50, 8, 3))
+    assert not np.array_equal(first, search_index.drawn(50, 8, 4))
+    truth = np.arange(10)[None]
+    assert search_index.recall([list(range(5, 15))], truth) == 0.5

@@ -88,7 +88,7 @@ def test_two_nodes_learn_what_one_does(tmp_path: Path, strategy: Strategy) -> No
     two_nodes(*words, "--steps", "6", "--resume", "--out", str(run))
     assert len((run / "metrics.csv").read_text().splitlines()) == 7
     selftaught.export(run, out=tmp_path / "weights.safetensors")
-    timm.create_model("test_vit", img_size=32, num_classes=0).load_state_dict(
+    timm.create_model("test_vit", img_size=32, patch_size=4, num_classes=0).load_state_dict(
         safetensors.torch.load_file(tmp_path / "weights.safetensors"), strict=False
     )
 
