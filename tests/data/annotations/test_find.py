@@ -21,14 +21,12 @@ def test_a_format_is_read_for_what_is_needed_of_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (("images/train/0.jpg", "labels/train/0.txt"), "labels/train/0.txt and the like are YOLO's"),
-        (("0.jpg", "0.txt"), "0.txt and the like are YOLO's, which are not read: have their tool write COCO's JSON"),
-        (("0.jpg", "0.xml"), "0.xml and the like are labelImg's: put them into a folder Annotations"),
+        (("0.jpg", "0.txt"), "labelImg's XML or YOLO's text files"),
         (("0.jpg", "0.json"), "0.json and the like are LabelMe's"),
     ],
 )
 def test_forms_that_are_not_read_are_named(tmp_path: Path, files: tuple[str, str], sentence: str) -> None:
     for file in files:
-        text(tmp_path / file, "0 0.5 0.5 0.1 0.1")
+        text(tmp_path / file, "a caption")
     with pytest.raises(ValueError, match=sentence):
         find_annotations(open_tree(str(tmp_path)), frozenset({"box"}))

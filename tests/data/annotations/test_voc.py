@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selftaught.data.annotations.voc import VocBoxes, open_voc
+from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.open import open_source
 from selftaught.evaluation.data.dense import open_dense
-from tests.data.trees import DOG, Object, picture, text, voc, write, xml
+from tests.data.trees import CAT, DOG, Object, picture, text, voc, write, xml
 
 BOXES, MASKS = frozenset({"box"}), frozenset({"mask"})
 
@@ -226,3 +228,21 @@ def test_a_missing_size_is_that_of_the_image(tmp_path: Path, size: str) -> None:
     data = open_dense(str(root), needs=BOXES)
     assert data.train.read(0).boxes.tolist() == [[0, 0, 40, 20]]
     assert data.notes == ("1 boxes leave their image by up to 1 pixel and were cut to it",)
+
+
+@pytest.mark.parametrize(
+    ("image", "file"),
+    [("a.png", "a.xml"), ("images/train/a.png", "annotations/train/a.xml"), ("images/a.png", "Annotations/a.xml")],
+)
+def test_labelimg_writes_the_same_files_beside_images(tmp_path: Path, image: str, file: str) -> None:
+    write(tmp_path / image, picture(0))
+    write(tmp_path / image.replace("a.png", "b.png"), picture(1))  # has not been labelled
+    text(tmp_path / file, xml([DOG, CAT]))
+    found = open_voc(open_tree(str(tmp_path)), masks=False)
+    assert isinstance(found, VocBoxes)
+    assert found.keys == [image]
+    assert found.classes == ("cat", "dog")
+    np.testing.assert_array_equal(found.sample(image).boxes, [[0, 0, 10, 20], [10, 4, 40, 30]])
+    assert open_voc(open_tree(str(tmp_path)), masks=True) is None
+    text(tmp_path / file, "<kml></kml>")
+    assert open_voc(open_tree(str(tmp_path)), masks=False) is None

@@ -11,6 +11,7 @@ from selftaught.data.annotations.coco import open_coco
 from selftaught.data.annotations.drawn_contours import open_drawn_contours
 from selftaught.data.annotations.mask_folder import open_mask_folder
 from selftaught.data.annotations.voc import open_voc
+from selftaught.data.annotations.yolo import open_yolo
 from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
 
@@ -25,14 +26,14 @@ def find_annotations(tree: FileTree, needs: frozenset[str]) -> Annotations:
                 "with groundTruth/ of .mat files of the same names"
             )
         return drawn
-    for opened in (open_voc, open_coco, open_mask_folder):
+    for opened in (open_voc, open_coco, open_mask_folder, open_yolo):
         found: Annotations | None = opened(tree, masks="mask" in needs)
         if found is not None:
             return found
     kind, folders = ("masks", ", or folders images and masks with a classes.txt") if "mask" in needs else ("boxes", "")
     raise ValueError(
         f"{kind} are needed, but {tree.where} holds none; {_other_form(tree.keys)}give a VOC tree (JPEGImages, "
-        f"Annotations, ImageSets), images with COCO's JSON files{folders}"
+        f"Annotations, ImageSets), images with COCO's JSON files, labelImg's XML or YOLO's text files{folders}"
     )
 
 
@@ -46,7 +47,6 @@ def _other_form(keys: Sequence[str]) -> str:
         return ""
     kind = kinds.most_common(1)[0][0]
     first = next(key for key in beside if key.endswith(kind))
-    if kind == "xml":
-        return f"{first} and the like are labelImg's: put them into a folder Annotations, images into JPEGImages; or "
-    name = "YOLO's" if kind == "txt" else "LabelMe's"
-    return f"{first} and the like are {name}, which are not read: have their tool write COCO's JSON; or "
+    if kind != "json":
+        return ""
+    return f"{first} and the like are LabelMe's, which are not read: have their tool write COCO's JSON; or "

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 import xml.parsers.expat as expat
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +21,17 @@ from selftaught.data.annotations.base import FAR, Annotations, Boxes, inside, wi
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.data.annotations.mask_folder import translate
 from selftaught.data.decode.image import decode_indices
+from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.folder_names import read_folder_names
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+_IMAGES = re.compile(r"(^|/)(?:images|imgs)/", re.IGNORECASE)
+_ANNOTATIONS = ("annotations", "Annotations", "labels", "xmls", "annotations/xmls")
+"""Folders beside one of images in which XML files are looked for."""
 _LARGEST_XML = 8 << 20
 _PARTS = ("train", "val", "trainval", "test")
 
@@ -46,12 +53,17 @@ class VocAnnotation(NamedTuple):
 
 
 class VocTree:
-    """The files of a VOC tree by image. An image's name is that of its file without folders and suffix."""
+    """The files of a VOC tree by image. An image's name is that of its file without folders and suffix.
 
-    def __init__(self, tree: FileTree, years: tuple[str, ...]) -> None:
+    `beside` are images with XML files of VOC's form in plain folders, as labelImg writes them; then there are no years.
+    """
+
+    def __init__(self, tree: FileTree, years: tuple[str, ...], beside: Mapping[str, str] | None = None) -> None:
         self.tree = tree
         self.years = years
-        self.photos = sorted(key for year in years for key in tree.keys if key.startswith(f"{year}JPEGImages/"))
+        self._xml_of = beside or {}
+        photos = [key for year in years for key in tree.keys if key.startswith(f"{year}JPEGImages/")]
+        self.photos = sorted([*photos, *self._xml_of])
 
     @classmethod
     def find(cls, tree: FileTree) -> VocTree | None:
@@ -64,6 +76,24 @@ class VocTree:
         years &= {key.partition(mark)[0] for mark in ("Annotations/", "ImageSets/") for key in texts if mark in key}
         return cls(tree, tuple(sorted(years))) if years else None
 
+    @classmethod
+    def find_beside(cls, tree: FileTree) -> VocTree | None:
+        """Images with XML files of their names, in the same folder or in one for annotations; or None.
+
+        The first file decides whether they are VOC's.
+        """
+        pictures = [key for key in tree.keys if is_picture(key)]
+        beside = {}
+        for key in pictures:
+            stem = key.rpartition(".")[0]
+            moved = [_IMAGES.sub(rf"\1{folder}/", stem) for folder in _ANNOTATIONS]
+            file = next((f"{name}.xml" for name in (stem, *moved) if f"{name}.xml" in tree), None)
+            if file is not None:
+                beside[key] = file
+        if not beside or b"<annotation" not in tree.start(next(iter(beside.values()))):
+            return None
+        return cls(tree, (), beside)
+
     @cached_property
     def is_annotated(self) -> bool:
         """Whether there are XML files."""
@@ -71,6 +101,8 @@ class VocTree:
 
     def annotation(self, photo: str) -> str:
         """Key of the XML file of an image."""
+        if photo in self._xml_of:
+            return self._xml_of[photo]
         return self._beside(photo, "Annotations", "xml")
 
     def mask(self, photo: str) -> str:
@@ -87,6 +119,8 @@ class VocTree:
         With a list of test images that are annotated, train and val are both for training (VOC2007); else val tests
         (VOC2012, whose test part is not public). An image that a list names but that is not there keeps its key.
         """
+        if self._xml_of:
+            return dict(read_folder_names(self.photos).splits)
         listed = {part: self._listed(kind, part) for part in _PARTS}
         annotated = self.mask if kind == "Segmentation" else self.annotation
         tests = listed["test"] if any(annotated(photo) in self.tree for photo in listed["test"]) else []
@@ -118,7 +152,7 @@ class VocTree:
         lists = {key.rpartition("/")[2] for key in self.tree.keys if "ImageSets/Main/" in key}
         named = {name.rpartition("_")[0] for name in lists if name.endswith(tuple(f"_{part}.txt" for part in _PARTS))}
         found = named or {thing.name for note in self.annotations.values() if note for thing in note.objects}
-        return CLASSES if found <= set(CLASSES) else tuple(sorted(found))
+        return CLASSES if found <= set(CLASSES) and not self._xml_of else tuple(sorted(found))
 
     @cached_property
     def annotations(self) -> dict[str, VocAnnotation | None]:
@@ -300,7 +334,7 @@ class VocMasks(Annotations):
 
 def open_voc(tree: FileTree, *, masks: bool) -> VocBoxes | VocMasks | None:
     """Boxes or masks of a VOC tree; None where there are none. Without lists, of all images that have them."""
-    voc = VocTree.find(tree)
+    voc = VocTree.find(tree) or VocTree.find_beside(tree)
     if voc is None:
         return None
     file_of = voc.mask if masks else voc.annotation

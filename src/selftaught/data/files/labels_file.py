@@ -129,6 +129,11 @@ def read_columns(keys: Sequence[str], text: str, name: str) -> dict[str, dict[st
     return {column: {key: row[column] for key, row in found.items()} for column in columns if column != "file"}
 
 
+def read_rows(text: str, name: str) -> list[dict[str, str]]:
+    """The rows of any table, their cells stripped, by column; a ValueError where it is none."""
+    return _rows(text, name)[1]
+
+
 def _with_label(columns: list[str], rows: list[_Row], column: str, name: str) -> tuple[list[str], list[_Row]]:
     """Columns and rows in which `column` is the one that holds the label."""
     own = [one for one in columns if one != "file"]

@@ -29,6 +29,7 @@ from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import LeftOut, left_out_as, other_kinds
 from selftaught.data.files.splits import own_part
+from selftaught.data.files.tables.found_tables import find_table
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.given_maps import MapsOfTree, maps_of_tree
 from selftaught.data.sources.layout import (
@@ -121,8 +122,10 @@ def open_image_folder(
         keys = [key for key in keys if key in kept.keys]
         layout = replace(layout, splits=kept.splits or layout.splits)
         wrong |= kept.wrong
-    if hints.groups is not None or table_folder(tree, keys) == "":
-        layout = with_groups(layout, keys, hints, text_in(tree, LABELS_FILE), tree.where)
+    other = find_table(tree, keys, hints.label_column)
+    if hints.groups is not None or other is not None or table_folder(tree, keys) == "":
+        table = text_in(tree, LABELS_FILE) if other is None else other.text
+        layout = with_groups(layout, keys, hints, table, tree.where)
     files = keys
     images, keys, layout = _expanded(tree, keys, layout, hints, has_maps=bool(maps))
     entries = choose_entries(keys, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=tree.where)

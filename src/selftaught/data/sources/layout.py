@@ -15,6 +15,7 @@ from selftaught.data.files.groups import crossing, find_groups
 from selftaught.data.files.hints import Hints
 from selftaught.data.files.labels_file import LABELS_FILE, read_table, text_of
 from selftaught.data.files.splits import EmptyPart, choose_split, given_split
+from selftaught.data.files.tables.found_tables import find_table
 from selftaught.data.sources.base import Entry, Source
 
 CLASSES_FILE = "classes.txt"
@@ -72,13 +73,14 @@ def tree_layout(
 
     `column` is the one of `labels.csv` that holds the classes, None for "label".
     """
-    from selftaught.data.annotations.coco import coco_targets, find_coco
     from selftaught.data.annotations.depth_folder import find_depths
     from selftaught.data.annotations.mask_folder import find_masks
     from selftaught.data.annotations.voc import VocTree
 
     masks, depths = find_masks(pictures), find_depths(pictures)
     keys = without_maps(pictures)
+    if (found := find_table(tree, keys, column)) is not None:
+        return keys, replace(read_layout(keys, table=found.text, names=None, where=tree.where), notes=found.notes)
     if (folder := table_folder(tree, keys)) is not None:
         return keys, _by_table(tree, keys, folder, column)
     voc = VocTree.find(tree)
@@ -91,12 +93,30 @@ def tree_layout(
     layout = read_layout(keys, table=None, names=text_in(tree, CLASSES_FILE), where=tree.where)
     if masks.pairs or depths.pairs:  # folders of images with maps are no classes
         layout = Layout({}, layout.splits, None, notes=layout.notes)
-    if needs & {"label", "labels"} and layout.classes is None and find_coco(tree):
-        layout = replace(layout, many=True)
+    if needs & {"label", "labels"} and layout.classes is None:
+        layout = _by_boxes(tree, layout, needs)
+    return keys, layout
+
+
+def _by_boxes(tree: FileTree, layout: Layout, needs: frozenset[str]) -> Layout:
+    """Which classes an image shows, by boxes of COCO, labelImg or YOLO; the layout as it is without any."""
+    from selftaught.data.annotations.coco import coco_targets, find_coco
+    from selftaught.data.annotations.voc import VocTree
+    from selftaught.data.annotations.yolo import open_yolo
+
+    if find_coco(tree):
         if "labels" in needs:
             splits, classes, targets = coco_targets(tree)
-            layout = Layout({}, splits, classes, True, targets)
-    return keys, layout
+            return Layout({}, splits, classes, True, targets)
+    elif (voc := VocTree.find_beside(tree)) is not None:
+        if "labels" in needs:
+            return Layout({}, layout.splits, voc.classes, True, voc.targets())
+    elif (yolo := open_yolo(tree, masks=False)) is not None:
+        if "labels" in needs:
+            return Layout({}, layout.splits, yolo.classes, True, yolo.targets())
+    else:
+        return layout
+    return replace(layout, many=True)
 
 
 def without_maps(pictures: list[str]) -> list[str]:

@@ -19,9 +19,12 @@ from selftaught.data.annotations.dense_sample import DenseSample, DenseSamples
 from selftaught.data.annotations.find import find_annotations
 from selftaught.data.decode.image import Decoding
 from selftaught.data.files.file_tree import FileTree
+from selftaught.data.files.groups import find_groups
+from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.splits import choose_split, own_part, told, uniform
 from selftaught.data.files.zip_tree import open_tree
 from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.layout import text_in
 from selftaught.data.sources.torchvision_names import VOC_NAMES
 from selftaught.data.sources.value_range import range_for
 from selftaught.evaluation.data.base import Asked, DataKind, TwoParts
@@ -109,6 +112,7 @@ def open_dense(
     download: bool = False,
     value_range: str = "auto",
     max_image_pixels: int = 64_000_000,
+    groups: str | None = None,
 ) -> Dense:
     """Both parts of a VOC tree, a COCO data set or a folder of images and masks, each perhaps in a zip.
 
@@ -122,13 +126,22 @@ def open_dense(
         download: allow torchvision's data sets to be downloaded.
         value_range: LOW,HIGH that images of more than 8 bits are shown by; auto chooses it from the training part.
         max_image_pixels: larger images cannot be read.
+        groups: column of labels.csv or CSV file with the groups of images, of which none is in both parts.
     """
     tree = _tree(data, download=download)
     annotations = find_annotations(tree, needs)
     halves: dict[str, AnnotatedSamples] = {}
+    table = text_in(tree, LABELS_FILE)
+    group_of = {} if groups is None else find_groups(annotations.keys, groups, table, tree.where)[0]
     for split in ("train", "test"):
         chosen = choose_split(
-            annotations.keys, annotations.splits, split=split, seed=seed, held_out=held_out, labelled_only=True
+            annotations.keys,
+            annotations.splits,
+            split=split,
+            seed=seed,
+            held_out=held_out,
+            labelled_only=True,
+            groups=group_of,
         )
         keys = [annotations.keys[i] for i in chosen]
         if split == "train":
@@ -165,6 +178,7 @@ def _open(asked: Asked) -> Dense:
         skip_broken=asked.skip_broken,
         download=asked.data.download,
         value_range=asked.data.value_range,
+        groups=asked.data.groups,
         max_image_pixels=asked.data.max_image_pixels,
     )
     for note in dense.notes:

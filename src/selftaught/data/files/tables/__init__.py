@@ -1,0 +1,1 @@
+"""Tables of labels as other programs write them."""
