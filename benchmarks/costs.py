@@ -12,9 +12,8 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 COUNTS = {"1 million": 10**6, "100 million": 10**8, "10 billion": 10**10}
@@ -27,8 +26,7 @@ ASPECT = 4 / 3
 SHARD = 10_240
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """An encoder at an image size.
 
     Attributes:
