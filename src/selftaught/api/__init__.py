@@ -15,6 +15,7 @@ from typing import Any, Literal, Unpack
 
 from selftaught.api.exporting import export as export
 from selftaught.api.exporting import push as push
+from selftaught.api.labels import explore as explore
 from selftaught.api.labels import fit as fit
 from selftaught.api.labels import predict as predict
 from selftaught.api.labels import suggest as suggest

@@ -187,6 +187,64 @@ def suggest(
     return found | {"report": str(write_suggestions_page(Path(out)))}
 
 
+@plain_arguments
+def explore(
+    run: File,
+    data: File,
+    *,
+    out: File,
+    count: int = 3000,
+    method: Literal["tsne", "umap", "pca"] = "tsne",
+    clusters: int = 10,
+    part: str | None = None,
+    checkpoint: Checkpoint = "last",
+    size: int | None = None,
+    seed: int = 0,
+    accelerator: Accelerator = "auto",
+    download: bool = False,
+    overwrite: bool = False,
+    **hints: Unpack[DataHints],
+) -> Json:
+    """Write a page with a map of the data: neighbours of a sample, selections saved as a list, thumbnails, colours.
+
+    Args:
+        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
+        data: data to explore, in any format that pretrain reads.
+        out: HTML file to write; it needs no other file and no network.
+        count: samples on the page, drawn at random where there are more; at most 20,000, which take about 25 MB.
+        method: how the map is made; umap needs selftaught[umap].
+        clusters: number of clusters by k-means, which are one of the colours.
+        part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
+        checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
+        size: image size in pixels, only for given weights (default 224); a run uses its own.
+        seed: seed of the sample, the map and the clusters.
+        accelerator: device type to compute on.
+        download: allow torchvision and Hugging Face data sets, and published weights, to be downloaded.
+        overwrite: replace an existing file that is no earlier page.
+        hints: fields of `DataHints`.
+
+    Returns:
+        "out", the page; "samples" of the data and how many of them are "shown"; "skipped" files; and in
+        "neighbours_kept" how many percent of the ten nearest neighbours are near on the map.
+    """
+    from selftaught.evaluation.subject import open_subject
+    from selftaught.evaluation.suggest.explore import explore_data
+    from selftaught.report.explore_page import write_explore_page
+    from selftaught.report.writers.place import check_file
+
+    path = Path(out).expanduser()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--out {out} must end with .html, as it is a page")
+    check_file(path, overwrite=overwrite)
+    subject = open_subject(run, part=part, checkpoint=checkpoint, size=size, download=download)
+    reading = subject.reading(str(data), download=download, **hints)
+    asked: Json = {"count": count, "method": method, "clusters": clusters, "seed": seed, "accelerator": accelerator}
+    facts = explore_data(subject, reading, **asked)
+    write_explore_page(facts, path)
+    shown = {"samples": facts["samples"], "shown": len(facts["keys"]), "skipped": facts["skipped"]}
+    return {"out": str(path), **shown, "neighbours_kept": facts["kept"]}
+
+
 def _fit(kind: str, subject: Subject, reading: DataSettings, asked: Json, size: int | None, places: Json) -> Json:
     """A model of that kind; `asked` are the fields of `HowToFit`, of which boxes and masks heed some."""
     if kind == "classes":

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("tasks", "encoders", "probes", "pretrain", "evaluate", "compare", "agreement"),
-    *("embed", "search", "fit", "predict", "suggest", "export", "push", "report", "cache", "demo", "world"),
+    *("embed", "search", "fit", "predict", "suggest", "explore", "export", "push", "report", "cache", "demo", "world"),
 )
 _FUNCTIONS = {"tasks": "list_tasks", "encoders": "list_encoders", "probes": "list_probes", "report": "write_report"}
 """Public functions that are not called as their verb is, as a folder of the package has that name."""
 
-COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "fit", "predict", "suggest", "demo")
+COMPUTING = ("pretrain", "evaluate", "compare", "embed", "search", "fit", "predict", "suggest", "explore", "demo")
 RESUMABLE = ("pretrain", "compare")
 
 
