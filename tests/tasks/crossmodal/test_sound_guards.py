@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Sound
@@ -23,24 +25,29 @@ from selftaught.training.contract.check_task import tensors_of
 from tests.data.sources.videos.sounds_of import RATE, write_sound
 from tests.data.store.videos import moving
 from tests.tasks.clips import check_halves
+from tests.tasks.conftest import TinyClipEncoder, TinyEncoder
 from tests.tasks.crossmodal.singing_clips import rng, singing
+from tests.two_processes import in_two_processes, join_group
 
 TASKS = tuple(task.name for task in list_tasks() if "audio" in task.needs)
 OF_PAIRS = tuple(name for name in TASKS if name != "ambient_sound")
 
 
 @pytest.fixture
-def make(tiny_encoder: Callable[[], Encoder], tiny_clip_encoder: Callable[[], Encoder]) -> Callable[[str], PretextTask]:
-    def made(name: str) -> PretextTask:
-        cls = load_task(name)
-        is_clip = cls.encoders["encoder"].kind == "video"
-        settings: dict[str, Any] = {"frames": 2, "seconds": 0.5} if is_clip else {}
-        settings |= {"fuse_after": 1, "hidden": 8} if name == "audio_visual_alignment" else {}
-        further = {"audio_encoder": AudioConvNet("small", (8, 16, 32, 32))} if "audio_encoder" in cls.encoders else {}
-        encoder = tiny_clip_encoder() if is_clip else tiny_encoder()
-        return cls(encoder, cls.Config(**settings), 16, **further)
+def make() -> Callable[[str], PretextTask]:
+    return small_task
 
-    return made
+
+def small_task(name: str) -> PretextTask:
+    """The same weights each time."""
+    torch.manual_seed(0)
+    cls = load_task(name)
+    is_clip = cls.encoders["encoder"].kind == "video"
+    settings: dict[str, Any] = {"frames": 2, "seconds": 0.5} if is_clip else {}
+    settings |= {"fuse_after": 1, "hidden": 8} if name == "audio_visual_alignment" else {}
+    encoder: Encoder = TinyClipEncoder() if is_clip else TinyEncoder()
+    further = {"audio_encoder": AudioConvNet("small", (8, 16, 32, 32))} if "audio_encoder" in cls.encoders else {}
+    return cls(encoder, cls.Config(**settings), 16, **further)
 
 
 def as_batch(task: PretextTask, batch: Batch) -> Batch:
@@ -125,6 +132,45 @@ def _joined(first: Any, second: Any, name: str = "") -> Any:
     if isinstance(first, Tensor):
         return torch.cat([first, second + len(first) if name == "partner" else second])
     return type(first)(**{key: _joined(one, getattr(second, key), key) for key, one in vars(first).items()})
+
+
+def partly_silent(task: PretextTask) -> list[Any]:
+    """The examples of two processes, of which the second has more silent moments."""
+    batches = [as_batch(task, singing(seed, videos=4)) for seed in (0, 1)]
+    prepared(task, batches[0])
+    for batch, rows in zip(batches, ([3], [0, 1, 4, 6, 7]), strict=True):
+        batch["audio"][rows] = 0
+    return [task.pseudo_label(batch, rng(5)) for batch in batches]
+
+
+def outcome(task: PretextTask, forward: nn.Module, example: Any) -> tuple[Tensor, Tensor]:
+    """Loss and gradient."""
+    loss = task.loss(forward(example), example)["loss"]
+    loss.backward()
+    return loss.detach(), torch.cat([p.grad.flatten() for p in task.parameters() if p.grad is not None])
+
+
+def work(rank: int, port: int, out: str) -> None:
+    join_group(rank, port)
+    found = {}
+    for name in TASKS:
+        task = small_task(name).eval()  # the statistics of batch normalisation are each process's own
+        loss, gradient = outcome(task, DistributedDataParallel(task), partly_silent(task)[rank])
+        dist.all_reduce(loss)
+        found[name] = {"loss": loss / 2, "gradient": gradient}
+    torch.save(found, f"{out}{rank}")
+    dist.destroy_process_group()
+
+
+def test_two_processes_of_which_one_hears_less_are_as_one(tmp_path: Path) -> None:
+    in_two_processes(work, str(tmp_path / "of"))
+    for name in TASKS:
+        task = small_task(name).eval()
+        loss, gradient = outcome(task, task, _joined(*partly_silent(task)))
+        for rank in range(2):
+            found = torch.load(tmp_path / f"of{rank}", weights_only=True)[name]
+            assert torch.allclose(found["loss"], loss, rtol=1e-5), name
+            assert torch.allclose(found["gradient"], gradient, rtol=1e-3, atol=1e-6), name
 
 
 @pytest.mark.parametrize("name", OF_PAIRS)
