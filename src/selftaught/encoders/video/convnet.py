@@ -38,7 +38,6 @@ class VideoConvNet(Encoder):
         *,
         stem: str,
         channels: int = COLOURS,
-        widths: tuple[int, ...] = WIDTHS,
     ) -> None:
         super().__init__()
         self.name = name
