@@ -101,6 +101,7 @@ def _embed(order: dict[str, Any]) -> None:
     from selftaught.evaluation.vectors.write import embed_share
 
     torch.set_num_threads(order["threads"])
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the first process says the same, and what is wrong
     embed_share(order["embed"], int(os.environ["LOCAL_RANK"]), order["world"])
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from selftaught.core.config import RunConfig
 from selftaught.core.files import cache_root, digest
 from selftaught.core.names import printable
-from selftaught.core.own_folder import mark, record, remove_own
+from selftaught.core.own_folder import mark, record
 from selftaught.core.plain import at_home
 from selftaught.core.progress import say, say_once, working
 from selftaught.data.files.file_kinds import is_sound
@@ -26,9 +26,9 @@ from selftaught.encoders.names import encoder_names
 from selftaught.evaluation.embed import seen_by
 from selftaught.evaluation.query import check_query, query_vector
 from selftaught.evaluation.subject import Subject
-from selftaught.evaluation.vectors.folder import VectorFolder, is_vector_folder, read_facts
+from selftaught.evaluation.vectors.folder import VectorFolder, alone_in, is_vector_folder, read_facts
 from selftaught.evaluation.vectors.nearest import Scores, best_of, most_similar
-from selftaught.evaluation.vectors.work import open_work
+from selftaught.evaluation.vectors.work import Work, open_work
 from selftaught.evaluation.vectors.write import begin, facts_of, weights_of, write_share
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.catalogue import list_tasks
@@ -97,28 +97,41 @@ def embedded(subject: Subject, data: str, *, download: bool = False) -> VectorFo
         return VectorFolder(path)
     work = open_work(subject, subject.reading(data, download=download))
     kept = _kept_at(subject, data)
-    if is_vector_folder(kept):
-        before = read_facts(kept)
-        if before.weights == weights_of(subject) and before.content == work.content:
-            with suppress(ValueError):  # a killed command left some out
-                return VectorFolder(kept)
-        else:
-            what = "the data have" if before.weights == weights_of(subject) else "the weights of the run have"
-            say(f"{what} changed since they were embedded for search; they are embedded again")
-            remove_own(kept)
-    facts = facts_of(subject, work, "all")
-    is_beside = kept.is_relative_to(subject.folder)
-    if is_beside:
+    if (folder := _fresh(kept, subject, work)) is not None:
+        return folder
+    if kept.is_relative_to(subject.folder):
         mark(subject.folder, "evaluations")
-    begin(kept, facts, overwrite=is_vector_folder(kept) and bool(read_facts(kept).differs(facts)))
-    if is_beside:
-        record(kept)
-    with working(f"embedding {data}, once for all searches"):
-        write_share(kept, subject, work)
-    folder = VectorFolder(kept)
+    with alone_in(kept):
+        folder = _fresh(kept, subject, work) or _embed(kept, subject, work)
     if skipped := folder.skipped:
         say_once(told_lost(sorted(skipped), data))
     return folder
+
+
+def _fresh(kept: Path, subject: Subject, work: Work) -> VectorFolder | None:
+    """The vectors that are kept, where they are all there, and of these data and weights."""
+    if not is_vector_folder(kept):
+        return None
+    before = read_facts(kept)
+    if before.weights == weights_of(subject) and before.content == work.content:
+        with suppress(ValueError):  # a killed command left some out
+            return VectorFolder(kept)
+    return None
+
+
+def _embed(kept: Path, subject: Subject, work: Work) -> VectorFolder:
+    """Compute the vectors, or those that a killed command left out, and keep them."""
+    facts = facts_of(subject, work, "all")
+    is_old = is_vector_folder(kept) and bool(read_facts(kept).differs(facts))
+    if is_old:
+        what = "the data have" if read_facts(kept).weights == facts.weights else "the weights of the run have"
+        say(f"{what} changed since they were embedded for search; they are embedded again")
+    begin(kept, facts, overwrite=is_old)
+    if kept.is_relative_to(subject.folder):
+        record(kept)
+    with working(f"embedding {facts.data}, once for all searches"):
+        write_share(kept, subject, work)
+    return VectorFolder(kept)
 
 
 def _kept_at(subject: Subject, data: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from selftaught.core.files import read_object, written_whole
@@ -74,6 +76,16 @@ class Part:
     labels: Sequence[str | None]
     vectors: NDArray[np.float32]
     skipped: Sequence[tuple[str, str]] = ()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Others who want to write to the folder wait; the lock goes with the process, and its file with the lock."""
+    path = folder.with_name(f".{folder.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+        path.unlink(missing_ok=True)
 
 
 def is_vector_folder(path: Path) -> bool:

@@ -20,7 +20,7 @@ from selftaught.core.files import written_whole
 from selftaught.core.own_folder import record
 from selftaught.core.progress import late_bar, say
 from selftaught.core.randomness import numpy_generator, seed_from
-from selftaught.evaluation.vectors.folder import VectorFolder
+from selftaught.evaluation.vectors.folder import VectorFolder, alone_in
 from selftaught.features.neighbours import EXACT_UP_TO, unit_length
 
 INDEX = "_index.faiss"
@@ -77,10 +77,12 @@ def open_index(folder: VectorFolder) -> Any:
 
     path = folder.path / INDEX
     if not path.is_file():
-        say(f"building an index of {len(folder):,} vectors, once; it is kept in {folder.path}")
-        built = build_index(folder)
-        with written_whole(record(path)) as draft:
-            faiss.write_index(built, str(draft))
+        with alone_in(folder.path):
+            if not path.is_file():
+                say(f"building an index of {len(folder):,} vectors, once; it is kept in {folder.path}")
+                built = build_index(folder)
+                with written_whole(record(path)) as draft:
+                    faiss.write_index(built, str(draft))
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     if index.ntotal != len(folder) or index.d != folder.facts.features:
         raise ValueError(f"{path} is not the index of the vectors beside it; remove it, and the next search builds one")
