@@ -38,8 +38,9 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Add the pages of `ADDED`."""
-    for source, page in ADDED.items():
+    """Add the pages of `ADDED`, and the scripts that pages link to."""
+    scripts = {f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").iterdir())}
+    for source, page in (ADDED | scripts).items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
     return files
 

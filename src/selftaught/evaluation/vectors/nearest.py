@@ -26,8 +26,9 @@ from selftaught.features.neighbours import EXACT_UP_TO, unit_length
 INDEX = "_index.faiss"
 PROBED = 32
 """Lists of the index that are looked through for a query."""
-AGAIN = 10
-"""Times as many vectors as are asked for, and a hundred at least, are compared again."""
+AGAIN = 20
+"""Times as many vectors as are asked for, and `LEAST` at least, are compared again."""
+LEAST = 200
 MOST_CODE = 64
 """Bytes of a code at most."""
 LEAST_CODE = 4
@@ -64,7 +65,7 @@ def most_similar(
     if exact or len(folder) <= EXACT_UP_TO:
         return best_of(folder, cosines, count)
     index = open_index(folder)
-    _, rows = index.search(query[None], max(100, AGAIN * count))
+    _, rows = index.search(query[None], max(LEAST, AGAIN * count))
     numbers = np.sort(rows[0][rows[0] >= 0])
     found = cosines(folder.vectors(numbers))
     order = np.argsort(-found, kind="stable")[:count]
