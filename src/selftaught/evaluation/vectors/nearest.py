@@ -26,9 +26,9 @@ from selftaught.features.neighbours import EXACT_UP_TO, unit_length
 INDEX = "_index.faiss"
 PROBED = 32
 """Lists of the index that are looked through for a query."""
-AGAIN = 20
+AGAIN = 50
 """Times as many vectors as are asked for, and `LEAST` at least, are compared again."""
-LEAST = 200
+LEAST = 500
 MOST_CODE = 64
 """Bytes of a code at most."""
 LEAST_CODE = 4
