@@ -24,6 +24,7 @@ from selftaught.api import (
     push,
     search,
     suggest,
+    use_encoder,
     world,
     write_report,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "push",
     "search",
     "suggest",
+    "use_encoder",
     "use_threads",
     "world",
     "write_report",

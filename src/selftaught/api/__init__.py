@@ -21,6 +21,7 @@ from selftaught.api.labels import predict as predict
 from selftaught.api.labels import suggest as suggest
 from selftaught.api.python import check_task as check_task
 from selftaught.api.python import load_encoder as load_encoder
+from selftaught.api.python import use_encoder as use_encoder
 from selftaught.api.vectors import embed as embed
 from selftaught.api.vectors import search as search
 from selftaught.core import threads

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from selftaught.core.plain import plain_arguments
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from selftaught.encoders.base import Encoder
     from selftaught.tasks.base import PretextTask
 
@@ -44,6 +46,20 @@ def load_encoder(
     found = open_subject(run, part=part, checkpoint=checkpoint, size=size, download=download, is_measured=False)
     found.encoder.transform = Transform(found.encoder, found.network.size, found.reading(""))
     return found.encoder
+
+
+def use_encoder(module: nn.Module) -> None:
+    """Have this process build a module of your own where a run was trained with one of its class.
+
+    `pretrain(..., encoder=module)` does so itself; call it in another process before `evaluate`, `embed`,
+    `load_encoder` and `pretrain(resume=True)` of such a run. Its weights are not looked at.
+
+    Args:
+        module: an encoder of images: its forward gives features (N, D) or a map (N, D, h, w).
+    """
+    from selftaught.core.objects.registry import name_of
+
+    name_of("module", module)
 
 
 def check_task(

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from selftaught.core.errors import with_argument
+from selftaught.core.objects.registry import name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 PLACES = ("out", "run", "encoder", "folder", "query", "model")
 """Arguments that are places on disk and nothing else; data, which may be a name or a URL, are expanded where read."""
+DATA = ("data", "labelled")
+"""Arguments that are data: a path, a name, or a data set of Python."""
 PATHS = ("data", "labelled", *PLACES)
 """Arguments that are paths, so that an error can say which of them it is about."""
 
@@ -54,6 +57,15 @@ def at_home(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - pathlib raises for the home of nobody
 
 
+def named(argument: str, value: Any) -> Any:
+    """Data and encoders that are Python objects -> names by which they are found; all else as it is."""
+    if argument in DATA and value is not None and not isinstance(value, str):
+        return name_of("dataset", value)
+    if argument == "settings" and isinstance(value, Mapping) and not isinstance(value.get("encoder", ""), str):
+        return {**value, "encoder": name_of("module", value["encoder"])}
+    return value
+
+
 def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
     """A verb that takes its arguments as plain values, with ~ expanded in those that are places."""
     signature = inspect.signature(verb)
@@ -61,7 +73,7 @@ def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(verb)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        given = {name: plain(value) for name, value in bound.arguments.items()}
+        given = {name: named(name, plain(value)) for name, value in bound.arguments.items()}
         places = {name: at_home(given[name]) for name in PLACES if isinstance(given.get(name), str)}
         bound.arguments.update(given | places)
         try:

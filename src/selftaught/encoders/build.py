@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from selftaught.core.names import unknown_name
+from selftaught.core.objects.registry import is_object
 from selftaught.encoders.names import TIMM, channels_of, clip_name, encoder_names, given_weights, prefix_of
 from selftaught.encoders.spec import COLOURS
 
@@ -49,6 +50,10 @@ def build_encoder(name: str, *, size: int, stem: Stem = "auto") -> Encoder:
 
 def _build_plain(name: str, *, size: int, stem: Stem, channels: int = COLOURS) -> Encoder:
     """Of a name without a prefix."""
+    if is_object(name, "module"):
+        from selftaught.encoders.own_module import build_own_module
+
+        return build_own_module(name, size=size, channels=channels)
     small_by_default = size < SMALL_BELOW
     if name.startswith(TIMM):
         from selftaught.encoders.timm_model import build_timm_encoder

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from selftaught.core.objects.registry import is_object
+
 Kind = Literal["image", "video", "audio"]
 """What an encoder takes: images, clips, or audio as log-mel images."""
 CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -197,6 +199,6 @@ def kind_of(name: str) -> Kind | None:
     if clip_name(name) is not None:
         return "video"
     bare = name.removeprefix(prefix_of(name))
-    if bare.startswith(TIMM):
+    if bare.startswith(TIMM) or is_object(bare, "module"):
         return "image"
     return next((info.kind for info in ENCODERS if info.name == bare), None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selftaught.core.names import unknown_name
+from selftaught.core.objects.registry import is_object
 from selftaught.core.own_folder import is_own
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_kinds import extra_advice, is_array, is_picture, is_scientific, suffix_of
@@ -116,6 +117,10 @@ def _by_name(
         return open_moving(moving, split=split, open_images=images)
     if is_world(data):
         return _world(data, split=split, download=download)
+    if is_object(data, "dataset"):
+        from selftaught.data.sources.own_dataset import open_dataset
+
+        return open_dataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
     if data.startswith("hf:"):
         from selftaught.data.sources.hub import open_hub
 
