@@ -50,4 +50,5 @@ def test_objects_of_python_go_all_the_way(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match=r"call selftaught.use_encoder"):
         selftaught.load_encoder(run)
     selftaught.use_encoder(Small())
+    selftaught.export(run, out=tmp_path / "a.safetensors")
     assert selftaught.load_encoder(run).stages == ("conv", "last", "features")
