@@ -91,7 +91,7 @@ def _describe(encoder: Encoder, *, size: int, headless: bool) -> dict[str, str]:
         "num_features": str(encoder.num_features),
         "size": str(size),
     }
-    if encoder.kind == "image" or (encoder.kind != "audio" and encoder.channels == COLOURS):
+    if encoder.kind != "audio" and encoder.channels == COLOURS:
         mean, std = statistics(encoder.channels)
         lines |= {"mean": ", ".join(map(str, mean)), "std": ", ".join(map(str, std))}
     if isinstance(encoder, MeanEncoder | ClipImageEncoder):
