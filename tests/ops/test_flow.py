@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from selftaught.ops.flow import lucas_kanade, motion_magnitude, smooth_flow, warp
+from selftaught.ops.flow import correlation, lucas_kanade, motion_magnitude, smooth_flow, warp
 
 
 def texture(n: int = 2, side: int = 48, seed: int = 0) -> Tensor:
@@ -87,3 +87,15 @@ def test_motion_does_not_depend_on_the_size_of_the_frames() -> None:
     small[1] = small[1].roll(1, dims=2)
     large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
     assert torch.allclose(motion_magnitude(small[None]), motion_magnitude(large[None]), rtol=1e-3)
+
+
+def test_correlation_against_loops() -> None:
+    first, second = torch.randn(2, 1, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    found = correlation(first, second, 2)
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            for y in range(5):
+                for x in range(6):
+                    inside = 0 <= y + dy < 5 and 0 <= x + dx < 6
+                    product = float(first[0, :, y, x] @ second[0, :, y + dy, x + dx]) if inside else 0.0
+                    assert float(found[0, 5 * (dy + 2) + dx + 2, y, x]) == pytest.approx(product, abs=1e-5)

@@ -119,3 +119,14 @@ def crop_flow(flow: Tensor, boxes: Tensor, size: int, *, frame: tuple[int, int],
     cut = crop_resize(flow.float().flatten(1, 2), boxes * shrink, side or size).unflatten(1, flow.shape[1:3])
     scaled: Tensor = cut * (size / boxes[:, None, [3, 2], None, None])
     return scaled
+
+
+def correlation(first: Tensor, second: Tensor, reach: int) -> Tensor:
+    """Products of features of a place with those around it: both (N, C, h, w) -> (N, (2 reach + 1)^2, h, w).
+
+    Channel (dy + reach) (2 reach + 1) + dx + reach compares with the place dx to the right and dy below.
+    """
+    h, w = first.shape[-2:]
+    padded = F.pad(second, (reach,) * 4)
+    steps = range(2 * reach + 1)
+    return torch.stack([(first * padded[..., y : y + h, x : x + w]).sum(1) for y in steps for x in steps], 1)

@@ -20,7 +20,6 @@ from selftaught.tasks.crossmodal.unsupervised_flow import (
     Example,
     UnsupervisedFlow,
     census,
-    correlation,
     hamming,
     resized_flow,
     roughness,
@@ -75,18 +74,6 @@ def test_census_of_a_brighter_frame_with_more_contrast_is_nearly_the_same() -> N
     other = 255 * torch.rand(1, 1, 16, 16, generator=rng(2))
     same = hamming(census(grey), census(1.2 * grey + 10)).mean()
     assert float(same) < 0.05 * float(hamming(census(grey), census(other)).mean())
-
-
-def test_correlation_against_loops() -> None:
-    first, second = torch.randn(2, 1, 4, 5, 6, generator=rng(1))
-    found = correlation(first, second, 2)
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            for y in range(5):
-                for x in range(6):
-                    inside = 0 <= y + dy < 5 and 0 <= x + dx < 6
-                    product = float(first[0, :, y, x] @ second[0, :, y + dy, x + dx]) if inside else 0.0
-                    assert float(found[0, 5 * (dy + 2) + dx + 2, y, x]) == pytest.approx(product, abs=1e-5)
 
 
 def test_roughness_against_loops() -> None:

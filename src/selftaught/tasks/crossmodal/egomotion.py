@@ -16,6 +16,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Given, Input
 from selftaught.encoders.base import Encoder
 from selftaught.ops.colour import denormalise
+from selftaught.ops.flow import correlation
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.clips.camera_motion import AXES, along, draw_pairs, words_of
 from selftaught.tasks.parts.hypercolumn import Hypercolumn, placed_stages
@@ -24,8 +25,8 @@ REMEMBERED = 2048
 """Motions of the latest pairs, between whose quantiles the bins are."""
 WIDTHS = (64, 256, 128, 500)
 """Channels of the map of a frame and of both convolutions on two of them, and width of the layer after these."""
-CELL = 4
-"""Pixels of a frame, along each side, to one place of its map."""
+SIDE, REACH = 16, 3
+"""Places of the map of a frame, along each side, and how far away those are that it is compared with."""
 
 
 @dataclass
@@ -46,9 +47,10 @@ class Egomotion(PretextTask):
     Link: https://arxiv.org/abs/1505.01596, code: https://github.com/pulkitag/learning-to-see-by-moving
 
     Flow: frames (N, T, 3, H, W) and poses of the camera (N, T, 4, 4) -> two frames, 1 to `gap` apart, in random order
-    (2 N, 3, S, S) -> 2-D encoder, shared by both -> hypercolumn of its stages, one frame's after the other's (N, 2 C,
-    M, M), M = S / 4 -> two convolutions of stride 2 and two linear layers (N, A, B) -> cross entropy with the bin of
-    the motion along each of A axes: sideways (x), forwards (z) and the turn to the side (yaw), or all six.
+    (2 N, 3, S, S) -> 2-D encoder, shared by both -> hypercolumn of its stages (2 N, C, 16, 16) -> one frame's, the
+    other's, and the cosine of each place of the first with those of the second up to 3 places away (N, 2 C + 49, 16,
+    16) -> two convolutions of stride 2 and two linear layers (N, A, B) -> cross entropy with the bin of the motion
+    along each of A axes: sideways (x), forwards (z) and the turn to the side (yaw), or all six.
 
     How things move across the frame as the camera moves depends on where they are and what they are, so that the
     network must find the same things in both frames, and know how far away they usually are.
@@ -64,10 +66,10 @@ class Egomotion(PretextTask):
     camera does not move.
 
     Differences from the paper: bins of equal shares instead of equal widths in standard deviations, as the motions of a
-    car and of a hand have other scales; any encoder instead of one like AlexNet, and its stages on a grid of a quarter
-    of the side, as the last map of a ResNet has 2 x 2 places at 64 pixels, of which motion is not learned, and the
-    paper's 13 x 13; random order, mirror images (with the motion mirrored), random windows, blur and noise; AdamW with
-    a cosine.
+    car and of a hand have other scales; any encoder instead of one like AlexNet, whose last map has 13 x 13 places:
+    that of a ResNet has 2 x 2 at 64 pixels, so its stages are read on a grid of 16 x 16; places are compared by
+    cosines, as two maps side by side take many more steps; random order, mirror images (with the motion mirrored),
+    random windows, blur and noise; AdamW with a cosine.
     """
 
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
@@ -98,15 +100,16 @@ class Egomotion(PretextTask):
         self.size = size
         self.axes = AXES[config.axes]
         channels, first, second, hidden = WIDTHS
-        side = max(4, size // CELL)
-        self.columns = Hypercolumn(encoder, size, out=channels, side=side)
+        self.columns = Hypercolumn(encoder, size, out=channels, side=SIDE)
+        compared = (2 * REACH + 1) ** 2
+        self.norm = nn.BatchNorm2d(compared)
         self.head = nn.Sequential(
-            nn.Conv2d(2 * channels, first, 3, stride=2, padding=1),
+            nn.Conv2d(2 * channels + compared, first, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(second * (-(-side // 4)) ** 2, hidden),
+            nn.Linear(second * (SIDE // 4) ** 2, hidden),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(hidden, len(self.axes) * config.bins),
@@ -156,8 +159,10 @@ class Egomotion(PretextTask):
     def forward(self, example: Example) -> Tensor:
         """Logits (N, A, B)."""
         images = example.images.contiguous(memory_format=torch.channels_last)
-        maps = torch.cat(self.columns(placed_stages(self.encoder, images)).chunk(2), 1)
-        logits: Tensor = self.head(maps).unflatten(1, (len(self.axes), self.config.bins))
+        both = self.columns(placed_stages(self.encoder, images)).chunk(2)
+        first, second = (F.normalize(one, dim=1) for one in both)
+        alike = self.norm(correlation(first, second, REACH))
+        logits: Tensor = self.head(torch.cat([*both, alike], 1)).unflatten(1, (len(self.axes), self.config.bins))
         return logits
 
     def loss(self, prediction: Tensor, example: Example) -> dict[str, Tensor]:

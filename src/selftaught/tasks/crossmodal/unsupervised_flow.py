@@ -18,7 +18,7 @@ from selftaught.encoders.base import Encoder
 from selftaught.ops.clips.windows import inner_areas
 from selftaught.ops.colour import denormalise, normalise, to_grey
 from selftaught.ops.crop import crop_resize, random_boxes
-from selftaught.ops.flow import warp
+from selftaught.ops.flow import correlation, warp
 from selftaught.tasks.base import Map, PretextTask, Recipe, Shown
 from selftaught.tasks.parts.hypercolumn import check_places, placed_stages, stage_shapes
 
@@ -189,17 +189,6 @@ class UnsupervisedFlow(PretextTask):
             )
             for n in range(min(count, len(first)))
         ]
-
-
-def correlation(first: Tensor, second: Tensor, reach: int) -> Tensor:
-    """Products of features of a place with those around it: both (N, C, h, w) -> (N, (2 reach + 1)^2, h, w).
-
-    Channel (dy + reach) (2 reach + 1) + dx + reach compares with the place dx to the right and dy below.
-    """
-    h, w = first.shape[-2:]
-    padded = F.pad(second, (reach,) * 4)
-    steps = range(2 * reach + 1)
-    return torch.stack([(first * padded[..., y : y + h, x : x + w]).sum(1) for y in steps for x in steps], 1)
 
 
 def census(grey: Tensor, reach: int = 3) -> Tensor:
