@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from selftaught.evaluation.vectors.folder import VectorFolder
+from selftaught.evaluation.vectors.folder import FACTS, VectorFolder
 from selftaught.evaluation.vectors.work import Packed
-from selftaught.evaluation.vectors.write import Order, embed_folder, embed_share
+from selftaught.evaluation.vectors.write import Order, begin, embed_folder, embed_share, facts_of
 from tests.evaluation.vectors.small_subject import write_images, write_weights
 
 
@@ -134,3 +134,11 @@ def test_other_folders_are_left_alone(place: Path) -> None:
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"--devices must be in \[1, 1024\], got 0"):
         embed_folder(order(place, "new"), devices=0)
+
+
+def test_vectors_of_unknown_origin_are_computed_again(place: Path) -> None:
+    subject, work = order(place, "unknown").opened()
+    shutil.copytree(place / "whole", place / "unknown")
+    (place / "unknown" / FACTS).unlink()
+    begin(place / "unknown", facts_of(subject, work, "all"))
+    assert files(place / "unknown") == {}

@@ -141,6 +141,8 @@ def begin(path: Path, facts: Facts, *, overwrite: bool = False) -> None:
             )
         else:
             return
+    elif is_own(path):  # without the file that says of what its vectors are, they may be of anything
+        remove_own(path)
     mark(path, "vectors")
     record_all(path, [FACTS, *(file_name(shard) for shard in range(facts.shards))])
     write_facts(path, facts)
