@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def test_updated_pseudo_labels_have_their_curves(tmp_path: Path, run_folder: Fol
     assert "NMI before" in html
     assert "1 when nothing changes any more" in html
     assert '"y":[100.0,98.0]' in html
+
+
+def test_neighbours_have_file_names_and_a_player(tmp_path: Path, run_folder: Folder) -> None:
+    folder = run_folder(tmp_path / "run")
+    pictures = folder / "pictures"
+    listed = json.loads((pictures / "pictures.json").read_text())
+    query = listed["neighbours"][0]["query"]
+    (pictures / "a.wav").write_bytes(b"RIFF-a-sound")
+    (pictures / "b.wav").write_bytes(bytes(200_000))  # too long for a page
+    near = listed["neighbours"][0]["neighbours"][0]["picture"]
+    listed["about"] = {query: {"name": "<dog>.mp4", "sound": "a.wav"}, near: {"sound": "b.wav"}, "gone.png": 3}
+    (pictures / "pictures.json").write_text(json.dumps(listed))
+    page = write_report(folder).read_text()
+    assert '<span class="file">&lt;dog&gt;.mp4</span>' in page
+    sound = base64.b64encode(b"RIFF-a-sound").decode()
+    assert page.count("<audio") == page.count(f'src="data:audio/wav;base64,{sound}"') >= 1
+    assert "media-src data:" in page
 
 
 def test_a_broken_image_is_left_out(tmp_path: Path, run_folder: Folder) -> None:

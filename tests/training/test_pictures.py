@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_the_list_is_written_at_the_end(tmp_path: Path) -> None:
     draw_kernels(folder, TwoStages())
     folder.finish()
     listed = json.loads((tmp_path / "pictures" / "pictures.json").read_text())
-    assert listed == {"samples": [], "kernels": "kernels.png", "neighbours": []}
+    assert listed == {"samples": [], "kernels": "kernels.png", "neighbours": [], "about": {}}
 
 
 def test_neighbours_are_the_largest_cosines_without_other_clips_of_the_query(tmp_path: Path) -> None:
@@ -141,6 +142,23 @@ def test_neighbours_are_the_largest_cosines_without_other_clips_of_the_query(tmp
 def _names(entry: dict[str, Any]) -> list[str]:
     """Files of a query and of its neighbours."""
     return [entry["query"], *(near["picture"] for near in entry["neighbours"])]
+
+
+def test_names_and_audio_of_neighbours(tmp_path: Path) -> None:
+    """The audio of a query and of its nearest sample is saved, at half the rate."""
+    folder, encoder = PictureFolder(tmp_path), TwoStages().eval()
+    one = batch("a", 12)
+    tones = torch.linspace(-1, 1, 12)[:, None].repeat(1, 16_000)
+    heard = Batch(index=one.index, inputs={**one.inputs, "audio": tones})
+    draw_neighbours(folder, encoder, [heard], 8, "32-true", keys=[f"videos/{i}.mp4" for i in range(12)])
+    entry = folder.listed["neighbours"][0]
+    about = folder.listed["about"]
+    assert about[entry["query"]] == {"name": "0.mp4", "sound": "held_out0.wav"}
+    nearest = entry["neighbours"][0]["picture"]
+    assert about[nearest]["sound"] == f"{Path(nearest).stem}.wav"
+    with wave.open(str(tmp_path / "held_out0.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (8000, 1, 8000)
+        assert np.frombuffer(file.readframes(9), np.int16).tolist() == [-32767] * 9
 
 
 def test_neighbours_of_clips_are_clips(tmp_path: Path) -> None:

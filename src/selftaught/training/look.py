@@ -120,6 +120,7 @@ def draw_pictures(
         draw_samples(folder, task, batches[0], generator("pictures", device=device))
     encoder = task.kept_encoder()
     draw_kernels(folder, encoder)
-    draw_neighbours(folder, encoder, batches, config.network.size, config.machine.precision)
+    size, precision = config.network.size, config.machine.precision
+    draw_neighbours(folder, encoder, batches, size, precision, keys=data.held_out.keys)
     folder.finish()
     task.train()

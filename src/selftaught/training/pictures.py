@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import wave
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from selftaught.features.encode import encode
 from selftaught.ops.draw_maps import draw_maps
 from selftaught.ops.false_colours import in_colours
 from selftaught.ops.sheet import evenly, lay_out
+from selftaught.ops.sound.spectrogram import SAMPLE_RATE
 from selftaught.tasks.base import Map, PretextTask, Shown
 
 SHOWN = 8
@@ -28,6 +31,8 @@ NEIGHBOURS = 6
 MOST_FRAMES = 32
 FRAME_MS = 125
 """Milliseconds for which a frame of a clip is shown."""
+SOUND_SECONDS = 2
+"""Of audio that a page plays."""
 QUALITY = 85
 """Of the WebP files of clips, 0 to 100."""
 
@@ -37,7 +42,7 @@ class PictureFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.listed: dict[str, Any] = {"samples": [], "kernels": None, "neighbours": []}
+        self.listed: dict[str, Any] = {"samples": [], "kernels": None, "neighbours": [], "about": {}}
         self._saved: list[str] = []
         path.mkdir(parents=True, exist_ok=True)
 
@@ -56,6 +61,19 @@ class PictureFolder:
             else:
                 # Pillow's `optimize` takes ten times as long and saves 2 % of images this small.
                 _enlarged(picture, side).save(draft, "PNG")
+        return self._saved[-1]
+
+    def save_sound(self, name: str, waveform: Tensor) -> str:
+        """Write the first seconds of audio (S,) in [-1, 1] at 16 kHz as a WAV file at 8 kHz, which a page can hold."""
+        self._saved.append(f"{name}.wav")
+        heard = waveform.detach().float().cpu()[: SOUND_SECONDS * SAMPLE_RATE]
+        halved = heard[: len(heard) // 2 * 2].view(-1, 2).mean(1)
+        with (
+            written_whole(record(self.path / self._saved[-1]), flush=False) as draft,
+            wave.open(str(draft), "wb") as file,
+        ):
+            file.setparams((1, 2, SAMPLE_RATE // 2, 0, "NONE", "not compressed"))
+            file.writeframes((halved.clamp(-1, 1) * 32767).to(torch.int16).numpy().tobytes())
         return self._saved[-1]
 
     def finish(self) -> None:
@@ -102,8 +120,20 @@ def draw_kernels(folder: PictureFolder, encoder: Encoder) -> None:
 
 
 @torch.no_grad()
-def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch], size: int, precision: str) -> None:
-    """For queries spread over the held-out samples, the samples with the largest cosine similarity."""
+def draw_neighbours(
+    folder: PictureFolder,
+    encoder: Encoder,
+    batches: list[Batch],
+    size: int,
+    precision: str,
+    *,
+    keys: Sequence[str] = (),
+) -> None:
+    """For queries spread over the held-out samples, the samples with the largest cosine similarity.
+
+    `keys` are the paths of all held-out samples, whose names are listed. Of a query and of its nearest sample the
+    audio is saved too, where there is some.
+    """
     features = F.normalize(torch.cat([encode(encoder, batch, size, precision) for batch in batches]), dim=1)
     index = torch.cat([batch.index for batch in batches])
     queries = torch.linspace(0, len(features) - 1, min(SHOWN, len(features))).long()
@@ -115,13 +145,31 @@ def draw_neighbours(folder: PictureFolder, encoder: Encoder, batches: list[Batch
     def file_of(row: int) -> str:
         if row not in saved:
             saved[row] = folder.save(f"held_out{row}", _seen(batches, row, size))
+            if keys:
+                folder.listed["about"][saved[row]] = {"name": PurePath(keys[int(index[row])]).name}
         return saved[row]
+
+    def listen(row: int) -> None:
+        about = folder.listed["about"].setdefault(file_of(row), {})
+        if "sound" not in about and (heard := _heard(batches, row)) is not None:
+            about["sound"] = folder.save_sound(f"held_out{row}", heard)
 
     for query, rows, near in zip(queries.tolist(), found.tolist(), values.tolist(), strict=True):
         neighbours = [
             {"picture": file_of(row), "similarity": round(v, 4)} for row, v in zip(rows, near, strict=True) if v > -2
         ]
         folder.listed["neighbours"].append({"query": file_of(query), "neighbours": neighbours})
+        for row in (query, *rows[:1]):
+            listen(row)
+
+
+def _heard(batches: list[Batch], row: int) -> Tensor | None:
+    """The waveform (S,) of row `row` of all batches; None where there is none."""
+    for batch in batches:
+        if row < len(batch):
+            return next((x[row] for x in batch.inputs.values() if x.ndim == 2 and x.is_floating_point()), None)
+        row -= len(batch)
+    return None
 
 
 def _enlarged(picture: Tensor, side: int) -> Image.Image:

@@ -80,7 +80,8 @@ def _row(album: Album, folder: Path, entry: Mapping[str, Any]) -> str:
         told = f"{'✓' if right else '✗'} {similarity:.2f}" if similarity is not None else ""
         title = f"{near.get('label')}: {PurePath(str(near.get('key'))).name}"
         tone = "right" if right else "wrong"
-        caption = f"<figcaption>{told}</figcaption>"
+        file = esc(PurePath(str(near.get("key"))).name)
+        caption = f'<figcaption>{told}<span class="file">{file}</span></figcaption>'
         found += f'<figure class="{tone}" title="{esc(title)}">{shown}{caption}</figure>' if shown else ""
     if not query or not found:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -15,6 +16,8 @@ from selftaught.report.facts.cells import Cell, Table
 
 LONG = 32
 """Table cells of more characters may break into lines."""
+MOST_SOUND = 100_000
+"""Bytes of a sound that a page holds; seconds of speech at 8 kHz."""
 CRISP = 64
 """Images of no more pixels are shown as they are: smoothing would hide what the encoder gets."""
 _COPIES = {"Markdown": table_text.markdown, "CSV": table_text.csv_text, "LaTeX": table_text.latex}
@@ -127,6 +130,14 @@ def photograph(album: Album, path: Path | None, words: str) -> str:
     if path is None:
         return ""
     return moving_image(album.photograph(path), album.clip(path), words)
+
+
+def player(path: Path | None) -> str:
+    """An audio player of a WAV file of at most `MOST_SOUND` bytes, which is part of the page; nothing without one."""
+    if path is None or path.suffix != ".wav" or path.stat().st_size > MOST_SOUND:
+        return ""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
 
 
 def moving_image(still: Uri | None, moving: Uri | None, words: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,10 @@ class Pictures:
     samples: tuple[Sample, ...]
     kernels: Path | None
     neighbours: tuple[Neighbours, ...]
+    names: Mapping[Path, str] = field(default_factory=dict)
+    """Of the data's files that images show."""
+    sounds: Mapping[Path, Path] = field(default_factory=dict)
+    """Files of the audio that belongs to images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,8 +242,15 @@ def _pictures(folder: Path) -> Pictures | None:
         found = tuple((p, s) for p, s in pairs if p)
         if query and found:  # a single held-out sample has none
             neighbours.append(Neighbours(query=query, found=found))
+    told = index.get("about")
+    known = {p: v for n, v in (told.items() if isinstance(told, Mapping) else ()) if (p := picture_in(folder, n))}
+    about = {path: value for path, value in known.items() if isinstance(value, Mapping)}
     return Pictures(
-        samples=tuple(samples), kernels=picture_in(folder, index.get("kernels")), neighbours=tuple(neighbours)
+        samples=tuple(samples),
+        kernels=picture_in(folder, index.get("kernels")),
+        neighbours=tuple(neighbours),
+        names={path: str(value["name"]) for path, value in about.items() if value.get("name")},
+        sounds={path: file for path, value in about.items() if (file := picture_in(folder, value.get("sound")))},
     )
 
 

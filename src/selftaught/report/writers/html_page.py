@@ -20,7 +20,8 @@ MOST_LINKS = 8
 """More runs than these have no links of their own at the top of the page."""
 # The policy makes "no network" a promise the browser keeps, whatever a run folder holds.
 POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:"
+    "default-src 'none'; img-src data: blob:; media-src data:; font-src data:; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
 
 
