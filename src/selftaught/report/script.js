@@ -237,6 +237,21 @@
     }));
   });
 
+  let heard = null; // One sound at a time.
+  document.querySelectorAll("[data-sound]").forEach((button) => button.addEventListener("click", () => {
+    const before = heard;
+    if (before) {
+      before.audio.pause();
+      before.button.classList.remove("playing");
+      heard = null;
+      if (before.button === button) return;
+    }
+    heard = { button, audio: new Audio(button.dataset.sound) };
+    heard.audio.addEventListener("ended", () => { button.classList.remove("playing"); heard = null; });
+    button.classList.add("playing");
+    heard.audio.play().catch(() => button.classList.remove("playing"));
+  }));
+
   addEventListener("beforeprint", () => {
     printing = {
       theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")], unseen: plots.filter((p) => !p.drawn),

@@ -133,11 +133,15 @@ def photograph(album: Album, path: Path | None, words: str) -> str:
 
 
 def player(path: Path | None) -> str:
-    """An audio player of a WAV file of at most `MOST_SOUND` bytes, which is part of the page; nothing without one."""
+    """A button that plays a WAV file of at most `MOST_SOUND` bytes, part of the page; nothing without one.
+
+    A browser's own player leaves no room for its button below a thumbnail.
+    """
     if path is None or path.suffix != ".wav" or path.stat().st_size > MOST_SOUND:
         return ""
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
+    sound = f"data:audio/wav;base64,{data}"
+    return f'<button type="button" class="play" data-sound="{sound}" aria-label="Play or stop the audio">▶</button>'
 
 
 def moving_image(still: Uri | None, moving: Uri | None, words: str) -> str:

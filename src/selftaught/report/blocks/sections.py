@@ -131,11 +131,15 @@ def _said(album: Album, value: str | Path) -> str:
 
 
 def _neighbours(album: Album, entry: Neighbours, pictures: Pictures) -> str:
+    heard = {entry.query, *(path for path, _ in entry.found[:1])}
+
     def figure(path: Path, words: str, told: str, kind: str = "") -> str:
         name = pictures.names.get(path, "")
         titled = f' title="{esc(name)}"' if name else ""
         caption = f'{esc(told)}<span class="file">{esc(name)}</span>' if name else esc(told)
-        shown = photograph(album, path, words) + player(pictures.sounds.get(path))
+        shown = photograph(album, path, words)
+        if path in heard:  # a player at each sample would take megabytes
+            shown += player(pictures.sounds.get(path))
         return f"<figure{kind}{titled}>{shown}<figcaption>{caption}</figcaption></figure>"
 
     found = "".join(figure(path, "neighbour", f"{similar:.2f}") for path, similar in entry.found)
