@@ -113,3 +113,16 @@ def test_vectors_to_search_are_drawn_alike_and_recall_counts_them() -> None:
     assert not np.array_equal(first, search_index.drawn(50, 8, 4))
     truth = np.arange(10)[None]
     assert search_index.recall([list(range(5, 15))], truth) == 0.5
+
+
+def test_labels_that_were_changed_are_counted() -> None:
+    found = script("label_errors")
+    vectors, labels = blobs((40, 40, 40))
+    given, wrong = found.changed(labels, 3, 0)
+    assert wrong.sum() == 12
+    assert (given[wrong] != labels[wrong]).all()
+    assert (given[~wrong] == labels[~wrong]).all()
+    row = found.measure(vectors, labels, seeds=1)[0]
+    assert row["finder"] == "selftaught"
+    assert row["precision"] > 90  # three clusters far apart
+    assert min(row["recall"], row["top"]) > 70

@@ -106,7 +106,7 @@ def predict(
             labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv. Boxes
             are written as a COCO .json file, masks as a folder of PNG files.
         error: answer 'cannot tell' where the model is less sure than the threshold at which this share of its answers
-            on held-back labels is wrong, such as 0.05 (default: always answer).
+            on held-back labels is wrong, such as 0.05 (default: always answer); boxes below it are left out.
         split: split of the data to predict.
         accelerator: device type to compute on.
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -125,9 +125,9 @@ def predict(
     if facts.kind != "classes":
         from selftaught.evaluation.models.predict_dense import predict_dense
 
-        if error is not None or split != "all":
-            raise ValueError(f"--error and --split are for models of classes, and {model} finds {facts.kind}")
-        return predict_dense(model, facts, reading, out, accelerator=accelerator, overwrite=overwrite)
+        if split != "all":
+            raise ValueError(f"--split is for models of classes, and {model} finds {facts.kind}; leave it out")
+        return predict_dense(model, facts, reading, out, error=error, accelerator=accelerator, overwrite=overwrite)
     how: Json = {"error": error, "split": split, "accelerator": accelerator, "overwrite": overwrite}
     return predict_classes(model, facts, reading, out, **how)
 

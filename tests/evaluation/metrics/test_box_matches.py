@@ -213,6 +213,19 @@ def test_boxes_to_ignore_count_neither_for_nor_against() -> None:
         assert matched([(found, truth)], rule).average_precision("area")[0, 0] == pytest.approx(expected)
 
 
+def test_answers_are_the_boxes_that_count_with_their_image() -> None:
+    pictures = scene(3)
+    matches = matched(pictures, "voc")
+    scores, right, labels, images = matches.answers()
+    spared = sum(int(part[2][0].sum()) for parts in matches._parts for part in parts)
+    assert len(scores) == sum(len(found.scores) for found, _ in pictures) - spared
+    for score, label, image in zip(scores, labels, images, strict=True):
+        found = pictures[image][0]
+        assert found.labels[found.scores == score].tolist() == [label]
+    for k in range(K):  # precision of all boxes of a class, as its curve ends
+        assert right[labels == k].sum() == matches._by_score()[k][0][0].sum()
+
+
 def test_a_class_without_boxes_is_no_part_of_the_mean() -> None:
     truth = Truth(boxes=np.array([[0.0, 0, 9, 9]]), labels=np.array([1]), ignore=np.array([False]))
     found = Found(boxes=np.array([[0.0, 0, 9, 9]] * 2), scores=np.array([0.5, 0.9]), labels=np.array([1, 2]))

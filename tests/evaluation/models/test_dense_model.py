@@ -14,8 +14,9 @@ from PIL import Image
 
 import selftaught
 from selftaught.evaluation.dense.detector import Detector
+from selftaught.evaluation.metrics.calibration import Threshold
 from selftaught.evaluation.models.dense_model import load_finder
-from selftaught.evaluation.models.folder import read_facts
+from selftaught.evaluation.models.folder import read_facts, read_held_back
 from selftaught.evaluation.probes.detection import Detection
 from tests.evaluation.drawn_boxes import Squares, voc_tree
 from tests.evaluation.models.own_encoder import encoder_in
@@ -57,6 +58,17 @@ def test_boxes_become_coco_json(tmp_path: Path) -> None:
     ]
     assert [one["name"] for one in coco["categories"]] == ["blue", "red"]
     assert (said["images"], said["boxes"], said["skipped"]) == (2, len(coco["annotations"]), 1)
+    held = read_held_back(tmp_path / "model", facts)
+    assert held.groups is not None
+    assert len(held.confidence) == facts.held_back["rows"]
+    assert set(held.groups.tolist()) <= {0, 1, 2, 3}
+    least = float(np.median(held.confidence))
+    with pytest.MonkeyPatch.context() as patch:
+        threshold = Threshold(confidence=least, error=None, interval=(0.0, 100.0), answered=0.0)
+        patch.setattr("selftaught.evaluation.models.predict_dense.threshold_of", lambda *_: threshold)
+        sure = selftaught.predict(tmp_path / "model", images, out=tmp_path / "sure.json", error=0.1)
+    assert sure["threshold"] == pytest.approx(least)
+    assert sure["boxes"] == sum(round(b["score"], 4) >= round(least, 4) for b in coco["annotations"])
     assert all(
         0 <= b["bbox"][0] <= 80 and b["category_id"] in (1, 2) and 0 <= b["score"] <= 1 for b in coco["annotations"]
     )

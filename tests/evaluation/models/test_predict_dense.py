@@ -34,5 +34,7 @@ def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path) -> N
     reading = DataSettings(path=str(place))
     with pytest.raises(ValueError, match=r"holds files already; give a new or empty folder"):
         predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, **how)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^--error is for models of classes and of boxes, and .* finds masks"):
+        predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, error=0.1, **how)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"must end with one of .json"):
         predict_dense(place / "model", replace(facts, kind="boxes"), reading, tmp_path / "out.csv", **how)  # type: ignore[arg-type]

@@ -97,6 +97,17 @@ class Matches:
         total: NDArray[np.int64] = np.sum(self._positives, axis=0, dtype=np.int64)
         return total
 
+    def answers(self) -> tuple[Floats, Bools, NDArray[np.int64], NDArray[np.int64]]:
+        """Score, whether it is right at the lowest threshold, class and image (D,) of all boxes that count."""
+        parts = [(label, part) for label, parts in enumerate(self._parts) for part in parts]
+        kept = [(~part[2][0], label, part) for label, part in parts]
+        return (
+            np.concatenate([np.zeros(0), *(part[0][keep] for keep, _, part in kept)]),
+            np.concatenate([np.zeros(0, bool), *(part[1][0][keep] for keep, _, part in kept)]),
+            np.concatenate([np.zeros(0, np.int64), *(np.full(keep.sum(), label) for keep, label, _ in kept)]),
+            np.concatenate([np.zeros(0, np.int64), *(np.full(keep.sum(), part[3]) for keep, _, part in kept)]),
+        )
+
     def average_precision(self, recalls: Recalls, rows: NDArray[np.int64] | None = None) -> Floats:
         """Average precision in percent (K, thresholds); nan for a class without boxes.
 

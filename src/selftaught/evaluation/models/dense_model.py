@@ -19,14 +19,14 @@ from selftaught.data.annotations.dense_sample import DenseSample
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import read_batch
-from selftaught.evaluation.metrics.box_matches import Found
+from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
 from selftaught.evaluation.metrics.intervals import interval_of
-from selftaught.evaluation.models.folder import Facts, check_model_out, fill, read_weights, write_model
+from selftaught.evaluation.models.folder import Facts, check_model_out, fill, read_weights, row_of, write_model
 from selftaught.evaluation.models.reading import network_of_subject, reading_of
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.catalogue import make_probe
-from selftaught.evaluation.probes.detection import Detection, found_in
+from selftaught.evaluation.probes.detection import Detection, found_in, judge
 from selftaught.evaluation.probes.segmentation import Segmentation, predictions
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
@@ -76,9 +76,9 @@ def fit_dense(
     assert isinstance(data, Dense)
     work = PartsOfWork("part", 2, is_eager=True)
     work.begin(f"{PROBES[kind]} with the encoder")
-    network, own = _trained(probe, _reader(subject, device), data)
+    network, own, rows = _trained(probe, _reader(subject, device), data)
     work.begin(f"{PROBES[kind]} with random weights")
-    _, random = _trained(probe, _reader(subject, device, is_random=True), data)
+    _, random, _ = _trained(probe, _reader(subject, device, is_random=True), data)
     facts = Facts(
         kind=kind,
         classes=data.classes,
@@ -90,11 +90,11 @@ def fit_dense(
               "skipped": data.skipped, "notes": list(data.notes)},
         encoder_of=subject.name,
         version=version("selftaught"),
-        held_back={"is": data.test_is} | _metrics(probe.metric, own, len(data.test)),
+        held_back={"is": data.test_is, "rows": len(rows)} | _metrics(probe.metric, own, len(data.test)),
         random=_metrics(probe.metric, random, len(data.test)),
         gain=_gain(own, random),
     )  # fmt: skip
-    write_model(path, network.cpu(), facts, [])
+    write_model(path, network.cpu(), facts, rows)
     return _result(path, facts, probe.metric)
 
 
@@ -159,13 +159,27 @@ def _reader(subject: Subject, device: torch.device, *, is_random: bool = False) 
     )
 
 
-def _trained(probe: Detection | Segmentation, reader: Reader, data: Dense) -> tuple[nn.Module, Score]:
-    """The network, and what it reaches on the test images."""
+def _trained(
+    probe: Detection | Segmentation, reader: Reader, data: Dense
+) -> tuple[nn.Module, Score, list[dict[str, Any]]]:
+    """The network, what it reaches on the test images, and the boxes that it finds there, as held_back.csv has them."""
     if isinstance(probe, Detection):
         detector, canvas, loss = probe.train(reader, data)
-        return detector, probe.judged(detector, data, canvas, reader.device, loss)
+        found, truth = judge(detector, data.test, canvas, reader.device)
+        return detector, probe.scored(detector, data, found, truth, loss), _box_rows(data, found, truth)
     network, size, loss = probe.train(reader, data)
-    return network, probe.judged(network, data, size, reader.device, loss)
+    return network, probe.judged(network, data, size, reader.device, loss), []
+
+
+def _box_rows(data: Dense, found: list[Found], truth: list[Truth]) -> list[dict[str, Any]]:
+    """Every box found; its label is empty where nothing of its class overlaps it by half; the group is the image."""
+    matches = Matches(len(data.classes), "voc")
+    for one, there in zip(found, truth, strict=True):
+        matches.add(one, there)
+    return [
+        row_of(data.test.keys[image], data.classes[label] if right else "", data.classes[label], score, image)
+        for score, right, label, image in zip(*(values.tolist() for values in matches.answers()), strict=True)
+    ]
 
 
 def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:

@@ -230,9 +230,10 @@ def read_held_back(folder: str | Path, facts: Facts | None = None) -> HeldBack:
         raise ValueError(f"{path} cannot be read ({broken}); copy the whole folder, or fit the model again") from None
     if not rows:
         raise ValueError(f"{path} has no held-back samples; fit the model again")
-    if len(rows) != facts.held_back.get("samples", len(rows)) or not ((confidence >= 0) & (confidence <= 1)).all():
+    expected = facts.held_back.get("rows", facts.held_back.get("samples"))
+    if len(rows) != expected or not ((confidence >= 0) & (confidence <= 1)).all():
         raise ValueError(
-            f"{path} is damaged: {len(rows)} rows for {facts.held_back.get('samples')} held-back samples, each with a "
+            f"{path} is damaged: {len(rows)} rows for {expected} held-back samples, each with a "
             "probability from 0 to 1; copy the whole folder, or fit the model again"
         )
     return HeldBack(confidence=confidence, right=right, groups=np.array(groups, np.int64) if groups else None)

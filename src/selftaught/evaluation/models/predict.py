@@ -44,6 +44,16 @@ def threshold_of(model: str | Path, error: float | None, facts: Facts | None = N
     return threshold_for(held.confidence, held.right, error, held.groups)
 
 
+def said_of(threshold: Threshold) -> dict[str, Any]:
+    """What the result says of a threshold."""
+    return {
+        "threshold": round(threshold.confidence, 6),
+        "held_back_error": threshold.error,
+        "held_back_error_interval": list(threshold.interval),
+        "held_back_answered": threshold.answered,
+    }
+
+
 def predict_classes(
     model: str | Path,
     facts: Facts,
@@ -150,13 +160,7 @@ def _result(path: Path, rows: Sequence[Mapping[str, Any]], threshold: Threshold 
     found: dict[str, Any] = {"out": str(path), "samples": len(rows)}
     known = [row for row in rows if row["label"] is not None]
     if threshold is not None:
-        found |= {
-            "threshold": round(threshold.confidence, 6),
-            "held_back_error": threshold.error,
-            "held_back_error_interval": list(threshold.interval),
-            "held_back_answered": threshold.answered,
-            "cannot_tell": counts.pop(CANNOT_TELL, 0),
-        }
+        found |= said_of(threshold) | {"cannot_tell": counts.pop(CANNOT_TELL, 0)}
         known = [row for row in known if row["class"] != CANNOT_TELL]
     if known:
         right = int(np.sum([row["class"] == row["label"] for row in known]))

@@ -29,16 +29,25 @@ from selftaught.evaluation.embed import SPLITS
 from selftaught.evaluation.metrics.box_matches import Found
 from selftaught.evaluation.models.dense_model import load_finder
 from selftaught.evaluation.models.folder import Facts
-from selftaught.evaluation.models.predict import write_skipped
+from selftaught.evaluation.models.predict import said_of, threshold_of, write_skipped
 from selftaught.ops.draw_maps import palette
 
 Json = dict[str, Any]
 
 
 def predict_dense(
-    model: str | Path, facts: Facts, reading: DataSettings, out: str | Path, *, accelerator: str, overwrite: bool
+    model: str | Path,
+    facts: Facts,
+    reading: DataSettings,
+    out: str | Path,
+    *,
+    error: float | None = None,
+    accelerator: str,
+    overwrite: bool,
 ) -> Json:
     """Write the boxes of all images as one COCO JSON file, or the masks as PNG files; see `selftaught.predict`."""
+    if error is not None and facts.kind != "boxes":
+        raise ValueError(f"--error is for models of classes and of boxes, and {model} finds {facts.kind}; leave it out")
     path = Path(out)
     if facts.kind == "boxes":
         path = check_out(out, {".json": "json"}, overwrite=overwrite)
@@ -46,9 +55,11 @@ def predict_dense(
         check_out_folder(out)
         if path.exists() and others_in(path) and not overwrite:
             raise ValueError(f"--out {out} holds files already; give a new or empty folder, or --overwrite")
+    threshold = threshold_of(model, error, facts)
     find = load_finder(model, facts, compute_device(accelerator))
     skipped: dict[str, str] = {}
-    written = _Boxes(path, facts.classes) if facts.kind == "boxes" else _Masks(path, facts.classes)
+    least = 0.0 if threshold is None else threshold.confidence
+    written = _Boxes(path, facts.classes, least) if facts.kind == "boxes" else _Masks(path, facts.classes)
     with late_bar("predicting") as progress:
         for key, sample in _images(reading, skipped, progress):
             written.add(key, sample, find(sample))
@@ -56,14 +67,15 @@ def predict_dense(
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
     listed = write_skipped(path, skipped)
+    found |= {} if threshold is None else said_of(threshold)
     return {"out": str(path), **found, "skipped": len(skipped), "skipped_list": listed}
 
 
 class _Boxes:
-    """Boxes of many images as one COCO file; each annotation has its score."""
+    """Boxes of many images as one COCO file; each annotation has its score, which is `least` or more."""
 
-    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
-        self.path = path
+    def __init__(self, path: Path, classes: tuple[str, ...], least: float = 0.0) -> None:
+        self.path, self.least = path, least
         self.images: list[Json] = []
         self.annotations: list[Json] = []
         self.categories = [{"id": i, "name": name} for i, name in enumerate(classes, 1)]
@@ -74,6 +86,8 @@ class _Boxes:
         number = len(self.images) + 1
         self.images.append({"id": number, "file_name": printable(key), "width": width, "height": height})
         for (left, top, right, bottom), score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+            if round(float(score), 6) < self.least:
+                continue
             box = [round(float(value), 2) for value in (left, top, right - left, bottom - top)]
             self.annotations.append(
                 {"id": len(self.annotations) + 1, "image_id": number, "category_id": int(label) + 1, "bbox": box,

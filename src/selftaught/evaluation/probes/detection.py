@@ -115,7 +115,10 @@ class Detection(Probe):
 
     def judged(self, detector: Detector, data: Dense, canvas: Canvas, device: torch.device, loss: float) -> Score:
         """What a detector that was trained reaches on the test images."""
-        found, truth = _judge(detector, data.test, canvas, device)
+        return self.scored(detector, data, *judge(detector, data.test, canvas, device), loss)
+
+    def scored(self, detector: Detector, data: Dense, found: list[Found], truth: list[Truth], loss: float) -> Score:
+        """The same, from what `judge` says of these images."""
         stages = [stage.name for stage in detector.maps.stages][: None if self.config.neck == "fpn" else 1]
         return self._figures(data, found, truth, stage="+".join(stages), loss=loss)
 
@@ -226,7 +229,7 @@ def _check(data: Dense) -> None:
 
 
 @torch.no_grad()
-def _judge(
+def judge(
     detector: Detector, test: DenseSamples, canvas: Canvas, device: torch.device
 ) -> tuple[list[Found], list[Truth]]:
     """What was found and what is there in every image, in the image's own pixels."""
