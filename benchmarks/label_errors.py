@@ -4,10 +4,10 @@ Command:   selftaught embed runs/photos labelled/ --out features.npz
            pip install cleanlab
            python benchmarks/label_errors.py features.npz --out docs/results/label_errors.json
 Time:      about half a minute on one core for 2,000 images
-Measured:  a tenth of the labels is exchanged for another class at random. Both get the same probabilities by a
-           classifier that did not learn from the sample. Precision and recall of the list of likely errors, the share of
-           errors among as many samples at its top as there are errors, and seconds without the probabilities; means over
-           the seeds
+Measured:  a tenth of the labels is exchanged for another class at random. Both get the same probabilities, by a
+           classifier that did not learn from the sample. Precision and recall of the list of likely errors, the share
+           of errors among as many samples at its top as there are errors, and seconds without the probabilities; means
+           over the seeds
 Expected:  the lists agree in precision within a few points; without cleanlab its rows are left out
 """
 
