@@ -14,6 +14,7 @@ Expected:  the lists agree in precision within a few points; without cleanlab it
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import time
@@ -40,16 +41,18 @@ def finders() -> dict[str, Finder]:
     """Each lists rows, the most suspicious first, from probabilities (M, K) and labels (M,)."""
     found: dict[str, Finder] = {"selftaught": label_errors}
     if importlib.util.find_spec("cleanlab") is not None:
-        from cleanlab.filter import find_label_issues
-
-        for way in ("prune_by_noise_rate", "confident_learning"):
-            found[f"cleanlab, {way}"] = lambda probabilities, labels, way=way: np.asarray(
-                find_label_issues(
-                    labels, probabilities, return_indices_ranked_by="self_confidence", filter_by=way, n_jobs=1
-                ),
-                np.int64,
-            )
+        found |= {f"cleanlab, {way}": _of_cleanlab(way) for way in ("prune_by_noise_rate", "confident_learning")}
     return found
+
+
+def _of_cleanlab(way: str) -> Finder:
+    find = importlib.import_module("cleanlab.filter").find_label_issues
+
+    def ranked(probabilities: NDArray[np.float64], labels: Rows) -> Rows:
+        how = {"return_indices_ranked_by": "self_confidence", "filter_by": way, "n_jobs": 1}
+        return np.asarray(find(labels, probabilities, **how), np.int64)
+
+    return ranked
 
 
 def changed(labels: Rows, classes: int, seed: int) -> tuple[Rows, NDArray[np.bool_]]:
