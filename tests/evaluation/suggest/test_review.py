@@ -40,8 +40,15 @@ def test_labels_are_suspected_as_confident_learning_has_it() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.45, 0.55], [0.95, 0.05], [0.65, 0.35]])
     labels = np.array([0, 0, 0, 1, 1, 1, 1])
     # t_0 = mean(0.9, 0.8, 0.1) = 0.6, t_1 = mean(0.8, 0.55, 0.05, 0.35) = 0.44: sample 6 is above t_0, and errors are
-    # ordered by the probability of the label less that of the class found: -0.9, -0.8 and -0.3.
+    # ordered by the probability of the label: 0.05, 0.1 and 0.35.
     assert label_errors(probabilities, labels).tolist() == [5, 2, 6]
+
+
+def test_the_least_probable_label_comes_first() -> None:
+    certain = [[0.9, 0.05, 0.05], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8]]
+    probabilities = np.array([[0.3, 0.68, 0.02], [0.25, 0.4, 0.35], *certain])
+    # t = (0.48, 0.4, 0.8): 0 and 1 count as of class 1, and 0 by the larger margin.
+    assert label_errors(probabilities, np.array([0, 0, 0, 1, 2])).tolist() == [1, 0]
 
 
 def test_flipped_labels_are_most_of_what_is_found() -> None:
