@@ -20,11 +20,11 @@ from selftaught.evaluation.models.network import ALL_STAGES
 from selftaught.features.all_stages import read_stages
 from selftaught.features.reader import Reader
 
-FEW = 250
+FEW = 1000
 """Labels below which a layer is fitted to each stage and their scores are averaged.
 
 With 60 labels of 1,800 photos that is right in 24.5 % of all cases, and the stage that the labels choose in 23 %; with
-200 34.5 % and 33.7 %, and with 600 42.2 % and 43.1 %.
+200 34.5 % and 33.7 %, with 600 42.2 % and 43.1 %; with 500 labels of CIFAR-10 42.6 % and 38.6 %.
 """
 DIMS = 2000
 """Features of a stage after pooling."""
