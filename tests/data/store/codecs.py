@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -80,12 +82,26 @@ def number_in(frame: NDArray[np.uint8]) -> int:
     return number
 
 
+@contextlib.contextmanager
+def _same_scheduling() -> Iterator[None]:
+    """SVT-AV1 gives the thread that calls it real-time priority where it may, and a browser started later inherits it."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def write(made: Made, folder: Path) -> Path:
     """Write it."""
     path = folder / made.file
     path.parent.mkdir(parents=True, exist_ok=True)
     times = made.times if made.times is not None else [40 * k for k in range(made.count)]
-    with av.open(str(path), "w", container_options=dict(made.container)) as container:
+    opened = av.open(str(path), "w", container_options=dict(made.container))
+    with _same_scheduling(), opened as container:
         stream: Any = container.add_stream(made.codec, rate=25, options=dict(made.options))
         stream.height, stream.width, stream.pix_fmt = made.height, made.width, made.pixels
         base = Fraction(1, 1000) if made.is_timed and made.times is not None else Fraction(1, 25)
