@@ -84,7 +84,7 @@ def number_in(frame: NDArray[np.uint8]) -> int:
 
 @contextlib.contextmanager
 def _same_scheduling() -> Iterator[None]:
-    """SVT-AV1 gives the thread that calls it real-time priority where it may, and a browser started later inherits it."""
+    """SVT-AV1 makes the thread that calls it real-time where it may, and a browser started later inherits that."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
