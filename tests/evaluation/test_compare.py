@@ -14,6 +14,7 @@ from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights.load import network_of
 from selftaught.evaluation import compare
 from selftaught.evaluation.compare import compare_tasks
+from selftaught.evaluation.side_by_side import one_task
 from selftaught.evaluation.subject import Subject
 from selftaught.report import write_report
 from selftaught.report.facts.answer import answer_comparison
@@ -122,7 +123,7 @@ def test_a_comparison_measures_with_the_groups_it_is_asked_for(
         asked.append(reading)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "evaluate_encoder", evaluate)
+    monkeypatch.setattr(one_task, "evaluate_encoder", evaluate)
     config = CONFIG.replace(data=DATA, out=str(tmp_path / "out"), groups=str(groups), steps=1)
     with pytest.raises(KeyboardInterrupt):
         compare_tasks(config, ["rotation"], labelled=str(data), probe="linear")

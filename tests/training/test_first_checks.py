@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from selftaught.core.config import RunConfig
 from selftaught.evaluation.compare import compare_tasks
+from selftaught.evaluation.side_by_side import one_task
 from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.setup import spec_for
@@ -100,9 +100,7 @@ def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path,
 def test_compare_says_it_before_the_first_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "bright.py"
     file.write_text(OWN.replace("RETURNED", "{'loss': scalars['loss']}"))
-    monkeypatch.setattr(
-        importlib.import_module("selftaught.evaluation.compare"), "train", lambda config: pytest.fail("trained")
-    )
+    monkeypatch.setattr(one_task, "train", lambda config: pytest.fail("trained"))
     with pytest.raises(ValueError, match="its metric is 'accuracy', but the dict that loss returns holds loss"):
         compare_tasks(asked(tmp_path / "compared"), ["rotation", str(file)])
     assert not (tmp_path / "compared").exists()

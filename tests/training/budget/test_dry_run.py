@@ -55,7 +55,7 @@ def test_it_says_what_the_run_does_and_writes_nothing(asked: RunConfig, tmp_path
     assert found["disk"]["store"]["bytes"] == pytest.approx(_bytes_below(tmp_path / "cache"), rel=0.2)
     assert found["is_packed"] is False
     assert found["memory"]["host"] > 5e7
-    assert found["seconds"] == pytest.approx(sum(found["seconds_of"].values()), abs=0.1)
+    assert found["seconds"] == pytest.approx(sum(found["seconds_of"].values()), abs=0.3)  # of rounded parts
     assert dry_run(asked, begin=time.monotonic())["is_packed"] is True  # by the run that opened them
 
 
