@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -131,7 +132,20 @@ def test_a_comparison_measures_with_the_groups_it_is_asked_for(
     assert f"--groups: used for {data} alone, as --groups is for folders" in capfd.readouterr().err
 
 
-@pytest.mark.slow  # trains and evaluates about twenty tasks, one step each
+def test_tasks_of_a_kind_that_the_data_cannot_teach_are_left_out(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"size": 32, "steps": 1, "batch_size": 8, "encoder": "timm:test_resnet"}
+    found = selftaught.compare(DATA, tasks="semantic,rotation", out=tmp_path / "out", **how)
+    assert [row["task"] for row in found["rows"]] == ["rotation"]
+    left = {one["task"]: one["why"] for one in found["left_out"]}
+    assert set(left) == {"contour", "moving_object", "relative_depth", "synthetic_labels"}
+    assert "depth maps are needed" in left["synthetic_labels"]
+    with pytest.raises(ValueError, match="depth maps are needed"):
+        selftaught.compare(DATA, tasks="rotation,synthetic_labels", out=tmp_path / "named", **how)
+    with pytest.raises(ValueError, match="no file or folder"):
+        selftaught.compare(tmp_path / "gone", tasks="semantic,rotation", out=tmp_path / "named", **how)
+
+
+@pytest.mark.slow  # trains and evaluates about thirty tasks, one step each
 def test_all_video_tasks_are_compared_in_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "USUAL", {"image": "timm:test_resnet", "video": "mean:timm:test_resnet"})
     data, names = write_actions(tmp_path / "videos", 12, frames=40), named_tasks("video")
@@ -145,7 +159,10 @@ def test_all_video_tasks_are_compared_in_one_command(tmp_path: Path, monkeypatch
         steps=1,
         batch_size=4,
     )
-    assert {row["task"] for row in found["rows"]} == set(names)
+    poses = {"egomotion", "egomotion_equivariance", "view_synthesis"}
+    assert {row["task"] for row in found["rows"]} == set(names) - poses
+    assert {one["task"] for one in found["left_out"]} == poses
+    assert all("pose" in one["why"] for one in found["left_out"])
     assert all(row["probe"]["metric"] == "top1" for row in found["rows"])
     assert [row["rank"] for row in found["rows"]] == list(range(1, len(found["rows"]) + 1))
     assert "data-clip" in Path(found["report"]).read_text()

@@ -192,7 +192,8 @@ def compare(
     Args:
         data: data to train on, in any format that pretrain reads.
         tasks: names separated by commas, such as rotation,simclr; image, video or audio-visual for all tasks that learn
-            from such data; or a family, such as temporal.
+            from such data; or a family, such as temporal. Of these, tasks that need what the data lack, such as poses,
+            are left out and listed.
         out: folder to write, with one run folder per task and report.html.
         labelled: data with labels to rank the tasks by (default: rank them by label-free metrics).
         probe: a name from `selftaught probes`, or your own module or file (default: the first that fits the data).
@@ -213,9 +214,11 @@ def compare(
     from selftaught.tasks.catalogue import named_tasks
 
     check_page(Path(out))
+    text = tasks if isinstance(tasks, str) else ",".join(tasks)
+    names = named_tasks(text)
     result = compare_tasks(
         config,
-        named_tasks(tasks if isinstance(tasks, str) else ",".join(tasks)),
+        names,
         labelled=None if labelled is None else str(labelled),
         probe=probe,
         probe_settings=probe_settings,
@@ -223,6 +226,7 @@ def compare(
         supervised=supervised,
         given=given.split(",") if isinstance(given, str) else list(given),
         parallel=parallel,
+        if_possible=set(names).difference(text.split(",")),
     )
     return result | {"report": str(write_report(Path(out)))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -58,8 +58,11 @@ def compare_tasks(
     supervised: bool = False,
     given: Sequence[str] = (),
     parallel: str | None = None,
+    if_possible: Collection[str] = (),
 ) -> dict[str, Any]:
     """Pretrain every task as `config` says and rank them, beside given encoders, each a text of `open_subject`.
+
+    Tasks in `if_possible` are left out where the data lack what they need, such as poses; "left_out" has the reasons.
 
     With labelled data the probe ranks; without, the effective rank of the features does (RankMe). Metrics without
     labels are measured on the held-out part of the data either way, so that "label_free_agreement" can say how
@@ -70,6 +73,7 @@ def compare_tasks(
     _check_names(tasks, probe)
     engine = None if parallel is None else engine_of(parallel, Path(config.folder.out), devices=config.machine.devices)
     out = Path(config.folder.out)
+    tasks, left_out = _with_data(config, tasks, if_possible)
     config, runs, hints = _runs_and_hints(config, tasks, labelled)
     reading = None if labelled is None else config.data.of(labelled, download=config.data.download, **hints)
     probe = _probe_for(config, runs, reading) if probe == AUTO else probe
@@ -89,7 +93,8 @@ def compare_tasks(
         done = [measured[place] for place in sorted(measured)]
         write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]))
     rows += [measured[place] for place in sorted(measured)]
-    result = _result(config, labelled, probe, rows) | {"label_free_agreement": _agreement(rows)}
+    result = _result(config, labelled, probe, rows)
+    result |= {"label_free_agreement": _agreement(rows), "left_out": left_out}
     write_json(out / "compare.json", result)
     return result
 
@@ -161,6 +166,37 @@ def _runs_and_hints(
     config, hints = for_both(config, labelled, runs[0][1].needs)
     said = {name: getattr(config.data, name) for name in HINTS}
     return config, [(run.replace(**said), spec) for run, spec in runs], hints
+
+
+def _with_data(
+    config: RunConfig, tasks: Sequence[str], if_possible: Collection[str]
+) -> tuple[Sequence[str], list[dict[str, str]]]:
+    """The tasks without those of `if_possible` that cannot learn from the data, and for each of these the reason."""
+    reasons = {task: why for task in tasks if task in if_possible and (why := _lack(config, task))}
+    if len(reasons) == len(tasks):
+        raise ValueError(next(iter(reasons.values())))
+    for task, why in reasons.items():
+        say(f"task {task} is left out: {why}")
+    return [task for task in tasks if task not in reasons], [
+        {"task": task, "why": why} for task, why in reasons.items()
+    ]
+
+
+def _lack(config: RunConfig, task: str) -> str:
+    """Why a task cannot learn from the data; empty where it can."""
+    try:
+        spec = spec_for(config.replace(task=task, task_settings={}, encoders={}))
+        if shards_to_stream(config, spec) is None:
+            open_part(_without_hints(config), split="train", needs=spec.needs)
+    except ValueError as wrong:
+        return f"{wrong}"
+    return ""
+
+
+def _without_hints(config: RunConfig) -> DataSettings:
+    """The data without flags that may be for the labelled data alone."""
+    usual = DataSettings(path=config.data.path)
+    return dataclasses.replace(config.data, **{name: getattr(usual, name) for name in HINTS})
 
 
 def _runs(config: RunConfig, tasks: Sequence[str]) -> list[tuple[RunConfig, TaskSpec]]:
