@@ -83,10 +83,13 @@ def few_videos(root: Path, out: Path, *, classes: int = 3, trained: int = 3, tes
 
 
 def check_search(run: Path, data: Path, query: Path, encoder: str = "r3d_18") -> None:
-    """The video itself is the most like it, and an image is refused in a sentence."""
-    found = selftaught.search(run, data, query=query, top=3)
-    assert found[0]["path"] == query.relative_to(data).as_posix()
+    """A copy of a video finds it; the video itself is left out; an image is refused in a sentence."""
+    copied = Path(shutil.copy(query, run.with_name(f"copied{query.suffix}")))
+    key = query.relative_to(data).as_posix()
+    found = selftaught.search(run, data, query=copied, top=3)
+    assert found[0]["path"] == key
     assert found[0]["similarity"] > 0.9
+    assert key not in [row["path"] for row in selftaught.search(run, data, query=query, top=3)]
     image = run.with_name("image.png")
     torchvision.utils.save_image(torch.zeros(3, 32, 32), image)
     with pytest.raises(ValueError, match=f"but {encoder} takes clips; give a video"):

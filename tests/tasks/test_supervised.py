@@ -5,8 +5,9 @@ import torch
 from selftaught.core.randomness import generator
 from selftaught.data.batch import Batch
 from selftaught.encoders.build import build_encoder
+from selftaught.ops.colour import IMAGENET_MEAN
 from selftaught.tasks.catalogue import list_tasks, task_info
-from selftaught.tasks.supervised import Supervised
+from selftaught.tasks.supervised import Example, Supervised
 
 
 def test_it_trains_on_the_given_labels_and_is_not_listed_as_a_pretext_task() -> None:
@@ -22,3 +23,8 @@ def test_it_trains_on_the_given_labels_and_is_not_listed_as_a_pretext_task() -> 
     assert task.chance(4) == 1 / 3
     assert task_info("supervised").needs == ("image", "label")
     assert "supervised" not in [info.name for info in list_tasks()]
+    clips = Example(torch.zeros(2, 3, 4, 8, 8), labels[:2])
+    shown = task.show(clips, torch.eye(3)[:2], 2)[1].inputs[0]
+    assert isinstance(shown, torch.Tensor)
+    assert shown.shape == (4, 3, 8, 8)
+    assert torch.allclose(shown.mean((0, 2, 3)), torch.tensor(IMAGENET_MEAN))

@@ -13,7 +13,7 @@ from selftaught.data.batch import Batch
 from selftaught.data.inputs import Clip, Given, Image, Input
 from selftaught.encoders.base import Encoder, EncoderSpec
 from selftaught.encoders.modality import modality_of
-from selftaught.ops.colour import denormalise
+from selftaught.ops.colour import denormalise, denormalise_clips
 from selftaught.tasks.base import PretextTask, Recipe, Shown
 from selftaught.tasks.parts.losses import classification
 
@@ -88,7 +88,7 @@ class Supervised(PretextTask):
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         """Images or clips with their class index and the one predicted."""
         views = example.views[:count]
-        shown = denormalise(views if views.ndim == 4 else views.transpose(1, 2))
+        shown = denormalise(views) if views.ndim == 4 else denormalise_clips(views).transpose(1, 2)
         return [
             Shown(
                 inputs=[shown[i]],
