@@ -159,7 +159,7 @@ def test_all_video_tasks_are_compared_in_one_command(tmp_path: Path, monkeypatch
         steps=1,
         batch_size=4,
     )
-    poses = {"egomotion", "egomotion_equivariance", "view_synthesis"}
+    poses = {"egomotion", "egomotion_equivariance"}
     assert {row["task"] for row in found["rows"]} == set(names) - poses
     assert {one["task"] for one in found["left_out"]} == poses
     assert all("pose" in one["why"] for one in found["left_out"])
