@@ -69,3 +69,10 @@ def test_what_is_not_ours_is_refused(hub: Hub, run: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HF_TOKEN", "bad")
     with pytest.raises(ValueError, match=rf"^{NAME} cannot be written to: .*401"):
         selftaught.push(run, NAME)
+
+
+def test_no_network_is_one_sentence(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", "good")
+    with pytest.raises(ValueError, match=rf"^{NAME} cannot be written to: .*refused"):
+        selftaught.push(run, NAME)

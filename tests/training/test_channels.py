@@ -53,6 +53,7 @@ def test_a_run_of_five_channels_is_measured_embedded_exported_and_goes_on(folder
     image = sorted(folder.glob("dark/*.npy"))[0]
     np.testing.assert_allclose(encoder.transform(image), encoder.transform(np.load(image)))
     assert len(selftaught.search(run, folder, query=image, top=1)) == 1
+    assert selftaught.explore(run, folder, out=tmp_path / "a.html", method="pca")["shown"] == 24
     with pytest.raises(ValueError, match="--channels is for folders and zips of images"):
         selftaught.evaluate(run, "synthetic", probe="knn")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import LocalTokenNotFoundError
 
 from selftaught.core.settings.groups import Stem
 from selftaught.encoders.weights.hub import CARD, CONFIG, WEIGHTS, Pushed, endpoint, first_line
@@ -37,8 +37,8 @@ def push_run(subject: Subject, name: str, *, card: str, private: bool = False) -
             raise ValueError(
                 f"{name} cannot be written to without a token; run `hf auth login`, or set the variable HF_TOKEN"
             ) from None
-        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-            raise ValueError(f"{name} cannot be written to: {first_line(error)}") from None
+        except Exception as error:  # the hub's client passes on those of its HTTP library, such as of no network
+            raise ValueError(f"{name} cannot be written to: {first_line(error)}") from error
     return {
         "repository": name,
         "url": str(url),

@@ -25,6 +25,7 @@ from selftaught.evaluation.embed import all_samples, label_names, seen_by
 from selftaught.evaluation.query import CLIPS
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.visualise.data_map import data_map, neighbours_kept
+from selftaught.evaluation.visualise.thumbnails import drawn
 from selftaught.features.encode import all_features
 
 Method = Literal["tsne", "umap", "pca"]
@@ -165,7 +166,7 @@ def _sheets(parts: Sequence[Samples]) -> list[bytes]:
                     sheet, at = divmod(number, COLUMNS * COLUMNS)
                     if sheet == len(sheets):
                         sheets.append(Image.new("RGB", (TILE * COLUMNS, TILE * COLUMNS)))
-                    tile = Image.fromarray(one).resize((TILE, TILE), Image.Resampling.LANCZOS)
+                    tile = drawn(one).resize((TILE, TILE), Image.Resampling.LANCZOS)
                     sheets[sheet].paste(tile, (at % COLUMNS * TILE, at // COLUMNS * TILE))
                     number += 1
                 progress(number, total)

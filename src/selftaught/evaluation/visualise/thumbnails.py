@@ -42,11 +42,16 @@ def picture_files(samples: Samples, rows: NDArray[np.int64], name: str) -> dict[
     return found
 
 
-def _small(pixels: NDArray[Any]) -> Image.Image:
+def drawn(pixels: NDArray[Any]) -> Image.Image:
+    """An image of pixels (H, W, C), uint8; channels other than three are drawn in hues."""
     if pixels.shape[2] != COLOURS:
         shown = in_colours(torch.from_numpy(pixels).movedim(-1, 0).float() / 255).mul(255).round().byte()
         pixels = np.ascontiguousarray(shown.movedim(0, -1).numpy())
-    image = Image.fromarray(pixels)
+    return Image.fromarray(pixels)
+
+
+def _small(pixels: NDArray[Any]) -> Image.Image:
+    image = drawn(pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return image
 
