@@ -1,9 +1,10 @@
 """Search among many vectors: index on disk against all cosines, and against LanceDB's file format.
 
-    python benchmarks/search_index.py --count 10_000_000 --width 128 --folder /tmp/vectors
+    python benchmarks/search_index.py --count 10_000_000 --width 128
 
-Vectors are drawn around 10,000 centres in blocks, written as a folder of `embed`, and removed at the end. Machine: one
-core, one thread. Expected: see docs/decisions/0012-index-on-disk.md. `--lance` needs pylance, which is no dependency.
+Vectors are drawn around 10,000 centres in blocks and written as a folder of `embed` into a temporary folder (in
+--scratch, or where the system has them). The result is printed as JSON. Machine: one core, one thread. Expected: see
+docs/decisions/0012-index-on-disk.md. `--lance` needs pylance, which is no dependency.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -150,26 +152,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000_000)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, help="folder with room for the vectors, 5 GB for 10 million of 128")
     parser.add_argument("--lance", action="store_true")
     asked = parser.parse_args()
-    result: dict[str, Any] = {"count": asked.count, "width": asked.width}
+    with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
+        print(json.dumps(measured(Path(scratch) / "vectors", asked.count, asked.width, lance=asked.lance), indent=2))
+
+
+def measured(path: Path, count: int, width: int, *, lance: bool) -> dict[str, Any]:
+    """Figures of a new folder of vectors at `path`; `lance` adds those of LanceDB's file format."""
+    result: dict[str, Any] = {"count": count, "width": width}
     cpu = time.process_time()
-    write(asked.folder, asked.count, asked.width)
+    write(path, count, width)
     result["write_seconds"] = time.process_time() - cpu
-    result["vector_bytes"] = sum(path.stat().st_size for path in asked.folder.glob("*.parquet"))
-    folder = VectorFolder(asked.folder)
-    queries = drawn(QUERIES, asked.width, 10**6)
+    result["vector_bytes"] = sum(file.stat().st_size for file in path.glob("*.parquet"))
+    folder = VectorFolder(path)
+    queries = drawn(QUERIES, width, 10**6)
     cpu = time.process_time()
     truth = exact(folder, queries)
     result["exact_pass_seconds"] = time.process_time() - cpu
     result["faiss"] = with_faiss(folder, queries, truth)
     result["faiss"]["peak_mb_of_building"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    result["search"] = memory_of_a_search(asked.folder)
-    if asked.lance:
+    result["search"] = memory_of_a_search(path)
+    if lance:
         result["lance"] = with_lance(folder, queries, truth)
-    shutil.rmtree(asked.folder)
-    print(json.dumps(result, indent=2))
+    return result
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,6 +68,20 @@ class BrokenFile(ImageFile):
 
     def read(self, number: int, box: Box | None = None) -> Values:
         raise Unreadable(self._reason)
+
+
+@contextmanager
+def unreadable(what: str) -> Iterator[None]:
+    """Whatever a broken file makes a library raise is `Unreadable`: "not `what` (its message)"; OSErrors stay."""
+    try:
+        yield
+    except (Unreadable, OSError):
+        raise
+    except MemoryError:
+        raise Unreadable("needs more memory than there is") from None
+    except Exception as broken:
+        why = " ".join(str(broken).split())[:200] or type(broken).__name__
+        raise Unreadable(f"not {what} ({why})") from None
 
 
 def numbered(count: int) -> tuple[str, ...]:

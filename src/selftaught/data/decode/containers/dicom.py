@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.settings.values import ValueRange
-from selftaught.data.decode.containers.base import Box, ImageFile, Place, numbered
+from selftaught.data.decode.containers.base import Box, ImageFile, Place, numbered, unreadable
 from selftaught.data.decode.values import Values
 from selftaught.data.files.file_tree import Unreadable
 
@@ -97,13 +97,6 @@ def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without pydicom's warnings on values that break the standard, and with one exception for what it cannot read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (Unreadable, OSError):
-        raise
-    except MemoryError:
-        raise Unreadable("needs more memory than there is") from None
-    except Exception as broken:
-        raise Unreadable(f"not a readable DICOM file ({' '.join(str(broken).split())[:200]})") from None
+    with unreadable("a readable DICOM file"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

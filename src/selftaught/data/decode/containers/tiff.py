@@ -7,14 +7,13 @@ import math
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.settings.values import COLOURS
-from selftaught.data.decode.containers.base import Box, ImageFile, Place
+from selftaught.data.decode.containers.base import Box, ImageFile, Place, unreadable
 from selftaught.data.decode.values import Values, native
 from selftaught.data.files.file_tree import Unreadable
 
@@ -41,7 +40,7 @@ class TiffImages(ImageFile):
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
         self._lock = threading.Lock()
         self._place = place if isinstance(place, str) else None
-        with _faults():
+        with unreadable("a whole TIFF file"):
             self._file = tifffile.TiffFile(place)
             weakref.finalize(self, self._file.close)
             self._file.filehandle.set_lock(True)
@@ -60,7 +59,7 @@ class TiffImages(ImageFile):
     def read(self, number: int, box: Box | None = None) -> Values:
         series, index = self._images[number]
         box = box or Box(0, 0, *series.size)
-        with _faults():
+        with unreadable("a whole TIFF file"):
             planes = [self._plane(series, at, box) for at in series.planes(index)]
         pixels = np.concatenate(planes, 2)
         return Values(native(pixels), is_inverted=series.is_inverted, has_alpha=series.has_alpha)
@@ -208,16 +207,3 @@ def _paste(out: NDArray[Any], piece: NDArray[Any], top: int, left: int) -> None:
     begin, end = max(0, left), min(width, left + piece.shape[1])
     if first < last and begin < end:
         out[first:last, begin:end] = piece[first - top : last - top, begin - left : end - left]
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Whatever a broken file makes tifffile and its codecs raise is one exception."""
-    try:
-        yield
-    except (Unreadable, OSError):
-        raise
-    except MemoryError:
-        raise Unreadable("needs more memory than there is") from None
-    except Exception as broken:
-        raise Unreadable(f"not a whole TIFF file ({' '.join(str(broken).split()) or type(broken).__name__})") from None
