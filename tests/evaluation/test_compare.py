@@ -132,7 +132,9 @@ def test_a_comparison_measures_with_the_groups_it_is_asked_for(
     assert f"--groups: used for {data} alone, as --groups is for folders" in capfd.readouterr().err
 
 
-def test_tasks_of_a_kind_that_the_data_cannot_teach_are_left_out(tmp_path: Path) -> None:
+def test_tasks_of_a_kind_that_the_data_cannot_teach_are_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     how: dict[str, Any] = {"size": 32, "steps": 1, "batch_size": 8, "encoder": "timm:test_resnet"}
     found = selftaught.compare(DATA, tasks="semantic,rotation", out=tmp_path / "out", **how)
     assert [row["task"] for row in found["rows"]] == ["rotation"]
@@ -141,8 +143,10 @@ def test_tasks_of_a_kind_that_the_data_cannot_teach_are_left_out(tmp_path: Path)
     assert "depth maps are needed" in left["synthetic_labels"]
     with pytest.raises(ValueError, match="depth maps are needed"):
         selftaught.compare(DATA, tasks="rotation,synthetic_labels", out=tmp_path / "named", **how)
+    capfd.readouterr()
     with pytest.raises(ValueError, match="no file or folder"):
         selftaught.compare(tmp_path / "gone", tasks="semantic,rotation", out=tmp_path / "named", **how)
+    assert "left out" not in capfd.readouterr().err, "what is wrong with the data is said once"
 
 
 @pytest.mark.slow  # trains and evaluates about thirty tasks, one step each

@@ -173,13 +173,14 @@ def _with_data(
 ) -> tuple[Sequence[str], list[dict[str, str]]]:
     """The tasks without those of `if_possible` that cannot learn from the data, and for each of these the reason."""
     reasons = {task: why for task in tasks if task in if_possible and (why := _lack(config, task))}
+    if reasons:
+        open_part(_without_hints(config), split="train", needs=frozenset())  # what is wrong for every task is said once
     if len(reasons) == len(tasks):
         raise ValueError(next(iter(reasons.values())))
     for task, why in reasons.items():
         say(f"task {task} is left out: {why}")
-    return [task for task in tasks if task not in reasons], [
-        {"task": task, "why": why} for task, why in reasons.items()
-    ]
+    left_out = [{"task": task, "why": why} for task, why in reasons.items()]
+    return [task for task in tasks if task not in reasons], left_out
 
 
 def _lack(config: RunConfig, task: str) -> str:

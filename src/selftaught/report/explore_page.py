@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from selftaught.core.files import written_whole
 from selftaught.core.names import printable
 from selftaught.core.own_folder import record
 from selftaught.report.blocks.markup import esc
-from selftaught.report.writers.html_page import POLICY
-from selftaught.report.writers.place import GENERATOR
+from selftaught.report.writers.page_head import own_text, page_head
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "the first two principal components"}
 
@@ -48,25 +46,13 @@ def explore_page(facts: Mapping[str, Any]) -> str:
     held = {name: value for name, value in facts.items() if name != "sheets"} | {"sheets": sheets}
     # "<" inside a string could end the script; a name in the data may hold anything.
     data = json.dumps(held, separators=(",", ":")).replace("<", "\\u003c")
-    style, script = _own("style.css") + _own("explore.css"), _own("explore.js")
     options = "".join(
         f'<option value="{value}">{words}</option>'
         for value, words in (("class", "class"), ("cluster", "cluster"), ("", "none"))
         if value != "class" or facts["classes"]
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-{GENERATOR}
-<title>explore {esc(str(facts["data"]))}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body class="explore">
-<header class="bar"><span>selftaught</span><button type="button" id="theme">Dark</button></header>
+    head = page_head(f"explore {facts['data']}", "style.css", "explore.css", kind="explore")
+    return f"""{head}
 <main>
 <p class="eyebrow">Explore</p>
 <p class="line">{what} by {METHODS[str(facts["method"])]} of their features; on the map {facts["kept"]:g} % of the ten
@@ -90,11 +76,7 @@ nearest neighbours are near, too. {line}</p>
 one path in each line.</p>
 </main>
 <script type="application/json" id="facts">{data}</script>
-<script>{script}</script>
+<script>{own_text("explore.js")}</script>
 </body>
 </html>
 """
-
-
-def _own(name: str) -> str:
-    return (resources.files("selftaught.report") / name).read_text(encoding="utf-8")

@@ -27,6 +27,7 @@ from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.visualise.data_map import data_map, neighbours_kept
 from selftaught.evaluation.visualise.thumbnails import drawn
 from selftaught.features.encode import all_features
+from selftaught.features.neighbours import Neighbours
 
 Method = Literal["tsne", "umap", "pca"]
 MOST = 20_000
@@ -138,16 +139,12 @@ def _clusters(vectors: Tensor, count: int, seed: int) -> NDArray[np.int64]:
 
 def _nearest(vectors: Tensor) -> NDArray[np.int64]:
     """(N, k) the most similar other samples by cosine, the most similar first."""
-    unit = F.normalize(vectors.float(), dim=1)
-    k = min(NEIGHBOURS, len(unit) - 1)
-    rows = []
-    for start in range(0, len(unit), 1024):
-        similar = unit[start : start + 1024] @ unit.T
-        own = torch.arange(len(similar))
-        similar[own, start + own] = -torch.inf
-        rows.append(similar.topk(k, dim=1).indices)
-    found: NDArray[np.int64] = torch.cat(rows).numpy()
-    return found
+    rows, k = vectors.float().numpy(), min(NEIGHBOURS, len(vectors) - 1)
+    _, found = Neighbours(rows).search(rows, k + 1)
+    own = found == np.arange(len(rows))[:, None]
+    own[~own.any(1), -1] = True  # of more equal vectors than are asked for, its own may be missing
+    others: NDArray[np.int64] = found[~own].reshape(len(rows), k)
+    return others
 
 
 def _sheets(parts: Sequence[Samples]) -> list[bytes]:

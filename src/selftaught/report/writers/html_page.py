@@ -5,24 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
-from importlib import resources
 
 from selftaught.core.names import printable
 from selftaught.report.blocks.document import Block, Document, Section
 from selftaught.report.blocks.markup import answer_html, esc, figures_html, table_html, warnings_html
 from selftaught.report.blocks.pictures import SHRINKS, Album
 from selftaught.report.facts.cells import Table
-from selftaught.report.writers.place import GENERATOR
+from selftaught.report.writers.page_head import own_text, page_head
 
 MOST_BYTES = 14_000_000
 """A page is written with smaller images, in the end with none, rather than above this size."""
 MOST_LINKS = 8
 """More runs than these have no links of their own at the top of the page."""
-# The policy makes "no network" a promise the browser keeps, whatever a run folder holds.
-POLICY = (
-    "default-src 'none'; img-src data: blob:; media-src data:; font-src data:; "
-    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
 
 
 def html_page(document: Document) -> str:
@@ -41,22 +35,9 @@ def _page(document: Document, album: Album) -> str:
     shown = [(anchor, title, body) for anchor, title, body in bodies if body]
     links = "".join(f'<a href="#{esc(anchor)}">{esc(title)}</a>' for anchor, title in _links(document, shown))
     body = "".join(body for _, _, body in shown)
-    style, script = (_own(name) for name in ("style.css", "script.js"))
     # Text, not a script: script.js runs it when the first plot comes near the screen, with the answer already shown.
     plotly = f'<script type="text/plain" id="plotly">{_plotly()}</script>' if 'class="plot"' in body else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-{GENERATOR}
-<title>{esc(document.title)}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-<header class="bar"><span>selftaught</span><button type="button" id="theme">Dark</button></header>
+    return f"""{page_head(document.title, "style.css")}
 <main>
 <div class="top">{_top(document)}</div>
 <nav aria-label="Sections">{links}</nav>
@@ -64,7 +45,7 @@ def _page(document: Document, album: Album) -> str:
 </main>
 <style>{album.style()}</style>
 {plotly}
-<script>{script}</script>
+<script>{own_text("script.js")}</script>
 </body>
 </html>
 """
@@ -106,10 +87,6 @@ def _top(document: Document) -> str:
     settings = f'<p class="line">{esc(document.line)}</p>' if document.line else ""
     warned = warnings_html(document.warnings)
     return f'<p class="eyebrow">{esc(document.eyebrow)}</p>{answer_html(document.answer)}{settings}{warned}'
-
-
-def _own(name: str) -> str:
-    return (resources.files("selftaught.report") / name).read_text(encoding="utf-8")
 
 
 @cache
