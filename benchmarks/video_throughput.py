@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "video_throughput.json")
     parser.add_argument("--only", default="packing,reading,flow,memory,training,tasks")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2, help="timed steps of training in a round")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps of training in a round")
     parser.add_argument("--hours", type=float, default=0.1, help="hours of video of 1 x")
     parser.add_argument("--quick", action="store_true", help="one round of little, to see that it runs")
     parser.add_argument("--inside", help=argparse.SUPPRESS)

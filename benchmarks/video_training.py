@@ -19,8 +19,9 @@ from throughput import fast_precision, set_threads
 from video_throughput import READING, Clock, opened, videos_of
 
 FRAMES, BATCH, SIZE, SHORT_SIDE = 16, 8, 56, 64
-WARM_UP = 1
-"""Steps that are not timed."""
+WARM_UP = 3
+"""Steps that are not timed. In the first two the kernel still maps memory that later steps use again: up to 3 s of a
+step of 5 s, and not alike in both programs."""
 
 
 def ours(args: argparse.Namespace) -> dict[str, float]:
