@@ -56,6 +56,17 @@ def test_a_comparison_of_many_tasks_stays_readable(tmp_path: Path, comparison_fo
     assert page.source.count('class="card small"') == 12
 
 
+def test_tasks_that_were_left_out_are_listed_with_the_reason(tmp_path: Path, comparison_folder: Folder) -> None:
+    folder = comparison_folder(tmp_path, {"rotation": 61.2})
+    table = json.loads((folder / "compare.json").read_text())
+    assert "Left out" not in Page(write_report(folder)).headings
+    table |= {"data": "/home/me/photos", "left_out": [{"task": "egomotion", "why": "/home/me/photos has no poses"}]}
+    (folder / "compare.json").write_text(json.dumps(table))
+    page = Page(write_report(folder))
+    assert "Left out" in page.headings
+    assert "egomotion,photos has no poses" in "".join(page.copies)
+
+
 def test_warnings_that_differ_in_numbers_alone_are_one(tmp_path: Path, comparison_folder: Folder) -> None:
     folder = comparison_folder(tmp_path, {f"task_{i}": 70.0 - i for i in range(5)})
     for i in range(5):

@@ -91,7 +91,7 @@ def compare_tasks(
         record(out / row["run"])
         measured[number] = row
         done = [measured[place] for place in sorted(measured)]
-        write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]))
+        write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]) | {"left_out": left_out})
     rows += [measured[place] for place in sorted(measured)]
     result = _result(config, labelled, probe, rows)
     result |= {"label_free_agreement": _agreement(rows), "left_out": left_out}

@@ -15,11 +15,15 @@ from selftaught.report.blocks.rank_figure import rank_figure
 from selftaught.report.blocks.tables import label_free_table, ranking_table, stage_rows, stage_table
 from selftaught.report.blocks.worth import stage_title
 from selftaught.report.facts.answer import answer_comparison, ranked
+from selftaught.report.facts.cells import Table, words
 from selftaught.report.facts.read import Comparison, Json, Run
 from selftaught.report.facts.references import random_references
 from selftaught.report.facts.runs import anchor, line, with_unit
 from selftaught.report.facts.wording import few
 from selftaught.report.run_page import run_section
+
+SHOWN = ("rows", "random", "supervised", "label_free_agreement", "left_out")
+"""Parts of compare.json that have sections of their own; the others are settings."""
 
 
 def comparison_document(comparison: Comparison) -> Document:
@@ -27,7 +31,9 @@ def comparison_document(comparison: Comparison) -> Document:
     table, rows = comparison.table, ranked(comparison.table)
     by_folder = {run.folder.name: run for run in comparison.runs}
     runs = {str(r.get("task")): by_folder[n] for r in rows if (n := str(r.get("run") or r.get("task"))) in by_folder}
-    settings = {k: v for k, v in table.items() if k not in ("rows", "random", "supervised", "label_free_agreement")}
+    settings = {
+        k: v for k, v in table.items() if k not in ("rows", "random", "supervised", "label_free_agreement", "left_out")
+    }
     parts: list[tuple[str, str, list[Block]]] = [
         ("ranking", "Ranking", _ranking_blocks(table, rows, runs)),
         ("stages", "Accuracy by stage", _stage_blocks(table, rows)),
@@ -40,6 +46,7 @@ def comparison_document(comparison: Comparison) -> Document:
             agreement_blocks(table.get("label_free_agreement")),
         ),
     ]
+    parts.append(("left-out", "Left out", _left_out_blocks(table)))
     return Document(
         title=f"Pretext tasks on {_data(table) or comparison.folder.name}",
         eyebrow=f"Which pretext task suits {_data(table) or 'these data'}?",
@@ -114,6 +121,15 @@ def _health(runs: Mapping[str, Run]) -> list[Figure]:
 def _labels_blocks(rows: Sequence[Json]) -> list[Block]:
     found = {name: probe for name, probe in _probes(rows).items() if probe.get("few_labels")}
     return [[few_labels_figure(probe, name=name) for name, probe in found.items()]]
+
+
+def _left_out_blocks(table: Json) -> list[Block]:
+    """Tasks that could not learn from these data, with what they lack."""
+    left_out = [one for one in table.get("left_out") or [] if isinstance(one, Mapping)]
+    data, name = str(table.get("data")), _data(table) or "data"
+    cells = [[words(one.get("task")), words(str(one.get("why")).replace(data, name))] for one in left_out]
+    title = "Tasks that were not trained, as the data lack what they need"
+    return [Table(title=title, head=["Task", "Reason"], rows=cells, text=(0, 1))] if cells else []
 
 
 def _probes(rows: Sequence[Json]) -> dict[str, Json]:

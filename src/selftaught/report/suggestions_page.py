@@ -52,7 +52,7 @@ def suggestions_document(folder: Path) -> Document:
     return Document(
         title=f"suggestions for {facts.get('data')}",
         eyebrow="Suggestions",
-        answer=Answer(headline=headline),
+        answer=Answer(headline=headline, more=str(facts.get("note") or "")),
         line=" · ".join(settings),
         sections=sections,
     )

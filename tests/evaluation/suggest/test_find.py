@@ -64,6 +64,19 @@ def test_tables_and_a_page_with_thumbnails_are_written(found: dict[str, object])
         selftaught.suggest(encoder_in(out.parent), out.parent / "data", out=out, size=SIZE)
 
 
+def test_where_all_have_labels_it_says_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = colours_in(tmp_path / "data", 3)
+    found = selftaught.suggest(encoder_in(tmp_path), data, out=tmp_path / "out", size=SIZE, stem="standard")
+    assert (found["suggested"], found["label_errors"]) == (0, 0)
+    note = (
+        "all 9 samples have a label, so that none is suggested; give data with unlabelled files too, such as a folder "
+        "whose labels.csv names only some of them"
+    )
+    assert found["note"] == note
+    assert note in Path(found["report"]).read_text()
+    assert note in " ".join(capfd.readouterr().err.split())
+
+
 @pytest.mark.slow  # fits a model of its own, 1.5 s
 def test_a_model_points_at_what_it_cannot_tell(tmp_path: Path) -> None:
     data = half_labelled(tmp_path)

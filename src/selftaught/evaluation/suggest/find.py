@@ -97,9 +97,22 @@ def suggest_labels(
         "outliers": _outliers(looked),
         "label_errors": _label_errors(looked, seed, device),
     }
+    if note := _note(looked, len(lists["label_errors"])):
+        say_once(note)
     if told := told_lost(sorted(looked.skipped.items()), reading.path):
         say_once(told)
-    return _write(path, looked, lists, _about(subject, reading, looked, count, way, model))
+    return _write(path, looked, lists, _about(subject, reading, looked, count, way, model) | {"note": note})
+
+
+def _note(looked: Looked, errors: int) -> str:
+    """What to do where every sample has a label; empty where one has none."""
+    if (looked.labels < 0).any():
+        return ""
+    review = f", or review the {errors:,} likely label errors in label_errors.csv" if errors else ""
+    return (
+        f"all {len(looked.keys):,} samples have a label, so that none is suggested; give data with unlabelled files "
+        f"too, such as a folder whose labels.csv names only some of them{review}"
+    )
 
 
 def look(subject: Subject, reading: DataSettings, device: torch.device) -> Looked:
@@ -295,5 +308,6 @@ def _write(path: Path, looked: Looked, lists: Mapping[str, list[Json]], about: J
         path / FACTS, about | {"lists": shown, "counts": {n: len(e) for n, e in lists.items()}, "files": pictures}
     )
     counts = {"suggested" if name == "next" else name: len(entries) for name, entries in lists.items()}
-    return {"out": str(path), "samples": about["samples"], "labelled": about["labelled"], **counts,
-            "skipped": about["skipped"], "lists": dict(lists)}  # fmt: skip
+    found = {"out": str(path), "samples": about["samples"], "labelled": about["labelled"], **counts}
+    noted = {"note": about["note"]} if about["note"] else {}
+    return {**found, "skipped": about["skipped"], **noted, "lists": dict(lists)}
