@@ -106,7 +106,8 @@ def predict(
             labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv. Boxes
             are written as a COCO .json file, masks as a folder of PNG files.
         error: answer 'cannot tell' where the model is less sure than the threshold at which this share of its answers
-            on held-back labels is wrong, such as 0.05 (default: always answer); boxes below it are left out.
+            on held-back labels is wrong, such as 0.05 (default: always answer); boxes below it are left out, pixels of
+            masks below it are 255, and the share is that of wrong pixels.
         split: split of the data to predict.
         accelerator: device type to compute on.
         download: allow torchvision and Hugging Face data sets to be downloaded.

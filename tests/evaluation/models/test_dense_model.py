@@ -15,7 +15,7 @@ from PIL import Image
 import selftaught
 from selftaught.evaluation.dense.detector import Detector
 from selftaught.evaluation.metrics.calibration import Threshold
-from selftaught.evaluation.models.dense_model import load_finder
+from selftaught.evaluation.models.dense_model import FoundMask, load_finder
 from selftaught.evaluation.models.folder import read_facts, read_held_back
 from selftaught.evaluation.probes.detection import Detection
 from tests.evaluation.drawn_boxes import Squares, voc_tree
@@ -101,7 +101,22 @@ def test_masks_become_png_files(tmp_path: Path) -> None:
     sample = Squares(1, 0).read(0)
     again = finder(type(sample)(image=torch.from_numpy(pixels).permute(2, 0, 1), boxes=sample.boxes,
                                 labels=sample.labels, ignore=sample.ignore))  # fmt: skip
-    assert np.array_equal(again, written)  # type: ignore[arg-type]
+    assert isinstance(again, FoundMask)
+    assert np.array_equal(again.labels, written)
+    held = read_held_back(tmp_path / "model", facts)
+    assert held.groups is not None
+    assert (len(held.right), sorted(set(held.groups.tolist()))) == (2 * 40 * 48, [0, 1])  # all pixels of two images
+    assert 100 * held.right.mean() == pytest.approx(_accuracy_of_pixels(tmp_path), abs=0.5)  # bfloat16 and float32
+
+
+def _accuracy_of_pixels(place: Path) -> float:
+    """In percent, of the masks in `out` of the test images."""
+    right = [
+        np.asarray(Image.open(place / "out" / "test" / f"{i}.png"))
+        == np.asarray(Image.open(place / "data" / "masks" / "test" / f"{i}.png"))
+        for i in range(2)
+    ]
+    return 100 * float(np.mean(right))
 
 
 def test_wrong_arguments_are_one_sentence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from selftaught.core.settings.groups import DataSettings
+from selftaught.evaluation.models.dense_model import FoundMask
 from selftaught.evaluation.models.folder import read_facts
 from selftaught.evaluation.models.predict_dense import _Masks, predict_dense
 from tests.evaluation.drawn_boxes import Squares
@@ -18,11 +20,23 @@ def test_two_images_of_one_stem_are_two_masks(tmp_path: Path) -> None:
     masks = _Masks(tmp_path / "out", ("ground", "red"))
     sample = Squares(1, 0).read(0)
     for i, key in enumerate(("a/b.jpg", "a/b.png")):
-        masks.add(key, sample, np.full((3, 4), i))
+        masks.add(key, sample, FoundMask(labels=np.full((3, 4), i), confidence=np.ones((3, 4), np.float32)))
     assert masks.close() == {"masks": 2}
     found = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*.png")}
     assert found.keys() == {"a/b.png", "a/b.png.png"}
     assert np.asarray(Image.open(found["a/b.png.png"])).tolist() == [[1] * 4] * 3
+
+
+def test_pixels_below_the_threshold_have_no_class(tmp_path: Path) -> None:
+    masks = _Masks(tmp_path / "out", ("ground", "red"), 0.6)
+    confidence = np.array([[0.5, 0.6], [0.5999999, 0.59]], np.float32)
+    masks.add("a.jpg", Squares(1, 0).read(0), FoundMask(labels=np.ones((2, 2), np.int64), confidence=confidence))
+    assert masks.close() == {"masks": 1, "cannot_tell_pixels": 50.0}
+    assert np.asarray(Image.open(tmp_path / "out" / "a.png")).tolist() == [[255, 1], [1, 255]]
+    classes = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert classes == {"0": "ground", "1": "red", "255": "cannot tell"}
+    with pytest.raises(ValueError, match=r"^masks are written with 8 bits for at most 255 classes, the model has 256$"):
+        _Masks(tmp_path / "many", tuple(map(str, range(256))))
 
 
 def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path) -> None:
@@ -34,7 +48,5 @@ def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path) -> N
     reading = DataSettings(path=str(place))
     with pytest.raises(ValueError, match=r"holds files already; give a new or empty folder"):
         predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, **how)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^--error is for models of classes and of boxes, and .* finds masks"):
-        predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, error=0.1, **how)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"must end with one of .json"):
         predict_dense(place / "model", replace(facts, kind="boxes"), reading, tmp_path / "out.csv", **how)  # type: ignore[arg-type]

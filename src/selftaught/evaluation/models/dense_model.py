@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from selftaught.core.devices import compute_device
+from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.groups import DataSettings
-from selftaught.data.annotations.dense_sample import DenseSample
+from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.data.dense import DENSE, Dense
 from selftaught.evaluation.dense.box_batches import read_batch
@@ -35,11 +36,23 @@ PROBES: dict[str, str] = {"boxes": "detection", "masks": "segmentation"}
 """Kind of model -> the probe whose network it is."""
 
 
+PIXELS = 20_000
+"""Pixels of all held-back images that held_back.csv has at most."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoundMask:
+    """The class (H, W) int64 of each pixel of an image, and its probability (H, W)."""
+
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+
 class Finder(Protocol):
     """A model of boxes or masks that looks at one image."""
 
-    def __call__(self, sample: DenseSample) -> Found | NDArray[np.int64]:
-        """Boxes in the image's own pixels, or the class (H, W) of each of them."""
+    def __call__(self, sample: DenseSample) -> Found | FoundMask:
+        """Boxes in the image's own pixels, or the class of each of them."""
         ...
 
 
@@ -121,9 +134,9 @@ def load_finder(folder: str | Path, facts: Facts, device: torch.device) -> Finde
     network.to(device)
 
     @torch.no_grad()
-    def mask(sample: DenseSample) -> NDArray[np.int64]:
-        ((_, found),) = predictions(network, _One(sample, facts.classes), side, device)
-        return found
+    def mask(sample: DenseSample) -> FoundMask:
+        ((_, found, confidence),) = predictions(network, _One(sample, facts.classes), side, device)
+        return FoundMask(labels=found, confidence=confidence)
 
     return mask
 
@@ -162,13 +175,15 @@ def _reader(subject: Subject, device: torch.device, *, is_random: bool = False) 
 def _trained(
     probe: Detection | Segmentation, reader: Reader, data: Dense
 ) -> tuple[nn.Module, Score, list[dict[str, Any]]]:
-    """The network, what it reaches on the test images, and the boxes that it finds there, as held_back.csv has them."""
+    """The network, what it reaches on the test images, and the boxes or pixels there, as held_back.csv has them."""
     if isinstance(probe, Detection):
         detector, canvas, loss = probe.train(reader, data)
         found, truth = judge(detector, data.test, canvas, reader.device)
         return detector, probe.scored(detector, data, found, truth, loss), _box_rows(data, found, truth)
     network, size, loss = probe.train(reader, data)
-    return network, probe.judged(network, data, size, reader.device, loss), []
+    pixels = _Pixels(data)
+    score = probe.judged(network, data, size, reader.device, loss, pixels.add)
+    return network, score, pixels.rows
 
 
 def _box_rows(data: Dense, found: list[Found], truth: list[Truth]) -> list[dict[str, Any]]:
@@ -180,6 +195,30 @@ def _box_rows(data: Dense, found: list[Found], truth: list[Truth]) -> list[dict[
         row_of(data.test.keys[image], data.classes[label] if right else "", data.classes[label], score, image)
         for score, right, label, image in zip(*(values.tolist() for values in matches.answers()), strict=True)
     ]
+
+
+class _Pixels:
+    """Pixels of the test images at random places, as held_back.csv has them; the group is the image.
+
+    As many places are drawn in each image; those without a class are left out.
+    """
+
+    def __init__(self, data: Dense) -> None:
+        self.data, self.each = data, max(1, PIXELS // len(data.test))
+        self.rows: list[dict[str, Any]] = []
+
+    def add(
+        self, row: int, truth: NDArray[np.int64], found: NDArray[np.int64], confidence: NDArray[np.float32]
+    ) -> None:
+        """Those of the next image; all arrays are (H, W)."""
+        rng = numpy_generator("pixels", row)
+        places = np.sort(rng.choice(truth.size, min(self.each, truth.size), replace=False))
+        places = places[truth.flat[places] != IGNORE]
+        key, names = self.data.test.keys[row], self.data.classes
+        shown = zip(
+            truth.flat[places].tolist(), found.flat[places].tolist(), confidence.flat[places].tolist(), strict=True
+        )
+        self.rows += [row_of(key, names[label], names[k], min(1.0, value), row) for label, k, value in shown]
 
 
 def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:

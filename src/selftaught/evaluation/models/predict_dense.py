@@ -27,12 +27,14 @@ from selftaught.data.sources.value_range import decoding_of
 from selftaught.data.store.parts import LEAST_SHARE
 from selftaught.evaluation.embed import SPLITS
 from selftaught.evaluation.metrics.box_matches import Found
-from selftaught.evaluation.models.dense_model import load_finder
+from selftaught.evaluation.models.dense_model import FoundMask, load_finder
 from selftaught.evaluation.models.folder import Facts
-from selftaught.evaluation.models.predict import said_of, threshold_of, write_skipped
+from selftaught.evaluation.models.predict import CANNOT_TELL, said_of, threshold_of, write_skipped
 from selftaught.ops.draw_maps import palette
 
 Json = dict[str, Any]
+UNSURE = 255
+"""Number of pixels of which the model cannot tell the class."""
 
 
 def predict_dense(
@@ -46,8 +48,6 @@ def predict_dense(
     overwrite: bool,
 ) -> Json:
     """Write the boxes of all images as one COCO JSON file, or the masks as PNG files; see `selftaught.predict`."""
-    if error is not None and facts.kind != "boxes":
-        raise ValueError(f"--error is for models of classes and of boxes, and {model} finds {facts.kind}; leave it out")
     path = Path(out)
     if facts.kind == "boxes":
         path = check_out(out, {".json": "json"}, overwrite=overwrite)
@@ -59,7 +59,8 @@ def predict_dense(
     find = load_finder(model, facts, compute_device(accelerator))
     skipped: dict[str, str] = {}
     least = 0.0 if threshold is None else threshold.confidence
-    written = _Boxes(path, facts.classes, least) if facts.kind == "boxes" else _Masks(path, facts.classes)
+    kind = _Boxes if facts.kind == "boxes" else _Masks
+    written = kind(path, facts.classes, least)
     with late_bar("predicting") as progress:
         for key, sample in _images(reading, skipped, progress):
             written.add(key, sample, find(sample))
@@ -103,11 +104,19 @@ class _Boxes:
 
 
 class _Masks:
-    """One PNG for each image, whose pixels are class numbers with a palette, and the names of the classes."""
+    """One PNG for each image, whose pixels are class numbers with a palette, and the names of the classes.
 
-    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
-        self.path, self.classes = path, classes
+    Pixels of a probability below `least` are 255, which has no class in masks of PASCAL VOC and Cityscapes too.
+    """
+
+    def __init__(self, path: Path, classes: tuple[str, ...], least: float = 0.0) -> None:
+        if len(classes) > UNSURE:
+            raise ValueError(
+                f"masks are written with 8 bits for at most {UNSURE} classes, the model has {len(classes)}"
+            )
+        self.path, self.classes, self.least = path, classes, least
         self.names: set[str] = set()
+        self.pixels = self.unsure = 0
         mark(path, "masks")
 
     def add(self, key: str, sample: DenseSample, found: Any) -> None:
@@ -116,14 +125,20 @@ class _Masks:
         self.names.add(name)
         place = self.path / printable(name).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.fromarray(found.astype(np.uint8)).convert("P")
-        image.putpalette(palette(len(self.classes)).astype(np.uint8).tobytes())
+        assert isinstance(found, FoundMask)
+        # The threshold is of probabilities as held_back.csv has them.
+        unsure = found.confidence.astype(np.float64).round(6) < self.least
+        self.pixels, self.unsure = self.pixels + unsure.size, self.unsure + int(unsure.sum())
+        image = Image.fromarray(np.where(unsure, UNSURE, found.labels).astype(np.uint8)).convert("P")
+        image.putpalette(palette(UNSURE + 1).tobytes())
         with written_whole(record(place), flush=False) as draft:
             image.save(draft, "PNG")
 
     def close(self) -> Json:
-        write_json(self.path / "classes.json", dict(enumerate(self.classes)))
-        return {"masks": len(self.names)}
+        told = {UNSURE: CANNOT_TELL} if self.least else {}
+        write_json(self.path / "classes.json", dict(enumerate(self.classes)) | told)
+        share = round(100 * self.unsure / max(1, self.pixels), 3)
+        return {"masks": len(self.names)} | ({"cannot_tell_pixels": share} if told else {})
 
 
 def _images(reading: DataSettings, skipped: dict[str, str], progress: Any) -> Iterator[tuple[str, DenseSample]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -38,6 +38,8 @@ from selftaught.ops.draw_maps import palette
 SCORES = 8_000_000
 """Numbers that are computed for test images at once."""
 DRAWN = 6
+Watch = Callable[[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]], None]
+"""Is given the row of a test image, its mask, the predicted one and the probability of each pixel, all (H, W)."""
 
 
 class Segmentation(Probe):
@@ -95,9 +97,11 @@ class Segmentation(Probe):
         network, size, loss = self.train(reader, data)
         return self.judged(network, data, size, reader.device, loss)
 
-    def judged(self, network: Segmenter, data: Dense, size: int, device: torch.device, loss: float) -> Score:
-        """What a network that was trained reaches on the test images."""
-        counts, files, drawn = self._judge(network, data, size, device)
+    def judged(
+        self, network: Segmenter, data: Dense, size: int, device: torch.device, loss: float, watch: Watch | None = None
+    ) -> Score:
+        """What a network that was trained reaches on the test images; `watch` is given each of them."""
+        counts, files, drawn = self._judge(network, data, size, device, watch)
         return self._figures(network, data, counts, {"size": size, "loss": round(loss, 4), "pictures": drawn}, files)
 
     def train(self, reader: Reader, data: Dense) -> tuple[Segmenter, int, float]:
@@ -153,7 +157,7 @@ class Segmentation(Probe):
 
     @torch.no_grad()
     def _judge(
-        self, network: Segmenter, data: Dense, size: int, device: torch.device
+        self, network: Segmenter, data: Dense, size: int, device: torch.device, watch: Watch | None
     ) -> tuple[Counts, dict[str, bytes], list[dict[str, str]]]:
         """Counts (M, 3, K) of the test images, and drawings of some that are spread over them."""
         network.eval()
@@ -162,9 +166,11 @@ class Segmentation(Probe):
         counts: list[Counts] = []
         files: dict[str, bytes] = {}
         drawn: list[dict[str, str]] = []
-        for row, (windows, predicted) in enumerate(predictions(network, data.test, size, device)):
+        for row, (windows, predicted, confidence) in enumerate(predictions(network, data.test, size, device)):
             assert windows.sample.mask is not None
             truth = windows.sample.mask.numpy()
+            if watch is not None:
+                watch(row, truth, predicted, confidence)
             counts.append(count_pixels(predicted, truth, count))
             if row in shown:
                 name = f"masks{len(files)}.png"
@@ -211,8 +217,8 @@ def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
 
 def predictions(
     network: Segmenter, samples: DenseSamples, size: int, device: torch.device
-) -> Iterator[tuple[Windows, NDArray[np.int64]]]:
-    """Each image with the class of each of its pixels (H, W), in order."""
+) -> Iterator[tuple[Windows, NDArray[np.int64], NDArray[np.float32]]]:
+    """Each image with the class of each of its pixels and its probability, both (H, W), in order."""
     waiting: list[Windows] = []
     at_once = max(1, SCORES // (len(samples.classes) * size * size))
     for windows in all_windows(samples, size):
@@ -226,8 +232,9 @@ def predictions(
 
 def _predict(
     network: Segmenter, waiting: list[Windows], device: torch.device
-) -> Iterator[tuple[Windows, NDArray[np.int64]]]:
+) -> Iterator[tuple[Windows, NDArray[np.int64], NDArray[np.float32]]]:
     images = torch.cat([windows.images for windows in waiting]).to(device)
     scores = network(images).softmax(1).split([len(windows.starts) for windows in waiting])
     for windows, found in zip(waiting, scores, strict=True):
-        yield windows, join(windows, found).argmax(0).cpu().numpy()
+        confidence, predicted = join(windows, found).max(0)
+        yield windows, predicted.cpu().numpy(), confidence.cpu().numpy()

@@ -308,6 +308,6 @@ def _write(path: Path, looked: Looked, lists: Mapping[str, list[Json]], about: J
         path / FACTS, about | {"lists": shown, "counts": {n: len(e) for n, e in lists.items()}, "files": pictures}
     )
     counts = {"suggested" if name == "next" else name: len(entries) for name, entries in lists.items()}
-    found = {"out": str(path), "samples": about["samples"], "labelled": about["labelled"], **counts}
+    result = {"out": str(path), "samples": about["samples"], "labelled": about["labelled"], **counts}
     noted = {"note": about["note"]} if about["note"] else {}
-    return {**found, "skipped": about["skipped"], **noted, "lists": dict(lists)}
+    return {**result, "skipped": about["skipped"], **noted, "lists": dict(lists)}
