@@ -80,7 +80,7 @@ def test_compare_gives_each_setting_its_type(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("pretrian", "unknown command 'pretrian'; did you mean pretrain?"),
         ("--vresion", "unknown flag --vresion; did you mean --version?"),
-        ("pretrain photos", "the following arguments are required: --out"),
+        ("pretrain photos", "pretrain needs --out, the run folder to write; only --dry-run does without"),
         ("pretrain photos more --out run", "'more' is one argument too many"),
         ("pretrain photos --out run --siez 64", "unknown flag --siez; did you mean --size"),
         ("pretrain photos --out run --size big", "--size must be a whole number in [8, 8192], got 'big'"),

@@ -54,14 +54,14 @@ def list_encoders() -> list[Json]:
 @with_settings
 @plain_arguments
 def pretrain(
-    data: File, *, out: File, task: str = "simclr", dry_run: bool = False, **settings: Unpack[RunSettings]
+    data: File, *, out: File | None = None, task: str = "simclr", dry_run: bool = False, **settings: Unpack[RunSettings]
 ) -> Json:
     """Train an encoder on unlabelled data with a pretext task.
 
     Args:
         data: folder, zip, Parquet, WebDataset tars, torchvision data set name, hf:OWNER/NAME, folder of videos,
             or demo.
-        out: run folder to write.
+        out: run folder to write; only a dry run does without.
         task: a name from `selftaught tasks`, your own package.module or path/to/file.py, or several joined by +.
         dry_run: say what would be read and how much time, memory and disk it takes, by a few samples and steps; writes
             nothing.
@@ -71,7 +71,9 @@ def pretrain(
         The run's summary.json, and its folder under "run"; of a dry run what it would read, take and write.
     """
     begin = threads.began()
-    config = RunConfig.of(data=str(data), out=str(out), task=task, **settings)
+    if out is None and not dry_run:
+        raise ValueError("pretrain needs --out, the run folder to write; only --dry-run does without")
+    config = RunConfig.of(data=str(data), out="" if out is None else str(out), task=task, **settings)
     if dry_run:
         from selftaught.training.budget.dry_run import dry_run as rehearse
 

@@ -91,6 +91,7 @@ def predict(
     *,
     out: File,
     error: float | None = None,
+    per_file: bool = False,
     split: Literal["all", "train", "held_out", "test"] = "all",
     accelerator: Accelerator = "auto",
     download: bool = False,
@@ -108,6 +109,7 @@ def predict(
         error: answer 'cannot tell' where the model is less sure than the threshold at which this share of its answers
             on held-back labels is wrong, such as 0.05 (default: always answer); boxes below it are left out, pixels of
             masks below it are 255, and the share is that of wrong pixels.
+        per_file: one row for each file: the mean probabilities of its images (a TIFF stack) or tiles (--tile).
         split: split of the data to predict.
         accelerator: device type to compute on.
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -126,10 +128,17 @@ def predict(
     if facts.kind != "classes":
         from selftaught.evaluation.models.predict_dense import predict_dense
 
-        if split != "all":
-            raise ValueError(f"--split is for models of classes, and {model} finds {facts.kind}; leave it out")
+        if split != "all" or per_file:
+            flag = "per-file" if per_file else "split"
+            raise ValueError(f"--{flag} is for models of classes, and {model} finds {facts.kind}; leave it out")
         return predict_dense(model, facts, reading, out, error=error, accelerator=accelerator, overwrite=overwrite)
-    how: Json = {"error": error, "split": split, "accelerator": accelerator, "overwrite": overwrite}
+    how: Json = {
+        "error": error,
+        "per_file": per_file,
+        "split": split,
+        "accelerator": accelerator,
+        "overwrite": overwrite,
+    }
     return predict_classes(model, facts, reading, out, **how)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import selftaught
 from selftaught.evaluation.models.card import LICENCE, model_card
+from selftaught.evaluation.models.export_model import images_said
 from selftaught.evaluation.models.folder import read_facts
 
 
@@ -33,3 +34,13 @@ def test_a_test_part_and_many_classes(place: Path) -> None:
     assert "| test part | accuracy |" in card
     assert "and 20 more" in card
     assert "| a\\|b |" in card  # else a further column
+
+
+def test_the_ranges_of_channels_are_said_where_images_are_not_of_eight_bits(place: Path) -> None:
+    facts = read_facts(place / "model")
+    assert "Channels:" not in model_card(facts)
+    deep = replace(facts, reading=facts.reading | {"channels": 2, "value_range": "642,2990;100,4806"})
+    said = "Channels: 2, whose values 642 to 2990, 100 to 4806 become 0 to 255 before the model"
+    assert f"\n\n{said}.\n" in model_card(deep)
+    assert images_said(deep, 2).endswith(f"resized and normalised. {said}")
+    assert images_said(facts, 3).startswith("uint8 (N, height, width, 3) RGB of any size")

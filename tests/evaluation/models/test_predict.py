@@ -56,6 +56,25 @@ def test_uncertain_answers_are_held_back(place: Path, tmp_path: Path) -> None:
     assert always["samples"] == 12
 
 
+def test_a_file_of_several_images_has_the_mean_of_their_probabilities(place: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(2):
+        stack = np.random.default_rng(number).integers(0, 256, (3, 32, 40, 3), np.uint8)
+        np.save(data / f"plate#{number}.npy", stack)
+    single, whole = tmp_path / "single.csv", tmp_path / "whole.csv"
+    selftaught.predict(place / "model", data, out=single)
+    found = selftaught.predict(place / "model", data, out=whole, per_file=True)
+    assert (found["samples"], [row["path"] for row in rows_of(whole)]) == (2, ["plate#0.npy", "plate#1.npy"])
+    pages = rows_of(single)[:3]
+    assert [row["path"] for row in pages] == [f"plate#0.npy#{page}" for page in range(3)]
+    if len({row["class"] for row in pages}) == 1:
+        mean = np.mean([float(row["probability"]) for row in pages])
+        assert float(rows_of(whole)[0]["probability"]) == pytest.approx(mean, abs=1e-5)
+    with pytest.raises(ValueError, match=r"^--error is measured on single images, not on the mean of a file"):
+        selftaught.predict(place / "model", data, out=tmp_path / "no.csv", per_file=True, error=0.5)
+
+
 def test_videos_are_predicted_alike(tmp_path: Path) -> None:
     data = write_actions(tmp_path / "videos", 8)
     how = {"method": "linear", "size": SIZE, "stem": "standard"}

@@ -74,5 +74,13 @@ def test_what_cannot_be_is_refused(asked: RunConfig) -> None:
         api.pretrain(asked.data.path, resume=True, **words)
 
 
+def test_no_run_folder_needs_to_be_named(asked: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings: Any = {name: value for name, value in asked.to_dict().items() if name not in ("data", "out")}
+    found = api.pretrain(asked.data.path, dry_run=True, **settings | {"limit": 8})
+    assert (found["dry_run"], found["disk"]["run"]["path"]) == (True, ".")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
 def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "stores").rglob("*") if path.is_file())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selftaught.core.settings.values import COLOURS
 from selftaught.evaluation.models.folder import Facts
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "mean of the accuracies of the classes", "map": "mean average "
@@ -53,7 +54,17 @@ def _data(facts: Facts) -> list[str]:
     test = f", and {data['test']:,} of its own test part, which chose nothing" if data.get("test") else ""
     lines = [f"`{data['path']}`: {data['labels']:,} labelled samples to learn from{test}. "
              f"{data.get('skipped', 0)} files could not be read."]  # fmt: skip
+    lines += [part for line in ranges_said(facts.reading) for part in ("", f"{line}.")]
     return lines + [f"- {note}" for note in data.get("notes", [])]
+
+
+def ranges_said(reading: Mapping[str, Any]) -> list[str]:
+    """Which values become 0 to 255 before the network, where images are not those of 8 bits and three colours."""
+    ranges = str(reading.get("value_range", "auto"))
+    if ranges == "auto":
+        return []
+    shown = ", ".join(part.replace(",", " to ") for part in ranges.split(";"))
+    return [f"Channels: {reading.get('channels', COLOURS)}, whose values {shown} become 0 to 255 before the model"]
 
 
 def _results(facts: Facts) -> list[str]:

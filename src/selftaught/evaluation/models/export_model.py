@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from selftaught.core.files import check_out, written_whole
+from selftaught.core.settings.values import COLOURS
 from selftaught.core.tensor_file import write_tensors
-from selftaught.evaluation.models.card import model_card
+from selftaught.evaluation.models.card import model_card, ranges_said
 from selftaught.evaluation.models.folder import Facts, as_json, load_classes, read_facts, read_weights
 from selftaught.evaluation.models.network import ImageModel
 
@@ -93,7 +94,7 @@ def _write_onnx(folder: str | Path, facts: Facts, path: Path) -> dict[str, Any]:
     program.model.metadata_props.update(
         {
             "classes": json.dumps(facts.classes),
-            "images": "uint8 (N, height, width, 3) RGB of any size; the central square is resized and normalised",
+            "images": images_said(facts, model.encoder.channels),
             "probabilities": "(N, classes), calibrated",
         }
     )
@@ -108,6 +109,13 @@ def _write_onnx(folder: str | Path, facts: Facts, path: Path) -> dict[str, Any]:
     return {"difference": float(f"{difference:.2g}")}
 
 
+def images_said(facts: Facts, channels: int) -> str:
+    """What an ONNX program takes, for its metadata."""
+    kind = "RGB" if channels == COLOURS else f"{channels} channels"
+    shape = f"uint8 (N, height, width, {channels}) {kind} of any size"
+    return ". ".join([f"{shape}; the central square is resized and normalised", *ranges_said(facts.reading)])
+
+
 @torch.no_grad()
 def _difference(model: ImageModel, path: Path) -> float:
     """The largest difference of a probability, over drawn images of several sizes."""
@@ -116,7 +124,7 @@ def _difference(model: ImageModel, path: Path) -> float:
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     rng, found = np.random.default_rng(0), 0.0
     for n, height, width in _TRIED:
-        coarse = rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+        coarse = rng.integers(0, 256, (n, 8, 8, model.model.encoder.channels), dtype=np.uint8)
         images = coarse.repeat(height // 8 + 1, 1).repeat(width // 8 + 1, 2)[:, :height, :width]
         (theirs,) = session.run(None, {"images": images})
         found = max(found, float(np.abs(theirs - model(torch.from_numpy(images)).numpy()).max()))

@@ -81,7 +81,7 @@ class ClassModel(nn.Module):
 
 
 class ImageModel(nn.Module):
-    """A model with its preprocessing inside, for images: uint8 (N, H, W, 3) RGB -> probabilities (N, K)."""
+    """A model with its preprocessing inside: uint8 (N, H, W, C), RGB or its channels -> probabilities (N, K)."""
 
     def __init__(self, model: ClassModel) -> None:
         super().__init__()

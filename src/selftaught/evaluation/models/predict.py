@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from selftaught.core.devices import compute_device
 from selftaught.core.files import check_out, written_whole
@@ -19,6 +20,7 @@ from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_tree import lost_files, told_lost
+from selftaught.data.sources.stacks.file_images import file_of
 from selftaught.evaluation.embed import all_samples, label_names
 from selftaught.evaluation.metrics.calibration import Threshold, share_interval, threshold_for
 from selftaught.evaluation.models.folder import Facts, load_classes, read_facts, read_held_back
@@ -61,24 +63,30 @@ def predict_classes(
     out: str | Path,
     *,
     error: float | None = None,
+    per_file: bool = False,
     split: str = "all",
     accelerator: str = "auto",
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write class and probability of every sample; see `selftaught.predict`."""
+    if per_file and error is not None:
+        raise ValueError(
+            "--error is measured on single images, not on the mean of a file that --per-file gives; leave out one"
+        )
     path = check_out(out, FORMS, overwrite=overwrite)
     threshold = threshold_of(model, error, facts)
     network, device = load_classes(model, facts), compute_device(accelerator)
-    rows: list[dict[str, Any]] = []
+    found: list[tuple[str, str | None, NDArray[np.float32]]] = []
     skipped: dict[str, str] = {}
     notes: dict[str, None] = {}
     for samples, said in all_samples(network.encoder, reading, split, facts.network["size"]):
         notes |= dict.fromkeys(said)
         skipped |= {key: why for key, why in samples.skipped if lost_files([(key, why)])}
         probabilities = logits_of(network, samples, device).softmax(1).numpy()
-        best = probabilities.argmax(1)
-        for key, label, k, row in zip(samples.keys, label_names(samples), best, probabilities, strict=True):
-            rows.append(_row(key, label, facts.classes[k], float(row[k]), threshold))
+        found += zip(samples.keys, label_names(samples), probabilities, strict=True)
+    if per_file:
+        found = _of_files(found)
+    rows = [_row(key, label, facts.classes[p.argmax()], float(p.max()), threshold) for key, label, p in found]
     rows.sort(key=lambda row: row["path"])
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
@@ -88,6 +96,19 @@ def predict_classes(
     write_table(path, _without_empty(rows))
     listed = write_skipped(path, skipped)
     return _result(path, rows, threshold) | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
+
+
+def _of_files(
+    images: Sequence[tuple[str, str | None, NDArray[np.float32]]],
+) -> list[tuple[str, str | None, NDArray[np.float32]]]:
+    """Of each file the mean probabilities (K,) of its images or tiles, and the label that all of them have."""
+    grouped: dict[str, list[tuple[str | None, NDArray[np.float32]]]] = {}
+    for key, label, probabilities in images:
+        grouped.setdefault(file_of(key), []).append((label, probabilities))
+    return [
+        (file, of[0][0] if len({label for label, _ in of}) == 1 else None, np.mean([p for _, p in of], 0))
+        for file, of in grouped.items()
+    ]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

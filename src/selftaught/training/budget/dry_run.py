@@ -119,6 +119,8 @@ class Plan:
 def dry_run(asked: RunConfig, *, begin: float) -> dict[str, Any]:
     """What `train` would do with these settings, measured on one device; no file is left behind.
 
+    An empty `out` stands for a run folder somewhere in the working directory.
+
     Returns:
         The task and its encoder, samples and what is left out of them, steps, seconds, bytes of memory and disk.
     """
@@ -128,7 +130,8 @@ def dry_run(asked: RunConfig, *, begin: float) -> dict[str, Any]:
         spec = spec_for(asked)
         asked = name_starts(with_batch(asked, spec), spec)
         check_asked(asked, spec)
-        RunFolder(Path(asked.folder.out)).check(asked)
+        if asked.folder.out:
+            RunFolder(Path(asked.folder.out)).check(asked)
         started = read_starts(asked, spec).config
         world = asked.machine.world
         alone = started.replace(devices=1, num_nodes=1, strategy="auto", batch_size=asked.optim.batch // world)

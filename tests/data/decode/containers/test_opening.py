@@ -12,11 +12,13 @@ from PIL import Image
 from selftaught.data.decode.containers.arrays import ArrayFile
 from selftaught.data.decode.containers.base import BrokenFile, ImageFile
 from selftaught.data.decode.containers.dicom import DicomFile
-from selftaught.data.decode.containers.opening import Reading, open_images
+from selftaught.data.decode.containers.opening import Reading, open_images, read_alone
 from selftaught.data.decode.containers.plain import PlainFile
 from selftaught.data.decode.containers.tiff import TiffImages
 from selftaught.data.decode.containers.tiles import TiledFile
-from selftaught.data.files.file_tree import FolderTree
+from selftaught.data.decode.image import Decoding
+from selftaught.data.decode.values import Values
+from selftaught.data.files.file_tree import FolderTree, Unreadable
 from selftaught.data.files.zip_tree import ZipTree
 from tests.data.decode.containers.dicom_files import write_dicom
 
@@ -72,3 +74,15 @@ def test_channels_and_tiles_change_how_common_files_are_read(folder: Path) -> No
     tiles = open_images(tree, "plain.png", Reading(tile=32, overlap=0.5))
     assert isinstance(tiles, TiledFile)
     assert tiles.names == ("0,0", "16,0", "18,0", "0,8", "16,8", "18,8")
+
+
+def test_one_image_of_several_is_read_by_its_name(tmp_path: Path) -> None:
+    pages = np.random.default_rng(1).integers(0, 4000, (3, 20, 30), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a#b.tif", pages, imagej=True, metadata={"axes": "ZYX"})
+    found = read_alone(tmp_path / "a#b.tif#2", Decoding())
+    assert isinstance(found, Values)
+    np.testing.assert_array_equal(found.pixels[..., 0], pages[2])
+    with pytest.raises(Unreadable, match=r"^holds 3 images; name one of them, such as a#b\.tif#0$"):
+        read_alone(tmp_path / "a#b.tif", Decoding())
+    with pytest.raises(Unreadable, match=r"^a#b\.tif holds no image 7, but 0, 1, 2$"):
+        read_alone(tmp_path / "a#b.tif#7", Decoding())

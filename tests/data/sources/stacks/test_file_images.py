@@ -14,7 +14,7 @@ from selftaught.data.files.file_tree import FolderTree
 from selftaught.data.files.hints import Hints
 from selftaught.data.sources.layout import Layout
 from selftaught.data.sources.open import open_source
-from selftaught.data.sources.stacks.file_images import FileImages, Listing, expand
+from selftaught.data.sources.stacks.file_images import FileImages, Listing, expand, file_of
 from tests.data.decode.containers.dicom_files import write_dicom
 from tests.data.sources.opening import IMAGES, LABELLED, opened
 
@@ -124,3 +124,18 @@ def test_expanding_keeps_what_is_known_of_the_files() -> None:
 def test_channels_of_data_that_are_no_files_are_refused() -> None:
     with pytest.raises(ValueError, match="--channels is for folders and zips"):
         open_source("synthetic", split="train", needs=IMAGES, hints=Hints(channels=5))
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [
+        ("a/b.tif#03", "a/b.tif"),
+        ("a/b.ome.tif#0.12#512,256", "a/b.ome.tif"),
+        ("b#1.png#0,256", "b#1.png"),
+        ("b#1.png", "b#1.png"),
+        ("clip.mp4", "clip.mp4"),
+        ("c.npz#train_images.3", "c.npz"),
+    ],
+)
+def test_the_file_of_an_image(key: str, file: str) -> None:
+    assert file_of(key) == file

@@ -62,14 +62,28 @@ def open_images(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
 
 
 def read_alone(path: Path, decoding: Decoding) -> bytes | Values:
-    """The only image of a file, which may be of any kind; raises an OSError or `Unreadable`."""
+    """The only image of a file of any kind, or the one that `FILE#NAME` says; raises an OSError or `Unreadable`."""
+    path, name = _of_one(path)
     tree = alone(path)
     file = open_images(tree, path.name, Reading(decoding.depth, max_pixels=decoding.max_pixels))
     if file is None:
         return tree.read(path.name)
-    if len(file.names) > 1:
-        raise Unreadable(f"holds {len(file.names)} images; give a file of one")
-    return file.read(0)
+    if name is None and len(file.names) > 1:
+        raise Unreadable(f"holds {len(file.names)} images; name one of them, such as {path.name}#{file.names[0]}")
+    if name is not None and name not in file.names:
+        if len(file.names) == 1:
+            raise Unreadable(f"{path.name} holds one image, and tiles cannot be named; leave out #{name}")
+        shown = ", ".join(file.names[:3]) + (" ..." if len(file.names) > 3 else "")
+        raise Unreadable(f"{path.name} holds no image {name}, but {shown}")
+    return file.read(0 if name is None else file.names.index(name))
+
+
+def _of_one(path: Path) -> tuple[Path, str | None]:
+    """The file, and the name of the image in it that is meant; None where the path says none."""
+    file, _, name = path.name.rpartition("#")
+    if file and not path.exists() and path.with_name(file).is_file():
+        return path.with_name(file), name
+    return path, None
 
 
 def _open(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:

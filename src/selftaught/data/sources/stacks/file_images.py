@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from selftaught.data.decode.containers.base import ImageFile
 from selftaught.data.decode.containers.opening import Reading, open_images
 from selftaught.data.decode.values import Values
+from selftaught.data.files.file_kinds import is_picture, is_scientific, suffix_of
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.sources.layout import Layout
 
@@ -37,6 +38,16 @@ class Listing:
     def of(cls, file: ImageFile) -> Listing:
         """Of an open file."""
         return cls(file.names, file.labels, file.splits, file.group, is_usual=False)
+
+
+def file_of(key: str) -> str:
+    """The file of an image, of a page or of a tile, as `expand` and the tiles name them: a.tif of `a.tif#3#512,256`."""
+    at = key.find("#")
+    while at > 0:
+        if is_picture(key[:at]) or (suffix_of(key[:at]) and is_scientific(key[:at])):
+            return key[:at]
+        at = key.find("#", at + 1)
+    return key
 
 
 class FileImages:
