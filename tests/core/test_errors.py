@@ -33,6 +33,7 @@ def told(error: Exception, *, given: dict[str, str] = GIVEN, is_training: bool =
     ("number", "words"),
     [
         (errno.ENOSPC, "No space left on device; free some space"),
+        (errno.EFBIG, "File too large; raise the limit with `ulimit -f`"),
         (errno.EROFS, "Read-only file system; give a place that can be written to"),
         (errno.EACCES, "Permission denied; give another place"),
         (errno.ENOTDIR, "Not a directory; a part of this path is a file"),

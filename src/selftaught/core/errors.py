@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _REMEDIES = {
     errno.ENOSPC: "free some space there, or give another place",
     errno.EDQUOT: "free some space there, or give another place",
+    errno.EFBIG: "raise the limit with `ulimit -f`, or give another place",
     errno.EROFS: "give a place that can be written to",
     errno.EACCES: "give another place, or change its permissions",
     errno.EPERM: "give another place, or change its permissions",
@@ -30,7 +31,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EMFILE: "too many files are open; raise the limit with `ulimit -n`",
 }
-_WRITES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_WRITES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _NO_MEMORY = (
     "DefaultCPUAllocator",
     "not enough memory",

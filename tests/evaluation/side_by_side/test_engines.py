@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,43 @@ def test_jobs_of_submitit_give_rows_and_errors(tmp_path: Path, monkeypatch: pyte
         dict(submitted([{"task": "bad"}], tmp_path / "slurm", {}, cluster="debug"))
     with pytest.raises(ValueError, match=r"--parallel slurm: .*sleep"):
         dict(submitted(orders, tmp_path / "slurm", {"sleep": 5}, cluster="debug"))
+
+
+class Fake:
+    """A process of a task; that of the first one fails at once, each other one works until it is ended."""
+
+    result = None
+
+    def __init__(self, task: str) -> None:
+        self.task, self.ended = task, threading.Event()
+        if task != "first":
+            time.sleep(0.1)  # as long as it takes to start one
+
+    def listen(self) -> None:
+        if self.task != "first":
+            assert self.ended.wait(20), f"{self.task} is waited for"
+
+    def error(self) -> Exception:
+        return ValueError(f"{self.task} failed")
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_an_error_ends_also_what_is_just_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of the task that failed takes the next one before the others are ended."""
+    started: list[Fake] = []
+
+    def child(order: dict[str, Any], *_: object) -> Fake:
+        started.append(Fake(order["task"]))
+        return started[-1]
+
+    monkeypatch.setattr(engines, "_child", child)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="first failed"):
+        list(engine_of("local:1", Path())([{"task": name} for name in ("first", "second", "third")]))
+    assert time.monotonic() - began < 10
+    assert all(one.ended.is_set() for one in started)
 
 
 def config(out: Path) -> RunConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -19,5 +20,17 @@ def test_errors_are_passed_on_in_words(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Traceback" in str(caught.value.__cause__)
     assert row_of({"row": {"rank": 0}}) == {"rank": 0}
     monkeypatch.setattr(one_task, "measured_task", lambda order: order["nothing"])
-    with pytest.raises(ProcessError, match="task 'rot': KeyError: 'nothing'"):
+    with pytest.raises(ProcessError, match="task 'rot': KeyError: no 'nothing' at"):
+        row_of(attempt(order))
+
+
+def test_a_full_disk_is_said_as_for_a_task_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "all" / "rotation"
+    order = {"config": CONFIG.replace(out=str(out)).to_dict(), "task": "rotation"}
+
+    def full(order: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(out / "metrics.csv"))
+
+    monkeypatch.setattr(one_task, "measured_task", full)
+    with pytest.raises(ValueError, match=r"--out \S*all: \S*metrics.csv: No space .*; free some space"):
         row_of(attempt(order))

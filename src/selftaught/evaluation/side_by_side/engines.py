@@ -85,15 +85,16 @@ def _local(orders: Sequence[Order], count: int, devices: int) -> Iterator[tuple[
     for slot in range(count):
         slots.put(slot)
     running: set[Child] = set()
-    is_over = threading.Event()
+    is_over, starting = threading.Event(), threading.Lock()
 
     def run(order: Order) -> dict[str, Any]:
         slot = slots.get()
         try:
-            if is_over.is_set():
-                return {}
-            child = _child(order, slot, count, devices)
-            running.add(child)
+            with starting:  # one that starts while the others are ended would be missed, and waited for
+                if is_over.is_set():
+                    return {}
+                child = _child(order, slot, count, devices)
+                running.add(child)
             child.listen()
             if child.result is None:
                 raise child.error()
@@ -108,7 +109,8 @@ def _local(orders: Sequence[Order], count: int, devices: int) -> Iterator[tuple[
             for future in as_completed(futures):
                 yield futures[future], row_of(future.result())
         finally:
-            is_over.set()
+            with starting:
+                is_over.set()
             for future in futures:
                 future.cancel()
             for child in running:

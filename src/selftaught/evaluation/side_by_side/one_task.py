@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
-from selftaught.core.errors import UNEXPECTED, ProcessError
+from selftaught.core.errors import EXPLAINED, UNEXPECTED, ProcessError, explain
 from selftaught.core.files import read_object
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import Subject, open_subject
@@ -40,10 +40,11 @@ def attempt(order: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"row": measured_task(order)}
     except Exception as error:
+        config = order["config"]
+        given = {"DATA": config["data"], "--out": str(Path(config["out"]).parent)}
+        text, code = explain(error, given=given, is_training=True)
         trace = "".join(traceback.format_exception(error))
-        is_explained = isinstance(error, ValueError | OSError)
-        text = f"{error}" if is_explained else f"{type(error).__name__}: {error}"
-        return {"error": f"task {order['task']!r}: {text}", "is_explained": is_explained, "trace": trace}
+        return {"error": f"task {order['task']!r}: {text}", "is_explained": code == EXPLAINED, "trace": trace}
 
 
 def row_of(result: Mapping[str, Any]) -> dict[str, Any]:
