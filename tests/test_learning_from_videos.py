@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +13,13 @@ import pytest
 
 from selftaught.cli.main import main
 from selftaught.evaluation.models.folder import read_facts
+from tests.guides import GUIDES, commands
 
 pytestmark = pytest.mark.slow  # a pretraining, two probes and a fine-tuning of ResNet-18: minutes of one core
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "learning_from_videos.md"
+GUIDE = GUIDES / "learning_from_videos.md"
 NEAR = 17.0
 """Percent, four of 24 videos: rounding differs between machines, and 40 steps of a network amplify it."""
-
-
-def commands() -> list[list[str]]:
-    """The indented commands of the guide but the comparison, whose budget is hours."""
-    lines = re.findall(r"^    selftaught (.+)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    return [shlex.split(line) for line in lines if not line.startswith("compare")]
 
 
 def table() -> list[tuple[float, float]]:
@@ -55,7 +49,9 @@ def test_the_commands_give_the_numbers_of_the_guide(
     shutil.copytree(shared_data("weizmann4"), tmp_path / "videos")
     monkeypatch.chdir(tmp_path)
     rows = clips_in(tmp_path / "clips", tmp_path / "videos")
-    for words in commands():
+    for words in commands(GUIDE):
+        if words[0] == "compare":  # its budget is hours
+            continue
         if words[0] == "fit":  # somebody looks at what was suggested
             known = names_in(tmp_path / "next" / "next.csv")
             lines = [f"{name},{row['label'] if name in known else ''},{row['performer']}" for name, row in rows.items()]

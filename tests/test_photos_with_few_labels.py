@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
-import shlex
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,24 +12,13 @@ from selftaught.cli.main import main
 from selftaught.evaluation.export import export_encoder
 from selftaught.evaluation.models.folder import read_facts
 from selftaught.evaluation.subject import open_subject
+from tests.guides import GUIDES, commands, rows_of, table
 
 pytestmark = pytest.mark.slow  # a pretraining of ResNet-18 on 2,000 photos: minutes of one core
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "photos_with_few_labels.md"
+GUIDE = GUIDES / "photos_with_few_labels.md"
 NEAR = 6.0
 """Points of accuracy by which another machine may differ: rounding changes what is suggested, and so the labels."""
-
-
-def commands() -> list[list[str]]:
-    """The indented commands of the guide."""
-    lines = re.findall(r"^    selftaught (.+)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    return [shlex.split(line) for line in lines]
-
-
-def table() -> dict[str, float]:
-    """First and second column of the guide's rows with a share in percent."""
-    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) %", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    return {name.strip(): float(value) for name, value in rows}
 
 
 def photos_in(folder: Path, archive: Path) -> dict[str, str]:
@@ -48,11 +34,6 @@ def photos_in(folder: Path, archive: Path) -> dict[str, str]:
     return truth
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def accuracy(path: Path, truth: Mapping[str, str], labelled: Sequence[str]) -> float:
     """In percent, of predictions of photos without a label."""
     rows = [row for row in rows_of(path) if row["path"] not in labelled]
@@ -66,7 +47,7 @@ def test_the_commands_give_the_numbers_of_the_guide(
     truth = photos_in(tmp_path / "photos", shared_data("imagenette128") / "imagenette128.zip")
     monkeypatch.chdir(tmp_path)
     labelled: list[str] = []
-    for words in commands():
+    for words in commands(GUIDE):
         if words[0] == "fit":  # somebody looks at what was suggested
             labelled = [row["path"] for row in rows_of(Path("suggestions/next.csv"))]
             lines = ["file,label", *(f"{name},{truth[name]}" for name in labelled)]
@@ -86,7 +67,7 @@ def test_the_commands_give_the_numbers_of_the_guide(
         "other photos, random weights": accuracy(Path("random.csv"), truth, labelled),
     }
     for name, value in measured.items():
-        assert table()[name] == pytest.approx(value, abs=NEAR * (1 if name.startswith("other") else 3)), name
+        assert table(GUIDE)[name] == pytest.approx(value, abs=NEAR * (1 if name.startswith("other") else 3)), name
     assert measured["other photos, pretrained"] > 15  # chance is 10 %
     assert 0 < len(said) < len(truth)
     assert Path("photos.onnx").stat().st_size > 1e6
