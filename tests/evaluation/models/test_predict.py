@@ -12,7 +12,7 @@ import pytest
 
 import selftaught
 from selftaught.evaluation.models.folder import load_classes, read_facts, read_held_back, write_model
-from selftaught.evaluation.models.predict import threshold_of
+from selftaught.evaluation.models.predict import check_list, threshold_of, write_skipped
 from tests.evaluation.labelled_videos import write_actions
 from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
 
@@ -33,6 +33,20 @@ def test_every_image_has_a_row_and_broken_files_are_listed(place: Path, tmp_path
     assert (found["samples"], found["skipped"], sum(found["classes"].values())) == (9, 1, 9)
     assert [row["path"] for row in rows_of(Path(found["skipped_list"]))] == ["red/broken.png"]
     assert list(rows[0]) == ["path", "class", "probability", "label"]
+
+
+def test_a_file_named_as_the_list_of_skipped_files_stays(tmp_path: Path) -> None:
+    own, out = tmp_path / "out-skipped.csv", tmp_path / "out.csv"
+    check_list(out, overwrite=False)
+    own.write_text("my own notes\n")
+    with pytest.raises(ValueError, match=r"out.csv lists files .* in out-skipped.csv, .* or --overwrite to replace it"):
+        check_list(out, overwrite=False)
+    assert own.read_text() == "my own notes\n"
+    check_list(out, overwrite=True)
+    write_skipped(out, {"a.png": "empty file"})
+    check_list(out, overwrite=False)
+    write_skipped(out, {})
+    assert not own.exists()
 
 
 def test_uncertain_answers_are_held_back(place: Path, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ FORMS = {".csv": "csv", ".parquet": "parquet"}
 CANNOT_TELL = "cannot tell"
 """In place of a class where the probability is below the threshold."""
 MOST_ERROR = 1.0
+LIST_COLUMNS = ("path", "reason")
+"""Of the list of files that could not be read."""
 
 
 def threshold_of(model: str | Path, error: float | None, facts: Facts | None = None) -> Threshold | None:
@@ -74,6 +78,7 @@ def predict_classes(
             "--error is measured on single images, not on the mean of a file that --per-file gives; leave out one"
         )
     path = check_out(out, FORMS, overwrite=overwrite)
+    check_list(path, overwrite=overwrite)
     threshold = threshold_of(model, error, facts)
     network, device = load_classes(model, facts), compute_device(accelerator)
     found: list[tuple[str, str | None, NDArray[np.float32]]] = []
@@ -125,17 +130,36 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             writer.writerows([_cell(row[name]) for name in columns] for row in rows)
 
 
+def check_list(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that has the name of the list of skipped files, and is none."""
+    listed = _list_beside(path)
+    if overwrite or not os.path.lexists(listed):
+        return
+    with suppress(OSError), listed.open("rb") as file:
+        if file.readline(100).strip() == ",".join(LIST_COLUMNS).encode():
+            return
+    raise ValueError(
+        f"--out {path} lists files that cannot be read in {listed.name}, and a file of that name is there that is no "
+        "such list; give another name, or --overwrite to replace it"
+    )
+
+
 def write_skipped(path: Path, skipped: Mapping[str, str]) -> str | None:
     """List the files that could not be read beside the table of the others; the list's path, None where there are none.
 
     A list of an earlier table of that name goes.
     """
-    listed = path.with_name(f"{path.stem}-skipped.csv")
+    listed = _list_beside(path)
     if not skipped:
         listed.unlink(missing_ok=True)
         return None
-    write_table(listed, [{"path": printable(key), "reason": printable(why)} for key, why in sorted(skipped.items())])
+    rows = [(printable(key), printable(why)) for key, why in sorted(skipped.items())]
+    write_table(listed, [dict(zip(LIST_COLUMNS, row, strict=True)) for row in rows])
     return str(listed)
+
+
+def _list_beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-skipped.csv")
 
 
 def _cell(value: Any) -> Any:

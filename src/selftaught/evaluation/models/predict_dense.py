@@ -29,7 +29,7 @@ from selftaught.evaluation.embed import SPLITS
 from selftaught.evaluation.metrics.box_matches import Found
 from selftaught.evaluation.models.dense_model import FoundMask, load_finder
 from selftaught.evaluation.models.folder import Facts
-from selftaught.evaluation.models.predict import CANNOT_TELL, said_of, threshold_of, write_skipped
+from selftaught.evaluation.models.predict import CANNOT_TELL, check_list, said_of, threshold_of, write_skipped
 from selftaught.ops.draw_maps import palette
 
 Json = dict[str, Any]
@@ -55,6 +55,7 @@ def predict_dense(
         check_out_folder(out)
         if path.exists() and others_in(path) and not overwrite:
             raise ValueError(f"--out {out} holds files already; give a new or empty folder, or --overwrite")
+    check_list(path, overwrite=overwrite)
     threshold = threshold_of(model, error, facts)
     find = load_finder(model, facts, compute_device(accelerator))
     skipped: dict[str, str] = {}
