@@ -14,7 +14,9 @@ from safetensors.torch import load
 
 import selftaught
 from selftaught.cli import main as cli
+from selftaught.encoders.weights.source import find_weights
 from tests.evaluation.local_hub import Hub, local_hub
+from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
 
 NAME = "me/rotation-net"
 
@@ -76,3 +78,40 @@ def test_no_network_is_one_sentence(run: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HF_TOKEN", "good")
     with pytest.raises(ValueError, match=rf"^{NAME} cannot be written to: .*refused"):
         selftaught.push(run, NAME)
+
+
+def test_a_pushed_model_predicts_the_same_and_names_no_place(
+    hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = colours_in(tmp_path / "data", 4)
+    model = tmp_path / "model"
+    how = {"method": "linear", "size": SIZE, "stem": "standard"}
+    selftaught.fit(encoder_in(tmp_path), data, out=model, **how)  # type: ignore[arg-type]
+    capfd.readouterr()
+    assert cli.main(["push", str(model), "me/model", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["classes"] == 3
+    files = hub.repositories["me/model"]
+    assert set(files) == {"README.md", "held_back.csv", "model.json", "weights.safetensors"}
+    assert all(str(tmp_path).encode() not in text for text in files.values())
+    assert b"00.png" not in files["held_back.csv"]
+    assert "selftaught predict hf:me/model DATA" in files["README.md"].decode()
+    with pytest.raises(ValueError, match=r"^hf:me/model is not on this machine; allow its download with --download$"):
+        selftaught.predict("hf:me/model", data, out=tmp_path / "a.csv")
+    hub.repositories["a/b"] = {"config.json": b"{}"}
+    with pytest.raises(ValueError, match=r"^hf:a/b has no file model.json, so that it holds no model that 'selftaught"):
+        selftaught.predict("hf:a/b", data, out=tmp_path / "a.csv", download=True)
+    selftaught.predict(model, data, out=tmp_path / "own.csv", error=0.5)
+    selftaught.predict("hf:me/model", data, out=tmp_path / "a.csv", error=0.5, download=True)
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "own.csv").read_text()
+    with pytest.raises(ValueError, match=r"^--part and --checkpoint are for the encoder of a run; a model is pushed"):
+        selftaught.push(model, "me/model", part="encoder")
+
+
+def test_a_run_starts_from_pushed_weights(run: Path, hub: Hub, tmp_path: Path) -> None:
+    selftaught.push(run, NAME)
+    with pytest.raises(ValueError, match=rf"^hf:{NAME} is not on this machine; allow its download with --download$"):
+        find_weights(f"hf:{NAME}", "timm:test_resnet")
+    tensors = find_weights(f"hf:{NAME}", "timm:test_resnet", download=True).content.tables[""]
+    own = load(hub.repositories[NAME]["model.safetensors"])
+    assert tensors.keys() == own.keys()
+    assert all(torch.equal(tensors[name], value) for name, value in own.items())

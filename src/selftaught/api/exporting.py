@@ -28,8 +28,7 @@ def export(
     """Export an encoder with the parameter names of torchvision or timm, or a whole model of fit.
 
     Args:
-        run: run folder, weights as evaluate takes them (ENCODER:FILE, timm:MODEL or torchvision:MODEL), or model folder
-            written by fit.
+        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME, or model folder written by fit.
         out: file to write.
         format: torch and safetensors contain a plain state dict, onnx the network itself; of a model onnx takes uint8
             images and gives probabilities, and card is its model card (default: by the extension of --out: .pt or
@@ -65,12 +64,12 @@ def export(
 def push(
     run: File, name: str, *, private: bool = False, part: str | None = None, checkpoint: Checkpoint = "last"
 ) -> Json:
-    """Push the encoder of a run to the Hugging Face hub, with a card of its data, metrics and intervals.
+    """Push the encoder of a run, or a model of fit, to the Hugging Face hub, with a card of data, metrics, intervals.
 
-    Everything that takes an encoder then takes hf:OWNER/NAME. The token is that of `hf auth login` or HF_TOKEN.
+    Everything that takes an encoder then takes hf:OWNER/NAME, and predict takes that of a model. The token is that of `hf auth login` or HF_TOKEN.
 
     Args:
-        run: run folder.
+        run: run folder, or model folder written by fit.
         name: OWNER/NAME of the repository, which is created where it is absent.
         private: create the repository as a private one.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
@@ -80,12 +79,19 @@ def push(
         "repository", its "url", the "files" and the "encoder".
     """
     from selftaught.encoders.weights.hub import checked
+    from selftaught.evaluation.models.folder import is_model
     from selftaught.evaluation.push import push_run
     from selftaught.evaluation.subject import open_subject
     from selftaught.report.run_card import run_card
 
     checked(name)
+    if is_model(Path(run)):
+        from selftaught.evaluation.models.on_hub import push_model
+
+        if part is not None or checkpoint != "last":
+            raise ValueError("--part and --checkpoint are for the encoder of a run; a model is pushed whole")
+        return push_model(run, name, private=private)
     subject = open_subject(run, part=part, checkpoint=checkpoint, is_measured=False)
     if subject.run is None:
-        raise ValueError(f"push is for runs, and {run} are weights of others; give a run folder")
+        raise ValueError(f"push is for runs and models, and {run} are weights of others; give the folder of one")
     return push_run(subject, name, card=run_card(Path(run), name=name, encoder=subject.encoder.name), private=private)

@@ -46,7 +46,7 @@ def fit(
     """Fit a model to labels: the better of a linear layer on the best stage and fine-tuning, with calibrated output.
 
     Args:
-        encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
+        encoder: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
         labelled: data with one class for each image or video, or with boxes or masks, as evaluate reads them.
         out: folder to write the model to.
         kind: what is predicted: one class for each image or video, boxes of objects, or masks.
@@ -101,7 +101,7 @@ def predict(
     """Write the class and its probability of every image or video, or boxes or masks, by a model of fit.
 
     Args:
-        model: folder written by fit.
+        model: folder written by fit, or hf:OWNER/NAME of one that was pushed.
         data: data to predict, in any format that pretrain reads.
         out: file to write, .csv or .parquet, with the columns path, class, probability, and label where the data have
             labels; files that cannot be read are listed beside it, in a file whose name ends with -skipped.csv. Boxes
@@ -112,7 +112,7 @@ def predict(
         per_file: one row for each file: the mean probabilities of its images (a TIFF stack) or tiles (--tile).
         split: split of the data to predict.
         accelerator: device type to compute on.
-        download: allow torchvision and Hugging Face data sets to be downloaded.
+        download: allow torchvision and Hugging Face data sets, and a model, to be downloaded.
         overwrite: replace an existing file.
         hints: fields of `DataHints`.
 
@@ -121,8 +121,10 @@ def predict(
         on held-back labels; "accuracy" where the data have labels.
     """
     from selftaught.evaluation.models.folder import read_facts
+    from selftaught.evaluation.models.on_hub import model_folder
     from selftaught.evaluation.models.predict import predict_classes
 
+    model = model_folder(model, download=download)
     facts = read_facts(model)
     reading = facts.read(str(data), download=download, **hints)
     if facts.kind != "classes":
@@ -164,13 +166,14 @@ def suggest(
     """Suggest what to label next, and list near duplicates, outliers and likely label errors, with thumbnails.
 
     Args:
-        encoder: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
+        encoder: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
         data: data in any format that pretrain reads; samples that have a label already are not suggested.
         out: folder to write, with a table for each list and report.html.
         count: number of samples to suggest.
         way: typical for typical samples of clusters without a label, which suits few labels; k_centre for those that
             are farthest from all labelled ones.
-        model: folder of a model of fit; the samples are then chosen among those of which it is least sure.
+        model: folder of a model of fit, or hf:OWNER/NAME; the samples are then chosen among those of which it is least
+            sure.
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         size: image size in pixels, only for weights in a file (default 224); a run uses its own.
@@ -185,6 +188,7 @@ def suggest(
         The "lists" next, duplicates, outliers and label_errors, the number of entries of each, and the page under
         "report".
     """
+    from selftaught.evaluation.models.on_hub import model_folder
     from selftaught.evaluation.subject import open_subject
     from selftaught.evaluation.suggest.find import suggest_labels
     from selftaught.report.suggestions_page import write_suggestions_page
@@ -192,7 +196,8 @@ def suggest(
     chosen: Json = {"part": part, "checkpoint": checkpoint, "size": size, "stem": stem, "download": download}
     subject = open_subject(encoder, **chosen)
     reading = subject.reading(str(data), download=download, **hints)
-    how: Json = {"count": count, "way": way, "model": model, "seed": seed, "accelerator": accelerator}
+    found_model = None if model is None else model_folder(model, download=download)
+    how: Json = {"count": count, "way": way, "model": found_model, "seed": seed, "accelerator": accelerator}
     found = suggest_labels(subject, reading, out, **how, overwrite=overwrite)
     return found | {"report": str(write_suggestions_page(Path(out)))}
 

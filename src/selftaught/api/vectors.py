@@ -32,7 +32,7 @@ def embed(
     """Write the feature vector of every sample, with its path and label, to a file or a folder of Parquet files.
 
     Args:
-        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
+        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
         data: data to embed, in any format that pretrain reads.
         out: file to write; the extension sets the format: .parquet and .csv have the columns id, path, label and
             vector, .npz has the same as arrays, .npy only the vectors. A name without extension is a folder of Parquet
@@ -88,7 +88,7 @@ def search(
     """Find the images, videos or sounds most similar to a query, which itself is left out.
 
     Args:
-        run: run folder, or weights as evaluate takes them: ENCODER:FILE, timm:MODEL or torchvision:MODEL.
+        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME.
         data: data to search, in any format that pretrain reads, which are embedded at the first search and kept in the
             folder of the run; or a folder written by embed with the same weights.
         query: image, video, folder of numbered frames or sound to find similar samples for; image encoders use the

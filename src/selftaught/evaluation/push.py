@@ -29,22 +29,28 @@ def push_run(subject: Subject, name: str, *, card: str, private: bool = False) -
     with tempfile.TemporaryDirectory(prefix="selftaught-") as place:
         folder = Path(place)
         write_repository(subject, folder, card=card)
-        try:
-            api = huggingface_hub.HfApi(endpoint=endpoint())
-            url = api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(repo_id=name, folder_path=folder, commit_message=f"{subject.encoder.name} by selftaught")
-        except LocalTokenNotFoundError:
-            raise ValueError(
-                f"{name} cannot be written to without a token; run `hf auth login`, or set the variable HF_TOKEN"
-            ) from None
-        except Exception as error:  # the hub's client passes on those of its HTTP library, such as of no network
-            raise ValueError(f"{name} cannot be written to: {first_line(error)}") from error
+        url = upload(folder, name, private=private, message=f"{subject.encoder.name} by selftaught")
     return {
         "repository": name,
-        "url": str(url),
+        "url": url,
         "files": [CARD, CONFIG, WEIGHTS],
         "encoder": subject.encoder.name,
     }
+
+
+def upload(folder: Path, name: str, *, private: bool, message: str) -> str:
+    """Write the files of a folder to the repository OWNER/NAME, which is created where it is absent; its address."""
+    try:
+        api = huggingface_hub.HfApi(endpoint=endpoint())
+        url = api.create_repo(name, private=private, exist_ok=True)
+        api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
+    except LocalTokenNotFoundError:
+        raise ValueError(
+            f"{name} cannot be written to without a token; run `hf auth login`, or set the variable HF_TOKEN"
+        ) from None
+    except Exception as error:  # the hub's client passes on those of its HTTP library, such as of no network
+        raise ValueError(f"{name} cannot be written to: {first_line(error)}") from error
+    return str(url)
 
 
 def write_repository(subject: Subject, folder: Path, *, card: str) -> None:

@@ -61,8 +61,8 @@ class NetworkSettings(Group):
     encoders: dict[str, str] = field(default_factory=dict)
     """Architectures of the further encoders that a task trains, by name (--audio-encoder ARCHITECTURE)."""
     weights: str | None = None
-    """Weights that the kept encoder starts from: FILE or FILE#PART of any program, a run folder, or timm or torchvision
-    for published ones (default: random)."""
+    """Weights that the kept encoder starts from: FILE or FILE#PART of any program, a run folder, or timm, torchvision
+    or hf:OWNER/NAME for published ones (default: random)."""
     started: dict[str, dict[str, str]] = field(default_factory=dict)
     """For each encoder that starts from weights: weights as asked for, and file, sha256 and what was read of it, as
     recorded by a run."""

@@ -17,6 +17,7 @@ from selftaught.core.settings.groups import Stem
 
 PREFIX = "hf:"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+ENCODER = "encoder that 'selftaught push' wrote; give timm:MODEL or ENCODER:FILE"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _OURS = "selftaught"
 """Key of config.json under which what is ours stands; other programs have others."""
@@ -51,7 +52,7 @@ class Pushed:
         """Of a config.json; a ValueError where it is no encoder that was pushed."""
         given = found.get(_OURS)
         fields = cls.__dataclass_fields__
-        wrong = f"{PREFIX}{name} holds no encoder that 'selftaught push' wrote; give timm:MODEL or ENCODER:FILE"
+        wrong = f"{PREFIX}{name} holds no {ENCODER}"
         if not isinstance(given, Mapping) or not {"encoder", "size", "stem"} <= given.keys():
             raise ValueError(wrong)
         known = {key: value for key, value in given.items() if key in fields}
@@ -84,8 +85,10 @@ def endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT") or None
 
 
-def fetch(name: str, file: str, *, download: bool) -> Path:
+def fetch(name: str, file: str, *, download: bool, what: str = ENCODER) -> Path:
     """A file of a repository, from the cache of huggingface_hub or, where that is allowed, over the network.
+
+    `what` says of what the file should be, and what to give instead.
 
     Raises:
         ValueError: in one sentence, where it is not there.
@@ -97,10 +100,7 @@ def fetch(name: str, file: str, *, download: bool) -> Path:
             raise ValueError(f"{PREFIX}{name} is not on this machine; allow its download with --download") from None
         raise ValueError(f"{PREFIX}{name} cannot be downloaded: {first_line(error)}") from None
     except EntryNotFoundError:
-        raise ValueError(
-            f"{PREFIX}{name} has no file {file}, so that it holds no encoder that 'selftaught push' wrote; give "
-            "timm:MODEL or ENCODER:FILE"
-        ) from None
+        raise ValueError(f"{PREFIX}{name} has no file {file}, so that it holds no {what}") from None
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
         raise ValueError(f"{PREFIX}{name} cannot be downloaded: {first_line(error)}") from None
 

@@ -13,6 +13,7 @@ from selftaught.core.config import RunConfig
 from selftaught.core.names import unknown_name
 from selftaught.encoders.names import file_and_choice
 from selftaught.encoders.weights.content import Content, read_content
+from selftaught.encoders.weights.hub import read_pushed, repository_of
 from selftaught.encoders.weights.published import is_published, published_file
 
 
@@ -40,19 +41,23 @@ def find_weights(text: str, encoder: str, *, download: bool = False) -> Source:
 
     Args:
         text: FILE or FILE#PART, a run folder or RUN#ENCODER with one of its encoders, "timm", "torchvision", or
-            "timm:MODEL".
+            "timm:MODEL", or "hf:OWNER/NAME".
         encoder: name of the encoder that they are for.
         download: whether published weights may be downloaded.
     """
     if is_published(text) and not Path(text).exists():
         return Source(text=text, content=read_content(published_file(text, encoder, download=download)))
+    if not Path(text).exists() and (name := repository_of(text)):
+        return Source(text=text, content=read_content(read_pushed(name, download=download)[1]))
     place, choice = file_and_choice(text)
     path = Path(place).expanduser()
     if (path / "config.json").is_file():
         return Source(text=text, content=_of_run(path, choice))
     if not path.is_file():
         what = "is no run folder" if path.is_dir() else "does not exist"
-        raise ValueError(f"weights {text}: {path} {what}; give a file, a run folder, timm or torchvision")
+        raise ValueError(
+            f"weights {text}: {path} {what}; give a file, a run folder, timm, torchvision or hf:OWNER/NAME"
+        )
     return Source(text=text, content=read_content(path), choice=choice)
 
 

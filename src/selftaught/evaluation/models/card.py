@@ -16,10 +16,10 @@ MOST_CLASSES = 100
 LICENCE = "_Not stated yet. Say here under which licence the model may be used, and which one its data have._"
 
 
-def model_card(facts: Facts) -> str:
-    """The card; what only its user knows is marked as not stated."""
+def model_card(facts: Facts, name: str = "MODEL") -> str:
+    """The card; what only its user knows is marked as not stated. `name` is what predict is given."""
     sections = {
-        "": _head(facts),
+        "": _head(facts, name),
         "Data": _data(facts),
         "Results": _results(facts),
         "Calibration": _calibration(facts),
@@ -36,7 +36,7 @@ def _titled(title: str) -> list[str]:
     return [f"## {title}", ""] if title else []
 
 
-def _head(facts: Facts) -> list[str]:
+def _head(facts: Facts, name: str) -> list[str]:
     network = facts.network
     return [
         f"# Model of {len(facts.classes)} classes",
@@ -44,7 +44,7 @@ def _head(facts: Facts) -> list[str]:
         f"Predicts {KINDS[facts.kind]}. The encoder is `{network['encoder']}`, which sees {network['size']} x "
         f"{network['size']} pixels, from `{facts.encoder_of}`. Fitted by selftaught {facts.version}.",
         "",
-        "    selftaught predict MODEL DATA --out "
+        f"    selftaught predict {name} DATA --out "
         + {"classes": "predictions.csv", "boxes": "boxes.json", "masks": "masks/"}[facts.kind],
     ]
 
