@@ -66,7 +66,8 @@ def push(
 ) -> Json:
     """Push the encoder of a run, or a model of fit, to the Hugging Face hub, with a card of data, metrics, intervals.
 
-    Everything that takes an encoder then takes hf:OWNER/NAME, and predict takes that of a model. The token is that of `hf auth login` or HF_TOKEN.
+    Everything that takes an encoder then takes hf:OWNER/NAME, and predict takes that of a model. The token is that of
+    `hf auth login` or HF_TOKEN.
 
     Args:
         run: run folder, or model folder written by fit.

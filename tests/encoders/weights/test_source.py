@@ -41,5 +41,7 @@ def test_an_encoder_of_a_run(tmp_path: Path) -> None:
 
 def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
     for path, what in ((tmp_path / "no.pth", "does not exist"), (tmp_path, "is no run folder")):
-        with pytest.raises(ValueError, match=f"^weights {path}: {path} {what}; give a file, a run folder, timm or"):
+        with pytest.raises(
+            ValueError, match=f"^weights {path}: {path} {what}; give a file, a run folder, timm, torchvision or"
+        ):
             find_weights(str(path), "resnet18")
