@@ -122,7 +122,7 @@ class Simulation:
             self._mujoco.mj_step(self._model, self._data)
             if self.on_step is not None:
                 self.on_step(self._model, self._data)
-        if any(warning.number for warning in self._data.warning):
+        if self._data.warning.number.any():
             # Forces between bodies that are squeezed can grow without bounds, in about one of 100 scenes: all stops.
             self._mujoco.mj_resetData(self._model, self._data)
             self._data.qpos[:] = before

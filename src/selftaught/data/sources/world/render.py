@@ -134,7 +134,7 @@ class Frame:
         shape, normal = self._map(self._hits.shape), self._map(self._hits.normal)
         edges = np.zeros((self._side, self._side), np.bool_)
         for here, there in (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1]):
-            bent = (normal[here] * normal[there]).sum(2) < _STEEP
+            bent = np.einsum("yxi,yxi->yx", normal[here], normal[there]) < _STEEP
             differ = (shape[here] != shape[there]) | (bent & (shape[here] >= 0))
             edges[here] |= differ
             edges[there] |= differ
