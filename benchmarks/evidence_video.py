@@ -118,13 +118,16 @@ ground that stands still.
 _ACTIONS_READING = """
 What can be concluded: little. Supervised training in the same 600 steps is three points above random weights, as 404
 videos of 48 pixels are learned by heart; the setting leaves no room for a comparison, which is why the tasks are
-compared on moving digits. Rows are of one seed.
+compared on moving digits, and the other tasks were not run here. Rows are of one seed.
 """
 
 _PHOTOGRAPHS_READING = """
 What can be concluded: with four times the steps and photographs instead of digits, sequence_permutation puts nearly all
-held-out sequences in order and gains 19 points for the direction and 31 for the speed; supervised training on the
-direction gains 45 and 18. Neither gains for the identity, which is the class of the photograph. Rows are of one seed.
+held-out sequences in order (0.98) and gains 19 points for the direction and 31 for the speed; video_jigsaw finds one of
+100 permutations in 95 % and gains 21 and 32; playback_rate gains 46 for the speed, which it is trained to tell, and 15
+for the direction; supervised training on the direction gains 45 and 18. clip_rotation alone gains for the identity,
+which is the class of the photograph (8 points, 4 to 13), as it must know what is upright; the speed gains 5 points (0
+to 9). Its accuracy of 0.45 (chance 0.25) shows how hard that is for small crops of CIFAR-10. Rows are of one seed.
 """
 
 _PROPAGATION_READING = """

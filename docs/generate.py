@@ -188,7 +188,7 @@ def _evidence(task: str) -> list[str]:
         body = [["random weights", "", "", *random]]
         for other in dict.fromkeys(shown):
             rows = found[other]
-            values = [spread([row[probe]["value"] for row in rows]) for probe in probes]
+            values = [spread([row[probe]["value"] for row in rows]) if probe in rows[0] else "" for probe in probes]
             body.append([other, pretext(rows), f"{rows[0]['pretext']['chance']:.3f}", *values])
         if setting.columns:
             chances = [found[task][0][probe].get("chance") for probe in probes]
