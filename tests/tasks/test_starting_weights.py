@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from selftaught.core.config import RunConfig
+from selftaught.core.objects.registry import name_of
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights.load import network_of
 from selftaught.tasks.starting_weights import name_starts, read_starts, without_starts
@@ -100,3 +102,30 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:
 def test_a_baseline_from_random_weights_has_none_of_it() -> None:
     config = without_starts(named(weights="w.pth", encoder_lr=0.1))
     assert config == asked()
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4))
+        self.scale = nn.Parameter(torch.full((1,), 3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.scale * self.layers(x)
+        return found
+
+
+def test_a_module_of_the_users_own_starts_with_its_weights_and_stays_as_it_is() -> None:
+    net = Net()
+    nn.init.constant_(net.layers[1].running_mean, 5)  # type: ignore[arg-type]
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    config = named(encoder=name_of("module", net))
+    spec = spec_for(config)
+    module = build_task(spec, config, read_starts(config, spec)).encoder.net.module  # type: ignore[union-attr]
+    torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(net.state_dict(), before, rtol=0, atol=0)
+    random = build_task(spec, config).encoder.net.module  # type: ignore[union-attr]
+    assert not torch.equal(random.layers[0].weight, net.layers[0].weight)

@@ -52,7 +52,7 @@ def use_encoder(module: nn.Module) -> None:
     """Have this process build a module of your own where a run was trained with one of its class.
 
     `pretrain(..., encoder=module)` does so itself; call it in another process before `evaluate`, `embed`,
-    `load_encoder` and `pretrain(resume=True)` of such a run. Its weights are not looked at.
+    `load_encoder` and `pretrain(resume=True)` of such a run. These take the weights of the run, not of the module.
 
     Args:
         module: an encoder of images: its forward gives features (N, D) or a map (N, D, h, w).

@@ -19,9 +19,10 @@ _TRIED = 2
 class AsMap(nn.Module):
     """The module with its features as a map (N, C, H, W); a vector is one of 1 x 1."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__()
         self.module = module
+        self.name = name
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) -> features (N, D, h, w)."""
@@ -32,7 +33,7 @@ class AsMap(nn.Module):
 def build_own_module(name: str, *, size: int, channels: int) -> StagedEncoder:
     """A copy of the module with fresh weights, drawn as its layers draw them in `reset_parameters`.
 
-    Parameters of layers without that method keep the values of the module.
+    Parameters of layers without that method keep the values of the module. `take_own_weights` restores them all.
 
     Raises:
         ValueError: one sentence on what the module lacks.
@@ -54,7 +55,7 @@ def build_own_module(name: str, *, size: int, channels: int) -> StagedEncoder:
     output, outputs = _passed(module, cls, size=size, channels=channels)
     paths = _stages(module, cls, outputs)
     return StagedEncoder(
-        AsMap(module),
+        AsMap(module, name),
         Layout(stages={**{stage: f"module.{path}" for stage, path in paths.items()}, "features": ""}),
         Origin(
             make=f"{cls}()",
@@ -69,6 +70,13 @@ def build_own_module(name: str, *, size: int, channels: int) -> StagedEncoder:
         size=size,
         channels=channels,
     )
+
+
+def take_own_weights(encoder: nn.Module) -> None:
+    """Give each module of a user's own in an encoder the weights and buffers that it was passed with."""
+    for part in encoder.modules():
+        if isinstance(part, AsMap) and isinstance(given := object_of(part.name), nn.Module):
+            part.module.load_state_dict(given.state_dict())
 
 
 def _passed(module: nn.Module, cls: str, *, size: int, channels: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,6 +13,7 @@ from selftaught.core.settings.groups import Stem
 from selftaught.encoders.base import Encoder
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.names import given_weights
+from selftaught.encoders.own_module import take_own_weights
 from selftaught.encoders.weights.load import stem_of, take_weights
 from selftaught.encoders.weights.source import Source, find_weights
 from selftaught.tasks.named_encoders import with_encoders
@@ -34,7 +35,9 @@ class Starts:
     said: tuple[str, ...] = ()
 
     def into(self, encoders: Mapping[str, Encoder]) -> None:
-        """Give the encoders their weights."""
+        """Give the encoders their weights; modules of the user's own have those that they were passed with."""
+        for encoder in encoders.values():
+            take_own_weights(encoder)
         for name, source in self.sources.items():
             take_weights(encoders[name], source.content, choice=source.choice)
 
