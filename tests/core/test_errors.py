@@ -167,7 +167,7 @@ def test_a_value_error_of_another_library_says_where() -> None:
 def test_names_that_no_terminal_can_show_are_reported(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     done = subprocess.run(
-        [sys.executable, "-m", "selftaught", "report", name], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-m", "selftaught", "tasks", name], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
