@@ -75,8 +75,7 @@ mean of both ways is no motion. What was tried: AdamW at 1e-3 and SGD at 0.5.
 
 rgb_flow (0.08 and 0.05 of 0.06) and pose_action (0.49 and 0.48 of 0.50) learn nothing in these steps that holds for
 other videos. What was tried for rgb_flow: 500 steps of windows of at least 80 % of the frame without blur or noise;
-frames and flows of other videos became more alike than their own (cosines 0.54 and 0.50). The papers train for days on
-UCF101.
+frames and flows of other videos became more alike than their own (cosines 0.54 and 0.50).
 """
 
 _WORLD_READING = """
@@ -142,9 +141,9 @@ _IMPACTS_READING = """
 A test with known answers: bodies of rendered scenes collide, each blow rings by modal synthesis, and all bodies of a
 scene are of one material, which is heard and not seen. What can be concluded: audio_visual_sync tells the sound of the
 moment from that of another one in 64 and 68 % of pairs of scenes never trained on, where only the times of blows agree;
-in a single run with moments half a second apart, 72 %. audio_visual_alignment with `video_convnet` stayed at chance for
-400 steps. What cannot be concluded: what the audio encoder has learned, as random weights hear the material in 96 to 97
-%, and no room is left.
+in a single run with `--task.gap 0.5`, 72 %. audio_visual_alignment with `video_convnet` stayed at chance for 400 steps.
+What cannot be concluded: what the audio encoder has learned, as random weights hear the material in 96 to 97 %, and no
+room is left.
 """
 
 SENSES_SETTINGS = {

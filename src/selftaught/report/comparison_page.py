@@ -31,9 +31,7 @@ def comparison_document(comparison: Comparison) -> Document:
     table, rows = comparison.table, ranked(comparison.table)
     by_folder = {run.folder.name: run for run in comparison.runs}
     runs = {str(r.get("task")): by_folder[n] for r in rows if (n := str(r.get("run") or r.get("task"))) in by_folder}
-    settings = {
-        k: v for k, v in table.items() if k not in ("rows", "random", "supervised", "label_free_agreement", "left_out")
-    }
+    settings = {k: v for k, v in table.items() if k not in SHOWN}
     parts: list[tuple[str, str, list[Block]]] = [
         ("ranking", "Ranking", _ranking_blocks(table, rows, runs)),
         ("stages", "Accuracy by stage", _stage_blocks(table, rows)),

@@ -35,7 +35,11 @@ def test_pixels_below_the_threshold_have_no_class(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "out" / "a.png")).tolist() == [[255, 1], [1, 255]]
     classes = json.loads((tmp_path / "out" / "classes.json").read_text())
     assert classes == {"0": "ground", "1": "red", "255": "cannot tell"}
-    with pytest.raises(ValueError, match=r"^masks are written with 8 bits for at most 255 classes, the model has 256$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^masks are written with 8 bits for at most 255 classes, the model has 256; fit one on labels of fewer "
+        r"classes$",
+    ):
         _Masks(tmp_path / "many", tuple(map(str, range(256))))
 
 

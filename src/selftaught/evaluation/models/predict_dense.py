@@ -113,7 +113,8 @@ class _Masks:
     def __init__(self, path: Path, classes: tuple[str, ...], least: float = 0.0) -> None:
         if len(classes) > UNSURE:
             raise ValueError(
-                f"masks are written with 8 bits for at most {UNSURE} classes, the model has {len(classes)}"
+                f"masks are written with 8 bits for at most {UNSURE} classes, the model has {len(classes)}; fit one on "
+                "labels of fewer classes"
             )
         self.path, self.classes, self.least = path, classes, least
         self.names: set[str] = set()
