@@ -21,6 +21,8 @@ def world(
     most: int = 40,
     textures: str | Path | None = None,
     sound: Literal["none", "impacts"] = "none",
+    materials: Literal["heard", "seen"] = "heard",
+    camera: Literal["moving", "still"] = "moving",
     seed: int = 0,
     workers: int | None = None,
     download: bool = False,
@@ -38,6 +40,8 @@ def world(
         most: largest number of moving bodies in a scene.
         textures: photos to cover the surfaces with, in any format that pretrain reads (default: generated textures).
         sound: impacts writes the sound of collisions beside the videos, and the material of each scene to labels.csv.
+        materials: seen gives the bodies of a scene the look of their material, and writes it to labels.csv.
+        camera: moving and turning, or still.
         seed: seed of everything; the same seed gives the same scenes.
         workers: number of rendering threads (default: one per core).
         download: allow torchvision and Hugging Face data sets to be downloaded.
@@ -56,6 +60,8 @@ def world(
         "most": most,
         "seed": seed,
         "sound": sound,
+        "materials": materials,
+        "camera": camera,
         "textures": "" if textures is None else str(textures),
     }
     try:

@@ -78,7 +78,7 @@ def write_world(
             for future in futures:
                 future.cancel()
     _write_coco(out, count, settings.frames, settings.side)
-    labels = _write_labels(scenes, out, count) if settings.sound != "none" else []
+    labels = _write_labels(scenes, out, count) if settings.has_materials else []
     return {
         "out": str(out),
         "scenes": count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selftaught.data.sources.world.camera import Camera, Path, looking
+from tests.data.sources.world.small_scenes import path_of
 
 
 def camera() -> Camera:
@@ -55,3 +56,11 @@ def test_a_path_looks_at_its_target() -> None:
         one = path.at(seconds, 32)
         places, _ = one.project((path.target + path.target_velocity * seconds)[None])
         assert np.allclose(places, 16)
+
+
+def test_a_path_that_stops_stays_where_it_begins() -> None:
+    path = path_of(velocity=(0.3, 0.2, 0), sway=(0.1, 0.1, 0), roll=0.2)
+    stopped = path.stopped()
+    assert not np.allclose(path.at(0.7, 32).pose, path.at(0.0, 32).pose)
+    for seconds in (0.0, 0.7, 2.0):
+        assert np.array_equal(stopped.at(seconds, 32).pose, path.at(0.0, 32).pose)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,15 +73,21 @@ class Path:
     phase: float
     roll: float
     """Radians to each side."""
+    pace: float = 2.0
+    """Of sway and roll, radians a second."""
 
     def at(self, seconds: float, side: int) -> Camera:
         """The camera at one moment."""
-        swing = np.sin(2 * seconds + self.phase)
+        swing = np.sin(self.pace * seconds + self.phase)
         centre = self.start + self.velocity * seconds + self.sway * swing
         pose = np.eye(4)
         pose[:3, :3] = looking(self.target + self.target_velocity * seconds - centre, self.roll * swing)
         pose[:3, 3] = centre
         return Camera(side=side, focal=self.focal * side, pose=pose)
+
+    def stopped(self) -> Path:
+        """A path on which the camera stays where this one begins, and looks where it looks there."""
+        return replace(self, velocity=np.zeros(3), target_velocity=np.zeros(3), pace=0.0)
 
 
 def looking(forward: Floats, roll: float = 0.0) -> Floats:

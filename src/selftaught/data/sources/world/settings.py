@@ -13,6 +13,8 @@ ENDLESS = 0
 """As `scenes`: rendered while training, and never kept."""
 EPOCH = 1_000_000
 """Scenes of the training part where they are endless."""
+_LATER = {"sound": "none", "materials": "heard", "camera": "moving"}
+"""Settings that are not named where they change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,11 @@ class WorldSettings(Settings):
     sound: Literal["none", "impacts"] = "none"
     """Whether collisions are heard. The bodies of a scene are of one material, which is its label; the frames are the
     same. Not of endless scenes."""
+    materials: Literal["heard", "seen"] = "heard"
+    """Whether the material of a scene can also be seen: its objects then have the colours, texture and gloss of it, and
+    it is the label without sound too, but of endless scenes. Shapes and motion stay the same."""
+    camera: Literal["moving", "still"] = "moving"
+    """Whether the camera moves and turns, or stays where it is in the first frame."""
     seed: Annotated[int, Range(least=0, most=2**32 - 1)] = 0
     """Of everything; another seed gives other scenes."""
 
@@ -55,8 +62,13 @@ class WorldSettings(Settings):
     @property
     def drawn_by(self) -> list[str]:
         """What the frames and their sound follow from: all but the number of scenes and of frames."""
-        silent = ("sound",) if self.sound == "none" else ()
-        return [f"{name}={getattr(self, name)}" for name in _names() if name not in ("scenes", "textures", *silent)]
+        usual = {name for name, value in _LATER.items() if getattr(self, name) == value}
+        return [f"{name}={getattr(self, name)}" for name in _names() if name not in {"scenes", "textures", *usual}]
+
+    @property
+    def has_materials(self) -> bool:
+        """Whether the material of a scene is heard or seen, and so its label."""
+        return self.sound != "none" or self.materials == "seen"
 
 
 def is_world(data: str) -> bool:

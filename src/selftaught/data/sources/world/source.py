@@ -18,6 +18,7 @@ from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.base import Entry, GivenMaps, Source
 from selftaught.data.sources.world.impacts import MATERIALS
+from selftaught.data.sources.world.looks import PATTERNS
 from selftaught.data.sources.world.motion import Simulation
 from selftaught.data.sources.world.settings import EPOCH, WorldSettings
 from selftaught.data.sources.world.textures import SIZE, Textures, drawn_textures, photo_textures
@@ -52,10 +53,12 @@ class World(Source):
         self.classes: tuple[str, ...] | None = None
         self.provides = frozenset({"video", "image", *KINDS})
         if settings.sound == "impacts":
+            self.provides |= {"audio"}
+        if settings.has_materials and not settings.is_endless:
             self.classes = tuple(sorted(MATERIALS))
             labels = [self.classes.index(scenes.video(n).material) for n in range(count)]
             self.entries = [replace(entry, label=label) for entry, label in zip(self.entries, labels, strict=True)]
-            self.provides |= {"audio", "label"}
+            self.provides |= {"label"}
         self.part = part
         self.fingerprint = digest(["world", _VERSION, part, str(count), *settings.drawn_by, known])
         self._simulations: OrderedDict[int, Simulation] = OrderedDict()
@@ -123,10 +126,11 @@ def open_world(settings: WorldSettings, *, split: str, open_images: Callable[[st
     check_installed()
     if settings.sound == "impacts" and settings.is_endless:
         raise ValueError("world: sound=impacts needs a number of scenes, such as world:scenes=500,sound=impacts")
-    textures, known = drawn_textures(), ""
+    patterns = PATTERNS if settings.materials == "seen" else ()
+    textures, known = drawn_textures(patterns), ""
     if settings.textures:
         photos = open_images(settings.textures)
-        textures, known = _photos_of(photos, settings.textures), photos.fingerprint
+        textures, known = _photos_of(photos, settings.textures, patterns), photos.fingerprint
     return World(Scenes(settings, _PARTS[split], textures), known)
 
 
@@ -136,7 +140,7 @@ def check_installed() -> None:
         raise ValueError("scenes are simulated by MuJoCo, which is not installed; pip install 'selftaught[world]'")
 
 
-def _photos_of(photos: Source, data: str) -> Textures:
+def _photos_of(photos: Source, data: str, patterns: tuple[str, ...]) -> Textures:
     """At most `_MOST_PHOTOS` of the photos, the same ones each time."""
     found: list[NDArray[np.uint8]] = []
     for payload in photos.some(_MOST_PHOTOS):
@@ -147,4 +151,4 @@ def _photos_of(photos: Source, data: str) -> Textures:
                 continue
     if not found:
         raise ValueError(f"world: none of the images of textures={data} can be read; give a folder of photos")
-    return photo_textures(found)
+    return photo_textures(found, patterns)

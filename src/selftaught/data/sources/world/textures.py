@@ -76,15 +76,15 @@ class Textures:
 
 
 @cache
-def drawn_textures() -> Textures:
-    """The textures that a program draws, always the same ones."""
+def drawn_textures(patterns: tuple[str, ...] = ()) -> Textures:
+    """The textures that a program draws, always the same ones; behind them those of `patterns`."""
     rng = np.random.default_rng(0)
     kinds = (_noise, _checks, _stripes, _wood, _spots, _bricks, _marble, _grain)
-    return Textures([_coloured(kinds[i % len(kinds)](rng), rng) for i in range(DRAWN)])
+    return Textures([*(_coloured(kinds[i % len(kinds)](rng), rng) for i in range(DRAWN)), *_patterns(patterns)])
 
 
-def photo_textures(photos: Sequence[NDArray[np.uint8]]) -> Textures:
-    """Photos (H, W, 3) as textures: mirrored at their edges, so that they repeat without a seam."""
+def photo_textures(photos: Sequence[NDArray[np.uint8]], patterns: Sequence[str] = ()) -> Textures:
+    """Photos (H, W, 3) as textures: mirrored at their edges, so that they repeat without a seam; then `patterns`."""
     tiles = []
     for photo in photos:
         short, half = min(photo.shape[:2]), SIZE // 2
@@ -93,7 +93,30 @@ def photo_textures(photos: Sequence[NDArray[np.uint8]]) -> Textures:
         linear = (small.astype(np.float32) / 255) ** 2.2
         wide = np.concatenate([linear, linear[:, ::-1]], 1)
         tiles.append(np.ascontiguousarray(np.concatenate([wide, wide[::-1]]), np.float32))
-    return Textures(tiles)
+    return Textures([*tiles, *_patterns(patterns)])
+
+
+def _patterns(patterns: Sequence[str]) -> list[Floats]:
+    """Textures in greys up to white, always the same ones, for surfaces whose colour says what they are made of.
+
+    Patterns: "wood", "brushed" (fine lines), "clear" (few soft streaks), "plain" or "grain".
+    """
+    tiles = []
+    for pattern in patterns:
+        rng = np.random.default_rng([0, *pattern.encode()])
+        if pattern == "wood":
+            values = 0.45 + 0.55 * _wood(rng)
+        elif pattern == "brushed":
+            fine = cv2.blur(rng.random((SIZE, SIZE)).astype(np.float32), (31, 1), borderType=cv2.BORDER_REFLECT)
+            values = 0.6 + 0.4 * _levelled(fine)
+        elif pattern == "clear":
+            values = 0.8 + 0.2 * _marble(rng)
+        elif pattern == "grain":
+            values = 0.5 + 0.5 * _grain(rng)
+        else:
+            values = np.ones((SIZE, SIZE), np.float32)
+        tiles.append(np.repeat(values.astype(np.float32)[:, :, None], 3, axis=2))
+    return tiles
 
 
 def _coloured(values: Floats, rng: np.random.Generator) -> Floats:

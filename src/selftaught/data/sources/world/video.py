@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.sources.world.impacts import MATERIALS, find_impacts, ring, wav_of
+from selftaught.data.sources.world.looks import PATTERNS, dressed
 from selftaught.data.sources.world.motion import Simulation
 from selftaught.data.sources.world.render import Frame
 from selftaught.data.sources.world.scene import draw_scene
@@ -27,6 +28,7 @@ class Scenes:
     settings: WorldSettings
     part: str
     textures: Textures
+    """Of all surfaces; where materials are seen, with `looks.PATTERNS` at their end."""
 
     def video(self, number: int) -> WorldVideo:
         """The video of a scene."""
@@ -47,10 +49,9 @@ class WorldVideo(FrameSequence):
 
     @property
     def material(self) -> str:
-        """What its bodies are made of, for the ear."""
+        """What its bodies are made of."""
         names = sorted(MATERIALS)
-        draw = np.random.default_rng([self._scenes.settings.seed, *self._scenes.part.encode(), self._number, 1])
-        return names[int(draw.integers(len(names)))]
+        return names[int(self._drawn(1).integers(len(names)))]
 
     @cached_property
     def sound_file(self) -> bytes:
@@ -81,12 +82,22 @@ class WorldVideo(FrameSequence):
 
     def simulation(self) -> Simulation:
         """The scene at its beginning; for one thread."""
-        settings = self._scenes.settings
+        settings, textures = self._scenes.settings, len(self._scenes.textures)
+        is_seen = settings.materials == "seen"
         scene = draw_scene(
-            np.random.default_rng([settings.seed, *self._scenes.part.encode(), self._number]),
+            self._drawn(),
             place=None if settings.place == "both" else settings.place,
             bodies=(settings.least, settings.most),
-            textures=len(self._scenes.textures),
+            textures=textures - len(PATTERNS) if is_seen else textures,
             seconds=settings.frames / settings.fps,
         )
+        if is_seen:
+            worn = dressed(scene.surfaces, scene.instance, self.material, self._drawn(2), textures=textures)
+            scene = replace(scene, surfaces=worn)
+        if settings.camera == "still":
+            scene = replace(scene, path=scene.path.stopped())
         return Simulation(scene, self.fps)
+
+    def _drawn(self, *use: int) -> np.random.Generator:
+        """Random numbers of this scene; those of another use are others."""
+        return np.random.default_rng([self._scenes.settings.seed, *self._scenes.part.encode(), self._number, *use])
