@@ -112,7 +112,7 @@ class Trackio(Tracker):
         name = kept_id(folder, "trackio")
         is_new = name is None
         name = name or keep_id(folder, "trackio", f"{folder.resolve().name}-{new_id(folder)}")
-        self._run = trackio.init(
+        self._run: Any = trackio.init(
             project=os.environ.get("TRACKIO_PROJECT", PROJECT),
             name=name,
             config=dict(settings),

@@ -108,7 +108,7 @@ def _patterns(patterns: Sequence[str]) -> list[Floats]:
             values = 0.45 + 0.55 * _wood(rng)
         elif pattern == "brushed":
             fine = cv2.blur(rng.random((SIZE, SIZE)).astype(np.float32), (31, 1), borderType=cv2.BORDER_REFLECT)
-            values = 0.6 + 0.4 * _levelled(fine)
+            values = 0.6 + 0.4 * _levelled(fine.astype(np.float32))
         elif pattern == "clear":
             values = 0.8 + 0.2 * _marble(rng)
         elif pattern == "grain":
