@@ -54,18 +54,10 @@ def world(
 
     if scenes < 1:
         raise ValueError(f"--scenes must be at least 1, got {scenes}")
-    asked: dict[str, Any] = {"scenes": scenes, "frames": frames, "side": size, "fps": fps, "place": place}
-    asked |= {
-        "least": least,
-        "most": most,
-        "seed": seed,
-        "sound": sound,
-        "materials": materials,
-        "camera": camera,
-        "textures": "" if textures is None else str(textures),
-    }
+    filmed: dict[str, Any] = {"frames": frames, "side": size, "fps": fps, "place": place, "camera": camera}
+    what = {"least": least, "most": most, "sound": sound, "materials": materials, "seed": seed}
     try:
-        settings = WorldSettings(**asked)
+        settings = WorldSettings(scenes=scenes, textures=str(textures or ""), **filmed, **what)
     except ValueError as wrong:
         raise ValueError(str(wrong).replace("--side", "--size")) from None
     source = open_world(settings, split="train", open_images=lambda path: open_photos(path, download=download))
