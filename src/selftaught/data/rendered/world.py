@@ -55,7 +55,7 @@ def world(
     if scenes < 1:
         raise ValueError(f"--scenes must be at least 1, got {scenes}")
     filmed: dict[str, Any] = {"frames": frames, "side": size, "fps": fps, "place": place, "camera": camera}
-    what = {"least": least, "most": most, "sound": sound, "materials": materials, "seed": seed}
+    what: dict[str, Any] = {"least": least, "most": most, "sound": sound, "materials": materials, "seed": seed}
     try:
         settings = WorldSettings(scenes=scenes, textures=str(textures or ""), **filmed, **what)
     except ValueError as wrong:
