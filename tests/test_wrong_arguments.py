@@ -18,6 +18,53 @@ PRETRAIN = "pretrain photos --out new --size 32 --batch-size 4 --steps 1 --accel
 COMPARE = "compare photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"
 
 
+OWN = '''"""A task of a user's own."""
+from dataclasses import dataclass
+from torch import Tensor, nn
+from selftaught.ops.crop import centre_view
+from selftaught.tasks import Image, PretextTask
+from selftaught.tasks.parts.losses import classification
+@dataclass
+class Example:
+    images: Tensor
+    label: Tensor
+class Halves(PretextTask):
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        share: float = 0.5
+    @classmethod
+    def inputs(cls, config):
+        return {"image": Image()}
+    def __init__(self, encoder, config, size):
+        super().__init__()
+        self.encoder, self.size = encoder, size
+        self.head = nn.Linear(encoder.num_features, 2)
+    def chance(self, batch_size):
+        return 0.5
+    def pseudo_label(self, batch, rng):
+        images = centre_view(batch["image"], self.size)
+        return Example(images, (images.mean((1, 2, 3)) > 0).long())
+    def forward(self, example):
+        return self.head(self.encoder(example.images))
+    def loss(self, prediction, example):
+        return classification(prediction, example.label)
+    def show(self, example, prediction, count):
+        return []
+'''
+MISTAKES = {
+    "syntax": ("def pseudo_label(self, batch, rng):", "def pseudo_label(self, batch, rng)"),
+    "two": ("class Halves", "class Other(PretextTask):\n    pass\nclass Halves"),
+    "no_base": ("(PretextTask)", "(nn.Module)"),
+    "rotation": ("", ""),
+    "own": ("", ""),
+    "no_loss": ("def loss", "def losses"),
+    "bad_import": ("import Tensor, nn", "import Tensors, nn"),
+    "bad_name": ("encoder.num_features", "encoder.num_feature"),
+    "no_super": ("super().__init__()", "pass"),
+}  # fmt: skip
+"""What is wrong with each file in tasks/."""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with labelled photos, photos without labels, a run of each kind of data, and a cache."""
@@ -33,6 +80,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, text in {"afile": "text", "broken.png": "no image", "taken.csv": "mine"}.items():
         (folder / name).write_text(text)
     (folder / "empty").mkdir()
+    (folder / "tasks").mkdir()
+    (folder / "own.py").write_text(OWN)
+    for name, (text, mistake) in MISTAKES.items():
+        (folder / "tasks" / f"{name}.py").write_text(OWN.replace(text, mistake, 1) if text else OWN)
     (folder / "page.html").write_text("a page of mine")
     (folder / "weights.safetensors").write_bytes(b"\x08")
     (folder / "others").mkdir()
@@ -109,6 +160,18 @@ CASES = (
     (f"{PRETRAIN} --task nosuch", "unknown task 'nosuch'"),
     (f"{PRETRAIN} --task ''", "unknown task ''"),
     (f"{PRETRAIN} --task nosuch.py", "nosuch.py"),
+    # a task in a file of one's own
+    (f"{PRETRAIN} --task own", "give --task ./own.py"),
+    (f"{PRETRAIN} --task ./own.py --task.shar 0.5", "did you mean --task.share?"),
+    (f"{PRETRAIN} --task tasks/syntax.py", "line 24: expected ':'"),
+    (f"{PRETRAIN} --task tasks/two.py", "got 2: Other, Halves"),
+    (f"{PRETRAIN} --task tasks/no_base.py", "write the class as class MyTask(PretextTask)"),
+    (f"{PRETRAIN} --task tasks/rotation.py", "rotation is the name of a built-in task; rename the file"),
+    (f"{PRETRAIN} --task tasks/no_loss.py", "class Halves must define loss"),
+    (f"{PRETRAIN} --task tasks/bad_import.py", "bad_import.py:3: ImportError: cannot import name 'Tensors'"),
+    (f"{PRETRAIN} --task tasks/bad_name.py", "__init__ fails at"),
+    (f"{PRETRAIN} --task tasks/no_super.py", "cannot assign module before Module.__init__() call"),
+    (f"{COMPARE} --tasks own.py,tasks/own.py", "would be the same: own, own; rename a file"),
     (f"{PRETRAIN} --task rotation+", "--task"),
     (f"{PRETRAIN} --task rotation+rotation", "rotation"),
     (f"{PRETRAIN} --task rotation --task.angles 3", "--task.angles"),

@@ -41,10 +41,10 @@ class Small(nn.Module):
 
 def test_objects_of_python_go_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, run = Squares(), tmp_path / "run"
-    selftaught.pretrain(data, out=run, **{**QUICK, "encoder": Small()})  # type: ignore[arg-type]
-    found = selftaught.evaluate(run, data, probe="knn", folds=2)  # type: ignore[arg-type]
+    selftaught.pretrain(data, out=run, **{**QUICK, "encoder": Small()})
+    found = selftaught.evaluate(run, data, probe="knn", folds=2)
     assert found["probe"] == "knn"
-    selftaught.embed(run, data, out=tmp_path / "a.npy")  # type: ignore[arg-type]
+    selftaught.embed(run, data, out=tmp_path / "a.npy")
     assert np.load(tmp_path / "a.npy").shape == (24, 16)
     monkeypatch.setattr(registry, "_known", {})  # as in another process
     with pytest.raises(ValueError, match=r"call selftaught.use_encoder"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import safetensors.torch
 import torch
 
 from selftaught.cli import main as cli
-from selftaught.core.errors import explain, with_argument
+from selftaught.core.errors import explain, own_code, with_argument
 from selftaught.core.plain import paths_of
 
 GIVEN = {"DATA": "photos", "--out": "runs/a"}
@@ -119,6 +120,16 @@ def test_the_users_own_code_is_named_as_such(tmp_path: Path) -> None:
     text, code = told(caught.value)
     assert f"KeyError: no 'accuracy' at {tmp_path / 'own_task.py'}:2, which is your own code" in text
     assert code == 1
+
+
+def test_the_line_of_the_users_code_is_named_also_where_a_library_fails_below_it() -> None:
+    why = rf"^loss fails at {__file__}:\d+: TypeError: .* JSON serializable$"
+    with pytest.raises(ValueError, match=why), own_code("loss"):
+        json.dumps(object())
+    for error in (OSError("disk"), ValueError("a sentence"), ModuleNotFoundError("no", name="torchh")):
+        with pytest.raises(type(error)) as caught, own_code("loss"):
+            raise error
+        assert caught.value is error
 
 
 def test_what_nobody_foresaw_is_one_line_with_its_place(

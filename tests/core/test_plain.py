@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import selftaught
-from selftaught.core.plain import plain
+from selftaught.core.objects.registry import object_of
+from selftaught.core.plain import named, plain
 
 DATA = "synthetic:N=32,side=32"
 
@@ -71,3 +72,16 @@ def test_plain_values() -> None:
     assert type(found["b"][0]) is int
     assert type(found["b"][1][0]) is bool
     assert json.loads(json.dumps(found))["b"][1] == [True, "x"]
+
+
+def test_data_of_python_keep_what_they_are_and_a_place_is_text(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, 32, 32, 3), dtype=np.uint8)
+    name = named("data", images)
+    assert name.startswith("dataset:ndarray")
+    assert object_of(name) is images  # no list of numbers
+    assert named("data", tmp_path) == tmp_path
+    run = r"run must be a path or a name, got Linear; train it by pretrain\(data, encoder=net, out=...\), and give the"
+    with pytest.raises(ValueError, match=f"^{run} folder of that run$"):
+        selftaught.embed(torch.nn.Linear(2, 2), DATA, out="v.npy")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^out must be a path or a name, got int$"):
+        selftaught.export(tmp_path, out=3)  # type: ignore[arg-type]

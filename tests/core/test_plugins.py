@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from selftaught.core.options import Option
-from selftaught.core.plugins import PAPER, assigned_names, first_sentence, nested_class, read_needs, settings_of
+from selftaught.core.plugins import (
+    PAPER,
+    assigned_names,
+    first_sentence,
+    import_own,
+    nested_class,
+    parsed,
+    read_needs,
+    settings_of,
+)
 
 KNOWN = (
     Option(name="k", type="int", default=20, help=""),
@@ -64,3 +74,36 @@ def test_a_paper_has_authors_and_year() -> None:
     found = PAPER.search("By angle (as usual) (Gidaris et al., ICLR 2018).")
     assert found is not None
     assert found.groups() == ("Gidaris et al., ICLR 2018", "2018")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = 1\nprint(1 / 0)\n", r"importing .*own.py fails at .*own.py:2: ZeroDivisionError: division by zero"),
+        ("from selftaught.core.names import nothing\n", r"own.py:1: ImportError: cannot import name 'nothing'"),
+        ("import selftaught.nothing\n", r"own.py:1: ModuleNotFoundError: No module named 'selftaught.nothing'"),
+        ("import sys\nsys.exit(3)\n", r"own.py:2: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_says_in_which_line(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        import_own(str(path), path)
+
+
+def test_a_package_that_a_file_lacks_is_no_fault_of_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("import no_such_package\n")
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        import_own(str(path), path)
+
+
+def test_text_that_is_no_python_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    for text, why in ((b"x = 1\ny = (\n", "line 2: '.' was never closed"), (b"x = '\xdc'\n", ".*; save it as UTF-8")):
+        path.write_bytes(text)
+        with pytest.raises(ValueError, match=f"^--probe mine: {path} is not readable as Python: {why}$"):
+            parsed(path, name="mine", flag="probe")
+    path.write_text("x = 1\n")
+    assert ast.unparse(parsed(path, name="mine", flag="probe")) == "x = 1"

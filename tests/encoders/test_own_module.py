@@ -67,6 +67,7 @@ class Pair(nn.Module):
         (nn.Identity(), "encoder Identity has no parameters to train"),
         (Net(stages=("third",)), "`stages` of encoder Net names 'third', which gives no map .*; choose of first.0"),
         (3, "the encoder must be a name or a torch.nn.Module, got int"),
+        (Net, r"the encoder is the class Net; give an object of it, as Net\(\) is"),
     ],
 )
 def test_what_a_module_lacks_is_said(module: Any, sentence: str) -> None:

@@ -192,8 +192,12 @@ def test_names_that_are_not_there(name: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x = 1\n", "exactly one subclass of PretextTask, got 0"),
-        (OWN + "\nclass Other(PretextTask):\n    pass\n", "got 2"),
+        ("x = 1\n", "exactly one subclass of PretextTask, got 0, and no class at all"),
+        (
+            "class A:\n    pass\n",
+            "one subclass of PretextTask, got 0 among A; write the class as class MyTask",
+        ),
+        (OWN + "\nclass Other(PretextTask):\n    pass\n", "got 2: Halves, Other; move each into a file of its own"),
         ("class A(PretextTask):\n    pass\n", r'must say what it is given by an inputs method.*"image": Image\(\)'),
         (
             "class A(PretextTask):\n    def inputs(cls, config): return OTHERS\n",
@@ -207,13 +211,29 @@ def test_names_that_are_not_there(name: str, sentence: str) -> None:
             "class A(PretextTask):\n    def embed(self, images): return None\n",
             "has 'embed' of images, .*embed.self, batch",
         ),
-        ("class A(:\n", "not readable as Python"),
+        ("class A(:\n", "own.py is not readable as Python: line 1: invalid syntax"),
     ],
 )
 def test_files_that_are_no_task(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "own.py").write_text(text)
     with pytest.raises(ValueError, match=sentence):
         task_info(str(tmp_path / "own.py"))
+
+
+def test_a_file_has_a_name_of_its_own_and_is_given_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("rotation.py", "supervised.py", "halves.py", "halves.txt"):
+        Path(name).write_text(OWN)
+    assert task_info("halves.py").short == "halves"
+    for name, sentence in {
+        "./rotation.py": "rotation is the name of a built-in task; rename the file",
+        "./supervised.py": "supervised is the name of a built-in task; rename the file",
+        "./halves.txt": "a task is a Python file; give it a name that ends with .py",
+        "./thirds.py": "there is no such file; give a path to a Python file or a task's name",
+        "halves": "there is no task of this name, but a file; give --task ./halves.py",
+    }.items():
+        with pytest.raises(ValueError, match=f"^--task {name}: {sentence}$"):
+            task_info(name)
 
 
 def test_a_kind_stands_for_all_its_tasks() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
 from selftaught.data.inputs import Image
 from selftaught.encoders.build import build_encoder
+from selftaught.tasks.base import NoSettings, PretextTask
 from selftaught.tasks.catalogue import list_tasks
 from selftaught.tasks.context.rotation import Rotation
 from selftaught.tasks.resolve import resolve_task
@@ -47,3 +51,56 @@ def test_samples_are_called_what_they_are() -> None:
 def test_tasks_that_label_all_samples_at_once_are_known() -> None:
     assert resolve_task("clustering", {}).labels_all_samples
     assert not resolve_task("rotation+simclr", {}).labels_all_samples
+
+
+class Bare(PretextTask):
+    """A task without settings and without most of what it needs."""
+
+    @classmethod
+    def inputs(cls, config: Any) -> dict[str, Image]:
+        return {"image": Image(), **cls.further()}
+
+    @classmethod
+    def further(cls) -> dict[str, Image]:
+        return {}
+
+
+class Whole(Bare):
+    chance = forward = loss = pseudo_label = show = None  # type: ignore[assignment]
+
+
+class Failing(Whole):
+    @classmethod
+    def further(cls) -> dict[str, Image]:
+        raise KeyError("nothing")
+
+
+class Plain(Whole):
+    class Config:
+        parts = 2
+
+
+class Open(Whole):
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        parts: int
+
+
+def test_a_task_without_settings_needs_no_config() -> None:
+    spec = spec_of(Whole, name="mine", short="mine", family="own", settings={})
+    assert spec.config == NoSettings()
+    assert spec.inputs == {"image": Image()}
+
+
+@pytest.mark.parametrize(
+    ("cls", "sentence"),
+    [
+        (Bare, "task 'mine': class Bare must define chance and forward and loss and pseudo_label and show"),
+        (Plain, "task 'mine': Config of class Plain is no dataclass; write @dataclass.frozen=True, kw_only=True"),
+        (Open, "task 'mine': the Config of class Open cannot be made of nothing, as .*'parts'; give every setting"),
+        (Failing, rf"task 'mine': what the class says of its settings fails at {__file__}:\d+: KeyError: 'nothing'"),
+    ],
+)
+def test_what_a_class_of_ones_own_lacks_is_one_sentence(cls: type[PretextTask], sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        spec_of(cls, name="mine", short="mine", family="own", settings={})

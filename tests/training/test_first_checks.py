@@ -83,6 +83,8 @@ def asked(out: Path, **changes: object) -> RunConfig:
         ("{'accuracy': scalars['accuracy']}", "must return a dict that holds 'loss', but what it returns holds accur"),
         ("scalars['loss']", "must return a dict that holds 'loss', but what it returns is no dict"),
         ("{**scalars, 'loss': scalars['loss'].detach()}", "bright.py': the loss has no gradient"),
+        ("{**scalars, 'loss': scalars['loss'] * float('nan')}", "bright.py': 'loss' of loss is nan, not a finite num"),
+        ("classification(prediction.sum(1), example.bright)", r"takes logits .*, got \(8,\) and \(8,\)"),
         (
             "{**scalars, 'margin': prediction.nope}",
             r"bright.py': forward or loss fails at .*bright.py:\d+: AttributeEr",

@@ -54,6 +54,18 @@ def test_metrics_are_means_over_the_samples(opened: tuple[PretextTask, Data, Run
     assert list(found)[:2] == ["loss", task.metric_name()]
 
 
+def test_features_that_are_no_numbers_are_said(opened: tuple[PretextTask, Data, RunConfig]) -> None:
+    task, data, settings = opened
+    weights = next(task.encoder.parameters())
+    kept = weights.detach().clone()
+    with torch.no_grad():
+        weights.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"no finite numbers any more; lower --lr .it is .* or set --clip 1"):
+        judge(task, data, settings, FABRIC)
+    with torch.no_grad():
+        weights.copy_(kept)
+
+
 def test_a_last_batch_of_too_few_is_left_out(opened: tuple[PretextTask, Data, RunConfig]) -> None:
     _, data, settings = opened
     sizes = {

@@ -26,6 +26,7 @@ from selftaught.api.vectors import embed as embed
 from selftaught.api.vectors import search as search
 from selftaught.core import threads
 from selftaught.core.config import RunConfig
+from selftaught.core.objects.kinds import Data, File
 from selftaught.core.options import with_settings
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
@@ -33,7 +34,6 @@ from selftaught.core.settings.keywords import EvaluationHints, RunSettings
 from selftaught.data.rendered.world import world as world  # the verb is as light as this module
 
 Json = dict[str, Any]
-File = str | Path
 Checkpoint = Literal["last", "best"]
 
 
@@ -54,7 +54,7 @@ def list_encoders() -> list[Json]:
 @with_settings
 @plain_arguments
 def pretrain(
-    data: File, *, out: File | None = None, task: str = "simclr", dry_run: bool = False, **settings: Unpack[RunSettings]
+    data: Data, *, out: File | None = None, task: str = "simclr", dry_run: bool = False, **settings: Unpack[RunSettings]
 ) -> Json:
     """Train an encoder on unlabelled data with a pretext task.
 
@@ -73,7 +73,7 @@ def pretrain(
     begin = threads.began()
     if out is None and not dry_run:
         raise ValueError("pretrain needs --out, the run folder to write; only --dry-run does without")
-    config = RunConfig.of(data=str(data), out="" if out is None else str(out), task=task, **settings)
+    config = RunConfig.of(data=str(data), out="" if out is None else str(out), task=task, **_named(settings))
     if dry_run:
         from selftaught.training.budget.dry_run import dry_run as rehearse
 
@@ -86,7 +86,7 @@ def pretrain(
 @plain_arguments
 def evaluate(
     encoder: File,
-    data: File,
+    data: Data,
     *,
     probe: str = "auto",
     probe_settings: dict[str, Any] | None = None,
@@ -176,11 +176,11 @@ def agreement(folder: File, *, by: str = "linear") -> Json:
 @with_settings
 @plain_arguments
 def compare(
-    data: File,
+    data: Data,
     *,
     tasks: Sequence[str],
     out: File,
-    labelled: File | None = None,
+    labelled: Data | None = None,
     probe: str = "auto",
     probe_settings: dict[str, Any] | None = None,
     fraction: float = 1.0,
@@ -209,14 +209,14 @@ def compare(
             after the other).
         settings: fields of `RunConfig`; task settings apply to every task that has them.
     """
-    config = RunConfig.of(data=str(data), out=str(out), **settings)
+    config = RunConfig.of(data=str(data), out=str(out), **_named(settings))
     from selftaught.evaluation.compare import compare_tasks
     from selftaught.report import write_report
     from selftaught.report.writers.place import check_page
     from selftaught.tasks.catalogue import named_tasks
 
     check_page(Path(out))
-    text = tasks if isinstance(tasks, str) else ",".join(tasks)
+    text = ",".join(name.strip() for name in (tasks.split(",") if isinstance(tasks, str) else tasks))
     names = named_tasks(text)
     result = compare_tasks(
         config,
@@ -299,6 +299,11 @@ def demo(*, out: str = "selftaught-demo") -> Json:
     whole = evaluate_encoder(open_subject(run), "demo")
     found: Json = {"run": str(run), "report": str(write_report(run)), "few_labels": few, "all_labels": whole}
     return found | {"seconds": round(time.monotonic() - begin, 1)}
+
+
+def _named(settings: RunSettings) -> Json:
+    """The settings as they reach a verb: an encoder of Python is a name by then."""
+    return dict(settings)
 
 
 def _summary(run: Path) -> Json:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from selftaught.core.objects.kinds import File
 from selftaught.core.plain import plain_arguments
 
 Json = dict[str, Any]
-File = str | Path
 Checkpoint = Literal["last", "best"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from selftaught.core.objects.kinds import Data, File
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Accelerator, Stem
 from selftaught.core.settings.keywords import DataHints
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from selftaught.evaluation.subject import Subject
 
 Json = dict[str, Any]
-File = str | Path
 Checkpoint = Literal["last", "best"]
 RATES = (0.01, 0.1)
 """Learning rates of fine-tuning unless others are asked for."""
@@ -24,7 +24,7 @@ RATES = (0.01, 0.1)
 @plain_arguments
 def fit(
     encoder: File,
-    labelled: File,
+    labelled: Data,
     *,
     out: File,
     kind: Literal["classes", "boxes", "masks"] = "classes",
@@ -87,7 +87,7 @@ def fit(
 @plain_arguments
 def predict(
     model: File,
-    data: File,
+    data: Data,
     *,
     out: File,
     error: float | None = None,
@@ -147,7 +147,7 @@ def predict(
 @plain_arguments
 def suggest(
     encoder: File,
-    data: File,
+    data: Data,
     *,
     out: File,
     count: int = 50,
@@ -205,7 +205,7 @@ def suggest(
 @plain_arguments
 def explore(
     run: File,
-    data: File,
+    data: Data,
     *,
     out: File,
     count: int = 3000,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from selftaught.core.objects.kinds import File
 from selftaught.core.plain import plain_arguments
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from selftaught.tasks.base import PretextTask
 
 Json = dict[str, Any]
-File = str | Path
 Checkpoint = Literal["last", "best"]
 
 
@@ -56,8 +55,14 @@ def use_encoder(module: nn.Module) -> None:
 
     Args:
         module: an encoder of images: its forward gives features (N, D) or a map (N, D, h, w).
+
+    Raises:
+        ValueError: for anything else than a module.
     """
     from selftaught.core.objects.registry import name_of
+    from selftaught.encoders.own_module import checked_module
+
+    checked_module(module)
 
     name_of("module", module)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from selftaught.core.objects.kinds import Data, File
 from selftaught.core.plain import plain_arguments
 from selftaught.core.settings.groups import Streaming
 
 Json = dict[str, Any]
-File = str | Path
 Checkpoint = Literal["last", "best"]
 
 
 @plain_arguments
 def embed(
     run: File,
-    data: File,
+    data: Data,
     *,
     out: File,
     split: Literal["all", "train", "held_out", "test"] = "all",
@@ -74,7 +74,7 @@ def embed(
 @plain_arguments
 def search(
     run: File,
-    data: File,
+    data: Data,
     *,
     query: File,
     top: int = 10,

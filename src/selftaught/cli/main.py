@@ -172,7 +172,7 @@ def _tasks(verb: Verb, words: Sequence[str]) -> list[TaskInfo]:
     given = _given("tasks" if verb.name == "compare" else "task", words)
     if not given and any(word.startswith("--task.") for word in words):
         given = [str(run_options()["task"].default)]
-    return [task_info(name) for text in given[-1:] for name in named_tasks(text)]
+    return [task_info(name.strip()) for text in given[-1:] for name in named_tasks(text)]
 
 
 def _first_of_each_name(options: Iterable[Option]) -> list[Option]:

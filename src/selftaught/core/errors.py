@@ -6,7 +6,8 @@ import errno
 import os
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,15 +172,40 @@ def place_of(error: BaseException) -> str:
     return f"{shown}:{near.lineno}"
 
 
+@contextmanager
+def own_code(part: str) -> Iterator[None]:
+    """Errors of a user's own code within become one sentence: which part fails, in which line of theirs, and why.
+
+    Sentences (`ValueError`), errors of the system, and a package that is not installed stay as they are.
+    """
+    try:
+        yield
+    except (ValueError, OSError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("selftaught"):
+            raise
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else place_of(error)
+        text = " ".join(str(error).split())[:300] or "no text"
+        raise ValueError(f"{part} fails at {place}: {type(error).__name__}: {text}") from error
+
+
 def _own_frame(error: BaseException) -> traceback.FrameSummary | None:
     """The frame of the user's code, such as a task of their own, where that was nearer to the error than ours."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if _in_package(frame.filename):
             return None
-        library = "site-packages" in frame.filename or frame.filename.startswith((str(Path(os.__file__).parent), "<"))
-        if not library:
+        if _is_users(frame):
             return frame
     return None
+
+
+def _is_users(frame: traceback.FrameSummary) -> bool:
+    """Whether it is neither of this package nor of Python or another library."""
+    file = frame.filename
+    library = "site-packages" in file or file.startswith((str(Path(os.__file__).parent), "<"))
+    return not library and not _in_package(file)
 
 
 def _in_package(file: str) -> bool:

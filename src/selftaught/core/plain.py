@@ -59,11 +59,21 @@ def at_home(path: str) -> str:
 
 def named(argument: str, value: Any) -> Any:
     """Data and encoders that are Python objects -> names by which they are found; all else as it is."""
-    if argument in DATA and value is not None and not isinstance(value, str):
+    if argument in DATA and value is not None and not isinstance(value, str | os.PathLike):
         return name_of("dataset", value)
-    if argument == "settings" and isinstance(value, Mapping) and not isinstance(value.get("encoder", ""), str):
-        return {**value, "encoder": name_of("module", value["encoder"])}
+    if argument == "settings" and isinstance(value, Mapping):
+        encoder = value.get("encoder", "")
+        return value if isinstance(encoder, str | os.PathLike) else {**value, "encoder": name_of("module", encoder)}
     return value
+
+
+def place(argument: str, value: Any) -> str:
+    """The text of an argument that is a place; a sentence for an object, such as a network that is none of a run."""
+    if isinstance(value, str):
+        return value
+    trained = "; train it by pretrain(data, encoder=net, out=...), and give the folder of that run"
+    hint = trained if hasattr(value, "state_dict") else ""
+    raise ValueError(f"{argument} must be a path or a name, got {type(value).__name__}{hint}")
 
 
 def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
@@ -73,8 +83,8 @@ def plain_arguments(verb: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(verb)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        given = {name: named(name, plain(value)) for name, value in bound.arguments.items()}
-        places = {name: at_home(given[name]) for name in PLACES if isinstance(given.get(name), str)}
+        given = {name: plain(named(name, value)) for name, value in bound.arguments.items()}
+        places = {name: at_home(place(name, given[name])) for name in PLACES if given.get(name) is not None}
         bound.arguments.update(given | places)
         try:
             return verb(*bound.args, **bound.kwargs)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from selftaught.core.errors import own_code
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, flag_of, typed
 
@@ -65,6 +66,33 @@ def is_path(name: str) -> bool:
     return name.endswith(".py") or "/" in name or "\\" in name
 
 
+def own_file(name: str, *, flag: str) -> Path:
+    """The Python file that a user's path leads to."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ValueError(f"--{flag} {name}: there is no such file; give a path to a Python file or a {flag}'s name")
+    if path.suffix != ".py":
+        raise ValueError(f"--{flag} {name}: a {flag} is a Python file; give it a name that ends with .py")
+    return path.resolve()
+
+
+def check_no_file(name: str, *, flag: str) -> None:
+    """Refuse a name that is none of the library's but that of a file in the current directory, with its path."""
+    if Path(f"{name}.py").is_file():
+        raise ValueError(f"--{flag} {name}: there is no {flag} of this name, but a file; give --{flag} ./{name}.py")
+
+
+def parsed(path: Path, *, name: str, flag: str) -> ast.Module:
+    """The text of a user's file, which is not run."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--{flag} {name}: {path} is not readable as Python: {error}; save it as UTF-8") from None
+    except (SyntaxError, ValueError) as error:
+        line = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) and error.lineno else str(error)
+        raise ValueError(f"--{flag} {name}: {path} is not readable as Python: {line}") from None
+
+
 def module_file(name: str, *, flag: str, listing: str) -> Path:
     """File of a user's module, also found from the current directory; `listing` is the verb that lists the known."""
     here = str(Path.cwd())
@@ -84,17 +112,22 @@ def module_file(name: str, *, flag: str, listing: str) -> Path:
 
 
 def import_own(name: str, path: Path) -> ModuleType:
-    """A user's module, or a file under a name that no other module has; imported again where its text has changed."""
+    """A user's module, or a file under a name that no other module has; imported again where its text has changed.
+
+    Raises:
+        ValueError: one sentence with the line at which its own code fails.
+    """
     text = path.read_bytes()
-    if is_path(name):
-        name = f"selftaught_own_{path.stem}"
-        known = sys.modules.get(name)
-        if known is None or known.__file__ != str(path) or _TEXTS.get(name) != text:
-            known = _import_file(name, path)
-    else:
-        known = importlib.import_module(name)
-        if _TEXTS.get(name, text) != text:
-            known = importlib.reload(known)
+    with own_code(f"importing {name}"):
+        if is_path(name):
+            name = f"selftaught_own_{path.stem}"
+            known = sys.modules.get(name)
+            if known is None or known.__file__ != str(path) or _TEXTS.get(name) != text:
+                known = _import_file(name, path)
+        else:
+            known = importlib.import_module(name)
+            if _TEXTS.get(name, text) != text:
+                known = importlib.reload(known)
     _TEXTS[name] = text
     return known
 

@@ -44,9 +44,7 @@ def build_own_module(name: str, *, size: int, channels: int) -> StagedEncoder:
             f"encoder {name!r} is a module of another process; call selftaught.use_encoder(module) before, with one of "
             "the same class and settings"
         )
-    cls = type(given).__name__
-    if not isinstance(given, nn.Module):
-        raise ValueError(f"the encoder must be a name or a torch.nn.Module, got {cls}")
+    cls = type(checked_module(given)).__name__
     module = copy.deepcopy(given).to("cpu").requires_grad_(True)
     for part in module.modules():
         reset: Any = getattr(part, "reset_parameters", None)
@@ -70,6 +68,15 @@ def build_own_module(name: str, *, size: int, channels: int) -> StagedEncoder:
         size=size,
         channels=channels,
     )
+
+
+def checked_module(given: object) -> nn.Module:
+    """The module itself; a sentence where it is none, such as its class."""
+    if isinstance(given, nn.Module):
+        return given
+    if isinstance(given, type):
+        raise ValueError(f"the encoder is the class {given.__name__}; give an object of it, as {given.__name__}() is")
+    raise ValueError(f"the encoder must be a name or a torch.nn.Module, got {type(given).__name__}")
 
 
 def take_own_weights(encoder: nn.Module) -> None:

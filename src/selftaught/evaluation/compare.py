@@ -151,7 +151,8 @@ def _check_names(tasks: Sequence[str], probe: str) -> None:
         raise ValueError(f"--tasks names a task twice: {', '.join(tasks)}")
     short = [task_info(task).short for task in tasks]
     if len(set(short)) < len(short):
-        raise ValueError(f"--tasks names two tasks whose run folders would be the same: {', '.join(sorted(short))}")
+        twice = ", ".join(sorted(short))
+        raise ValueError(f"--tasks names two tasks whose run folders would be the same: {twice}; rename a file")
     if probe != AUTO and not probe_info(probe).needs:
         raise ValueError(f"--probe {probe} measures no use of the features; choose another to rank by, such as linear")
 

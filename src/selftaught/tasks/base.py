@@ -166,13 +166,18 @@ def sampling_of(task: type[PretextTask], config: Any) -> Sampling:
     return Sampling(inputs=task.inputs(config), **vars(task.moments(config)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The `Config` of a task that declares none."""
+
+
 class PretextTask(nn.Module, ABC):
     """A pretext task: derives labels from the data and trains its encoders to predict them.
 
     A task is one final class in one file: `__init__(self, encoder, config, size)`, with a keyword argument for each
     further encoder of `encoders`. All randomness comes from the generator passed to its methods. `Config` is a frozen,
     keyword-only dataclass of plain values; each field is followed by a docstring, which becomes the help of its
-    `--task.<field>` flag.
+    `--task.<field>` flag. A task without settings needs none.
     """
 
     recipe: ClassVar[Recipe] = Recipe()
@@ -188,7 +193,7 @@ class PretextTask(nn.Module, ABC):
     """Whether it learns from images of any number of channels (`--channels`), and not from colours alone."""
     shares_statistics: bool = True
     """Whether batch normalisation in training computes its statistics over all processes (on GPUs only)."""
-    Config: ClassVar[type[Any]]
+    Config: ClassVar[type[Any]] = NoSettings
 
     encoder: Encoder
     size: int

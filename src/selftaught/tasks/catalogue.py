@@ -19,11 +19,14 @@ from selftaught.core.options import Option, read_options
 from selftaught.core.plugins import (
     PAPER,
     assigned_names,
+    check_no_file,
     first_sentence,
     import_own,
     is_path,
     module_file,
     nested_class,
+    own_file,
+    parsed,
     settings_of,
 )
 from selftaught.data import inputs as kinds_of_inputs
@@ -131,17 +134,15 @@ def task_info(name: str) -> TaskInfo:
     if "+" in name and not Path(name).expanduser().is_file():
         return _combination(name)
     if is_path(name):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise ValueError(f"--task {name}: there is no such file; give a path to a Python file or a task's name")
-        return read_task(path.resolve(), name=name, family="own")
+        return _own_task(own_file(name, flag="task"), name)
     if "." in name:
-        return read_task(module_file(name, flag="task", listing="tasks"), name=name, family="own")
+        return _own_task(module_file(name, flag="task", listing="tasks"), name)
     family = {path.stem: path.parent.name for path in _task_files()}
     if name in family:
         return _library_task(_TASKS / family[name] / f"{name}.py", name, family[name])
     if name == "supervised" and (_TASKS / "supervised.py").is_file():
         return _library_task(_TASKS / "supervised.py", name, "")
+    check_no_file(name, flag="task")
     raise ValueError(unknown_name("task", name, sorted(family), nearest=nearest_task(name)))
 
 
@@ -166,13 +167,14 @@ def settings_for(info: TaskInfo, given: dict[str, Any]) -> dict[str, Any]:
 
 def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
     """Read one task file."""
-    try:
-        module = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"--task {name}: {path} is not readable as Python: {error}") from None
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and _is_task(node)]
+    module = parsed(path, name=name, flag="task")
+    declared = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in declared if _is_task(node)]
     if len(classes) != 1:
-        raise ValueError(f"--task {name}: {path} must hold exactly one subclass of PretextTask, got {len(classes)}")
+        named = ", ".join(node.name for node in classes or declared)
+        held = f"{len(classes)}{' among' if not classes else ':'} {named}" if named else "0, and no class at all"
+        do = "move each into a file of its own" if classes else "write the class as class MyTask(PretextTask)"
+        raise ValueError(f"--task {name}: {path} must hold exactly one subclass of PretextTask, got {held}; {do}")
     docs = [text for text in (ast.get_docstring(classes[0]), ast.get_docstring(module)) if text]
     papers = [match for text in docs if (match := PAPER.search(" ".join(text.split("\n\n")[0].split())))]
     needs = () if family == _COMBINED else _needs(classes[0], name=name)  # a combination has those of its parts
@@ -193,6 +195,13 @@ def read_task(path: Path, *, name: str, family: str) -> TaskInfo:
         kept=kept,
         alone=_alone(classes[0], encoders, kept),
     )
+
+
+def _own_task(path: Path, name: str) -> TaskInfo:
+    """A task in a user's file, whose name is that of its runs and rows."""
+    if path.stem in {"supervised", *(known.stem for known in _task_files())}:
+        raise ValueError(f"--task {name}: {path.stem} is the name of a built-in task; rename the file")
+    return read_task(path, name=name, family="own")
 
 
 @cache

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any
 
+from selftaught.core.errors import own_code
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Clip, Image, Input, needs_of
 from selftaught.data.modality import kind_of_task
@@ -133,17 +135,36 @@ def spec_of(
     parts: Mapping[str, TaskSpec] | None = None,
 ) -> TaskSpec:
     """Ask the class what its settings decide; `config` is made of them unless given."""
-    config = cls.Config(**settings) if config is None else config
-    return TaskSpec(
-        name=name,
-        short=short,
-        family=family,
-        cls=cls,
-        settings=settings,
-        config=config,
-        recipe=cls.recipe_for(config),
-        encoders=cls.encoders_for(config),
-        sampling=sampling_of(cls, config),
-        clip=cls.clip_for(config),
-        parts=parts or {},
-    )
+    with own_code(f"task {name!r}: what the class says of its settings") if family == "own" else nullcontext():
+        config = _config(cls, name, settings) if config is None else config
+        return TaskSpec(
+            name=name,
+            short=short,
+            family=family,
+            cls=cls,
+            settings=settings,
+            config=config,
+            recipe=cls.recipe_for(config),
+            encoders=cls.encoders_for(config),
+            sampling=sampling_of(cls, config),
+            clip=cls.clip_for(config),
+            parts=parts or {},
+        )
+
+
+def _config(cls: type[PretextTask], name: str, settings: Mapping[str, Any]) -> Any:
+    """The settings as the class wants them; a sentence where it is none that could be made."""
+    if absent := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise ValueError(f"task {name!r}: class {cls.__name__} must define {' and '.join(absent)}")
+    if not is_dataclass(cls.Config):
+        raise ValueError(
+            f"task {name!r}: Config of class {cls.__name__} is no dataclass; write @dataclass(frozen=True, "
+            "kw_only=True) above it"
+        )
+    try:
+        return cls.Config(**settings)
+    except TypeError as error:
+        raise ValueError(
+            f"task {name!r}: the Config of class {cls.__name__} cannot be made of {', '.join(settings) or 'nothing'}, "
+            f"as {error}; give every setting a type and a default"
+        ) from None

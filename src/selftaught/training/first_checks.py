@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextlib import nullcontext
 
 import torch
 
 from selftaught.core.config import RunConfig
 from selftaught.core.devices import check_sharding
+from selftaught.core.errors import own_code
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.loader import ordered_batches
 from selftaught.data.sources.base import Source
@@ -56,7 +58,8 @@ def _without_numbers(spec: TaskSpec, config: RunConfig) -> PretextTask:
         except Exception as error:
             # A task may compute with numbers while it is made.
             logging.getLogger(__name__).debug("made with numbers, as without: %s", error)
-            return build_task(spec, config)
+            with own_code(f"task {spec.name!r}: __init__") if spec.is_own else nullcontext():
+                return build_task(spec, config)
 
 
 def try_own_task(asked: RunConfig, spec: TaskSpec, data: Data) -> None:

@@ -61,8 +61,13 @@ def judge(
     reduced = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(reduced, Tensor)
     means = (reduced[:-1] / reduced[-1]).tolist()
-    real = gather_rows(torch.cat(second))
-    figures = describe_features(gather_rows(torch.cat(first)), real)
+    real, seen = gather_rows(torch.cat(second)), gather_rows(torch.cat(first))
+    if not bool(seen.isfinite().all() & real.isfinite().all()):
+        raise ValueError(
+            f"the features of the encoder are no finite numbers any more; lower --lr (it is {config.optim.lr}) or set "
+            "--clip 1"
+        )
+    figures = describe_features(seen, real)
     if made and len(real) > 1:  # a single image has no variance
         distance = frechet_distance(real, gather_rows(torch.cat(made)))
         figures["frechet"] = distance / float(real.double().var(0).sum().clamp(min=1e-12))

@@ -64,6 +64,8 @@ def test_other_channels_and_numbers_are_values() -> None:
         ({"image": PIXELS}, "it is a dict of image; give the image, or"),
         ("a.jpg", "it is of type str; give an image of Pillow, a tensor or an array"),
         (torch.zeros(2, 3, 8, 8), r"it has the shape \(2, 3, 8, 8\)"),
+        (torch.zeros(9, 8, 3), r"it has the shape \(9, 8, 3\); give a tensor \(C, H, W\), x.permute\(2, 0, 1\)"),
+        (np.zeros((1, 9, 8)), r"it has the shape \(1, 9, 8\); give an array \(H, W, C\), x.transpose\(1, 2, 0\)"),
     ],
 )
 def test_what_is_no_image_says_what_it_is(item: Any, why: str) -> None:
@@ -96,6 +98,14 @@ def test_the_fingerprint_follows_the_pixels_and_a_broken_item_is_one_entry() -> 
         source.read(2)
 
 
+class Endless:
+    def __len__(self) -> int:
+        raise TypeError("no end")
+
+    def __getitem__(self, row: int) -> Any:
+        return PIXELS
+
+
 def test_what_a_data_set_lacks_is_said() -> None:
     def wrong(data: Any) -> str:
         with pytest.raises(ValueError, match="data set") as caught:
@@ -105,5 +115,8 @@ def test_what_a_data_set_lacks_is_said() -> None:
     assert "data set Items holds no items" in wrong(Items([]))
     assert wrong(Items([KeyError("x")])).startswith("item 0 of data set Items cannot be used: KeyError")
     assert "map style" in wrong(object())
+    assert wrong(Endless()).startswith(f"data set Endless: __len__ fails at {__file__}:")
+    with pytest.raises(ValueError, match=r"^data is the class Items; give an object of it, as Items\(\) is$"):
+        open_source(name_of("dataset", Items), split="train", needs=IMAGES)
     with pytest.raises(ValueError, match="dataset:Gone is a data set of another process; pass the object itself"):
         open_source("dataset:Gone", split="train", needs=IMAGES)

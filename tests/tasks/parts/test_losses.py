@@ -77,6 +77,16 @@ def test_classification_gives_the_mean_negative_log_likelihood() -> None:
     assert float(scalars["accuracy"]) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("logits", "target", "got"), [((8,), (8,), r"\(8,\) and \(8,\)"), ((4, 3), (8,), r"\(4, 3\) and \(8,\)")]
+)
+def test_classification_says_which_shapes_it_takes(logits: tuple[int], target: tuple[int], got: str) -> None:
+    with pytest.raises(ValueError, match=rf"^classification takes logits \(N, K\) and labels \(N,\), got {got}$"):
+        classification(torch.zeros(logits), torch.zeros(target, dtype=torch.int64))
+    maps = classification(torch.zeros(2, 3, 5), torch.zeros(2, 5, dtype=torch.int64))
+    assert float(maps["loss"]) == pytest.approx(math.log(3), rel=1e-5)
+
+
 def test_adversarial_losses_are_the_papers_cross_entropies() -> None:
     """-log D(x) - log(1 - D(G(z))) for the discriminator, -log D(G(z)) for the generator, D a sigmoid."""
     real, made = [2.0, -1.0, 0.5], [-0.5, 3.0, -4.0]

@@ -147,6 +147,8 @@ class UpsideDown(PretextTask):
         if "teacher" in self.breaks:
             self.teacher = nn.Linear(encoder.num_features, 2)
             self.teacher.requires_grad_(self.breaks == "teacher")
+        if self.breaks == "making":
+            self.head = nn.Linear(encoder.width, 2)
         if self.breaks == "hidden":
             self.scale = float(torch.rand(()))
 
@@ -218,6 +220,10 @@ class UpsideDown(PretextTask):
 
     def show(self, example: Example, prediction: Tensor, count: int) -> list[Shown]:
         count = 2 if self.breaks == "show" else count
+        if self.breaks == "number":
+            return [Shown(inputs=[], pseudo_label="?", prediction=int(prediction[0].argmax()))]  # type: ignore[arg-type]
+        if self.breaks == "array":
+            return [Shown(inputs=[np.zeros((3, 8, 8))], pseudo_label="?", prediction="?")]  # type: ignore[list-item]
         if self.breaks == "flat":
             return [Shown(inputs=[example.images[0, 0]], pseudo_label="?", prediction="?")]
         return [Shown(inputs=[x], pseudo_label="?", prediction="?") for x in denormalise(example.images)[:count]]
@@ -259,6 +265,12 @@ def test_a_task_that_keeps_the_contract_passes_quietly(breaks: str) -> None:
         ("lazy", "a new task does not load the state_dict of a trained one .Unexpected key.*late.running_mean"),
         ("hidden", "a new task with the state_dict of a trained one has the loss .* instead of"),
         ("show", "show must return a list of at most 1 Shown for a count of 1, got 2 of them"),
+        (
+            "number",
+            r"prediction of Shown must be text, an image or a Map, got an int; write str\(...\) around",
+        ),
+        ("array", "inputs of Shown must be a list of images or clips, got a list of ndarray"),
+        ("making", r"__init__ fails at .*test_check_task.py:\d+: AttributeError: .* has no attribute 'width'"),
         ("flat", r"show must give images \(3, H, W\) or clips \(T, 3, H, W\), got \(32, 32\)"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from selftaught.core.objects.kinds import Network
 from selftaught.core.settings.groups import Accelerator, Optimizer, Precision, Stem, Strategy, Streaming
 
 
@@ -29,11 +30,10 @@ class EvaluationHints(DataHints, ClipHints, total=False):
     """What `evaluate` takes by name."""
 
 
-class RunSettings(EvaluationHints, total=False):
-    """The settings that `pretrain` and `compare` take by name; `RunConfig` says what each does."""
+class _Settings(EvaluationHints, total=False):
+    """The settings of a run by name, but for the encoder; `RunConfig` says what each does."""
 
     task_settings: dict[str, Any]
-    encoder: str
     encoders: dict[str, str]
     weights: str | None
     size: int
@@ -79,9 +79,16 @@ class RunSettings(EvaluationHints, total=False):
     tensorboard: bool
 
 
-class AllSettings(RunSettings, total=False):
+class RunSettings(_Settings, total=False):
+    """The settings that `pretrain` and `compare` take by name."""
+
+    encoder: str | Network
+
+
+class AllSettings(_Settings, total=False):
     """Those, the arguments of `pretrain` itself, and what the task says."""
 
+    encoder: str
     data: str
     out: str
     task: str

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from selftaught.core.errors import own_code
 from selftaught.core.files import digest
 from selftaught.core.objects.registry import object_of
 from selftaught.data.decode.values import Values, native
@@ -67,6 +68,8 @@ def open_dataset(name: str, *, split: str, needs: frozenset[str], seed: int, hel
         raise ValueError(
             f"{name} is a data set of another process; pass the object itself, as in selftaught.evaluate(run, dataset)"
         )
+    if isinstance(dataset, type):
+        raise ValueError(f"data is the class {dataset.__name__}; give an object of it, as {dataset.__name__}() is")
     cls = type(dataset).__name__
     lacks = [method for method in ("__len__", "__getitem__") if not hasattr(dataset, method)]
     if lacks:
@@ -74,7 +77,8 @@ def open_dataset(name: str, *, split: str, needs: frozenset[str], seed: int, hel
             f"data set {cls} has no {' and no '.join(lacks)}; give a path, or a torch.utils.data.Dataset of map style, "
             "with both"
         )
-    count = len(dataset)
+    with own_code(f"data set {cls}: __len__"):
+        count = len(dataset)
     if not count:
         raise ValueError(f"data set {cls} holds no items; give one with images")
     try:
@@ -106,6 +110,9 @@ def image_of(item: Any) -> NDArray[np.uint8] | Values:
     if not is_tensor and not isinstance(image, np.ndarray):
         raise Unreadable(f"it is of type {type(image).__name__}; give an image of Pillow, a tensor or an array")
     pixels: NDArray[Any] = image.detach().cpu().numpy() if is_tensor else np.asarray(image)
+    if pixels.ndim == 3 and _is_turned(pixels.shape, is_tensor=is_tensor):
+        right = "a tensor (C, H, W), x.permute(2, 0, 1)" if is_tensor else "an array (H, W, C), x.transpose(1, 2, 0)"
+        raise Unreadable(f"it has the shape {tuple(pixels.shape)}; give {right}")
     if pixels.ndim == 3 and is_tensor:
         pixels = np.moveaxis(pixels, 0, 2)
     elif pixels.ndim == 2:
@@ -122,6 +129,12 @@ def image_of(item: Any) -> NDArray[np.uint8] | Values:
         pixels = (pixels * 255 + 0.5).astype(np.uint8)
     pixels = np.ascontiguousarray(native(pixels))
     return pixels if pixels.dtype == np.uint8 and pixels.shape[2] == _COLOURS else Values(pixels)
+
+
+def _is_turned(shape: tuple[int, ...], *, is_tensor: bool) -> bool:
+    """Whether channels are where the other kind of object has them: no image is one or three pixels wide or high."""
+    channels, other = (shape[0], shape[2]) if is_tensor else (shape[2], shape[0])
+    return other in (1, _COLOURS) and channels not in (1, _COLOURS)
 
 
 def _label_of(item: Any) -> int | None:

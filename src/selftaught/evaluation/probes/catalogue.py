@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from selftaught.core.names import unknown_name
 from selftaught.core.options import Option, read_options
 from selftaught.core.plugins import (
+    check_no_file,
     first_sentence,
     import_own,
     is_path,
     module_file,
     nested_class,
+    own_file,
+    parsed,
     read_needs,
     settings_of,
 )
@@ -65,14 +68,12 @@ def list_probes() -> list[ProbeInfo]:
 def probe_info(name: str) -> ProbeInfo:
     """The probe of that name, `package.module` or `path/to/file.py`."""
     if is_path(name):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise ValueError(f"--probe {name}: there is no such file; give a path to a Python file or a probe's name")
-        return _own_probe(path.resolve(), name)
+        return _own_probe(own_file(name, flag="probe"), name)
     if "." in name:
         return _own_probe(module_file(name, flag="probe", listing="probes"), name)
     known = {info.name: info for info in list_probes()}
     if name not in known:
+        check_no_file(name, flag="probe")
         raise ValueError(unknown_name("probe", name, list(known)))
     return known[name]
 
@@ -102,10 +103,7 @@ def make_probe(name: str, settings: dict[str, Any], *, seed: int) -> Probe:
 
 def _own_probe(path: Path, name: str) -> ProbeInfo:
     """A user's file, read each time: it may change in between."""
-    try:
-        info = _read(path)
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"--probe {name}: {path} is not readable as Python: {error}") from None
+    info = _read(path, name)
     if info is None:
         raise ValueError(f"--probe {name}: {path} must hold a subclass of Probe")
     if unknown := sorted({*info.needs} - WORDS.keys()):
@@ -118,12 +116,12 @@ def _own_probe(path: Path, name: str) -> ProbeInfo:
 @cache
 def _library_probe(path: Path) -> ProbeInfo | None:
     """A file of the folder, parsed once per process, as all take 0.1 s."""
-    return _read(path)
+    return _read(path, path.stem)
 
 
-def _read(path: Path) -> ProbeInfo | None:
+def _read(path: Path, name: str) -> ProbeInfo | None:
     """What a file says about its probe, None where it has none."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    module = parsed(path, name=name, flag="probe")
     classes = [n for n in module.body if isinstance(n, ast.ClassDef) and _is_probe(n)]
     if not classes:
         return None

@@ -39,7 +39,15 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, 
 
 
 def classification(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Cross entropy and accuracy: logits (N, K), target (N,) int64."""
+    """Cross entropy and accuracy: logits (N, K), target (N,) int64, or both with the same further axes.
+
+    Raises:
+        ValueError: for other shapes.
+    """
+    if logits.ndim < 2 or (len(logits), *logits.shape[2:]) != tuple(target.shape):
+        raise ValueError(
+            f"classification takes logits (N, K) and labels (N,), got {tuple(logits.shape)} and {tuple(target.shape)}"
+        )
     return {
         "loss": F.cross_entropy(logits.float(), target),
         "accuracy": (logits.detach().argmax(1) == target).float().mean(),

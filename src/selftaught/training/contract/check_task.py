@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import torch
 from torch import Generator, Tensor
 
 from selftaught.core.config import RunConfig
-from selftaught.core.errors import place_of
+from selftaught.core.errors import own_code
 from selftaught.core.randomness import generator, seed_from
 from selftaught.data.batch import Batch
 from selftaught.encoders.base import Encoder
-from selftaught.tasks.base import Known, PretextTask, Refreshed, Shown
+from selftaught.tasks.base import Known, Map, PretextTask, Refreshed, Shown
 from selftaught.tasks.named_encoders import with_encoders
 from selftaught.tasks.resolve import resolve_class, resolve_task, with_classes
 from selftaught.tasks.spec import TaskSpec
@@ -79,7 +79,8 @@ def check_contract(
             than it wants, nothing more is checked.
     """
     with random_states_kept():
-        task = build(0)
+        with _says(name, "__init__"):
+            task = build(0)
         if task.refresh_epochs() and not _refreshed(task, name, batch, count):
             return task
         held_out = _check_example(task.eval(), name, batch)
@@ -147,6 +148,15 @@ def _check_evaluation(task: PretextTask, name: str, example: Any, count: int) ->
         held = f"{len(shown)} of them" if isinstance(shown, list) else _type_of(shown)
         raise ValueError(f"task {name!r}: show must return a list of at most 1 Shown for a count of 1, got {held}")
     for one in shown:
+        if not isinstance(one.inputs, list) or not all(isinstance(x, Tensor) for x in one.inputs):
+            held = _held(one.inputs)
+            raise ValueError(f"task {name!r}: inputs of Shown must be a list of images or clips, got {held}")
+        for field in ("pseudo_label", "prediction"):
+            if not isinstance(value := getattr(one, field), str | Tensor | Map):
+                raise ValueError(
+                    f"task {name!r}: {field} of Shown must be text, an image or a Map, got {_type_of(value)}; write "
+                    f"str(...) around a number"
+                )
         images = [x for x in (*one.inputs, one.pseudo_label, one.prediction) if isinstance(x, Tensor)]
         wrong = next((x for x in images if x.ndim not in (3, 4) or x.shape[-3] not in (1, 3)), None)
         if wrong is not None:
@@ -274,16 +284,9 @@ def _refreshed(task: PretextTask, name: str, batch: Batch, count: int) -> bool:
     return True
 
 
-@contextmanager
-def _says(name: str, part: str) -> Iterator[None]:
+def _says(name: str, part: str) -> AbstractContextManager[None]:
     """Errors of the task's own code become one sentence with the place; those that are sentences stay."""
-    try:
-        yield
-    except (ValueError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())[:300] or "no text"
-        raise ValueError(f"task {name!r}: {part} fails at {place_of(error)}: {type(error).__name__}: {text}") from error
+    return own_code(f"task {name!r}: {part}")
 
 
 def tensors_of(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -329,5 +332,10 @@ def _pooling(task: PretextTask) -> set[str]:
     return idle
 
 
+def _held(value: Any) -> str:
+    return f"a list of {', '.join(type(x).__name__ for x in value)}" if isinstance(value, list) else _type_of(value)
+
+
 def _type_of(value: Any) -> str:
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
