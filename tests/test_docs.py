@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
 import selftaught
 from selftaught.cli import flags
@@ -94,8 +95,8 @@ def test_calls_in_the_docs_fit_the_library(page: Path) -> None:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("selftaught."):
                 function = getattr(selftaught, ast.unparse(node.func).split(".")[1])
-                values = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
-                bound = inspect.signature(function).bind(*node.args, **values)
+                named = {str(k.arg): k.value for k in node.keywords}
+                bound = inspect.signature(function).bind(*node.args, **named)
                 assert set(bound.arguments.get("settings", {})) <= set(RunSettings.__annotations__)
 
 
@@ -174,14 +175,25 @@ def test_the_example_probe_of_the_guide_works(example_of: Callable[[str], Module
 
 
 def test_the_example_source_of_the_guide_works(tmp_path: Path, example_of: Callable[[str], ModuleType]) -> None:
-    images = np.arange(40 * 4 * 4 * 3, dtype=np.uint8).reshape(40, 4, 4, 3)
-    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(40) % 3)
-    open_npz = example_of("add_a_source.md").open_npz
-    train, held = (open_npz(tmp_path / "data.npz", split=s, seed=0, held_out=0.25) for s in ("train", "held_out"))
+    images = np.random.default_rng(0).integers(0, 255, (4, 5, 3, 40), dtype=np.uint8)
+    digits = np.arange(40) % 3 + 1
+    savemat(tmp_path / "data.mat", {"X": images, "y": digits[:, None]})
+    open_mat = example_of("add_a_source.md").open_mat
+    train, held = (open_mat(tmp_path / "data.mat", split=s, seed=0, held_out=0.25) for s in ("train", "held_out"))
     keys = [{entry.key for entry in part.entries} for part in (train, held)]
     assert not keys[0] & keys[1]
     assert len(keys[0] | keys[1]) == 40
     row = int(held.entries[0].key)
-    assert np.array_equal(held.read(0), images[row])
-    assert held.entries[0].label == row % 3
+    assert np.array_equal(held.read(0), images[..., row])
+    assert held.classes[held.entries[0].label] == str(digits[row])
     assert train.fingerprint != held.fingerprint
+    for arrays, told in (
+        ({"X": images}, "lacks images X or labels y"),
+        ({"X": images[..., :39], "y": digits}, r"X \(4, 5, 3, 39\) of uint8 for 40 labels; give uint8 images"),
+    ):
+        savemat(tmp_path / "wrong.mat", arrays)
+        with pytest.raises(ValueError, match=told):
+            open_mat(tmp_path / "wrong.mat", split="train", seed=0, held_out=0.25)
+    (tmp_path / "wrong.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
+    with pytest.raises(ValueError, match=r"cannot be read \(.*HDF.*\); save it again with -v7"):
+        open_mat(tmp_path / "wrong.mat", split="train", seed=0, held_out=0.25)
