@@ -34,8 +34,7 @@ def data_for_a_type_checker(declared: Dataset[Any]) -> list[Data]:
 
 
 def settings_for_a_type_checker() -> list[RunSettings]:
-    modules: list[Network] = [nn.Sequential(nn.Conv2d(3, 8, 3)), nn.Linear(2, 2)]
-    return [{"encoder": "resnet18"}, *({"encoder": module} for module in modules)]
+    return [{"encoder": "resnet18"}, {"encoder": nn.Sequential(nn.Conv2d(3, 8, 3))}, {"encoder": nn.Linear(2, 2)}]
 
 
 @pytest.mark.parametrize("name", TAKING_DATA)
