@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from selftaught.core.settings.values import ValueRange
-from selftaught.data.decode.high_depth import choose_range, to_uint8
+from selftaught.data.decode.high_depth import choose_range, quieten_opencv, to_uint8
 from selftaught.data.decode.image import Decoding
 
 
@@ -32,6 +34,16 @@ def test_a_range_is_that_of_the_bits_or_of_the_data() -> None:
     assert choose_range([floats]) == ValueRange(0, 1)
     flat = choose_range([np.full((8, 8, 1), 7, np.uint16)])
     assert flat.low < flat.high
+
+
+def test_opencv_four_and_five_are_quietened(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[int, int]] = []
+    older = SimpleNamespace(utils=SimpleNamespace(), setLogLevel=lambda level: said.append((4, level)))
+    logging = SimpleNamespace(setLogLevel=lambda level: said.append((5, level)))
+    for version in (older, SimpleNamespace(utils=SimpleNamespace(logging=logging))):
+        monkeypatch.setattr("selftaught.data.decode.high_depth.cv2", version)
+        quieten_opencv()
+    assert said == [(4, 0), (5, 0)]
 
 
 def test_values_become_levels_and_transparency_white() -> None:

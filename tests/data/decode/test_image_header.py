@@ -165,7 +165,10 @@ def test_pages_beyond_the_first_are_seen() -> None:
     thumbnail = first.resize((16, 10))
     thumbnail.encoderinfo = {"tiffinfo": {0x00FE: 1}}
     first.save(out, "TIFF", save_all=True, append_images=[thumbnail])
-    assert not has_more_pages(out.getvalue())
+    with Image.open(out) as written:
+        written.seek(1)
+        is_marked = written.tag_v2.get(0x00FE) == 1  # Pillow 10 leaves the mark out
+    assert has_more_pages(out.getvalue()) == (not is_marked)
 
 
 def test_a_file_that_starts_a_program_is_no_image() -> None:

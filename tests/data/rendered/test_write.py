@@ -9,8 +9,6 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask  # type: ignore[import-untyped]
-from pycocotools.coco import COCO  # type: ignore[import-untyped]
 
 from selftaught.data.annotations.coco import open_coco
 from selftaught.data.files.file_tree import FolderTree
@@ -21,6 +19,8 @@ from selftaught.data.sources.world.textures import drawn_textures
 from selftaught.data.sources.world.video import Scenes
 
 pytest.importorskip("mujoco", reason="needs MuJoCo, the extra [world]")
+coco = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed")
+coco_mask = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
 
 
 def scenes(**settings: int) -> Scenes:
@@ -44,7 +44,7 @@ def test_scenes_are_written_once_and_read_by_other_tools(tmp_path: Path) -> None
         assert float(container.streams.video[0].average_rate or 0) == 10
     assert len(shown) == 3
     assert np.abs(shown[2].astype(int) - frame.image()).mean() < 12
-    whole = COCO(str(out / "instances.json"))
+    whole = coco.COCO(str(out / "instances.json"))
     assert len(whole.imgs) == 6
     image = next(i for i, one in whole.imgs.items() if one["file_name"] == "rgb/000001/000002.png")
     drawn = np.zeros((32, 32), np.int16)

@@ -22,9 +22,15 @@ _LOOKED_AT = 1 << 16
 _STRIP = 1 << 20
 
 
+def quieten_opencv() -> None:
+    """Otherwise OpenCV prints every fault of a file to stderr. OpenCV 5 has moved what OpenCV 4 calls `setLogLevel`."""
+    set_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
+    set_level(0)
+
+
 def decode_deep(data: bytes) -> NDArray[Any] | None:
     """(H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA as the file has the numbers; None where OpenCV cannot read it."""
-    cv2.utils.logging.setLogLevel(0)  # otherwise OpenCV prints every fault to stderr
+    quieten_opencv()
     with contextlib.suppress(cv2.error):
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if found is None:

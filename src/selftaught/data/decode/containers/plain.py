@@ -11,6 +11,7 @@ import numpy as np
 
 from selftaught.core.settings.values import COLOURS
 from selftaught.data.decode.containers.base import Box, ImageFile
+from selftaught.data.decode.high_depth import quieten_opencv
 from selftaught.data.decode.image import Decoding, decode_image, image_size, upright_as
 from selftaught.data.decode.image_header import deep_header, orientation_of
 from selftaught.data.decode.values import Values
@@ -61,7 +62,7 @@ class PlainFile(ImageFile):
             )
         if header is None and self._channels == COLOURS:
             return Values(decode_image(data, decoding=Decoding(max_pixels=self._max_pixels)))
-        cv2.utils.logging.setLogLevel(0)
+        quieten_opencv()
         flags = cv2.IMREAD_UNCHANGED if self._channels != 1 else cv2.IMREAD_ANYDEPTH
         found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if found is None:
