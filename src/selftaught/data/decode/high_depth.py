@@ -24,8 +24,8 @@ _STRIP = 1 << 20
 
 def quieten_opencv() -> None:
     """Otherwise OpenCV prints every fault of a file to stderr. OpenCV 5 has moved what OpenCV 4 calls `setLogLevel`."""
-    set_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
-    set_level(0)
+    place: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
+    place.setLogLevel(0)
 
 
 def decode_deep(data: bytes) -> NDArray[Any] | None:
