@@ -167,3 +167,19 @@ def _like(layer: Layer, make: Callable[..., Layer], **more: object) -> Layer:
 def _pair(values: tuple[int, ...] | str) -> tuple[int, int]:
     assert not isinstance(values, str)
     return values[0], values[1]
+
+
+def untrim_kernels(network: nn.Module) -> nn.Module:
+    """The reverse of `trim_kernels`: plain convolutions with the same parameters, as exporters need them."""
+    for path, module in list(network.named_modules(remove_duplicate=False)):
+        kind = next((base for trimmed, base in _PLAIN.items() if type(module) is trimmed), None)
+        if path and kind is not None:
+            parent, _, name = path.rpartition(".")
+            more = {"output_padding": module.output_padding} if kind is nn.ConvTranspose2d else {}
+            setattr(network.get_submodule(parent), name, _like(module, kind, **more))
+    return network
+
+
+_PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    TrimmedConv2d: nn.Conv2d, TrimmedConv3d: nn.Conv3d, TrimmedConvTranspose2d: nn.ConvTranspose2d
+}  # fmt: skip

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,10 +32,13 @@ from selftaught.evaluation.probes.segmentation import Segmentation, predictions
 from selftaught.evaluation.subject import Subject
 from selftaught.features.reader import Reader
 
+Network = TypeVar("Network", bound=nn.Module)
 PROBES: dict[str, str] = {"boxes": "detection", "masks": "segmentation"}
 """Kind of model -> the probe whose network it is."""
 
 
+ANSWERED = "32-true"
+"""Precision of answers, and of what is measured on held-back images, so that any machine and ONNX give the same."""
 PIXELS = 20_000
 """Pixels of all held-back images that held_back.csv has at most."""
 
@@ -115,7 +118,7 @@ def load_finder(folder: str | Path, facts: Facts, device: torch.device) -> Finde
     """The model of a folder, ready to look at images."""
     probe = _probe(facts.kind, facts.head["settings"], facts.head["seed"])
     reader = Reader(
-        encoder=facts.encoder(), size=facts.network["size"], device=torch.device("cpu"), precision="32-true"
+        encoder=facts.encoder(), size=facts.network["size"], device=torch.device("cpu"), precision=ANSWERED
     )
     tensors = read_weights(folder)
     if isinstance(probe, Detection):
@@ -175,15 +178,27 @@ def _reader(subject: Subject, device: torch.device, *, is_random: bool = False) 
 def _trained(
     probe: Detection | Segmentation, reader: Reader, data: Dense
 ) -> tuple[nn.Module, Score, list[dict[str, Any]]]:
-    """The network, what it reaches on the test images, and the boxes or pixels there, as held_back.csv has them."""
+    """The network, what it reaches on the test images, and the boxes or pixels there, as held_back.csv has them.
+
+    It learns in the run's precision, and is judged as `load_finder` answers: in 32 bits, one image at a time.
+    """
     if isinstance(probe, Detection):
         detector, canvas, loss = probe.train(reader, data)
-        found, truth = judge(detector, data.test, canvas, reader.device)
+        found, truth = judge(_in_32_bits(detector), data.test, canvas, reader.device, at_once=1)
         return detector, probe.scored(detector, data, found, truth, loss), _box_rows(data, found, truth)
     network, size, loss = probe.train(reader, data)
+    _in_32_bits(network)
     pixels = _Pixels(data)
     score = probe.judged(network, data, size, reader.device, loss, pixels.add)
     return network, score, pixels.rows
+
+
+def _in_32_bits(network: Network) -> Network:
+    """The network itself, no part of which computes in fewer bits from here on."""
+    for module in network.modules():
+        if hasattr(module, "precision"):
+            module.precision = ANSWERED
+    return network
 
 
 def _box_rows(data: Dense, found: list[Found], truth: list[Truth]) -> list[dict[str, Any]]:

@@ -230,13 +230,16 @@ def _check(data: Dense) -> None:
 
 @torch.no_grad()
 def judge(
-    detector: Detector, test: DenseSamples, canvas: Canvas, device: torch.device
+    detector: Detector, test: DenseSamples, canvas: Canvas, device: torch.device, *, at_once: int = TESTED_AT_ONCE
 ) -> tuple[list[Found], list[Truth]]:
-    """What was found and what is there in every image, in the image's own pixels."""
+    """What was found and what is there in every image, in the image's own pixels.
+
+    Images that are computed at once share a canvas; what is beyond an image changes its boxes a little.
+    """
     detector.eval()
     found: list[Found] = []
     truth: list[Truth] = []
-    for batch in batches_of(test, canvas, batch_size=TESTED_AT_ONCE):
+    for batch in batches_of(test, canvas, batch_size=at_once):
         detected = detector.detect(batch.images.to(device), batch.sizes)
         found += [found_in(one, scale) for one, scale in zip(detected, batch.scales, strict=True)]
         truth += batch.truth

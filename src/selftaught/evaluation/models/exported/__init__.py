@@ -1,0 +1,1 @@
+"""Models of fit as ONNX programs that take images as they are."""
