@@ -22,32 +22,40 @@ def export(
     checkpoint: Checkpoint = "last",
     headless: bool = False,
     size: int | None = None,
+    error: float | None = None,
     download: bool = False,
     overwrite: bool = False,
 ) -> Json:
     """Export an encoder with the parameter names of torchvision or timm, or a whole model of fit.
 
     Args:
-        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME, or model folder written by fit.
+        run: run folder, ENCODER:FILE, timm:MODEL, torchvision:MODEL or hf:OWNER/NAME, or model folder written by fit;
+            hf:OWNER/NAME may be a model that was pushed.
         out: file to write.
         format: torch and safetensors contain a plain state dict, onnx the network itself; of a model onnx takes uint8
-            images and gives probabilities, and card is its model card (default: by the extension of --out: .pt or
-            .pth, .safetensors, .onnx, .md).
+            images as they are and gives probabilities, the class of each pixel or boxes, and card is its model card
+            (default: by the extension of --out: .pt or .pth, .safetensors, .onnx, .md).
         part: one of the run's encoders, such as audio_encoder, or image inside lstm:resnet18 (default: the kept one).
         checkpoint: the last checkpoint, or the best one by the held-out pretext metric.
         headless: leave out the untrained classifier, without which torchvision cannot load the file with strict=True.
         size: image size in pixels, only for given weights (default 224); a run uses its own.
-        download: allow published weights to be downloaded.
+        error: only for ONNX of a model: keep to this share of wrong answers on held-back labels, as predict does.
+            Pixels of masks below the threshold are 255, boxes are left out; for classes the file states the threshold.
+        download: allow published weights, and a model, to be downloaded.
         overwrite: replace an existing file.
     """
-    from selftaught.evaluation.models.folder import is_model
+    from selftaught.evaluation.models.on_hub import model_among
 
-    if is_model(Path(run)):
+    if (model := model_among(run, download=download)) is not None:
         from selftaught.evaluation.models.export_model import export_model
 
-        if part is not None or headless:
-            raise ValueError("--part and --headless are for the encoder of a run; a model is exported whole")
-        return export_model(run, out, format, overwrite=overwrite)
+        if part is not None or headless or checkpoint != "last" or size is not None:
+            raise ValueError(
+                "--part, --checkpoint, --headless and --size are for the encoder of a run; a model is exported whole"
+            )
+        return export_model(model, out, format, error=error, overwrite=overwrite)
+    if error is not None:
+        raise ValueError(f"--error is for models of fit, and {run} is none; give the folder of a model")
     if format == "card" or Path(out).suffix.lower() == ".md":
         raise ValueError(f"--format card is for models of fit, and {run} is none; give the folder of a model")
     from selftaught.evaluation.export import export_encoder, resolve_format

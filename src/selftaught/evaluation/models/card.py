@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selftaught.core.settings.values import COLOURS
 from selftaught.evaluation.models.folder import Facts
+from selftaught.evaluation.models.semantics import BELOW, outputs_said, ranges_said
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "mean of the accuracies of the classes", "map": "mean average "
            "precision", "miou": "mean intersection over union"}  # fmt: skip
 KINDS = {"classes": "one class for each image or video", "boxes": "boxes of objects", "masks": "a class for each pixel"}
+BY_CLASS = {"classes": "accuracy", "boxes": "average precision", "masks": "intersection over union"}
 MOST_CLASSES = 100
 """Rows of the table of classes at most."""
 LICENCE = "_Not stated yet. Say here under which licence the model may be used, and which one its data have._"
@@ -24,6 +25,7 @@ def model_card(facts: Facts, name: str = "MODEL") -> str:
         "Results": _results(facts),
         "Calibration": _calibration(facts),
         "Classes": _classes(facts),
+        "Outputs": _outputs(facts),
         "Training": _training(facts),
         "Limits": _limits(facts),
         "Licence": [LICENCE],
@@ -56,15 +58,6 @@ def _data(facts: Facts) -> list[str]:
              f"{data.get('skipped', 0)} files could not be read."]  # fmt: skip
     lines += [part for line in ranges_said(facts.reading) for part in ("", f"{line}.")]
     return lines + [f"- {note}" for note in data.get("notes", [])]
-
-
-def ranges_said(reading: Mapping[str, Any]) -> list[str]:
-    """Which values become 0 to 255 before the network, where images are not those of 8 bits and three colours."""
-    ranges = str(reading.get("value_range", "auto"))
-    if ranges == "auto":
-        return []
-    shown = ", ".join(part.replace(",", " to ") for part in ranges.split(";"))
-    return [f"Channels: {reading.get('channels', COLOURS)}, whose values {shown} become 0 to 255 before the model"]
 
 
 def _results(facts: Facts) -> list[str]:
@@ -103,13 +96,19 @@ def _calibration(facts: Facts) -> list[str]:
 def _classes(facts: Facts) -> list[str]:
     counts = facts.data.get("by_class", {})
     by_class = (facts.test or facts.held_back).get("by_class") or {}
-    lines = ["| class | labels | accuracy or precision |", "|---|---|---|"]
-    for name in facts.classes[:MOST_CLASSES]:
+    lines = [f"| number | class | labels | {BY_CLASS[facts.kind]} |", "|---|---|---|---|"]
+    for number, name in enumerate(facts.classes[:MOST_CLASSES]):
         value = by_class.get(name)
         shown = name.replace("|", "\\|")
-        lines.append(f"| {shown} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
+        lines.append(f"| {number} | {shown} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
     more = len(facts.classes) - MOST_CLASSES
     return [*lines, *(["", f"and {more} more"] if more > 0 else [])]
+
+
+def _outputs(facts: Facts) -> list[str]:
+    """Of an ONNX file of the model, and of predict."""
+    lines = [f"- `{name}`: {text}" for name, text in outputs_said(facts).items()]
+    return ["Of the ONNX file that export writes:", "", *lines, "", f"With `--error`, {BELOW[facts.kind]}."]
 
 
 def _training(facts: Facts) -> list[str]:

@@ -19,7 +19,9 @@ from selftaught.core.settings.groups import DataSettings
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
 from selftaught.evaluation.data.base import Asked
 from selftaught.evaluation.data.dense import DENSE, Dense
-from selftaught.evaluation.dense.box_batches import read_batch
+from selftaught.evaluation.dense.box_batches import Canvas, read_batch
+from selftaught.evaluation.dense.detector import Detector
+from selftaught.evaluation.dense.segmentation_heads import Segmenter
 from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.models.folder import Facts, check_model_out, fill, read_weights, row_of, write_model
@@ -114,31 +116,42 @@ def fit_dense(
     return _result(path, facts, probe.metric)
 
 
+def load_network(folder: str | Path, facts: Facts) -> tuple[Detector, Canvas] | tuple[Segmenter, int]:
+    """The network of a folder with its weights, on the CPU in evaluation mode, and how it sees images.
+
+    That is the canvas of a detector, and the side of the windows of a segmentation network, pixels.
+    """
+    probe = _probe(facts.kind, facts.head["settings"], facts.head["seed"])
+    reader = Reader(encoder=facts.encoder(), size=facts.network["size"], device=torch.device("cpu"), precision=ANSWERED)
+    found = probe.build(reader, len(facts.classes), None)
+    fill(found[0], read_weights(folder), folder)
+    return found
+
+
 def load_finder(folder: str | Path, facts: Facts, device: torch.device) -> Finder:
     """The model of a folder, ready to look at images."""
-    probe = _probe(facts.kind, facts.head["settings"], facts.head["seed"])
-    reader = Reader(
-        encoder=facts.encoder(), size=facts.network["size"], device=torch.device("cpu"), precision=ANSWERED
-    )
-    tensors = read_weights(folder)
-    if isinstance(probe, Detection):
-        detector, canvas = probe.build(reader, len(facts.classes), None)
-        fill(detector, tensors, folder)
-        detector.to(device)
-
-        @torch.no_grad()
-        def boxes(sample: DenseSample) -> Found:
-            batch = read_batch(_One(sample, facts.classes), [0], canvas, [False])
-            return found_in(detector.detect(batch.images.to(device), batch.sizes)[0], batch.scales[0])
-
-        return boxes
-    network, side = probe.build(reader, len(facts.classes), None)
-    fill(network, tensors, folder)
+    network, seen = load_network(folder, facts)
     network.to(device)
+    if isinstance(network, Detector):
+        assert isinstance(seen, Canvas)
+        return _finder_of_boxes(network, seen, facts.classes, device)
+    assert isinstance(seen, int)
+    return _finder_of_masks(network, seen, facts.classes, device)
 
+
+def _finder_of_boxes(detector: Detector, canvas: Canvas, classes: tuple[str, ...], device: torch.device) -> Finder:
+    @torch.no_grad()
+    def boxes(sample: DenseSample) -> Found:
+        batch = read_batch(_One(sample, classes), [0], canvas, [False])
+        return found_in(detector.detect(batch.images.to(device), batch.sizes)[0], batch.scales[0])
+
+    return boxes
+
+
+def _finder_of_masks(network: Segmenter, side: int, classes: tuple[str, ...], device: torch.device) -> Finder:
     @torch.no_grad()
     def mask(sample: DenseSample) -> FoundMask:
-        ((_, found, confidence),) = predictions(network, _One(sample, facts.classes), side, device)
+        ((_, found, confidence),) = predictions(network, _One(sample, classes), side, device)
         return FoundMask(labels=found, confidence=confidence)
 
     return mask

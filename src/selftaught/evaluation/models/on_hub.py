@@ -13,7 +13,16 @@ from typing import Any
 from selftaught.core.own_folder import write_json
 from selftaught.encoders.weights.hub import CARD, PREFIX, fetch, repository_of
 from selftaught.evaluation.models.card import model_card
-from selftaught.evaluation.models.folder import FACTS, HELD_BACK, WEIGHTS, Facts, as_json, read_facts, read_weights
+from selftaught.evaluation.models.folder import (
+    FACTS,
+    HELD_BACK,
+    WEIGHTS,
+    Facts,
+    as_json,
+    is_model,
+    read_facts,
+    read_weights,
+)
 from selftaught.evaluation.push import upload
 
 MODEL = "model that 'selftaught push' wrote; give the --out of a fit command"
@@ -49,6 +58,17 @@ def model_folder(model: str | Path, *, download: bool) -> Path:
         return Path(model)
     files = [fetch(name, file, download=download, what=MODEL) for file in (FACTS, WEIGHTS, HELD_BACK)]
     return files[0].parent
+
+
+def model_among(what: str | Path, *, download: bool) -> Path | None:
+    """The folder of a model, if that is what a folder or hf:OWNER/NAME is; None for runs and encoders."""
+    if Path(what).exists() or (name := repository_of(str(what))) is None:
+        return Path(what) if is_model(Path(what)) else None
+    try:
+        fetch(name, FACTS, download=download, what=MODEL)
+    except ValueError:  # an encoder, or nothing, which is said where it is opened
+        return None
+    return model_folder(what, download=download)
 
 
 def _without_places(facts: Facts) -> Facts:

@@ -30,11 +30,10 @@ from selftaught.evaluation.metrics.box_matches import Found
 from selftaught.evaluation.models.dense_model import FoundMask, load_finder
 from selftaught.evaluation.models.folder import Facts
 from selftaught.evaluation.models.predict import CANNOT_TELL, check_list, said_of, threshold_of, write_skipped
+from selftaught.evaluation.models.semantics import UNSURE
 from selftaught.ops.draw_maps import palette
 
 Json = dict[str, Any]
-UNSURE = 255
-"""Number of pixels of which the model cannot tell the class."""
 
 
 def predict_dense(

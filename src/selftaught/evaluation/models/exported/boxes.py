@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import permute_and_flatten
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -51,7 +50,10 @@ def boxes_program(detector: Detector, canvas: Canvas, least: float, told: dict[s
     pooled = _pooled(g, detector.roi_heads.box_roi_pool, found[count:], proposals)
     scores, boxes = g.run(_answering(detector, found_shape(detector)), pooled, proposals)
     boxes, scores, labels = _answers(g, detector, scores, boxes, limits)
-    scale = [g.op("Div", *(g.cast(x, "float64") for x in pair)) for pair in zip(reversed(shape), reversed(sides))]
+    scale = [
+        g.op("Div", *(g.cast(x, "float64") for x in pair))
+        for pair in zip(reversed(shape), reversed(sides), strict=True)
+    ]
     boxes = g.op("Div", g.cast(boxes, "float64"), g.op("Concat", *scale, *scale, axis=0))
     boxes = g.cast(boxes, "float32")
     if least:
@@ -102,7 +104,10 @@ class _Proposing(nn.Module):
             anchors = rpn.anchor_generator._of(level, levels[level])
             n, a, h, w = objectness.shape
             flat = permute_and_flatten(deltas, n, a, 4, h, w)[0]
-            found += [permute_and_flatten(objectness, n, a, 1, h, w).flatten(), rpn.box_coder.decode_single(flat, anchors)]
+            found += [
+                permute_and_flatten(objectness, n, a, 1, h, w).flatten(),
+                rpn.box_coder.decode_single(flat, anchors),
+            ]
         return found + [maps[name] for name in pool.featmap_names]
 
 

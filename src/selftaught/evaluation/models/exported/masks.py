@@ -10,12 +10,10 @@ import torch
 from selftaught.evaluation.dense.segmentation_heads import Segmenter
 from selftaught.evaluation.models.exported.graph import Graph, program_of
 from selftaught.evaluation.models.exported.images import known, normalised, positions, resized, rounded, sides_of
+from selftaught.evaluation.models.semantics import UNSURE
 
 if TYPE_CHECKING:
     import onnx
-
-UNSURE = 255
-"""Number of pixels of which the model cannot tell the class."""
 
 
 def masks_program(network: Segmenter, size: int, least: float, told: dict[str, str]) -> onnx.ModelProto:
