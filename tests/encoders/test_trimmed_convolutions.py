@@ -12,6 +12,7 @@ from selftaught.encoders.trimmed_convolutions import (
     TrimmedConv3d,
     TrimmedConvTranspose2d,
     trim_kernels,
+    untrim_kernels,
 )
 
 PLAIN = [(3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 3), (4, 2, 1), (1, 1, 0), (3, 1, 0), (11, 4, 2)]
@@ -119,3 +120,14 @@ def test_every_convolution_of_clip_encoders_is_trimmed(name: str) -> None:
     encoder = build_encoder(name, size=16)
     trim_kernels(encoder)
     assert {type(module) for module in encoder.modules() if isinstance(module, nn.Conv3d)} == {TrimmedConv3d}
+
+
+def test_plain_convolutions_come_back_with_their_parameters() -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, groups=2, bias=False),
+                          nn.ConvTranspose2d(4, 2, 2, stride=2, output_padding=1)).eval()  # fmt: skip
+    again = untrim_kernels(trim_kernels(copy.deepcopy(plain)))
+    assert [type(module) for module in again] == [type(module) for module in plain]  # type: ignore[attr-defined]
+    torch.testing.assert_close(again.state_dict(), plain.state_dict())
+    x = torch.randn(2, 3, 12, 12)
+    assert torch.equal(again(x), plain(x))
+    assert not any(module.training for module in again.modules())

@@ -103,6 +103,11 @@ def test_a_pushed_model_predicts_the_same_and_names_no_place(
     selftaught.predict(model, data, out=tmp_path / "own.csv", error=0.5)
     selftaught.predict("hf:me/model", data, out=tmp_path / "a.csv", error=0.5, download=True)
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "own.csv").read_text()
+    selftaught.export(model, out=tmp_path / "own.pt")
+    selftaught.export("hf:me/model", out=tmp_path / "theirs.pt")  # it is on this machine by now
+    own, theirs = (torch.load(tmp_path / name, weights_only=True) for name in ("own.pt", "theirs.pt"))
+    assert own.keys() == theirs.keys()
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
     with pytest.raises(ValueError, match=r"^--part and --checkpoint are for the encoder of a run; a model is pushed"):
         selftaught.push(model, "me/model", part="encoder")
 

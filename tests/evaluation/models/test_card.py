@@ -7,8 +7,8 @@ from pathlib import Path
 
 import selftaught
 from selftaught.evaluation.models.card import LICENCE, model_card
-from selftaught.evaluation.models.export_model import images_said
 from selftaught.evaluation.models.folder import read_facts
+from selftaught.evaluation.models.semantics import images_said
 
 
 def test_the_card_has_data_metrics_intervals_and_a_place_for_the_licence(place: Path, tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_card_has_data_metrics_intervals_and_a_place_for_the_licence(place: 
     assert f"random weights of the encoder | accuracy | {facts.random['accuracy']:.1f} %" in card
     assert f"{facts.calibration['ece_before']:.1f} % before" in card
     assert "24 labelled samples to learn from. 0 files could not be read." in card
-    assert "| red | 8 |" in card
+    assert "| 2 | red | 8 |" in card
     assert LICENCE in card
 
 
@@ -33,7 +33,7 @@ def test_a_test_part_and_many_classes(place: Path) -> None:
     assert "and 7 of its own test part, which chose nothing" in card
     assert "| test part | accuracy |" in card
     assert "and 20 more" in card
-    assert "| a\\|b |" in card  # else a further column
+    assert "| 0 | a\\|b |" in card  # else a further column
 
 
 def test_the_ranges_of_channels_are_said_where_images_are_not_of_eight_bits(place: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selftaught.evaluation.models.folder import HELD_BACK, read_facts, read_held_back
-from selftaught.evaluation.models.on_hub import _copy_rows, _without_places, model_folder
+from selftaught.evaluation.models.on_hub import _copy_rows, _without_places, model_among, model_folder
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_a_folder_is_itself(tmp_path: Path) -> None:
     assert model_folder(str(tmp_path), download=False) == tmp_path
     with pytest.raises(ValueError, match=r"^'a' is no name on the Hugging Face hub; give OWNER/NAME$"):
         model_folder("hf:a", download=False)
+
+
+def test_models_are_told_from_runs_and_encoders(place: Path, tmp_path: Path) -> None:
+    assert model_among(place / "model", download=False) == place / "model"
+    for other in (tmp_path, "resnet18:weights.pth", "timm:resnet18", "hf:nobody/nothing"):
+        assert model_among(other, download=False) is None

@@ -44,11 +44,11 @@ def boxes_program(detector: Detector, canvas: Canvas, least: float, told: dict[s
     ends = g.op("Concat", np.zeros(6, np.int64), *spare, axis=0)
     found = g.run(_proposing(detector, canvas), g.op("Pad", picture, ends))
     count = 2 * detector.rpn_levels
-    wide, high = (g.cast(side, "float32") for side in (shape[1], shape[0]))
+    high, wide = (g.cast(side, "float32") for side in shape)
     limits = g.op("Concat", wide, high, wide, high, axis=0)
     proposals = _proposals(g, detector, found[:count], limits)
     pooled = _pooled(g, detector.roi_heads.box_roi_pool, found[count:], proposals)
-    scores, boxes = g.run(_answering(detector, found_shape(detector)), pooled, proposals)
+    scores, boxes = g.run(_answering(detector), pooled, proposals)
     boxes, scores, labels = _answers(g, detector, scores, boxes, limits)
     scale = [
         g.op("Div", *(g.cast(x, "float64") for x in pair))
@@ -133,18 +133,15 @@ class _Answering(nn.Module):
         return logits.softmax(1)[:, 1:], boxes.unflatten(1, (-1, 4))[:, 1:]
 
 
-def found_shape(detector: Detector) -> tuple[int, ...]:
+def _candidate_shape(detector: Detector) -> tuple[int, ...]:
     """Channels and sides of what the heads are given of one candidate."""
-    side = detector.roi_heads.box_roi_pool.output_size
-    return (_channels(detector), *side)
+    high, wide = detector.roi_heads.box_roi_pool.output_size
+    channels = detector.rpn.head.head.conv[0][0].in_channels  # the maps that propose are those that are read
+    return channels, high, wide
 
 
-def _channels(detector: Detector) -> int:
-    neck = detector.neck
-    return neck.fpn.layer_blocks[0][0].out_channels if hasattr(neck, "fpn") else neck.stage.channels
-
-
-def _answering(detector: Detector, shape: tuple[int, ...]) -> onnx.ModelProto:
+def _answering(detector: Detector) -> onnx.ModelProto:
+    shape = _candidate_shape(detector)
     axes = {0: torch.export.Dim("candidates", min=1)}
     return program_of(_Answering(detector), [(3, *shape), (3, 4)], [axes, axes])
 

@@ -93,13 +93,11 @@ class Graph:
 
     def run(self, program: onnx.ModelProto, *inputs: str) -> list[str]:
         """The results of a whole program, whose nodes are taken in."""
-        from onnx import compose, inliner
+        from onnx import compose, helper, inliner
 
         self._count += 1
         inner = compose.add_prefix(inliner.inline_local_functions(program), f"p{self._count}_").graph
         for value, name in zip(inner.input, inputs, strict=True):
-            from onnx import helper
-
             self._nodes.append(helper.make_node("Identity", [name], [value.name]))
         self._nodes += inner.node
         self._constants += inner.initializer
