@@ -136,7 +136,7 @@ def explain(error: Exception, *, given: Mapping[str, str], is_training: bool = F
         return f"a file of weights cannot be read or written ({_text(error)}, {place_of(error)})", EXPLAINED
     if not _is_ours(error) and _own_frame(error):
         told = f"{type(error).__name__}: {_text(error)} at {place_of(error)}, which is your own code"
-        return f"{told}; run again with --debug for the traceback", UNEXPECTED
+        return f"{told}; run again with --debug for the traceback", EXPLAINED
     told = f"{type(error).__name__}: {_text(error)} at {place_of(error)}"
     return f"{told}; this is a bug of selftaught: run again with --debug for the traceback", UNEXPECTED
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from selftaught.core.objects.registry import name_of
 from selftaught.data.inputs import Clip
 from selftaught.data.store.samples import groups_of
 from selftaught.evaluation.data.open_labelled import _near, open_labelled
@@ -46,6 +47,10 @@ def test_the_data_of_the_run_are_named(tmp_path: Path) -> None:
     assert open_labelled(asked(own, config(tmp_path / "own" / ".." / "own"))).notes == (told + "without their labels",)
     assert open_labelled(asked(own, config(own, "supervised"))).notes == (told + "with their labels",)
     assert open_labelled(asked(own)).notes == ()
+    images = [(np.full((40, 40, 3), 9 * i, np.uint8), i % 2) for i in range(16)]
+    name = Path(name_of("dataset", images))
+    told = f"{name} has the name of the run's own data: the encoder may have seen test samples in training, "
+    assert told + "without their labels" in open_labelled(asked(name, config(name))).notes
 
 
 def test_videos_without_sound_are_skipped_for_an_encoder_of_sound(tmp_path: Path, write_video: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.config import RunConfig
+from selftaught.core.objects.registry import is_object
 from selftaught.core.plain import same_place
 from selftaught.core.progress import say_once
 from selftaught.data.computed.with_maps import pack_with_maps
@@ -113,7 +114,10 @@ def _seen(run: RunConfig | None, labelled: str) -> list[str]:
     if run is None or not same_place(run.data.path, labelled):
         return []
     how = "with their labels" if "supervised" in run.task.split("+") else "without their labels"
-    note = f"{labelled} is the run's own data: the encoder saw test samples in training, {how}"
+    # The name of a data set of Python is that of its class: in another process it may be of other images.
+    whose = "has the name of" if is_object(labelled, "dataset") else "is"
+    seen = "may have seen" if is_object(labelled, "dataset") else "saw"
+    note = f"{labelled} {whose} the run's own data: the encoder {seen} test samples in training, {how}"
     say_once(note)
     return [note]
 
