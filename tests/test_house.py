@@ -42,7 +42,8 @@ APART = {
 }
 """Folder -> what no file in it imports, although `evaluation` may."""
 FLOW = {
-    "data": "inputs batch modality batches files decode annotations sources store rendered computed loader stream",
+    "data": "inputs batch modality batches files decode annotations sources store rendered computed loader "
+    "passing_samples stream",
     "evaluation": "fit metrics data dense visualise probes",
     "report": "facts blocks writers",
 }

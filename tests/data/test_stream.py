@@ -15,8 +15,9 @@ import torch
 from selftaught.data.batch import Batch
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding
+from selftaught.data.passing_samples import PassingImages
 from selftaught.data.sources.shards import find_shards
-from selftaught.data.sources.tars.tar_stream import tar_samples
+from selftaught.data.sources.tars.tar_stream import Kind, tar_samples
 from selftaught.data.stream import Stream
 from tests.data.tar_shards import jpeg, served, write_shards
 
@@ -33,9 +34,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stream(data: Path | str, *, count: int = 47, window: int = 16, **settings: Any) -> Stream:
     shards = find_shards(str(data))
     assert shards is not None
-    defaults: dict[str, Any] = {"side": 16, "batch_size": 4, "seed": 0, "workers": 2}
+    defaults: dict[str, Any] = {"batch_size": 4, "seed": 0, "workers": 2}
+    images = PassingImages(side=settings.pop("side", 16), decoding=Decoding())
     asked = defaults | settings
-    return Stream(shards, count=count, decoding=Decoding(), device=torch.device("cpu"), window=window, **asked)
+    return Stream(shards, images, count=count, device=torch.device("cpu"), window=window, **asked)
 
 
 def batches(reader: Stream, steps: Sequence[int]) -> list[Batch]:
@@ -201,8 +203,8 @@ def test_a_connection_that_breaks_once_changes_nothing(folder: Path, monkeypatch
     monkeypatch.setattr("selftaught.data.stream._PAUSE", 0.0)
     broken = set[str]()
 
-    def breaking(url: str, *, skip: int = 0) -> Any:
-        for number, sample in enumerate(tar_samples(url, skip=skip)):
+    def breaking(url: str, *, skip: int = 0, kind: Kind = "image") -> Any:
+        for number, sample in enumerate(tar_samples(url, skip=skip, kind=kind)):
             if number == 4 and url not in broken:
                 broken.add(url)
                 raise ConnectionResetError("reset by peer")

@@ -8,7 +8,6 @@ it is enough to know where its window begins: epoch, shard of that epoch, sample
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,19 +25,15 @@ from selftaught.core.randomness import numpy_generator
 from selftaught.core.threads import give_way
 from selftaught.data.batch import Batch
 from selftaught.data.batches import Batches
-from selftaught.data.decode.fit import fit, window
-from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.loader import to_device
+from selftaught.data.passing_samples import Passed, PassingSamples
 from selftaught.data.sources.shards import Shards
-from selftaught.data.sources.tars.tar_stream import tar_samples
+from selftaught.data.sources.tars.tar_stream import Kind, Passing, tar_samples
 from selftaught.data.store.image_pack import reason
-from selftaught.data.store.samples import HostBatch
 
 WINDOW_BYTES = 256 << 20
-"""Decoded images of one window take about so much; two are in memory, the next one while the current one is used."""
-_AHEAD = 4
-"""Images that wait for each decoding thread."""
+"""Decoded samples of one window take about so much; two are in memory, the next one while the current one is used."""
 _RETRIES, _PAUSE = 4, 0.25
 """How often a broken connection is made again, the first time after so many seconds, then after twice as many."""
 _KNOWN = 8
@@ -60,7 +55,7 @@ Exchange = Callable[[Sequence[int]], Sequence[Sequence[int]]]
 @dataclass(frozen=True)
 class _Window:
     number: int
-    images: list[NDArray[np.uint8]]
+    samples: list[Any]
     index: NDArray[np.int64]
     begin: Position
     end: Position
@@ -70,7 +65,7 @@ class _Item(NamedTuple):
     after: Position
     number: int
     key: str
-    payload: bytes | Exception
+    payload: Passing | Exception
 
 
 def check_share(shards: Shards, world: int) -> None:
@@ -83,7 +78,7 @@ def check_share(shards: Shards, world: int) -> None:
 
 
 class _EndOfEpoch(Exception):  # noqa: N818 - no error
-    """Stands between two epochs, so that one without any image does not turn for ever."""
+    """Stands between two epochs, so that one without any sample does not turn for ever."""
 
 
 @final
@@ -94,10 +89,9 @@ class Stream(Batches):
 
     Args:
         shards: of the training part.
-        count: about how many images they have; an epoch's length is known no better.
-        side: short side of decoded images, pixels.
-        decoding: how images are decoded.
-        batch_size: samples of a step, over all processes.
+        passing: what is made of their samples.
+        count: about how many they have; an epoch's length is known no better.
+        batch_size: rows of a step, over all processes.
         seed: of the order of shards, the shuffling and the crops.
         device: where batches are wanted.
         rank: this process.
@@ -105,19 +99,17 @@ class Stream(Batches):
         workers: decoding threads.
         exchange: where there are several processes.
         window: samples of one process that are shuffled together; None is as many as `WINDOW_BYTES` hold.
-        names: of the inputs of a batch, all the same image.
 
     Raises:
-        ValueError: where there are fewer shards than processes.
+        ValueError: where there are fewer shards than processes, or a batch does not hold whole samples of each.
     """
 
     def __init__(
         self,
         shards: Shards,
+        passing: PassingSamples,
         *,
         count: int,
-        side: int,
-        decoding: Decoding,
         batch_size: int,
         seed: int,
         device: torch.device,
@@ -126,23 +118,25 @@ class Stream(Batches):
         workers: int = 1,
         exchange: Exchange = lambda numbers: [numbers],
         window: int | None = None,
-        names: Sequence[str] = ("image",),
     ) -> None:
         check_share(shards, world)
-        self.shards, self.side, self.decoding, self.seed = shards, side, decoding, seed
+        if batch_size % (passing.rows * world):
+            raise ValueError(
+                f"--batch-size {batch_size} must be a multiple of {passing.rows * world}: {passing.rows} rows of each "
+                f"{passing.noun} on {world} devices"
+            )
+        self.shards, self.passing, self.seed = shards, passing, seed
         self.device, self.rank, self.world, self.workers = device, rank, world, workers
         self.batch_size, self._count, self._exchange = batch_size, count, exchange
-        self._share = batch_size // world
-        self.names = names
-        most = window or WINDOW_BYTES // (4 * side * side)  # images are a third longer than high, by and large
+        self._share = batch_size // world // passing.rows
+        most = window or WINDOW_BYTES // passing.bytes
         self._steps = max(1, min(most, count // world) // self._share)
         self._starts: dict[int, list[Position]] = {0: [Position()] * world}
         self._current: _Window | None = None
         self._next: tuple[int, Future[_Window]] | None = None
-        self._flow: tuple[Position, Iterator[tuple[_Item, NDArray[np.uint8]]]] | None = None
+        self._flow: tuple[Position, Iterator[tuple[_Item, Any]]] | None = None
         self._skipped: dict[str, str] = {}
         self._is_closed = False
-        self._threads = threading.local()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="stream")
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="stream-decode", initializer=give_way)
 
@@ -154,7 +148,7 @@ class Stream(Batches):
     @property
     def steps_per_epoch(self) -> float:
         """About how many steps read every sample once."""
-        return self._count / self.batch_size
+        return self._count * self.passing.rows / self.batch_size
 
     @property
     def skipped(self) -> Sequence[tuple[str, str]]:
@@ -163,8 +157,8 @@ class Stream(Batches):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the shards, or how images are decoded, do."""
-        return digest([self.shards.fingerprint, str(self.side), repr(self.decoding)])
+        """Changes when the shards, or how samples are decoded, do."""
+        return digest([self.shards.fingerprint, *self.passing.stamps])
 
     def order(self, epoch: int) -> list[int]:
         """Numbers of the shards that this process reads in an epoch, in order."""
@@ -175,13 +169,11 @@ class Stream(Batches):
         """This process's share of the global batch of `step`."""
         number, within = divmod(step, self._steps)
         held = self._window(number)
-        shuffled = numpy_generator(self.seed, "window", number, self.rank).permutation(len(held.images))
+        shuffled = numpy_generator(self.seed, "window", number, self.rank).permutation(len(held.samples))
         rows = shuffled[within * self._share : (within + 1) * self._share]
-        draws = numpy_generator(self.seed, "draws", step).random((self.batch_size, 3))[self.rank * self._share :]
-        images = np.empty((len(rows), self.side, self.side, 3), np.uint8)
-        for image, row, draw in zip(images, rows.tolist(), draws, strict=False):
-            image[:] = window(held.images[row], side=self.side, y=draw[0], x=draw[1])
-        host = HostBatch(index=held.index[rows], inputs=dict.fromkeys(self.names, images))
+        draws = numpy_generator(self.seed, "draws", step).random((self.batch_size, 3))
+        share = draws[self.rank * self._share * self.passing.rows :]
+        host = self.passing.rows_of([held.samples[row] for row in rows.tolist()], held.index[rows], share)
         return to_device(host, None, self.device, {})
 
     def state(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -238,49 +230,53 @@ class Stream(Batches):
     def _read(self, number: int, begin: Position) -> _Window:
         if self._flow is None or self._flow[0] != begin:
             self._flow = begin, self._decoded(begin)
-        images, index, end = [], [], begin
-        for item, pixels in self._flow[1]:
-            images.append(pixels)
+        samples, index, end = [], [], begin
+        for item, sample in self._flow[1]:
+            samples.append(sample)
             index.append(item.number)
             end = item.after
-            if len(images) == self._steps * self._share:
+            if len(samples) == self._steps * self._share:
                 break
         self._flow = end, self._flow[1]
-        return _Window(number, images, np.array(index, np.int64), begin, end)
+        return _Window(number, samples, np.array(index, np.int64), begin, end)
 
-    def _decoded(self, begin: Position) -> Iterator[tuple[_Item, NDArray[np.uint8]]]:
-        """The readable images from a position on, in order; threads decode the next ones meanwhile."""
-        waiting: deque[tuple[_Item, Future[NDArray[np.uint8]]]] = deque()
+    def _decoded(self, begin: Position) -> Iterator[tuple[_Item, Any]]:
+        """The readable samples from a position on, in order; threads decode the next ones meanwhile."""
+        waiting: deque[tuple[_Item, Future[Passed]]] = deque()
         ends = 0
         for item in self._items(begin):
-            waiting.append((item, self._pool.submit(self._decode, item.payload)))
-            if len(waiting) <= _AHEAD * self.workers:
+            waiting.append((item, self._pool.submit(self._decode, item)))
+            if len(waiting) <= self.passing.ahead * self.workers:
                 continue
             done, future = waiting.popleft()
             try:
-                pixels = future.result()
+                passed = future.result()
             except _EndOfEpoch:
                 ends += 1
                 if ends > 1:
                     raise self._nothing_readable() from None
             except (OSError, ValueError) as broken:
-                if len(self._skipped) < MOST_LISTED:
-                    self._skipped.setdefault(done.key, reason(broken))
+                self._list(done.key, reason(broken))
             else:
                 ends = 0
-                yield done, pixels
+                if passed.note:
+                    self._list(done.key, passed.note)
+                yield done, passed.sample
 
-    def _decode(self, payload: bytes | Exception) -> NDArray[np.uint8]:
-        if isinstance(payload, Exception):
-            raise payload
-        scratch: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())
-        return fit(payload, side=self.side, decoding=self.decoding, scratch=scratch)
+    def _list(self, key: str, why: str) -> None:
+        if len(self._skipped) < MOST_LISTED:
+            self._skipped.setdefault(key, why)
+
+    def _decode(self, item: _Item) -> Passed:
+        if isinstance(item.payload, Exception):
+            raise item.payload
+        return self.passing.decode(item.payload, (self.seed, "passing", item.after.epoch, item.number))
 
     def _nothing_readable(self) -> ValueError:
         first = "".join(f"; the first, {key}: {why}" for key, why in list(self._skipped.items())[:1])
         return ValueError(
-            f"no image can be read in {len(self.order(0))} of the {len(self.shards)} training shards of "
-            f"{self.shards.data}{first}; give shards of images"
+            f"no {self.passing.noun} can be read in {len(self.order(0))} of the {len(self.shards)} training shards of "
+            f"{self.shards.data}{first}; give shards of {self.passing.noun}s{self.passing.advice}"
         )
 
     def _items(self, at: Position) -> Iterator[_Item]:
@@ -298,8 +294,8 @@ class Stream(Batches):
             epoch, place = epoch + 1, 0
             yield _Item(Position(epoch), -1, "", _EndOfEpoch())
 
-    def _shard(self, shard: int, skip: int) -> Iterator[tuple[int, str, bytes | Exception]]:
-        return shard_samples(self.shards, shard, skip, is_closed=lambda: self._is_closed)
+    def _shard(self, shard: int, skip: int) -> Iterator[tuple[int, str, Passing | Exception]]:
+        return shard_samples(self.shards, shard, skip, kind=self.passing.kind, is_closed=lambda: self._is_closed)
 
 
 def shard_samples(
@@ -307,9 +303,10 @@ def shard_samples(
     shard: int,
     skip: int = 0,
     *,
+    kind: Kind = "image",
     is_closed: Callable[[], bool] = lambda: False,
     advice: str = "go on by --resume when it can",
-) -> Iterator[tuple[int, str, bytes | Exception]]:
+) -> Iterator[tuple[int, str, Passing | Exception]]:
     """(number, key, payload) of the samples of a shard from `skip` on; a connection that breaks is made again.
 
     Raises:
@@ -319,7 +316,7 @@ def shard_samples(
     tried = 0
     while True:
         try:
-            for sample in tar_samples(url, skip=skip):
+            for sample in tar_samples(url, skip=skip, kind=kind):
                 yield skip, f"{name}/{sample.key}".rstrip("/"), sample.payload
                 skip, tried = skip + 1, 0
             return

@@ -15,7 +15,6 @@ from selftaught.data.batch import Sampling
 from selftaught.data.batches import Batches
 from selftaught.data.computed.with_maps import pack_with_maps
 from selftaught.data.files.left_out import LeftOut
-from selftaught.data.inputs import Computed
 from selftaught.data.loader import Loader
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_part
@@ -126,8 +125,7 @@ def content_of(spec: TaskSpec, data: Data) -> str:
 
 
 def _open_streamed(shards: Shards, config: RunConfig, sampling: Sampling, fabric: Fabric) -> Data:
-    _refuse_computed(config.data.path, sampling)
-    found = open_streamed(shards, config, fabric, names=list(sampling.inputs))
+    found = open_streamed(shards, config, fabric, sampling)
     notes = [found.note, *found.held_out.notes]
     if found.value_range != "auto":
         notes.append(range_note(found.value_range))
@@ -163,13 +161,3 @@ def _pack_both(
         )
 
     return open_halves(sources[0], sources[1], opened, share=reading.held_out or LEAST_SHARE)
-
-
-def _refuse_computed(data: str, sampling: Sampling) -> None:
-    """Raise a ValueError where a program computes an input: its maps are kept beside a packed store."""
-    for name, one in sampling.inputs.items():
-        if isinstance(one, Computed):
-            raise ValueError(
-                f"input {name!r} is computed by {one.program!r} from packed data, but the shards of {data} are read in "
-                "order; give --stream never, or choose a task that does without it"
-            )

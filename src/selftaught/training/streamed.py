@@ -9,28 +9,39 @@ import torch
 from lightning_fabric import Fabric
 
 from selftaught.core.config import RunConfig
+from selftaught.core.progress import late_bar
 from selftaught.core.settings.groups import DataSettings
 from selftaught.core.settings.values import COLOURS
 from selftaught.core.threads import usable_cores
+from selftaught.data.batch import Sampling
+from selftaught.data.inputs import Computed, needs_of
+from selftaught.data.modality import WORDS
+from selftaught.data.passing_samples import PassingClips, PassingImages, PassingSamples
 from selftaught.data.sources.shards import Shards, estimate, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range
-from selftaught.data.store.first_samples import first_images, in_memory
+from selftaught.data.store.first_samples import first_samples, in_memory, indexed
 from selftaught.data.store.image_pack import look_ahead
 from selftaught.data.store.image_samples import LiveImages
 from selftaught.data.store.open import store_side
+from selftaught.data.store.video_pack import estimated_bytes, packed_side, read_headers
+from selftaught.data.store.video_samples import JPEG_SHARE, VideoSamples
 from selftaught.data.stream import Stream
 from selftaught.tasks.spec import TaskSpec
 
 KEPT = 1024
 """Held-out images in memory: as many as are looked at."""
+KEPT_VIDEOS = 256
+"""Held-out videos that are looked at, of which every clip is decoded each time."""
+LOOKED_AT = 16
+"""Videos from which the size of a packed store is estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """Shards to train on, held-out images, and what was found out of them."""
+    """Shards to train on, held-out samples, and what was found out of them."""
 
     stream: Stream
-    held_out: LiveImages
+    held_out: LiveImages | VideoSamples
     value_range: str
     note: str
 
@@ -54,29 +65,48 @@ def shards_to_stream(config: RunConfig, spec: TaskSpec) -> Shards | None:
                 f".tgz, .tar.bz2 or .tar.xz files), and {config.data.path} is none; give such, or leave --stream out"
             )
         return None
+    if shards.kind_for(spec.needs) is None:
+        if config.data.stream == "always":
+            what = " and ".join(WORDS[need] for need in WORDS if need in spec.needs)
+            raise ValueError(
+                f"task {spec.short!r} needs {what}, but the shards of {config.data.path} hold none in their first "
+                "samples; give shards of videos, or choose another task"
+            )
+        return None
     if config.data.stream == "always":
         return shards
     if len(shards) < 2 and not shards.is_compressed:  # none could be held out
         return None
     return (
         shards
-        if shards.is_remote or shards.is_compressed or exceeds_limit(shards, config.data, config.network.size)
+        if shards.is_remote
+        or shards.is_compressed
+        or exceeds_limit(shards, config.data, config.network.size, needs=spec.needs)
         else None
     )
 
 
-def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: Sequence[str]) -> Streamed:
-    """Both halves of the data: shards are held out whole, and their first images are kept in memory.
-
-    `names` are those of the task's inputs, which are images.
-    """
+def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, sampling: Sampling) -> Streamed:
+    """Both halves of the data: shards are held out whole, and their first samples are kept, images in memory."""
+    kind = shards.kind_for(needs_of(sampling.inputs)) or "image"
     train, rest = (shards.part(split, held_out=config.data.held_out) for split in ("train", "held_out"))
     workers = config.data.workers or max(1, usable_cores() // config.machine.devices)
-    images = first_images(rest, KEPT)
-    count = estimate(len(images) + len(images.skipped), images.end, train)
-    reading = with_range(config.data, images)
-    decoding = decoding_of(reading)
-    side, _ = look_ahead(images, side=reading.store_size or store_side(config.network.size))
+    side = config.data.store_size or store_side(config.network.size)
+    first = first_samples(rest, KEPT if kind == "image" else KEPT_VIDEOS, kind=kind)
+    count = estimate(len(first) + len(first.skipped), first.end, train)
+    held_out: LiveImages | VideoSamples
+    if kind == "image":
+        reading = with_range(config.data, first)
+        side, _ = look_ahead(first, side=side)
+        held_out = in_memory(first, side=side, decoding=decoding_of(reading), workers=workers)
+        held_out.names = names = list(sampling.inputs)
+        passing: PassingSamples = PassingImages(side=side, decoding=decoding_of(reading), names=names)
+        value_range = reading.value_range
+    else:
+        with late_bar("indexing held-out videos", is_shown=fabric.is_global_zero) as progress:
+            held_out = indexed(first, side=side, sampling=sampling, workers=workers, progress=progress)
+        passing = PassingClips(side=held_out.side, sampling=sampling)
+        value_range = config.data.value_range
 
     def exchange(numbers: Sequence[int]) -> list[list[int]]:
         rows = fabric.all_gather(torch.tensor(list(numbers), dtype=torch.int64, device=fabric.device))
@@ -85,9 +115,8 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
 
     stream = Stream(
         train,
+        passing,
         count=count,
-        side=side,
-        decoding=decoding,
         batch_size=config.optim.batch,
         seed=config.seed,
         device=fabric.device,
@@ -95,22 +124,28 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, *, names: S
         world=fabric.world_size,
         workers=workers,
         exchange=exchange,
-        names=names,
     )
     note = (
-        f"{len(train)} shards with about {count:,} images are read in order while training, {len(rest)} are held out; "
+        f"{len(train)} shards with about {count:,} {kind}s are read in order while training, {len(rest)} are held out; "
         "nothing is packed (--stream never packs them)"
     )
-    held_out = in_memory(images, side=side, decoding=decoding, workers=workers)
-    held_out.names = names
-    return Streamed(stream=stream, held_out=held_out, value_range=reading.value_range, note=note)
+    return Streamed(stream=stream, held_out=held_out, value_range=value_range, note=note)
 
 
 def _refusal(config: RunConfig, spec: TaskSpec) -> str:
     """Why the task cannot read shards in order; "" where it can."""
     advice = "leave --stream out, which packs the data, or choose another task"
-    if further := sorted(spec.needs - {"image"}):
-        return f"--stream always gives images only, but task {spec.short!r} needs {' and '.join(further)} too; {advice}"
+    computed = [one.program for one in spec.inputs.values() if isinstance(one, Computed)]
+    if computed:
+        return (
+            f"--stream always packs nothing, but task {spec.short!r} learns from what the program {computed[0]} "
+            f"computes of packed data; {advice}"
+        )
+    if further := sorted(spec.needs - {"image", "video", "audio"}):
+        return (
+            f"--stream always gives images, clips and sound only, but task {spec.short!r} needs "
+            f"{' and '.join(further)} too; {advice}"
+        )
     if spec.labels_all_samples:
         return (
             f"--stream always gives samples in the order of their shards, but task {spec.short!r} needs all of them at "
@@ -127,14 +162,26 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
     return ""
 
 
-def exceeds_limit(shards: Shards, data: DataSettings, size: int) -> bool:
-    """Whether a packed store would be larger than the cache may be; images are a third longer than high.
+def exceeds_limit(shards: Shards, data: DataSettings, size: int, *, needs: frozenset[str]) -> bool:
+    """Whether a packed store, of videos with frames as JPEG, would be larger than the cache may be.
 
-    `size` is that of the images that the encoder sees, pixels.
+    `size` is that of the images that the encoder sees, pixels; they are taken to be a third longer than high.
     """
     side = data.store_size or store_side(size)
     most = data.cache_limit * 1e9
+    if shards.kind_for(needs) == "video":
+        return JPEG_SHARE * _bytes_of_videos(shards, side) > most
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
     if sum(shards.sizes) / 1000 * 4 * side * side <= most:
         return False
     return shards.about() * 4 * side * side > most
+
+
+def _bytes_of_videos(shards: Shards, side: int) -> float:
+    """Estimate of the frames and the sound of all videos, from some of the first shards."""
+    first = first_samples(shards.first(LOOKED_AT), LOOKED_AT, kind="video")
+    headers = read_headers([first.read(i) for i in range(len(first))], 1)[0]  # type: ignore[misc]
+    if not headers:
+        return 0.0
+    each = estimated_bytes(headers.values(), packed_side(headers.values(), side)) / len(headers)
+    return each * estimate(len(first), first.end, shards)

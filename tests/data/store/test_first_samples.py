@@ -8,7 +8,7 @@ import pytest
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding
 from selftaught.data.sources.shards import Shards, find_shards
-from selftaught.data.store.first_samples import first_images, in_memory
+from selftaught.data.store.first_samples import first_samples, in_memory
 from tests.data.tar_shards import jpeg, write_shards
 
 
@@ -18,9 +18,9 @@ def shards(folder: Path) -> Shards:
     return found
 
 
-def test_the_first_images_of_each_shard_are_kept(tmp_path: Path) -> None:
+def test_the_first_samples_of_each_shard_are_kept(tmp_path: Path) -> None:
     write_shards(tmp_path, [8, 8], broken=[1])
-    source = first_images(shards(tmp_path), 6)
+    source = first_samples(shards(tmp_path), 6)
     assert [entry.key for entry in source.entries] == [f"s-000.tar/{i:06d}.jpg" for i in range(3)] + [
         f"s-001.tar/{i:06d}.jpg" for i in range(8, 11)
     ]
@@ -36,8 +36,8 @@ def test_the_first_images_of_each_shard_are_kept(tmp_path: Path) -> None:
 def test_shards_without_images_are_refused(tmp_path: Path) -> None:
     write_shards(tmp_path, [0, 0])
     with pytest.raises(ValueError, match="holds no images in 2 of its shards"):
-        first_images(shards(tmp_path), 4)
+        first_samples(shards(tmp_path), 4)
     write_shards(tmp_path / "broken", [2, 2], broken=range(4))
-    source = first_images(shards(tmp_path / "broken"), 4)
+    source = first_samples(shards(tmp_path / "broken"), 4)
     with pytest.raises(ValueError, match="none of the first 4 images"):
         in_memory(source, side=16, decoding=Decoding(), workers=1)

@@ -6,7 +6,13 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, final
+from pathlib import Path
+from typing import IO, Any, TypeAlias, final
+
+from selftaught.data.files.file_tree import Unreadable
+
+Track: TypeAlias = Callable[[], IO[bytes] | str]
+"""Gives a file with sound."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,7 @@ class EncodedVideo:
     """
 
     open: Callable[[], IO[bytes] | str]
-    track: Callable[[], IO[bytes] | str] | None = None
+    track: Track | None = None
     """Likewise of a file with its sound, where it has none of its own."""
 
 
@@ -25,9 +31,11 @@ class EncodedVideo:
 class PartOfFile(io.RawIOBase):
     """The bytes `start` ... `start + size` of an open file, read by offset, so that several threads may do so."""
 
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
+    def __init__(self, descriptor: int, start: int, size: int, *, is_own: bool = False) -> None:
+        """`is_own` closes the file with this part of it."""
         super().__init__()
         self._descriptor, self._start, self._size, self._at = descriptor, start, size, 0
+        self._is_own = is_own
 
     def readable(self) -> bool:
         return True
@@ -50,3 +58,22 @@ class PartOfFile(io.RawIOBase):
 
     def tell(self) -> int:
         return self._at
+
+    def close(self) -> None:
+        if self._is_own and not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def part_of_file(path: str, start: int, size: int) -> IO[bytes]:
+    """The bytes `start` ... `start + size` of a file on disk, as a file.
+
+    Raises:
+        Unreadable: where it ends before.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    part = PartOfFile(descriptor, start, size, is_own=True)
+    if os.fstat(descriptor).st_size < start + size:
+        part.close()
+        raise Unreadable(f"cut off in {Path(path).name}")
+    return io.BufferedReader(part, 1 << 16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.encoded_video import EncodedVideo, Track
 from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.frame_pixels import ToRGB
 from selftaught.data.decode.frame_sequence import FrameSequence
@@ -24,8 +24,6 @@ from selftaught.data.files.file_tree import Unreadable
 
 Video: TypeAlias = str | EncodedVideo | FrameSequence
 """The local path of a file, a video inside of a file, or frames that are in none."""
-Track: TypeAlias = Callable[[], IO[bytes] | str]
-"""Gives a file with sound."""
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, height, width of a part of a decoded frame, before it is turned; pixels."""
 SOUND_RATE = 16_000
@@ -292,6 +290,18 @@ def has_sound(video: str | EncodedVideo) -> bool:
     """Whether the container names a sound track; raises `Unreadable`."""
     with opened(video) as container:
         return _sound_stream(container) is not None
+
+
+def with_own_sound(video: EncodedVideo) -> EncodedVideo:
+    """A video whose track is used only where it has no sound of its own, and the track can be read."""
+    if video.track is None:
+        return video
+    try:
+        if not has_sound(EncodedVideo(video.open)) and track_seconds(video.track) > 0:
+            return video
+    except Unreadable:
+        pass  # whoever reads the video finds what is wrong with it
+    return EncodedVideo(video.open)
 
 
 def first_video_stream(container: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from fsspec.core import url_to_fs
@@ -16,11 +18,13 @@ from selftaught.data.files.file_kinds import is_picture, is_video
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.files.splits import choose_split
-from selftaught.data.sources.tars.tar_stream import ending_of, tar_samples
+from selftaught.data.sources.tars.tar_stream import Kind, ending_of, holds, tar_samples
 from selftaught.data.sources.webdataset import expand
 
 _AT_ONCE = 16
 """Servers are asked for the sizes of so many shards at once."""
+_PEEKED = 8
+"""Shards that are opened at most to see what samples are."""
 _PROBED = 64
 """Images of one shard from which the number of all is estimated."""
 
@@ -54,6 +58,10 @@ class Shards:
     def is_compressed(self) -> bool:
         return any(ending_of(url) not in (".tar", None) for url in self.urls)
 
+    def first(self, count: int) -> Shards:
+        """The first of them."""
+        return replace(self, urls=self.urls[:count], names=self.names[:count], sizes=self.sizes[:count])
+
     def part(self, split: str, *, held_out: float) -> Shards:
         """The shards of "train" or "held_out": by their folders or names, else a seeded share of whole shards.
 
@@ -77,6 +85,21 @@ class Shards:
             sizes=[self.sizes[i] for i in rows],
             fingerprint=digest([self.fingerprint, *names]),
         )
+
+    @cached_property
+    def holds(self) -> frozenset[Kind]:
+        """What the first sample has, of the first shard with samples: an image, a video or both."""
+        for url in self.urls[:_PEEKED]:
+            with suppress(OSError):
+                if found := holds(url):
+                    return found
+        return frozenset()
+
+    def kind_for(self, needs: frozenset[str]) -> Kind | None:
+        """Which members are the samples of a task with these needs; None where they have none that serve it."""
+        if needs & {"video", "audio"}:
+            return "video" if "video" in self.holds else None
+        return "video" if self.holds == {"video"} else "image"
 
     def about(self) -> int:
         """Estimate of the number of images, from the first ones of the first shard that has some."""

@@ -7,9 +7,10 @@ import io
 import os
 import re
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, final
 
 import fsspec
@@ -19,6 +20,7 @@ from fsspec.core import url_to_fs
 from selftaught.core.files import digest
 from selftaught.data.decode.encoded_video import EncodedVideo, PartOfFile
 from selftaught.data.decode.image import Payload
+from selftaught.data.decode.video import with_own_sound
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_kinds import is_video
 from selftaught.data.files.file_tree import Unreadable
@@ -39,35 +41,55 @@ class WebDataset(Source):
     """One split of some shards; a sample is the members that share a name up to the first dot."""
 
     def __init__(
-        self, urls: list[str], indexes: list[TarIndex], entries: list[Entry], places: list[tuple[int, int]], stamp: str
+        self,
+        urls: list[str],
+        indexes: list[TarIndex],
+        entries: list[Entry],
+        places: list[tuple[int, int]],
+        stamp: str,
+        tracks: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`tracks` are the files of sound beside videos in their tars, by the keys of these."""
         self.entries = entries
         self.classes = None
         self.is_video = any(is_video(entry.key) for entry in entries)
         self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
         self.label_advice = "give each sample a .cls or .json member, or put the images of each class into a folder"
-        self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
+        self._tracks = tracks
+        beside = [tracks[entry.key] for entry in entries if entry.key in tracks]
+        self.fingerprint = digest([stamp, *(entry.key for entry in entries), *beside])
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
 
     def read(self, i: int) -> bytes | EncodedVideo:
-        return EncodedVideo(lambda: self._member(i)) if self.is_video else self._bytes(i)
-
-    def _member(self, i: int) -> IO[bytes]:
-        """A video as a file: of a local shard read by offset, of a remote one whole."""
+        if not self.is_video:
+            return self._bytes(i)
         number, at = self._places[i]
+        index = self._indexes[number]
+        track = index.sounds.get(self._tracks.get(self.entries[i].key, ""))
+        return with_own_sound(
+            EncodedVideo(
+                lambda: self._member(number, index.offsets[at], index.sizes[at]),
+                None if track is None else lambda: self._member(number, *track),
+            )
+        )
+
+    def _member(self, number: int, start: int, size: int) -> IO[bytes]:
+        """A video or sound as a file: of a local shard read by offset, of a remote one whole."""
         if not _is_local(self._urls[number]):
-            return io.BytesIO(self._bytes(i))
-        index, descriptor = self._indexes[number], self._descriptor(number)
-        start, size = index.offsets[at], index.sizes[at]
+            return io.BytesIO(self._part(number, start, _checked(size)))
+        descriptor = self._descriptor(number)
         if os.fstat(descriptor).st_size < start + size:
             raise Unreadable(f"cut off in {Path(self._urls[number]).name}")
         return io.BufferedReader(PartOfFile(descriptor, start, size), 1 << 16)
 
     def _bytes(self, i: int) -> bytes:
         number, at = self._places[i]
-        url, start, size = self._urls[number], self._indexes[number].offsets[at], self._size(number, at)
+        return self._part(number, self._indexes[number].offsets[at], self._size(number, at))
+
+    def _part(self, number: int, start: int, size: int) -> bytes:
+        url = self._urls[number]
         if _is_local(url):
             data = os.pread(self._descriptor(number), size, start)
         else:
@@ -97,10 +119,7 @@ class WebDataset(Source):
                         yield i, broken
 
     def _size(self, number: int, at: int) -> int:
-        size = self._indexes[number].sizes[at]
-        if too_large := check_bytes(size):
-            raise Unreadable(too_large)
-        return size
+        return _checked(self._indexes[number].sizes[at])
 
     def _whole(self, data: bytes, number: int, size: int) -> bytes:
         if len(data) < size:
@@ -113,6 +132,12 @@ class WebDataset(Source):
             self._open[number] = os.open(self._urls[number], os.O_RDONLY)
             weakref.finalize(self, os.close, self._open[number])
         return self._open[number]
+
+
+def _checked(size: int) -> int:
+    if too_large := check_bytes(size):
+        raise Unreadable(too_large)
+    return size
 
 
 def open_webdataset(
@@ -141,6 +166,8 @@ def open_webdataset(
     names = short_names(urls)
     wants_videos = _wants_videos(indexes, needs)
     places, unlike = _places(indexes, names, wants_videos=wants_videos)
+    tracks, unheard = _sounds(indexes, names, places if "audio" in needs and wants_videos else [])
+    unlike += unheard
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
     taken, others = (list(range(len(members))), []) if wants_videos else one_picture_each(members, shard_of)
@@ -155,7 +182,8 @@ def open_webdataset(
     if any(by_shard):
         layout = replace(layout, splits={key: by_shard[place_of[key][0]] for key in pictures})
     entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
-    source = WebDataset(urls, indexes, entries, [place_of[entry.key] for entry in entries], digest(stamps))
+    chosen = [place_of[entry.key] for entry in entries]
+    source = WebDataset(urls, indexes, entries, chosen, digest(stamps), tracks)
     source.part = own_part(pictures, layout.splits, split)
     is_taken = set(pictures)
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
@@ -189,6 +217,21 @@ def _places(
             else:
                 unlike.append(f"{name}/{key}")
     return places, unlike
+
+
+def _sounds(
+    indexes: Sequence[TarIndex], names: Sequence[str], videos: Sequence[tuple[int, int]]
+) -> tuple[dict[str, str], list[str]]:
+    """Key of a video -> the file of sound of its name in its tar, of several the first; and the names of all others."""
+    found: dict[str, str] = {}
+    by_name = [{sound[: sound.rfind(".")]: sound for sound in reversed(index.sounds)} for index in indexes]
+    for number, at in videos:
+        key = indexes[number].keys[at]
+        if sound := by_name[number].get(key[: key.rfind(".")]):
+            found[f"{names[number]}/{key}"] = sound
+    taken = {f"{key[: key.rfind('.')]}{sound[sound.rfind('.') :]}" for key, sound in found.items()}
+    others = [f"{name}/{sound}" for name, index in zip(names, indexes, strict=True) for sound in index.sounds]
+    return found, [sound for sound in others if sound not in taken]
 
 
 def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:

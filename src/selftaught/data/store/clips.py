@@ -258,6 +258,14 @@ class ClipPlan:
                 self.unusable[video] = f"too short for {clips} clips with middles {gap:g} s apart"
 
 
+def clip_bytes(sampling: Sampling, side: int) -> int:
+    """Bytes of all frames of one sample at `side` x `side` pixels, and of its sound."""
+    frames = sum(one.frames for one in sampling.inputs.values() if isinstance(one, Clip))
+    frames += sum(isinstance(one, Image) for one in sampling.inputs.values())
+    sound = sum(round(one.seconds * SOUND_RATE) for one in sampling.inputs.values() if isinstance(one, Sound))
+    return max(1, frames) * 3 * side * side + 4 * sound
+
+
 def _around(times: Floats, clip: Clip, moment: float) -> tuple[Integers, float]:
     """Frames of a clip with the moment in its middle, and the second at which it ends."""
     if clip.fps is None:

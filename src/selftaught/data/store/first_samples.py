@@ -1,4 +1,4 @@
-"""The first images of some shards, kept in memory for repeated use, such as held-out ones."""
+"""The first images or videos of some shards, kept for repeated use, such as held-out ones."""
 
 from __future__ import annotations
 
@@ -10,58 +10,85 @@ import numpy as np
 
 from selftaught.core.files import cache_root, digest
 from selftaught.core.names import one_line
+from selftaught.data.batch import Sampling
+from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.image import Decoding, Payload
+from selftaught.data.decode.video import Header, with_own_sound
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.shards import Shards
-from selftaught.data.sources.tars.tar_stream import tar_samples
+from selftaught.data.sources.tars.tar_stream import Kind, tar_samples
 from selftaught.data.store.image_pack import PackedIndex, reason
 from selftaught.data.store.image_samples import LiveImages
+from selftaught.data.store.passing_video import header_for
+from selftaught.data.store.samples import NothingReadable, Progress
+from selftaught.data.store.video_pack import pack_videos, packed_side, read_headers
+from selftaught.data.store.video_read import LiveVideos
+from selftaught.data.store.video_samples import VideoSamples
+
+MOST_BYTES = 512 << 20
+"""Encoded videos that are kept in memory at most, where their tars cannot be read at any place."""
+LEAST_VIDEOS, MOST_SECONDS = 8, 3600.0
+"""Of the first videos so many are taken however long they are, and more while they are no longer together."""
 
 
 @final
-class FirstImages(Source):
-    """Images in memory, as a source.
+class FirstSamples(Source):
+    """Encoded images or videos, or images (H, W, 3), as a source.
 
     Attributes:
         end: bytes of tars that were read for them.
+        ranks: how many samples are before each in its tar.
     """
 
     def __init__(
-        self, name: str, fingerprint: str, keys: Sequence[str], payloads: Sequence[Payload], *, end: int = 0
+        self,
+        name: str,
+        fingerprint: str,
+        keys: Sequence[str],
+        payloads: Sequence[Payload],
+        *,
+        end: int = 0,
+        kind: Kind = "image",
+        ranks: Sequence[int] = (),
     ) -> None:
-        self.name, self.fingerprint, self.end = name, fingerprint, end
-        self.provides = frozenset({"image"})
+        self.name, self.fingerprint, self.end, self.ranks = name, fingerprint, end, ranks
+        self.provides = frozenset({"video", "image", "audio"} if kind == "video" else {"image"})
         self.classes = None
         self.entries = [Entry(key) for key in keys]
         self.skipped: list[tuple[str, str]] = []
         self._payloads = payloads
 
     def read(self, i: int) -> Payload:
-        return self._payloads[i]
+        payload = self._payloads[i]
+        return with_own_sound(payload) if isinstance(payload, EncodedVideo) else payload
 
 
-def first_images(shards: Shards, count: int) -> FirstImages:
-    """About `count` encoded images: the first ones of each shard, equally many of each where there are as many.
+def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstSamples:
+    """About `count` encoded samples: the first ones of each shard, equally many of each where there are as many.
 
     Raises:
-        ValueError: if none has an image.
+        ValueError: if none has an image or video.
     """
     keys: list[str] = []
     payloads: list[Payload] = []
     skipped: list[tuple[str, str]] = []
+    ranks: list[int] = []
     each, end = -(-count // len(shards)), 0
+    most = MOST_BYTES // min(count, len(shards))
+    is_read = kind == "video" and (shards.is_remote or shards.is_compressed)
     for url, name in zip(shards.urls[:count], shards.names, strict=False):
         last = 0
         try:
-            for number, sample in enumerate(tar_samples(url), start=1):
+            for number, sample in enumerate(tar_samples(url, kind=kind), start=1):
                 key, last = f"{name}/{sample.key}".rstrip("/"), sample.end
-                if isinstance(sample.payload, bytes):
+                if isinstance(sample.payload, Exception):
+                    skipped.append((key, reason(sample.payload)))
+                else:
                     keys.append(one_line(key))
                     payloads.append(sample.payload)
-                else:
-                    skipped.append((key, reason(sample.payload)))
-                if number == each:
+                    ranks.append(number)
+                if number == each or (is_read and last > most):
                     break
         except OSError as gone:
             if "://" in url:
@@ -70,13 +97,55 @@ def first_images(shards: Shards, count: int) -> FirstImages:
         end += last
     if not payloads:
         why = "".join(f" ({key}: {text})" for key, text in skipped[:1])
-        raise ValueError(f"{shards.data} holds no images in {len(shards)} of its shards{why}; give shards of images")
-    found = FirstImages(shards.data, digest([shards.fingerprint, str(count)]), keys, payloads, end=end)
+        raise ValueError(f"{shards.data} holds no {kind}s in {len(shards)} of its shards{why}; give shards of {kind}s")
+    known = digest([shards.fingerprint, str(count)])
+    found = FirstSamples(shards.data, known, keys, payloads, end=end, kind=kind, ranks=ranks)
     found.skipped = skipped
     return found
 
 
-def in_memory(source: FirstImages, *, side: int, decoding: Decoding, workers: int) -> LiveImages:
+def indexed(
+    source: FirstSamples, *, side: int, sampling: Sampling, workers: int, progress: Progress | None = None
+) -> VideoSamples:
+    """The readable videos of a source as samples whose clips are decoded when they are read.
+
+    Of many the first ones of each shard, an hour together. `side` is the largest short side of frames, pixels.
+
+    Raises:
+        NothingReadable: if none can be used.
+    """
+    videos = [video for i in range(len(source)) if isinstance(video := source.read(i), EncodedVideo)]
+    headers, unopened = read_headers(videos, workers)
+    if not headers:
+        i, why = unopened[0]
+        raise NothingReadable(
+            f"none of the first {len(source)} videos of {source.name} can be read; the first, "
+            f"{source.entries[i].key}: {why}",
+            [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
+        )
+    headers = {i: header_for(header, sampling) for i, header in _an_hour(source, headers).items()}
+    stored = packed_side(headers.values(), side)
+    index, broken, silent = pack_videos(
+        videos, headers, None, side=stored, workers=workers, kept="index", progress=progress
+    )
+    live = LiveVideos(index, [videos[i] for i in index.entry.tolist()], stored, workers)
+    folder = cache_root() / "held_out" / source.fingerprint  # nothing is written to it
+    skipped = [*unopened, *broken]
+    return VideoSamples(source, index, skipped, live, sampling, folder, silent=frozenset(silent))
+
+
+def _an_hour(source: FirstSamples, headers: dict[int, Header]) -> dict[int, Header]:
+    """The videos that are looked at, of the first of each shard on."""
+    taken, seconds = set[int](), 0.0
+    for i in sorted(headers, key=source.ranks.__getitem__):
+        seconds += headers[i].seconds or (headers[i].frames or 250) / 25
+        if len(taken) >= LEAST_VIDEOS and seconds > MOST_SECONDS:
+            break
+        taken.add(i)
+    return {i: header for i, header in headers.items() if i in taken}
+
+
+def in_memory(source: FirstSamples, *, side: int, decoding: Decoding, workers: int) -> LiveImages:
     """The readable images of a source, decoded once, as samples.
 
     Raises:
@@ -96,7 +165,7 @@ def in_memory(source: FirstImages, *, side: int, decoding: Decoding, workers: in
     if not good:
         raise ValueError(f"none of the first {len(source)} images of {source.name} can be read; {skipped[0][1]}")
     keys = [source.entries[i].key for i, _ in good]
-    kept = FirstImages(source.name, source.fingerprint, keys, [pixels for _, pixels in good])
+    kept = FirstSamples(source.name, source.fingerprint, keys, [pixels for _, pixels in good])
     kept.skipped = list(source.skipped)
     heights, widths = np.array([pixels.shape[:2] for _, pixels in good], np.int64).T
     index = PackedIndex(np.arange(len(good), dtype=np.int64), heights, widths, skipped)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from selftaught.data.decode.fit import MAX_ASPECT
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.image import encode_jpeg
+from selftaught.data.decode.image import MIN_SIDE, encode_jpeg
 from selftaught.data.decode.shots import Looks
 from selftaught.data.decode.video import SOUND_RATE, Box, Header, Video, decode_sound, read_header, track_of
 from selftaught.data.decode.video_frames import decode_frames, frame_period, seal_of, times_of
@@ -70,6 +70,11 @@ class Packed:
     note: str | None = None
     """What of the video is not used, and why."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has sound that nobody hears."""
+        return bool(self.sound_samples) and self.loudest < QUIET
+
 
 class Shard:
     """One thread's pair of files, frames-K.bin (uint8) and sound-K.bin (int16); none where only the index is kept."""
@@ -121,6 +126,12 @@ def read_headers(videos: Sequence[Video], workers: int) -> tuple[dict[int, Heade
     return readable, [(i, h) for i, h in found.items() if isinstance(h, str)]
 
 
+def packed_side(headers: Iterable[Header], side: int) -> int:
+    """Short side of stored frames, pixels: no larger than nearly all of the videos are."""
+    short = [min(header.height, header.width) for header in headers]
+    return min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
+
+
 def estimated_bytes(headers: Iterable[Header], side: int) -> float:
     """Size of the packed store; containers that do not state a length count as 10 s at 25 frames a second."""
     total = 0.0
@@ -133,14 +144,14 @@ def estimated_bytes(headers: Iterable[Header], side: int) -> float:
 def pack_videos(
     videos: Sequence[Video],
     headers: Mapping[int, Header],
-    folder: Path,
+    folder: Path | None,
     *,
     side: int,
     workers: int,
     kept: str,
     progress: Progress | None,
 ) -> tuple[VideoIndex, Skipped, list[int]]:
-    """Decode the videos that have headers; write frames and sound (where wanted) and the index into `folder`.
+    """Decode the videos that have headers; write frames and sound (where wanted) and the index into `folder`, if any.
 
     The last of the result are the entries whose sound is silent from its beginning to its end.
 
@@ -170,15 +181,26 @@ def pack_videos(
             for done, _ in enumerate(as_completed(futures), 1):
                 if progress is not None:
                     progress(done, len(headers))
-            return _collect((future.result() for future in futures), list(headers), folder)
+            index, skipped, silent = _collect((future.result() for future in futures), list(headers))
+            if folder is not None:
+                index.save(folder / INDEX)
+            return index, skipped, silent
         finally:
             for future in futures:
                 future.cancel()
 
 
-def _collect(
-    videos: Iterable[Packed | str], entries: Sequence[int], folder: Path
-) -> tuple[VideoIndex, Skipped, list[int]]:
+def pack_one(video: Video, header: Header, *, side: int, shard: Shard) -> tuple[VideoIndex, str | None, bool]:
+    """Decode one video into the files of `shard`: its index, what of it is not used, and whether its sound is silent.
+
+    Raises:
+        Unreadable: where no frame of it can be used.
+    """
+    made = _pack_one(video, 0, header, side, shard)
+    return _columns([made]), made.note, made.is_silent
+
+
+def _collect(videos: Iterable[Packed | str], entries: Sequence[int]) -> tuple[VideoIndex, Skipped, list[int]]:
     readable: list[Packed] = []
     skipped: Skipped = []
     for entry, made in zip(entries, videos, strict=True):
@@ -188,9 +210,7 @@ def _collect(
         readable.append(made)
         if made.note is not None:
             skipped.append((entry, made.note))
-    index = _columns(readable)
-    index.save(folder / INDEX)
-    return index, skipped, [one.entry for one in readable if one.sound_samples and one.loudest < QUIET]
+    return _columns(readable), skipped, [one.entry for one in readable if one.is_silent]
 
 
 @dataclass

@@ -40,14 +40,28 @@ class PackedVideos:
     Frames kept as JPEG are decoded by `workers` threads.
     """
 
-    def __init__(self, index: VideoIndex, folder: Path, side: int, *, is_jpeg: bool = False, workers: int = 1) -> None:
+    def __init__(
+        self,
+        index: VideoIndex,
+        place: Path | tuple[memoryview, memoryview],
+        side: int,
+        *,
+        is_jpeg: bool = False,
+        workers: int = 1,
+    ) -> None:
+        """`place` is the folder of the store, or the frames and the sound of its one pair of files in memory."""
         self.side = side
         self._index = index
         self._place, self._is_jpeg = index.place, is_jpeg
         self._first = np.concatenate([[0], np.cumsum(index.frames)])
-        shards = range(int(index.shard.max(initial=-1)) + 1)
-        self._frames = [_PackedFile(folder / FRAMES.format(k)) for k in shards]
-        self._sound = [_PackedFile(folder / SOUND.format(k)) for k in shards]
+        self._frames: Sequence[_PackedFile | _HeldFile]
+        self._sound: Sequence[_PackedFile | _HeldFile]
+        if isinstance(place, Path):
+            shards = range(int(index.shard.max(initial=-1)) + 1)
+            self._frames = [_PackedFile(place / FRAMES.format(k)) for k in shards]
+            self._sound = [_PackedFile(place / SOUND.format(k)) for k in shards]
+        else:
+            self._frames, self._sound = [_HeldFile(place[0])], [_HeldFile(place[1])]
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="selftaught-decode", initializer=give_way)
 
     def fill(
@@ -250,3 +264,16 @@ class _PackedFile:
 
     def damaged(self) -> ValueError:
         return ValueError(f"the packed store {self._path.parent} is damaged; remove it with `selftaught cache --clear`")
+
+
+class _HeldFile:
+    """As `_PackedFile`, of bytes in memory."""
+
+    def __init__(self, content: memoryview) -> None:
+        self._content = content
+
+    def read(self, out: NDArray[np.uint8] | NDArray[np.int16], start: int) -> None:
+        out.data.cast("B")[:] = self._content[start : start + out.nbytes]
+
+    def damaged(self) -> ValueError:
+        return ValueError("frames in memory are damaged")

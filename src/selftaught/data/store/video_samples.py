@@ -13,7 +13,6 @@ from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.image import MIN_SIDE
 from selftaught.data.decode.video import Video
 from selftaught.data.inputs import Clip, Image, Sound
 from selftaught.data.store.clips import ClipPlan, Place
@@ -21,7 +20,16 @@ from selftaught.data.store.samples import HostBatch, NothingReadable
 from selftaught.data.store.store_care import build_kept, kept_as, note_origin, open_kept
 from selftaught.data.store.stored_frames import StoredFrames
 from selftaught.data.store.video_index import VideoIndex
-from selftaught.data.store.video_pack import FRAMES, INDEX, SOUND, Skipped, estimated_bytes, pack_videos, read_headers
+from selftaught.data.store.video_pack import (
+    FRAMES,
+    INDEX,
+    SOUND,
+    Skipped,
+    estimated_bytes,
+    pack_videos,
+    packed_side,
+    read_headers,
+)
 from selftaught.data.store.video_read import LiveVideos, PackedVideos
 
 if TYPE_CHECKING:
@@ -35,7 +43,9 @@ _FORMAT = "8"
 """Raise it when the bytes of a store or the way frames are scaled change."""
 
 
-_KEPT = {"packed": 1.0, "jpeg": 1 / 5, "index": 0.0}
+JPEG_SHARE = 1 / 5
+"""Of the bytes of raw frames that those as JPEG take at most."""
+_KEPT = {"packed": 1.0, "jpeg": JPEG_SHARE, "index": 0.0}
 """How frames are kept, best first: raw, as JPEG of quality 90, not at all; and the share of the raw bytes it takes.
 
 Measured on real videos: 1/6 to 1/9 at 64 pixels, 1/9 to 1/21 at 160.
@@ -152,14 +162,7 @@ class VideoSamples:
             rows[todo] = (rows[todo] + 1) % len(self)
         else:
             raise ValueError("none of the videos can be read any more; were they moved?")
-        inputs: dict[str, NDArray[Any]] = {}
-        for name, one in self.sampling.inputs.items():
-            if isinstance(one, Sound):
-                inputs[name] = sound.astype(np.float32) / np.float32(32768)
-            elif name in plan.parts:
-                part = frames[:, plan.parts[name]]
-                inputs[name] = part[:, 0] if isinstance(one, Image) else part
-        return HostBatch(index=rows, inputs=inputs, time=time)
+        return HostBatch(index=rows, inputs=inputs_of(plan, frames, sound), time=time)
 
     def _fill(
         self,
@@ -228,6 +231,18 @@ class VideoSamples:
         drawn[2] = draw
         clip = self._plan.at(int(self._video[row]), drawn)
         return self._plan.times(int(self._video[row]))[clip.frames], clip
+
+
+def inputs_of(plan: ClipPlan, frames: NDArray[np.uint8], sound: NDArray[np.int16]) -> dict[str, NDArray[Any]]:
+    """The inputs by name, of all frames (N, T, side, side, 3) of samples and their sound (N, S)."""
+    inputs: dict[str, NDArray[Any]] = {}
+    for name, one in plan.sampling.inputs.items():
+        if isinstance(one, Sound):
+            inputs[name] = sound.astype(np.float32) / np.float32(32768)
+        elif name in plan.parts:
+            part = frames[:, plan.parts[name]]
+            inputs[name] = part[:, 0] if isinstance(one, Image) else part
+    return inputs
 
 
 def open_video_samples(
@@ -321,21 +336,20 @@ def _build(
             f"{source.entries[i].key}: {why}",
             [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
         )
-    short = [min(header.height, header.width) for header in headers.values()]
-    packed_side = min(side, max(MIN_SIDE, round(float(np.percentile(short, 95)))))
-    size = estimated_bytes(headers.values(), packed_side)
+    stored_side = packed_side(headers.values(), side)
+    size = estimated_bytes(headers.values(), stored_side)
     kept = kept_as(size, limit, _KEPT)
 
     def build(folder: Path) -> dict[str, Any]:
         index, broken, silent = pack_videos(
-            videos, headers, folder, side=packed_side, workers=threads, kept=kept, progress=progress
+            videos, headers, folder, side=stored_side, workers=threads, kept=kept, progress=progress
         )
         return {
             "kind": {"packed": "videos", "jpeg": "videos as JPEG", "index": "videos, index only"}[kept],
             "kept": kept,
             "data": source.name,
             "samples": len(index),
-            "side": packed_side,
+            "side": stored_side,
             "estimated_bytes": size,
             "skipped": sorted([*unopened, *broken]),
             "silent": silent,

@@ -25,7 +25,7 @@ from selftaught.data.files.file_tree import lost_files
 from selftaught.data.loader import to_device
 from selftaught.data.sources.shards import Shards, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range
-from selftaught.data.store.first_samples import first_images
+from selftaught.data.store.first_samples import first_samples
 from selftaught.data.store.image_pack import look_ahead, reason
 from selftaught.data.store.open import store_side
 from selftaught.data.store.samples import HostBatch, Samples
@@ -112,7 +112,11 @@ def _streamed(subject: Subject, reading: DataSettings, stream: Streaming) -> Sha
         return shards
     if shards is None:
         return None
-    is_large = shards.is_remote or shards.is_compressed or exceeds_limit(shards, reading, subject.network.size)
+    is_large = (
+        shards.is_remote
+        or shards.is_compressed
+        or exceeds_limit(shards, reading, subject.network.size, needs=frozenset({"image"}))
+    )
     return shards if is_large else None
 
 
@@ -171,7 +175,7 @@ class Tars(Work):
 
     def __init__(self, subject: Subject, reading: DataSettings, shards: Shards) -> None:
         self._subject, self.shards = subject, shards
-        first = first_images(_some(shards, FIRST), LOOKED_AT)
+        first = first_samples(_some(shards, FIRST), LOOKED_AT)
         self.reading = with_range(reading, first)
         self._decoding = decoding_of(self.reading)
         self.side, _ = look_ahead(first, side=reading.store_size or store_side(subject.network.size))

@@ -18,14 +18,14 @@ import fsspec
 
 from selftaught.core.files import cache_root, digest, written_whole
 from selftaught.core.names import one_line
-from selftaught.data.files.file_kinds import is_companion, is_picture, is_video
+from selftaught.data.files.file_kinds import is_companion, is_picture, is_sound, is_video
 from selftaught.data.files.file_tree import MAX_FILE_BYTES
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.sources.layout import CLASSES_FILE
 from selftaught.data.sources.tables.label_values import LONGEST_LABEL
 
-_VERSION = "tar 4"
+_VERSION = "tar 5"
 _LONGEST_NAME = 4096
 _LARGEST_HEADER = 1 << 20
 _LARGEST_LABEL = 1 << 20
@@ -46,6 +46,7 @@ class TarIndex:
         sizes: in bytes, as the header claims.
         labels: class of a sample, by what its members share: folder and name up to the first dot.
         tables: text of labels.csv and classes.txt, where there are such.
+        sounds: name of a file of sound -> its first byte, and its size in bytes.
         skipped: (member, reason) of what cannot be used.
         others: names of members of other kinds, which one could miss; of very many the first ones.
         cut: why what follows the last member cannot be read; "" where the tar is whole.
@@ -56,6 +57,7 @@ class TarIndex:
     sizes: list[int] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
+    sounds: dict[str, list[int]] = field(default_factory=dict)
     skipped: list[list[str]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     cut: str = ""
@@ -97,7 +99,12 @@ def _kept(file: Path) -> TarIndex | None:
     if not all(isinstance(getattr(found, f.name), get_origin(kinds[f.name]) or kinds[f.name]) for f in fields(found)):
         return None
     is_whole = len(found.keys) == len(found.offsets) == len(found.sizes)
-    return found if is_whole and all(isinstance(n, int) for n in (*found.offsets, *found.sizes)) else None
+    is_whole &= all(isinstance(n, int) for n in (*found.offsets, *found.sizes))
+    return found if is_whole and all(map(_is_place, found.sounds.values())) else None
+
+
+def _is_place(found: Any) -> bool:
+    return isinstance(found, list) and len(found) == 2 and all(isinstance(n, int) for n in found)
 
 
 class _Bounded:
@@ -190,6 +197,8 @@ def _add_text(index: TarIndex, name: str, member: tarfile.TarInfo, stream: IO[by
         label = _label(name, _content(stream, member))
         if label is not None:
             index.labels[sample_name(name)] = label
+    elif is_sound(name) and len(name) <= _LONGEST_NAME:
+        index.sounds[name] = [member.offset_data, member.size]
     elif len(index.others) < MOST_LISTED and not is_companion(name):
         index.others.append(name[:200])
 

@@ -6,23 +6,30 @@ Readable parts of a damaged tar are read. Members are only names: nothing is wri
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple, TypeAlias
 
 import fsspec
 
 from selftaught.core.names import one_line
-from selftaught.data.files.file_kinds import is_picture
+from selftaught.data.decode.encoded_video import EncodedVideo, Track, part_of_file
+from selftaught.data.files.file_kinds import is_picture, is_sound, is_video
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.tars.tar_index import check_bytes, sample_name
 from selftaught.data.sources.tars.tar_samples import one_picture_each
 
 COMPRESSION = {".tar": None, ".tar.gz": "gzip", ".tgz": "gzip", ".tar.bz2": "bz2", ".tar.xz": "xz"}
 """Ends of the names of tars that can be read from front to back -> what fsspec calls their compression."""
+Kind: TypeAlias = Literal["image", "video"]
+"""What the samples of a tar are."""
+Passing: TypeAlias = bytes | EncodedVideo
+"""An encoded image, or a video of which nothing was read yet, where its tar can be read at any place."""
 _LARGEST_HEADER = 1 << 20
 _CHUNK = 1 << 20
 _FAULTS = (
@@ -32,16 +39,16 @@ _FAULTS = (
 
 
 class TarSample(NamedTuple):
-    """One image of a tar.
+    """One image or video of a tar.
 
     Attributes:
         key: its name in the tar; "" for the damage at which reading ended.
-        payload: the encoded image, or why it cannot be read; empty where it was skipped.
-        end: bytes of the uncompressed tar that were read so far.
+        payload: what is encoded, or why it cannot be read; empty where it was skipped.
+        end: bytes of the uncompressed tar that were read or passed so far.
     """
 
     key: str
-    payload: bytes | Unreadable
+    payload: Passing | Unreadable
     end: int
 
 
@@ -51,11 +58,11 @@ def ending_of(url: str) -> str | None:
     return next((ending for ending in COMPRESSION if name.endswith(ending)), None)
 
 
-def tar_samples(url: str, *, skip: int = 0) -> Iterator[TarSample]:
-    """The images of a tar in its order, without the first `skip` of them, whose content is not read.
+def tar_samples(url: str, *, skip: int = 0, kind: Kind = "image") -> Iterator[TarSample]:
+    """The images or videos of a tar in its order, without the first `skip` of them, whose content is not read.
 
     Of a sample of several images (members that share the name up to the first dot, one after the other) masks and
-    maps are left out.
+    maps are left out. A file of sound of the name of a video, next to it, is its sound where it has none of its own.
 
     Raises:
         OSError: where the tar cannot be opened, or a connection broke; damage is given as a sample instead.
@@ -65,13 +72,32 @@ def tar_samples(url: str, *, skip: int = 0) -> Iterator[TarSample]:
     is_http = url.startswith(("http://", "https://"))
     with fsspec.open(url, "rb", compression=compression, **({"block_size": 0} if is_http else {})) as stream:
         forward = _Forward(stream, is_seekable=compression is None and not is_http)
+        members = _Members(forward, kind, place=url if compression is None and "://" not in url else "")
         passed = 0
-        for group in _groups(forward, skip):
-            chosen, _ = one_picture_each([member.key for member in group], [0] * len(group))
-            for i in chosen:
-                if passed >= skip:
-                    yield group[i]
-                passed += 1
+        for group in members.groups(skip):
+            chosen = members.samples(group)
+            yield from chosen[max(0, skip - passed) :]
+            passed += len(chosen)
+
+
+def holds(url: str) -> frozenset[Kind]:
+    """What the first sample of a tar has, an image, a video or both; nothing where there is no sample.
+
+    Raises:
+        OSError: where the tar cannot be opened.
+    """
+    compression = COMPRESSION[ending_of(url) or ".tar"]
+    with fsspec.open(url, "rb", compression=compression) as stream:
+        for group in _Members(_Forward(stream, is_seekable=compression is None), None).groups(sys.maxsize):
+            names = [member.key for member in group]
+            kinds: dict[Kind, bool] = {"image": any(map(is_picture, names)), "video": any(map(is_video, names))}
+            if any(kinds.values()):
+                return frozenset(kind for kind, is_there in kinds.items() if is_there)
+    return frozenset()
+
+
+def _stem(name: str) -> str:
+    return name[: name.rfind(".")]
 
 
 @dataclass
@@ -111,48 +137,90 @@ class _Forward:
         return self.place
 
 
-def _groups(forward: _Forward, skip: int) -> Iterator[list[TarSample]]:
-    """Images that share the name of their sample, one after the other, then the damage where there is some."""
-    group: list[TarSample] = []
-    passed, count = 0, 0
-    fault = ""
-    try:
-        with tarfile.open(fileobj=forward, mode="r:") as archive:  # type: ignore[call-overload]
-            while (member := archive.next()) is not None:
-                archive.members.clear()  # tarfile keeps all, half a kilobyte each
-                count += 1
-                name = member.name.removeprefix("./").lstrip("/")
-                if not _is_sample(member, name):
-                    continue
-                if group and sample_name(group[0].key) != sample_name(name):
-                    passed += len(one_picture_each([m.key for m in group], [0] * len(group))[0])
-                    yield group
-                    group = []
-                is_wanted = passed + len(group) >= skip
-                group.append(TarSample(name, _content(forward, member) if is_wanted else b"", forward.place))
-            fault = _fault_of_end(forward.last, count)
-    except _FAULTS as broken:
-        reason = " ".join(str(broken).split())[:100] or type(broken).__name__
-        fault = f"cut off or damaged after {count} members: {reason}" if count else f"is not a tar archive ({reason})"
-    if group:
-        yield group
-    if fault:
-        yield [TarSample("", Unreadable(fault), forward.place)]
+class _Members:
+    """The members of a tar that belong to samples of a kind, of any kind where it is None.
 
+    `place` is the path of a tar of which videos can be read later; "" where their content must be read as it passes.
+    """
 
-def _is_sample(member: tarfile.TarInfo, name: str) -> bool:
-    is_hidden = any(step.startswith(".") and step != ".." for step in name.split("/"))
-    return member.isfile() and not member.issparse() and not is_hidden and is_picture(name)
+    def __init__(self, forward: _Forward, kind: Kind | None, *, place: str = "") -> None:
+        self._forward, self._kind, self._place = forward, kind, place
 
+    def groups(self, skip: int) -> Iterator[list[TarSample]]:
+        """Members that share the name of their sample, one after the other, then the damage where there is some.
 
-def _content(forward: _Forward, member: tarfile.TarInfo) -> bytes | Unreadable:
-    if member.size < 0:
-        raise tarfile.ReadError("a member claims a negative size")
-    if too_large := check_bytes(member.size):
-        return Unreadable(too_large)
-    forward.seek(member.offset_data)
-    data = forward.content(member.size)
-    return data if len(data) == member.size else Unreadable(f"cut off in {one_line(member.name[:200])}")
+        Those of the first `skip` samples are not read.
+        """
+        group: list[TarSample] = []
+        passed, count = 0, 0
+        fault = ""
+        try:
+            with tarfile.open(fileobj=self._forward, mode="r:") as archive:  # type: ignore[call-overload]
+                while (member := archive.next()) is not None:
+                    archive.members.clear()  # tarfile keeps all, half a kilobyte each
+                    count += 1
+                    name = member.name.removeprefix("./").lstrip("/")
+                    if not self._is_wanted(member, name):
+                        continue
+                    if group and sample_name(group[0].key) != sample_name(name):
+                        passed += len(self.samples(group))
+                        yield group
+                        group = []
+                    before = len(group) if self._kind != "video" else sum(is_video(one.key) for one in group)
+                    is_read = passed + before >= skip or is_sound(name)
+                    group.append(self._sample(member, name) if is_read else TarSample(name, b"", self._forward.place))
+                fault = _fault_of_end(self._forward.last, count)
+        except _FAULTS as broken:
+            reason = " ".join(str(broken).split())[:100] or type(broken).__name__
+            fault = (
+                f"cut off or damaged after {count} members: {reason}" if count else f"is not a tar archive ({reason})"
+            )
+        if group:
+            yield group
+        if fault:
+            yield [TarSample("", Unreadable(fault), self._forward.place)]
+
+    def samples(self, group: list[TarSample]) -> list[TarSample]:
+        """The samples among the members of a group: images without masks, or videos with the sound beside them."""
+        if self._kind != "video":
+            return [group[i] for i in one_picture_each([member.key for member in group], [0] * len(group))[0]]
+        tracks: dict[str, Track] = {}
+        for one in group:
+            if is_sound(one.key) and isinstance(one.payload, EncodedVideo):
+                tracks.setdefault(_stem(one.key), one.payload.open)
+        return [
+            one._replace(payload=EncodedVideo(one.payload.open, tracks[_stem(one.key)]))
+            if isinstance(one.payload, EncodedVideo) and _stem(one.key) in tracks
+            else one
+            for one in group
+            if not is_sound(one.key)
+        ]
+
+    def _is_wanted(self, member: tarfile.TarInfo, name: str) -> bool:
+        is_hidden = any(step.startswith(".") and step != ".." for step in name.split("/"))
+        if is_hidden or not member.isfile() or member.issparse():
+            return False
+        if self._kind == "image":
+            return is_picture(name)
+        return is_video(name) or (is_sound(name) if self._kind == "video" else is_picture(name))
+
+    def _sample(self, member: tarfile.TarInfo, name: str) -> TarSample:
+        if member.size < 0:
+            raise tarfile.ReadError("a member claims a negative size")
+        if self._kind == "video" and self._place:
+            place, start, size = self._place, member.offset_data, member.size
+            return TarSample(name, EncodedVideo(lambda: part_of_file(place, start, size)), start + size)
+        data = self._content(member)
+        if self._kind == "video" and isinstance(data, bytes):
+            return TarSample(name, EncodedVideo(lambda: io.BytesIO(data)), self._forward.place)
+        return TarSample(name, data, self._forward.place)
+
+    def _content(self, member: tarfile.TarInfo) -> bytes | Unreadable:
+        if too_large := check_bytes(member.size):
+            return Unreadable(too_large)
+        self._forward.seek(member.offset_data)
+        data = self._forward.content(member.size)
+        return data if len(data) == member.size else Unreadable(f"cut off in {one_line(member.name[:200])}")
 
 
 def _fault_of_end(last: bytes, count: int) -> str:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.decode.encoded_video import Track
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import decode_image
-from selftaught.data.decode.video import Track
 from selftaught.data.files.file_tree import FileTree, Unreadable
 from selftaught.data.files.frame_folders import FrameFolder
 

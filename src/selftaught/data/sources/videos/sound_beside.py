@@ -7,7 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from selftaught.data.decode.video import Track, track_seconds
+from selftaught.data.decode.encoded_video import Track
+from selftaught.data.decode.video import track_seconds
 from selftaught.data.files.file_kinds import is_sound
 from selftaught.data.files.file_tree import FileTree, FolderTree, Unreadable
 

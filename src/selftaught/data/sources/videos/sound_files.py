@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.core.names import one_line
-from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.encoded_video import EncodedVideo, Track
 from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import decode_image
-from selftaught.data.decode.video import Track, decode_sound, track_seconds
+from selftaught.data.decode.video import decode_sound, track_seconds
 from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree, Unreadable
 from selftaught.data.files.hints import Hints
