@@ -170,18 +170,22 @@ def exceeds_limit(shards: Shards, data: DataSettings, size: int, *, needs: froze
     side = data.store_size or store_side(size)
     most = data.cache_limit * 1e9
     if shards.kind_for(needs) == "video":
-        return JPEG_SHARE * _bytes_of_videos(shards, side) > most
+        return JPEG_SHARE * look_at_videos(shards, side)[1] > most
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
     if sum(shards.sizes) / 1000 * 4 * side * side <= most:
         return False
     return shards.about() * 4 * side * side > most
 
 
-def _bytes_of_videos(shards: Shards, side: int) -> float:
-    """Estimate of the frames and the sound of all videos, from some of the first shards."""
+def look_at_videos(shards: Shards, side: int) -> tuple[int, float]:
+    """The short side of stored frames, at most `side` pixels, and about how many bytes all raw ones take.
+
+    The latter are 0 where none of these can be read.
+    """
     first = first_samples(shards.first(LOOKED_AT), LOOKED_AT, kind="video")
-    headers = read_headers([first.read(i) for i in range(len(first))], 1)[0]  # type: ignore[misc]
+    headers = read_headers(first.videos, 1)[0].values()
     if not headers:
-        return 0.0
-    each = estimated_bytes(headers.values(), packed_side(headers.values(), side)) / len(headers)
-    return each * estimate(len(first), first.end, shards)
+        return side, 0.0
+    stored = packed_side(headers, side)
+    each = estimated_bytes(headers, stored) / len(headers)
+    return stored, each * estimate(len(first), first.end, shards)

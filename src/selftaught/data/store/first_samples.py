@@ -63,6 +63,11 @@ class FirstSamples(Source):
         payload = self._payloads[i]
         return with_own_sound(payload) if isinstance(payload, EncodedVideo) else payload
 
+    @property
+    def videos(self) -> list[EncodedVideo]:
+        """All of them, where they are videos."""
+        return [with_own_sound(payload) for payload in self._payloads if isinstance(payload, EncodedVideo)]
+
 
 def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstSamples:
     """About `count` encoded samples: the first ones of each shard, equally many of each where there are as many.
@@ -114,7 +119,7 @@ def indexed(
     Raises:
         NothingReadable: if none can be used.
     """
-    videos = [video for i in range(len(source)) if isinstance(video := source.read(i), EncodedVideo)]
+    videos = source.videos
     headers, unopened = read_headers(videos, workers)
     if not headers:
         i, why = unopened[0]

@@ -44,7 +44,9 @@ class PassedClips:
 
 
 def clips_of(video: EncodedVideo, sampling: Sampling, draws: NDArray[np.float64], *, side: int) -> PassedClips:
-    """The clips that a packed store of the video gives for `draws` (K, D), which are `sampling.min_gap` seconds apart.
+    """The clips that a packed store of the video gives for `draws` (K, D).
+
+    Where `sampling` asks for several of each video, they are moved `sampling.min_gap` seconds apart.
 
     Raises:
         Unreadable: where the video cannot be decoded, or is too short or silent for the sampling.
@@ -56,7 +58,7 @@ def clips_of(video: EncodedVideo, sampling: Sampling, draws: NDArray[np.float64]
     if plan.unusable:
         raise Unreadable(plan.unusable[0])
     count, row = len(draws), np.zeros(len(draws), np.int64)
-    if count > 1:
+    if sampling.clips_per_video > 1:
         draws = draws.copy()
         draws[:, 2] = plan.spread(row, draws[:, 2], sampling.min_gap)
     places = [plan.at(0, drawn) for drawn in draws]

@@ -212,12 +212,7 @@ class VideoSamples:
 
     def eval_draws(self, row_count: int, clips: int) -> list[NDArray[np.float64]]:
         """`clips` draws (row_count, D) of central windows whose clips are evenly spaced over each video."""
-        evenly = []
-        for k in range(clips):
-            draws = np.full((row_count, self.sampling.draws), 0.5)
-            draws[:, 2] = (k + 0.5) / clips
-            evenly.append(draws)
-        return evenly
+        return even_draws(row_count, self.sampling, clips)
 
     def frames_of(self, rows: NDArray[np.int64], draws: NDArray[np.float64], name: str) -> NDArray[np.int64]:
         """(N, T) numbers of the frames that `read` gives as the image or clip `name`."""
@@ -231,6 +226,16 @@ class VideoSamples:
         drawn[2] = draw
         clip = self._plan.at(int(self._video[row]), drawn)
         return self._plan.times(int(self._video[row]))[clip.frames], clip
+
+
+def even_draws(count: int, sampling: Sampling, clips: int) -> list[NDArray[np.float64]]:
+    """`clips` draws (count, D) in the middle of the window, whose moments are evenly spaced over a video."""
+    evenly = []
+    for k in range(clips):
+        draws = np.full((count, sampling.draws), 0.5)
+        draws[:, 2] = (k + 0.5) / clips
+        evenly.append(draws)
+    return evenly
 
 
 def inputs_of(plan: ClipPlan, frames: NDArray[np.uint8], sound: NDArray[np.int16]) -> dict[str, NDArray[Any]]:

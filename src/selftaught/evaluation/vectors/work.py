@@ -20,32 +20,24 @@ from numpy.typing import NDArray
 from selftaught.core.files import digest
 from selftaught.core.settings.groups import DataSettings, Streaming
 from selftaught.core.threads import give_way, usable_cores
-from selftaught.data.decode.fit import fit, window
 from selftaught.data.files.file_tree import lost_files
 from selftaught.data.loader import to_device
+from selftaught.data.modality import MODALITIES
 from selftaught.data.sources.shards import Shards, find_shards
 from selftaught.data.sources.value_range import decoding_of, with_range
-from selftaught.data.store.first_samples import first_samples
-from selftaught.data.store.image_pack import look_ahead, reason
-from selftaught.data.store.open import store_side
-from selftaught.data.store.samples import HostBatch, Samples
+from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.data.stream import shard_samples
 from selftaught.evaluation.embed import label_names, packed_samples, split_sources
 from selftaught.evaluation.query import CLIPS
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.vectors.folder import Part
+from selftaught.evaluation.vectors.tar_views import BATCH, ClipViews, ImageViews, SampleViews, stacked
 from selftaught.features.encode import all_features, encode
 from selftaught.training.streamed import exceeds_limit
 
 SHARD_SIZE = 10_240
 """Samples of a file unless another number is asked for: a multiple of a batch."""
-BATCH = 256
-"""Images that are encoded together."""
-LOOKED_AT = 256
-"""Images of the first tars by which the size and the range of values of all are known."""
-FIRST = 8
-"""Tars that they are taken from."""
 
 
 class Work(ABC):
@@ -102,21 +94,24 @@ def _streamed(subject: Subject, reading: DataSettings, stream: Streaming) -> Sha
     """The tars that are read in order; None where the data are packed, or no tars."""
     if stream == "never":
         return None
-    kind = subject.encoder.kind
-    if stream == "always" and kind != "image":
-        raise ValueError(f"--stream always gives images only, and {subject.encoder.name} takes {kind}; leave it out")
-    shards = find_shards(reading.path) if kind == "image" else None
+    needs = MODALITIES[subject.encoder.kind].needs
+    shards = find_shards(reading.path)
+    if shards is not None and shards.kind_for(needs) is None:
+        if stream == "always":
+            name = subject.encoder.name
+            raise ValueError(
+                f"{name} takes {' and '.join(sorted(needs))}, but the shards of {reading.path} hold no videos in their "
+                "first samples; give shards of videos"
+            )
+        return None
     if stream == "always":
         if shards is None:
             raise ValueError(f"--stream always reads tar shards, and {reading.path} is none; leave it out")
         return shards
     if shards is None:
         return None
-    is_large = (
-        shards.is_remote
-        or shards.is_compressed
-        or exceeds_limit(shards, reading, subject.network.size, needs=frozenset({"image"}))
-    )
+    size = subject.network.size
+    is_large = shards.is_remote or shards.is_compressed or exceeds_limit(shards, reading, size, needs=needs)
     return shards if is_large else None
 
 
@@ -167,20 +162,27 @@ class Packed(Work):
         )
 
 
-@final
 class Tars(Work):
-    """Images of tars, local or remote, each read once from front to back; nothing is packed. They have no labels."""
+    """Images or videos of tars, local or remote, each read once from front to back; nothing is packed.
+
+    They have no labels. The vector of a video is the mean over `CLIPS` clips.
+    """
 
     shard_size = 0
 
     def __init__(self, subject: Subject, reading: DataSettings, shards: Shards) -> None:
         self._subject, self.shards = subject, shards
-        first = first_samples(_some(shards, FIRST), LOOKED_AT)
-        self.reading = with_range(reading, first)
-        self._decoding = decoding_of(self.reading)
-        self.side, _ = look_ahead(first, side=reading.store_size or store_side(subject.network.size))
-        self.content = digest([shards.fingerprint, str(self.side), repr(self._decoding)])
+        needs = MODALITIES[subject.encoder.kind].needs
+        of_kind = ClipViews if shards.kind_for(needs) == "video" else ImageViews
+        self._passing: SampleViews = of_kind(subject, reading, shards)
+        self.reading = self._passing.reading
+        self.content = digest([shards.fingerprint, *self._passing.stamps])
         self._workers = reading.workers or usable_cores()
+
+    @property
+    def side(self) -> int:
+        """Short side of decoded images and frames, pixels."""
+        return self._passing.side
 
     def __len__(self) -> int:
         return len(self.shards)
@@ -189,37 +191,25 @@ class Tars(Work):
         keys: list[str] = []
         vectors: list[torch.Tensor] = []
         skipped: list[tuple[str, str]] = []
-        encoder = self._subject.encoder.to(device).eval()
-        items = shard_samples(self.shards, number, advice="the same command goes on with the tars that are left")
+        encoder, passing = self._subject.encoder.to(device).eval(), self._passing
+        how = self._subject.network.size, self._subject.precision
+        advice = "the same command goes on with the tars that are left"
+        items = shard_samples(self.shards, number, kind=passing.kind, advice=advice)
         with ThreadPoolExecutor(self._workers, initializer=give_way) as pool:
-            while group := list(islice(items, BATCH)):
-                found = list(pool.map(self._decoded, (payload for _, _, payload in group)))
+            while group := list(islice(items, passing.at_once)):
+                found = list(pool.map(passing.views_or_why, (payload for _, _, payload in group)))
                 names = [key for _, key, _ in group]
                 skipped += [(key, why) for key, why in zip(names, found, strict=True) if isinstance(why, str)]
-                keys += [key for key, image in zip(names, found, strict=True) if not isinstance(image, str)]
-                if images := [image for image in found if not isinstance(image, str)]:
-                    host = HostBatch(index=np.arange(len(images)), inputs={"image": np.stack(images)})
-                    batch = to_device(host, None, device, {})
-                    how = self._subject.network.size, self._subject.precision
-                    vectors.append(encode(encoder, batch, *how).cpu())
+                keys += [key for key, views in zip(names, found, strict=True) if not isinstance(views, str)]
+                if good := [views for views in found if not isinstance(views, str)]:
+                    each = [stacked(views) for views in zip(*good, strict=True)]
+                    batches = (to_device(host, None, device, {}) for host in each)
+                    vectors.append(torch.stack([encode(encoder, batch, *how) for batch in batches]).mean(0).cpu())
         rows = torch.cat(vectors).numpy() if vectors else np.empty((0, encoder.num_features), np.float32)
         return Part(keys=keys, labels=[None] * len(keys), vectors=rows, skipped=skipped)
 
     def images(self, number: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """(path, square image) of a tar that can be read, in order."""
-        for _, key, payload in shard_samples(self.shards, number):
-            if not isinstance(image := self._decoded(payload), str):
+        """(path, square image) of what can be read of a tar, in order; of a video its middle frame."""
+        for _, key, payload in shard_samples(self.shards, number, kind=self._passing.kind):
+            if not isinstance(image := self._passing.image_or_why(payload), str):
                 yield key, image
-
-    def _decoded(self, payload: bytes | Exception) -> NDArray[np.uint8] | str:
-        """The square in the middle of an image, as a packed store gives it, or why it cannot be read."""
-        if isinstance(payload, Exception):
-            return reason(payload)
-        try:
-            return window(fit(payload, side=self.side, decoding=self._decoding), side=self.side, y=0.5, x=0.5)
-        except (OSError, ValueError) as broken:
-            return reason(broken)
-
-
-def _some(shards: Shards, count: int) -> Shards:
-    return Shards(shards.data, shards.urls[:count], shards.names[:count], shards.sizes[:count], shards.fingerprint)
