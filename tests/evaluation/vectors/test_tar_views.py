@@ -41,9 +41,7 @@ def test_an_image_has_one_view(subject: Subject, tmp_path: Path) -> None:
     assert "image" in str(views.views_or_why(b"no image"))
 
 
-def test_a_video_has_the_views_of_a_packed_one(
-    subject: Subject, tmp_path: Path, write_video: WriteVideo
-) -> None:
+def test_a_video_has_the_views_of_a_packed_one(subject: Subject, tmp_path: Path, write_video: WriteVideo) -> None:
     shards = write_clip_shards(tmp_path, [2], write_video)
     reading = DataSettings(path=str(shards))
     views = ClipViews(subject, reading, shards_of(shards))
