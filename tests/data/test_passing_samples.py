@@ -51,7 +51,7 @@ def test_clips_are_drawn_by_their_place(tmp_path: Path, write_video: WriteVideo)
 
 
 def test_the_size_of_a_window_counts_all_frames_and_sound() -> None:
-    sampling = Sampling(inputs=PAIRS.inputs | {"audio": Sound(seconds=0.5)}, clips_per_video=3)
+    sampling = Sampling(inputs={**PAIRS.inputs, "audio": Sound(seconds=0.5)}, clips_per_video=3)
     assert PassingClips(side=10, sampling=sampling).bytes == 3 * (5 * 300 + 4 * 8000)
     stamps = {tuple(PassingClips(side=side, sampling=PAIRS).stamps) for side in (8, 9)}
     assert len(stamps) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_tars_of_videos_give_the_vectors_of_packed_ones(
     parts = [streamed.shard(number, device) for number in (0, 1)]
     assert [list(part.keys) for part in parts] == [["s-000.tar/000.mp4", "s-000.tar/001.mp4"], ["s-001.tar/003.mp4"]]
     assert [key for part in parts for key, _ in part.skipped] == ["s-001.tar/002.mp4"]
-    rows = {}
+    rows: dict[str, Any] = {}
     for number in range(len(packed)):
         part = packed.shard(number, device)
         rows |= {key.rpartition("/")[2]: row for key, row in zip(part.keys, part.vectors, strict=True)}
