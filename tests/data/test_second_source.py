@@ -35,5 +35,6 @@ def test_draws_are_a_function_of_the_generator(tmp_path: Path) -> None:
 def test_what_is_no_source_of_photos_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^--task\.real .*nowhere: "):
         SecondSource(str(tmp_path / "nowhere"), flag="--task.real", size=32)
+    pytest.importorskip("mujoco", reason="needs MuJoCo, the extra [world]")
     with pytest.raises(ValueError, match=r"^--task\.real must be images that are kept, got world; give a folder"):
         SecondSource("world", flag="--task.real", size=32)

@@ -213,9 +213,9 @@ def test_onnx_runtime_gives_the_same_features(name: str, size: int, tmp_path: Pa
 
 def test_absent_onnx_packages_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxscript" else find(name))
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name in ("onnx", "onnxscript") else find(name))
     encoder = build_encoder("resnet18", size=32)
-    with pytest.raises(ValueError, match=r"--format onnx needs onnxscript: pip install 'selftaught\[onnx\]'"):
+    with pytest.raises(ValueError, match=r"--format onnx needs onnx and onnxscript: pip install 'selftaught\[onnx\]'"):
         export_encoder(encoder, tmp_path / "encoder.onnx", format="onnx", size=32)
     assert list(tmp_path.iterdir()) == []
 

@@ -167,7 +167,7 @@ def _token_strides(
         count, stride = outputs[path].shape[1], known.get(path, last)
         if _has_tokens(net):
             strides[stage] = _patch_sides(net)
-        elif isinstance(stride, int | float) and math.ceil(size / stride) ** 2 <= count:
+        elif isinstance(stride, int | float) and stride > 0 and math.ceil(size / stride) ** 2 <= count:
             strides[stage] = (stride, stride)
         else:  # timm does not say: the largest square of patches behind the other tokens
             strides[stage] = (size / math.isqrt(count),) * 2

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -20,6 +19,8 @@ from selftaught.evaluation.models.exported.compare import partners
 from selftaught.evaluation.models.folder import read_weights
 from tests.evaluation.models.own_encoder import encoder_in
 from tests.evaluation.models.test_predict import rows_of
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra [onnx]")
 
 
 @pytest.mark.slow  # torch.onnx alone takes 5 s

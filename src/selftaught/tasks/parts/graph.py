@@ -66,7 +66,9 @@ def geodesic_distances(
     count, k = neighbours.shape
     # An edge of length 0 would be no edge in a sparse matrix.
     lengths = distances.astype(np.float64).flatten().clip(1e-9)
-    graph = csr_array((lengths, (np.repeat(np.arange(count), k), neighbours.flatten())), (count, count))
+    # SciPy before 1.15 takes numbers of rows of 32 bits only.
+    ends = np.repeat(np.arange(count, dtype=np.int32), k), neighbours.flatten().astype(np.int32)
+    graph = csr_array((lengths, ends), (count, count))
     found: NDArray[np.float64] = dijkstra(graph, directed=False, indices=sources)
     return found
 
