@@ -41,7 +41,7 @@ from typing import Any
 
 import torch
 from evidence_page import ALL, RESULTS, read_rows, write_pages
-from evidence_senses import WALK, write_walk
+from evidence_senses import MOUTHS, WALK, write_mouths, write_walk
 from evidence_settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +50,8 @@ SHARED = ROOT.parent / "shared" / "data"
 
 STRETCHES = Path(tempfile.gettempdir()) / "selftaught-walk"
 """Where the stretches of the walk are written."""
+LIPS = Path(tempfile.gettempdir()) / "selftaught-mouths"
+"""Where the mouths of the sentences are written."""
 MOVING = "moving:"
 FIGURES = ("value", "stage", "stages", "random", "gain", "chance", "train_samples", "test_samples")
 ON_GPU = torch.cuda.is_available()
@@ -124,7 +126,8 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
     row: dict[str, Any] = {
         "command": " ".join(["selftaught", *command])
         .replace(str(SHARED), "../shared/data")
-        .replace(str(STRETCHES), "WALK"),
+        .replace(str(STRETCHES), "WALK")
+        .replace(str(LIPS), "MOUTHS"),
         "pretext": {k: summary[k] for k in ("metric", "value", "chance", "epochs")},
         "measured": datetime.now(UTC).date().isoformat(),
         "rankme": summary["rankme"],
@@ -156,6 +159,8 @@ def place_of(data: str) -> str:
     """Where the data of a setting are: a folder of the real data sets, or sequences that are drawn or cut from one."""
     if data == WALK:
         return str(write_walk(SHARED, STRETCHES))
+    if data == MOUTHS:
+        return str(write_mouths(SHARED, LIPS))
     if data.startswith((f"{MOVING}digits", "world")):
         return data
     prefix = MOVING if data.startswith(MOVING) else ""
