@@ -92,6 +92,14 @@ def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
         open_subject(tmp_path / "gone", out=tmp_path / "plain")
 
 
+def test_a_model_of_fit_is_told_from_a_run(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"is a model of fit, and an encoder is needed here; give the run or the weights"
+    ):
+        open_subject(tmp_path)
+
+
 def test_clips_are_cut_as_asked_and_else_as_the_encoder_saw_them(run: Path) -> None:
     subject = open_subject(run)
     assert (subject.cutting().network.clip_seen, probe_sampling(subject.encoder).inputs) == ({}, {"image": Image()})

@@ -87,13 +87,15 @@ def push(
     Returns:
         "repository", its "url", the "files" and the "encoder".
     """
-    from selftaught.encoders.weights.hub import checked
+    from selftaught.encoders.weights.hub import PREFIX, checked
     from selftaught.evaluation.models.folder import is_model
     from selftaught.evaluation.push import push_run
     from selftaught.evaluation.subject import open_subject
     from selftaught.report.run_card import run_card
 
     checked(name)
+    if not Path(run).exists() and str(run).startswith(PREFIX):
+        raise ValueError(f"push writes runs and models of this machine to the hub, where {run} is; give a folder")
     if is_model(Path(run)):
         from selftaught.evaluation.models.on_hub import push_model
 

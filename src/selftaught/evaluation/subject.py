@@ -151,6 +151,11 @@ def open_subject(
             f"{what} is no run folder; give the --out of a pretrain command, ENCODER:FILE with weights, such as "
             "resnet18:weights.safetensors, or published weights, such as torchvision:resnet18 or hf:OWNER/NAME"
         )
+    if (Path(what) / "model.json").is_file():
+        raise ValueError(
+            f"{what} is a model of fit, and an encoder is needed here; give the run or the weights that it was fitted "
+            "from, or use the model with predict, export, push or suggest --model"
+        )
     config = read_config(what)
     for flag, value in (("size", size), ("stem", stem)):
         trained = getattr(config.network, flag)

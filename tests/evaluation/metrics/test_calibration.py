@@ -10,6 +10,7 @@ from selftaught.evaluation.metrics.calibration import (
     calibration_error,
     dealt_parts,
     fit_temperature,
+    grouped_interval,
     log_loss,
     share_interval,
     threshold_for,
@@ -98,3 +99,54 @@ def test_groups_choose_or_measure_but_not_both() -> None:
 def test_an_error_that_no_threshold_keeps_to_is_said() -> None:
     with pytest.raises(ValueError, match=r"^--error 0.1 is reached by no threshold on the 2 held-back samples: of the"):
         threshold_for(np.array([0.9, 0.8]), np.array([False, True]), 0.1)
+
+
+def by_loops(outcomes: np.ndarray, groups: np.ndarray, t_groups: float, t_samples: float) -> tuple[float, float]:
+    """Wilson's interval of the effective number of samples, written out."""
+    total, names = len(outcomes), sorted(set(groups.tolist()))
+    share = sum(outcomes.tolist()) / total
+    squares = 0.0
+    for name in names:
+        squares += sum(y - share for y, g in zip(outcomes.tolist(), groups.tolist(), strict=True) if g == name) ** 2
+    variance = len(names) / (len(names) - 1) * squares / total**2
+    worth = min(total, share * (1 - share) / variance * (t_samples / t_groups) ** 2)
+    return share_interval(share * worth, worth)
+
+
+def test_samples_of_a_group_are_worth_fewer() -> None:
+    rng = np.random.default_rng(1)
+    groups = rng.permutation(np.repeat([4, 7, 9], [10, 20, 15]))
+    outcomes = rng.random(45) < np.select([groups == 4, groups == 7], [0.9, 0.3], 0.6)
+    found = grouped_interval(outcomes, groups)
+    assert found == pytest.approx(by_loops(outcomes, groups, 4.30265, 2.01537), abs=0.02)
+    own = share_interval(int(outcomes.sum()), 45)
+    assert found[0] < own[0] < own[1] < found[1]
+    assert grouped_interval(outcomes, None) == grouped_interval(outcomes, np.arange(45)) == own
+
+
+def test_groups_that_all_agree_count_as_one_sample_each() -> None:
+    right, groups = np.ones(60, bool), np.repeat(np.arange(3), 20)
+    assert grouped_interval(right, groups) == share_interval(3, 3)
+    assert grouped_interval(~right, groups) == share_interval(0, 3)
+    assert grouped_interval(right, np.zeros(60, np.int64)) == share_interval(1, 1)
+    half = np.arange(60) % 2 == 0
+    assert grouped_interval(half, groups) == share_interval(1.5, 3)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.9])
+@pytest.mark.parametrize("count", [2, 3, 5, 12])
+def test_the_interval_of_few_groups_holds_the_truth(share: float, count: int) -> None:
+    """Groups of 10 to 30 samples whose own shares vary by a beta distribution of a correlation of 0.2."""
+    rng = np.random.default_rng(count)
+    inside, alone = [], []
+    for _ in range(250):
+        own = rng.beta(4 * share, 4 * (1 - share), count)
+        groups = np.repeat(np.arange(count), rng.integers(10, 31, count))
+        outcomes = rng.random(len(groups)) < own[groups]
+        for held, (low, high) in (
+            (inside, grouped_interval(outcomes, groups)),
+            (alone, share_interval(int(outcomes.sum()), len(groups))),
+        ):
+            held.append(low <= 100 * share <= high)
+    assert np.mean(inside) >= 0.9
+    assert np.mean(alone) < 0.75

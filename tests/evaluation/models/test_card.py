@@ -44,3 +44,39 @@ def test_the_ranges_of_channels_are_said_where_images_are_not_of_eight_bits(plac
     assert f"\n\n{said}.\n" in model_card(deep)
     assert images_said(deep, 2).endswith(f"resized and normalised. {said}")
     assert images_said(facts, 3).startswith("uint8 (N, height, width, 3) RGB of any size")
+
+
+def test_boxes_and_masks_say_how_they_were_measured(place: Path) -> None:
+    facts = read_facts(place / "model")
+    found = {"interval": [20.0, 30.0], "samples": 17, "by_class": {"red": 31.5, "blue": None}}
+    boxes = replace(
+        facts,
+        kind="boxes",
+        head={"settings": {"size": 160}, "seed": 0},
+        data=facts.data | {"by_class": None},
+        held_back=found | {"map": 25.0, "rule": "voc", "coco": {"ap": 9.0, "ap75": 6.5}, "boxes": {"red": 12}},
+        gain={"value": -1.25, "interval": [-3.0, 0.5]},
+    )
+    card = model_card(boxes)
+    assert "sees images with a short side of 160 pixels, from" in card
+    assert "| mean average precision | 25.0 % | 20.0 to 30.0 |" in card
+    assert "Difference to random weights: -1.2 points (-3.0 to 0.5)." in card
+    assert "at an overlap of 0.5, as PASCAL VOC has it. By COCO's rule: 9.0 %, at an overlap of 0.75 6.5 %." in card
+    assert "Intervals are over resamplings of the 17 test images (bootstrap)." in card
+    assert "| number | class | test boxes | average precision |\n|---|---|---|---|\n| 0 | blue |  |  |" in card
+    assert "| 2 | red | 12 | 31.5 % |" in card
+    masks = replace(
+        boxes, kind="masks", held_back=found | {"miou": 25.0, "pixel_accuracy": 61.0, "commonest_class": 14.0}
+    )
+    card = model_card(masks)
+    assert "| accuracy of pixels | 61.0 % |  |" in card
+    assert "every pixel is of the commonest class reaches 14.0 % mean intersection over union." in card
+    assert "| number | class | intersection over union |\n|---|---|---|\n" in card
+    assert "255 where the model cannot tell" in card
+
+
+def test_an_interval_over_few_groups_is_said_to_be_unknown(place: Path) -> None:
+    facts = read_facts(place / "model")
+    assert "groups" not in model_card(facts)
+    card = model_card(replace(facts, held_back=facts.held_back | {"groups": 3}))
+    assert "The 24 samples are of 3 groups, from which the interval cannot be known well" in card

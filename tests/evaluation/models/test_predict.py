@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import selftaught
+from selftaught.evaluation.metrics.calibration import grouped_interval, share_interval
 from selftaught.evaluation.models.folder import load_classes, read_facts, read_held_back, write_model
 from selftaught.evaluation.models.predict import check_list, threshold_of, write_skipped
 from tests.evaluation.labelled_videos import write_actions
@@ -33,6 +34,22 @@ def test_every_image_has_a_row_and_broken_files_are_listed(place: Path, tmp_path
     assert (found["samples"], found["skipped"], sum(found["classes"].values())) == (9, 1, 9)
     assert [row["path"] for row in rows_of(Path(found["skipped_list"]))] == ["red/broken.png"]
     assert list(rows[0]) == ["path", "class", "probability", "label"]
+
+
+def test_the_interval_is_over_groups_that_the_data_name(place: Path, tmp_path: Path) -> None:
+    data = colours_in(tmp_path / "data", 4, seed=9, noise=150)
+    keys = [f"{k}/0{i}.png" for k in ("red", "green", "blue") for i in range(4)]
+    donors = {key: str(i % 3) for i, key in enumerate(keys)}
+    (tmp_path / "donors.csv").write_text("file,group\n" + "".join(f"{k},{g}\n" for k, g in donors.items()))
+    found = selftaught.predict(place / "model", data, out=tmp_path / "out.csv", groups=str(tmp_path / "donors.csv"))
+    assert found["groups"] == 3
+    rows = rows_of(tmp_path / "out.csv")
+    right = np.array([row["class"] == row["label"] for row in rows])
+    assert found["interval"] == list(grouped_interval(right, np.array([int(donors[row["path"]]) for row in rows])))
+    assert any(note.startswith("the 12 samples are of 3 groups, from which") for note in found["notes"])
+    plain = selftaught.predict(place / "model", data, out=tmp_path / "plain.csv")
+    assert "groups" not in plain
+    assert plain["interval"] == list(share_interval(int(right.sum()), 12))
 
 
 def test_a_file_named_as_the_list_of_skipped_files_stays(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of
+from selftaught.evaluation.metrics.calibration import grouped_interval
+from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of, interval_said
 from tests.evaluation.metrics.test_calibration import drawn
 
 
@@ -24,7 +25,13 @@ def test_accuracy_and_its_interval() -> None:
 def test_intervals_are_over_groups_where_there_are_some() -> None:
     groups = np.repeat([0, 1], 4)
     found = accuracy_of(judged([1] * 4 + [0] * 4, groups=groups), ("a", "b"))
-    assert found["interval"] == [0.0, 100.0]
+    assert found["groups"] == 2
+    assert found["interval"] == list(grouped_interval(np.repeat([True, False], 4), groups))
+    assert found["interval"][1] - found["interval"][0] > 95  # nothing is known from two groups that disagree
+    assert interval_said(found).startswith(
+        "the 8 samples are of 2 groups, from which the interval cannot be known well"
+    )
+    assert interval_said(accuracy_of(judged([1] * 8), ("a", "b"))) == ""
     gain = gain_of(judged([1] * 8, groups=groups), judged([1] * 4 + [0] * 4, groups=groups))
     assert gain == {"value": 50.0, "interval": [0.0, 100.0]}
 

@@ -93,6 +93,10 @@ def test_a_folder_of_runs_is_a_collection(tmp_path: Path, run_folder: Folder) ->
 
 
 def test_what_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "fitted").mkdir()
+    (tmp_path / "fitted" / "model.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"is a model of fit, which has a card instead of a report; `selftaught"):
+        read_folder(tmp_path / "fitted")
     with pytest.raises(ValueError, match=r"is no run: .* give the folder that `selftaught pretrain`"):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match=r"no folder .*absent"):

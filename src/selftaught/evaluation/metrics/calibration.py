@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, ndtri
+from scipy.special import log_softmax, ndtri, stdtrit
 
 from selftaught.core.randomness import numpy_generator
-from selftaught.evaluation.metrics.intervals import LEVEL, interval_of, resample_groups
+from selftaught.evaluation.metrics.intervals import LEVEL
 
 BINS = 15
 """Of equal width, as in Guo et al. (2017)."""
@@ -61,13 +61,42 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64], weights: Floats |
     return float(math.exp(found.x))
 
 
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, in percent; it has a width where the share is 0 or 1 (JASA 1927)."""
+def share_interval(count: float, total: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, in percent; it has a width where the share is 0 or 1 (JASA 1927).
+
+    Of samples that are independent; `grouped_interval` is of others.
+    """
     z = float(ndtri((1 + LEVEL) / 2))
     share, spread = count / total, z * z / total
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / total + spread / total / 4) / (1 + spread)
     return round(100 * max(0.0, middle - half), 3), round(100 * min(1.0, middle + half), 3)
+
+
+def grouped_interval(outcomes: NDArray[np.bool_], groups: NDArray[np.int64] | None) -> tuple[float, float]:
+    """The 95 % interval, in percent, of the share of `outcomes` (M,) whose samples belong together in groups (M,).
+
+    Wilson's for as many samples as they are worth (Korn & Graubard, Survey Methodology 1998; the National Center for
+    Health Statistics, Parker et al. 2017, takes the same number): with the share p = sum(y) / M and the G groups' sums
+    u_g = sum(y - p), p has the variance v = G / (G - 1) sum(u_g^2) / M^2, and independent samples would have it if
+    there were p (1 - p) / v. That number is multiplied by (t(M - 1) / t(G - 1))^2, of the 97.5 % quantiles of Student's
+    t, as v is known by G - 1 numbers only, and is M at most. Where all groups agree, on 0 or 1 too, or there is one,
+    v says nothing and each group counts as one sample. None for samples that are independent.
+    """
+    total, count = len(outcomes), int(outcomes.sum())
+    kinds = total if groups is None else len(np.unique(groups))
+    if kinds == total:
+        return share_interval(count, total)
+    assert groups is not None
+    share = count / total
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=outcomes - share)
+    spread = float(np.square(sums).sum()) / total**2
+    worth = float(kinds)
+    if kinds > 1 and spread > _ROUNDING**2:
+        at = (1 + LEVEL) / 2
+        seen = share * (1 - share) / (spread * kinds / (kinds - 1))
+        worth = seen * float(stdtrit(total - 1, at) / stdtrit(kinds - 1, at)) ** 2
+    return share_interval(share * min(worth, total), min(worth, total))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +141,8 @@ def threshold_for(
         own = _least_confidence(confidence[part != k], right[part != k], error)
         answered |= (part == k) & (confidence >= (np.inf if own is None else own))
     wrong, count = int((answered & ~right).sum()), int(answered.sum())
-    interval = share_interval(wrong, count) if count else (0.0, 100.0)
-    if groups is not None and len(np.unique(groups[answered])) > 1:
-        interval = interval_of(resample_groups(100 * (~right[answered]).astype(np.float32), groups[answered]))
+    of = None if groups is None else groups[answered]
+    interval = grouped_interval(~right[answered], of) if count else (0.0, 100.0)
     return Threshold(
         confidence=least,
         error=round(100 * wrong / count, 3) if count else None,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selftaught.evaluation.models.folder import Facts
 from selftaught.evaluation.models.semantics import BELOW, outputs_said, ranges_said
+from selftaught.evaluation.models.worth import interval_said
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "mean of the accuracies of the classes", "map": "mean average "
-           "precision", "miou": "mean intersection over union"}  # fmt: skip
+           "precision", "miou": "mean intersection over union", "pixel_accuracy": "accuracy of pixels"}  # fmt: skip
 KINDS = {"classes": "one class for each image or video", "boxes": "boxes of objects", "masks": "a class for each pixel"}
 BY_CLASS = {"classes": "accuracy", "boxes": "average precision", "masks": "intersection over union"}
+RULES = {"voc": "at an overlap of 0.5, as PASCAL VOC has it", "coco": "over overlaps from 0.5 to 0.95, as COCO has it"}
 MOST_CLASSES = 100
 """Rows of the table of classes at most."""
 LICENCE = "_Not stated yet. Say here under which licence the model may be used, and which one its data have._"
@@ -43,12 +45,20 @@ def _head(facts: Facts, name: str) -> list[str]:
     return [
         f"# Model of {len(facts.classes)} classes",
         "",
-        f"Predicts {KINDS[facts.kind]}. The encoder is `{network['encoder']}`, which sees {network['size']} x "
-        f"{network['size']} pixels, from `{facts.encoder_of}`. Fitted by selftaught {facts.version}.",
+        f"Predicts {KINDS[facts.kind]}. The encoder is `{network['encoder']}`, which sees {_seen(facts)}, from "
+        f"`{facts.encoder_of}`. Fitted by selftaught {facts.version}.",
         "",
         f"    selftaught predict {name} DATA --out "
         + {"classes": "predictions.csv", "boxes": "boxes.json", "masks": "masks/"}[facts.kind],
     ]
+
+
+def _seen(facts: Facts) -> str:
+    side = facts.network["size"]
+    if facts.kind == "classes":
+        return f"{side} x {side} pixels"
+    side = facts.head["settings"].get("size", side)
+    return f"images with a short side of {side} pixels" + (", in square windows" if facts.kind == "masks" else "")
 
 
 def _data(facts: Facts) -> list[str]:
@@ -65,11 +75,29 @@ def _results(facts: Facts) -> list[str]:
     for where, found in (("held-back labels", facts.held_back), ("test part", facts.test or {})):
         place = f"{where} ({found['is']})" if found.get("is") else where
         lines += _rows(place, found)
+    said = interval_said(facts.test or facts.held_back)
     lines += _rows("the same, with random weights of the encoder", facts.random)
     if facts.gain:
         low, high = facts.gain["interval"]
-        lines += ["", f"Above random weights by {facts.gain['value']:.1f} points ({low:.1f} to {high:.1f})."]
-    return lines
+        lines += ["", f"Difference to random weights: {facts.gain['value']:+.1f} points ({low:.1f} to {high:.1f})."]
+    if facts.kind != "classes":
+        lines += ["", _metric_said(facts.held_back)]
+    return [*lines, *(["", f"{said[0].upper()}{said[1:]}."] if said else [])]
+
+
+def _metric_said(found: Mapping[str, Any]) -> str:
+    """How boxes and masks were measured, and what else was found."""
+    over = f"Intervals are over resamplings of the {found['samples']:,} test images (bootstrap)."
+    if "map" in found:
+        coco = found.get("coco", {})
+        also = f" By COCO's rule: {coco['ap']:.1f} %, at an overlap of 0.75 {coco['ap75']:.1f} %." if coco else ""
+        return f"Average precision is {RULES[found.get('rule', 'voc')]}.{also} {over}"
+    if "commonest_class" not in found:
+        return over
+    return (
+        f"Saying that every pixel is of the commonest class reaches {found['commonest_class']:.1f} % mean intersection "
+        f"over union. {over}"
+    )
 
 
 def _rows(place: str, found: Mapping[str, Any]) -> list[str]:
@@ -94,15 +122,22 @@ def _calibration(facts: Facts) -> list[str]:
 
 
 def _classes(facts: Facts) -> list[str]:
-    counts = facts.data.get("by_class", {})
+    counts = facts.data.get("by_class") or facts.held_back.get("boxes", {})
+    counted = "test boxes" if facts.kind == "boxes" else "labels"
     by_class = (facts.test or facts.held_back).get("by_class") or {}
-    lines = [f"| number | class | labels | {BY_CLASS[facts.kind]} |", "|---|---|---|---|"]
+    columns = ["number", "class", *([counted] if counts else []), BY_CLASS[facts.kind]]
+    lines = [_line(columns), "|---" * len(columns) + "|"]
     for number, name in enumerate(facts.classes[:MOST_CLASSES]):
         value = by_class.get(name)
-        shown = name.replace("|", "\\|")
-        lines.append(f"| {number} | {shown} | {counts.get(name, '')} | {'' if value is None else f'{value:.1f} %'} |")
+        cells = [number, name.replace("|", "\\|"), *([counts.get(name, "")] if counts else [])]
+        lines.append(_line([*cells, "" if value is None else f"{value:.1f} %"]))
     more = len(facts.classes) - MOST_CLASSES
     return [*lines, *(["", f"and {more} more"] if more > 0 else [])]
+
+
+def _line(cells: Sequence[object]) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _outputs(facts: Facts) -> list[str]:

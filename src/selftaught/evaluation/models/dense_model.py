@@ -251,7 +251,9 @@ class _Pixels:
 
 def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:
     interval = None if score.interval is None else list(score.interval)
-    return {name: score.value, "interval": interval, "samples": samples, "by_class": score.more["per_class"]}
+    more = {key: score.more[key] for key in ("rule", "coco", "boxes", "pixel_accuracy", "commonest_class")
+            if key in score.more}  # fmt: skip
+    return {name: score.value, "interval": interval, "samples": samples, "by_class": score.more["per_class"]} | more
 
 
 def _gain(own: Score, random: Score) -> dict[str, Any]:

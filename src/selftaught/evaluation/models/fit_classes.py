@@ -29,7 +29,7 @@ from selftaught.evaluation.models.linear import DIMS, LinearFit
 from selftaught.evaluation.models.network import ALL_STAGES, ClassModel, logits_of, model_of_network, model_of_stage
 from selftaught.evaluation.models.reading import network_of_subject, reading_of
 from selftaught.evaluation.models.settings import HowToFit
-from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of
+from selftaught.evaluation.models.worth import Judged, accuracy_of, calibrated, gain_of, interval_said
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.subject import Subject
 from selftaught.features.encode import CLIPS
@@ -168,6 +168,8 @@ def fit_classes(
         calibration=calibration,
     )  # fmt: skip
     write_model(path, model.cpu(), facts, _rows(chosen, known, hot))
+    if told := interval_said(facts.test or facts.held_back):
+        say_once(told)
     return _result(path, facts, known)
 
 
@@ -244,6 +246,7 @@ def _result(path: Path, facts: Facts, known: Known) -> dict[str, Any]:
         "measured_on": f"the data's own test part, {where['samples']:,} samples" if facts.test else where["is"],
         "accuracy": where["accuracy"],
         "interval": where["interval"],
+        **({"groups": where["groups"]} if "groups" in where else {}),
         "balanced_accuracy": where["balanced_accuracy"],
         "random": facts.random["accuracy"],
         "gain": facts.gain["value"],

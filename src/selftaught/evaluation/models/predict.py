@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,10 @@ from selftaught.core.progress import say_once
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_tree import lost_files, told_lost
 from selftaught.data.sources.stacks.file_images import file_of
+from selftaught.data.store.samples import Samples, groups_of
 from selftaught.evaluation.embed import all_samples, label_names
-from selftaught.evaluation.metrics.calibration import Threshold, share_interval, threshold_for
+from selftaught.evaluation.metrics.calibration import Threshold, grouped_interval, threshold_for
+from selftaught.evaluation.metrics.intervals import groups_said
 from selftaught.evaluation.models.folder import Facts, load_classes, read_facts, read_held_back
 from selftaught.evaluation.models.network import logits_of
 
@@ -81,37 +83,61 @@ def predict_classes(
     check_list(path, overwrite=overwrite)
     threshold = threshold_of(model, error, facts)
     network, device = load_classes(model, facts), compute_device(accelerator)
-    found: list[tuple[str, str | None, NDArray[np.float32]]] = []
+    found: list[_Answer] = []
     skipped: dict[str, str] = {}
     notes: dict[str, None] = {}
-    for samples, said in all_samples(network.encoder, reading, split, facts.network["size"]):
+    for part, (samples, said) in enumerate(all_samples(network.encoder, reading, split, facts.network["size"])):
         notes |= dict.fromkeys(said)
         skipped |= {key: why for key, why in samples.skipped if lost_files([(key, why)])}
         probabilities = logits_of(network, samples, device).softmax(1).numpy()
-        found += zip(samples.keys, label_names(samples), probabilities, strict=True)
+        found += map(_Answer, samples.keys, label_names(samples), probabilities, _groups(samples, part))
     if per_file:
         found = _of_files(found)
-    rows = [_row(key, label, facts.classes[p.argmax()], float(p.max()), threshold) for key, label, p in found]
-    rows.sort(key=lambda row: row["path"])
+    found.sort(key=lambda one: printable(one.key))
+    rows = [
+        _row(one.key, one.label, facts.classes[one.probabilities.argmax()], float(one.probabilities.max()), threshold)
+        for one in found
+    ]
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
-    for note in _notes(rows, reading, facts):
+    said = _result(path, rows, [one.group for one in found], threshold)
+    for note in [*_notes(rows, reading, facts), *_of_groups(said)]:
         say_once(note)
         notes[note] = None
     write_table(path, _without_empty(rows))
     listed = write_skipped(path, skipped)
-    return _result(path, rows, threshold) | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
+    return said | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
 
 
-def _of_files(
-    images: Sequence[tuple[str, str | None, NDArray[np.float32]]],
-) -> list[tuple[str, str | None, NDArray[np.float32]]]:
+class _Answer(NamedTuple):
+    """Probabilities (K,) of a sample with its label and the group it belongs to."""
+
+    key: str
+    label: str | None
+    probabilities: NDArray[np.float32]
+    group: tuple[int | str, ...]
+
+
+def _groups(samples: Samples, part: int) -> list[tuple[int | str, ...]]:
+    """The group of each sample: as the data say, else the file, whose pages and tiles belong together."""
+    numbers = groups_of(samples)
+    if numbers is None:
+        return [(file_of(key),) for key in samples.keys]
+    return [(part, number) for number in numbers.tolist()]
+
+
+def _of_files(images: Sequence[_Answer]) -> list[_Answer]:
     """Of each file the mean probabilities (K,) of its images or tiles, and the label that all of them have."""
-    grouped: dict[str, list[tuple[str | None, NDArray[np.float32]]]] = {}
-    for key, label, probabilities in images:
-        grouped.setdefault(file_of(key), []).append((label, probabilities))
+    grouped: dict[str, list[_Answer]] = {}
+    for one in images:
+        grouped.setdefault(file_of(one.key), []).append(one)
     return [
-        (file, of[0][0] if len({label for label, _ in of}) == 1 else None, np.mean([p for _, p in of], 0))
+        _Answer(
+            file,
+            of[0].label if len({one.label for one in of}) == 1 else None,
+            np.mean([one.probabilities for one in of], 0),
+            of[0].group,
+        )
         for file, of in grouped.items()
     ]
 
@@ -200,15 +226,25 @@ def _notes(rows: Sequence[Mapping[str, Any]], reading: DataSettings, facts: Fact
     return notes
 
 
-def _result(path: Path, rows: Sequence[Mapping[str, Any]], threshold: Threshold | None) -> dict[str, Any]:
+def _of_groups(said: Mapping[str, Any]) -> list[str]:
+    """What the interval of the accuracy is worth, where samples belong together."""
+    return [groups_said(said["groups"], said["labelled"])] if "groups" in said else []
+
+
+def _result(
+    path: Path, rows: Sequence[Mapping[str, Any]], groups: Sequence[Hashable], threshold: Threshold | None
+) -> dict[str, Any]:
+    """What is printed; `groups` are those of the rows, over which the interval is."""
     counts = Counter(row["class"] for row in rows)
     found: dict[str, Any] = {"out": str(path), "samples": len(rows)}
-    known = [row for row in rows if row["label"] is not None]
+    known = [(row, group) for row, group in zip(rows, groups, strict=True) if row["label"] is not None]
     if threshold is not None:
         found |= said_of(threshold) | {"cannot_tell": counts.pop(CANNOT_TELL, 0)}
-        known = [row for row in known if row["class"] != CANNOT_TELL]
+        known = [(row, group) for row, group in known if row["class"] != CANNOT_TELL]
     if known:
-        right = int(np.sum([row["class"] == row["label"] for row in known]))
-        found |= {"labelled": len(known), "accuracy": round(100 * right / len(known), 3)}
-        found |= {"interval": list(share_interval(right, len(known)))}
+        right = np.array([row["class"] == row["label"] for row, _ in known])
+        number = {group: i for i, group in enumerate(dict.fromkeys(group for _, group in known))}
+        interval = grouped_interval(right, np.array([number[group] for _, group in known]))
+        found |= {"labelled": len(known), "accuracy": round(100 * float(right.mean()), 3), "interval": list(interval)}
+        found |= {"groups": len(number)} if len(number) < len(known) else {}
     return found | {"classes": dict(counts.most_common())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,11 @@ from selftaught.evaluation.metrics.calibration import (
     calibration_error,
     dealt_parts,
     fit_temperature,
+    grouped_interval,
     log_loss,
-    share_interval,
 )
 from selftaught.evaluation.metrics.class_mean import class_mean
-from selftaught.evaluation.metrics.intervals import difference, interval_of, resample_groups
+from selftaught.evaluation.metrics.intervals import difference, groups_said, interval_of, resample_groups
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ class Judged:
 
     Attributes:
         weights: (M,) by which the temperature counts them; None for alike.
-        groups: (M,) such as persons; intervals are over groups where there are two or more.
+        groups: (M,) such as persons; intervals are over groups where there are some.
     """
 
     logits: Floats
@@ -40,6 +41,11 @@ class Judged:
     def right(self) -> NDArray[np.bool_]:
         """(M,) whether the most probable class is the right one."""
         return np.asarray(self.logits.argmax(1) == self.labels)
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups there are; of samples that are independent, as many as samples."""
+        return len(self.labels) if self.groups is None else len(np.unique(self.groups))
 
     @property
     def order(self) -> tuple[float, float]:
@@ -56,18 +62,19 @@ class Judged:
 
 
 def accuracy_of(judged: Judged, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracy in percent with its interval, that of each class, and their mean."""
+    """Accuracy in percent with its interval, that of each class, and their mean.
+
+    Where samples belong together also the number of "groups", over which the interval is.
+    """
     right = judged.right
-    interval = share_interval(int(right.sum()), len(right))
-    if _grouped(judged):
-        assert judged.groups is not None
-        interval = interval_of(resample_groups(100 * right.astype(np.float32), judged.groups))
+    interval = grouped_interval(right, judged.groups)
     by_class = np.array([100 * right[judged.labels == k].mean() if (judged.labels == k).any() else np.nan
                          for k in range(len(classes))])  # fmt: skip
     return {
         "samples": len(right),
         "accuracy": round(100 * float(right.mean()), 3),
         "interval": list(interval),
+        **({"groups": judged.num_groups} if judged.num_groups < len(right) else {}),
         "balanced_accuracy": round(class_mean(by_class), 3),
         "by_class": {
             name: None if np.isnan(value) else round(float(value), 3)
@@ -76,8 +83,17 @@ def accuracy_of(judged: Judged, classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def interval_said(found: Mapping[str, Any]) -> str:
+    """What the interval of `accuracy_of` is worth, where samples belong together; else nothing."""
+    return groups_said(found["groups"], found["samples"]) if "groups" in found else ""
+
+
 def gain_of(own: Judged, random: Judged) -> dict[str, Any]:
-    """Points of accuracy above random weights on the same samples, with the interval of the difference."""
+    """Points of accuracy above random weights on the same samples, with the interval of the difference.
+
+    Over whole groups where there are two or more, see `resample_groups`; how often each is right, and so the
+    difference, varies from group to group.
+    """
     first, second = (100 * one.right.astype(np.float32) for one in (own, random))
     interval = difference(first, second)
     if _grouped(own):

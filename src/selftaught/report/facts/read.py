@@ -123,6 +123,11 @@ def read_folder(folder: Path) -> Run | Comparison | Collection:
     if _is_run(folder):
         return read_run(folder)
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and _is_run(path))
+    if not inside and (folder / "model.json").is_file():
+        raise ValueError(
+            f"{str(folder)!r} is a model of fit, which has a card instead of a report; "
+            f"`selftaught export {folder} --out card.md` writes it"
+        )
     if not inside:
         raise ValueError(
             f"{str(folder)!r} is no run: neither it nor a folder in it holds a config.json, compare.json or "
