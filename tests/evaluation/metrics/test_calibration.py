@@ -138,7 +138,8 @@ def test_groups_that_all_agree_count_as_one_sample_each() -> None:
 def test_the_interval_of_few_groups_holds_the_truth(share: float, count: int) -> None:
     """Groups of 10 to 30 samples whose own shares vary by a beta distribution of a correlation of 0.2."""
     rng = np.random.default_rng(count)
-    inside, alone = [], []
+    inside: list[bool] = []
+    alone: list[bool] = []
     for _ in range(250):
         own = rng.beta(4 * share, 4 * (1 - share), count)
         groups = np.repeat(np.arange(count), rng.integers(10, 31, count))

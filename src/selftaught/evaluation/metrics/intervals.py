@@ -63,7 +63,8 @@ def resample_groups(
     means: NDArray[np.float64] = (times @ sums) / (times @ counts)
     middle = sums.sum() / counts.sum()
     wider = middle + widening(len(counts)) * (means - middle)
-    return np.clip(wider, outcomes.min(), outcomes.max())
+    kept: NDArray[np.float64] = np.clip(wider, outcomes.min(), outcomes.max())
+    return kept
 
 
 def widening(groups: int) -> float:

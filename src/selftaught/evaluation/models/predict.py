@@ -100,13 +100,13 @@ def predict_classes(
     ]
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
-    said = _result(path, rows, [one.group for one in found], threshold)
-    for note in [*_notes(rows, reading, facts), *_of_groups(said)]:
+    result = _result(path, rows, [one.group for one in found], threshold)
+    for note in [*_notes(rows, reading, facts), *_of_groups(result)]:
         say_once(note)
         notes[note] = None
     write_table(path, _without_empty(rows))
     listed = write_skipped(path, skipped)
-    return said | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
+    return result | {"skipped": len(skipped), "skipped_list": listed, "notes": list(notes)}
 
 
 class _Answer(NamedTuple):
