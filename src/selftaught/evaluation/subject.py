@@ -151,11 +151,7 @@ def open_subject(
             f"{what} is no run folder; give the --out of a pretrain command, ENCODER:FILE with weights, such as "
             "resnet18:weights.safetensors, or published weights, such as torchvision:resnet18 or hf:OWNER/NAME"
         )
-    if (Path(what) / "model.json").is_file():
-        raise ValueError(
-            f"{what} is a model of fit, and an encoder is needed here; give the run or the weights that it was fitted "
-            "from, or use the model with predict, export, push or suggest --model"
-        )
+    _refuse_model(what)
     config = read_config(what)
     for flag, value in (("size", size), ("stem", stem)):
         trained = getattr(config.network, flag)
@@ -173,6 +169,14 @@ def open_subject(
         seed=config.seed,
         run=config,
     )
+
+
+def _refuse_model(folder: str | Path) -> None:
+    if (Path(folder) / "model.json").is_file():
+        raise ValueError(
+            f"{folder} is a model of fit, and an encoder is needed here; give the run or the weights that it was fitted "
+            "from, or use the model with predict, export, push or suggest --model"
+        )
 
 
 def folder_of(what: str | Path) -> Path:
