@@ -59,7 +59,8 @@ def test_a_dry_run_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "train_samples": 9469, "heldout_samples": 500, "unit": "images", "left_out": {".doc": 2}, "skipped": 1,
         "decoded": 448, "skipped_files": [["a.jpg", "no image"]], "steps": 740, "batch_size": 128, "epochs": 10.0,
         "optimizer": "sgd", "lr": 0.05, "seconds": 185.0, "seconds_of": {"preparing": 5.0, "training": 180.0},
-        "is_packed": False, "step_seconds": 0.24, "evaluations": 10, "memory": {"host": 1_200_000_000}, "devices": 1,
+        "is_packed": False, "is_streamed": False, "step_seconds": 0.24, "evaluations": 10, "devices": 1,
+        "memory": {"host": 1_200_000_000},
         "disk": {"store": {"path": "cache", "bytes": 3_000_000_000, "free": 2_000_000_000}}, "warnings": [],
     }  # fmt: skip
     show("pretrain", found)
@@ -74,3 +75,5 @@ def test_a_dry_run_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "written nothing",
     ):
         assert part in text
+    show("pretrain", found | {"is_packed": True, "is_streamed": True})
+    assert "5s until the first step (shards are read in order, nothing is packed), then" in capsys.readouterr().out

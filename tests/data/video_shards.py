@@ -16,9 +16,9 @@ from tests.data.tar_shards import MODES, add
 FRAMES = 14
 
 
-def drawn(number: int, side: int = 32) -> NDArray[np.uint8]:
-    """The frames of a video: 14, and one more for each of the first three."""
-    return moving(FRAMES + number % 3, side, seed=number)
+def drawn(number: int, frames: int = FRAMES) -> NDArray[np.uint8]:
+    """The frames of a video: so many, or up to two more."""
+    return moving(frames + number % 3, 32, seed=number)
 
 
 def write_clip_shards(
@@ -28,7 +28,7 @@ def write_clip_shards(
     *,
     ending: str = ".tar",
     broken: Collection[int] = (),
-    sound: NDArray[np.float32] | None = None,
+    frames: int = FRAMES,
 ) -> Path:
     """A folder `files` of videos 000.mp4, 001.mp4 ..., and `shards` of the same; `broken` ones cannot be read."""
     files, shards = folder / "files", folder / "shards"
@@ -38,7 +38,7 @@ def write_clip_shards(
         path = shards / f"s-{shard:03d}{ending}"
         with tarfile.open(str(path), MODES[ending]) as archive:  # type: ignore[call-overload]
             for video in range(number, number + count):
-                file = write_video(files / f"{video:03d}.mp4", drawn(video), sound=sound)
+                file = write_video(files / f"{video:03d}.mp4", drawn(video, frames))
                 if video in broken:
                     file.write_bytes(file.read_bytes()[:200])
                 add(archive, file.name, file.read_bytes())

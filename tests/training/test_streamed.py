@@ -20,7 +20,9 @@ from selftaught.tasks.context import rotation
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.setup import spec_for
 from selftaught.training.streamed import shards_to_stream
+from tests.conftest import WriteVideo
 from tests.data.tar_shards import served, write_shards
+from tests.data.video_shards import write_clip_shards
 from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes
 
@@ -188,3 +190,61 @@ def test_fewer_shards_than_processes_are_refused_before_training(tmp_path: Path)
     with pytest.raises(ValueError, match="has 1 shard to train on, fewer than the 2 processes"):
         selftaught.pretrain(tmp_path / "data", out=tmp_path / "run", devices=2, stream="always", **SETTINGS)
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+CLIPS: dict[str, Any] = SETTINGS | {
+    "task": "frame_order_verification", "batch_size": 4, "steps": 5, "checkpoint_every": 2, "stream": "always",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory, write_video: WriteVideo) -> Path:
+    """Shards of videos, of which one cannot be read."""
+    return write_clip_shards(tmp_path_factory.mktemp("clips"), [4, 3, 4, 3], write_video, broken={5}, frames=31)
+
+
+@pytest.mark.slow  # three runs; the stream alone is resumed in tests/data/test_clip_stream.py
+def test_a_task_on_clips_learns_from_shards_and_resumes_to_the_bit(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = selftaught.pretrain(clips, out=tmp_path / "whole", **CLIPS)
+    assert "3 shards with about" in whole["notes"][0]
+    assert "videos are read in order while training, 1 are held out; nothing is packed" in whole["notes"][0]
+    assert not [store for store in list_stores() if str(clips) in store.data]
+    with (tmp_path / "whole" / "skipped.csv").open() as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["s-001.tar/005.mp4"]
+    stop_at(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        selftaught.pretrain(clips, out=tmp_path / "run", **CLIPS)
+    selftaught.pretrain(clips, out=tmp_path / "run", resume=True, workers=1, **CLIPS)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_no_video_is_in_both_parts(clips: Path) -> None:
+    found = found_by(asked(clips, **CLIPS))
+    assert found is not None
+    train, held_out = (found.part(split, held_out=0.1) for split in ("train", "held_out"))
+    assert sorted([*train.names, *held_out.names]) == list(found.names)
+    assert len(held_out) == 1
+
+
+@pytest.mark.slow  # steps are timed for seconds
+def test_a_dry_run_says_what_is_streamed(clips: Path, tmp_path: Path) -> None:
+    found = selftaught.pretrain(clips, out=tmp_path / "run", dry_run=True, **CLIPS)
+    assert (found["is_streamed"], found["skipped"], found["unit"]) == (True, 0, "clips")
+    assert found["decoded"] == found["heldout_samples"]
+    assert 8 <= found["train_samples"] <= 24
+    assert found["disk"]["store"]["bytes"] == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_videos_are_streamed_where_their_frames_as_jpeg_exceed_the_limit(clips: Path) -> None:
+    frames = 14 * 32 * 32 * 32 * 3 / 1e9
+    auto = CLIPS | {"stream": "auto"}
+    assert found_by(asked(clips, cache_limit=frames / 5 * 4, **auto)) is None
+    assert found_by(asked(clips, cache_limit=frames / 5 / 4, **auto)) is not None
+    few = auto | {"cache_limit": 1e-9}
+    assert found_by(asked(clips, **few | {"task": "moving_object"})) is None  # which needs what is packed
+    images = found_by(asked(clips, **few | {"task": "rotation"}))
+    assert images is not None
+    assert images.kind_for(frozenset({"image"})) == "video"

@@ -90,7 +90,7 @@ def _dry_run(found: Mapping[str, Any]) -> dict[str, str]:
         "steps": f"{found['steps']:,} of {found['batch_size']} {unit}, {found['epochs']:.3g} passes; "
         f"{found['optimizer']}, learning rate {found['lr']:.3g}",
         "time": f"about {_time(found['seconds'])}: {preparing} until the first step"
-        f"{' (the data are packed already)' if found['is_packed'] else ''}, then {training} with "
+        f"{_packed(found)}, then {training} with "
         f"{found['step_seconds']:.2g} s a step and {looks} held-out {plural('evaluation', looks)}",
         "memory": " and ".join(
             f"{memory[place] / 1e9:.2g} GB{' of the GPU' if place == 'device' else ''}" for place in memory
@@ -100,6 +100,12 @@ def _dry_run(found: Mapping[str, Any]) -> dict[str, str]:
     for number, text in enumerate(found["warnings"]):
         rows["warning" + " " * number] = text
     return rows | {"written": "nothing; the same command without --dry-run trains"}
+
+
+def _packed(found: Mapping[str, Any]) -> str:
+    if found["is_streamed"]:
+        return " (shards are read in order, nothing is packed)"
+    return " (the data are packed already)" if found["is_packed"] else ""
 
 
 _SHOWN = 5

@@ -137,6 +137,7 @@ class Stream(Batches):
         self._flow: tuple[Position, Iterator[tuple[_Item, Any]]] | None = None
         self._skipped: dict[str, str] = {}
         self._is_closed = False
+        self._pace = 0.0
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="stream")
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="stream-decode", initializer=give_way)
 
@@ -149,6 +150,16 @@ class Stream(Batches):
     def steps_per_epoch(self) -> float:
         """About how many steps read every sample once."""
         return self._count * self.passing.rows / self.batch_size
+
+    @property
+    def seconds_per_step(self) -> float:
+        """In which the samples of a step are read and decoded, in the fastest window so far; 0 before the first."""
+        return self._pace
+
+    @property
+    def steps_per_window(self) -> int:
+        """Steps whose samples are shuffled together, of which the first waits for all."""
+        return self._steps
 
     @property
     def skipped(self) -> Sequence[tuple[str, str]]:
@@ -230,7 +241,7 @@ class Stream(Batches):
     def _read(self, number: int, begin: Position) -> _Window:
         if self._flow is None or self._flow[0] != begin:
             self._flow = begin, self._decoded(begin)
-        samples, index, end = [], [], begin
+        samples, index, end, started = [], [], begin, time.monotonic()
         for item, sample in self._flow[1]:
             samples.append(sample)
             index.append(item.number)
@@ -238,6 +249,8 @@ class Stream(Batches):
             if len(samples) == self._steps * self._share:
                 break
         self._flow = end, self._flow[1]
+        pace = (time.monotonic() - started) / self._steps
+        self._pace = min(self._pace or pace, pace)
         return _Window(number, samples, np.array(index, np.int64), begin, end)
 
     def _decoded(self, begin: Position) -> Iterator[tuple[_Item, Any]]:

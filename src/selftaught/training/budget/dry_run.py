@@ -27,6 +27,7 @@ from selftaught.data.sources.value_range import with_range
 from selftaught.data.store.cache import clear_stores, list_stores
 from selftaught.data.store.open import is_packed
 from selftaught.data.store.parts import LEAST_HELD_OUT
+from selftaught.data.stream import Stream
 from selftaught.tasks.base import PretextTask
 from selftaught.tasks.resolve import with_classes
 from selftaught.tasks.spec import TaskSpec
@@ -75,6 +76,7 @@ class Counted:
         seconds: that decoding them took.
         bytes: that they take in the packed store.
         is_packed: whether all of them are packed already.
+        is_streamed: whether they are read in order and never packed.
         is_estimate: whether the counts are.
     """
 
@@ -85,6 +87,7 @@ class Counted:
     seconds: float
     bytes: int
     is_packed: bool
+    is_streamed: bool = False
     is_estimate: bool
 
     @property
@@ -167,17 +170,19 @@ def _is_packed(config: RunConfig, spec: TaskSpec, cache: Path) -> bool:
 
 def _read_some(config: RunConfig, spec: TaskSpec, fabric: Fabric, *, is_there: bool) -> tuple[Data, Counted]:
     """A few samples of both halves, as the run would read them, and how many there are."""
-    begin = time.monotonic()
     if shards_to_stream(config, spec) is not None:
         data = open_data(config, spec, fabric)
+        lost = lost_files(data.skipped)
+        read = len(data.held_out) + lost
         return data, Counted(
-            train=data.loader.count,
+            train=max(1, round(data.loader.count * len(data.held_out) / read)),
             held_out=len(data.held_out),
-            read=data.loader.count + len(data.held_out),
+            read=read,
             skipped=data.skipped,
-            seconds=time.monotonic() - begin,
+            seconds=0.0,  # the run looks at the held-out shards as well
             bytes=0,
             is_packed=True,
+            is_streamed=True,
             is_estimate=True,
         )
     sources = open_sources(config, spec)
@@ -237,6 +242,9 @@ def _planned(
             config, _ = choose_stem(config, spec, data, fabric, fitting, allowed=SECONDS / 2)
         task = build_task(spec, config)
         measured = measure(config, task, data, fabric, allowed=SECONDS, is_whole=True)
+        if isinstance(data.loader, Stream):  # of which a step waits only where a window begins
+            measured = replace(measured, step=max(measured.step, data.loader.seconds_per_step))
+            preparing += data.loader.seconds_per_step * data.loader.steps_per_window
     if length.budget is not None:
         schedule = fitting(measured, config)
     else:
@@ -299,6 +307,7 @@ def _of_the_data(spec: TaskSpec, data: Data, counted: Counted) -> dict[str, Any]
         "skipped_files": [list(row) for row in counted.skipped[:MOST_LISTED]],
         "left_out": dict(data.left_out.counts),
         "is_packed": counted.is_packed,
+        "is_streamed": counted.is_streamed,
         "notes": list(data.notes),
     }
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from selftaught.data.sources.tars.tar_stream import ending_of, tar_samples
+from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.sources.tars.tar_stream import ending_of, holds, tar_samples
 from tests.data.tar_shards import MODES, add, jpeg, served, write_shards
 
 
@@ -82,3 +84,50 @@ def test_endings() -> None:
     assert ending_of("https://host/a.TAR.gz?token=1") == ".tar.gz"
     assert ending_of("a/{000..003}.tar") == ".tar"
     assert ending_of("a/photos") is None
+
+
+def videos_of(path: Path | str, *, skip: int = 0) -> list[tuple[str, bytes, bytes]]:
+    """(name, content, sound) of the videos of a tar."""
+    found = []
+    for sample in tar_samples(str(path), skip=skip, kind="video"):
+        assert isinstance(sample.payload, EncodedVideo), sample
+        opened = [track() for track in (sample.payload.open, sample.payload.track) if track is not None]
+        content = [file.read() for file in opened if not isinstance(file, str)]
+        found.append((sample.key, content[0], content[1] if len(content) > 1 else b""))
+    return found
+
+
+VIDEOS = {
+    "a.wav": b"1",
+    "a.mp4": b"22",
+    "a.jpg": b"3",
+    "b.1.webm": b"4",
+    "b.2.webm": b"5",
+    "b.2.flac": b"6",
+    "c.txt": b"7",
+}
+
+
+@pytest.mark.parametrize("ending", MODES)
+def test_videos_come_with_the_sound_beside_them(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"s{ending}"
+    with tarfile.open(str(path), MODES[ending]) as archive:  # type: ignore[call-overload]
+        for name, content in VIDEOS.items():
+            add(archive, name, content)
+    whole = [("a.mp4", b"22", b"1"), ("b.1.webm", b"4", b""), ("b.2.webm", b"5", b"6")]
+    assert [videos_of(path, skip=skip) for skip in range(4)] == [whole[skip:] for skip in range(4)]
+    assert holds(str(path)) == {"image", "video"}
+    assert holds(str(write_shards(tmp_path / "images", [1])[0])) == {"image"}
+    assert holds(str(write_shards(tmp_path / "none", [0])[0])) == set()
+
+
+def test_a_video_that_is_cut_off_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w") as archive:
+        add(archive, "a.mp4", bytes(2000))
+    path.write_bytes(path.read_bytes()[:1500])
+    (sample, damage) = tar_samples(str(path), kind="video")
+    assert isinstance(sample.payload, EncodedVideo)
+    with pytest.raises(Unreadable, match=r"cut off in s\.tar"):
+        sample.payload.open()
+    assert "cut off or damaged after 1 members" in str(damage.payload)

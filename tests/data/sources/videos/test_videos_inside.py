@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from selftaught.data.batch import Sampling
-from selftaught.data.inputs import Clip
+from selftaught.data.inputs import Clip, Sound
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
 from selftaught.data.store.open import open_samples
 from selftaught.data.store.video_samples import VideoSamples
 from tests.conftest import WriteVideo
+from tests.data.sources.videos.sounds_of import tone, write_sound
 from tests.data.store.videos import PAIRS, counted, numbers
 from tests.data.tar_shards import add, jpeg
 
@@ -154,3 +155,17 @@ def test_a_zip_of_videos(cache: Path, tmp_path: Path, clips: list[bytes], compre
     assert opened(path, needs=frozenset({"image"})).provides == {"image"}
     with pytest.raises(ValueError, match="sound is needed, but none of the 4 videos of"):
         opened(path, needs=frozenset({"video", "audio"}))
+
+
+def test_a_file_of_sound_in_a_tar_is_that_of_its_video(cache: Path, tmp_path: Path, clips: list[bytes]) -> None:
+    sound = write_sound(tmp_path / "x.wav", tone(0.6, 1000)).read_bytes()
+    path = tar(tmp_path / "data.tar", {"a.mp4": clips[0], "a.wav": sound, "b.mp4": clips[1], "z.wav": sound})
+    source = opened(path, needs=VIDEO | {"audio"})
+    assert source.left_out.counts == {".wav": 1}
+    sampling = Sampling(inputs={"video": Clip(frames=2), "audio": Sound(seconds=0.2)})
+    samples = open_samples(source, side=32, sampling=sampling, cache_limit_gb=1.0, workers=1)
+    assert [(key[-5:], why) for key, why in samples.skipped] == [("b.mp4", "no sound")]
+    heard = samples.read(np.array([0]), np.full((1, 3), 0.5))["audio"][0]
+    assert np.abs(np.fft.rfft(heard)).argmax() / 0.2 == pytest.approx(1000, abs=5)
+    assert opened(path).left_out.counts == {".wav": 2}
+    assert opened(path).fingerprint != source.fingerprint
