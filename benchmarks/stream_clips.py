@@ -31,6 +31,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,6 @@ def shards(files: Path, out: Path) -> None:
 def row(asked: argparse.Namespace) -> dict[str, float]:
     """What is measured in a process of its own."""
     set_threads()
-    import numpy as np
     import torch
 
     from selftaught.core.files import temporary_cache
@@ -129,8 +129,11 @@ def row(asked: argparse.Namespace) -> dict[str, float]:
         assert shards is not None
         if asked.row == "streamed":
             kept = [i for i, name in enumerate(shards.names) if not name.startswith("x4/")]
-            shards = type(shards)(
-                shards.data, *([list(of)[i] for i in kept] for of in (shards.urls, shards.names, shards.sizes)), "x1"
+            shards = replace(
+                shards,
+                urls=[shards.urls[i] for i in kept],
+                names=[shards.names[i] for i in kept],
+                sizes=[shards.sizes[i] for i in kept],
             )
         count = 0
         clips = PassingClips(side=side, sampling=sampling)
@@ -152,7 +155,6 @@ def row(asked: argparse.Namespace) -> dict[str, float]:
         found["before_s"] = 0.0
         found["clips_per_s"] = round(count / (time.process_time() - begin), 1)
         found["window"] = stream.steps_per_window * BATCH
-        assert np.isfinite(count)
     found["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return found
 
