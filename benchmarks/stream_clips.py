@@ -98,65 +98,68 @@ def row(asked: argparse.Namespace) -> dict[str, float]:
     set_threads()
     import torch
 
-    from selftaught.core.files import temporary_cache
-    from selftaught.data.loader import Loader
-    from selftaught.data.passing_samples import Passed, PassingClips
-    from selftaught.data.sources.open import open_source
-    from selftaught.data.sources.shards import find_shards
-    from selftaught.data.store.open import open_samples, store_side
-    from selftaught.data.stream import Stream
+    from selftaught.data.store.open import store_side
     from selftaught.tasks.resolve import resolve_task
 
-    spec = resolve_task(asked.task, {})
-    sampling, side = spec.sampling, store_side(asked.size)
+    spec, side = resolve_task(asked.task, {}), store_side(asked.size)
     how: dict[str, Any] = {"batch_size": BATCH, "seed": 0, "device": torch.device("cpu")}
     found: dict[str, float] = {}
     if asked.row in ("packed", "indexed"):
-        with temporary_cache():
-            begin = time.process_time()
-            source = open_source(str(asked.data), split="train", needs=spec.needs, held_out=0.0)
-            limit = 50.0 if asked.row == "packed" else 1e-9
-            samples = open_samples(source, side=side, sampling=sampling, cache_limit_gb=limit, workers=1)
-            found |= {"before_s": round(time.process_time() - begin, 1), "videos": len(samples)}
-            loader = Loader(samples, sampling=sampling, **how)
-            begin = time.process_time()
-            for step in range(STEPS):
-                loader.batch(step)
-            loader.close()
-            found["clips_per_s"] = round((STEPS + 1) * BATCH / (time.process_time() - begin), 1)
+        found = of_folder(asked.data, spec, side, how, limit=50.0 if asked.row == "packed" else 1e-9)
     elif asked.row != "imports":
-        shards = find_shards(str(asked.data))
-        assert shards is not None
-        if asked.row == "streamed":
-            kept = [i for i, name in enumerate(shards.names) if not name.startswith("x4/")]
-            shards = replace(
-                shards,
-                urls=[shards.urls[i] for i in kept],
-                names=[shards.names[i] for i in kept],
-                sizes=[shards.sizes[i] for i in kept],
-            )
-        count = 0
-        clips = PassingClips(side=side, sampling=sampling)
-        decode = clips.decode
+        found = of_shards(asked.data, spec, side, how, times=4 if asked.row == "streamed x4" else 1)
+    return found | {"rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
 
-        def counted(payload: Any, place: tuple[int | str, ...]) -> Passed:
-            nonlocal count
-            passed = decode(payload, place)
-            count += clips.rows
-            return passed
 
-        clips.decode = counted  # type: ignore[method-assign]
+def of_folder(data: Path, spec: Any, side: int, how: dict[str, Any], *, limit: float) -> dict[str, float]:
+    from selftaught.core.files import temporary_cache
+    from selftaught.data.loader import Loader
+    from selftaught.data.sources.open import open_source
+    from selftaught.data.store.open import open_samples
+
+    with temporary_cache():
         begin = time.process_time()
-        stream = Stream(shards, clips, count=10**6, workers=1, **how)
-        steps = (4 if asked.row == "streamed x4" else 1) * STEPS
-        for step in range(steps):
-            stream.batch(step)
-        stream.close()
-        found["before_s"] = 0.0
-        found["clips_per_s"] = round(count / (time.process_time() - begin), 1)
-        found["window"] = stream.steps_per_window * BATCH
-    found["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-    return found
+        source = open_source(str(data), split="train", needs=spec.needs, held_out=0.0)
+        samples = open_samples(source, side=side, sampling=spec.sampling, cache_limit_gb=limit, workers=1)
+        before = time.process_time() - begin
+        loader = Loader(samples, sampling=spec.sampling, **how)
+        begin = time.process_time()
+        for step in range(STEPS):
+            loader.batch(step)
+        loader.close()
+        rate = (STEPS + 1) * BATCH / (time.process_time() - begin)
+    return {"before_s": round(before, 1), "videos": len(samples), "clips_per_s": round(rate, 1)}
+
+
+def of_shards(data: Path, spec: Any, side: int, how: dict[str, Any], *, times: int) -> dict[str, float]:
+    from selftaught.data.passing_samples import Passed, PassingClips
+    from selftaught.data.sources.shards import find_shards
+    from selftaught.data.stream import Stream
+
+    shards = find_shards(str(data))
+    assert shards is not None
+    if times == 1:
+        kept = [i for i, name in enumerate(shards.names) if not name.startswith("x4/")]
+        urls, names = [shards.urls[i] for i in kept], [shards.names[i] for i in kept]
+        shards = replace(shards, urls=urls, names=names, sizes=[shards.sizes[i] for i in kept])
+    count = 0
+    clips = PassingClips(side=side, sampling=spec.sampling)
+    decode = clips.decode
+
+    def counted(payload: Any, place: tuple[int | str, ...]) -> Passed:
+        nonlocal count
+        passed = decode(payload, place)
+        count += clips.rows
+        return passed
+
+    clips.decode = counted  # type: ignore[method-assign]
+    begin = time.process_time()
+    stream = Stream(shards, clips, count=10**6, workers=1, **how)
+    for step in range(times * STEPS):
+        stream.batch(step)
+    stream.close()
+    rate = count / (time.process_time() - begin)
+    return {"before_s": 0.0, "clips_per_s": round(rate, 1), "window": stream.steps_per_window * BATCH}
 
 
 if __name__ == "__main__":
