@@ -97,7 +97,7 @@ def test_the_commands_give_the_numbers_of_the_guide(
         assert table(GUIDE)[name] == pytest.approx(found["value"], abs=near), name
         assert interval(name) == pytest.approx(found["interval"], abs=near), name
     assert table(GUIDE)["model of fit, random weights"] == pytest.approx(facts.random["accuracy"], abs=NEAR_OF_FIT)
-    gains = re.findall(r"(-?[\d.]+) points,\s+with\s+an\s+interval\s+of\s+(-?[\d.]+)\s+to\s+(-?[\d.]+)", text)
+    gains = re.findall(r"(-?\d+\.\d) points,\s+with\s+an\s+interval\s+of\s+(-?\d+\.\d)\s+to\s+(-?\d+\.\d)", text)
     for stated_gain, gain in zip(gains, (first["gain"], own["gain"], facts.gain), strict=True):
         near = NEAR_OF_FIT if gain is facts.gain else NEAR
         assert [float(x) for x in stated_gain] == pytest.approx([gain["value"], *gain["interval"]], abs=near)

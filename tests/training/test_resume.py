@@ -11,17 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import selftaught
 from selftaught.core.config import RunConfig
 from selftaught.core.own_folder import write_json
 from selftaught.core.signals import Terminated
+from selftaught.tasks.context import rotation
+from selftaught.tasks.resolve import resolve_task
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.encoder_of_run import read_config
 from selftaught.training.optimizers import learning_rate
-from selftaught.training.resume import as_begun
+from selftaught.training.resume import as_begun, notes_of_task_files
 from selftaught.training.run_folder import RunFolder
+from selftaught.training.train import _of_same_run
 from tests.training.stopping import assert_same_run, stopped_before
 
 SETTINGS: Any = {
@@ -248,3 +252,25 @@ def test_changed_labels_are_refused_where_the_task_learns_from_them(data: Path, 
     write(1)
     with pytest.raises(ValueError, match="holds other samples, names or labels than the data"):
         selftaught.pretrain(data, out=tmp_path / "run", resume=True, **settings)
+
+
+def test_a_task_file_that_was_changed_is_told(tmp_path: Path) -> None:
+    file, folder = tmp_path / "turns.py", RunFolder(tmp_path)
+    shutil.copy(str(rotation.__file__), file)
+    write_json(tmp_path / "environment.json", {"asked": {"data": ""}, "machine": {"threads": 1}})
+
+    def notes(start: int, task: str = str(file)) -> list[str]:
+        return notes_of_task_files(folder, resolve_task(task, {}), start)
+
+    assert notes(0) == notes(2) == notes(0, "rotation") == []
+    file.write_text(file.read_text() + "\n# another idea\n")
+    told = "turns.py was changed: from step 3 on, the run is trained by its new text"
+    assert notes(3) == notes(4) == notes(5, f"simclr+{file}") == [told]
+    file.write_text(file.read_text() + "# and another\n")
+    assert notes(6) == [told, told.replace("step 3", "step 6")]
+
+
+def test_what_does_not_fit_a_checkpoint_is_named(tmp_path: Path) -> None:
+    told = "last.safetensors does not belong to the run described beside it: size mismatch for weight: copying a param"
+    with pytest.raises(ValueError, match=told), _of_same_run(tmp_path / "last.safetensors"):
+        torch.nn.Linear(2, 2).load_state_dict(torch.nn.Linear(3, 2).state_dict())

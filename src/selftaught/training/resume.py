@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from selftaught.core.config import RunConfig
-from selftaught.core.files import read_object
+from selftaught.core.files import digest, read_object
 from selftaught.core.own_folder import write_json
 from selftaught.core.progress import say_once
 from selftaught.tasks.spec import TaskSpec
@@ -103,6 +104,11 @@ def _rate(config: RunConfig, step: int, steps: int | None) -> float:
     return learning_rate(step, steps or 1, config.optim.lr or 0.0, config.optim.warmup or 0.0)
 
 
+def notes_of_parts(folder: RunFolder, spec: TaskSpec, start: int) -> list[str]:
+    """What is to be said of a run that was made in several parts: other lengths, other text of the task."""
+    return [*notes_of_length(folder), *notes_of_task_files(folder, spec, start)]
+
+
 def notes_of_length(folder: RunFolder) -> list[str]:
     """One sentence for each time the run was made longer; they are said, too."""
     changes = read_environment(folder.path).get("lengthened", [])
@@ -132,3 +138,24 @@ def has_other_length(folder: Path, asked: RunConfig) -> bool:
 
 def _is_same_length(before: dict[str, Any], asked: RunConfig) -> bool:
     return (before.get("epochs"), before.get("steps")) == (asked.length.epochs, asked.length.steps)
+
+
+def notes_of_task_files(folder: RunFolder, spec: TaskSpec, start: int) -> list[str]:
+    """One sentence for each time that a user's own task file was changed before the run went on at step `start`.
+
+    The hash of each file is kept in environment.json; a run of an older version has none to compare with.
+    """
+    own = {part.name: Path(inspect.getfile(part.cls)) for part in (spec, *spec.parts.values()) if part.family == "own"}
+    if not own:
+        return []
+    found = read_environment(folder.path)
+    now = {name: digest([path.read_text(encoding="utf-8")]) for name, path in own.items()}
+    before, changes = found.get("task_files", {}), found.get("task_changes", [])
+    for name in sorted(now):
+        if start and before.get(name, now[name]) != now[name]:
+            note = f"{own[name].name} was changed: from step {start} on, the run is trained by its new text"
+            say_once(note)
+            changes = [*changes, note]
+    if now != before:
+        write_json(folder.path / "environment.json", found | {"task_files": now, "task_changes": changes})
+    return list(changes)

@@ -51,7 +51,7 @@ from selftaught.training.refresh import fit_buffers, refresh, refresh_steps
 from selftaught.training.resume import (
     as_begun,
     is_finished,
-    notes_of_length,
+    notes_of_parts,
     resumed_config,
     spec_as_begun,
     write_settings,
@@ -131,7 +131,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
         if length.schedule.budget is not None:
             write_json(folder.path / BUDGET, length.schedule.to_dict())
         write_settings(folder, asked, config, start)
-        training.data = dataclasses.replace(data, notes=(*data.notes, *notes_of_length(folder)))
+        training.data = dataclasses.replace(data, notes=(*data.notes, *notes_of_parts(folder, spec, start)))
     fabric.barrier()
     try:
         task.train()
@@ -233,7 +233,9 @@ def _of_same_run(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split("\n", 1)[-1].split())[
+            :300
+        ]  # the first of several lines names the class alone
         raise ValueError(f"{path} does not belong to the run described beside it: {reason}") from None
 
 
