@@ -174,8 +174,8 @@ def open_subject(
 def _refuse_model(folder: str | Path) -> None:
     if (Path(folder) / "model.json").is_file():
         raise ValueError(
-            f"{folder} is a model of fit, and an encoder is needed here; give the run or the weights that it was fitted "
-            "from, or use the model with predict, export, push or suggest --model"
+            f"{folder} is a model of fit, and an encoder is needed here; give the run or the weights that it was "
+            "fitted from, or use the model with predict, export, push or suggest --model"
         )
 
 
