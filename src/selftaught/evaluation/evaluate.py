@@ -44,7 +44,7 @@ FEATURES = "features"
 IMAGES_AT_ONCE = 256
 """Images that are encoded at once."""
 PredictMaps = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
-KEPT = 6
+KEPT = 7
 """Version of cached metrics of random weights; raise it when their computation changes."""
 
 

@@ -17,6 +17,7 @@ from selftaught.evaluation.data.open_labelled import open_labelled
 from selftaught.evaluation.evaluate import evaluate_encoder
 from selftaught.evaluation.subject import Subject
 from tests.data.trees import DOG, HARD, voc
+from tests.evaluation.drawn_boxes import voc_tree
 from tests.evaluation.own_data import asked
 
 TEN = {f"{i:03d}": [DOG] for i in range(12)}
@@ -121,3 +122,13 @@ def test_one_class_each_becomes_targets_too(subject: Subject) -> None:
     assert (data.train_targets.sum(1) == 1).all()
     assert data.test_is == "5-fold cross-validation of 40 labelled samples"
     assert sum(len(fold.test) for fold in data.folds) == 40
+
+
+def test_groups_of_test_images_are_numbered(tmp_path: Path) -> None:
+    root = voc_tree(tmp_path / "voc", 3, 4)
+    assert open_dense(str(root), needs=frozenset({"box"})).groups is None
+    keys = open_dense(str(root), needs=frozenset({"box"})).test.keys
+    (tmp_path / "donors.csv").write_text(f"file,group\n{keys[0]},a\n{keys[2]},a\n{keys[1]},b\n")
+    found = open_dense(str(root), needs=frozenset({"box"}), groups=str(tmp_path / "donors.csv"))
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, 1, 0, 2]

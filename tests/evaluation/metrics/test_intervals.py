@@ -108,6 +108,24 @@ def test_resampled_means_stay_within_the_outcomes() -> None:
     assert widening(3) == pytest.approx(math.sqrt(1.5) * 4.3027 / 1.96, abs=1e-3)
 
 
+def test_metrics_that_are_no_means_are_resampled_by_groups() -> None:
+    """Against loops; groups of one sample each are samples, and one group says nothing of others."""
+    values, groups = np.array([1.0, 4, 2, 8, 5, 7]), np.array([3, 3, 5, 5, 5, 9])
+
+    def median(rows: np.ndarray) -> float:
+        return float(np.median(values[rows]))
+
+    found = resample(median, 6, draws=40, groups=groups)
+    rng, members = numpy_generator("bootstrap", "groups", 3), {0: [0, 1], 1: [2, 3, 4], 2: [5]}
+    for value in found:
+        rows = [row for k in rng.integers(0, 3, 3).tolist() for row in members[k]]
+        away = float(np.median(values[rows])) - 4.5
+        assert value == pytest.approx(4.5 + math.sqrt(1.5) * 4.30265 / 1.95996 * away, abs=1e-3)
+    plain = resample(median, 6, draws=40)
+    assert np.array_equal(resample(median, 6, draws=40, groups=np.arange(6)), plain)
+    assert np.array_equal(resample(median, 6, draws=40, groups=np.zeros(6, np.int64)), plain)
+
+
 def test_too_few_groups_are_said_in_words() -> None:
     assert (
         groups_said(9, 1200) == "the interval is over the 9 groups of 1,200 samples, for samples of a group are alike"

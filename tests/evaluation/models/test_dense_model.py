@@ -41,8 +41,12 @@ def _few_candidates() -> Iterator[None]:
 def test_boxes_become_coco_json(tmp_path: Path) -> None:
     data = voc_tree(tmp_path / "voc", 8, 4)
     how = {"kind": "boxes", "steps": 2, "batch_size": 2, "size": 64, "stem": "standard"}
+    names = [f"JPEGImages/test{i}.png" for i in range(4)]
+    (tmp_path / "donors.csv").write_text("file,group\n" + "".join(f"{n},{i}\n" for i, n in enumerate(names)))
+    how["groups"] = str(tmp_path / "donors.csv")  # each image by itself, so that nothing changes
     found = selftaught.fit(encoder_in(tmp_path), data, out=tmp_path / "model", **how)  # type: ignore[arg-type]
     facts = read_facts(tmp_path / "model")
+    assert "groups" not in facts.held_back
     assert (facts.kind, facts.classes, found["labels"]) == ("boxes", ("blue", "red"), 8)
     assert facts.held_back["map"] == found["map"]
     assert facts.random["samples"] == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import final
@@ -34,10 +34,15 @@ _ADVICE = "correct it, or leave such images out with --skip-broken"
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(TwoParts):
-    """Data for probes of boxes and masks; classes are those of boxes or of pixels."""
+    """Data for probes of boxes and masks; classes are those of boxes or of pixels.
+
+    Attributes:
+        groups: (M,) numbers of the groups that test images belong to, over which intervals are; None of none.
+    """
 
     train: DenseSamples
     test: DenseSamples
+    groups: NDArray[np.int64] | None = None
 
     def only(self, rows: NDArray[np.int64]) -> Dense:
         """The same data with these rows (K,) of the training images."""
@@ -161,6 +166,7 @@ def open_dense(
         classes=annotations.classes,
         test_is=told(part, seed=seed, test=len(halves["test"]), train=len(halves["train"])),
         notes=(*drawn, *_notes(annotations)),
+        groups=_numbers(halves["test"].keys, group_of),
     )
 
 
@@ -184,6 +190,15 @@ def _open(asked: Asked) -> Dense:
     for note in dense.notes:
         say_once(f"{asked.data.path}: {note}")
     return dense
+
+
+def _numbers(keys: Sequence[str], group_of: Mapping[str, str]) -> NDArray[np.int64] | None:
+    """The group of each image as a number; one without a group is one of its own."""
+    if not group_of:
+        return None
+    names = [("group", group_of[key]) if key in group_of else ("image", key) for key in keys]
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], np.int64)
 
 
 def _check(asked: Asked) -> None:

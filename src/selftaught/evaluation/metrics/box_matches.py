@@ -129,9 +129,10 @@ class Matches:
         """Mean over thresholds and over the classes that have boxes, in percent; nan where none has."""
         return class_mean(self.average_precision(recalls).mean(1))
 
-    def resampled_means(self, recalls: Recalls) -> Floats:
-        """That mean on each resampling (B,) of the images."""
-        return resampled_class_means(lambda rows: self.average_precision(recalls, rows).mean(1), len(self))
+    def resampled_means(self, recalls: Recalls, groups: NDArray[np.int64] | None = None) -> Floats:
+        """That mean on each resampling (B,) of the images, or of `groups` of them, cut to 0 to 100."""
+        of = resampled_class_means(lambda rows: self.average_precision(recalls, rows).mean(1), len(self), groups)
+        return np.clip(of, 0, 100)
 
     def _by_score(self) -> list[tuple[Bools, Bools, NDArray[np.int64]]]:
         """Right and spared (thresholds, D), and images (D,), of all boxes of each class by falling score."""

@@ -27,10 +27,14 @@ def class_mean(figures: Figures, whole: Figures | None = None) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def resampled_class_means(figure: Callable[[NDArray[np.int64] | None], Figures], count: int) -> Figures:
+def resampled_class_means(
+    figure: Callable[[NDArray[np.int64] | None], Figures], count: int, groups: NDArray[np.int64] | None = None
+) -> Figures:
     """The mean over classes on each resampling (B,) of `count` test samples, for `intervals.interval_of`.
+
+    Of whole `groups` (count,) where given, see `intervals.resample`.
 
     `figure` (K,) gets the indices of the drawn samples, perhaps repeated; None stands for all of them once.
     """
     whole = figure(None)
-    return resample(lambda drawn: class_mean(figure(drawn), whole), count)
+    return resample(lambda drawn: class_mean(figure(drawn), whole), count, groups=groups)

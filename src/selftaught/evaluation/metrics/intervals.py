@@ -35,10 +35,27 @@ def bootstrap_of(statistic: Callable[[NDArray[np.int64]], float], count: int, dr
     return interval_of(resample(statistic, count, draws))
 
 
-def resample(statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 200) -> NDArray[np.float64]:
-    """The metric on each of `draws` resamplings of `count` samples; draws depend on `count` only."""
-    rng = numpy_generator("bootstrap", count)
-    return np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)])
+def resample(
+    statistic: Callable[[NDArray[np.int64]], float],
+    count: int,
+    draws: int = 200,
+    groups: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """The metric on each of `draws` resamplings of `count` samples; draws depend on `count` only.
+
+    Where `groups` (count,) has two or more and fewer than samples, whole groups are drawn, and the distance of each
+    draw from the metric of all samples is widened as in `resample_groups`.
+    """
+    if groups is None or len(np.unique(groups)) in (1, count):
+        rng = numpy_generator("bootstrap", count)
+        return np.array([statistic(rng.integers(0, count, count)) for _ in range(draws)])
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    rng = numpy_generator("bootstrap", "groups", len(members))
+    drawn = [rng.integers(0, len(members), len(members)) for _ in range(draws)]
+    found = np.array([statistic(np.concatenate([members[k] for k in each])) for each in drawn])
+    middle = statistic(np.arange(count))
+    wider: NDArray[np.float64] = middle + widening(len(members)) * (found - middle)
+    return wider
 
 
 def resample_groups(

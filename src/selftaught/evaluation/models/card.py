@@ -87,7 +87,8 @@ def _results(facts: Facts) -> list[str]:
 
 def _metric_said(found: Mapping[str, Any]) -> str:
     """How boxes and masks were measured, and what else was found."""
-    over = f"Intervals are over resamplings of the {found['samples']:,} test images (bootstrap)."
+    drawn = f"{found['groups']} groups of the {found['samples']:,}" if "groups" in found else f"{found['samples']:,}"
+    over = f"Intervals are over resamplings of the {drawn} test images (bootstrap)."
     if "map" in found:
         coco = found.get("coco", {})
         also = f" By COCO's rule: {coco['ap']:.1f} %, at an overlap of 0.75 {coco['ap75']:.1f} %." if coco else ""

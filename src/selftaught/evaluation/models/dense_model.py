@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from selftaught.core.devices import compute_device
+from selftaught.core.progress import say_once
 from selftaught.core.randomness import numpy_generator
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.annotations.dense_sample import IGNORE, DenseSample
@@ -26,6 +27,7 @@ from selftaught.evaluation.metrics.box_matches import Found, Matches, Truth
 from selftaught.evaluation.metrics.intervals import interval_of
 from selftaught.evaluation.models.folder import Facts, check_model_out, fill, read_weights, row_of, write_model
 from selftaught.evaluation.models.reading import network_of_subject, reading_of
+from selftaught.evaluation.models.worth import interval_said
 from selftaught.evaluation.parts_of_work import PartsOfWork
 from selftaught.evaluation.probes.base import Score
 from selftaught.evaluation.probes.catalogue import make_probe
@@ -108,11 +110,13 @@ def fit_dense(
               "skipped": data.skipped, "notes": list(data.notes)},
         encoder_of=subject.name,
         version=version("selftaught"),
-        held_back={"is": data.test_is, "rows": len(rows)} | _metrics(probe.metric, own, len(data.test)),
+        held_back={"is": data.test_is, "rows": len(rows)} | _metrics(probe.metric, own, len(data.test)) | _groups(data),
         random=_metrics(probe.metric, random, len(data.test)),
         gain=_gain(own, random),
     )  # fmt: skip
     write_model(path, network.cpu(), facts, rows)
+    if told := interval_said(facts.held_back):
+        say_once(told)
     return _result(path, facts, probe.metric)
 
 
@@ -215,18 +219,24 @@ def _in_32_bits(network: Network) -> Network:
 
 
 def _box_rows(data: Dense, found: list[Found], truth: list[Truth]) -> list[dict[str, Any]]:
-    """Every box found; its label is empty where nothing of its class overlaps it by half; the group is the image."""
+    """Every box found; its label is empty where nothing of its class overlaps it by half."""
     matches = Matches(len(data.classes), "voc")
     for one, there in zip(found, truth, strict=True):
         matches.add(one, there)
     return [
-        row_of(data.test.keys[image], data.classes[label] if right else "", data.classes[label], score, image)
+        row_of(data.test.keys[image], data.classes[label] if right else "", data.classes[label], score,
+               _group(data, image))
         for score, right, label, image in zip(*(values.tolist() for values in matches.answers()), strict=True)
-    ]
+    ]  # fmt: skip
+
+
+def _group(data: Dense, image: int) -> int:
+    """What a test image belongs to: its group, else itself."""
+    return image if data.groups is None else int(data.groups[image])
 
 
 class _Pixels:
-    """Pixels of the test images at random places, as held_back.csv has them; the group is the image.
+    """Pixels of the test images at random places, as held_back.csv has them.
 
     As many places are drawn in each image; those without a class are left out.
     """
@@ -242,11 +252,11 @@ class _Pixels:
         rng = numpy_generator("pixels", row)
         places = np.sort(rng.choice(truth.size, min(self.each, truth.size), replace=False))
         places = places[truth.flat[places] != IGNORE]
-        key, names = self.data.test.keys[row], self.data.classes
+        key, names, group = self.data.test.keys[row], self.data.classes, _group(self.data, row)
         shown = zip(
             truth.flat[places].tolist(), found.flat[places].tolist(), confidence.flat[places].tolist(), strict=True
         )
-        self.rows += [row_of(key, names[label], names[k], min(1.0, value), row) for label, k, value in shown]
+        self.rows += [row_of(key, names[label], names[k], min(1.0, value), group) for label, k, value in shown]
 
 
 def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:
@@ -254,6 +264,12 @@ def _metrics(name: str, score: Score, samples: int) -> dict[str, Any]:
     more = {key: score.more[key] for key in ("rule", "coco", "boxes", "pixel_accuracy", "commonest_class")
             if key in score.more}  # fmt: skip
     return {name: score.value, "interval": interval, "samples": samples, "by_class": score.more["per_class"]} | more
+
+
+def _groups(data: Dense) -> dict[str, int]:
+    """How many groups the intervals are over, where the data name some."""
+    found = 0 if data.groups is None else len(np.unique(data.groups))
+    return {"groups": found} if 0 < found < len(data.test) else {}
 
 
 def _gain(own: Score, random: Score) -> dict[str, Any]:

@@ -195,7 +195,8 @@ class Detection(Probe):
         by_voc, by_coco = voc.average_precision("area")[:, 0], coco.average_precision(101)
         is_voc = self.config.metric == "voc"
         value = _round(voc.mean("area") if is_voc else coco.mean(101))
-        resampled = voc.resampled_means("area") if is_voc else coco.resampled_means(101)
+        groups = data.groups
+        resampled = voc.resampled_means("area", groups) if is_voc else coco.resampled_means(101, groups)
         interval = interval_of(resampled)
         files, drawn = _drawings(data, found, truth)
         more = {

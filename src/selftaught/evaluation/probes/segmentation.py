@@ -187,7 +187,8 @@ class Segmentation(Probe):
         by_class = [None if math.isnan(iou) else round(100 * float(iou), 3) for iou in class_iou(counts)]
         stage = "+".join(network.head.names)
         value = round(mean_iou(counts), 3)
-        resampled = 100 * resampled_class_means(lambda rows: class_iou(counts, rows), len(counts))
+        resampled = 100 * resampled_class_means(lambda rows: class_iou(counts, rows), len(counts), data.groups)
+        resampled = resampled.clip(0, 100)
         interval = interval_of(resampled)
         colours = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette(len(data.classes)).tolist()]
         return Score(
