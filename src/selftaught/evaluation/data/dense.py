@@ -155,9 +155,7 @@ def open_dense(
             annotations.decoding = Decoding(found, max_image_pixels)
         halves[split] = _without_broken(annotations, keys) if skip_broken else _all(annotations, keys)
     drawn = _drawn_instead(annotations, halves, held_out)
-    for split, half in halves.items():
-        if not len(half):
-            raise ValueError(f"{tree.where} has no usable image with annotations in its {split} part; give other data")
+    _refuse_empty(tree, halves)
     halves["train"].skipped += [(why.partition(":")[0], why.partition(": ")[2]) for why in annotations.stray]
     part = "" if drawn else own_part(annotations.keys, annotations.splits, "test")
     return Dense(
@@ -190,6 +188,12 @@ def _open(asked: Asked) -> Dense:
     for note in dense.notes:
         say_once(f"{asked.data.path}: {note}")
     return dense
+
+
+def _refuse_empty(tree: FileTree, halves: Mapping[str, AnnotatedSamples]) -> None:
+    for split, half in halves.items():
+        if not len(half):
+            raise ValueError(f"{tree.where} has no usable image with annotations in its {split} part; give other data")
 
 
 def _numbers(keys: Sequence[str], group_of: Mapping[str, str]) -> NDArray[np.int64] | None:
