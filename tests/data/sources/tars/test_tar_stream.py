@@ -121,6 +121,16 @@ def test_videos_come_with_the_sound_beside_them(tmp_path: Path, ending: str) -> 
     assert holds(str(write_shards(tmp_path / "none", [0])[0])) == set()
 
 
+def test_videos_of_a_server_are_read_as_those_of_a_disk(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp")
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for name, content in {"a.cls": b"1", "a.json": b"{}", **VIDEOS}.items():
+            add(archive, name, content)
+    with served(tmp_path) as url:
+        assert holds(f"{url}/s.tar") == {"image", "video"}
+        assert videos_of(f"{url}/s.tar", skip=1) == videos_of(tmp_path / "s.tar", skip=1)
+
+
 def test_a_video_that_is_cut_off_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     with tarfile.open(path, "w") as archive:

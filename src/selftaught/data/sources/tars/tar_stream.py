@@ -12,6 +12,7 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple, TypeAlias
 
@@ -67,12 +68,9 @@ def tar_samples(url: str, *, skip: int = 0, kind: Kind = "image") -> Iterator[Ta
     Raises:
         OSError: where the tar cannot be opened, or a connection broke; damage is given as a sample instead.
     """
-    compression = COMPRESSION[ending_of(url) or ".tar"]
-    # One request from the first to the last byte: of the blocks of a cache each would be a request of its own.
-    is_http = url.startswith(("http://", "https://"))
-    with fsspec.open(url, "rb", compression=compression, **({"block_size": 0} if is_http else {})) as stream:
-        forward = _Forward(stream, is_seekable=compression is None and not is_http)
-        members = _Members(forward, kind, place=url if compression is None and "://" not in url else "")
+    with _opened(url) as forward:
+        is_in_place = "://" not in url and COMPRESSION[ending_of(url) or ".tar"] is None
+        members = _Members(forward, kind, place=url if is_in_place else "")
         passed = 0
         for group in members.groups(skip):
             chosen = members.samples(group)
@@ -86,14 +84,22 @@ def holds(url: str) -> frozenset[Kind]:
     Raises:
         OSError: where the tar cannot be opened.
     """
-    compression = COMPRESSION[ending_of(url) or ".tar"]
-    with fsspec.open(url, "rb", compression=compression) as stream:
-        for group in _Members(_Forward(stream, is_seekable=compression is None), None).groups(sys.maxsize):
+    with _opened(url) as forward:
+        for group in _Members(forward, None).groups(sys.maxsize):
             names = [member.key for member in group]
             kinds: dict[Kind, bool] = {"image": any(map(is_picture, names)), "video": any(map(is_video, names))}
             if any(kinds.values()):
                 return frozenset(kind for kind, is_there in kinds.items() if is_there)
     return frozenset()
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[_Forward]:
+    compression = COMPRESSION[ending_of(url) or ".tar"]
+    # One request from the first to the last byte: of the blocks of a cache each would be a request of its own.
+    is_http = url.startswith(("http://", "https://"))
+    with fsspec.open(url, "rb", compression=compression, **({"block_size": 0} if is_http else {})) as stream:
+        yield _Forward(stream, is_seekable=compression is None and not is_http)
 
 
 def _stem(name: str) -> str:
