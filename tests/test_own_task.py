@@ -37,7 +37,7 @@ def told(mistake: str) -> list[str]:
     """The parts of the sentence that the guide has for a mistake."""
     row = re.search(rf"^\| {re.escape(mistake)} \| (.*) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
     assert row is not None, mistake
-    return [part.strip("`") for part in row[1].split(" ... ")]
+    return [part.strip("` ") for part in row[1].split(" ... ")]
 
 
 def probed(run: str) -> dict[str, Any]:
