@@ -40,8 +40,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from evidence_cuts import MOUTHS, WALK, write_mouths, write_walk
 from evidence_page import ALL, RESULTS, read_rows, write_pages
-from evidence_senses import MOUTHS, WALK, write_mouths, write_walk
 from evidence_settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]

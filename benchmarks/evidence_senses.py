@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
-
-import av
-import numpy as np
+from evidence_cuts import GRID, MOUTHS, WALK
 from evidence_settings import Measured, Setting
 
-from selftaught.data.sources.world.impacts import wav_of
-
-_GRID = "grid_s1_300"
 _ADAMW = ("--optimizer", "adamw", "--lr", "1e-3")
 _CLIP = ("--encoder", "video_convnet", "--stem", "standard")
 _FRAME = ("--encoder", "resnet18", "--stem", "standard")
 _COMMAND = ("--label-column", "command")
 _ACTIONS = "jhmdb14"
-WALK = "scenes7_walk700"
-"""Stretches of the walk, by `write_walk`."""
-STRETCH = 16
-MOUTHS = "mouths"
-"""The mouths of grid_s1_300, by `write_mouths`."""
-_MOUTH = (slice(56, 116), slice(34, 94))
-"""Rows and columns of the 128 x 128 pixels of a face around the place whose change goes with loudness (84, 62)."""
 _ROOM = "scenes7_rgbd/scenes7_rgbd.zip"
 _WORLD = "world:scenes=400,frames=16,side=64"
 _PHOTOS = Measured("linear", "imagenette128", ("--limit", "2000"))
@@ -139,11 +123,11 @@ chance for 500 with `video_convnet`. What ridge regression finds for audio_visua
 frame in 600 steps of 32; in frames cut to the mouth it does in 250 steps of 64 (next table).
 """
 
-_OF_GRID = {
-    "command, seen": Measured("action", _GRID, _COMMAND),
+_OFGRID = {
+    "command, seen": Measured("action", GRID, _COMMAND),
     "letter, heard": Measured(
         "linear",
-        _GRID,
+        GRID,
         ("--label-column", "letter", "--part", "audio_encoder"),
         tasks=("audio_visual", "audio_visual_sync", "audio_visual_alignment"),
     ),
@@ -212,7 +196,7 @@ by side, find no first hint in so few steps.
 SENSES_SETTINGS = {
     "sound": Setting(
         page="evidence-senses",
-        data=_GRID,
+        data=GRID,
         tasks={
             "audio_visual": (*_FRAME, *_ADAMW, *_WHOLE, "--task.same-video", "1"),
             "audio_visual_sync": (
@@ -228,7 +212,7 @@ SENSES_SETTINGS = {
             "ambient_sound": (*_FRAME, *_ADAMW, *_WHOLE, *_ONE_BIT),
         },
         flags="--size 32 --batch-size 32 --steps 600 --evaluate-every 25",
-        measured=_OF_GRID,
+        measured=_OFGRID,
         reading=_SOUND_READING,
     ),
     "impacts": Setting(
@@ -349,53 +333,3 @@ SENSES_SETTINGS = {
         reading=_WORLD_READING,
     ),
 }
-
-
-def write_mouths(shared: Path, out: Path) -> Path:
-    """The mouths of grid_s1_300 as videos of 60 x 60 pixels with their sound beside them; those there stay."""
-    if out.exists():
-        return out
-    temporary = out.with_name(f"{out.name}.part")
-    (temporary / "clips").mkdir(parents=True, exist_ok=True)
-    rows, columns = _MOUTH
-    for file in sorted((shared / _GRID / "clips").glob("*.mp4")):
-        with av.open(str(file)) as source:
-            whole = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in source.decode(video=0)]
-        with av.open(str(file)) as source:
-            sound = np.concatenate([frame.to_ndarray()[0] for frame in source.decode(audio=0)])
-        with av.open(str(temporary / "clips" / file.name), "w") as container:
-            stream: Any = container.add_stream("libx264", rate=25, options={"crf": "10"})
-            stream.height, stream.width, stream.pix_fmt = *whole[0][rows, columns].shape[:2], "yuv444p"
-            stream.codec_context.time_base = Fraction(1, 25)
-            for number, image in enumerate(whole):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[rows, columns]), format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        (temporary / "clips" / f"{file.stem}.wav").write_bytes(wav_of(sound.clip(-1, 1)))
-    (temporary / "labels.csv").write_bytes((shared / _GRID / "labels.csv").read_bytes())
-    temporary.rename(out)
-    return out
-
-
-def write_walk(shared: Path, out: Path) -> Path:
-    """Stretches of 16 frames of scenes7_walk700, as folders with poses and intrinsics; those there stay.
-
-    One begins every fourth frame: to learn from up to frame 549, and held out from frame 560.
-    """
-    if out.exists():
-        return out
-    temporary = out.with_name(f"{out.name}.part")
-    with zipfile.ZipFile(shared / WALK / f"{WALK}.zip") as archive:
-        lines = archive.read("poses.txt").decode().splitlines()
-        for part, frames in (("train", range(0, 550)), ("test", range(560, 700))):
-            for start in frames[: -STRETCH + 1 : 4]:
-                own = temporary / part / f"{start:03d}"
-                own.mkdir(parents=True, exist_ok=True)
-                numbers = range(start, start + STRETCH)
-                for k in numbers:
-                    (own / f"{k:06d}.jpg").write_bytes(archive.read(f"color/{k:06d}.jpg"))
-                (own / "poses.txt").write_text("\n".join(lines[k] for k in numbers) + "\n")
-                (own / "intrinsics.txt").write_bytes(archive.read("intrinsics.txt"))
-    temporary.rename(out)
-    return out
