@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 import selftaught
+from selftaught.cli import main as cli
 from selftaught.cli.main import main
-from selftaught.core import files
+from selftaught.core import files, threads
 from selftaught.training.checkpoint import load_checkpoint
 
 Told = pytest.CaptureFixture[str]
@@ -99,6 +100,31 @@ def test_sigterm_ends_other_verbs_with_one_line(
     assert not [path for path in left if path.parent.parent.name != "features"]  # those are whole, and used again
     assert signal.getsignal(signal.SIGTERM) == before
     assert main(words) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_error_that_a_library_makes_of_a_signal_is_no_bug(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken_off(name: str) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise ImportError("cannot load module more than once per process") from None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "verb_of", broken_off)
+        assert main(["tasks"]) == code
+    assert capsys.readouterr().err.strip() == "selftaught: interrupted"
+
+
+def test_ctrl_c_before_the_verb_begins_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(threads, "prepare", lambda **_: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["tasks"]) == 130
+    assert capsys.readouterr().err.strip() == "selftaught: interrupted"
 
 
 def test_an_ignored_sigterm_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,15 +40,15 @@ RESUMABLE = ("pretrain", "compare")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; 0, or 2 after an error that one line explains, 1 after one nobody foresaw, 130 when interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # Lightning's notes on devices and precision would stand before the one line that an error is.
-    quiet_fabric()
-    is_computing = bool({*words[:1]} & {*COMPUTING}) and "--help" not in words
-    threads.prepare(is_computing=is_computing, is_program=argv is None)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     given: dict[str, str] = {}
     try:
         with terminating():
+            # Lightning's notes on devices and precision would stand before the one line that an error is.
+            quiet_fabric()
+            is_computing = bool({*words[:1]} & {*COMPUTING}) and "--help" not in words
+            threads.prepare(is_computing=is_computing, is_program=argv is None)
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
             return _run(words, given)
     except KeyboardInterrupt as stopped:
         resumable = words[:1] and words[0] in RESUMABLE

@@ -72,13 +72,27 @@ class Stop:
 
 @contextmanager
 def terminating() -> Iterator[None]:
-    """SIGTERM ends what is done as Ctrl-C does, with `Terminated`, so that nothing half-written stays."""
+    """Ctrl-C and SIGTERM end what is done, SIGTERM with `Terminated`, so that nothing half-written stays.
 
-    def end(*_: object) -> NoReturn:
-        raise Terminated
+    An interrupted library may make an error of its own of it, such as an import that was broken off: that is the end
+    by the signal too.
+    """
+    asked: list[int] = []
 
-    with _handled(end, signal.SIGTERM):
-        yield
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        asked.append(number)
+        raise ending()
+
+    def ending() -> KeyboardInterrupt:
+        return Terminated() if asked[0] == signal.SIGTERM else KeyboardInterrupt()
+
+    with _handled(end, signal.SIGINT, signal.SIGTERM):
+        try:
+            yield
+        except Exception as error:
+            if asked:
+                raise ending() from error
+            raise
 
 
 @contextmanager
