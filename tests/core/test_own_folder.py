@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selftaught.core.own_folder import LIST, is_own, mark, own_files, record, record_all, remove_drafts, remove_own
+from selftaught.core.own_folder import (
+    LIST,
+    is_kind,
+    is_own,
+    mark,
+    own_files,
+    record,
+    record_all,
+    remove_drafts,
+    remove_own,
+    written_folder,
+)
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
@@ -127,6 +138,33 @@ def test_only_listed_files_are_removed(tmp_path: Path) -> None:
     assert left == {"photos/p00.png", "photos/p01.png", "notes.txt", "pictures/mine.png", ".keep", ".selftaught"}
     assert not (run / "checkpoints").exists()
     assert not (run / "evaluations").exists()
+
+
+def test_a_folder_is_written_by_one_process_and_whole_or_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "masks"
+
+    def written_until(error: BaseException) -> None:
+        with written_folder(folder, "masks"):
+            assert [path.name for path in folder.iterdir() if path.name != "mine.png"] == [LIST]
+            put(folder, "b.png")
+            record(folder / "b.png")
+            raise error
+
+    with pytest.raises(OSError, match="full"):
+        written_until(OSError("full"))
+    assert folder.parent.exists()
+    assert not folder.exists()
+    with written_folder(folder, "masks"):
+        put(folder, "a.png", "mine.png")
+        record(folder / "a.png")
+        with pytest.raises(ValueError, match="is being written by another process"), written_folder(folder, "masks"):
+            pass
+    assert is_kind(folder, "masks")
+    assert not is_kind(folder, "model")
+    assert not is_kind(tmp_path, "masks")
+    with pytest.raises(KeyboardInterrupt):
+        written_until(KeyboardInterrupt())
+    assert {path.name for path in folder.iterdir()} == {".selftaught", "mine.png"}
 
 
 def test_old_runs_are_removed_by_the_names_they_wrote(tmp_path: Path) -> None:

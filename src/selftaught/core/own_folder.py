@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -107,6 +108,31 @@ def mark(folder: Path, kind: str) -> bool:
         if not (folder / LIST).exists():  # else another process marked the folder at the same moment
             raise
     return True
+
+
+def is_kind(folder: Path, kind: str) -> bool:
+    """Whether `mark` marked the folder as one of that kind, even if nothing else was written to it."""
+    try:
+        with (folder / LIST).open(encoding="utf-8", errors="surrogateescape") as file:
+            return file.readline().rstrip("\n") == f"{_FIRST} {kind}"
+    except OSError:
+        return False
+
+
+@contextmanager
+def whole_or_gone(folder: Path) -> Iterator[None]:
+    """Where the block ends by an error or a signal, what selftaught wrote to the folder is removed; if that was all,
+    the folder is too, else it keeps its mark.
+    """
+    try:
+        yield
+    except BaseException:
+        if is_own(folder):
+            remove_own(folder)
+            if [path.name for path in folder.iterdir()] == [LIST]:
+                (folder / LIST).unlink()
+                folder.rmdir()
+        raise
 
 
 def others_in(folder: Path) -> list[str]:
@@ -263,6 +289,21 @@ def told_own(folders: Sequence[str]) -> str:
     """The sentence on folders that are not data."""
     shown = ", ".join(sorted(folders)[:3]) + (f" and {len(folders) - 3} more" if len(folders) > 3 else "")
     return f"left out, as selftaught itself wrote {'it' if len(folders) == 1 else 'them'}: {shown}"
+
+
+@contextmanager
+def written_folder(folder: Path, kind: str) -> Iterator[None]:
+    """A marked folder, without what selftaught wrote to it before, that this process alone writes to; see also
+    `whole_or_gone`.
+    """
+    mark(folder, kind)
+    lock = Locked(folder)
+    try:
+        with whole_or_gone(folder):
+            remove_own(folder)
+            yield
+    finally:
+        lock.release()
 
 
 def start_of(path: Path) -> bytes:

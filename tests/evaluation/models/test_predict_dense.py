@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from selftaught.core.settings.groups import DataSettings
+from selftaught.evaluation.models import predict_dense as dense
 from selftaught.evaluation.models.dense_model import FoundMask
 from selftaught.evaluation.models.folder import read_facts
 from selftaught.evaluation.models.predict_dense import _Masks, predict_dense
@@ -43,14 +46,40 @@ def test_pixels_below_the_threshold_have_no_class(tmp_path: Path) -> None:
         _Masks(tmp_path / "many", tuple(map(str, range(256))))
 
 
-def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path, overwrite: bool) -> None:
     facts = read_facts(place / "model")
     (tmp_path / "photo.jpg").write_bytes(b"")
-    how = {"accelerator": "auto", "overwrite": False}
+    how = {"accelerator": "auto", "overwrite": overwrite}
     reading = DataSettings(path=str(place))
-    with pytest.raises(ValueError, match=r"holds files already; give a new or empty folder"):
+    with pytest.raises(ValueError, match=r"holds other files, which are no masks of predict \(such as photo.jpg\)"):
         predict_dense(place / "model", replace(facts, kind="masks"), reading, tmp_path, **how)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"must end with one of .json"):
         predict_dense(place / "model", replace(facts, kind="boxes"), reading, tmp_path / "out.csv", **how)  # type: ignore[arg-type]
+
+
+def test_masks_are_all_there_or_none_and_replace_only_masks(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(key: str) -> object:
+        return FoundMask(labels=np.zeros((3, 4), np.int64), confidence=np.ones((3, 4), np.float32))
+
+    facts, out = replace(read_facts(place / "model"), kind="masks"), tmp_path / "masks"
+
+    def written(*keys: str, overwrite: bool = False) -> set[str]:
+        monkeypatch.setattr(dense, "_images", lambda *_: ((key, Squares(1, 0).read(0)) for key in keys))
+        how = {"accelerator": "auto", "overwrite": overwrite}
+        predict_dense(place / "model", facts, DataSettings(path=str(place)), out, **how)  # type: ignore[arg-type]
+        return {path.name for path in out.iterdir()}
+
+    monkeypatch.setattr(dense, "load_finder", lambda *_: found)
+    with monkeypatch.context() as patch:
+        patch.setattr(dense, "write_json", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            written("a.jpg")
+    assert not out.exists()
+    assert written("a.jpg") == {".selftaught", "a.png", "classes.json"}
+    with pytest.raises(ValueError, match=r"already holds masks; give another folder, or --overwrite to replace them"):
+        written("b.jpg")
+    (out / "mine.png").write_bytes(b"")
+    assert written("b.jpg", overwrite=True) == {".selftaught", "b.png", "classes.json", "mine.png"}

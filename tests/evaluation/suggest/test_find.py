@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from PIL import Image
 
 import selftaught
-from selftaught.evaluation.suggest.find import out_of_fold
+from selftaught.core.own_folder import mark
+from selftaught.evaluation.suggest.find import KIND, _check_out, out_of_fold
 from tests.evaluation.models.own_encoder import SIZE, colours_in, encoder_in
 
 
@@ -62,6 +64,21 @@ def test_tables_and_a_page_with_thumbnails_are_written(found: dict[str, object])
     assert page.count("data:image") > 6
     with pytest.raises(ValueError, match=r"already holds suggestions; give another folder, or --overwrite"):
         selftaught.suggest(encoder_in(out.parent), out.parent / "data", out=out, size=SIZE)
+
+
+def test_a_command_that_is_ended_while_it_writes_leaves_nothing(
+    found: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(str(found["out"])).parent
+    how = {"out": tmp_path / "out", "count": 6, "size": SIZE, "stem": "standard"}
+    for part in ("selftaught.evaluation.suggest.find.write_json", "selftaught.report.suggestions_page.html_page"):
+        with monkeypatch.context() as patch:
+            patch.setattr(part, lambda *_: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                selftaught.suggest(encoder_in(place), place / "data", **how)  # type: ignore[arg-type]
+        assert not (tmp_path / "out").exists()
+    mark(tmp_path / "out", KIND)  # as after a kill
+    assert _check_out(tmp_path / "out", overwrite=False) == tmp_path / "out"
 
 
 def test_where_all_have_labels_it_says_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

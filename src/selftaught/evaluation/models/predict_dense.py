@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from selftaught.core.devices import compute_device
 from selftaught.core.files import check_out, check_out_folder, written_whole
 from selftaught.core.names import printable
-from selftaught.core.own_folder import mark, others_in, record, write_json
+from selftaught.core.own_folder import is_kind, others_in, record, write_json, written_folder
 from selftaught.core.progress import late_bar, say_once
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.annotations.dense_sample import DenseSample
@@ -34,6 +35,8 @@ from selftaught.evaluation.models.semantics import UNSURE
 from selftaught.ops.draw_maps import palette
 
 Json = dict[str, Any]
+_MASKS, _CLASSES = "masks", "classes.json"
+"""The kind of the folder, and the file that is written to it last."""
 
 
 def predict_dense(
@@ -51,25 +54,37 @@ def predict_dense(
     if facts.kind == "boxes":
         path = check_out(out, {".json": "json"}, overwrite=overwrite)
     else:
-        check_out_folder(out)
-        if path.exists() and others_in(path) and not overwrite:
-            raise ValueError(f"--out {out} holds files already; give a new or empty folder, or --overwrite")
+        _check_masks(path, overwrite=overwrite)
     check_list(path, overwrite=overwrite)
     threshold = threshold_of(model, error, facts)
     find = load_finder(model, facts, compute_device(accelerator))
     skipped: dict[str, str] = {}
     least = 0.0 if threshold is None else threshold.confidence
-    kind = _Boxes if facts.kind == "boxes" else _Masks
-    written = kind(path, facts.classes, least)
-    with late_bar("predicting") as progress:
+    written = (_Boxes if facts.kind == "boxes" else _Masks)(path, facts.classes, least)
+    place = written_folder(path, _MASKS) if facts.kind == "masks" else nullcontext()
+    with place, late_bar("predicting") as progress:
         for key, sample in _images(reading, skipped, progress):
             written.add(key, sample, find(sample))
-    found = written.close()
+        found = written.close()
     if skipped:
         say_once(told_lost(sorted(skipped.items()), reading.path))
     listed = write_skipped(path, skipped)
     found |= {} if threshold is None else said_of(threshold)
     return {"out": str(path), **found, "skipped": len(skipped), "skipped_list": listed}
+
+
+def _check_masks(path: Path, *, overwrite: bool) -> None:
+    """Raise a `ValueError` where masks would replace files of others, such as the images themselves."""
+    check_out_folder(path)
+    if not path.exists() or not (others := others_in(path)):
+        return
+    if not is_kind(path, _MASKS):
+        raise ValueError(
+            f"--out {path} holds other files, which are no masks of predict (such as {others[0]}); give a new or empty "
+            "folder"
+        )
+    if not overwrite and (path / _CLASSES).is_file():
+        raise ValueError(f"--out {path} already holds masks; give another folder, or --overwrite to replace them")
 
 
 class _Boxes:
@@ -118,7 +133,6 @@ class _Masks:
         self.path, self.classes, self.least = path, classes, least
         self.names: set[str] = set()
         self.pixels = self.unsure = 0
-        mark(path, "masks")
 
     def add(self, key: str, sample: DenseSample, found: Any) -> None:
         name = PurePosixPath(key).with_suffix(".png").as_posix()
@@ -137,7 +151,7 @@ class _Masks:
 
     def close(self) -> Json:
         told = {UNSURE: CANNOT_TELL} if self.least else {}
-        write_json(self.path / "classes.json", dict(enumerate(self.classes)) | told)
+        write_json(self.path / _CLASSES, dict(enumerate(self.classes)) | told)
         share = round(100 * self.unsure / max(1, self.pixels), 3)
         return {"masks": len(self.names)} | ({"cannot_tell_pixels": share} if told else {})
 

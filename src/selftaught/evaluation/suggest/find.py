@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from selftaught.core.devices import compute_device
 from selftaught.core.files import check_out_folder, written_whole
 from selftaught.core.names import printable
-from selftaught.core.own_folder import is_own, mark, others_in, record, remove_own, write_json
+from selftaught.core.own_folder import is_kind, is_own, others_in, record, write_json, written_folder
 from selftaught.core.progress import say_once, working
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.files.file_tree import lost_files, told_lost
@@ -34,6 +34,8 @@ from selftaught.evaluation.visualise.thumbnails import picture_files
 from selftaught.features.encode import CLIPS, all_features
 
 FACTS = "suggestions.json"
+KIND = "suggestions"
+"""What its folder is marked as."""
 SHOWN = 60
 """Entries of each list that have thumbnails."""
 CANDIDATES = 10
@@ -101,7 +103,8 @@ def suggest_labels(
         say_once(note)
     if told := told_lost(sorted(looked.skipped.items()), reading.path):
         say_once(told)
-    return _write(path, looked, lists, _about(subject, reading, looked, count, way, model) | {"note": note})
+    with written_folder(path, KIND):
+        return _write(path, looked, lists, _about(subject, reading, looked, count, way, model) | {"note": note})
 
 
 def _note(looked: Looked, errors: int) -> str:
@@ -249,6 +252,8 @@ def _check_out(out: str | Path, *, overwrite: bool) -> Path:
     check_out_folder(out)
     path = Path(out)
     if path.exists() and (others := others_in(path)):
+        if is_kind(path, KIND) and not (path / FACTS).is_file():
+            return path  # a killed process began it
         if not (is_own(path) and (path / FACTS).is_file()):
             raise ValueError(
                 f"--out {path} holds other files, which are no suggestions (such as {others[0]}); give a new or empty "
@@ -279,9 +284,6 @@ def _about(
 
 def _write(path: Path, looked: Looked, lists: Mapping[str, list[Json]], about: Json) -> Json:
     """A table for each list, thumbnails of what is shown, and the facts."""
-    if path.exists():
-        remove_own(path)
-    mark(path, "suggestions")
     rows = {printable(key): i for i, key in enumerate(looked.keys)}
     shown = {name: entries[:SHOWN] for name, entries in lists.items()}
     wanted = sorted(
