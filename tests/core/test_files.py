@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,33 @@ def test_a_system_error_without_a_name_gets_that_of_the_file(tmp_path: Path) -> 
     with pytest.raises(OSError, match="No space left") as caught, written_whole(tmp_path / "a"):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(FileNotFoundError) as caught, written_whole(tmp_path / "none" / "a"):
+        pass
+    assert caught.value.filename == str(tmp_path / "none" / "a")
+
+
+def test_two_that_write_one_file_do_so_one_after_the_other(tmp_path: Path) -> None:
+    path, begun = tmp_path / "a", threading.Event()
+
+    def second(new: bool) -> None:
+        begun.set()
+        with written_whole(path, new=new) as draft:
+            draft.write_text("second")
+
+    for new, text in ((False, "second"), (True, "first")):
+        path.unlink(missing_ok=True)
+        begun.clear()
+        with ThreadPoolExecutor() as pool:
+            with written_whole(path) as draft:
+                waits = pool.submit(second, new)
+                begun.wait()
+                draft.write_text("fir")
+                time.sleep(0.05)
+                with draft.open("a") as file:
+                    file.write("st")
+            waits.result(timeout=10)
+        assert path.read_text() == text
+        assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_digest_keeps_its_parts_apart_and_takes_any_name() -> None:

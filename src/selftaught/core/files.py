@@ -7,36 +7,73 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that write one file are not told apart
+    fcntl = None  # type: ignore[assignment]
+
+_HAS_LOCKS = fcntl is not None
 _TEMPORARY: list[Path] = []
 """Cache folders that are used instead of the user's for a while, the current one last."""
 
 
 @contextmanager
-def written_whole(path: Path, *, flush: bool = True) -> Iterator[Path]:
+def written_whole(path: Path, *, flush: bool = True, new: bool = False) -> Iterator[Path]:
     """A path to write to, in the folder of `path`; it becomes `path` when the block ends without an error.
 
     The temporary name is fixed, so what a killed process leaves behind is overwritten by the next one. Who writes many
-    files waits for the disk once, by `flush_together`, and not twice for each.
+    files waits for the disk once, by `flush_together`, and not twice for each. Another process that writes the same
+    file waits, and then replaces it; if it is to be `new`, the file stays as it is.
     """
     draft = draft_of(path)
     try:
-        yield draft
-        if flush:
-            _flush_to_disk(draft)
-        draft.replace(path)
-        if flush:
-            _flush_to_disk(path.parent)
+        with _alone_at(draft):
+            yield draft
+            if new and path.exists():
+                draft.unlink(missing_ok=True)
+                return
+            if flush:
+                _flush_to_disk(draft)
+            draft.replace(path)
+            if flush:
+                _flush_to_disk(path.parent)
     except OSError as error:
         # A full disk is noticed by calls that know no name. Without a number, Python would show the name alone.
-        if error.filename is None and error.errno is not None:
+        if error.filename in (None, os.fspath(draft), draft) and error.errno is not None:
             error.filename = os.fspath(path)
         raise
-    finally:
+
+
+@contextmanager
+def _alone_at(draft: Path) -> Iterator[None]:
+    """Wait until no other process writes the draft; it is removed if the block ends by an error."""
+    handle = _locked(draft) if _HAS_LOCKS else None
+    try:
+        yield
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)  # also where a process that was started meanwhile has the handle
+            os.close(handle)
+
+
+def _locked(draft: Path) -> int:
+    """A handle of the draft, which no other process has locked."""
+    while True:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT, 0o666)
+        with suppress(OSError):  # file systems without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), draft.stat()):
+                return handle
+        os.close(handle)  # another one has given it its name meanwhile
 
 
 def flush_together(folder: Path, names: Iterable[str]) -> None:

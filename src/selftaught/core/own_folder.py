@@ -101,12 +101,8 @@ def mark(folder: Path, kind: str) -> bool:
     else:
         lines = []
     text = "".join(f"{line}\n" for line in (f"{_FIRST} {kind}", *lines))
-    try:
-        with written_whole(folder / LIST) as draft:
-            draft.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        if not (folder / LIST).exists():  # else another process marked the folder at the same moment
-            raise
+    with written_whole(folder / LIST, new=True) as draft:  # another process may mark the folder at the same moment
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
     return True
 
 

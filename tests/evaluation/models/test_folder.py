@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,29 @@ def test_a_model_is_replaced_whole_and_only_when_asked(place: Path, tmp_path: Pa
     held = read_held_back(path)
     assert held.groups is not None
     assert (held.right.tolist(), held.groups.tolist()) == ([True, True], [3, 4])
+
+
+def test_models_that_are_written_at_once_are_whole(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, model, out = read_facts(place / "model"), load_classes(place / "model"), tmp_path / "new"
+    for _ in range(3):
+        with ThreadPoolExecutor() as pool:
+            for written in [pool.submit(write_model, out, model, facts, []) for _ in range(3)]:
+                written.result(timeout=20)
+        assert read_facts(out) == facts
+        assert load_classes(out).head.state_dict().keys() == model.head.state_dict().keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / ".new.part" / "weights.safetensors"))
+
+    monkeypatch.setattr("selftaught.evaluation.models.folder.write_tensors", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_model(out, model, facts, [])
+    assert caught.value.filename == str(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert read_facts(out) == facts
 
 
 def test_the_current_folder_can_hold_a_model(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

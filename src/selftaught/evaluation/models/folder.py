@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -22,6 +23,7 @@ from selftaught.core.settings.groups import DataSettings, NetworkSettings
 from selftaught.core.tensor_file import write_tensors
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.models.network import ClassModel, LinearHead
+from selftaught.evaluation.vectors.folder import alone_in
 from selftaught.training.encoder_of_run import random_encoder
 
 FACTS, WEIGHTS, HELD_BACK = "model.json", "weights.safetensors", "held_back.csv"
@@ -98,27 +100,36 @@ def write_model(path: Path, network: torch.nn.Module, facts: Facts, held_back: S
     """
     path = path.resolve()
     draft = path.with_name(f".{path.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        mark(draft, "model")
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-        with written_whole(record(draft / WEIGHTS)) as file:
-            write_tensors(file, tensors, {"format": "pt", "selftaught": facts.version})
-        with written_whole(record(draft / HELD_BACK)) as file, file.open("w", newline="", encoding="utf-8") as text:
-            if held_back:
-                writer = csv.DictWriter(text, list(held_back[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows({k: text_cell(v) if isinstance(v, str) else v for k, v in row.items()}
-                                 for row in held_back)  # fmt: skip
-        write_json(draft / FACTS, asdict(facts))
-        if not path.exists():
-            draft.replace(path)
-            return
-        remove_own(path)
-        for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
-            (draft / name).replace(path / name)
-    finally:
+    with alone_in(path):
         shutil.rmtree(draft, ignore_errors=True)
+        try:
+            _write(draft, network, facts, held_back)
+            if not path.exists():
+                draft.replace(path)
+                return
+            remove_own(path)
+            for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
+                (draft / name).replace(path / name)
+        except OSError as error:
+            if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
+                error.filename = os.fspath(path)  # the draft's name is not one that was given
+            raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(draft: Path, network: torch.nn.Module, facts: Facts, held_back: Sequence[Mapping[str, Any]]) -> None:
+    mark(draft, "model")
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    with written_whole(record(draft / WEIGHTS)) as file:
+        write_tensors(file, tensors, {"format": "pt", "selftaught": facts.version})
+    with written_whole(record(draft / HELD_BACK)) as file, file.open("w", newline="", encoding="utf-8") as text:
+        if held_back:
+            writer = csv.DictWriter(text, list(held_back[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({k: text_cell(v) if isinstance(v, str) else v for k, v in row.items()}
+                             for row in held_back)  # fmt: skip
+    write_json(draft / FACTS, asdict(facts))
 
 
 def read_facts(folder: str | Path) -> Facts:

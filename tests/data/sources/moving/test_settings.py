@@ -26,6 +26,7 @@ def test_the_label_is_one_that_all_of_a_video_has(motion: str, label: str) -> No
     ("name", "message"),
     [
         ("moving:", "does not say what moves; give moving:digits"),
+        ("moving:digits,ground=black,ground=photo", "ground is given twice; leave one of them"),
         ("moving:digits,colour=red", "unknown setting 'colour=red'; there are label, videos, side"),
         ("moving:digits,side=big", "side must be a whole number, got 'big'"),
         ("moving:digits,side=8", r"moving:digits,side=8: side must be in \[16, 512\], got 8"),

@@ -82,16 +82,19 @@ def read_settings(data: str) -> MovingSettings:
         what += f",{given.pop(0)}"
     if not what:
         raise ValueError(f"{data} does not say what moves; give {PREFIX}digits, or {PREFIX}FOLDER with images")
-    found: dict[str, Any] = {"ground": "black" if what == DIGITS else "photo"}
+    found: dict[str, Any] = {}
     for part in given:
         name, _, value = part.partition("=")
         if name not in _names():
             raise ValueError(
                 f"{data}: unknown setting {part!r}; there are {', '.join(_names())}, as in {PREFIX}digits,side=48"
             )
+        if name in found:
+            raise ValueError(f"{data}: {name} is given twice; leave one of them")
         if hints[name] is int and not (value.isascii() and value.isdecimal()):
             raise ValueError(f"{data}: {name} must be a whole number, got {value!r}")
         found[name] = int(value) if hints[name] is int else value
+    found.setdefault("ground", "black" if what == DIGITS else "photo")
     found.setdefault("label", LABELS_OF.get(found.get("motion", "straight"), ("identity",))[0])
     try:
         return MovingSettings(data=what, **found)

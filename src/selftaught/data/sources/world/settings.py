@@ -91,6 +91,8 @@ def read_settings(data: str) -> WorldSettings:
             raise ValueError(
                 f"{data}: unknown setting {part!r}; there are {', '.join(_names())}, as in {PREFIX}scenes=500,side=96"
             )
+        if name in found:
+            raise ValueError(f"{data}: {name} is given twice; leave one of them")
         if name == "scenes" and value == "endless":
             value = str(ENDLESS)
         if hints[name] is int and not (value.isascii() and value.isdecimal()):
