@@ -28,6 +28,20 @@ def test_a_single_image_is_embedded_and_found(run: Path, tmp_path: Path, name: s
         embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
 
 
+def test_files_of_all_parts_that_cannot_be_read_are_counted(run: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for part in ("train", "val", "test"):
+        (data / part / "a").mkdir(parents=True)
+        for i in range(2):
+            (data / part / "a" / f"{part}{i}.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=f"^none of the 6 files of {data} can be read; the first, "):
+        embed_data(open_subject(run), str(data), tmp_path / "f.csv")
+    assert not (tmp_path / "f.csv").exists()
+    Image.new("RGB", (40, 40), (9, 80, 200)).save(data / "train" / "a" / "whole.png")
+    found = embed_data(open_subject(run), str(data), tmp_path / "f.csv")
+    assert (found["samples"], found["skipped"]) == (1, 6)
+
+
 def test_embed_gives_every_sample_one_vector(run: Path, tmp_path: Path) -> None:
     table = pq.read_table(embed_data(open_subject(run), DATA, tmp_path / "features.parquet")["out"])
     assert table.column_names == ["id", "path", "label", "vector"]

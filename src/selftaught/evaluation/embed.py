@@ -125,7 +125,7 @@ def packed_samples(
         return pack(source, with_range(reading, source), probe_sampling(encoder), size=size, title="packing")
 
     opened: list[tuple[Samples, Sequence[str]]] = []
-    empty: NothingReadable | None = None
+    empty: list[NothingReadable] = []
     for source in sources:
         try:
             opened.append((packed(source), source.notes))
@@ -133,11 +133,15 @@ def packed_samples(
             if split != "all":
                 share = reading.held_out or LEAST_SHARE
                 return [_instead(split, source, lambda name: _source(encoder, reading, name), packed, share)]
-            empty = nothing
-    if empty is not None:
-        if not opened:
-            raise empty
-        opened[0][0].skipped += empty.skipped
+            empty.append(nothing)
+    lost = [one for nothing in empty for one in nothing.skipped]
+    if opened:
+        opened[0][0].skipped += lost
+    elif len(empty) > 1 and lost:
+        (key, why), count = lost[0], len({key for key, _ in lost})
+        raise NothingReadable(f"none of the {count} files of {reading.path} can be read; the first, {key}: {why}", lost)
+    else:
+        raise empty[0]
     return opened
 
 
