@@ -73,6 +73,8 @@ def test_transformers_get_64_tokens_from_small_images() -> None:
 )
 def test_stages_say_that_they_are_tokens_and_on_which_grid(name: str, grids: dict[str, tuple[int, int]]) -> None:
     encoder = make(name, 64, "standard")
+    if name == "timm:convit_tiny" and "block1" not in encoder.stages:
+        pytest.skip("timm before 1.0.31 names no blocks of convit")
     maps = stage_maps(encoder, torch.randn(2, 3, 64, 64))
     for stage, grid in grids.items():
         assert encoder.stage_kind(stage) == "tokens"
