@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evidence_cuts import MOUTHS, WALK, write_mouths, write_walk
+from evidence_cuts import MOUTHS, SCENES, WALK, write_mouths, write_scenes, write_walk
 from evidence_page import ALL, RESULTS, read_rows, write_pages
 from evidence_settings import Setting
 
@@ -51,6 +51,7 @@ SHARED = ROOT.parent / "shared" / "data"
 STRETCHES = Path(tempfile.gettempdir()) / "selftaught-walk"
 """Where the stretches of the walk are written."""
 LIPS = Path(tempfile.gettempdir()) / "selftaught-mouths"
+SOUNDING = Path(tempfile.gettempdir()) / "selftaught-scenes"
 """Where the mouths of the sentences are written."""
 MOVING = "moving:"
 FIGURES = ("value", "stage", "stages", "random", "gain", "chance", "train_samples", "test_samples")
@@ -127,7 +128,8 @@ def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) ->
         "command": " ".join(["selftaught", *command])
         .replace(str(SHARED), "../shared/data")
         .replace(str(STRETCHES), "WALK")
-        .replace(str(LIPS), "MOUTHS"),
+        .replace(str(LIPS), "MOUTHS")
+        .replace(str(SOUNDING), "SCENES"),
         "pretext": {k: summary[k] for k in ("metric", "value", "chance", "epochs")},
         "measured": datetime.now(UTC).date().isoformat(),
         "rankme": summary["rankme"],
@@ -161,6 +163,8 @@ def place_of(data: str) -> str:
         return str(write_walk(SHARED, STRETCHES))
     if data == MOUTHS:
         return str(write_mouths(SHARED, LIPS))
+    if data == SCENES:
+        return str(write_scenes(SHARED, SOUNDING))
     if data.startswith((f"{MOVING}digits", "world")):
         return data
     prefix = MOVING if data.startswith(MOVING) else ""

@@ -1,4 +1,4 @@
-"""Data that `evidence.py` cuts from real sets: stretches of a walk, and mouths of a man who speaks."""
+"""Data that `evidence.py` puts together: stretches of a walk, mouths of a man who speaks, scenes with their sound."""
 
 from __future__ import annotations
 
@@ -17,10 +17,26 @@ WALK = "scenes7_walk700"
 """Stretches of the walk, by `write_walk`."""
 STRETCH = 16
 """Frames of each of them."""
+SCENES = "scenes"
+"""The clips of av_scenes17 and av_clips, by `write_scenes`."""
 MOUTHS = "mouths"
 """The mouths of grid_s1_300, by `write_mouths`."""
 _MOUTH = (slice(56, 116), slice(34, 94))
 """Rows and columns of the 128 x 128 pixels of a face around the place whose change goes with loudness (84, 62)."""
+
+
+def write_scenes(shared: Path, out: Path) -> Path:
+    """The 40 clips of av_scenes17 and av_clips in one folder, without labels; those there stay."""
+    if out.exists():
+        return out
+    temporary = out.with_name(f"{out.name}.part")
+    temporary.mkdir(parents=True, exist_ok=True)
+    for name in ("av_scenes17", "av_clips"):
+        for file in sorted((shared / name).iterdir()):
+            if file.suffix in (".mp4", ".avi", ".mpg"):
+                (temporary / f"{name}_{file.name}").write_bytes(file.read_bytes())
+    temporary.rename(out)
+    return out
 
 
 def write_mouths(shared: Path, out: Path) -> Path:

@@ -20,7 +20,10 @@ def test_errors_are_passed_on_in_words(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Traceback" in str(caught.value.__cause__)
     assert row_of({"row": {"rank": 0}}) == {"rank": 0}
     monkeypatch.setattr(one_task, "measured_task", lambda order: order["nothing"])
-    with pytest.raises(ProcessError, match="task 'rot': KeyError: no 'nothing' at"):
+    with pytest.raises(ValueError, match=r"task 'rot': KeyError: no 'nothing' at .*which is your own code"):
+        row_of(attempt(order))
+    monkeypatch.setattr(one_task, "measured_task", row_of)  # a fault in code of the library
+    with pytest.raises(ProcessError, match="task 'rot': KeyError: no 'is_explained' at selftaught"):
         row_of(attempt(order))
 
 
