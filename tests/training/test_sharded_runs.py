@@ -18,6 +18,8 @@ from tests.training.small_run import config, rows
 from tests.training.stopping import assert_same_run, stopped_before
 from tests.two_processes import in_two_processes
 
+pytestmark = pytest.mark.slow
+
 TEACHER = '''
 import copy
 from dataclasses import dataclass
