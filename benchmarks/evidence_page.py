@@ -114,7 +114,7 @@ def factors(found: Rows, setting: Setting) -> list[str]:
     heads = [words for name in names for words in (name, "gain")]
     body = []
     order = {
-        task: next(mean([row[name]["value"] for row in runs]) for name in names if name in runs[0])
+        task: next((mean([row[name]["value"] for row in runs]) for name in names if name in runs[0]), 0.0)
         for task, runs in found.items()
     }
     for task, runs in sorted(found.items(), key=lambda item: -order[item[0]]):

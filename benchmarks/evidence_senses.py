@@ -143,11 +143,11 @@ room is left.
 """
 
 _SCENES_READING = """
-SCENES are the 40 real clips with sound of av_scenes17 and av_clips, six minutes of 31 things and places, a quarter of
-which is held out. What can be concluded: nothing about the tasks. audio_visual is right for 25 and 75 % of the held-out
-pairs, and the network remembers the rest, each of which it sees 94 times: what a drum sounds like is not learned where
-one drum is seen. The clips show that real files with real sound are read and trained on from end to end, and that the
-metric of so few is worth nothing; what the tasks can learn is in the tables of sound, mouths, impacts and materials.
+SCENES are the 40 real clips with sound of av_scenes17 and av_clips, six minutes altogether: 34 to learn from, six held
+out. What can be concluded: nothing about the tasks. audio_visual is right for 25 and 75 % of the held-out pairs, and
+sees each of the others 94 times: what a drum sounds like is not learned where one or two drums are seen. The clips show
+that real files with real sound are read and trained on from end to end, and that the metric of so few is worth nothing;
+what the tasks can learn is in the tables of sound, mouths, impacts and materials.
 """
 
 _MOUTHS_READING = """
