@@ -29,7 +29,7 @@ from selftaught.ops.draw_maps import IGNORE
 from selftaught.tasks.semantic.moving_object import Example, MovingObject
 from selftaught.training.checkpoint import load_checkpoint
 
-SIZE, BATCH, WARM_UP, STEPS = 128, 16, 2, 6
+SIZE, BATCH, WARM_UP, STEPS = 128, 16, 3, 20
 
 
 @dataclass(frozen=True)

@@ -136,21 +136,23 @@ class MovingObject(PretextTask):
         frames, masks = batch["frame"][:, 0], batch["mask"][:, 0]
         boxes = random_boxes(len(frames), frames.shape[-2], frames.shape[-1], rng, scale=(self.config.min_scale, 1.0))
         images = normalise(crop_resize(frames, boxes, self.size))
-        moving = self._cells(masks, boxes)
-        whole = crop_resize((masks == 1).float(), boxes, self.side).mean((1, 2, 3))
+        moving, whole = self._cells(masks, boxes)
         both = (moving == 1).flatten(1).any(1) & (moving == 0).flatten(1).any(1)
         counts = both & (whole >= self.config.least) & (whole <= self.config.most)
-        truth = self._cells(batch["truth"][:, 0, None], boxes) if self.config.truth else None
+        truth = self._cells(batch["truth"][:, 0, None], boxes)[0] if self.config.truth else None
         return Example(images, moving, counts, truth)
 
-    def _cells(self, masks: Tensor, boxes: Tensor) -> Tensor:
-        """Masks (N, 1, H, W), 0 still and 255 undecided -> (N, M, M) uint8: 1, 0, or 255 where they are not sure."""
+    def _cells(self, masks: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells (N, M, M) uint8: 1, 0, or 255 where they are not sure; and the share (N,) of the box that moves.
+
+        Of masks (N, 1, H, W), 0 still and 255 undecided.
+        """
         moves = (masks > 0) & (masks < IGNORE)
         shares = crop_resize(torch.cat([moves, masks == 0], 1).float(), boxes, self.side)
         cells = torch.full_like(shares[:, 0], IGNORE, dtype=torch.uint8)
         for label, share in ((1, shares[:, 0]), (0, shares[:, 1])):
             cells[share >= self.config.sure] = label
-        return cells
+        return cells, shares[:, 0].mean((1, 2))
 
     def forward(self, example: Example) -> Tensor:
         """Logits (N, M, M)."""
