@@ -270,8 +270,8 @@ def page(result: dict[str, Any]) -> str:
         lines += [f"| {name} | {rate:.0f} |" for name, rate in result["speed"].items()]
     if "ratio" in result.get("training", {}):
         of = result["training"]
-        each = ", ".join(f"{one:.2f}" for one in of["ratios"])
-        words = f"{of['ours']} images a second; the bare model: {of['bare']}; ratio {of['ratio']} (rounds: {each})."
+        rounds = ", ".join(f"{one:.2f}" for one in of["ratios"])
+        words = f"{of['ours']} images a second; the bare model: {of['bare']}; ratio {of['ratio']} (rounds: {rounds})."
         lines += ["", f"Training on packed masks: {words}"]
     of_machine = [result["machine"]["cpu"], f"{os.cpu_count()} cores", *list(result["machine"].values())[2:]]
     machine = ", ".join(one for one in of_machine if one)
