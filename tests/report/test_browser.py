@@ -320,6 +320,7 @@ def test_of_many_tasks_the_rest_is_drawn_when_asked_for(
     assert page.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_ten_runs_open_at_once_and_are_light(
     new_browser: Browser, tmp_path: Path, comparison_folder: Callable[..., Path]
 ) -> None:
