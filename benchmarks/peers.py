@@ -1,6 +1,8 @@
 """From labels to predictions, the same job with LightlyTrain: fine-tune a resnet18 on 500 labels, predict 2,000 images.
 
-Command:   selftaught export runs/cifar10 --out start.pth
+Command:   selftaught pretrain cifar10/ --task simclr --encoder resnet18 --size 32 --stem standard --batch-size 128 \\
+               --steps 2000 --task.jitter 0.5 --task.blur 0 --task.min-scale 0.2 --out runs/cifar10
+           selftaught export runs/cifar10 --out start.pth
            pip install 'lightly-train>=0.17'
            python benchmarks/peers.py start.pth --out docs/results/peers.json
 Needs:     CIFAR-10 beside the checkout (../shared/data/cifar10)
@@ -10,8 +12,8 @@ Measured:  accuracy on the first 2,000 test images, seconds of fine-tuning and o
            batches of 32 for the same number of steps. LightlyTrain needs a part that chooses its checkpoint, a fifth
            of the labels; `fit` holds labels back itself, and also trains random weights and, as often as it does by
            default, the encoder anew
-Expected:  accuracies within the interval of each other; LightlyTrain's fine-tuning takes less time a run of training,
-           as it trains once
+Expected:  `fit` above LightlyTrain's defaults, which are for longer training; LightlyTrain takes less time than `fit`
+           to fine-tune, as it trains once
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 Command:   selftaught pretrain cifar10/ --task simclr --encoder resnet18 --size 32 --stem standard --batch-size 128 \\
                --steps 2000 --task.jitter 0.5 --task.blur 0 --task.min-scale 0.2 --out runs/cifar10
            python benchmarks/suggestions.py runs/cifar10 cifar10/ --out docs/results/suggestions-cifar10.json
+           Shorter runs that the guide names had `--limit 5000 --steps 600` (or 150) and the settings of the task
 Time:      about 3 minutes on one core for each data set, after pretraining
 Measured:  test accuracy of ridge regression on pooled features, with 50 and with 100 labels chosen at random, by
            `typical` and by `k_centre`, from 4,000 of the training images that are drawn anew for each seed; the same

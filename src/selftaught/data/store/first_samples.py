@@ -21,10 +21,10 @@ from selftaught.data.sources.tars.tar_stream import Kind, tar_samples
 from selftaught.data.store.image_pack import PackedIndex, reason
 from selftaught.data.store.image_samples import LiveImages
 from selftaught.data.store.passing_video import header_for
-from selftaught.data.store.samples import NothingReadable, Progress
-from selftaught.data.store.video_pack import pack_videos, packed_side, read_headers
+from selftaught.data.store.samples import Progress
+from selftaught.data.store.video_pack import pack_videos, packed_side
 from selftaught.data.store.video_read import LiveVideos
-from selftaught.data.store.video_samples import VideoSamples
+from selftaught.data.store.video_samples import VideoSamples, headers_of
 
 MOST_BYTES = 512 << 20
 """Encoded videos that are kept in memory at most, where their tars cannot be read at any place."""
@@ -120,14 +120,7 @@ def indexed(
         NothingReadable: if none can be used.
     """
     videos = source.videos
-    headers, unopened = read_headers(videos, workers)
-    if not headers:
-        i, why = unopened[0]
-        raise NothingReadable(
-            f"none of the first {len(source)} videos of {source.name} can be read; the first, "
-            f"{source.entries[i].key}: {why}",
-            [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
-        )
+    headers, unopened = headers_of(source, videos, workers, told=f"the first {len(source)} videos")
     headers = {i: header_for(header, sampling) for i, header in _an_hour(source, headers).items()}
     stored = packed_side(headers.values(), side)
     index, broken, silent = pack_videos(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from selftaught.core.files import digest
 from selftaught.core.threads import usable_cores
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.frame_sequence import FrameSequence
-from selftaught.data.decode.video import Video
+from selftaught.data.decode.video import Header, Video
 from selftaught.data.inputs import Clip, Image, Sound
 from selftaught.data.store.clips import ClipPlan, Place
 from selftaught.data.store.samples import HostBatch, NothingReadable
@@ -328,19 +329,30 @@ def _video(source: Source, i: int) -> Video:
     return video
 
 
+def headers_of(
+    source: Source, videos: Sequence[Video], workers: int, *, told: str
+) -> tuple[dict[int, Header], list[tuple[int, str]]]:
+    """As `read_headers` of the videos of a source, at least one; `told` says of them how many there are.
+
+    Raises:
+        NothingReadable: if none can be read, with all of the source that cannot.
+    """
+    headers, unopened = read_headers(videos, workers)
+    if not headers:
+        i, why = unopened[0]
+        raise NothingReadable(
+            f"none of {told} of {source.name} can be read; the first, {source.entries[i].key}: {why}",
+            [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
+        )
+    return headers, unopened
+
+
 def _build(
     source: Source, keys: dict[str, str], *, side: int, limit: float, workers: int | None, progress: Progress | None
 ) -> tuple[Path, dict[str, Any]]:
     threads = workers or usable_cores()
     videos = [_video(source, i) for i in range(len(source))]
-    headers, unopened = read_headers(videos, threads)
-    if not headers:
-        i, why = unopened[0]
-        raise NothingReadable(
-            f"none of the {len(source)} {_what(source)} of {source.name} can be read; the first, "
-            f"{source.entries[i].key}: {why}",
-            [*source.skipped, *((source.entries[i].key, why) for i, why in unopened)],
-        )
+    headers, unopened = headers_of(source, videos, threads, told=f"the {len(source)} {_what(source)}")
     stored_side = packed_side(headers.values(), side)
     size = estimated_bytes(headers.values(), stored_side)
     kept = kept_as(size, limit, _KEPT)
