@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from selftaught.evaluation.kept_score import figures, keep_score, kept_score, write_files
 from selftaught.evaluation.probes.base import Score
@@ -21,6 +22,15 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert dict(back.files) == dict(score.files)
     assert (back.stages, back.outcomes.tolist() if back.outcomes is not None else None) == ({"a": 1.5}, [1, 1, 1])
     assert kept_score(tmp_path, "other") is None
+
+
+@pytest.mark.parametrize("ending", [".json", "-outcomes.npy"])
+def test_a_damaged_score_is_none(tmp_path: Path, ending: str) -> None:
+    keep_score(Score(value=1.0, stage="", stages={}, outcomes=np.ones(300, np.float32)), tmp_path, "key")
+    assert kept_score(tmp_path, "key") is not None
+    file = tmp_path / f"key{ending}"
+    file.write_bytes(file.read_bytes()[:-9])
+    assert kept_score(tmp_path, "key") is None
 
 
 def test_a_metric_that_does_not_exist_is_null() -> None:

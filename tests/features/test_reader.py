@@ -49,6 +49,18 @@ def test_what_is_kept_is_what_was_computed_and_is_not_computed_again(
     assert [folder.name.split("-")[0] for folder in tmp_path.iterdir()] == ["stages"]
 
 
+@pytest.mark.parametrize("name", ["0.npy", "stages.txt"])
+def test_kept_features_that_were_cut_are_computed_again(tmp_path: Path, name: str) -> None:
+    samples = DrawnSamples("reader", 6)
+    whole = all_of(drawn_reader(cache=tmp_path), samples)
+    (file,) = tmp_path.glob(f"*/{name}")
+    file.write_bytes(file.read_bytes()[:-3] + b"\xff" * (name == "stages.txt"))
+    for _ in range(2):
+        for stage, values in all_of(drawn_reader(cache=tmp_path), samples).items():
+            assert torch.equal(whole[stage], values)
+    assert file.is_file()
+
+
 def test_features_beyond_the_limit_and_few_rows_are_not_kept(tmp_path: Path) -> None:
     samples = DrawnSamples("reader", 6)
     all_of(dataclasses.replace(drawn_reader(cache=tmp_path), cache_limit_gb=1e-9), samples)

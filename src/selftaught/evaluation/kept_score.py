@@ -14,6 +14,7 @@ import numpy as np
 
 from selftaught.core.files import flush_together, read_object, written_whole
 from selftaught.core.own_folder import record, write_json
+from selftaught.data.decode.npy import load_npy
 from selftaught.evaluation.probes.base import Score
 
 ARRAYS = ("outcomes", "resampled")
@@ -54,15 +55,19 @@ def keep_score(score: Score, folder: Path, key: str) -> None:
 
 
 def kept_score(folder: Path, key: str) -> Score | None:
-    """The score of that key, None where none is kept."""
+    """The score of that key, None where none is kept or what is kept is damaged."""
     path, files = folder / f"{key}.json", folder / key
     if not path.is_file():
         return None
-    known = read_object(path)
-    known["value"] = math.nan if known["value"] is None else known["value"]
-    arrays = {name: folder / f"{key}-{name}.npy" for name in ARRAYS}
-    return Score(
-        **known,
-        **{name: np.load(file) for name, file in arrays.items() if file.is_file()},
-        files={file.name: file.read_bytes() for file in sorted(files.iterdir())} if files.is_dir() else {},
-    )
+    try:
+        known = read_object(path)
+        known["value"] = math.nan if known["value"] is None else known["value"]
+        files_of = {name: folder / f"{key}-{name}.npy" for name in ARRAYS}
+        arrays: dict[str, Any] = {name: load_npy(file) for name, file in files_of.items() if file.is_file()}
+        return Score(
+            **known,
+            **arrays,
+            files={file.name: file.read_bytes() for file in sorted(files.iterdir())} if files.is_dir() else {},
+        )
+    except (ValueError, KeyError, TypeError):  # a file cut or written over by another program
+        return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from selftaught.core.precision import autocast, channels_last
 from selftaught.data.batch import Batch
+from selftaught.data.decode.npy import load_npy
 from selftaught.data.store.samples import Samples
 from selftaught.data.store.subset import Subset
 from selftaught.encoders.base import Encoder
@@ -89,11 +91,15 @@ class Reader:
         base, rows = (samples.base, samples.rows) if isinstance(samples, Subset) else (samples, np.arange(len(samples)))
         folder = self._folder(base, kind)
         # A few rows of many are not worth reading all of them for.
-        if folder is not None and not folder.exists() and len(rows) > len(base) // 2:
+        if folder is not None and not _opened(folder) and len(rows) > len(base) // 2:
             self._keep(base, kind, folder)
-        if folder is not None and folder.exists():
+        if folder is not None and (files := _opened(folder)):
             _lock_of(folder).unlink(missing_ok=True)  # of a process killed before it could; who waits finds the folder
-            yield from self._kept(folder, rows)
+            for start in range(0, len(rows), ROWS):
+                chosen = rows[start : start + ROWS]
+                parts = {name: np.ascontiguousarray(file[chosen]) for name, file in files.items()}
+                found = {name: torch.from_numpy(part).to(self.device).float() for name, part in parts.items()}
+                yield found, np.arange(start, start + len(chosen))
             return
         done = 0
         for found in self._compute(samples, kind):
@@ -106,14 +112,6 @@ class Reader:
             return None
         key = hashlib.blake2b(repr((self.identity, base.fingerprint, kind)).encode(), digest_size=12).hexdigest()
         return self.cache / f"{kind[0]}-{key}"
-
-    def _kept(self, folder: Path, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str, Tensor], NDArray[np.int64]]]:
-        names = (folder / "stages.txt").read_text().split("\n")
-        files = [np.load(folder / f"{i}.npy", mmap_mode="r") for i in range(len(names))]
-        for start in range(0, len(rows), ROWS):
-            chosen = rows[start : start + ROWS]
-            parts = [torch.from_numpy(np.ascontiguousarray(file[chosen])).to(self.device).float() for file in files]
-            yield dict(zip(names, parts, strict=True)), np.arange(start, start + len(chosen))
 
     def _keep(self, base: Samples, kind: tuple[str, int], folder: Path) -> None:
         """Compute all features of `base` into `folder`, which gets its name when it is whole."""
@@ -184,3 +182,15 @@ class Reader:
 
 def _lock_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
+
+
+def _opened(folder: Path) -> dict[str, NDArray[Any]]:
+    """The kept features by name, mapped; nothing where there are none or one was cut, and then none is left."""
+    if not folder.exists():
+        return {}
+    try:
+        names = (folder / "stages.txt").read_text().split("\n")
+        return {name: load_npy(folder / f"{i}.npy") for i, name in enumerate(names)}
+    except (OSError, ValueError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return {}

@@ -23,13 +23,13 @@ def packed(drawn: NDArray[np.bool_]) -> bytes:
     return file.getvalue()
 
 
-def published(drawn: NDArray[np.bool_]) -> bytes:
+def published(drawn: NDArray[np.bool_], *, is_compressed: bool = False) -> bytes:
     """As the Berkeley data hold them: a cell for each person, of a structure with two fields."""
     cells = np.empty((1, len(drawn)), object)
     for k, one in enumerate(drawn):
         cells[0, k] = {"Segmentation": np.ones(one.shape, np.uint16), "Boundaries": one.astype(np.uint8)}
     file = io.BytesIO()
-    savemat(file, {"groundTruth": cells})
+    savemat(file, {"groundTruth": cells}, do_compression=is_compressed)
     return file.getvalue()
 
 
@@ -71,6 +71,21 @@ def test_every_person_is_read_from_either_form(tmp_path: Path, form: object) -> 
 def test_what_cannot_be_read_is_one_sentence_that_names_the_file(file: str, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"^a\.(npz|mat) holds "):
         read_drawn(data, file)
+
+
+@pytest.mark.parametrize("file", ["a.mat", "a.npz"])
+def test_wrong_bytes_are_refused_and_end_no_process(file: str) -> None:
+    whole = published(lines(), is_compressed=True) if file == "a.mat" else packed(lines())
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(min(len(whole), rng.choice([200, 4000])))] = rng.integers(256)
+        try:
+            read_drawn(bytes(damaged), file)
+        except ValueError:
+            refused += 1
+    assert 150 < refused < 300
 
 
 def test_data_without_contours_and_contours_of_another_size_are_one_sentence(tmp_path: Path) -> None:

@@ -55,6 +55,16 @@ def test_the_unpaired_interval_is_that_of_two_normal_metrics() -> None:
     assert unpaired(3.0, ends[0].tolist(), 1.0, ends[1].tolist()) == pytest.approx(expected, abs=0.05)
 
 
+def test_a_damaged_file_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "evaluations" / "linear-0a.npz"
+    file.parent.mkdir()
+    np.savez(file, encoder=np.ones(100))
+    assert judged_in(tmp_path, {"file": "linear-0a.json"})["encoder"].tolist() == [1] * 100
+    file.write_bytes(file.read_bytes()[:-90])
+    with pytest.raises(ValueError, match=r"linear-0a\.npz is damaged \(.*\); evaluate the run again"):
+        judged_in(tmp_path, {"file": "linear-0a.json"})
+
+
 def test_rows_are_read_from_the_files_beside_the_json(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for task, threshold in (("a", 0.7), ("b", 0.69), ("c", 0.5)):

@@ -7,11 +7,12 @@ holds `boundaries`, bits packed by `numpy.packbits`, and their `shape` (people, 
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from dataclasses import dataclass, replace
 from posixpath import commonpath
 from typing import Any, final
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -19,12 +20,14 @@ from numpy.typing import NDArray
 
 from selftaught.data.annotations.base import NO_BOXES, Annotations, with_boxes
 from selftaught.data.annotations.dense_sample import DenseSample
+from selftaught.data.decode.npy import NPZ_DAMAGE, read_npy
 from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
 
 ENDINGS = (".mat", ".npz")
-DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, BadZipFile, zlib.error)
+DAMAGE = (*NPZ_DAMAGE, IndexError, TypeError, AttributeError, NameError, MemoryError)
+_MAT_ARRAY, _MAT_COMPRESSED = 14, 15
 CLASSES = ("background", "contour")
 Drawn = NDArray[np.bool_]
 """(people, height, width)."""
@@ -89,17 +92,36 @@ def read_drawn(data: bytes, file: str) -> Drawn:
 
 
 def _of_npz(data: bytes) -> Drawn:
-    with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-        people, height, width = (int(side) for side in kept["shape"])
-        bits = np.unpackbits(kept["boundaries"])[: people * height * width]
-        return bits.reshape(people, height, width).astype(np.bool_)
+    with ZipFile(io.BytesIO(data)) as archive:
+        with archive.open("shape.npy") as sides:
+            people, height, width = (int(side) for side in read_npy(sides))
+        with archive.open("boundaries.npy") as boundaries:
+            bits = np.unpackbits(read_npy(boundaries))[: people * height * width]
+    return bits.reshape(people, height, width).astype(np.bool_)
 
 
 def _of_mat(data: bytes) -> Drawn:
     from scipy.io import loadmat
 
+    _check_elements(data)
     kept: Any = loadmat(io.BytesIO(data))["groundTruth"]
     return np.stack([np.asarray(one["Boundaries"][0, 0]) > 0 for one in kept.ravel()])
+
+
+def _check_elements(data: bytes) -> None:
+    """Whether the compressed parts of a .mat are whole: SciPy crashes on some damaged files instead of raising."""
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    at = 128
+    while order is not None and at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        part = data[at + 8 : at + 8 + size]
+        if kind not in (_MAT_ARRAY, _MAT_COMPRESSED) or len(part) < size:
+            break
+        if kind == _MAT_COMPRESSED:
+            zlib.decompress(part)  # raises where the check sum is another
+        at += 8 + size
+    if at != len(data):
+        raise ValueError("it is damaged or no MATLAB file of version 5")
 
 
 def _tail(key: str) -> str:

@@ -8,17 +8,18 @@ import os
 import shutil
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from selftaught.core.files import cache_root
 from selftaught.core.own_folder import mark
+from selftaught.data.decode.npy import NPZ_DAMAGE
 
 try:
     fcntl: Any = importlib.import_module("fcntl")
@@ -26,7 +27,7 @@ except ImportError:  # Windows
     fcntl = None
 
 META = "meta.json"
-DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile)
+DAMAGE = (*NPZ_DAMAGE, SyntaxError, TokenError, TypeError, IndexError)
 """What reading a damaged store raises."""
 _DAY = 86_400.0
 _HELD: dict[Path, int] = {}

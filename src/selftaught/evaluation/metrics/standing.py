@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selftaught.data.decode.npy import NPZ_DAMAGE
 from selftaught.evaluation.metrics.intervals import difference, interval_of, unpaired
 
 Judged = Mapping[str, NDArray[np.floating[Any]]]
@@ -21,8 +22,11 @@ def judged_in(run: Path, evaluation: Mapping[str, Any]) -> Judged:
     path = (run / "evaluations" / str(evaluation.get("file", ""))).with_suffix(".npz")
     if not path.is_file():
         return {}
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in ("encoder", "encoder_resampled") if name in arrays}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("encoder", "encoder_resampled") if name in arrays}
+    except NPZ_DAMAGE as broken:
+        raise ValueError(f"{path} is damaged ({broken}); evaluate the run again") from None
 
 
 def standing(

@@ -90,3 +90,29 @@ def test_what_holds_no_images_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "d.npy").write_bytes((tmp_path / "d.npy").read_bytes()[:500])
     with pytest.raises(Unreadable, match="not a whole NumPy file"):
         ArrayFile(str(tmp_path / "d.npy"), "d.npy", 3).read(0)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "plain.npz", "packed.npz"])
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_wrong_bytes_anywhere_make_a_file_unreadable_or_its_pixels_others(
+    tmp_path: Path, name: str, in_memory: bool
+) -> None:
+    images = np.random.default_rng(0).integers(0, 4, (2, 12, 12, 3), dtype=np.uint8)
+    if name == "a.npy":
+        np.save(tmp_path / name, images)
+    else:
+        (np.savez if name == "plain.npz" else np.savez_compressed)(tmp_path / name, images=images)
+    whole, rng = (tmp_path / name).read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(min(len(whole), rng.choice([130, 300, 4000])))] = rng.integers(40, 60)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            file = ArrayFile(io.BytesIO(damaged) if in_memory else str(tmp_path / name), name, 3)
+            for number in range(len(file.names)):
+                file.read(number)
+        except Unreadable:
+            refused += 1
+    assert 30 < refused < 150

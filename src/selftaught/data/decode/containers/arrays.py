@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.settings.values import COLOURS
 from selftaught.data.decode.containers.base import Box, ImageFile, Place, numbered
+from selftaught.data.decode.npy import NPZ_DAMAGE, Header, map_npy, read_header, read_npy
 from selftaught.data.decode.values import Values, native
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.splits import given_split
@@ -78,16 +79,16 @@ class ArrayFile(ImageFile):
         self._arrays: dict[str, NDArray[Any]] = {}
         try:
             headers = self._headers(is_archive=key.lower().endswith(".npz"))
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as broken:
+        except NPZ_DAMAGE as broken:
             raise Unreadable(f"not a whole NumPy file ({' '.join(str(broken).split())})") from None
         found = {
             name: axes_of(shape, kind.kind, channels, is_stack=name.endswith("images"))
-            for name, (shape, kind) in headers.items()
+            for name, (shape, kind, _) in headers.items()
             if not name.endswith(("label", "labels"))
         }
         axes = {name: one for name, one in found.items() if one is not None}
         if not axes:
-            shapes = ", ".join(f"{name or 'one'} {shape} {kind}" for name, (shape, kind) in headers.items())
+            shapes = ", ".join(f"{name or 'one'} {shape} {kind}" for name, (shape, kind, _) in headers.items())
             raise Unreadable(f"holds no array of images: {shapes or 'it is empty'}"[:300])
         self._images = [(name, one, i) for name, one in axes.items() for i in range(one.count)]
         self.names = self._named(axes, is_archive="" not in headers)
@@ -113,15 +114,15 @@ class ArrayFile(ImageFile):
             return numbered(len(self._images))
         return tuple(f"{name}/{number}".rstrip("/") for name, one in axes.items() for number in numbered(one.count))
 
-    def _read_labels(self, headers: dict[str, tuple[tuple[int, ...], np.dtype[Any]]], axes: dict[str, Axes]) -> None:
+    def _read_labels(self, headers: dict[str, Header], axes: dict[str, Axes]) -> None:
         """Labels are in an array `labels`, or `train_labels` beside `train_images`, as MedMNIST has them."""
         labels: dict[str, list[str]] = {}
         for name, one in axes.items():
             start = name[: -len("images")] if name.endswith("images") else f"{name}_"
             beside = next((x for x in (f"{start}labels", f"{start}label", "labels") if x in headers), None)
-            if beside is None or headers[beside][1].kind not in "iuU":
+            if beside is None or headers[beside].kind.kind not in "iuU":
                 continue
-            shape = tuple(length for length in headers[beside][0] if length != 1)
+            shape = tuple(length for length in headers[beside].shape if length != 1)
             if shape == (one.count,) and one.is_stack:
                 labels[name] = [str(value) for value in self._array(beside).ravel().tolist()]
         if labels:
@@ -130,16 +131,16 @@ class ArrayFile(ImageFile):
         if len(splits) == len(axes) > 1:
             self.splits = tuple(splits[name] for name, _, _ in self._images)
 
-    def _headers(self, *, is_archive: bool) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape and type by name; "" is that of a `.npy`."""
+    def _headers(self, *, is_archive: bool) -> dict[str, Header]:
+        """By name; "" is that of a `.npy`."""
         if not is_archive:
             with self._opened() as file:
-                return {"": _header(file)}
+                return {"": read_header(file)}
         with self._opened() as file, zipfile.ZipFile(file) as archive:
             found = {}
             for member in archive.namelist():
                 with archive.open(member) as part:
-                    found[member.removesuffix(".npy")] = _header(part)
+                    found[member.removesuffix(".npy")] = read_header(part)
             return found
 
     def _opened(self) -> IO[bytes]:
@@ -155,36 +156,20 @@ class ArrayFile(ImageFile):
             return self._arrays[name]
 
     def _mapped(self, name: str) -> NDArray[Any]:
-        is_path = isinstance(self._place, str)
+        path = self._place if isinstance(self._place, str) else None
         try:
-            if not name:
-                source = self._place if is_path else self._opened()
-                found: NDArray[Any] = np.load(source, mmap_mode="r" if is_path else None, allow_pickle=False)
-                return found
-            with self._opened() as file, zipfile.ZipFile(file) as archive:
-                info = archive.getinfo(f"{name}.npy")
-                if is_path and info.compress_type == zipfile.ZIP_STORED:
-                    file.seek(info.header_offset)
-                    local = file.read(_LOCAL_HEADER)
-                    lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-                    file.seek(info.header_offset + _LOCAL_HEADER + lengths)
-                    shape, kind, order = _full_header(file)
-                    return np.memmap(str(self._place), kind, "r", file.tell(), shape, "F" if order else "C")
-                with archive.open(info) as part:
-                    return np.lib.format.read_array(part, allow_pickle=False)
-        except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as broken:
+            with self._opened() as file:
+                if not name:
+                    return map_npy(path, file) if path is not None else read_npy(file)
+                with zipfile.ZipFile(file) as archive:
+                    info = archive.getinfo(f"{name}.npy")
+                    if path is not None and info.compress_type == zipfile.ZIP_STORED:
+                        file.seek(info.header_offset)
+                        local = file.read(_LOCAL_HEADER)
+                        lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+                        file.seek(info.header_offset + _LOCAL_HEADER + lengths)
+                        return map_npy(path, file)
+                    with archive.open(info) as part:
+                        return read_npy(part)
+        except NPZ_DAMAGE as broken:
             raise Unreadable(f"not a whole NumPy file ({' '.join(str(broken).split())})") from None
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    shape, kind, _ = _full_header(file)
-    return shape, kind
-
-
-def _full_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_fortran, kind = read(file)
-    if kind.hasobject:
-        raise ValueError("it holds Python objects, which are not loaded")
-    return shape, kind, is_fortran
