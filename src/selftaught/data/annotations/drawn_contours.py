@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from selftaught.data.annotations.base import NO_BOXES, Annotations, with_boxes
 from selftaught.data.annotations.dense_sample import DenseSample
-from selftaught.data.decode.npy import NPZ_DAMAGE, read_npy
+from selftaught.data.decode.npy import read_npy
+from selftaught.data.decode.npz_damage import NPZ_DAMAGE
 from selftaught.data.files.file_kinds import is_picture
 from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names

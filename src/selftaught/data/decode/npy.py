@@ -7,12 +7,8 @@ one, so that two threads which read headers at the same time could fail with "AS
 
 from __future__ import annotations
 
-import lzma
 import math
-import struct
 import threading
-import zipfile
-import zlib
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, NamedTuple
@@ -22,12 +18,6 @@ from numpy.typing import NDArray
 
 _ONE_AT_A_TIME = threading.Lock()
 _MOST_BYTES = 2**62
-NPZ_DAMAGE = (
-    OSError, ValueError, EOFError, KeyError, OverflowError, struct.error,
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError,
-)  # fmt: skip
-"""What opening and reading a damaged archive of arrays raises; a wrong bit may say that it is encrypted (RuntimeError)
-or compressed in a way that nobody knows (NotImplementedError)."""
 
 
 class Header(NamedTuple):

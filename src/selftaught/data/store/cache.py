@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from selftaught.core.files import cache_root
 from selftaught.core.own_folder import mark
-from selftaught.data.decode.npy import NPZ_DAMAGE
+from selftaught.data.decode.npz_damage import NPZ_DAMAGE
 
 try:
     fcntl: Any = importlib.import_module("fcntl")

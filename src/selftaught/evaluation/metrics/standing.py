@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selftaught.data.decode.npy import NPZ_DAMAGE
+from selftaught.data.decode.npz_damage import NPZ_DAMAGE
 from selftaught.evaluation.metrics.intervals import difference, interval_of, unpaired
 
 Judged = Mapping[str, NDArray[np.floating[Any]]]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from selftaught.core.settings.values import COLOURS
 from selftaught.data.decode.containers.base import Box, ImageFile, Place, numbered
-from selftaught.data.decode.npy import NPZ_DAMAGE, Header, map_npy, read_header, read_npy
+from selftaught.data.decode.npy import Header, map_npy, read_header, read_npy
+from selftaught.data.decode.npz_damage import NPZ_DAMAGE
 from selftaught.data.decode.values import Values, native
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.splits import given_split
