@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import zipfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from selftaught.core.own_folder import (
     remove_own,
     written_folder,
 )
+from selftaught.core.signals import Terminated, terminating
 from selftaught.data.files.file_walk import find_files
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.open import open_source
@@ -140,31 +142,59 @@ def test_only_listed_files_are_removed(tmp_path: Path) -> None:
     assert not (run / "evaluations").exists()
 
 
-def test_a_folder_is_written_by_one_process_and_whole_or_gone(tmp_path: Path) -> None:
+def files_in(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_is_written_by_one_process_and_whole_or_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "masks"
 
-    def written_until(error: BaseException) -> None:
-        with written_folder(folder, "masks"):
-            assert [path.name for path in folder.iterdir() if path.name != "mine.png"] == [LIST]
-            put(folder, "b.png")
-            record(folder / "b.png")
-            raise error
+    def written(name: str, error: BaseException | None = None) -> None:
+        with written_folder(folder, "masks") as draft:
+            assert is_kind(draft, "masks")
+            for path in (draft / "a" / "same.png", draft / name):
+                path.parent.mkdir(exist_ok=True)
+                record(path).write_text(name)
+            with pytest.raises(ValueError, match="is being written by another process"), written_folder(folder, "k"):
+                pass
+            if error is not None:
+                raise error
 
-    with pytest.raises(OSError, match="full"):
-        written_until(OSError("full"))
+    with pytest.raises(OSError, match="full") as caught:
+        written("b.png", OSError(28, "full", str(folder / ".new.part" / "b.png")))
+    assert caught.value.filename == str(folder)
     assert folder.parent.exists()
     assert not folder.exists()
-    with written_folder(folder, "masks"):
-        put(folder, "a.png", "mine.png")
-        record(folder / "a.png")
-        with pytest.raises(ValueError, match="is being written by another process"), written_folder(folder, "masks"):
-            pass
+    written("old/b.png")
     assert is_kind(folder, "masks")
     assert not is_kind(folder, "model")
     assert not is_kind(tmp_path, "masks")
-    with pytest.raises(KeyboardInterrupt):
-        written_until(KeyboardInterrupt())
-    assert {path.name for path in folder.iterdir()} == {".selftaught", "mine.png"}
+    put(folder, "mine.png")
+    before = files_in(folder)
+    assert before.keys() == {LIST, "a/same.png", "old/b.png", "mine.png"}
+    for error in (KeyboardInterrupt(), OSError("full")):
+        with pytest.raises(type(error)):
+            written("c.png", error)
+        assert files_in(folder) == before
+    mark(folder / ".new.part", "masks")  # as a killed process leaves it
+    put(folder / ".new.part", "d.png")
+    record(folder / ".new.part" / "d.png")
+    written("c.png")
+    assert set(own_files(folder)) == {"a/same.png", "c.png"}
+    assert files_in(folder).keys() == {LIST, "a/same.png", "c.png", "mine.png"}
+    assert not (folder / "old").exists()
+
+
+def test_a_signal_while_the_old_makes_place_for_the_new_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed(folder: Path, spare: Path | None = None) -> None:
+        remove_own(folder, spare=spare)
+        if folder == tmp_path / "out":
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("selftaught.core.own_folder.remove_own", removed)
+    with pytest.raises(Terminated), terminating(), written_folder(tmp_path / "out", "masks") as draft:
+        record(draft / "a.png").write_text("new")
+    assert files_in(tmp_path / "out").keys() == {LIST, "a.png"}
 
 
 def test_old_runs_are_removed_by_the_names_they_wrote(tmp_path: Path) -> None:

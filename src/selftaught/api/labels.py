@@ -188,7 +188,6 @@ def suggest(
         The "lists" next, duplicates, outliers and label_errors, the number of entries of each, and the page under
         "report".
     """
-    from selftaught.core.own_folder import whole_or_gone
     from selftaught.evaluation.models.on_hub import model_folder
     from selftaught.evaluation.subject import open_subject
     from selftaught.evaluation.suggest.find import suggest_labels
@@ -199,9 +198,7 @@ def suggest(
     reading = subject.reading(str(data), download=download, **hints)
     found_model = None if model is None else model_folder(model, download=download)
     how: Json = {"count": count, "way": way, "model": found_model, "seed": seed, "accelerator": accelerator}
-    found = suggest_labels(subject, reading, out, **how, overwrite=overwrite)
-    with whole_or_gone(Path(out)):
-        return found | {"report": str(write_suggestions_page(Path(out)))}
+    return suggest_labels(subject, reading, out, **how, overwrite=overwrite, page=write_suggestions_page)
 
 
 @plain_arguments

@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,12 +19,15 @@ from typing import Any
 
 from selftaught.core.files import draft_of, written_whole
 from selftaught.core.plain import strict
+from selftaught.core.signals import undisturbed
 
 LIST = ".selftaught"
 """The file that marks a folder as ours and lists the files in it that are."""
 _FIRST = "selftaught"
 _LARGEST = 1 << 24
 """Bytes of the largest file that is looked into for the mark."""
+_NEW = ".new.part"
+"""What is written to take the place of what a folder holds."""
 
 try:
     import fcntl
@@ -113,22 +117,6 @@ def is_kind(folder: Path, kind: str) -> bool:
             return file.readline().rstrip("\n") == f"{_FIRST} {kind}"
     except OSError:
         return False
-
-
-@contextmanager
-def whole_or_gone(folder: Path) -> Iterator[None]:
-    """Where the block ends by an error or a signal, what selftaught wrote to the folder is removed; if that was all,
-    the folder is too, else it keeps its mark.
-    """
-    try:
-        yield
-    except BaseException:
-        if is_own(folder):
-            remove_own(folder)
-            if [path.name for path in folder.iterdir()] == [LIST]:
-                (folder / LIST).unlink()
-                folder.rmdir()
-        raise
 
 
 def others_in(folder: Path) -> list[str]:
@@ -288,18 +276,42 @@ def told_own(folders: Sequence[str]) -> str:
 
 
 @contextmanager
-def written_folder(folder: Path, kind: str) -> Iterator[None]:
-    """A marked folder, without what selftaught wrote to it before, that this process alone writes to; see also
-    `whole_or_gone`.
+def written_folder(folder: Path, kind: str) -> Iterator[Path]:
+    """A folder to write to, inside `folder`, whose files become those of `folder` when the block ends without an error.
+
+    What selftaught wrote to `folder` before stays until then, and what others put there always. This process alone
+    writes to it; where it ends by an error or a signal, nothing has changed, and a folder that was made for it is gone.
     """
     mark(folder, kind)
     lock = Locked(folder)
+    draft = folder / _NEW
     try:
-        with whole_or_gone(folder):
-            remove_own(folder)
-            yield
+        if is_own(draft):  # of a killed process
+            shutil.rmtree(draft)
+        mark(draft, kind)
+        yield draft
+        _replace_own(folder, draft)
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
+            error.filename = os.fspath(folder)  # the draft's name is not one that was given
+        raise
     finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if others_in(folder) == [LIST]:
+            (folder / LIST).unlink()
+            folder.rmdir()
         lock.release()
+
+
+def _replace_own(folder: Path, draft: Path) -> None:
+    """Remove what selftaught wrote to a folder of ours, and move there what it wrote to `draft`."""
+    with undisturbed():
+        names = own_files(draft)
+        remove_own(folder)
+        record_all(folder, names)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).replace(folder / name)
 
 
 def start_of(path: Path) -> bytes:

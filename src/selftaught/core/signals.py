@@ -104,6 +104,16 @@ def stopping() -> Iterator[Stop]:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end: for what is short and must be done whole."""
+    came: list[int] = []
+    with _handled(lambda number, _: came.append(number), signal.SIGINT, signal.SIGTERM):
+        yield
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
     """Handle these signals within; only in the main thread, and not where they are ignored (nohup)."""
     is_main = threading.current_thread() is threading.main_thread()

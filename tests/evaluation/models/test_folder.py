@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from selftaught.core.own_folder import remove_own
+from selftaught.evaluation.models import folder as model_folder
 from selftaught.evaluation.models.folder import (
     as_json,
     check_model_out,
@@ -68,6 +71,11 @@ def test_models_that_are_written_at_once_are_whole(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / ".new.part" / "weights.safetensors"))
 
+    with monkeypatch.context() as patch:  # a signal while the old files make place for the new ones
+        patch.setattr(model_folder, "remove_own", lambda path: (remove_own(path), signal.raise_signal(signal.SIGINT)))
+        with pytest.raises(KeyboardInterrupt):
+            write_model(out, model, facts, [])
+    assert read_facts(out) == facts
     monkeypatch.setattr("selftaught.evaluation.models.folder.write_tensors", full)
     with pytest.raises(OSError, match="No space left") as caught:
         write_model(out, model, facts, [])

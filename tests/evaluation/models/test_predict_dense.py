@@ -58,7 +58,7 @@ def test_files_that_are_there_are_not_replaced(place: Path, tmp_path: Path, over
         predict_dense(place / "model", replace(facts, kind="boxes"), reading, tmp_path / "out.csv", **how)  # type: ignore[arg-type]
 
 
-def test_masks_are_all_there_or_none_and_replace_only_masks(
+def test_masks_are_all_there_or_as_before_and_replace_only_masks(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(key: str) -> object:
@@ -82,4 +82,9 @@ def test_masks_are_all_there_or_none_and_replace_only_masks(
     with pytest.raises(ValueError, match=r"already holds masks; give another folder, or --overwrite to replace them"):
         written("b.jpg")
     (out / "mine.png").write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(dense, "write_json", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            written("b.jpg", overwrite=True)
+    assert {path.name for path in out.iterdir()} == {".selftaught", "a.png", "classes.json", "mine.png"}
     assert written("b.jpg", overwrite=True) == {".selftaught", "b.png", "classes.json", "mine.png"}

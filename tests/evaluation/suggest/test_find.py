@@ -66,7 +66,7 @@ def test_tables_and_a_page_with_thumbnails_are_written(found: dict[str, object])
         selftaught.suggest(encoder_in(out.parent), out.parent / "data", out=out, size=SIZE)
 
 
-def test_a_command_that_is_ended_while_it_writes_leaves_nothing(
+def test_a_command_that_is_ended_while_it_writes_leaves_what_was_there(
     found: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Path(str(found["out"])).parent
@@ -77,6 +77,13 @@ def test_a_command_that_is_ended_while_it_writes_leaves_nothing(
             with pytest.raises(KeyboardInterrupt):
                 selftaught.suggest(encoder_in(place), place / "data", **how)  # type: ignore[arg-type]
         assert not (tmp_path / "out").exists()
+    old = shutil.copytree(str(found["out"]), tmp_path / "old")
+    before = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.setattr(part, lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            selftaught.suggest(encoder_in(place), place / "data", overwrite=True, **how | {"out": old, "count": 2})  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before
     mark(tmp_path / "out", KIND)  # as after a kill
     assert _check_out(tmp_path / "out", overwrite=False) == tmp_path / "out"
 

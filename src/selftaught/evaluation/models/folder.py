@@ -20,6 +20,7 @@ from selftaught.core.files import check_out_folder, read_object, written_whole
 from selftaught.core.names import printable, text_cell
 from selftaught.core.own_folder import LIST, is_own, mark, others_in, record, remove_own, write_json
 from selftaught.core.settings.groups import DataSettings, NetworkSettings
+from selftaught.core.signals import undisturbed
 from selftaught.core.tensor_file import write_tensors
 from selftaught.encoders.base import Encoder
 from selftaught.evaluation.models.network import ClassModel, LinearHead
@@ -107,9 +108,10 @@ def write_model(path: Path, network: torch.nn.Module, facts: Facts, held_back: S
             if not path.exists():
                 draft.replace(path)
                 return
-            remove_own(path)
-            for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
-                (draft / name).replace(path / name)
+            with undisturbed():
+                remove_own(path)
+                for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
+                    (draft / name).replace(path / name)
         except OSError as error:
             if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
                 error.filename = os.fspath(path)  # the draft's name is not one that was given

@@ -60,9 +60,9 @@ def predict_dense(
     find = load_finder(model, facts, compute_device(accelerator))
     skipped: dict[str, str] = {}
     least = 0.0 if threshold is None else threshold.confidence
-    written = (_Boxes if facts.kind == "boxes" else _Masks)(path, facts.classes, least)
-    place = written_folder(path, _MASKS) if facts.kind == "masks" else nullcontext()
-    with place, late_bar("predicting") as progress:
+    place = written_folder(path, _MASKS) if facts.kind == "masks" else nullcontext(path)
+    with place as draft, late_bar("predicting") as progress:
+        written = (_Boxes if facts.kind == "boxes" else _Masks)(draft, facts.classes, least)
         for key, sample in _images(reading, skipped, progress):
             written.add(key, sample, find(sample))
         found = written.close()

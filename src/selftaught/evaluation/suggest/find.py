@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +79,9 @@ def suggest_labels(
     seed: int,
     accelerator: str,
     overwrite: bool,
+    page: Callable[[Path], Path],
 ) -> Json:
-    """Write the folder of suggestions; see `selftaught.suggest`."""
+    """Write the folder of suggestions and its `page`, which is given the folder; see `selftaught.suggest`."""
     if count < 1:
         raise ValueError(f"--count must be at least 1, got {count}")
     path = _check_out(out, overwrite=overwrite)
@@ -103,8 +104,10 @@ def suggest_labels(
         say_once(note)
     if told := told_lost(sorted(looked.skipped.items()), reading.path):
         say_once(told)
-    with written_folder(path, KIND):
-        return _write(path, looked, lists, _about(subject, reading, looked, count, way, model) | {"note": note})
+    with written_folder(path, KIND) as draft:
+        found = _write(draft, looked, lists, _about(subject, reading, looked, count, way, model) | {"note": note})
+        report = path / page(draft).name
+    return {"out": str(path), **found, "report": str(report)}
 
 
 def _note(looked: Looked, errors: int) -> str:
@@ -310,6 +313,6 @@ def _write(path: Path, looked: Looked, lists: Mapping[str, list[Json]], about: J
         path / FACTS, about | {"lists": shown, "counts": {n: len(e) for n, e in lists.items()}, "files": pictures}
     )
     counts = {"suggested" if name == "next" else name: len(entries) for name, entries in lists.items()}
-    result = {"out": str(path), "samples": about["samples"], "labelled": about["labelled"], **counts}
+    result = {"samples": about["samples"], "labelled": about["labelled"], **counts}
     noted = {"note": about["note"]} if about["note"] else {}
     return {**result, "skipped": about["skipped"], **noted, "lists": dict(lists)}
