@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor
 from selftaught.core.randomness import generator
 from selftaught.data.annotations.dense_sample import IGNORE
 from selftaught.evaluation.dense.mask_batches import (
+    LONGEST,
     augment,
     crop_with_masks,
     join,
@@ -19,6 +21,7 @@ from selftaught.evaluation.dense.mask_batches import (
     training_batches,
     windows_of,
 )
+from selftaught.evaluation.models.exported.compare import sample_of
 from selftaught.ops.colour import denormalise
 from selftaught.ops.crop import scaled_boxes
 from tests.evaluation.drawn_masks import Drawn
@@ -107,6 +110,15 @@ def test_windows_cover_the_image_and_join_to_it(height: int, width: int) -> None
     found = found[:, 0] if height > width else found[0]
     assert (found.diff() > 0).all() or max(height, width) > max(windows.shape)
     assert abs(float(found[-1]) - max(windows.shape) + 1) < 1
+
+
+def test_an_image_much_longer_than_wide_is_squeezed() -> None:
+    for height, width in ((4, 5000), (5000, 4), (64, 1024), (1, 17)):
+        windows = windows_of(sample_of(np.zeros((height, width, 3), np.uint8)), 32)
+        assert sorted(windows.shape) == [32, 32 * LONGEST]
+        assert len(windows.starts) == LONGEST
+        assert join(windows, torch.ones(LONGEST, 2, 32, 32)).shape == (2, height, width)
+    assert windows_of(Drawn(1, 0, height=40, width=600).read(0), 32).shape == (32, 480)
 
 
 def test_batches_are_a_function_of_seed_and_step_and_take_every_image_once_an_epoch() -> None:

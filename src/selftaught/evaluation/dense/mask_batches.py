@@ -19,6 +19,8 @@ from selftaught.ops.crop import crop_resize_with_maps, inside, scaled_boxes
 
 SCALE = (0.5, 2.0)
 """Of training images, times the scale they are tested at."""
+LONGEST = 16
+"""Times its short side that an image's long side is looked at; longer images are squeezed along it to that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +128,11 @@ class Windows:
 
 
 def windows_of(sample: DenseSample, size: int) -> Windows:
-    """Windows of the image at a short side of `size`, as few as cover it, evenly spread."""
+    """Windows of the image at a short side of `size`, as few as cover it, evenly spread; at most `LONGEST`."""
     height, width = sample.image.shape[1:]
     factor = size / min(height, width)
-    shape = (max(size, round(factor * height)), max(size, round(factor * width)))
+    rows, columns = (min(LONGEST * size, max(size, round(factor * side))) for side in (height, width))
+    shape = (rows, columns)
     picture = normalise(resize(sample.image, shape)[None] / 255)[0]
     most = max(shape) - size
     starts = np.linspace(0, most, math.ceil(max(shape) / size)).round().astype(int).tolist()

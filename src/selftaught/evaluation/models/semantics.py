@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selftaught.core.settings.values import COLOURS
+from selftaught.evaluation.dense.mask_batches import LONGEST
 from selftaught.evaluation.metrics.calibration import Threshold
 from selftaught.evaluation.models.folder import Facts
 
@@ -22,6 +23,8 @@ def images_said(facts: Facts, channels: int) -> str:
         seen = "the central square is resized and normalised"
     else:
         seen = "pixels in the order of the file, not turned by its EXIF tag; resizing and normalisation are inside"
+        if facts.kind == "masks":
+            seen += f"; what is longer than {LONGEST} times its short side is squeezed to that, and coarser along it"
     return ". ".join([f"{shape}; {seen}", *ranges_said(facts.reading)])
 
 

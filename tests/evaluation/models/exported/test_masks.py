@@ -39,7 +39,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> nn.Conv2d:
     return network
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (40, 33), (20, 71), (90, 17), (5, 12), (37, 10)])
+@pytest.mark.parametrize("shape", [(16, 16), (40, 33), (20, 71), (90, 17), (5, 12), (37, 10), (4, 90), (900, 4)])
 def test_pixels_get_the_class_and_probability_that_predict_gives(network: Any, shape: tuple[int, int]) -> None:
     program = masks_program(network, SIZE, 0.0, {"classes": "[]"})
     images = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
@@ -54,6 +54,16 @@ def test_pixels_get_the_class_and_probability_that_predict_gives(network: Any, s
         assert np.median(gap) < 1e-6
         assert gap.max() < 5e-3
         assert (found[i] != labels).mean() < 0.003
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 2)])
+def test_a_line_of_pixels_takes_little_memory(network: Any, shape: tuple[int, int]) -> None:
+    """Without a limit (1, 5000) is 80,000 pixels of 16 lines in 5,000 windows: 51 GB to tell which is in which."""
+    program = masks_program(network, SIZE, 0.0, {})
+    image = np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
+    found, probability = onnxruntime.InferenceSession(program.SerializeToString()).run(None, {"images": image})
+    assert (found.shape, probability.shape) == ((1, *shape), (1, *shape))
+    assert len(np.unique(found)) > 1
 
 
 def test_pixels_below_the_threshold_are_255(network: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from selftaught.evaluation.dense.mask_batches import LONGEST
 from selftaught.evaluation.dense.segmentation_heads import Segmenter
 from selftaught.evaluation.models.exported.graph import Graph, program_of
 from selftaught.evaluation.models.exported.images import known, normalised, positions, resized, rounded, sides_of
@@ -20,7 +21,7 @@ def masks_program(network: Segmenter, size: int, least: float, told: dict[str, s
     """uint8 images (N, H, W, 3) of one size -> "classes" (N, H, W) uint8 and "probability" (N, H, W) float32.
 
     As `predictions` and `join`: windows along the long side, whose probabilities are averaged where they overlap, and
-    enlarged to the image.
+    enlarged to the image. An image is looked at as of at most `LONGEST` times its short side.
 
     Args:
         network: on the CPU, with plain convolutions.
@@ -33,7 +34,10 @@ def masks_program(network: Segmenter, size: int, least: float, told: dict[str, s
     sides = sides_of(g, "images")
     short = g.op("Min", *sides)
     factor = g.op("Div", np.array([float(size)]), g.cast(short, "float64"))
-    height, width = (rounded(g, g.op("Mul", factor, g.cast(side, "float64")), size) for side in sides)
+    height, width = (
+        g.op("Min", rounded(g, g.op("Mul", factor, g.cast(side, "float64")), size), np.array([LONGEST * size]))
+        for side in sides
+    )
     pixels = g.op("Clip", g.op("Round", resized(g, "images", height, width)), 0.0, 255.0)
     picture = normalised(g, pixels, 3)
     cut = _Windows(g, height, width, size)
@@ -60,7 +64,7 @@ class _Windows:
         g = self.graph = graph
         self.height, self.width, self.size = height, width, size
         is_high = g.cast(g.op("Greater", height, width), "int64")
-        longest = g.op("Max", height, width)
+        longest = self.longest = g.op("Max", height, width)
         self.count = g.op("Div", g.op("Add", longest, size - 1), np.array([size]))
         most = g.cast(g.op("Sub", longest, size), "float64")
         gaps = g.op("Max", g.op("Sub", self.count, 1), np.array([1]))
@@ -95,18 +99,20 @@ class _Windows:
         apart = g.op("Concat", np.array([-1]), self.count, kinds, np.array([self.size] * 2), axis=0)
         by_class = g.op("Transpose", g.op("Reshape", values, apart), perm=[0, 2, 1, 3, 4])
         flat = g.op("Reshape", by_class, np.array([0, 0, -1]))
-        place = g.op("Sub", g.op("Unsqueeze", self.along, np.array([2])), self.starts)
+        line = g.op("Unsqueeze", positions(g, self.longest), np.array([1]))
+        place = g.op("Sub", line, self.starts)
         inside = g.op("And", g.op("GreaterOrEqual", place, 0), g.op("Less", place, self.size))
         both = [
-            g.op("Gather", flat, self._place(g.op("ArgMax", g.cast(inside, "uint8"), axis=2, keepdims=0,
+            g.op("Gather", flat, self._place(g.op("ArgMax", g.cast(inside, "uint8"), axis=1, keepdims=0,
                                                   select_last_index=last)), axis=2)
             for last in (0, 1)
         ]  # fmt: skip
         return g.op("Div", g.op("Add", *both), 2.0)
 
     def _place(self, window: str) -> str:
-        """Where each pixel (height, width) is among those of all windows, given the number of its window."""
+        """Where each pixel (height, width) is among those of all windows, given the window of each along the image."""
         g = self.graph
+        window = g.op("Gather", window, self.along)
         y = g.op("Sub", self.y, g.op("Gather", self.rows, window))
         x = g.op("Sub", self.x, g.op("Gather", self.columns, window))
         row = g.op("Add", g.op("Mul", window, self.size), y)
