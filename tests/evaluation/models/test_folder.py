@@ -71,8 +71,12 @@ def test_models_that_are_written_at_once_are_whole(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / ".new.part" / "weights.safetensors"))
 
-    with monkeypatch.context() as patch:  # a signal while the old files make place for the new ones
-        patch.setattr(model_folder, "remove_own", lambda path: (remove_own(path), signal.raise_signal(signal.SIGINT)))
+    def removed(path: Path) -> None:  # a signal while the old files make place for the new ones
+        remove_own(path)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_folder, "remove_own", removed)
         with pytest.raises(KeyboardInterrupt):
             write_model(out, model, facts, [])
     assert read_facts(out) == facts
