@@ -245,6 +245,7 @@ def bare(args: argparse.Namespace) -> float:
     import torch
     import torchvision
 
+    from selftaught.tasks.joint_embedding.simclr import SimCLR
     from selftaught.tasks.parts.heads import projection_head
     from selftaught.tasks.parts.losses import nt_xent
 
@@ -252,7 +253,10 @@ def bare(args: argparse.Namespace) -> float:
     model = torchvision.models.resnet18()
     model.fc = projection_head(512, 512, 128)
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, foreach=True)
+    decay = SimCLR.recipe.weight_decay
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=decay, foreach=True
+    )
     views = torch.randn(2 * BATCH, 3, size, size).to(memory_format=torch.channels_last)
     is_bf16 = fast_precision() == "bf16-mixed"
     times = []

@@ -161,9 +161,14 @@ class Step:
         import torch
         import torchvision
 
+        from selftaught.tasks.temporal.clip_rotation import ClipRotation
+
         self.format = torch.contiguous_format if is_plain else torch.channels_last_3d
         self.model = torchvision.models.video.r3d_18(num_classes=4).to(memory_format=self.format)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9, nesterov=True, foreach=True)
+        decay = ClipRotation.recipe.weight_decay
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=decay, foreach=True
+        )
         self.turns = torch.arange(4).repeat_interleave(BATCH)
         self.is_bf16 = not is_plain and fast_precision() == "bf16-mixed"
 
