@@ -253,18 +253,14 @@ def bare(args: argparse.Namespace) -> float:
     model = torchvision.models.resnet18()
     model.fc = projection_head(512, 512, 128)
     model = model.to(memory_format=torch.channels_last)
-    decay = SimCLR.recipe.weight_decay
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=decay, foreach=True
-    )
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, 0.9, 0, SimCLR.recipe.weight_decay, True, foreach=True)
     views = torch.randn(2 * BATCH, 3, size, size).to(memory_format=torch.channels_last)
     is_bf16 = fast_precision() == "bf16-mixed"
     times = []
     for _ in range(args.steps + 3):
         begin = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
-            z = model(views)
-        first, second = z.chunk(2)
+            first, second = model(views).chunk(2)
         nt_xent(first, second, 0.2)[0].backward()
         optimizer.step()
         optimizer.zero_grad()
