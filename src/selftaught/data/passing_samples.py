@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.sources.tars.tar_stream import Kind, Passing
@@ -95,11 +94,10 @@ class PassingImages(PassingSamples):
 class PassingClips(PassingSamples):
     """Clips of videos, the same ones as of a packed store of these; a video gives `sampling.clips_per_video` rows."""
 
-    kind: Kind = "video"
     noun, advice, ahead = "video", " that are long enough for the clips of the task", 1
 
-    def __init__(self, *, side: int, sampling: Sampling) -> None:
-        self.side, self.sampling = side, sampling
+    def __init__(self, *, side: int, sampling: Sampling, kind: Kind = "video") -> None:
+        self.side, self.sampling, self.kind = side, sampling, kind
         self.rows = sampling.clips_per_video
         self.bytes = self.rows * clip_bytes(sampling, side)
 
@@ -108,7 +106,7 @@ class PassingClips(PassingSamples):
         return str(self.side), repr(self.sampling)
 
     def decode(self, payload: Passing, place: tuple[int | str, ...]) -> Passed:
-        assert isinstance(payload, EncodedVideo)
+        assert not isinstance(payload, bytes)
         draws = numpy_generator(*place).random((self.rows, self.sampling.draws))
         clips = clips_of(payload, self.sampling, draws, side=self.side)
         return Passed(clips, clips.note)

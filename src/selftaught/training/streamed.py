@@ -18,6 +18,7 @@ from selftaught.data.inputs import Computed, needs_of
 from selftaught.data.modality import WORDS
 from selftaught.data.passing_samples import PassingClips, PassingImages, PassingSamples
 from selftaught.data.sources.shards import Shards, estimate, find_shards
+from selftaught.data.sources.tars.tar_stream import Kind
 from selftaught.data.sources.value_range import decoding_of, with_range
 from selftaught.data.store.first_samples import first_samples, in_memory, indexed
 from selftaught.data.store.image_pack import look_ahead
@@ -105,7 +106,7 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, sampling: S
     else:
         with late_bar("indexing held-out videos", is_shown=fabric.is_global_zero) as progress:
             held_out = indexed(first, side=side, sampling=sampling, workers=workers, progress=progress)
-        passing = PassingClips(side=held_out.side, sampling=sampling)
+        passing = PassingClips(side=held_out.side, sampling=sampling, kind=kind)
         value_range = config.data.value_range
 
     def exchange(numbers: Sequence[int]) -> list[list[int]]:
@@ -125,8 +126,9 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, sampling: S
         workers=workers,
         exchange=exchange,
     )
+    noun = "videos" if kind == "video" else "images"
     note = (
-        f"{len(train)} shards with about {count:,} {kind}s are read in order while training, {len(rest)} are held out; "
+        f"{len(train)} shards with about {count:,} {noun} are read in order while training, {len(rest)} are held out; "
         "nothing is packed (--stream never packs them)"
     )
     return Streamed(stream=stream, held_out=held_out, value_range=value_range, note=note)
@@ -169,20 +171,20 @@ def exceeds_limit(shards: Shards, data: DataSettings, size: int, *, needs: froze
     """
     side = data.store_size or store_side(size)
     most = data.cache_limit * 1e9
-    if shards.kind_for(needs) == "video":
-        return JPEG_SHARE * look_at_videos(shards, side)[1] > most
+    if (kind := shards.kind_for(needs)) in ("video", "still"):
+        return JPEG_SHARE * look_at_videos(shards, side, kind)[1] > most
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
     if sum(shards.sizes) / 1000 * 4 * side * side <= most:
         return False
     return shards.about() * 4 * side * side > most
 
 
-def look_at_videos(shards: Shards, side: int) -> tuple[int, float]:
+def look_at_videos(shards: Shards, side: int, kind: Kind = "video") -> tuple[int, float]:
     """The short side of stored frames, at most `side` pixels, and about how many bytes all raw ones take.
 
     The latter are 0 where none of these can be read.
     """
-    first = first_samples(shards.first(LOOKED_AT), LOOKED_AT, kind="video")
+    first = first_samples(shards.first(LOOKED_AT), LOOKED_AT, kind=kind)
     headers = read_headers(first.videos, 1)[0].values()
     if not headers:
         return side, 0.0

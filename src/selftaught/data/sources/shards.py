@@ -88,7 +88,7 @@ class Shards:
 
     @cached_property
     def holds(self) -> frozenset[Kind]:
-        """What the first sample has, of the first shard with samples: an image, a video or both."""
+        """What the first sample has, of the first shard with samples; see `tars.tar_stream.holds`."""
         for url in self.urls[:_PEEKED]:
             with suppress(OSError):
                 if found := holds(url):
@@ -97,9 +97,11 @@ class Shards:
 
     def kind_for(self, needs: frozenset[str]) -> Kind | None:
         """Which members are the samples of a task with these needs; None where they have none that serve it."""
+        if needs & {"video", "audio"} and "video" not in self.holds:
+            return "still" if "audio" in needs and "still" in self.holds else None
         if needs & {"video", "audio"}:
-            return "video" if "video" in self.holds else None
-        return "video" if self.holds == {"video"} else "image"
+            return "video"
+        return "video" if "image" not in self.holds and "video" in self.holds else "image"
 
     def about(self) -> int:
         """Estimate of the number of images, from the first ones of the first shard that has some."""

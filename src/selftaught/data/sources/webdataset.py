@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 
 from selftaught.core.files import digest
 from selftaught.data.decode.encoded_video import EncodedVideo, PartOfFile
-from selftaught.data.decode.image import Payload
+from selftaught.data.decode.image import Payload, decode_image
 from selftaught.data.decode.video import with_own_sound
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_kinds import is_video
@@ -31,6 +31,7 @@ from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import choose_entries
 from selftaught.data.sources.tars.tar_index import TarIndex, check_bytes, index_of
 from selftaught.data.sources.tars.tar_samples import member_layout, one_picture_each
+from selftaught.data.sources.videos.sound_files import MUTE, StillVideo, told_mute
 
 _MOST_SHARDS = 1_000_000
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".tbz", ".xz", ".txz", ".zst", ".zstd", ".lz4")
@@ -38,7 +39,10 @@ _COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".tbz", ".xz", ".txz", ".zst", ".
 
 @final
 class WebDataset(Source):
-    """One split of some shards; a sample is the members that share a name up to the first dot."""
+    """One split of some shards; a sample is the members that share a name up to the first dot.
+
+    Of images with files of sound each is a video that stands still while its sound is heard.
+    """
 
     def __init__(
         self,
@@ -49,25 +53,29 @@ class WebDataset(Source):
         stamp: str,
         tracks: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`tracks` are the files of sound beside videos in their tars, by the keys of these."""
+        """`tracks` are the files of sound beside videos or images in their tars, by the keys of these."""
         self.entries = entries
         self.classes = None
         self.is_video = any(is_video(entry.key) for entry in entries)
-        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
+        self.is_moving = self.is_video or bool(tracks)
+        self.provides = frozenset({"video", "image", "audio"} if self.is_moving else {"image"})
         self.label_advice = "give each sample a .cls or .json member, or put the images of each class into a folder"
         self._tracks = tracks
         beside = [tracks[entry.key] for entry in entries if entry.key in tracks]
-        self.fingerprint = digest([stamp, *(entry.key for entry in entries), *beside])
+        still = ["still"] if beside and not self.is_video else []
+        self.fingerprint = digest([stamp, *(entry.key for entry in entries), *beside, *still])
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
 
-    def read(self, i: int) -> bytes | EncodedVideo:
-        if not self.is_video:
+    def read(self, i: int) -> bytes | EncodedVideo | StillVideo:
+        if not self.is_moving:
             return self._bytes(i)
         number, at = self._places[i]
         index = self._indexes[number]
         track = index.sounds.get(self._tracks.get(self.entries[i].key, ""))
+        if track is not None and not self.is_video:
+            return StillVideo(lambda: decode_image(self._bytes(i)), lambda: self._member(number, *track))
         return with_own_sound(
             EncodedVideo(
                 lambda: self._member(number, index.offsets[at], index.sizes[at]),
@@ -97,7 +105,7 @@ class WebDataset(Source):
         return self._whole(data, number, size)
 
     def iterate(self) -> Iterator[tuple[int, Payload | Exception]]:
-        if self.is_video:
+        if self.is_moving:
             yield from super().iterate()
             return
         wanted = {place: i for i, place in enumerate(self._places)}
@@ -166,7 +174,7 @@ def open_webdataset(
     names = short_names(urls)
     wants_videos = _wants_videos(indexes, needs)
     places, unlike = _places(indexes, names, wants_videos=wants_videos)
-    tracks, unheard = _sounds(indexes, names, places if "audio" in needs and wants_videos else [])
+    tracks, unheard = _sounds(indexes, names, places if "audio" in needs else [])
     unlike += unheard
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
@@ -175,6 +183,9 @@ def open_webdataset(
     if not taken:
         raise ValueError(f"{data} holds no images or videos in its {len(urls)} tar files")
     place_of = {keys[i]: places[i] for i in taken}
+    mute = [] if wants_videos or not tracks else [key for key in place_of if key not in tracks]
+    place_of = {key: place for key, place in place_of.items() if key not in set(mute)}
+    taken = [i for i in taken if keys[i] in place_of]
     pictures, layout = member_layout(
         list(place_of), [members[i] for i in taken], [places[i][0] for i in taken], indexes, needs=needs, where=data
     )
@@ -189,9 +200,9 @@ def open_webdataset(
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
     left, told = other_kinds(unlike, "videos" if wants_videos else "images")
     source.left_out = left_out_as("masks", maps, "belongs to another image of its sample") + left
-    source.notes = [*_notes(maps, skipped), *told]
+    source.notes = [*_notes(maps, skipped), *told, *([told_mute(mute)] if mute else [])]
     if split == "train":
-        source.skipped = skipped
+        source.skipped = [*skipped, *((key, MUTE) for key in mute)]
     layout.tell(source)
     return source
 

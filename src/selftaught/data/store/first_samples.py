@@ -13,6 +13,7 @@ from selftaught.core.names import one_line
 from selftaught.data.batch import Sampling
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import fit
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.image import Decoding, Payload
 from selftaught.data.decode.video import Header, with_own_sound
 from selftaught.data.sources.base import Entry, Source
@@ -53,7 +54,7 @@ class FirstSamples(Source):
         ranks: Sequence[int] = (),
     ) -> None:
         self.name, self.fingerprint, self.end, self.ranks = name, fingerprint, end, ranks
-        self.provides = frozenset({"video", "image", "audio"} if kind == "video" else {"image"})
+        self.provides = frozenset({"video", "image", "audio"} if kind != "image" else {"image"})
         self.classes = None
         self.entries = [Entry(key) for key in keys]
         self.skipped: list[tuple[str, str]] = []
@@ -64,9 +65,13 @@ class FirstSamples(Source):
         return with_own_sound(payload) if isinstance(payload, EncodedVideo) else payload
 
     @property
-    def videos(self) -> list[EncodedVideo]:
+    def videos(self) -> list[EncodedVideo | FrameSequence]:
         """All of them, where they are videos."""
-        return [with_own_sound(payload) for payload in self._payloads if isinstance(payload, EncodedVideo)]
+        return [
+            with_own_sound(payload) if isinstance(payload, EncodedVideo) else payload
+            for payload in self._payloads
+            if isinstance(payload, EncodedVideo | FrameSequence)
+        ]
 
 
 def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstSamples:
@@ -81,7 +86,7 @@ def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstS
     ranks: list[int] = []
     each, end = -(-count // len(shards)), 0
     most = MOST_BYTES // min(count, len(shards))
-    is_read = kind == "video" and (shards.is_remote or shards.is_compressed)
+    is_read = kind != "image" and (shards.is_remote or shards.is_compressed)
     for url, name in zip(shards.urls[:count], shards.names, strict=False):
         last = 0
         try:
@@ -102,7 +107,8 @@ def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstS
         end += last
     if not payloads:
         why = "".join(f" ({key}: {text})" for key, text in skipped[:1])
-        raise ValueError(f"{shards.data} holds no {kind}s in {len(shards)} of its shards{why}; give shards of {kind}s")
+        noun = "image" if kind == "still" else kind
+        raise ValueError(f"{shards.data} holds no {noun}s in {len(shards)} of its shards{why}; give shards of {noun}s")
     known = digest([shards.fingerprint, str(count)])
     found = FirstSamples(shards.data, known, keys, payloads, end=end, kind=kind, ranks=ranks)
     found.skipped = skipped

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.frame_sequence import FrameSequence
 from selftaught.data.decode.video import Header, read_header, with_own_sound
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.inputs import Sound
@@ -43,7 +44,9 @@ class PassedClips:
     note: str
 
 
-def clips_of(video: EncodedVideo, sampling: Sampling, draws: NDArray[np.float64], *, side: int) -> PassedClips:
+def clips_of(
+    video: EncodedVideo | FrameSequence, sampling: Sampling, draws: NDArray[np.float64], *, side: int
+) -> PassedClips:
     """The clips that a packed store of the video gives for `draws` (K, D).
 
     Where `sampling` asks for several of each video, they are moved `sampling.min_gap` seconds apart.
@@ -51,7 +54,7 @@ def clips_of(video: EncodedVideo, sampling: Sampling, draws: NDArray[np.float64]
     Raises:
         Unreadable: where the video cannot be decoded, or is too short or silent for the sampling.
     """
-    video = with_own_sound(video)
+    video = with_own_sound(video) if isinstance(video, EncodedVideo) else video
     header = header_for(read_header(video), sampling)
     index, videos, note, is_silent = _held(video, header, side) or _sought(video, header, side)
     plan = ClipPlan(index, sampling, silent=np.array([is_silent]))
@@ -104,7 +107,7 @@ class _HeldShard(Shard):
 _Found = tuple[VideoIndex, "PackedVideos | LiveVideos", "str | None", bool]
 
 
-def _held(video: EncodedVideo, header: Header, side: int) -> _Found | None:
+def _held(video: EncodedVideo | FrameSequence, header: Header, side: int) -> _Found | None:
     """A video whose frames are in memory; None where they would be too many."""
     if estimated_bytes([header], side) > MOST_HELD:
         return None
@@ -116,6 +119,6 @@ def _held(video: EncodedVideo, header: Header, side: int) -> _Found | None:
     return index, PackedVideos(index, shard.content, side), note, is_silent
 
 
-def _sought(video: EncodedVideo, header: Header, side: int) -> _Found:
+def _sought(video: EncodedVideo | FrameSequence, header: Header, side: int) -> _Found:
     index, note, is_silent = pack_one(video, header, side=side, shard=Shard(0, None, ExitStack()))
     return index, LiveVideos(index, [video], side, 1), note, is_silent

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
-from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.tars.tar_stream import Kind, Passing
@@ -105,13 +104,11 @@ class ImageViews(SampleViews):
 
 @final
 class ClipViews(SampleViews):
-    """Videos: `CLIPS` views each, evenly over the video."""
+    """Videos, or images with sound: `CLIPS` views each, evenly over the video."""
 
-    kind: Kind = "video"
-
-    def __init__(self, subject: Subject, reading: DataSettings, shards: Shards) -> None:
-        self.reading, self._sampling = reading, probe_sampling(subject.encoder)
-        self.side, _ = look_at_videos(shards, reading.store_size or store_side(subject.network.size))
+    def __init__(self, subject: Subject, reading: DataSettings, shards: Shards, kind: Kind = "video") -> None:
+        self.reading, self._sampling, self.kind = reading, probe_sampling(subject.encoder), kind
+        self.side, _ = look_at_videos(shards, reading.store_size or store_side(subject.network.size), kind)
         self.at_once = min(MOST_VIDEOS, samples_at_once(subject.encoder, BATCH))
         self.stamps = [str(self.side), repr(self._sampling), str(CLIPS)]
 
@@ -125,7 +122,7 @@ class ClipViews(SampleViews):
         return image
 
     def _clips(self, payload: Passing, sampling: Sampling, draws: NDArray[np.float64]) -> Mapping[str, NDArray[Any]]:
-        assert isinstance(payload, EncodedVideo)
+        assert not isinstance(payload, bytes)
         return clips_of(payload, sampling, draws, side=self.side).inputs
 
 

@@ -173,8 +173,10 @@ class Tars(Work):
     def __init__(self, subject: Subject, reading: DataSettings, shards: Shards) -> None:
         self._subject, self.shards = subject, shards
         needs = MODALITIES[subject.encoder.kind].needs
-        of_kind = ClipViews if shards.kind_for(needs) == "video" else ImageViews
-        self._passing: SampleViews = of_kind(subject, reading, shards)
+        kind = shards.kind_for(needs) or "image"
+        self._passing: SampleViews = (
+            ImageViews(subject, reading, shards) if kind == "image" else ClipViews(subject, reading, shards, kind)
+        )
         self.reading = self._passing.reading
         self.content = digest([shards.fingerprint, *self._passing.stamps])
         self._workers = reading.workers or usable_cores()

@@ -116,7 +116,7 @@ def test_videos_come_with_the_sound_beside_them(tmp_path: Path, ending: str) -> 
             add(archive, name, content)
     whole = [("a.mp4", b"22", b"1"), ("b.1.webm", b"4", b""), ("b.2.webm", b"5", b"6")]
     assert [videos_of(path, skip=skip) for skip in range(4)] == [whole[skip:] for skip in range(4)]
-    assert holds(str(path)) == {"image", "video"}
+    assert holds(str(path)) == {"image", "video", "still"}
     assert holds(str(write_shards(tmp_path / "images", [1])[0])) == {"image"}
     assert holds(str(write_shards(tmp_path / "none", [0])[0])) == set()
 
@@ -127,7 +127,7 @@ def test_videos_of_a_server_are_read_as_those_of_a_disk(tmp_path: Path) -> None:
         for name, content in {"a.cls": b"1", "a.json": b"{}", **VIDEOS}.items():
             add(archive, name, content)
     with served(tmp_path) as url:
-        assert holds(f"{url}/s.tar") == {"image", "video"}
+        assert holds(f"{url}/s.tar") == {"image", "video", "still"}
         assert videos_of(f"{url}/s.tar", skip=1) == videos_of(tmp_path / "s.tar", skip=1)
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import tarfile
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as Pillow
 
 from selftaught.data.batch import Sampling
 from selftaught.data.inputs import Image, Sound
+from selftaught.data.passing_samples import PassingClips
 from selftaught.data.sources.open import open_source
+from selftaught.data.sources.shards import find_shards
 from selftaught.data.sources.videos.sound_files import draw_sound
 from selftaught.data.store.open import open_samples
+from selftaught.data.store.video_samples import VideoSamples
+from selftaught.data.stream import Stream
 from tests.data.sources.videos.sounds_of import tone, write_sound
 
 SOUND = frozenset({"video", "audio"})
@@ -51,6 +58,53 @@ def test_broken_images_are_left_out(tmp_path: Path) -> None:
     samples = open_samples(source, side=24, sampling=SAMPLING, cache_limit_gb=1.0, workers=1)
     assert samples.keys == ["a.png"]
     assert [key for key, _ in samples.skipped] == ["b.png"]
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+def test_tars_give_the_images_with_sound_that_a_folder_gives(tmp_path: Path, ending: str) -> None:
+    """Sounds of 0.05 to 10 s for a window of 1 s: packed or read in order, the same are used and the same left out."""
+    for i, seconds in enumerate((0.05, 0.4, 0.6, 1.0, 3.0, 10.0)):
+        draw(tmp_path / "data" / f"s{i}.png", (40 * i, 0, 0))
+        write_sound(tmp_path / "data" / f"s{i}.wav", tone(seconds, 400))
+    draw(tmp_path / "data" / "s6.png", (9, 9, 9))
+    (tmp_path / "tars").mkdir()
+    for number in range(2):
+        with tarfile.open(tmp_path / "tars" / f"{number}{ending}", "w:gz" if "gz" in ending else "w") as archive:
+            for path in sorted(p for p in (tmp_path / "data").iterdir() if int(p.stem[1:]) % 2 == number):
+                archive.add(path, path.name)
+    sampling = Sampling(inputs={"image": Image(), "audio": Sound(seconds=1.0)})
+
+    def opened(data: str) -> tuple[list[str], dict[str, str]]:
+        source = open_source(str(tmp_path / data), split="train", needs=SOUND, held_out=0.0)
+        samples = open_samples(source, side=24, sampling=sampling, cache_limit_gb=1.0, workers=1)
+        left_out = {PurePath(key).name: why for key, why in samples.skipped}
+        assert isinstance(samples, VideoSamples)
+        return [PurePath(key).name for key in samples.keys], left_out
+
+    used, left_out = opened("data")
+    assert used == [f"s{i}.png" for i in range(2, 6)]
+    assert left_out == {
+        "s0.png": "0.1 s of sound, too little for 1 s",
+        "s1.png": "0.4 s of sound, too little for 1 s",
+        "s6.png": "no sound beside it",
+    }
+    if ending == ".tar":
+        assert [sorted(found) for found in opened("tars")] == [sorted(used), sorted(left_out)]
+        assert opened("tars")[1] == left_out
+    shards = find_shards(str(tmp_path / "tars"))
+    assert shards is not None
+    assert shards.kind_for(SOUND) == "still"
+    assert shards.kind_for(frozenset({"image"})) == "image"
+    assert shards.kind_for(frozenset({"video"})) is None
+    passing = PassingClips(side=24, sampling=sampling, kind="still")
+    with contextlib.closing(
+        Stream(shards, passing, count=4, batch_size=4, seed=0, device=torch.device("cpu"), window=4)
+    ) as stream:
+        batches = [stream.batch(step) for step in range(2)]
+        red = sorted(int(value) for value in batches[0]["image"][:, 0, 4, 4])
+        assert red == [80, 120, 160, 200]
+        assert batches[1]["audio"].shape == (4, 16000)
+        assert {PurePath(key).name: why for key, why in stream.skipped} == left_out
 
 
 def test_images_without_any_sound_are_refused_with_advice(tmp_path: Path) -> None:

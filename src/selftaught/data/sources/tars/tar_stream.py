@@ -14,22 +14,27 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Literal, NamedTuple, TypeAlias
 
 import fsspec
+import numpy as np
+from numpy.typing import NDArray
 
 from selftaught.core.names import one_line
 from selftaught.data.decode.encoded_video import EncodedVideo, Track, part_of_file
+from selftaught.data.decode.image import decode_image
 from selftaught.data.files.file_kinds import is_picture, is_sound, is_video
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.tars.tar_index import check_bytes, sample_name
 from selftaught.data.sources.tars.tar_samples import one_picture_each
+from selftaught.data.sources.videos.sound_files import MUTE, StillVideo
 
 COMPRESSION = {".tar": None, ".tar.gz": "gzip", ".tgz": "gzip", ".tar.bz2": "bz2", ".tar.xz": "xz"}
 """Ends of the names of tars that can be read from front to back -> what fsspec calls their compression."""
-Kind: TypeAlias = Literal["image", "video"]
-"""What the samples of a tar are."""
-Passing: TypeAlias = bytes | EncodedVideo
+Kind: TypeAlias = Literal["image", "video", "still"]
+"""What the samples of a tar are; still are images with a file of sound of their name beside them."""
+Passing: TypeAlias = bytes | EncodedVideo | StillVideo
 """An encoded image, or a video of which nothing was read yet, where its tar can be read at any place."""
 _LARGEST_HEADER = 1 << 20
 _CHUNK = 1 << 20
@@ -64,6 +69,7 @@ def tar_samples(url: str, *, skip: int = 0, kind: Kind = "image") -> Iterator[Ta
 
     Of a sample of several images (members that share the name up to the first dot, one after the other) masks and
     maps are left out. A file of sound of the name of a video, next to it, is its sound where it has none of its own.
+    Still images stand in front of the sound of their name for as long as it is; those without one cannot be read.
 
     Raises:
         OSError: where the tar cannot be opened, or a connection broke; damage is given as a sample instead.
@@ -79,7 +85,7 @@ def tar_samples(url: str, *, skip: int = 0, kind: Kind = "image") -> Iterator[Ta
 
 
 def holds(url: str) -> frozenset[Kind]:
-    """What the first sample of a tar has, an image, a video or both; nothing where there is no sample.
+    """What the first sample of a tar has, an image, a video or both, a sound beside an image; nothing without a sample.
 
     Raises:
         OSError: where the tar cannot be opened.
@@ -87,7 +93,12 @@ def holds(url: str) -> frozenset[Kind]:
     with _opened(url) as forward:
         for group in _Members(forward, None).groups(sys.maxsize):
             names = [member.key for member in group]
-            kinds: dict[Kind, bool] = {"image": any(map(is_picture, names)), "video": any(map(is_video, names))}
+            heard = {_stem(name) for name in names if is_sound(name)}
+            kinds: dict[Kind, bool] = {
+                "image": any(map(is_picture, names)),
+                "video": any(map(is_video, names)),
+                "still": any(is_picture(name) and _stem(name) in heard for name in names),
+            }
             if any(kinds.values()):
                 return frozenset(kind for kind, is_there in kinds.items() if is_there)
     return frozenset()
@@ -172,8 +183,8 @@ class _Members:
                         passed += len(self.samples(group))
                         yield group
                         group = []
-                    before = len(group) if self._kind != "video" else sum(is_video(one.key) for one in group)
-                    is_read = passed + before >= skip or is_sound(name)
+                    before = sum(not is_sound(one.key) for one in group)
+                    is_read = passed + before >= skip or (is_sound(name) and self._kind is not None)
                     group.append(self._sample(member, name) if is_read else TarSample(name, b"", self._forward.place))
                 fault = _fault_of_end(self._forward.last, count)
         except _FAULTS as broken:
@@ -187,37 +198,43 @@ class _Members:
             yield [TarSample("", Unreadable(fault), self._forward.place)]
 
     def samples(self, group: list[TarSample]) -> list[TarSample]:
-        """The samples among the members of a group: images without masks, or videos with the sound beside them."""
-        if self._kind != "video":
+        """The samples among the members of a group: images without masks, or what has the sound beside it."""
+        if self._kind in (None, "image"):
             return [group[i] for i in one_picture_each([member.key for member in group], [0] * len(group))[0]]
         tracks: dict[str, Track] = {}
         for one in group:
             if is_sound(one.key) and isinstance(one.payload, EncodedVideo):
                 tracks.setdefault(_stem(one.key), one.payload.open)
-        return [
-            one._replace(payload=EncodedVideo(one.payload.open, tracks[_stem(one.key)]))
-            if isinstance(one.payload, EncodedVideo) and _stem(one.key) in tracks
-            else one
-            for one in group
-            if not is_sound(one.key)
-        ]
+        return [self._heard(one, tracks.get(_stem(one.key))) for one in group if not is_sound(one.key)]
+
+    def _heard(self, one: TarSample, track: Track | None) -> TarSample:
+        """A video or an image with its sound."""
+        seen = one.payload
+        if not isinstance(seen, EncodedVideo):
+            return one
+        if self._kind == "still":
+            still = Unreadable(MUTE) if track is None else StillVideo(partial(_image_of, seen), track)
+            return one._replace(payload=still)
+        return one if track is None else one._replace(payload=EncodedVideo(seen.open, track))
 
     def _is_wanted(self, member: tarfile.TarInfo, name: str) -> bool:
         is_hidden = any(step.startswith(".") and step != ".." for step in name.split("/"))
         if is_hidden or not member.isfile() or member.issparse():
             return False
-        if self._kind == "image":
-            return is_picture(name)
-        return is_video(name) or (is_sound(name) if self._kind == "video" else is_picture(name))
+        if is_sound(name):
+            return self._kind != "image"
+        return (is_picture(name) and self._kind != "video") or (is_video(name) and self._kind in (None, "video"))
 
     def _sample(self, member: tarfile.TarInfo, name: str) -> TarSample:
         if member.size < 0:
             raise tarfile.ReadError("a member claims a negative size")
-        if self._kind == "video" and self._place:
+        if self._kind == "still" and is_picture(name) and (too_large := check_bytes(member.size)):
+            return TarSample(name, Unreadable(too_large), self._forward.place)
+        if self._kind in ("video", "still") and self._place:
             place, start, size = self._place, member.offset_data, member.size
             return TarSample(name, EncodedVideo(lambda: part_of_file(place, start, size)), start + size)
         data = self._content(member)
-        if self._kind == "video" and isinstance(data, bytes):
+        if self._kind in ("video", "still") and isinstance(data, bytes):
             return TarSample(name, EncodedVideo(lambda: io.BytesIO(data)), self._forward.place)
         return TarSample(name, data, self._forward.place)
 
@@ -227,6 +244,13 @@ class _Members:
         self._forward.seek(member.offset_data)
         data = self._forward.content(member.size)
         return data if len(data) == member.size else Unreadable(f"cut off in {one_line(member.name[:200])}")
+
+
+def _image_of(member: EncodedVideo) -> NDArray[np.uint8]:
+    file = member.open()
+    assert not isinstance(file, str)
+    with file:
+        return decode_image(file.read())
 
 
 def _fault_of_end(last: bytes, count: int) -> str:

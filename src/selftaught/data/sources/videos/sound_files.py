@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import final
@@ -27,6 +27,8 @@ from selftaught.data.sources.videos.video_layout import video_layout
 
 _WINDOW, _BANDS, _STEPS = 512, 64, 96
 """Samples of a window of the spectrogram that is shown of a sound; its rows and columns."""
+MUTE = "no sound beside it"
+"""Why an image is left out among others that have some."""
 
 
 @final
@@ -131,11 +133,16 @@ def open_sound_files(
     others, notes = other_kinds(rest, "images" if are_images else "files of sound")
     source.left_out = tree.left_out + others + left_out_as("in no part", in_no_part(keys, layout), "in no part")
     if mute:
-        notes.append(f"{len(mute)} images without a file of sound of their name were left out (such as {mute[0]})")
+        notes.append(told_mute(mute))
     source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
     if split == "train":
-        source.skipped = [*tree.unusable, *layout.missing, *broken, *((key, "no sound beside it") for key in mute)]
+        source.skipped = [*tree.unusable, *layout.missing, *broken, *((key, MUTE) for key in mute)]
     return source
+
+
+def told_mute(keys: Sequence[str]) -> str:
+    """The sentence on images that have no sound."""
+    return f"{len(keys)} images without a file of sound of their name were left out (such as {keys[0]})"
 
 
 def draw_sound(track: Track) -> NDArray[np.uint8]:
