@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,7 +15,7 @@ from selftaught.evaluation.compare import compare_tasks
 from selftaught.evaluation.side_by_side import one_task
 from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
-from selftaught.training.setup import spec_for
+from selftaught.training.setup import spec_for, with_batch
 from selftaught.training.train import train
 
 OWN = '''
@@ -183,3 +185,39 @@ def test_an_own_task_that_learns_from_labels_is_tried_with_all_classes_of_the_da
     shutil.copy(str(supervised.__file__), tmp_path / "named.py")
     run = train(asked(tmp_path / "run", data=str(tmp_path / "data"), task=str(tmp_path / "named.py")))
     assert RunConfig.load(run / "config.json").task_settings["classes"] == 3
+
+
+@pytest.mark.parametrize("task", ["egomotion", "egomotion_equivariance", "view_synthesis", "rotation"])
+def test_tasks_that_need_a_moving_camera_refuse_a_world_where_it_stands_still(task: str) -> None:
+    for place, is_still in (("world:camera=still", True), ("world:scenes=8", False)):
+        asked = RunConfig.of(data=place, out="run", task=task, encoder="timm:test_resnet", size=64, stem="standard")
+        asked = with_batch(asked, spec_for(asked))
+        if is_still and task != "rotation":
+            with pytest.raises(
+                ValueError, match=rf"^task '{task}' learns from how .* but camera=still of world:camera"
+            ):
+                check_asked(asked, spec_for(asked))
+        else:
+            check_asked(asked, spec_for(asked))
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_poses_that_are_all_equal_are_refused(
+    tmp_path: Path, write_video: Any, monkeypatch: pytest.MonkeyPatch, moves: bool
+) -> None:
+    monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
+    still = "time,x,y,z,qx,qy,qz,qw\n" + "".join(f"{t},1.5,0,2,0,0,0,1\n" for t in range(3))
+    for i in range(4):
+        frames = np.random.default_rng(i).integers(0, 255, (12, 40, 40, 3), np.uint8)
+        write_video(tmp_path / "data" / f"v{i}.mp4", frames)
+        (tmp_path / "data" / f"v{i}.csv").write_text(still.replace("1,1.5,", "1,1.51,") if moves else still)
+    asked = RunConfig.of(
+        data=str(tmp_path / "data"), out=str(tmp_path / "run"), task="egomotion", encoder="timm:test_resnet", size=32,
+        steps=1, batch_size=2, accelerator="cpu",
+    )  # fmt: skip
+    if moves:
+        train(asked)
+        return
+    with pytest.raises(ValueError, match=r"^task 'egomotion' learns from how the camera moves, but its poses do not"):
+        train(asked)
+    assert not (tmp_path / "run").exists()

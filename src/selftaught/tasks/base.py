@@ -191,6 +191,8 @@ class PretextTask(nn.Module, ABC):
     """The encoder that is the result of a run: one of `encoders`, or a copy of "encoder", such as "teacher"."""
     any_channels: ClassVar[bool] = False
     """Whether it learns from images of any number of channels (`--channels`), and not from colours alone."""
+    needs_moving_camera: ClassVar[bool] = False
+    """Whether it learns from how the camera moves, and so nothing from data in which it stands still."""
     shares_statistics: bool = True
     """Whether batch normalisation in training computes its statistics over all processes (on GPUs only)."""
     Config: ClassVar[type[Any]] = NoSettings

@@ -74,6 +74,11 @@ class TaskSpec:
         return self.recipe.batch_size or (32 if self.unit == "clips" else 128)
 
     @property
+    def needs_moving_camera(self) -> bool:
+        """Whether it, or a part of it, learns from how the camera moves."""
+        return self.cls.needs_moving_camera or any(part.needs_moving_camera for part in self.parts.values())
+
+    @property
     def is_own(self) -> bool:
         """Whether a user wrote it, or a part of it."""
         return self.family == "own" or any(part.is_own for part in self.parts.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 from contextlib import nullcontext
+from itertools import chain
+from typing import Any
 
 import torch
 
@@ -12,9 +14,11 @@ from selftaught.core.config import RunConfig
 from selftaught.core.devices import check_sharding
 from selftaught.core.errors import own_code
 from selftaught.data.computed.with_maps import pack_with_maps
+from selftaught.data.inputs import Given
 from selftaught.data.loader import ordered_batches
 from selftaught.data.sources.base import Source
 from selftaught.data.sources.value_range import with_range
+from selftaught.data.sources.world.settings import is_world, read_settings
 from selftaught.data.store.parts import open_some
 from selftaught.data.store.samples import Samples
 from selftaught.tasks.base import PretextTask
@@ -29,6 +33,10 @@ from selftaught.training.trackers.open import check_trackers
 
 TRIED = 8
 """Samples that a task of the user's own is tried with."""
+FOLLOWED = 32
+"""Clips of each half of the data of which the camera must move in one."""
+STILL = 1e-6
+"""Metres, or sine of an angle, that a camera moves which stands still."""
 
 
 def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
@@ -37,6 +45,7 @@ def check_asked(asked: RunConfig, spec: TaskSpec) -> PretextTask:
     Returns that task, of shapes alone where that will do; the global random state stays as it was.
     """
     check_sharding(asked.machine)
+    _check_world(asked, spec)
     check_trackers(asked.folder)
     optimizer = spec.recipe.optimizer if asked.optim.optimizer == "auto" else asked.optim.optimizer
     pace_of(spec.recipe, optimizer, asked.optim, task=spec.name)
@@ -60,6 +69,34 @@ def _without_numbers(spec: TaskSpec, config: RunConfig) -> PretextTask:
             logging.getLogger(__name__).debug("made with numbers, as without: %s", error)
             with own_code(f"task {spec.name!r}: __init__") if spec.is_own else nullcontext():
                 return build_task(spec, config)
+
+
+def check_camera(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
+    """Refuse poses that are the same in all frames of some clips, where the task learns from their change."""
+    names = [name for name, one in spec.inputs.items() if isinstance(one, Given) and one.what == "pose"]
+    if not spec.needs_moving_camera or not names:
+        return
+    looked = 0
+    how: dict[str, Any] = {"sampling": spec.sampling, "batch_size": TRIED, "device": torch.device("cpu")}
+    for batch in chain.from_iterable(
+        ordered_batches(samples, **how, limit=FOLLOWED) for samples in (data.held_out, data.samples)
+    ):
+        pose = batch[names[0]]
+        looked += len(pose)
+        if bool((pose - pose[:, :1]).abs().amax() > STILL):
+            return
+    raise ValueError(
+        f"task {spec.short!r} learns from how the camera moves, but its poses do not change within any of {looked} "
+        f"clips of {asked.data.path}; give recordings of a camera that moves, or choose another task"
+    )
+
+
+def _check_world(asked: RunConfig, spec: TaskSpec) -> None:
+    if spec.needs_moving_camera and is_world(asked.data.path) and read_settings(asked.data.path).camera == "still":
+        raise ValueError(
+            f"task {spec.short!r} learns from how the camera moves, but camera=still of {asked.data.path} keeps "
+            "it where it is; leave camera=still out, or choose another task"
+        )
 
 
 def try_own_task(asked: RunConfig, spec: TaskSpec, data: Data) -> None:

@@ -72,6 +72,7 @@ class Egomotion(PretextTask):
     random windows, blur and noise; AdamW with a cosine.
     """
 
+    needs_moving_camera = True
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
     queue: Tensor
     is_filled: Tensor

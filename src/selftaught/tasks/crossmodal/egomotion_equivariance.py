@@ -70,6 +70,7 @@ class EgomotionEquivariance(PretextTask):
     of patterns, blur, noise and random windows are additions.
     """
 
+    needs_moving_camera = True
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-2)
 
     @dataclass(frozen=True, kw_only=True)

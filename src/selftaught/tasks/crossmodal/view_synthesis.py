@@ -106,6 +106,7 @@ class ViewSynthesis(PretextTask):
     frame, and without its consistency of both directions.
     """
 
+    needs_moving_camera = True
     recipe = Recipe(optimizer="adamw", lr=4e-3, weight_decay=1e-4, clip=1.0)
 
     @dataclass(frozen=True, kw_only=True)
