@@ -71,7 +71,15 @@ def _without_numbers(spec: TaskSpec, config: RunConfig) -> PretextTask:
                 return build_task(spec, config)
 
 
-def check_camera(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
+def check_opened(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
+    """Refuse data from which the task learns nothing, and a task of the user's own that breaks the contract."""
+    _check_camera(asked, spec, data)
+    if spec.is_own:
+        samples = data.held_out if data.is_streamed else data.samples
+        _try(asked, spec, samples, count=data.loader.count)
+
+
+def _check_camera(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
     """Refuse poses that are the same in all frames of some clips, where the task learns from their change."""
     names = [name for name, one in spec.inputs.items() if isinstance(one, Given) and one.what == "pose"]
     if not spec.needs_moving_camera or not names:
@@ -99,15 +107,8 @@ def _check_world(asked: RunConfig, spec: TaskSpec) -> None:
         )
 
 
-def try_own_task(asked: RunConfig, spec: TaskSpec, data: Data) -> None:
-    """Hold a task of the user's own to the contract with a few training samples; says at once what it lacks."""
-    if spec.is_own:
-        samples = data.held_out if data.is_streamed else data.samples
-        _try(asked, spec, samples, count=data.loader.count)
-
-
 def try_own_task_early(asked: RunConfig, spec: TaskSpec) -> None:
-    """As `try_own_task`, before the data are packed: a few of them are."""
+    """Hold a task of the user's own to the contract before the data are packed: a few of them are."""
     if not spec.is_own or shards_to_stream(asked, spec) is not None:
         return
     source = open_sources(asked, spec)[0]

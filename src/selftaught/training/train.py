@@ -42,7 +42,7 @@ from selftaught.training.budget.length import (
 from selftaught.training.budget.schedule import BUDGET, few_held_out, repeats
 from selftaught.training.checkpoint import load_checkpoint, restore_optimizer, save_checkpoint
 from selftaught.training.data import Data, check_data, content_of, open_data
-from selftaught.training.first_checks import check_asked, check_camera, try_own_task
+from selftaught.training.first_checks import check_asked, check_opened
 from selftaught.training.look import draw_pictures, judge
 from selftaught.training.optimizers import build_optimizer, load_state
 from selftaught.training.processes.group import Group, StopTogether, group_of
@@ -91,8 +91,7 @@ def _train(asked: RunConfig, folder: RunFolder, begin: float, stop: Stop, group:
     group.launch(fabric, lambda: check_data(begun, spec))
     data = open_data(begun, spec, fabric)
     spec = with_classes(spec, data.num_classes)
-    try_own_task(asked, spec, data)
-    check_camera(asked, spec, data)
+    check_opened(asked, spec, data)
     is_resumed, content = False, content_of(spec, data)
     if fabric.is_global_zero:
         is_resumed = folder.prepare(asked, content)

@@ -45,7 +45,7 @@ from selftaught.training.budget.schedule import (
 from selftaught.training.budget.timekeeping import Costs, plan
 from selftaught.training.budget.trial import checkpoint_bytes, measure
 from selftaught.training.data import Data, open_data, open_sources
-from selftaught.training.first_checks import check_asked, check_camera, try_own_task
+from selftaught.training.first_checks import check_asked, check_opened
 from selftaught.training.run_folder import RunFolder
 from selftaught.training.setup import build_task, resolve, spec_for, with_batch
 from selftaught.training.streamed import shards_to_stream
@@ -145,8 +145,7 @@ def dry_run(asked: RunConfig, *, begin: float) -> dict[str, Any]:
             data, counted = _read_some(alone, spec, fabric, is_there=is_there)
             try:
                 spec = with_classes(spec, data.num_classes)
-                try_own_task(alone, spec, data)
-                check_camera(alone, spec, data)
+                check_opened(alone, spec, data)
                 ready = time.monotonic() - begin
                 found = _planned(asked, alone, spec, data, counted, fabric, ready=ready)
                 place = {"device": fabric.device.type, "memory": _memory(fabric.device)}
