@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pyarrow import parquet
 from safetensors.torch import load_file
 
 import selftaught
@@ -19,6 +21,7 @@ from selftaught.encoders.build import build_encoder
 from selftaught.tasks.named_encoders import with_encoders
 from selftaught.training.setup import build_task, spec_for
 from tests.data.small_runs import QUICK
+from tests.data.sources.rows import write
 
 
 @pytest.fixture
@@ -54,8 +57,41 @@ def test_a_run_of_five_channels_is_measured_embedded_exported_and_goes_on(folder
     np.testing.assert_allclose(encoder.transform(image), encoder.transform(np.load(image)))
     assert len(selftaught.search(run, folder, query=image, top=1)) == 1
     assert selftaught.explore(run, folder, out=tmp_path / "a.html", method="pca")["shown"] == 24
-    with pytest.raises(ValueError, match="--channels is for folders and zips of images"):
+    with pytest.raises(ValueError, match=r"--channels is for images in files, also .* of zips, tars and tables"):
         selftaught.evaluate(run, "synthetic", probe="knn")
+
+
+def test_shards_are_learned_from_in_order_and_embedded_like_the_folder(folder: Path, tmp_path: Path) -> None:
+    files = sorted(folder.rglob("*.npy"))
+    files[9].write_bytes(files[9].read_bytes()[:500])
+    (tmp_path / "shards").mkdir()
+    for shard in range(4):
+        with tarfile.open(tmp_path / "shards" / f"{shard}.tar", "w") as archive:
+            for file in files[shard::4]:
+                archive.add(file, file.name)
+    write(tmp_path / "table.parquet", {"image": [file.read_bytes() for file in files]})
+    run, asked = tmp_path / "run", {**QUICK, "held_out": 0.25, "channels": 5, "stream": "always"}
+    plan = selftaught.pretrain(tmp_path / "shards", out=run, **asked, dry_run=True)
+    assert plan["heldout_samples"] == 6
+    found = selftaught.pretrain(tmp_path / "shards", out=run, **asked)
+    assert found["heldout_samples"] == 6
+    assert json.loads((run / "config.json").read_text())["encoder"] == "5ch:timm:test_resnet"
+
+    def vectors(data: Path, **how: Any) -> dict[str, list[float]]:
+        to = tmp_path / f"vectors-{data.stem}"
+        skipped = selftaught.embed(run, data, out=to, **how)["skipped"]
+        assert skipped == 1, data
+        tables = [parquet.read_table(file).to_pydict() for file in sorted(to.glob("*.parquet"))]
+        return {key: row for table in tables for key, row in zip(table["path"], table["vector"], strict=True)}
+
+    expected = {Path(key).name: row for key, row in vectors(folder).items()}
+    assert len(expected) == 23
+    streamed = {Path(key).name: row for key, row in vectors(tmp_path / "shards", stream="always").items()}
+    rows = vectors(tmp_path / "table.parquet").items()
+    for others in (streamed, {files[int(key.rpartition(":")[2])].name: row for key, row in rows}):
+        assert others.keys() == expected.keys()
+        for name, row in others.items():  # a batch of another length changes the last bit
+            np.testing.assert_allclose(row, expected[name], atol=1e-5)
 
 
 @pytest.mark.slow  # a second run; test_fit holds the kernels themselves

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from selftaught.core.randomness import numpy_generator
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.containers.only_image import only_image, reading_of
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import Decoding, Scratch
 from selftaught.data.sources.tars.tar_stream import Kind, Passing
@@ -62,29 +63,36 @@ class PassingSamples(Protocol):
         ...
 
 
+def image_bytes(side: int, depth: int) -> int:
+    """About how many bytes of memory a decoded image has: it is a third longer than high, by and large."""
+    return 4 * side * side * depth // 3
+
+
 @final
 class PassingImages(PassingSamples):
     """Images, held as high or wide as `side` and cut to squares by every step anew; all inputs `names` are the same."""
 
-    kind: Kind = "image"
     noun, advice, rows, ahead = "image", "", 1, 4
 
-    def __init__(self, *, side: int, decoding: Decoding, names: Sequence[str] = ("image",)) -> None:
-        self.side, self.decoding, self.names = side, decoding, names
-        self.bytes = 4 * side * side  # images are a third longer than high, by and large
+    def __init__(
+        self, *, side: int, decoding: Decoding, names: Sequence[str] = ("image",), kind: Kind = "image"
+    ) -> None:
+        self.side, self.decoding, self.names, self.kind = side, decoding, names, kind
+        self.bytes = image_bytes(side, decoding.depth)
         self._threads = threading.local()
 
     @property
     def stamps(self) -> Sequence[str]:
-        return str(self.side), repr(self.decoding)
+        return str(self.side), self.decoding.stamp
 
     def decode(self, payload: Passing, place: tuple[int | str, ...]) -> Passed:
         assert isinstance(payload, bytes)
         scratch: Scratch = self._threads.__dict__.setdefault("scratch", Scratch())
-        return Passed(fit(payload, side=self.side, decoding=self.decoding, scratch=scratch))
+        image = only_image(payload, reading_of(self.decoding))
+        return Passed(fit(image, side=self.side, decoding=self.decoding, scratch=scratch))
 
     def rows_of(self, samples: Sequence[Any], index: NDArray[np.int64], draws: NDArray[np.float64]) -> HostBatch:
-        images = np.empty((len(samples), self.side, self.side, 3), np.uint8)
+        images = np.empty((len(samples), self.side, self.side, self.decoding.depth), np.uint8)
         for image, sample, draw in zip(images, samples, draws, strict=False):
             image[:] = window(sample, side=self.side, y=draw[0], x=draw[1])
         return HostBatch(index=index, inputs=dict.fromkeys(self.names, images))

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from selftaught.core.settings.groups import DataSettings
+from selftaught.data.decode.containers.only_image import only_image, reading_of
 from selftaught.data.decode.containers.opening import read_alone
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.decode.image import MIN_SIDE, Decoding, image_size, rgb_of
@@ -76,7 +77,7 @@ class Transform:
         if isinstance(one, str | Path):
             payload = read_alone(Path(one).expanduser(), self._decoding)
         elif isinstance(one, bytes):
-            payload = one
+            payload = only_image(one, reading_of(self._decoding))
         else:
             payload = _pixels(one, self._decoding)
         pixels = payload.pixels if isinstance(payload, Values) else payload

@@ -11,14 +11,14 @@ from lightning_fabric import Fabric
 from selftaught.core.config import RunConfig
 from selftaught.core.progress import late_bar
 from selftaught.core.settings.groups import DataSettings
-from selftaught.core.settings.values import COLOURS
 from selftaught.core.threads import usable_cores
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.containers.opening import Reading
 from selftaught.data.inputs import Computed, needs_of
 from selftaught.data.modality import WORDS
-from selftaught.data.passing_samples import PassingClips, PassingImages, PassingSamples
+from selftaught.data.passing_samples import PassingClips, PassingImages, PassingSamples, image_bytes
 from selftaught.data.sources.shards import Shards, estimate, find_shards
-from selftaught.data.sources.tars.tar_stream import Kind
+from selftaught.data.sources.tars.tar_stream import NOUNS, Kind
 from selftaught.data.sources.value_range import decoding_of, with_range
 from selftaught.data.store.first_samples import first_samples, in_memory, indexed
 from selftaught.data.store.image_pack import look_ahead
@@ -93,15 +93,16 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, sampling: S
     train, rest = (shards.part(split, held_out=config.data.held_out) for split in ("train", "held_out"))
     workers = config.data.workers or max(1, usable_cores() // config.machine.devices)
     side = config.data.store_size or store_side(config.network.size)
-    first = first_samples(rest, KEPT if kind == "image" else KEPT_VIDEOS, kind=kind)
+    taken = Reading(config.data.channels, max_pixels=config.data.max_image_pixels)
+    first = first_samples(rest, KEPT if kind in ("image", "array") else KEPT_VIDEOS, kind=kind, reading=taken)
     count = estimate(len(first) + len(first.skipped), first.end, train)
     held_out: LiveImages | VideoSamples
-    if kind == "image":
+    if kind in ("image", "array"):
         reading = with_range(config.data, first)
         side, _ = look_ahead(first, side=side)
         held_out = in_memory(first, side=side, decoding=decoding_of(reading), workers=workers)
         held_out.names = names = list(sampling.inputs)
-        passing: PassingSamples = PassingImages(side=side, decoding=decoding_of(reading), names=names)
+        passing: PassingSamples = PassingImages(side=side, decoding=decoding_of(reading), names=names, kind=kind)
         value_range = reading.value_range
     else:
         with late_bar("indexing held-out videos", is_shown=fabric.is_global_zero) as progress:
@@ -126,10 +127,9 @@ def open_streamed(shards: Shards, config: RunConfig, fabric: Fabric, sampling: S
         workers=workers,
         exchange=exchange,
     )
-    noun = "videos" if kind == "video" else "images"
     note = (
-        f"{len(train)} shards with about {count:,} {noun} are read in order while training, {len(rest)} are held out; "
-        "nothing is packed (--stream never packs them)"
+        f"{len(train)} shards with about {count:,} {NOUNS[kind]}s are read in order while training, {len(rest)} are "
+        "held out; nothing is packed (--stream never packs them)"
     )
     return Streamed(stream=stream, held_out=held_out, value_range=value_range, note=note)
 
@@ -153,9 +153,8 @@ def _refusal(config: RunConfig, spec: TaskSpec) -> str:
             f"--stream always gives samples in the order of their shards, but task {spec.short!r} needs all of them at "
             f"once to make its pseudo-labels; {advice}"
         )
-    if config.data.channels != COLOURS or config.data.tile is not None:
-        flag = "tile" if config.data.tile else "channels"
-        return f"--{flag} is for folders of images, which --stream always does not read; leave one of them out"
+    if config.data.tile is not None:
+        return "--tile is for folders of images, which --stream always does not read; leave one of them out"
     if config.data.limit is not None:
         return (
             "--limit chooses among all samples, which are not known where --stream always reads them in order; "
@@ -174,9 +173,10 @@ def exceeds_limit(shards: Shards, data: DataSettings, size: int, *, needs: froze
     if (kind := shards.kind_for(needs)) in ("video", "still"):
         return JPEG_SHARE * look_at_videos(shards, side, kind)[1] > most
     # An image is rarely packed to less than a kilobyte, nor to more than it takes in the store.
-    if sum(shards.sizes) / 1000 * 4 * side * side <= most:
+    each = image_bytes(side, data.channels)
+    if sum(shards.sizes) / 1000 * each <= most:
         return False
-    return shards.about() * 4 * side * side > most
+    return shards.about() * each > most
 
 
 def look_at_videos(shards: Shards, side: int, kind: Kind = "video") -> tuple[int, float]:

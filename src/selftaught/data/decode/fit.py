@@ -76,11 +76,12 @@ def as_shown(
         if min(height, width) < MIN_SIDE:
             raise Unreadable(f"only {width} x {height} pixels")
         return payload.in_channels(decoding.channels) if decoding.channels else payload.shown(decoding.value_range)
-    if decoding.channels:
-        raise Unreadable(f"--channels {decoding.depth} reads folders and zips of images and NumPy files only")
-    if isinstance(payload, bytes):
-        return decode_image(payload, min_side=min_side, scratch=scratch, decoding=decoding)
-    return payload
+    if not isinstance(payload, bytes):
+        if payload.shape[2] != decoding.depth:
+            raise Unreadable(f"has {payload.shape[2]} channels, not the {decoding.depth} of --channels")
+        return payload
+    assert not decoding.channels, "a source that heeds --channels gives numbers"
+    return decode_image(payload, min_side=min_side, scratch=scratch, decoding=decoding)
 
 
 def window(pixels: NDArray[np.uint8], *, side: int, y: float, x: float) -> NDArray[np.uint8]:

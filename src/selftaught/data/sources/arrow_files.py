@@ -15,9 +15,13 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
+from selftaught.data.decode.containers.only_image import only_image
+from selftaught.data.decode.containers.opening import USUAL_READING, Reading
 from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.values import Values
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.label_values import class_names, cleaned
@@ -52,21 +56,29 @@ class _Part:
 class ArrowImages(Source):
     """One split of some Arrow files."""
 
-    def __init__(self, parts: list[_Part], entries: list[Entry], places: list[tuple[int, int]], stamp: str) -> None:
+    def __init__(
+        self,
+        parts: list[_Part],
+        entries: list[Entry],
+        places: list[tuple[int, int]],
+        stamp: str,
+        reading: Reading = USUAL_READING,
+    ) -> None:
         self.entries = entries
         self.classes = None
         self.is_video = any(part.columns.is_video for part in parts)
         self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
         column = [parts[0].columns.image] if self.is_video else []
         self.fingerprint = digest([stamp, *column, *(entry.key for entry in entries)])
-        self._parts, self._places = parts, places
+        self.reads_channels = not self.is_video
+        self._parts, self._places, self._reading = parts, places, reading
         self._firsts = [[0, *accumulate(batch.num_rows for batch in part.batches)] for part in parts]
 
-    def read(self, i: int) -> bytes | EncodedVideo:
+    def read(self, i: int) -> bytes | Values | EncodedVideo:
         folder = self._parts[self._places[i][0]].path.parent
         if self.is_video:
             return EncodedVideo(lambda: video_of(self._value(i), folder))
-        return encoded(self._value(i), folder)
+        return only_image(encoded(self._value(i), folder), self._reading)
 
     def _value(self, i: int) -> Any:
         number, row = self._places[i]
@@ -76,7 +88,15 @@ class ArrowImages(Source):
             return part.batches[at].column(part.columns.image)[row - firsts[at]].as_py()
 
 
-def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed: int, held_out: float) -> ArrowImages:
+def open_arrow(
+    paths: Sequence[Path],
+    *,
+    split: str,
+    needs: frozenset[str],
+    seed: int,
+    held_out: float,
+    hints: Hints = NO_HINTS,
+) -> ArrowImages:
     """One split of Arrow files; splits, labels and classes are found as for Parquet."""
     names = short_names([path.as_posix() for path in paths])
     where = str(paths[0]) if len(paths) == 1 else str(paths[0]).removesuffix(names[0]).rstrip("/")
@@ -106,7 +126,7 @@ def open_arrow(paths: Sequence[Path], *, split: str, needs: frozenset[str], seed
         where=where,
     )
     stamp = fingerprint_of([stat_file(str(part.path), part.rows.name) for part in parts])
-    source = ArrowImages(parts, chosen.entries, chosen.places, stamp)
+    source = ArrowImages(parts, chosen.entries, chosen.places, stamp, Reading.of(hints))
     chosen.tell(source, needs)
     source.label_advice = label_advice(parts[0].schema, parts[0].columns)
     if skipped:

@@ -66,7 +66,8 @@ class Source(ABC):
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
         is_endless: whether the entries are too many to be packed, and are rendered when they are read.
         random_access: whether `read` of any one entry is as fast as reading in order.
-        reads_files: whether `Hints.channels` and `Hints.tile` were heeded.
+        reads_channels: whether `Hints.channels` was heeded.
+        reads_tiles: whether `Hints.tile` was.
         has_table: whether a `labels.csv` says which labels and splits the entries have.
         label_advice: advice if labels are needed and there are none.
     """
@@ -84,7 +85,8 @@ class Source(ABC):
     notes: Sequence[str] = ()
     is_endless: bool = False
     random_access: bool = True
-    reads_files: bool = False
+    reads_channels: bool = False
+    reads_tiles: bool = False
     has_table: bool = False
     label_advice: str = (
         "put the files of each class into a folder of their own, or add a labels.csv with columns file,label"

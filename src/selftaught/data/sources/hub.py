@@ -9,8 +9,12 @@ from contextlib import contextmanager, nullcontext
 from typing import IO, Any, final
 
 from selftaught.core.files import digest
+from selftaught.data.decode.containers.only_image import only_image
+from selftaught.data.decode.containers.opening import USUAL_READING, Reading
 from selftaught.data.decode.encoded_video import EncodedVideo
+from selftaught.data.decode.values import Values
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.splits import given_split
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.label_values import LABEL_COLUMNS, cleaned
@@ -24,18 +28,28 @@ class HubData(Source):
     """One split of a data set of the hub; its Arrow files are mapped, so any row is read at once."""
 
     def __init__(
-        self, tables: list[Any], places: list[tuple[int, int]], entries: list[Entry], stamp: str, *, is_video: bool
+        self,
+        tables: list[Any],
+        places: list[tuple[int, int]],
+        entries: list[Entry],
+        stamp: str,
+        *,
+        is_video: bool,
+        reading: Reading = USUAL_READING,
     ) -> None:
         self.entries = entries
         self.classes = None
         self.is_video = is_video
         self.provides = frozenset({"video", "image", "audio"} if is_video else {"image"})
         self.fingerprint = digest([stamp, *(entry.key for entry in entries)])
-        self._tables, self._places = tables, places
+        self.reads_channels = not is_video
+        self._tables, self._places, self._reading = tables, places, reading
         self._lock = threading.Lock()
 
-    def read(self, i: int) -> bytes | EncodedVideo:
-        return EncodedVideo(lambda: self._video(i)) if self.is_video else self._bytes(i)
+    def read(self, i: int) -> bytes | Values | EncodedVideo:
+        if self.is_video:
+            return EncodedVideo(lambda: self._video(i))
+        return only_image(self._bytes(i), self._reading)
 
     def _video(self, i: int) -> IO[bytes] | str:
         cell = self._cell(i)
@@ -57,7 +71,16 @@ class HubData(Source):
         raise Unreadable(f"the row has no {'video' if self.is_video else 'image'}")
 
 
-def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float) -> HubData:
+def open_hub(
+    data: str,
+    *,
+    split: str,
+    needs: frozenset[str],
+    download: bool,
+    seed: int,
+    held_out: float,
+    hints: Hints = NO_HINTS,
+) -> HubData:
     """One split of `hf:OWNER/NAME`, from the hub's own cache, or downloaded where that is allowed."""
     try:
         import datasets
@@ -67,15 +90,7 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
     loaded = _load(datasets, name, download=download)
     parts = list(loaded)
     features = loaded[parts[0]].features
-    image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
-    kind: Any = datasets.Image
-    if (image is None or needs & {"video", "audio"}) and hasattr(datasets, "Video"):  # older packages have none
-        video = next((column for column, one in features.items() if isinstance(one, datasets.Video)), None)
-        image, kind = (image, kind) if video is None else (video, datasets.Video)
-    if image is None:
-        raise ValueError(
-            f"{data} has no column of images or videos, only {', '.join(features)}; choose a data set that has one"
-        )
+    image, kind = _image_column(datasets, data, features, needs)
     column = next((label for label in LABEL_COLUMNS if label in features and label != image), None)
     splits = next((name for name in features if name.lower() == "split"), None)
     note = ""
@@ -105,11 +120,25 @@ def open_hub(data: str, *, split: str, needs: frozenset[str], download: bool, se
         [name, *([image] if kind is not datasets.Image else []), *(str(loaded[part]._fingerprint) for part in parts)]
     )
     is_video = kind is not datasets.Image
-    source = HubData(tables, chosen.places, chosen.entries, stamp, is_video=is_video)
+    source = HubData(tables, chosen.places, chosen.entries, stamp, is_video=is_video, reading=Reading.of(hints))
     chosen.tell(source, needs)
     source.notes = [*source.notes, note] if note else source.notes
     source.label_advice = "choose a data set with a column label, or --labelled data that have labels"
     return source
+
+
+def _image_column(datasets: Any, data: str, features: Any, needs: frozenset[str]) -> tuple[str, Any]:
+    """The column of images, or of videos, and the class of `datasets` that it is."""
+    image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
+    kind: Any = datasets.Image
+    if (image is None or needs & {"video", "audio"}) and hasattr(datasets, "Video"):  # older packages have none
+        video = next((column for column, one in features.items() if isinstance(one, datasets.Video)), None)
+        image, kind = (image, kind) if video is None else (video, datasets.Video)
+    if image is None:
+        raise ValueError(
+            f"{data} has no column of images or videos, only {', '.join(features)}; choose a data set that has one"
+        )
+    return image, kind
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class ImageFolder(Source):
         self.name = tree.where
         self.entries = entries
         self.provides = frozenset({"image"})
-        self.reads_files = True
+        self.reads_channels = self.reads_tiles = True
         files = [entry.key if images is None else images.file_of[entry.key][0] for entry in entries]
         self.fingerprint = tree.fingerprint(list(dict.fromkeys(files)))
         if images is not None:
@@ -152,7 +152,7 @@ def _expanded(
     tree: FileTree, keys: list[str], layout: Layout, hints: Hints, *, has_maps: bool
 ) -> tuple[_Images | None, list[str], Layout]:
     """The images of the files, where some hold several or are read in another way than as common images."""
-    reading = Reading(hints.channels, hints.tile, hints.overlap, hints.max_image_pixels)
+    reading = Reading.of(hints)
     if has_maps:
         if not reading.is_usual:
             raise ValueError(

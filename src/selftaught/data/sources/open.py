@@ -84,7 +84,7 @@ def open_source(
         held_out: that share, in [0, 1).
         hints: what the files do not say.
     """
-    source = _by_name(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+    source = _by_name(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out, hints=hints)
     if source is None:
         source = _by_path(data, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     source.name = data
@@ -94,7 +94,7 @@ def open_source(
 
 
 def _by_name(
-    data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float
+    data: str, *, split: str, needs: frozenset[str], download: bool, seed: int, held_out: float, hints: Hints
 ) -> Source | None:
     if data == "demo":
         from selftaught.data.sources.demo import open_demo
@@ -124,7 +124,7 @@ def _by_name(
     if data.startswith("hf:"):
         from selftaught.data.sources.hub import open_hub
 
-        return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out)
+        return open_hub(data, split=split, needs=needs, download=download, seed=seed, held_out=held_out, hints=hints)
     if data.lower() in VOC_NAMES and needs & {"label", "labels", "mask"}:
         from selftaught.data.sources.image_folder import open_image_folder
         from selftaught.data.sources.torchvision_data import torchvision_voc
@@ -138,7 +138,7 @@ def _by_name(
     if "://" in data or (_TAR.search(data) and not Path(data).expanduser().is_dir()):
         from selftaught.data.sources.webdataset import open_webdataset
 
-        return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out)
+        return open_webdataset(data, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     return None
 
 
@@ -169,11 +169,11 @@ def _by_path(data: str, *, split: str, needs: frozenset[str], seed: int, held_ou
         if path.suffix.lower() in (".parquet", ".pq"):
             from selftaught.data.sources.parquet import open_parquet
 
-            return open_parquet([path], split=split, needs=needs, seed=seed, held_out=held_out)
+            return open_parquet([path], split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if path.suffix.lower() == ".arrow":
             from selftaught.data.sources.arrow_files import open_arrow
 
-            return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out)
+            return open_arrow([path], split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
         if is_scientific(str(path)) and (is_picture(str(path)) or is_array(str(path))):
             from selftaught.data.files.file_tree import alone
 
@@ -282,16 +282,18 @@ def _shards(
     if files := by_suffix[".parquet"]:
         from selftaught.data.sources.parquet import open_parquet
 
-        source = open_parquet(files, split=split, needs=needs, seed=seed, held_out=held_out)
+        source = open_parquet(files, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     elif files := [file for file in by_suffix[".arrow"] if not file.name.startswith(("cache-", "indices"))]:
         from selftaught.data.sources.arrow_files import open_arrow
 
-        source = open_arrow(files, split=split, needs=needs, seed=seed, held_out=held_out)
+        source = open_arrow(files, split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     elif files := by_suffix[".tar"]:
         from selftaught.data.sources.webdataset import open_webdataset
 
         shards = [str(file) for file in files]
-        source = open_webdataset(str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards)
+        source = open_webdataset(
+            str(path), split=split, needs=needs, seed=seed, held_out=held_out, shards=shards, hints=hints
+        )
     elif len(files := by_suffix[".zip"]) == 1:
         source = _by_path(str(files[0]), split=split, needs=needs, seed=seed, held_out=held_out, hints=hints)
     elif files:
@@ -313,13 +315,16 @@ def _refuse_hints(source: Source, hints: Hints) -> None:
             f"--label-column names a column of labels.csv, and {source.name} has none; leave it out, or write a "
             "labels.csv with the columns file and " + hints.label_column
         )
-    if hints.channels != NO_HINTS.channels or hints.tile is not None:
-        flag = "channels" if hints.channels != NO_HINTS.channels else "tile"
-        if not source.reads_files:
-            raise ValueError(
-                f"--{flag} is for folders and zips of images and for NumPy, TIFF and DICOM files, and {source.name} is "
-                "none; leave it out"
-            )
+    if hints.tile is not None and not source.reads_tiles:
+        raise ValueError(
+            f"--tile is for folders and zips of images and for NumPy, TIFF and DICOM files, and {source.name} is "
+            "none; leave it out"
+        )
+    if hints.channels != NO_HINTS.channels and not source.reads_channels:
+        raise ValueError(
+            f"--channels is for images in files, also those of zips, tars and tables, and {source.name} is none; "
+            "leave it out"
+        )
     given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
     if given and "video" not in source.provides:
         raise UnfitHint(f"--{given[0]} is for videos with official splits, and {source.name} has none; leave it out")

@@ -32,7 +32,7 @@ class OwnDataset(Source):
 
     def __init__(self, name: str, dataset: Any, rows: Sequence[int], labels: Sequence[int] | None) -> None:
         self.name = name
-        self.reads_files = True
+        self.reads_channels = True
         self.entries = [Entry(f"{row:08d}", None if labels is None else labels[row]) for row in rows]
         self.provides = frozenset({"image"} if labels is None else {"image", "label"})
         self.classes = None if labels is None else _classes(dataset, labels)

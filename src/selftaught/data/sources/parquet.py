@@ -16,10 +16,14 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
+from selftaught.data.decode.containers.only_image import only_image
+from selftaught.data.decode.containers.opening import USUAL_READING, Reading
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.image import Payload
+from selftaught.data.decode.values import Values
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.tables.parquet_file import ParquetPart, look_at, opened, values_of
@@ -38,22 +42,29 @@ class ParquetImages(Source):
     random_access = False
 
     def __init__(
-        self, files: list[ParquetPart], entries: list[Entry], places: list[tuple[int, int]], fingerprint: str
+        self,
+        files: list[ParquetPart],
+        entries: list[Entry],
+        places: list[tuple[int, int]],
+        fingerprint: str,
+        reading: Reading = USUAL_READING,
     ) -> None:
         self.entries = entries
         self.classes = None
         self.is_video = any(file.columns.is_video for file in files)
         self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
         self.fingerprint = fingerprint
+        self.reads_channels = not self.is_video
+        self._reading = reading
         self._files, self._places = files, places
         self._groups: OrderedDict[tuple[int, int], list[pa.Array]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, i: int) -> bytes | EncodedVideo:
+    def read(self, i: int) -> bytes | Values | EncodedVideo:
         folder = self._files[self._places[i][0]].path.parent
         if self.is_video:
             return EncodedVideo(lambda: video_of(self._value(i), folder))
-        return encoded(self._value(i), folder)
+        return only_image(encoded(self._value(i), folder), self._reading)
 
     def _value(self, i: int) -> Any:
         number, row = self._places[i]
@@ -95,11 +106,11 @@ class ParquetImages(Source):
                     while at < len(left) and left[at][0] < end:
                         rows.append((left[at][0] - first, left[at][1]))
                         at += 1
-                    yield from _group(reader.batches(group), rows, file.path.parent)
+                    yield from _group(reader.batches(group), rows, file.path.parent, self._reading)
 
 
 def _group(
-    batches: Iterator[pa.Array], rows: list[tuple[int, int]], folder: Path
+    batches: Iterator[pa.Array], rows: list[tuple[int, int]], folder: Path, reading: Reading
 ) -> Iterator[tuple[int, Payload | Exception]]:
     """The wanted (row, entry) of a row group; what comes after a damage gives the exception."""
     start, done = 0, 0
@@ -118,7 +129,7 @@ def _group(
             try:
                 with arrow_reasons():
                     cell = batch[row - start].as_py()
-                yield i, encoded(cell, folder)
+                yield i, only_image(encoded(cell, folder), reading)
             except (OSError, ValueError) as broken:
                 yield i, broken
         start += len(batch)
@@ -135,7 +146,13 @@ def _at(batches: Any, row: int) -> Any:
 
 
 def open_parquet(
-    paths: Sequence[Path], *, split: str, needs: frozenset[str], seed: int, held_out: float
+    paths: Sequence[Path],
+    *,
+    split: str,
+    needs: frozenset[str],
+    seed: int,
+    held_out: float,
+    hints: Hints = NO_HINTS,
 ) -> ParquetImages:
     """One split of Parquet files; a column split, or folders and files named train*, val* or test*, are that split.
 
@@ -153,7 +170,7 @@ def open_parquet(
     )
     stamps = [fingerprint_of([stat_file(str(p.path), p.path.name) for p in parts])]
     identity = digest([*(p.columns.image for p in parts), *stamps, *(entry.key for entry in chosen.entries)])
-    source = ParquetImages(parts, chosen.entries, chosen.places, identity)
+    source = ParquetImages(parts, chosen.entries, chosen.places, identity, Reading.of(hints))
     chosen.tell(source, needs)
     source.label_advice = label_advice(parts[0].schema, parts[0].columns)
     source.notes = [*source.notes, *dict.fromkeys(p.note for p in parts if p.note)]

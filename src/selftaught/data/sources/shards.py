@@ -101,13 +101,15 @@ class Shards:
             return "still" if "audio" in needs and "still" in self.holds else None
         if needs & {"video", "audio"}:
             return "video"
-        return "video" if "image" not in self.holds and "video" in self.holds else "image"
+        kinds: tuple[Kind, ...] = ("image", "video", "array")
+        return next((kind for kind in kinds if kind in self.holds), "image")
 
     def about(self) -> int:
         """Estimate of the number of images, from the first ones of the first shard that has some."""
+        kind = self.kind_for(frozenset({"image"})) or "image"
         for url in self.urls:
             count = end = 0
-            for number, sample in enumerate(tar_samples(url), start=1):
+            for number, sample in enumerate(tar_samples(url, kind=kind), start=1):
                 count, end = number, sample.end
                 if count == _PROBED:
                     break

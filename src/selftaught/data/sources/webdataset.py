@@ -7,7 +7,7 @@ import io
 import os
 import re
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,12 +18,16 @@ import numpy as np
 from fsspec.core import url_to_fs
 
 from selftaught.core.files import digest
+from selftaught.data.decode.containers.only_image import only_image
+from selftaught.data.decode.containers.opening import USUAL_READING, Reading
 from selftaught.data.decode.encoded_video import EncodedVideo, PartOfFile
 from selftaught.data.decode.image import Payload, decode_image
+from selftaught.data.decode.values import Values
 from selftaught.data.decode.video import with_own_sound
 from selftaught.data.files.content import fingerprint_of, stat_file
-from selftaught.data.files.file_kinds import is_video
+from selftaught.data.files.file_kinds import is_array, is_picture, is_scientific, is_video
 from selftaught.data.files.file_tree import Unreadable
+from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.left_out import left_out_as, other_kinds
 from selftaught.data.files.shard_names import shard_splits, short_names
 from selftaught.data.files.splits import own_part
@@ -31,6 +35,7 @@ from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.layout import choose_entries
 from selftaught.data.sources.tars.tar_index import TarIndex, check_bytes, index_of
 from selftaught.data.sources.tars.tar_samples import member_layout, one_picture_each
+from selftaught.data.sources.tars.tar_stream import Kind
 from selftaught.data.sources.videos.sound_files import MUTE, StillVideo, told_mute
 
 _MOST_SHARDS = 1_000_000
@@ -52,6 +57,7 @@ class WebDataset(Source):
         places: list[tuple[int, int]],
         stamp: str,
         tracks: Mapping[str, str] = MappingProxyType({}),
+        reading: Reading = USUAL_READING,
     ) -> None:
         """`tracks` are the files of sound beside videos or images in their tars, by the keys of these."""
         self.entries = entries
@@ -63,14 +69,17 @@ class WebDataset(Source):
         self._tracks = tracks
         beside = [tracks[entry.key] for entry in entries if entry.key in tracks]
         still = ["still"] if beside and not self.is_video else []
-        self.fingerprint = digest([stamp, *(entry.key for entry in entries), *beside, *still])
+        numbers = [repr(reading)] if not self.is_moving and any(is_scientific(entry.key) for entry in entries) else []
+        self.fingerprint = digest([stamp, *(entry.key for entry in entries), *beside, *still, *numbers])
+        self.reads_channels = not self.is_moving
+        self._reading = reading
         self.random_access = all(map(_is_local, urls))
         self._urls, self._indexes, self._places = urls, indexes, places
         self._open: dict[int, int] = {}
 
-    def read(self, i: int) -> bytes | EncodedVideo | StillVideo:
+    def read(self, i: int) -> bytes | Values | EncodedVideo | StillVideo:
         if not self.is_moving:
-            return self._bytes(i)
+            return only_image(self._bytes(i), self._reading)
         number, at = self._places[i]
         index = self._indexes[number]
         track = index.sounds.get(self._tracks.get(self.entries[i].key, ""))
@@ -122,7 +131,7 @@ class WebDataset(Source):
                     try:
                         size = self._size(number, at)
                         stream.seek(index.offsets[at])
-                        yield i, self._whole(stream.read(size), number, size)
+                        yield i, only_image(self._whole(stream.read(size), number, size), self._reading)
                     except (OSError, ValueError) as broken:
                         yield i, broken
 
@@ -156,6 +165,7 @@ def open_webdataset(
     seed: int,
     held_out: float,
     shards: Sequence[str] | None = None,
+    hints: Hints = NO_HINTS,
 ) -> WebDataset:
     """One split of the shards that `data` names; folders and files named train*, val* or test* are that split.
 
@@ -168,13 +178,15 @@ def open_webdataset(
         seed: of the share that is held out where the data have no splits.
         held_out: that share.
         shards: the tars, where they are known already.
+        hints: how images are taken from their files.
     """
     urls = list(shards) if shards is not None else expand(data)
     urls, indexes, stamps, skipped = _whole_shards(urls)
     names = short_names(urls)
-    wants_videos = _wants_videos(indexes, needs)
-    places, unlike = _places(indexes, names, wants_videos=wants_videos)
-    tracks, unheard = _sounds(indexes, names, places if "audio" in needs else [])
+    kind = _kind(indexes, needs)
+    wants_videos = kind == "video"
+    places, unlike = _places(indexes, names, kind=kind)
+    tracks, unheard = _sounds(indexes, names, places if "audio" in needs and kind != "array" else [])
     unlike += unheard
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
@@ -194,7 +206,7 @@ def open_webdataset(
         layout = replace(layout, splits={key: by_shard[place_of[key][0]] for key in pictures})
     entries = choose_entries(pictures, layout, split=split, needs=needs, seed=seed, held_out=held_out, where=data)
     chosen = [place_of[entry.key] for entry in entries]
-    source = WebDataset(urls, indexes, entries, chosen, digest(stamps), tracks)
+    source = WebDataset(urls, indexes, entries, chosen, digest(stamps), tracks, Reading.of(hints))
     source.part = own_part(pictures, layout.splits, split)
     is_taken = set(pictures)
     maps = [*(keys[i] for i in others), *(key for key in place_of if key not in is_taken)]
@@ -207,23 +219,28 @@ def open_webdataset(
     return source
 
 
-def _wants_videos(indexes: Sequence[TarIndex], needs: frozenset[str]) -> bool:
-    """Whether the videos of tars are the samples: where they are needed, or there are no images."""
+def _kind(indexes: Sequence[TarIndex], needs: frozenset[str]) -> Kind:
+    """What the samples of tars are: videos where they are needed, else images, else videos, else arrays."""
     has_videos = any(is_video(key) for index in indexes for key in index.keys)
-    has_images = any(not is_video(key) for index in indexes for key in index.keys)
-    return has_videos and (bool(needs & {"video", "audio"}) or not has_images)
+    has_images = any(is_picture(key) for index in indexes for key in index.keys)
+    if has_videos and (needs & {"video", "audio"} or not has_images):
+        return "video"
+    return "image" if has_images else "array"
+
+
+_OF_KIND: Mapping[Kind, Callable[[str], bool]] = {"image": is_picture, "array": is_array, "video": is_video}
 
 
 def _places(
-    indexes: Sequence[TarIndex], names: Sequence[str], *, wants_videos: bool
+    indexes: Sequence[TarIndex], names: Sequence[str], *, kind: Kind
 ) -> tuple[list[tuple[int, int]], list[str]]:
-    """(shard, position) of all videos, or of all images; and the names of all other members."""
+    """(shard, position) of all members of a kind; and the names of all others."""
     places: list[tuple[int, int]] = []
     unlike: list[str] = []
     for number, (name, index) in enumerate(zip(names, indexes, strict=True)):
         unlike += [f"{name}/{member}" for member in index.others]
         for at, key in enumerate(index.keys):
-            if is_video(key) == wants_videos:
+            if _OF_KIND[kind](key):
                 places.append((number, at))
             else:
                 unlike.append(f"{name}/{key}")

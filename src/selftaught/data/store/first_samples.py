@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
@@ -11,6 +11,8 @@ import numpy as np
 from selftaught.core.files import cache_root, digest
 from selftaught.core.names import one_line
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.containers.only_image import only_image
+from selftaught.data.decode.containers.opening import USUAL_READING, Reading
 from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.fit import fit
 from selftaught.data.decode.frame_sequence import FrameSequence
@@ -18,7 +20,7 @@ from selftaught.data.decode.image import Decoding, Payload
 from selftaught.data.decode.video import Header, with_own_sound
 from selftaught.data.sources.base import Entry, Source
 from selftaught.data.sources.shards import Shards
-from selftaught.data.sources.tars.tar_stream import Kind, tar_samples
+from selftaught.data.sources.tars.tar_stream import NOUNS, Kind, tar_samples
 from selftaught.data.store.image_pack import PackedIndex, reason
 from selftaught.data.store.image_samples import LiveImages
 from selftaught.data.store.passing_video import header_for
@@ -27,15 +29,15 @@ from selftaught.data.store.video_pack import pack_videos, packed_side
 from selftaught.data.store.video_read import LiveVideos
 from selftaught.data.store.video_samples import VideoSamples, headers_of
 
-MOST_BYTES = 512 << 20
-"""Encoded videos that are kept in memory at most, where their tars cannot be read at any place."""
+MOST_BYTES: Mapping[Kind, int] = {"video": 512 << 20, "still": 512 << 20, "image": 2 << 30, "array": 2 << 30}
+"""Encoded samples that are kept in memory at most; of videos where their tars cannot be read at any place."""
 LEAST_VIDEOS, MOST_SECONDS = 8, 3600.0
 """Of the first videos so many are taken however long they are, and more while they are no longer together."""
 
 
 @final
 class FirstSamples(Source):
-    """Encoded images or videos, or images (H, W, 3), as a source.
+    """Encoded images or videos, or images (H, W, C), as a source.
 
     Attributes:
         end: bytes of tars that were read for them.
@@ -52,16 +54,19 @@ class FirstSamples(Source):
         end: int = 0,
         kind: Kind = "image",
         ranks: Sequence[int] = (),
+        reading: Reading = USUAL_READING,
     ) -> None:
         self.name, self.fingerprint, self.end, self.ranks = name, fingerprint, end, ranks
-        self.provides = frozenset({"video", "image", "audio"} if kind != "image" else {"image"})
+        self.provides = frozenset({"video", "image", "audio"} if kind in ("video", "still") else {"image"})
         self.classes = None
         self.entries = [Entry(key) for key in keys]
         self.skipped: list[tuple[str, str]] = []
-        self._payloads = payloads
+        self._payloads, self._reading = payloads, reading
 
     def read(self, i: int) -> Payload:
         payload = self._payloads[i]
+        if isinstance(payload, bytes):
+            return only_image(payload, self._reading)
         return with_own_sound(payload) if isinstance(payload, EncodedVideo) else payload
 
     @property
@@ -74,8 +79,12 @@ class FirstSamples(Source):
         ]
 
 
-def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstSamples:
+def first_samples(
+    shards: Shards, count: int, *, kind: Kind = "image", reading: Reading = USUAL_READING
+) -> FirstSamples:
     """About `count` encoded samples: the first ones of each shard, equally many of each where there are as many.
+
+    Fewer of them where they would take more than `MOST_BYTES` of memory.
 
     Raises:
         ValueError: if none has an image or video.
@@ -85,8 +94,8 @@ def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstS
     skipped: list[tuple[str, str]] = []
     ranks: list[int] = []
     each, end = -(-count // len(shards)), 0
-    most = MOST_BYTES // min(count, len(shards))
-    is_read = kind != "image" and (shards.is_remote or shards.is_compressed)
+    most = MOST_BYTES[kind] // min(count, len(shards))
+    is_read = kind in ("image", "array") or shards.is_remote or shards.is_compressed
     for url, name in zip(shards.urls[:count], shards.names, strict=False):
         last = 0
         try:
@@ -107,10 +116,10 @@ def first_samples(shards: Shards, count: int, *, kind: Kind = "image") -> FirstS
         end += last
     if not payloads:
         why = "".join(f" ({key}: {text})" for key, text in skipped[:1])
-        noun = "image" if kind == "still" else kind
+        noun = NOUNS[kind]
         raise ValueError(f"{shards.data} holds no {noun}s in {len(shards)} of its shards{why}; give shards of {noun}s")
     known = digest([shards.fingerprint, str(count)])
-    found = FirstSamples(shards.data, known, keys, payloads, end=end, kind=kind, ranks=ranks)
+    found = FirstSamples(shards.data, known, keys, payloads, end=end, kind=kind, ranks=ranks, reading=reading)
     found.skipped = skipped
     return found
 

@@ -218,7 +218,13 @@ def _jobs(source: Source, chunk: int) -> Iterator[_Job]:
 
 
 def _bytes_of(job: _Job) -> int:
-    return sum(len(payload) for _, payload in job if isinstance(payload, bytes))
+    return sum(_size(payload) for _, payload in job)
+
+
+def _size(payload: Payload | Exception | None) -> int:
+    if isinstance(payload, Values):
+        return payload.pixels.nbytes
+    return len(payload) if isinstance(payload, bytes) else 0
 
 
 def _payload(source: Source, i: int, payload: Payload | Exception | None) -> Payload:

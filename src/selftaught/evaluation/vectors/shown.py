@@ -18,7 +18,7 @@ from selftaught.data.files.file_kinds import is_picture
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.vectors.folder import VectorFolder
 from selftaught.evaluation.vectors.work import Packed, Tars, Work, open_work
-from selftaught.evaluation.visualise.thumbnails import SIDE, picture_files
+from selftaught.evaluation.visualise.thumbnails import SIDE, drawn, picture_files
 
 
 def thumbnails(
@@ -66,7 +66,7 @@ def _drawn(work: Work, wanted: set[str]) -> Iterable[tuple[str, str, bytes]]:
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    image, data = Image.fromarray(pixels), io.BytesIO()
+    image, data = drawn(pixels), io.BytesIO()
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     image.save(data, "JPEG", quality=85)
     return data.getvalue()

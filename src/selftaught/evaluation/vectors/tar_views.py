@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from selftaught.core.settings.groups import DataSettings
 from selftaught.data.batch import Sampling
+from selftaught.data.decode.containers.only_image import only_image, reading_of
+from selftaught.data.decode.containers.opening import Reading
 from selftaught.data.decode.fit import fit, window
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.tars.tar_stream import Kind, Passing
@@ -84,22 +86,24 @@ class SampleViews(ABC):
 class ImageViews(SampleViews):
     """Images: one view each, the square in the middle."""
 
-    kind: Kind = "image"
     at_once = BATCH
 
     def __init__(self, subject: Subject, reading: DataSettings, shards: Shards) -> None:
-        first = first_samples(shards.first(FIRST), LOOKED_AT)
+        self.kind = shards.kind_for(frozenset({"image"})) or "image"
+        taken = Reading(reading.channels, max_pixels=reading.max_image_pixels)
+        first = first_samples(shards.first(FIRST), LOOKED_AT, kind=self.kind, reading=taken)
         self.reading = with_range(reading, first)
         self._decoding = decoding_of(self.reading)
         self.side, _ = look_ahead(first, side=reading.store_size or store_side(subject.network.size))
-        self.stamps = [str(self.side), repr(self._decoding)]
+        self.stamps = [str(self.side), self._decoding.stamp]
 
     def _views(self, payload: Passing) -> Views:
         return [{"image": self._image(payload)}]
 
     def _image(self, payload: Passing) -> NDArray[np.uint8]:
         assert isinstance(payload, bytes)
-        return window(fit(payload, side=self.side, decoding=self._decoding), side=self.side, y=0.5, x=0.5)
+        image = only_image(payload, reading_of(self._decoding))
+        return window(fit(image, side=self.side, decoding=self._decoding), side=self.side, y=0.5, x=0.5)
 
 
 @final

@@ -124,7 +124,7 @@ class Packed(Work):
         self._sources = split_sources(subject.encoder, reading, split)
         self.reading = with_range(reading, self._sources[0])
         known = [source.fingerprint for source in self._sources]
-        self.content = digest([*known, repr(decoding_of(self.reading)), repr(reading.store_size)])
+        self.content = digest([*known, decoding_of(self.reading).stamp, repr(reading.store_size)])
 
     @cached_property
     def _parts(self) -> list[Samples]:
@@ -175,7 +175,9 @@ class Tars(Work):
         needs = MODALITIES[subject.encoder.kind].needs
         kind = shards.kind_for(needs) or "image"
         self._passing: SampleViews = (
-            ImageViews(subject, reading, shards) if kind == "image" else ClipViews(subject, reading, shards, kind)
+            ClipViews(subject, reading, shards, kind)
+            if kind in ("video", "still")
+            else ImageViews(subject, reading, shards)
         )
         self.reading = self._passing.reading
         self.content = digest([shards.fingerprint, *self._passing.stamps])

@@ -17,6 +17,7 @@ from selftaught.data.sources.open import open_source
 from selftaught.data.sources.stacks.file_images import FileImages, Listing, expand, file_of
 from tests.data.decode.containers.dicom_files import write_dicom
 from tests.data.sources.opening import IMAGES, LABELLED, opened
+from tests.data.sources.rows import write
 
 RNG = np.random.default_rng(0)
 
@@ -122,8 +123,14 @@ def test_expanding_keeps_what_is_known_of_the_files() -> None:
 
 
 def test_channels_of_data_that_are_no_files_are_refused() -> None:
-    with pytest.raises(ValueError, match="--channels is for folders and zips"):
+    with pytest.raises(ValueError, match="--channels is for images in files, also those of zips, tars and tables"):
         open_source("synthetic", split="train", needs=IMAGES, hints=Hints(channels=5))
+
+
+def test_tiles_of_a_table_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", {"image": [b"an image"]})
+    with pytest.raises(ValueError, match="--tile is for folders and zips"):
+        open_source(str(tmp_path), split="train", needs=IMAGES, hints=Hints(tile=32, channels=5))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from selftaught.data.files.file_kinds import (
     suffix_of,
 )
 from selftaught.data.files.file_tree import FileTree, Unreadable, alone
+from selftaught.data.files.hints import Hints
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,18 @@ class Reading:
     overlap: float = 0.0
     max_pixels: int = MAX_PIXELS
 
+    @classmethod
+    def of(cls, hints: Hints) -> Reading:
+        """What people say of data."""
+        return cls(hints.channels, hints.tile, hints.overlap, hints.max_image_pixels)
+
     @property
     def is_usual(self) -> bool:
         """Whether common image files are read as they are."""
         return self.channels == COLOURS and self.tile is None
+
+
+USUAL_READING = Reading()
 
 
 def open_images(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:

@@ -1,4 +1,4 @@
-"""Where images and videos of a tar stand and what its members say of them, without unpacking: kept in the cache folder.
+"""Where images, NumPy files and videos of a tar stand, and what its members say of them; kept in the cache folder.
 
 Members are only names and places: nothing is written to disk, links and devices are not followed, and no member is read
 but small texts.
@@ -18,14 +18,14 @@ import fsspec
 
 from selftaught.core.files import cache_root, digest, written_whole
 from selftaught.core.names import one_line
-from selftaught.data.files.file_kinds import is_companion, is_picture, is_sound, is_video
+from selftaught.data.files.file_kinds import is_array, is_companion, is_picture, is_sound, is_video
 from selftaught.data.files.file_tree import MAX_FILE_BYTES
 from selftaught.data.files.labels_file import LABELS_FILE
 from selftaught.data.files.left_out import MOST_LISTED
 from selftaught.data.sources.layout import CLASSES_FILE
 from selftaught.data.sources.tables.label_values import LONGEST_LABEL
 
-_VERSION = "tar 5"
+_VERSION = "tar 6"
 _LONGEST_NAME = 4096
 _LARGEST_HEADER = 1 << 20
 _LARGEST_LABEL = 1 << 20
@@ -41,7 +41,7 @@ class TarIndex:
     """The first three lists are equally long.
 
     Attributes:
-        keys: names of the images and videos, each once.
+        keys: names of the images, NumPy files and videos, each once.
         offsets: of their first byte.
         sizes: in bytes, as the header claims.
         labels: class of a sample, by what its members share: folder and name up to the first dot.
@@ -166,7 +166,7 @@ def _add(index: TarIndex, member: tarfile.TarInfo, stream: IO[bytes], place: dic
     base = name.rpartition("/")[2]
     if not base or any(step.startswith(".") and step != ".." for step in name.split("/")):
         return
-    if is_picture(name) or is_video(name):
+    if is_picture(name) or is_video(name) or is_array(name):
         if not member.isfile() or member.issparse():
             if not member.isdir():
                 index.skip(name, "a sparse file in the tar" if member.isfile() else "a link or device in the tar")

@@ -11,7 +11,7 @@ import lzma
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from selftaught.core.names import one_line
 from selftaught.data.decode.encoded_video import EncodedVideo, Track, part_of_file
 from selftaught.data.decode.image import decode_image
-from selftaught.data.files.file_kinds import is_picture, is_sound, is_video
+from selftaught.data.files.file_kinds import is_array, is_picture, is_sound, is_video
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.sources.tars.tar_index import check_bytes, sample_name
 from selftaught.data.sources.tars.tar_samples import one_picture_each
@@ -32,12 +32,17 @@ from selftaught.data.sources.videos.sound_files import MUTE, StillVideo
 
 COMPRESSION = {".tar": None, ".tar.gz": "gzip", ".tgz": "gzip", ".tar.bz2": "bz2", ".tar.xz": "xz"}
 """Ends of the names of tars that can be read from front to back -> what fsspec calls their compression."""
-Kind: TypeAlias = Literal["image", "video", "still"]
-"""What the samples of a tar are; still are images with a file of sound of their name beside them."""
+Kind: TypeAlias = Literal["image", "array", "video", "still"]
+"""What the samples of a tar are; arrays are images in NumPy files, of tars without others, still are images with a file
+of sound of their name beside them."""
+NOUNS: Mapping[Kind, str] = {"image": "image", "array": "image", "video": "video", "still": "image"}
+"""What one of a kind is called."""
 Passing: TypeAlias = bytes | EncodedVideo | StillVideo
 """An encoded image, or a video of which nothing was read yet, where its tar can be read at any place."""
 _LARGEST_HEADER = 1 << 20
 _CHUNK = 1 << 20
+_LOOKED_AT = 8
+"""Samples by which it is known what those of a tar are, where they seem to be arrays."""
 _FAULTS = (
     tarfile.TarError, ValueError, OverflowError, LookupError, RecursionError, MemoryError, EOFError,
     zlib.error, lzma.LZMAError, gzip.BadGzipFile,
@@ -87,11 +92,14 @@ def tar_samples(url: str, *, skip: int = 0, kind: Kind = "image") -> Iterator[Ta
 def holds(url: str) -> frozenset[Kind]:
     """What the first sample of a tar has, an image, a video or both, a sound beside an image; nothing without a sample.
 
+    An array counts where none of the first samples has an image or video.
+
     Raises:
         OSError: where the tar cannot be opened.
     """
     with _opened(url) as forward:
-        for group in _Members(forward, None).groups(sys.maxsize):
+        has_arrays = False
+        for number, group in enumerate(_Members(forward, None).groups(sys.maxsize), start=1):
             names = [member.key for member in group]
             heard = {_stem(name) for name in names if is_sound(name)}
             kinds: dict[Kind, bool] = {
@@ -101,7 +109,10 @@ def holds(url: str) -> frozenset[Kind]:
             }
             if any(kinds.values()):
                 return frozenset(kind for kind, is_there in kinds.items() if is_there)
-    return frozenset()
+            has_arrays = has_arrays or any(map(is_array, names))
+            if has_arrays and number >= _LOOKED_AT:
+                break
+    return frozenset({"array"} if has_arrays else ())
 
 
 @contextmanager
@@ -199,7 +210,7 @@ class _Members:
 
     def samples(self, group: list[TarSample]) -> list[TarSample]:
         """The samples among the members of a group: images without masks, or what has the sound beside it."""
-        if self._kind in (None, "image"):
+        if self._kind in (None, "image", "array"):
             return [group[i] for i in one_picture_each([member.key for member in group], [0] * len(group))[0]]
         tracks: dict[str, Track] = {}
         for one in group:
@@ -222,8 +233,12 @@ class _Members:
         if is_hidden or not member.isfile() or member.issparse():
             return False
         if is_sound(name):
-            return self._kind != "image"
-        return (is_picture(name) and self._kind != "video") or (is_video(name) and self._kind in (None, "video"))
+            return self._kind not in ("image", "array")
+        if is_array(name):
+            return self._kind in (None, "array")
+        return (is_picture(name) and self._kind in (None, "image", "still")) or (
+            is_video(name) and self._kind in (None, "video")
+        )
 
     def _sample(self, member: tarfile.TarInfo, name: str) -> TarSample:
         if member.size < 0:
