@@ -127,6 +127,40 @@ def test_ctrl_c_before_the_verb_begins_is_one_line_too(
     assert capsys.readouterr().err.strip() == "selftaught: interrupted"
 
 
+EARLY = """
+import os, runpy, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "selftaught.cli.main":
+            assert "selftaught.api" not in sys.modules
+            os.kill(os.getpid(), signal.{number})
+
+sys.meta_path.insert(0, Finder())
+runpy.run_module("selftaught", run_name="__main__")
+"""
+BROKEN_OFF = """
+import sys
+from selftaught.cli import main as cli
+
+def prepare(**_):
+    exec("raise KeyboardInterrupt")
+
+cli.threads.prepare = prepare
+sys.exit(cli.main(["tasks"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(EARLY.format(number="SIGINT"), 130), (EARLY.format(number="SIGTERM"), 143), (BROKEN_OFF, 130)]
+)
+def test_a_signal_while_the_command_is_imported_is_one_line(tmp_path: Path, code: str, told: int) -> None:
+    (tmp_path / "early.py").write_text(code)
+    words = [sys.executable, "-m", "early"]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert (found.returncode, found.stderr.strip()) == (told, "selftaught: interrupted")
+
+
 def test_an_ignored_sigterm_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

@@ -123,7 +123,7 @@ def import_own(name: str, path: Path) -> ModuleType:
             name = f"selftaught_own_{path.stem}"
             known = sys.modules.get(name)
             if known is None or known.__file__ != str(path) or _TEXTS.get(name) != text:
-                known = _import_file(name, path)
+                known = _import_text(name, path, text)
         else:
             known = importlib.import_module(name)
             if _TEXTS.get(name, text) != text:
@@ -132,14 +132,14 @@ def import_own(name: str, path: Path) -> ModuleType:
     return known
 
 
-def _import_file(name: str, path: Path) -> ModuleType:
+def _import_text(name: str, path: Path, text: bytes) -> ModuleType:
+    """The module of a file as it was read: a compiled one beside it could be of an earlier text, and none is left."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being run
     try:
-        spec.loader.exec_module(module)
+        exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
