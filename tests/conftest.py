@@ -58,7 +58,7 @@ def is_worker(session: pytest.Session) -> bool:
     return hasattr(session.config, "workerinput")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Path of a real data set beside the checkout, or a skip that says which one is absent."""
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -22,11 +23,17 @@ def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
     Both are forked from a server that has imported what they need, once for all tests of a process: an import takes
     seconds.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     multiprocessing.set_forkserver_preload(PRELOADED)
-    start_processes(work, (port, *arguments), nprocs=2, start_method="forkserver")
+    start_processes(work, (_free_port(), *arguments), nprocs=2, start_method="forkserver")
+
+
+def _free_port() -> int:
+    """Below those that a system gives to whoever asks for any, so that nobody gets it before the two have met."""
+    for port in range(10_000 + os.getpid() % 20_000, 32_000):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port below 32000")
 
 
 def own_process(work: Callable[..., None], *arguments: Any) -> BaseProcess:

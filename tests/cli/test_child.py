@@ -19,7 +19,7 @@ def test_a_process_ends_where_the_first_one_is_gone() -> None:
         [
             sys.executable,
             "-c",
-            "import time; from selftaught.cli import child; child._end_with_first(); time.sleep(60)",
+            "import time; from selftaught.cli import child; child._end_with_first(); time.sleep(300)",
         ],
         stdin=held,
     )
@@ -27,7 +27,7 @@ def test_a_process_ends_where_the_first_one_is_gone() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(0.2)
     os.close(closed)
-    assert waiting.wait(30) == 1
+    assert waiting.wait(200) == 1
 
 
 def test_an_error_is_reported_with_its_line_its_code_and_its_traceback() -> None:

@@ -55,7 +55,7 @@ def test_two_that_write_one_file_do_so_one_after_the_other(tmp_path: Path) -> No
                 time.sleep(0.05)
                 with draft.open("a") as file:
                     file.write("st")
-            waits.result(timeout=10)
+            waits.result(timeout=120)
         assert path.read_text() == text
         assert [file.name for file in tmp_path.iterdir()] == ["a"]
 

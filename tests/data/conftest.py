@@ -30,8 +30,14 @@ def samples() -> Samples:
 
 
 @pytest.fixture
-def photos(shared_data: Callable[[str], Path]) -> list[bytes]:
+def photos(_photos: list[bytes]) -> list[bytes]:
     """24 encoded photographs of two classes, twelve each in turn."""
+    return list(_photos)
+
+
+@pytest.fixture(scope="session")
+def _photos(shared_data: Callable[[str], Path]) -> list[bytes]:
+    """Read once: the archive lists ten thousand."""
     with zipfile.ZipFile(shared_data("imagenette128") / "imagenette128.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith((".jpg", ".JPEG"))]
         tench = [name for name in names if name.startswith("train/n01440764")][:12]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -75,18 +74,15 @@ def scores(task: PretextTask, example: Any, player: str) -> tuple[Tensor | None,
     return getattr(prediction, "real_logits", None), getattr(prediction, "made_logits", None)
 
 
-def adversarial_tasks() -> Iterator[tuple[str, PretextTask, Any]]:
-    """Every task with players, and an example of `COUNT` images or clips."""
-    for name in (task.name for task in list_tasks()):
-        task_class = load_task(name)
-        if task_class.players is PretextTask.players:
-            continue
-        torch.manual_seed(0)
-        config = task_class.Config(**SETTINGS[name])
-        of_clips = task_class.encoders_for(config)["encoder"].kind == "video"
-        encoder = build_encoder("video_convnet" if of_clips else "timm:test_resnet", size=SIZE, stem="standard")
-        task = task_class(encoder, config, SIZE)
-        yield name, task, task.pseudo_label(drawn(task, generator(name)), generator(0))
+def made(name: str) -> tuple[PretextTask, Any]:
+    """The task, and an example of `COUNT` images or clips."""
+    task_class = load_task(name)
+    torch.manual_seed(0)
+    config = task_class.Config(**SETTINGS[name])
+    of_clips = task_class.encoders_for(config)["encoder"].kind == "video"
+    encoder = build_encoder("video_convnet" if of_clips else "timm:test_resnet", size=SIZE, stem="standard")
+    task = task_class(encoder, config, SIZE)
+    return task, task.pseudo_label(drawn(task, generator(name)), generator(0))
 
 
 def drawn(task: PretextTask, rng: Generator) -> Batch:
@@ -107,13 +103,14 @@ def judge(task: PretextTask) -> nn.Module:
 
 
 def test_the_settings_name_every_adversarial_task() -> None:
-    assert {name for name, *_ in adversarial_tasks()} == set(SETTINGS)
+    names = (task.name for task in list_tasks())
+    assert {name for name in names if load_task(name).players is not PretextTask.players} == set(SETTINGS)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_guard_real_images_given_as_generated_ones_get_the_same_scores(name: str) -> None:
     """To the bit, in training, in the turns of both players: only content can tell real from generated."""
-    task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
+    task, example = made(name)
     found: list[Tensor] = []
     with copy_what_is_real(task, example):
         for player in task.players():
@@ -127,7 +124,7 @@ def test_guard_real_images_given_as_generated_ones_get_the_same_scores(name: str
 @pytest.mark.parametrize("name", SETTINGS)
 def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalised_alike(name: str) -> None:
     """Every pass through the discriminator's batch normalisation has a twin of the other kind, or holds both kinds."""
-    task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
+    task, example = made(name)
     norms = [module for module in judge(task).modules() if isinstance(module, _BatchNorm)]
     if name in WITHOUT_STATISTICS:
         assert not norms
@@ -155,7 +152,7 @@ def test_guard_batches_of_real_and_of_generated_images_are_as_large_and_normalis
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_turns_of_all_players_give_the_metric_on_held_out_images(name: str) -> None:
-    task, example = next((task, example) for found, task, example in adversarial_tasks() if found == name)
+    task, example = made(name)
     task.eval()
     with torch.no_grad():
         assert any(task.metric_name() in scalars_of(task, task, example, player) for player in task.players())

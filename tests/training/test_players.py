@@ -180,7 +180,8 @@ def test_resuming_a_game_gives_the_run_that_never_stopped(finished: Path, tmp_pa
     assert_same_run(finished, resumed, "metrics.csv", "heldout.csv")
 
 
-def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path) -> None:
+def test_a_budget_sets_the_steps_of_a_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selftaught.training.budget.trial.MOST_STEPS", 3)
     asked = config(tmp_path / "run", steps=None, budget="20s")
     fabric = Fabric(accelerator="cpu", devices=1)
     data = open_data(asked, spec_for(asked), fabric)

@@ -24,7 +24,7 @@ from selftaught.data.files.file_tree import Unreadable
 Photo = NDArray[np.uint8]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jpeg(shared_data: Callable[[str], Path]) -> bytes:
     with zipfile.ZipFile(shared_data("imagenette128") / "imagenette128.zip") as archive:
         return archive.read("train/n01440764/ILSVRC2012_val_00000293.jpg")

@@ -16,8 +16,8 @@ def test_what_decoding_takes_depends_on_the_format() -> None:
     assert needed("nothing known", 10, 10) == 100 * OTHERS
 
 
-def enters(size: int) -> bool:
-    """Whether another thread gets room for so many bytes at once; it gives them back."""
+def enters(size: int, seconds: float = 60.0) -> bool:
+    """Whether another thread gets room for so many bytes within seconds; it gives them back."""
     entered = threading.Event()
 
     def work() -> None:
@@ -26,7 +26,7 @@ def enters(size: int) -> bool:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    return entered.wait(0.05)
+    return entered.wait(seconds)
 
 
 def test_large_images_wait_until_there_is_room_and_small_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,10 +36,10 @@ def test_large_images_wait_until_there_is_room_and_small_ones_do_not(monkeypatch
     with room_for(600):
         assert enters(9)
         assert enters(400)
-        assert not enters(401)
+        assert not enters(401, 0.05)
     assert enters(1000)
     with room_for(5000):  # more than all there is: alone
-        assert not enters(10)
+        assert not enters(10, 0.05)
     assert enters(5000)
 
 

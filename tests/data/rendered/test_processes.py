@@ -30,6 +30,7 @@ def test_orders_are_rendered_in_order_by_processes_that_end() -> None:
     child.kill()
     with pytest.raises(ValueError, match=r"^a process that renders scenes has ended"):
         processes.render(orders)
+    processes._pool.submit(int).result()  # its thread is done with those orders, and holds nothing
     del processes
     gc.collect()
     assert child.returncode is not None

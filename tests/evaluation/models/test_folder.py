@@ -63,7 +63,7 @@ def test_models_that_are_written_at_once_are_whole(
     for _ in range(3):
         with ThreadPoolExecutor() as pool:
             for written in [pool.submit(write_model, out, model, facts, []) for _ in range(3)]:
-                written.result(timeout=20)
+                written.result(timeout=120)
         assert read_facts(out) == facts
         assert load_classes(out).head.state_dict().keys() == model.head.state_dict().keys()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]

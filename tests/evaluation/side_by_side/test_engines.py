@@ -74,7 +74,7 @@ class Fake:
 
     def listen(self) -> None:
         if self.task != "first":
-            assert self.ended.wait(20), f"{self.task} is waited for"
+            assert self.ended.wait(120), f"{self.task} is waited for"
 
     def error(self) -> Exception:
         return ValueError(f"{self.task} failed")
@@ -95,7 +95,7 @@ def test_an_error_ends_also_what_is_just_starting(monkeypatch: pytest.MonkeyPatc
     began = time.monotonic()
     with pytest.raises(ValueError, match="first failed"):
         list(engine_of("local:1", Path())([{"task": name} for name in ("first", "second", "third")]))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
     assert all(one.ended.is_set() for one in started)
 
 

@@ -68,6 +68,7 @@ def test_a_collapsed_encoder_is_one_point() -> None:
     assert torch.equal(points, torch.full((12, 2), 0.5))
 
 
+@pytest.mark.slow  # half a minute of compilation by numba
 def test_umap_where_it_is_installed() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
     features, labels = blobs()

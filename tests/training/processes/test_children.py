@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from selftaught.cli.child import described
 from selftaught.core.errors import ProcessError
 from selftaught.core.signals import Terminated, stopping
-from selftaught.training.processes.children import Children
+from selftaught.training.processes.children import Child, Children
 
 Start = Callable[[str], Children]
 
@@ -41,7 +42,7 @@ def test_a_process_gets_its_order_and_its_rank(start: Start, tmp_path: Path) -> 
         f"""echo "$LOCAL_RANK $order" > {tmp_path}/got; echo '{{"ready": true}}'; echo '{{"done": true}}'"""
     )
     children.wait_until_ready()
-    children.end(wait=5)
+    children.end(wait=60)  # as long as it is not done
     assert (tmp_path / "got").read_text() == '1 {"steps": 3}\n'
     assert children.error() is None
 
@@ -51,6 +52,25 @@ def test_what_a_process_found_is_kept_until_it_ends(start: Start) -> None:
     children.wait_until_done()
     children.end()
     assert children._all[0].result == {"row": 3}
+
+
+@pytest.mark.parametrize(("lines", "failed"), [("""echo '{"done": true}'""", False), ("exit 3", True)])
+def test_a_process_that_ended_is_heard_out_before_it_has_failed(
+    start: Start, monkeypatch: pytest.MonkeyPatch, lines: str, failed: bool
+) -> None:
+    """The thread that listens may come last on a busy machine."""
+    listen, may_listen = Child.listen, threading.Event()
+
+    def late(child: Child) -> None:
+        may_listen.wait()
+        listen(child)
+
+    monkeypatch.setattr("selftaught.training.processes.children.LAST_WORDS", 60.0)
+    monkeypatch.setattr(Child, "listen", late)
+    (child,) = start(lines)._all
+    child.process.wait()
+    threading.Timer(0.05, may_listen.set).start()
+    assert child.has_failed == failed
 
 
 def test_processes_that_do_not_meet_are_waited_for(start: Start) -> None:
@@ -85,29 +105,30 @@ def test_what_a_process_found_wrong_is_raised_with_its_traceback(start: Start) -
     told = described(error, {"data": "photos", "out": "run"})
     assert "test_children.py" in told["trace"]
     children = start("""echo '{"ready": true}'
-echo '{"text": "--size is too small", "code": 2, "is_value_error": true, "trace": "of the other"}'; sleep 60""")
+echo '{"text": "--size is too small", "code": 2, "is_value_error": true, "trace": "of the other"}'; sleep 300""")
     children.wait_until_ready()
-    found = children.error(5)
+    found = children.error(60)
     assert type(found) is ValueError
     assert str(found) == "--size is too small"
     assert "of the other" in str(found.__cause__)
 
 
-def test_the_kill_of_a_process_ends_what_the_first_one_does_alone(start: Start) -> None:
+def test_the_kill_of_a_process_ends_what_the_first_one_does_alone(start: Start, tmp_path: Path) -> None:
     """Such as packing, while the other one waits."""
-    begin = time.monotonic()
+    begin, alone = time.monotonic(), tmp_path / "alone"
     with stopping():
-        children = start("echo '{\"ready\": true}'; sleep 1; kill -9 $$")
+        children = start(f"echo '{{\"ready\": true}}'; until [ -e '{alone}' ]; do sleep 0.02; done; kill -9 $$")
         with pytest.raises(Terminated):
-            time.sleep(60)
-    assert time.monotonic() - begin < 20
+            alone.touch()
+            time.sleep(300)
+    assert time.monotonic() - begin < 200
     assert "was killed by SIGKILL" in str(children.error())
 
 
 def test_no_process_goes_on_after_the_end(start: Start) -> None:
-    children = start("echo '{\"ready\": true}'; sleep 60")
+    children = start("echo '{\"ready\": true}'; sleep 300")
     children.wait_until_ready()
     begin = time.monotonic()
     children.end()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 200
     assert children.error() is not None  # it had not said that it is done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -31,6 +32,16 @@ _KINDS: dict[Any, tuple[Any, str]] = {
 }
 
 
+@functools.cache
+def _kinds(group: Any) -> dict[str, tuple[tuple[Any, ...], Any, str]]:
+    """Of each field: the types that it may have, what a value must be an instance of, and that in words."""
+    found = {}
+    for name, hint in get_type_hints(group).items():
+        allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        found[name] = (allowed, *next((_KINDS[h] for h in allowed if h in _KINDS), (object, "")))
+    return found
+
+
 class Group(Settings):
     """Base of the groups: numbers of numpy become Python's and paths become text, so that JSON can hold them.
 
@@ -39,12 +50,10 @@ class Group(Settings):
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
-        for name, hint in get_type_hints(kind).items():
+        for name, (allowed, of, what) in _kinds(kind).items():
             value = plain(getattr(self, name))
             if isinstance(value, str) and name == "out":
                 value = at_home(value)
-            allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-            of, what = next((_KINDS[h] for h in allowed if h in _KINDS), (object, ""))
             is_wrong = not isinstance(value, of) or (isinstance(value, bool) and bool not in allowed)
             if what and is_wrong and not (value is None and type(None) in allowed):
                 raise ValueError(f"--{FLAGS.get(name, name).replace('_', '-')} must be {what}, got {value!r}")

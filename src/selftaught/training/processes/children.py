@@ -23,7 +23,7 @@ from selftaught.core.errors import EXPLAINED, ProcessError
 GRACE = 10.0
 """Seconds in which this process must have noticed that another one ended; then it is ended from outside."""
 LAST_WORDS = 5.0
-"""Seconds to wait for what a process that cut the connection has to say."""
+"""Seconds to wait for what a process that cut the connection, or ended, has to say."""
 ADVICE = "the same command with --resume goes on from the last checkpoint, a lower --batch-size needs less memory"
 """What to do where a process of a run was killed."""
 
@@ -53,7 +53,7 @@ class Child:
         self.name, self.advice = name, advice
         self.result: dict[str, Any] | None = None
         self.report: dict[str, Any] | None = None
-        self.is_ready, self.is_done = threading.Event(), threading.Event()
+        self.is_ready, self.is_done, self.is_heard_out = threading.Event(), threading.Event(), threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "selftaught.cli.child"],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -68,19 +68,25 @@ class Child:
     def listen(self) -> None:
         """Take what it says until it ends."""
         assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                message = json.loads(line)
-                if "text" in message:
-                    self.report = message
-                self.result = message.get("result", self.result)
-                (self.is_ready if "ready" in message else self.is_done).set()
+        try:
+            with self.process.stdout as lines:
+                for line in lines:
+                    message = json.loads(line)
+                    if "text" in message:
+                        self.report = message
+                    self.result = message.get("result", self.result)
+                    (self.is_ready if "ready" in message else self.is_done).set()
+        finally:
+            self.is_heard_out.set()
         self.process.wait()
 
     @property
     def has_failed(self) -> bool:
         """Whether it ended, or is about to, without having done its work."""
-        return self.report is not None or (self.process.poll() is not None and not self.is_done.is_set())
+        if self.report is None and self.process.poll() is not None:
+            self.is_heard_out.wait(LAST_WORDS)  # its last line can be unread yet, or its stdout held by what it started
+            return self.report is not None or not self.is_done.is_set()
+        return self.report is not None
 
     def error(self) -> Exception:
         """What it says went wrong, or how it ended where it said nothing."""

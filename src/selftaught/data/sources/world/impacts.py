@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from selftaught.data.decode.video import SOUND_RATE
 from selftaught.data.sources.world.motion import Simulation
@@ -155,6 +154,8 @@ def _touched(struck: Floats, contact: float) -> Floats:
 
 def _modes(struck: Floats, material: Material, radius: float) -> Floats:
     """The modes of one body, each a resonator whose response is a decaying sine."""
+    from scipy.signal import lfilter  # takes half a second, and most scenes are rendered without sound
+
     heard = np.zeros(len(struck))
     for number, partial in enumerate(PARTIALS, 1):
         hertz = partial * material.hertz * 0.1 / max(radius, 0.01)
