@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,19 @@ def test_a_file_that_cannot_be_imported_says_in_which_line(tmp_path: Path, text:
     path.write_text(text)
     with pytest.raises(ValueError, match=sentence):
         import_own(str(path), path)
+
+
+def test_a_file_is_imported_as_it_is_now_and_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its length and its time, by which Python knows compiled files, stay."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "own.py"
+    for value in (1, 2):
+        path.write_text(f"x = {value}\n")
+        os.utime(path, (1, 1))
+        assert import_own(str(path), path).x == value
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_package_that_a_file_lacks_is_no_fault_of_its_line(tmp_path: Path) -> None:

@@ -116,11 +116,15 @@ echo '{"text": "--size is too small", "code": 2, "is_value_error": true, "trace"
 def test_the_kill_of_a_process_ends_what_the_first_one_does_alone(start: Start, tmp_path: Path) -> None:
     """Such as packing, while the other one waits."""
     begin, alone = time.monotonic(), tmp_path / "alone"
+
+    def work() -> None:
+        alone.touch()
+        time.sleep(300)
+
     with stopping():
         children = start(f"echo '{{\"ready\": true}}'; until [ -e '{alone}' ]; do sleep 0.02; done; kill -9 $$")
         with pytest.raises(Terminated):
-            alone.touch()
-            time.sleep(300)
+            work()
     assert time.monotonic() - begin < 200
     assert "was killed by SIGKILL" in str(children.error())
 
