@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import textwrap
 from pathlib import Path
@@ -55,11 +56,17 @@ def read_rows() -> dict[str, Any]:
 
 def rows_of(setting: str) -> Rows:
     """The rows of one setting by task."""
-    found: Rows = {}
+    path = RESULTS / "evidence.json"
+    return _rows_at(path.stat().st_mtime_ns if path.exists() else 0).get(setting, {})
+
+
+@functools.lru_cache(maxsize=1)
+def _rows_at(_time: int) -> dict[str, Rows]:
+    """The rows of every setting by task; read once for all pages, and again once the file has changed."""
+    found: dict[str, Rows] = {}
     for key, row in read_rows().items():
         name, task, _ = key.split("/")
-        if name == setting:
-            found.setdefault(task, []).append(row)
+        found.setdefault(name, {}).setdefault(task, []).append(row)
     return found
 
 
