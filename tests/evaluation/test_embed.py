@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -26,6 +27,15 @@ def test_a_single_image_is_embedded_and_found(run: Path, tmp_path: Path, name: s
     assert [row["path"] for row in search_data(open_subject(run), str(tmp_path / "data"), copy)] == [name]
     with pytest.raises(ValueError, match="holds only one file, and none in the held-out part; add some"):
         embed_data(open_subject(run), str(tmp_path / "data"), tmp_path / "g.csv", split="held_out")
+
+
+def test_pages_of_a_stack_are_embedded_searched_and_left_out_by_their_names(run: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "s.npy", np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8))
+    found = embed_data(open_subject(run), str(tmp_path / "s.npy"), tmp_path / "f.csv")
+    assert found["samples"] == 6
+    assert [note.partition(" (")[0] for note in found["notes"]] == ["1 file holds several images each, 6 in all"]
+    rows = search_data(open_subject(run), str(tmp_path / "s.npy"), tmp_path / "s.npy#3")
+    assert sorted(row["path"] for row in rows) == [f"s.npy#{page}" for page in (0, 1, 2, 4, 5)]
 
 
 def test_files_of_all_parts_that_cannot_be_read_are_counted(run: Path, tmp_path: Path) -> None:

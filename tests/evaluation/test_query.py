@@ -38,7 +38,7 @@ def test_a_image_encoder_sees_the_middle_frame_of_a_video(
     for number in (0, 4):
         Image.fromarray(clip()[number]).save(tmp_path / f"{number}.png")
     encoder = build_encoder("resnet18", size=32).eval()
-    check_query(path, encoder)
+    check_query(path, encoder, READING)
     asked, first, middle = (
         query_vector(p, encoder, READING, **SEEN) for p in (path, tmp_path / "0.png", tmp_path / "4.png")
     )
@@ -53,13 +53,13 @@ def test_a_clip_encoder_sees_a_clip_and_refuses_a_image(
     monkeypatch.setenv("SELFTAUGHT_CACHE", str(tmp_path / "cache"))
     path = write_video(tmp_path / "a.mp4", np.repeat(clip(), 4, axis=0))
     encoder = build_encoder("r3d_18", size=32).eval()
-    check_query(path, encoder)
+    check_query(path, encoder, READING)
     assert query_vector(path, encoder, READING, **SEEN).shape == (1, 512)
     Image.fromarray(clip()[4]).save(tmp_path / "a.png")
     with pytest.raises(
         ValueError, match=r"--query .*a.png is an image, but r3d_18 takes clips; give a video or a folder"
     ):
-        check_query(tmp_path / "a.png", encoder)
+        check_query(tmp_path / "a.png", encoder, READING)
 
 
 @torch.no_grad()
@@ -73,7 +73,7 @@ def test_a_folder_of_frames_is_a_video(tmp_path: Path, monkeypatch: pytest.Monke
     clips.clip_seen = {"frames": 3}
     found = features_of(clips, DataSettings(path=str(tmp_path / "data")), split="all", **SEEN)
     for key, vector in zip(found.keys, found.vectors, strict=True):
-        check_query(tmp_path / "data" / key, clips)
+        check_query(tmp_path / "data" / key, clips, READING)
         assert torch.allclose(
             query_vector(tmp_path / "data" / key, clips, READING, **SEEN)[0], vector.float(), atol=1e-5
         )
@@ -81,7 +81,7 @@ def test_a_folder_of_frames_is_a_video(tmp_path: Path, monkeypatch: pytest.Monke
     asked = query_vector(tmp_path / "data" / "v0", images, READING, **SEEN)
     assert (asked - middle).norm() < 0.05 * middle.norm(), "the image is scaled before it is cut"
     with pytest.raises(ValueError, match=r"^--query .*data is a folder without numbered images; give a video, or"):
-        check_query(tmp_path / "data", clips)
+        check_query(tmp_path / "data", clips, READING)
 
 
 @torch.no_grad()
@@ -110,7 +110,7 @@ def test_an_animation_is_a_clip_for_a_clip_encoder_and_must_be_long_enough(
     encoder = build_encoder("mean:timm:test_resnet", size=32).eval()
     for count in (1, len(frames)):
         frames[0].save(tmp_path / f"{count}.gif", save_all=True, append_images=frames[1:count], duration=40)
-        check_query(tmp_path / f"{count}.gif", encoder)
+        check_query(tmp_path / f"{count}.gif", encoder, READING)
     found = query_vector(tmp_path / f"{len(frames)}.gif", encoder, READING, **SEEN)
     assert found.shape == (1, encoder.num_features)
     with pytest.raises(ValueError, match=r"^--query .*1\.gif cannot be used: 1 frame, fewer than the \d+ of a clip$"):
@@ -121,6 +121,6 @@ def test_an_animation_is_a_clip_for_a_clip_encoder_and_must_be_long_enough(
 def test_a_query_that_cannot_be_read_is_said_in_one_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=f"--query .*{name} cannot be read"):
-        check_query(tmp_path / name, build_encoder("resnet18", size=32))
+        check_query(tmp_path / name, build_encoder("resnet18", size=32), READING)
     with pytest.raises(ValueError, match=r"--query .*gone.mp4 cannot be read: No such file"):
-        check_query(tmp_path / "gone.mp4", build_encoder("resnet18", size=32))
+        check_query(tmp_path / "gone.mp4", build_encoder("resnet18", size=32), READING)

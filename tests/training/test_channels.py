@@ -57,7 +57,9 @@ def test_a_run_of_five_channels_is_measured_embedded_exported_and_goes_on(folder
     np.testing.assert_allclose(encoder.transform(image), encoder.transform(np.load(image)))
     assert len(selftaught.search(run, folder, query=image, top=1)) == 1
     assert selftaught.explore(run, folder, out=tmp_path / "a.html", method="pca")["shown"] == 24
-    with pytest.raises(ValueError, match=r"--channels is for images in files, also .* of zips, tars and tables"):
+    with pytest.raises(
+        ValueError, match=r"--channels 5, given or those of the run, are of images in files.*synthetic is none"
+    ):
         selftaught.evaluate(run, "synthetic", probe="knn")
 
 

@@ -111,11 +111,12 @@ def search(
     subject = open_subject(run, part=part, size=size, download=download)
     found = search_data(subject, str(data), query, top, exact=exact, download=download)
     if page is not None:
-        _write_page(page, subject, str(data), Path(query), found, download=download)
+        _write_page(page, subject, str(data), Path(query).expanduser(), found, download=download)
     return found
 
 
 def _write_page(page: Path, subject: Any, data: str, query: Path, found: list[Json], *, download: bool) -> None:
+    from dataclasses import replace
     from tempfile import TemporaryDirectory
 
     from selftaught.core.progress import say
@@ -126,7 +127,8 @@ def _write_page(page: Path, subject: Any, data: str, query: Path, found: list[Js
     folder = embedded(subject, data, download=download)
     with TemporaryDirectory() as place:
         files = thumbnails(subject, folder, [row["path"] for row in found], Path(place), download=download)
-        if own := query_thumbnail(query, Path(place)):
+        reading = replace(subject.reading(folder.facts.data), value_range=folder.facts.value_range)
+        if own := query_thumbnail(query, Path(place), reading):
             files[QUERY] = own
         about = {"query": query, "data": folder.facts.data, "run": subject.name, "samples": len(folder)}
         write_search_page(page, found, about, Path(place), files)

@@ -128,7 +128,8 @@ def packed_samples(
     empty: list[NothingReadable] = []
     for source in sources:
         try:
-            opened.append((packed(source), source.notes))
+            mute = source.split_notes if split == "all" else ()
+            opened.append((packed(source), [note for note in source.notes if note not in mute]))
         except NothingReadable as nothing:
             if split != "all":
                 share = reading.held_out or LEAST_SHARE

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.settings.groups import DataSettings, Precision
-from selftaught.core.settings.values import COLOURS
 from selftaught.data.batch import Batch
 from selftaught.data.decode.containers.opening import read_alone
 from selftaught.data.decode.fit import as_shown
-from selftaught.data.decode.image import USUAL, Decoding
 from selftaught.data.decode.video import read_header
 from selftaught.data.files.file_kinds import VIDEO_SUFFIXES, is_sound
 from selftaught.data.files.file_tree import FolderTree, Unreadable
@@ -37,7 +35,7 @@ CLIPS = 3
 """Clips of a video, evenly spread, whose features are averaged where it is embedded."""
 
 
-def check_query(path: Path, encoder: Encoder) -> None:
+def check_query(path: Path, encoder: Encoder, reading: DataSettings) -> None:
     """Refuse a file or folder that cannot be read, or that this encoder cannot take."""
     if path.is_dir():
         _frames(path, fps=1.0)
@@ -49,7 +47,7 @@ def check_query(path: Path, encoder: Encoder) -> None:
             raise ValueError(f"--query {path} cannot be read: {why}")
         return
     if not _is_video(path, encoder):
-        _picture(path, USUAL if encoder.channels == COLOURS else _of_channels(encoder.channels))
+        query_image(path, reading)
         if encoder.kind != "image":
             raise ValueError(
                 f"--query {path} is an image, but {encoder.name} takes clips; give a video or a folder of frames"
@@ -129,20 +127,17 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"--query {path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
-def _of_channels(channels: int) -> Decoding:
-    """A way to read images of so many channels, to see whether they can be read."""
-    return decoding_of(DataSettings(path="", channels=channels))
-
-
-def _picture(path: Path, decoding: Decoding) -> NDArray[np.uint8]:
+def query_image(path: Path, reading: DataSettings) -> NDArray[np.uint8]:
+    """An image (H, W, C), a page or a tile of one, as those of data are read and shown; a ValueError says why not."""
+    decoding = decoding_of(reading)
     try:
-        return as_shown(read_alone(path, decoding), decoding=decoding)
+        return as_shown(read_alone(path, decoding, tile=reading.tile, overlap=reading.overlap), decoding=decoding)
     except (OSError, Unreadable) as error:
         raise _unreadable(path, error) from None
 
 
 def _square(path: Path, reading: DataSettings) -> Batch:
-    picture = _picture(path, decoding_of(reading))
+    picture = query_image(path, reading)
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     height, width = pixels.shape[-2:]
     side = min(height, width)

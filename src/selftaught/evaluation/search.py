@@ -62,7 +62,7 @@ def search_data(
     other = None if subject.run is None else _other_part(subject.run, encoder, path, subject.name)
     asking = encoder if other is None else load_measurable(subject.name, part=other)
     task = None if other is None or subject.run is None else _matching_task(subject.run, subject.name, path)
-    check_query(path, asking)  # before the data are read
+    check_query(path, asking, subject.reading(data))  # before these are read
     folder = embedded(subject, data, download=download)
     reading = replace(subject.reading(folder.facts.data), value_range=folder.facts.value_range)
     asked = query_vector(path, asking, reading, **seen_by(subject)).float()
@@ -149,7 +149,10 @@ def _kept_at(subject: Subject, data: str) -> Path:
 def _key_in(query: Path, data: str) -> str | None:
     """The path of the query within the folder of the data; None where it is not in it."""
     with suppress(OSError, ValueError):
-        return printable(query.resolve().relative_to(Path(at_home(data)).resolve()).as_posix())
+        place = Path(at_home(data)).resolve()
+        if query.name.startswith(f"{place.name}#") and place.is_file():  # one of several images in the file
+            place = place.parent
+        return printable(query.resolve().relative_to(place).as_posix())
     return None
 
 

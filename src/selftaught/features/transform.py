@@ -45,6 +45,7 @@ class Transform:
         self.size = size
         self._side = reading.store_size or store_side(size)
         self._decoding = decoding_of(reading)
+        self._tile, self._overlap = reading.tile, reading.overlap
 
     def __repr__(self) -> str:
         return f"Transform(kind={self.kind!r}, size={self.size})"
@@ -75,7 +76,8 @@ class Transform:
         """(3, S, S) uint8, as `Samples.read` gives them."""
         payload: bytes | NDArray[np.uint8] | Values
         if isinstance(one, str | Path):
-            payload = read_alone(Path(one).expanduser(), self._decoding)
+            path = Path(one).expanduser()
+            payload = read_alone(path, self._decoding, tile=self._tile, overlap=self._overlap)
         elif isinstance(one, bytes):
             payload = only_image(one, reading_of(self._decoding))
         else:

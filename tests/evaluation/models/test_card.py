@@ -43,7 +43,18 @@ def test_the_ranges_of_channels_are_said_where_images_are_not_of_eight_bits(plac
     said = "Channels: 2, whose values 642 to 2990, 100 to 4806 become 0 to 255 before the model"
     assert f"\n\n{said}.\n" in model_card(deep)
     assert images_said(deep, 2).endswith(f"resized and normalised. {said}")
+    tiles = replace(facts, reading=facts.reading | {"tile": 64, "overlap": 0.1})
+    cut = "Larger images are cut into tiles of 64 x 64 pixels, of which neighbours share 10 %, each with an answer"
+    assert f"\n\n{cut}.\n" in model_card(tiles)
+    assert images_said(tiles, 3).endswith(f"resized and normalised. {cut}")
     assert images_said(facts, 3).startswith("uint8 (N, height, width, 3) RGB of any size")
+
+
+def test_the_error_after_calibration_is_not_claimed_where_it_cannot_be_known(place: Path) -> None:
+    facts = read_facts(place / "model")
+    alone = replace(facts, calibration=facts.calibration | {"ece_before": 13.4, "ece_after": None})
+    assert "error: 13.4 % before, after it not known, as all of them belong to one group." in model_card(alone)
+    assert "measured on labels that the temperature was not fitted to." in model_card(facts)
 
 
 def test_boxes_and_masks_say_how_they_were_measured(place: Path) -> None:

@@ -56,6 +56,10 @@ def test_the_error_after_a_temperature_divides_no_group() -> None:
     assert mixed["ece_after"] < 10
     # Each by a temperature of the other: right with a confidence of 0.52, and wrong with one of 1.
     assert calibrated(apart, seed=0)[1]["ece_after"] == pytest.approx(74, abs=0.5)
+    single = Judged(logits=logits, labels=labels, groups=np.zeros_like(labels))
+    found = calibrated(single, seed=0)[1]
+    assert found["ece_after"] is None
+    assert found["temperature"] > 1
 
 
 def test_temperature_lowers_the_error_of_samples_it_was_not_fitted_to() -> None:

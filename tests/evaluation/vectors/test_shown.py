@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from selftaught.core.settings.groups import DataSettings
 from selftaught.evaluation.search import embedded
 from selftaught.evaluation.subject import open_subject
 from selftaught.evaluation.vectors.shown import query_thumbnail, thumbnails
 from selftaught.evaluation.vectors.write import Order, embed_folder
 from tests.data.tar_shards import write_shards
 from tests.evaluation.vectors.small_subject import write_images, write_weights
+
+USUAL = DataSettings(path="")
 
 
 @pytest.mark.parametrize("kind", ["images", "tars"])
@@ -41,7 +44,21 @@ def test_samples_are_shown_by_their_paths(tmp_path: Path, kind: str) -> None:
         with Image.open(data / wanted[0]) as left:
             corner = np.asarray(left.convert("RGB"), np.int64)[4, 5]
         assert np.abs(shown[len(shown) // 8, len(shown) // 9] - corner).max() < 60
-        assert query_thumbnail(data / wanted[0], tmp_path / "shown") == "query.jpg"
+        assert query_thumbnail(data / wanted[0], tmp_path / "shown", USUAL) == "query.jpg"
     (tmp_path / "x.png").write_bytes(b"no image")
-    assert query_thumbnail(tmp_path / "x.png", tmp_path) is None
-    assert query_thumbnail(tmp_path / "x.wav", tmp_path) is None
+    assert query_thumbnail(tmp_path / "x.png", tmp_path, USUAL) is None
+    assert query_thumbnail(tmp_path / "x.wav", tmp_path, USUAL) is None
+
+
+def test_a_query_of_five_channels_is_shown_in_hues_like_the_samples(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 64, 5), np.uint16)
+    pixels[:30, :32, 0], pixels[:30, 32:, 4] = 400, 90
+    np.save(tmp_path / "a.npy", pixels)
+    reading = DataSettings(path="", channels=5, value_range="0,400;0,1;0,1;0,1;0,90", tile=32)
+    for name, place, hue in (("a.npy", (20, 10), 0), ("a.npy", (20, 50), 2), ("a.npy#32,8", (16, 16), 2)):
+        assert query_thumbnail(tmp_path / name, tmp_path, reading) == "query.jpg"
+        with Image.open(tmp_path / "query.jpg") as shown:
+            assert shown.size == ((64, 40) if name == "a.npy" else (32, 32))
+            colour = np.asarray(shown)[place]
+        assert colour.argmax() == hue, (name, place)
+        assert colour[hue] > 90

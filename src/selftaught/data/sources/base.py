@@ -64,6 +64,7 @@ class Source(ABC):
             that are not read, what cannot be opened. Only the "train" split lists what belongs to no split.
         left_out: files that are no sample of any split: of kinds that are not read, masks, in no part.
         notes: sentences for people on how the data were read, where there was a choice or something was left out.
+        split_notes: those of them on how parts were drawn, which say nothing where all samples are read.
         is_endless: whether the entries are too many to be packed, and are rendered when they are read.
         random_access: whether `read` of any one entry is as fast as reading in order.
         reads_channels: whether `Hints.channels` was heeded.
@@ -83,6 +84,7 @@ class Source(ABC):
     skipped: Sequence[tuple[str, str]] = ()
     left_out: LeftOut = LeftOut()
     notes: Sequence[str] = ()
+    split_notes: Sequence[str] = ()
     is_endless: bool = False
     random_access: bool = True
     reads_channels: bool = False

@@ -139,10 +139,12 @@ def open_image_folder(
     source.left_out += left_out_as("in no part", in_no_part(keys, layout), "in no part of the data")
     frames = frame_folders(keys, dict(layout.labels))
     if frames and not source.part:
-        notes.append(
+        told = (
             f"the images of {len(frames)} folders (such as {frames[0]}) are numbered as "
             "frames of a video; the held-out part is drawn by image, so frames of one video fall on both sides"
         )
+        layout = replace(layout, split_notes=(told, *layout.split_notes))
+    source.split_notes = [one_line(note) for note in layout.split_notes]
     source.notes = [one_line(note) for note in (*tree.told(), *notes, *notes_of(keys, layout, needs))]
     source.skipped = [*(tree.unusable if split == "train" else ()), *((key, wrong[key]) for key in lacking)]
     return source
@@ -167,8 +169,7 @@ def _expanded(
     if len(usual) == len(keys):
         return None, keys, layout
     found = expand(listings, layout)
-    layout = replace(found.layout, notes=(*found.layout.notes, *found.notes))
-    return _Images(files, found.file_of, usual, reading), found.keys, layout
+    return _Images(files, found.file_of, usual, reading), found.keys, found.layout
 
 
 def pictures_of(tree: FileTree) -> list[str]:

@@ -30,6 +30,7 @@ class Layout:
         targets: for them, (K,) int8 of a key: 1 of the class, 0 not, -1 not said; None where they were not asked for.
         notes: sentences for people on how the files were read.
         class_notes: such sentences for those who use the classes.
+        split_notes: such sentences for those who draw parts.
         wrong: why the folders cannot be classes, or "".
         groups: which keys belong together, such as clips of one person.
         missing: (path, reason) of what lists or tables name and is not there.
@@ -43,6 +44,7 @@ class Layout:
     targets: Mapping[str, NDArray[np.int8]] | None = None
     notes: tuple[str, ...] = ()
     class_notes: tuple[str, ...] = ()
+    split_notes: tuple[str, ...] = ()
     wrong: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()
@@ -256,7 +258,7 @@ def in_no_part(keys: Sequence[str], layout: Layout) -> list[str]:
 
 def notes_of(keys: Sequence[str], layout: Layout, needs: frozenset[str]) -> list[str]:
     """How the files were read, for those who ask for `needs`."""
-    notes = [*layout.notes, *(layout.class_notes if needs & {"label", "labels"} else ())]
+    notes = [*layout.notes, *layout.split_notes, *(layout.class_notes if needs & {"label", "labels"} else ())]
     none = in_no_part(keys, layout)
     if none:
         notes.append(f"{len(none)} of {len(keys)} files belong to no part of the data (such as {none[0]})")

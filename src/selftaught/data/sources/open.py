@@ -317,13 +317,13 @@ def _refuse_hints(source: Source, hints: Hints) -> None:
         )
     if hints.tile is not None and not source.reads_tiles:
         raise ValueError(
-            f"--tile is for folders and zips of images and for NumPy, TIFF and DICOM files, and {source.name} is "
-            "none; leave it out"
+            f"--tile {hints.tile}, given or that of the run, is for folders and zips of images and for NumPy, TIFF and "
+            f"DICOM files, and {source.name} is none; give such data, or leave it out"
         )
     if hints.channels != NO_HINTS.channels and not source.reads_channels:
         raise ValueError(
-            f"--channels is for images in files, also those of zips, tars and tables, and {source.name} is none; "
-            "leave it out"
+            f"--channels {hints.channels}, given or those of the run, are of images in files, also those in zips, tars "
+            f"and tables, and {source.name} is none; give such data, or leave it out"
         )
     given = [flag for flag, value in (("split-file", hints.split_file), ("split-number", hints.split_number)) if value]
     if given and "video" not in source.provides:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selftaught.evaluation.models.folder import Facts
-from selftaught.evaluation.models.semantics import BELOW, outputs_said, ranges_said
+from selftaught.evaluation.models.semantics import BELOW, outputs_said, reading_said
 from selftaught.evaluation.models.worth import interval_said
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "mean of the accuracies of the classes", "map": "mean average "
@@ -66,7 +66,7 @@ def _data(facts: Facts) -> list[str]:
     test = f", and {data['test']:,} of its own test part, which chose nothing" if data.get("test") else ""
     lines = [f"`{data['path']}`: {data['labels']:,} labelled samples to learn from{test}. "
              f"{data.get('skipped', 0)} files could not be read."]  # fmt: skip
-    lines += [part for line in ranges_said(facts.reading) for part in ("", f"{line}.")]
+    lines += [part for line in reading_said(facts.reading) for part in ("", f"{line}.")]
     return lines + [f"- {note}" for note in data.get("notes", [])]
 
 
@@ -115,10 +115,14 @@ def _calibration(facts: Facts) -> list[str]:
     found = facts.calibration
     if not found:
         return []
+    after = (
+        "after it not known, as all of them belong to one group"
+        if found["ece_after"] is None
+        else f"{found['ece_after']:.1f} % after, measured on labels that the temperature was not fitted to"
+    )
     return [
         f"Logits are divided by a temperature of {found['temperature']:.3f}, fitted to {found['samples']:,} held-back "
-        f"labels. Expected calibration error: {found['ece_before']:.1f} % before, {found['ece_after']:.1f} % after, "
-        "measured on labels that the temperature was not fitted to."
+        f"labels. Expected calibration error: {found['ece_before']:.1f} % before, {after}."
     ]
 
 

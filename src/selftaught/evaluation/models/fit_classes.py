@@ -253,7 +253,7 @@ def _result(path: Path, facts: Facts, known: Known) -> dict[str, Any]:
         "gain_interval": facts.gain["interval"],
         "temperature": facts.calibration["temperature"],
         "ece_before": facts.calibration["ece_before"],
-        "ece_after": facts.calibration["ece_after"],
+        **({} if (after := facts.calibration["ece_after"]) is None else {"ece_after": after}),
         "skipped": facts.data["skipped"],
         "compared": fitted["compared"],
         "facts": {"held_back": facts.held_back, "test": facts.test, "fitted": fitted, "data": facts.data},

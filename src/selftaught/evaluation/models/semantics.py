@@ -25,7 +25,7 @@ def images_said(facts: Facts, channels: int) -> str:
         seen = "pixels in the order of the file, not turned by its EXIF tag; resizing and normalisation are inside"
         if facts.kind == "masks":
             seen += f"; what is longer than {LONGEST} times its short side is squeezed to that, and coarser along it"
-    return ". ".join([f"{shape}; {seen}", *ranges_said(facts.reading)])
+    return ". ".join([f"{shape}; {seen}", *reading_said(facts.reading)])
 
 
 def outputs_said(facts: Facts) -> dict[str, str]:
@@ -66,10 +66,14 @@ BELOW: Mapping[str, str] = {
 """What happens below a threshold, by the kind of model."""
 
 
-def ranges_said(reading: Mapping[str, Any]) -> list[str]:
-    """Which values become 0 to 255 before the network, where images are not those of 8 bits and three colours."""
-    ranges = str(reading.get("value_range", "auto"))
-    if ranges == "auto":
-        return []
-    shown = ", ".join(part.replace(",", " to ") for part in ranges.split(";"))
-    return [f"Channels: {reading.get('channels', COLOURS)}, whose values {shown} become 0 to 255 before the model"]
+def reading_said(reading: Mapping[str, Any]) -> list[str]:
+    """How images become what the network takes, where they are not whole ones of 8 bits and three colours."""
+    found: list[str] = []
+    if tile := reading.get("tile"):
+        shared = f", of which neighbours share {100 * overlap:g} %" if (overlap := reading.get("overlap")) else ""
+        found.append(f"Larger images are cut into tiles of {tile} x {tile} pixels{shared}, each with an answer")
+    if (ranges := str(reading.get("value_range", "auto"))) != "auto":
+        shown = ", ".join(part.replace(",", " to ") for part in ranges.split(";"))
+        channels = reading.get("channels", COLOURS)
+        found.append(f"Channels: {channels}, whose values {shown} become 0 to 255 before the model")
+    return found

@@ -106,20 +106,20 @@ def calibrated(judged: Judged, seed: int) -> tuple[float, dict[str, Any]]:
     """The temperature of all samples, and the calibration error before and after.
 
     The error after is of temperatures that were fitted to the other half of the samples each time; groups are not
-    divided.
+    divided, so that it is None for the samples of a single one.
     """
     half = dealt_parts(len(judged.labels), 2, judged.groups, seed, "calibration") == 0
     after = np.empty_like(judged.logits)
-    for part in (half, ~half):
+    has_halves = half.any() and not half.all()
+    for part in (half, ~half) if has_halves else ():
         other = judged.some(~part)
-        hot = fit_temperature(other.logits, other.labels, other.weights) if len(other.labels) else 1.0
-        after[part] = softmax(judged.logits[part] / hot, axis=1)
+        after[part] = softmax(judged.logits[part] / fit_temperature(other.logits, other.labels, other.weights), axis=1)
     before = softmax(judged.logits, axis=1)
     hot = fit_temperature(judged.logits, judged.labels, judged.weights)
     found = {
         "temperature": round(hot, 4),
         "ece_before": round(calibration_error(before, judged.labels, judged.weights), 3),
-        "ece_after": round(calibration_error(after, judged.labels, judged.weights), 3),
+        "ece_after": round(calibration_error(after, judged.labels, judged.weights), 3) if has_halves else None,
         "samples": len(judged.labels),
     }
     return hot, found

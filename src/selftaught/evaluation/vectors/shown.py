@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from selftaught.core.names import printable
-from selftaught.core.settings.groups import Streaming
-from selftaught.data.decode.image import USUAL, decode_image
-from selftaught.data.files.file_kinds import is_picture
+from selftaught.core.settings.groups import DataSettings, Streaming
+from selftaught.data.files.file_kinds import is_array, is_picture
+from selftaught.data.sources.stacks.file_images import file_of
+from selftaught.evaluation.query import query_image
 from selftaught.evaluation.subject import Subject
 from selftaught.evaluation.vectors.folder import VectorFolder
 from selftaught.evaluation.vectors.work import Packed, Tars, Work, open_work
@@ -36,12 +37,16 @@ def thumbnails(
     return found
 
 
-def query_thumbnail(query: Path, to: Path) -> str | None:
-    """Write a thumbnail of an image to a folder and return its name; None for a query that is no image."""
-    if not is_picture(query.name):
+def query_thumbnail(query: Path, to: Path, reading: DataSettings) -> str | None:
+    """Write a thumbnail of an image to a folder and return its name; None for a query that is no image.
+
+    `reading` says how the images that are searched are read and shown.
+    """
+    file = file_of(query.name)
+    if not (is_picture(file) or is_array(file)):
         return None
     with suppress(OSError, ValueError):
-        (to / "query.jpg").write_bytes(_jpeg(decode_image(query.read_bytes(), decoding=USUAL)))
+        (to / "query.jpg").write_bytes(_jpeg(query_image(query, reading)))
         return "query.jpg"
     return None
 

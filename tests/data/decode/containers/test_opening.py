@@ -86,3 +86,11 @@ def test_one_image_of_several_is_read_by_its_name(tmp_path: Path) -> None:
         read_alone(tmp_path / "a#b.tif", Decoding())
     with pytest.raises(Unreadable, match=r"^a#b\.tif holds no image 7, but 0, 1, 2$"):
         read_alone(tmp_path / "a#b.tif#7", Decoding())
+    tile = read_alone(tmp_path / "a#b.tif#2#14,4", Decoding(), tile=16)
+    assert isinstance(tile, Values)
+    assert tile.is_tile
+    np.testing.assert_array_equal(tile.pixels[..., 0], pages[2, 4:, 14:])
+    with pytest.raises(Unreadable, match=r"^a#b\.tif holds no tile 2#3,3, but 0#0,0, 0#14,0, 0#0,4 \.\.\.$"):
+        read_alone(tmp_path / "a#b.tif#2#3,3", Decoding(), tile=16)
+    with pytest.raises(Unreadable, match=r"^#2#14,4 of a#b\.tif is a tile, but images are read whole here"):
+        read_alone(tmp_path / "a#b.tif#2#14,4", Decoding())

@@ -31,7 +31,9 @@ def test_few_stacks_are_divided_by_image_and_many_by_file(tmp_path: Path) -> Non
         np.save(tmp_path / f"{i}.npy", stack(8, 20, 30))
     few = [opened(tmp_path, split) for split in ("train", "held_out")]
     assert sum(map(len, few)) == 24
-    assert any("images of one file fall on both sides" in note for note in few[0].notes)
+    (told,) = few[0].split_notes
+    assert "images of one file fall on both sides" in told
+    assert told in few[0].notes
     for i in range(3, 12):
         np.save(tmp_path / f"{i}.npy", stack(8, 20, 30))
     train, held_out = (opened(tmp_path, split) for split in ("train", "held_out"))
@@ -123,13 +125,13 @@ def test_expanding_keeps_what_is_known_of_the_files() -> None:
 
 
 def test_channels_of_data_that_are_no_files_are_refused() -> None:
-    with pytest.raises(ValueError, match="--channels is for images in files, also those of zips, tars and tables"):
+    with pytest.raises(ValueError, match="--channels 5, given or those of the run, are of images in files"):
         open_source("synthetic", split="train", needs=IMAGES, hints=Hints(channels=5))
 
 
 def test_tiles_of_a_table_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", {"image": [b"an image"]})
-    with pytest.raises(ValueError, match="--tile is for folders and zips"):
+    with pytest.raises(ValueError, match="--tile 32, given or that of the run, is for folders and zips"):
         open_source(str(tmp_path), split="train", needs=IMAGES, hints=Hints(tile=32, channels=5))
 
 

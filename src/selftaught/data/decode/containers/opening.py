@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,28 +71,42 @@ def open_images(tree: FileTree, key: str, reading: Reading) -> ImageFile | None:
         return BrokenFile(getattr(broken, "strerror", None) or str(broken) or type(broken).__name__)
 
 
-def read_alone(path: Path, decoding: Decoding) -> bytes | Values:
-    """The only image of a file of any kind, or the one that `FILE#NAME` says; raises an OSError or `Unreadable`."""
+def read_alone(path: Path, decoding: Decoding, *, tile: int | None = None, overlap: float = 0.0) -> bytes | Values:
+    """The only image of a file of any kind, or the one that `FILE#NAME` says; raises an OSError or `Unreadable`.
+
+    With the `tile` and `overlap` of a `Reading` the name may also be that of a tile: `FILE#X,Y` or `FILE#NAME#X,Y`.
+    """
     path, name = _of_one(path)
     tree = alone(path)
-    file = open_images(tree, path.name, Reading(decoding.depth, max_pixels=decoding.max_pixels))
+    is_tile = name is not None and _TILE.search(name) is not None
+    if is_tile and tile is None:
+        raise Unreadable(f"#{name} of {path.name} is a tile, but images are read whole here; leave its place out")
+    reading = Reading(decoding.depth, tile if is_tile else None, overlap, decoding.max_pixels)
+    file = open_images(tree, path.name, reading)
     if file is None:
+        if name is not None:
+            raise Unreadable(f"{path.name} holds one image; leave out #{name}")
         return tree.read(path.name)
     if name is None and len(file.names) > 1:
         raise Unreadable(f"holds {len(file.names)} images; name one of them, such as {path.name}#{file.names[0]}")
     if name is not None and name not in file.names:
-        if len(file.names) == 1:
-            raise Unreadable(f"{path.name} holds one image, and tiles cannot be named; leave out #{name}")
+        if len(file.names) == 1 and not is_tile:
+            raise Unreadable(f"{path.name} holds one image; leave out #{name}")
         shown = ", ".join(file.names[:3]) + (" ..." if len(file.names) > 3 else "")
-        raise Unreadable(f"{path.name} holds no image {name}, but {shown}")
+        raise Unreadable(f"{path.name} holds no {'tile' if is_tile else 'image'} {name}, but {shown}")
     return file.read(0 if name is None else file.names.index(name))
+
+
+_TILE = re.compile(r"(^|#)\d+,\d+$")
 
 
 def _of_one(path: Path) -> tuple[Path, str | None]:
     """The file, and the name of the image in it that is meant; None where the path says none."""
-    file, _, name = path.name.rpartition("#")
-    if file and not path.exists() and path.with_name(file).is_file():
-        return path.with_name(file), name
+    at = path.name.find("#")
+    while at > 0 and not path.exists():
+        if path.with_name(path.name[:at]).is_file():
+            return path.with_name(path.name[:at]), path.name[at + 1 :]
+        at = path.name.find("#", at + 1)
     return path, None
 
 

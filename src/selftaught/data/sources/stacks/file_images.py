@@ -97,21 +97,19 @@ class Expanded:
     Attributes:
         keys: of all images.
         file_of: the file of each, and the image's number in it.
-        layout: labels, parts and groups of the images.
-        notes: sentences for people.
+        layout: labels, parts and groups of the images, and notes on these.
     """
 
     keys: list[str]
     file_of: Mapping[str, tuple[str, int]]
     layout: Layout
-    notes: tuple[str, ...] = ()
 
 
 def expand(listings: Mapping[str, Listing], layout: Layout) -> Expanded:
     """Images instead of files; those of one file are one group where there are enough files to divide."""
     several = [key for key, one in listings.items() if len(one.names) > 1]
     groups = dict(layout.groups)
-    notes: list[str] = []
+    notes, split_notes = list(layout.notes), list(layout.split_notes)
     patients = {key: one.group for key, one in listings.items() if one.group}
     if not groups and len(set(patients.values())) > 1 and len(set(patients.values())) < len(patients):
         groups = {key: f"patient {name}" for key, name in patients.items()}
@@ -130,11 +128,12 @@ def expand(listings: Mapping[str, Listing], layout: Layout) -> Expanded:
             f"{files} several images each, {many} in all (such as {several[0]}#{listings[several[0]].names[0]})"
         )
         if not groups and not layout.splits and not any(one.splits for one in listings.values()):
-            notes.append(
+            split_notes.append(
                 f"with fewer than {FEW} such files the held-out part is drawn by image, so images of one file fall on "
                 "both sides; --groups divides them by file"
             )
-    return Expanded(list(file_of), file_of, _layout(listings, file_of, replace(layout, groups=groups)), tuple(notes))
+    layout = replace(layout, groups=groups, notes=tuple(notes), split_notes=tuple(split_notes))
+    return Expanded(list(file_of), file_of, _layout(listings, file_of, layout))
 
 
 def _layout(listings: Mapping[str, Listing], file_of: Mapping[str, tuple[str, int]], layout: Layout) -> Layout:
