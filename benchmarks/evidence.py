@@ -42,7 +42,7 @@ from typing import Any
 import torch
 from evidence_cuts import MOUTHS, SCENES, WALK, write_mouths, write_scenes, write_walk
 from evidence_page import ALL, RESULTS, read_rows, write_pages
-from evidence_settings import Setting
+from evidence_settings import TEACHER, Setting, teacher_words
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -123,9 +123,14 @@ def run_row(name: str, task: str, seed: int, runs: Path) -> None:
 def measure_row(setting: Setting, task: str, seed: int, out: Path, core: int) -> dict[str, Any]:
     """Pretrain and probe."""
     command = pretrain_words(setting, task, seed)
+    if TEACHER in command:
+        teacher = out.parent / "teacher"
+        selftaught(core, "pretrain", place_of(setting.data), *teacher_words(setting), "--out", str(teacher), "--resume")
+        command[command.index(TEACHER)] = str(teacher)
     summary, memory = selftaught(core, *command, "--out", str(out), "--resume")
     row: dict[str, Any] = {
         "command": " ".join(["selftaught", *command])
+        .replace(str(out.parent / "teacher"), TEACHER)
         .replace(str(SHARED), "../shared/data")
         .replace(str(STRETCHES), "WALK")
         .replace(str(LIPS), "MOUTHS")

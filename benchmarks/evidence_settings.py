@@ -130,6 +130,9 @@ FEW_LABELS = Change(
 )
 """Of the linear probe with a share of the labels, in every row."""
 
+TEACHER = "TEACHER"
+"""Stands for the run that `distill` learns from, one of `simclr` for 2,000 steps, that `evidence.py` makes first."""
+
 _CIFAR10: dict[str, tuple[str, ...]] = {
     "rotation": ("--lr", "0.1", "--task.min-scale", "0.5"),
     "simclr": ("--task.jitter", "0.5", "--task.blur", "0", "--task.min-scale", "0.2"),
@@ -155,8 +158,8 @@ _CIFAR10: dict[str, tuple[str, ...]] = {
     "exemplar": ("--task.exemplars", "1024"),
     "counting": (),
     "bigan": (),
+    "distill": ("--optimizer", "sgd", "--lr", "0.1", "--weight-decay", "5e-4", "--task.teacher", TEACHER),
 }
-
 _READING = """
 What can be concluded: for eighteen of the twenty pretext tasks the best stage is better than that of the same encoder
 with random weights, with both seeds; for thirteen of them by more than one point. Rotation is first, also with 500
@@ -339,3 +342,10 @@ SETTINGS = {
         reading=_JHMDB14_CLIPS,
     ),
 }
+
+
+def teacher_words(setting: Setting) -> list[str]:
+    """Flags of the run that `TEACHER` stands for: `simclr` with the encoder of a setting, for 2,000 steps."""
+    shared = setting.flags.split()
+    shared[shared.index("--steps") + 1] = "2000"
+    return ["--task", "simclr", *shared, *setting.tasks["simclr"], "--seed", "0"]
