@@ -20,7 +20,9 @@ import torch
 from PIL import Image
 
 from selftaught.cli.main import main
+from selftaught.tasks.context.rotation import Rotation
 from selftaught.training.checkpoint import load_checkpoint
+from tests.two_processes import own_process
 
 RUN = (
     *("--stem", "standard", "--size", "32", "--batch-size", "8", "--log-every", "1"),
@@ -155,16 +157,28 @@ def killed_and_whole(
         assert not [name for name in trial.files() if name.endswith((".part", ".tmp", ".lock"))]
 
 
+def killed_after(step: int, words: list[str], cache: str) -> None:
+    """Train in a process that is killed with this step."""
+    os.environ["SELFTAUGHT_CACHE"] = cache
+    torch.set_num_threads(1)
+
+    def after_step(task: Rotation, done: int, total: int) -> None:
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Rotation.after_step = after_step  # type: ignore[assignment, method-assign]
+    main(words)
+
+
 def test_a_killed_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = photos(tmp_path / "data", 24, 40)
     words = ("pretrain", str(data), "--task", "rotation", "--steps", "8", "--out", "OUT", *RUN, *TINY)
     cut, whole = Trial(tmp_path / "cut", words), Trial(tmp_path / "whole", words)
-    process = cut.begin()
-    rows = cut.out / "metrics.csv"
-    while process.poll() is None and not (rows.exists() and rows.read_text().count("\n") > 5):
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    filled = [word.replace("OUT", str(cut.out)) for word in words]
+    process = own_process(killed_after, 5, filled, str(cut.place / "cache"))
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
+    assert (cut.out / "metrics.csv").read_text().count("\n") > 5
     assert not (cut.out / "summary.json").exists()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

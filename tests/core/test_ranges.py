@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selftaught.core.options import describe, make_option, typed
@@ -55,6 +55,7 @@ def test_a_range_in_words() -> None:
 bound = st.none() | st.floats(-10, 10)
 
 
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(least=bound, above=bound, most=bound, below=bound, value=st.floats())
 def test_a_range_read_from_source_text_holds_the_same_numbers(
     least: float | None, above: float | None, most: float | None, below: float | None, value: float

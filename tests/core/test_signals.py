@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import selftaught
@@ -18,6 +19,7 @@ from selftaught.cli import main as cli
 from selftaught.cli.main import main
 from selftaught.core import files, threads
 from selftaught.training.checkpoint import load_checkpoint
+from tests.two_processes import own_process
 
 Told = pytest.CaptureFixture[str]
 
@@ -39,42 +41,53 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
-)
-def test_pretrain_saves_and_ends_with_the_code_of_the_signal(
+def endless(data: Path, out: Path) -> list[str]:
+    """The words of a run that ends by a signal alone."""
+    small = "--size 32 --batch-size 4 --encoder timm:test_resnet"
+    return ["pretrain", str(data), "--out", str(out), *f"--task rotation --steps 100000 --log-every 1 {small}".split()]
+
+
+def check_interrupted(told: str, run: Path) -> None:
+    assert told.splitlines()[-1] == (
+        "selftaught: interrupted; the same command with --resume goes on from the last checkpoint"
+    )
+    assert "Traceback" not in told
+    assert load_checkpoint(run / "checkpoints" / "last.safetensors")[1]["step"] >= 1
+    assert not list(run.rglob(".*.part"))
+
+
+def command(words: list[str], told: str) -> None:
+    """The command line in a process of its own, its stderr in a file."""
+    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 2)
+    torch.set_num_threads(1)
+    sys.exit(main(words))
+
+
+def test_pretrain_saves_and_ends_with_the_code_of_sigterm(data: Path, tmp_path: Path) -> None:
+    process = own_process(command, endless(data, tmp_path / "run"), str(tmp_path / "told"))
+    while process.is_alive() and not (tmp_path / "run" / "speed.csv").exists():
+        time.sleep(0.01)
+    process.terminate()
+    process.join(300)
+    assert process.exitcode == 143
+    check_interrupted((tmp_path / "told").read_text(), tmp_path / "run")
+
+
+@pytest.mark.slow  # two commands that import torch
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_command_saves_and_ends_with_the_code_of_the_signal(
     data: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    words = (
-        "--task",
-        "rotation",
-        "--steps",
-        "100000",
-        "--size",
-        "32",
-        "--batch-size",
-        "4",
-        "--encoder",
-        "timm:test_resnet",
-        "--log-every",
-        "1",
-    )
     with subprocess.Popen(
-        [sys.executable, "-m", "selftaught", "pretrain", str(data), "--out", str(tmp_path / "run"), *words],
+        [sys.executable, "-m", "selftaught", *endless(data, tmp_path / "run")],
         stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as process:  # fmt: skip
         while process.poll() is None and not (tmp_path / "run" / "speed.csv").exists():
             time.sleep(0.01)
         process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
+        told = process.communicate(timeout=300)[1]
     assert process.returncode == code
-    assert told.splitlines()[-1] == (
-        "selftaught: interrupted; the same command with --resume goes on from the last checkpoint"
-    )
-    assert "Traceback" not in told
-    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")[1]["step"] >= 1
-    assert not list((tmp_path / "run").rglob(".*.part"))
+    check_interrupted(told, tmp_path / "run")
 
 
 @pytest.mark.parametrize("verb", ["embed", "evaluate", "report"])

@@ -42,7 +42,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
         )
 
-    def run(self, words: Sequence[str], *, seconds: float = 30.0) -> Outcome:
+    def run(self, words: Sequence[str], *, seconds: float = 120.0) -> Outcome:
         assert self._process.stdin is not None
         answers = self._process.stdout
         assert answers is not None
