@@ -84,3 +84,14 @@ def test_numbers_too_large_are_cut_and_no_numbers_are_an_error() -> None:
         reader.encoder.second.weight.fill_(float("nan"))  # type: ignore[union-attr, operator]
     with pytest.raises(ValueError, match=f"^features of two_stages at {POOLED} are not finite; its training diverged"):
         reader.pooled(samples)
+
+
+def test_features_that_are_broken_off_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    reader = drawn_reader(cache=tmp_path / "features")
+    monkeypatch.setattr(Reader, "_features", ended)
+    with pytest.raises(KeyboardInterrupt):
+        reader.pooled(DrawnSamples("reader", 6))
+    assert list((tmp_path / "features").iterdir()) == []

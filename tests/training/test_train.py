@@ -23,6 +23,7 @@ from selftaught.training.budget.length import Length
 from selftaught.training.budget.schedule import Schedule
 from selftaught.training.checkpoint import load_checkpoint, restore_optimizer
 from selftaught.training.encoder_of_run import load_encoder, read_config
+from selftaught.training.look import judge
 from selftaught.training.setup import build_task, spec_for
 from selftaught.training.train import _prepare, train
 from tests.training.small_run import SMALL, config, rows
@@ -199,3 +200,18 @@ def test_processes_on_gpus_share_the_statistics_of_batch_norm_unless_the_task_sa
     norms = [module for module in found.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     assert norms
     assert all(isinstance(norm, nn.SyncBatchNorm) == is_shared for norm in norms)
+
+
+def test_a_signal_in_the_last_step_ends_what_comes_after_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the next task of a comparison, which went on as if nothing had come."""
+
+    def looked(*given: Any, **named: Any) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        return judge(*given, **named)
+
+    monkeypatch.setattr("selftaught.training.train.judge", looked)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(tmp_path / "run", steps=1))
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 1

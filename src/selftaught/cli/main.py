@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
             return _run(words, given)
     except KeyboardInterrupt as stopped:
+        exec("")  # forgets a Ctrl-C that broke off another exec: Python would end by the signal and not by our code
         resumable = words[:1] and words[0] in RESUMABLE
         hint = "; the same command with --resume goes on from the last checkpoint" if resumable else ""
         is_terminated = isinstance(stopped, Terminated)

@@ -54,6 +54,11 @@ class Stop:
             self.asked = self.due
             self.end()
 
+    def heed(self) -> None:
+        """Raise where a signal came in the last step, so that what follows the run does not begin."""
+        if self.asked is not None:
+            self.end()
+
     def has_waited(self) -> bool:
         """Whether the last save that `is_save_due` asked for was long ago for this process."""
         return time.monotonic() - self._saved >= SAVE_SECONDS

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +126,10 @@ class Reader:
             try:
                 if self._fill(base, kind, part):
                     part.replace(folder)
+            except BaseException:
+                with suppress(OSError):  # Windows removes no open file
+                    _lock_of(folder).unlink()
+                raise
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         _lock_of(folder).unlink(missing_ok=True)

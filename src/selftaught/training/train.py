@@ -74,7 +74,10 @@ def train(asked: RunConfig, *, begin: float | None = None, on_ready: Callable[[]
         folder = RunFolder(Path(asked.folder.out))
         try:
             with stopping() as stop, group_of(asked, stop, begin, on_ready) as group:
-                return _train(asked, folder, begin, stop, group)
+                path = _train(asked, folder, begin, stop, group)
+            if on_ready is None:
+                stop.heed()
+            return path
         finally:
             folder.release()
 

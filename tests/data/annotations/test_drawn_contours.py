@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +75,16 @@ def test_what_cannot_be_read_is_one_sentence_that_names_the_file(file: str, data
         read_drawn(data, file)
 
 
-@pytest.mark.parametrize("file", ["a.mat", "a.npz"])
-def test_wrong_bytes_are_refused_and_end_no_process(file: str) -> None:
-    whole = published(lines(), is_compressed=True) if file == "a.mat" else packed(lines())
+@pytest.mark.parametrize(
+    ("file", "whole"),
+    [
+        ("a.mat", published(lines(), is_compressed=True)),
+        ("a.mat", published(lines(people=2, shape=(6, 5)))),
+        ("a.npz", packed(lines())),
+    ],
+    ids=["compressed mat", "mat", "npz"],
+)
+def test_wrong_bytes_are_refused_and_end_no_process(file: str, whole: bytes) -> None:
     rng, refused = np.random.default_rng(0), 0
     for _ in range(300):
         damaged = bytearray(whole)
@@ -86,6 +95,27 @@ def test_wrong_bytes_are_refused_and_end_no_process(file: str) -> None:
         except ValueError:
             refused += 1
     assert 150 < refused < 300
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_elements_of_a_type_that_scipy_looks_for_beyond_its_table_are_refused(is_compressed: bool) -> None:
+    whole = published(lines(people=2, shape=(6, 5)))
+    pixels = whole.index(struct.pack("<II", 2, 30))  # the tag of the second field of the first person
+    content = bytearray(whole[128:])
+    assert np.array_equal(read_drawn(whole, "a.mat"), lines(people=2, shape=(6, 5)))
+    for kind, size in ((200, 30), (2, 1 << 30), (14, 24), (0, 30)):
+        content[pixels - 128 : pixels - 120] = struct.pack("<II", kind, size)
+        packed_in = struct.pack("<II", 15, len(zlib.compress(bytes(content)))) + zlib.compress(bytes(content))
+        with pytest.raises(ValueError, match=r"^a.mat holds no contours that can be read: it is damaged$"):
+            read_drawn(whole[:128] + (packed_in if is_compressed else bytes(content)), "a.mat")
+
+
+def test_arrays_in_one_another_without_end_are_refused() -> None:
+    deep = struct.pack("<II", 14, 0)
+    for _ in range(2000):
+        deep = struct.pack("<II", 14, len(deep)) + deep
+    with pytest.raises(ValueError, match=r"^a.mat holds no contours that can be read: it is damaged$"):
+        read_drawn(published(lines())[:128] + deep, "a.mat")
 
 
 def test_data_without_contours_and_contours_of_another_size_are_one_sentence(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ from selftaught.data.files.folder_names import read_folder_names
 ENDINGS = (".mat", ".npz")
 DAMAGE = (*NPZ_DAMAGE, IndexError, TypeError, AttributeError, NameError, MemoryError)
 _MAT_ARRAY, _MAT_COMPRESSED = 14, 15
+_MAT_NUMBERS = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18))
+"""Types of elements that hold numbers or text."""
+_DEEPEST = 5
+"""Arrays in one another: the people, what each drew, and its parts are three."""
 CLASSES = ("background", "contour")
 Drawn = NDArray[np.bool_]
 """(people, height, width)."""
@@ -110,7 +114,7 @@ def _of_mat(data: bytes) -> Drawn:
 
 
 def _check_elements(data: bytes) -> None:
-    """Whether the compressed parts of a .mat are whole: SciPy crashes on some damaged files instead of raising."""
+    """Whether the parts of a .mat are whole: SciPy crashes on some damaged files instead of raising."""
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     at = 128
     while order is not None and at + 8 <= len(data):
@@ -118,11 +122,30 @@ def _check_elements(data: bytes) -> None:
         part = data[at + 8 : at + 8 + size]
         if kind not in (_MAT_ARRAY, _MAT_COMPRESSED) or len(part) < size:
             break
-        if kind == _MAT_COMPRESSED:
-            zlib.decompress(part)  # raises where the check sum is another
+        # Where the check sum is another, to decompress raises.
+        _check_arrays(zlib.decompress(part) if kind == _MAT_COMPRESSED else data[at : at + 8 + size], order)
         at += 8 + size
     if at != len(data):
         raise ValueError("it is damaged or no MATLAB file of version 5")
+
+
+def _check_arrays(data: bytes, order: str, depth: int = 0) -> None:
+    """Whether elements of a .mat are arrays, and what these hold arrays or numbers of known types, all within them."""
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        at += 8
+        if kind >> 16:  # four bytes or fewer, in the tag itself
+            known = depth > 0 and kind >> 16 <= 4 and kind & 0xFFFF in _MAT_NUMBERS
+            size = 0
+        elif kind == _MAT_ARRAY:
+            known = depth < _DEEPEST
+            _check_arrays(data[at : at + size] if known else b"", order, depth + 1)
+        else:
+            known = depth > 0 and kind in _MAT_NUMBERS
+        if not known or at + size > len(data):
+            raise ValueError("it is damaged")
+        at += -(-size // 8) * 8
 
 
 def _tail(key: str) -> str:
