@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import selftaught
+from selftaught.core.own_folder import Locked, mark
 from selftaught.core.settings.groups import DataSettings
 from selftaught.encoders.build import build_encoder
 from selftaught.encoders.weights.load import network_of
@@ -51,6 +52,14 @@ def test_compare_ranks_by_the_probe_and_without_labels_by_the_rank_of_features(t
     assert [r["rankme"] for r in unlabelled["rows"]] == sorted((r["rankme"] for r in unlabelled["rows"]), reverse=True)
     assert all(r["rankme"] == r["label_free"]["value"] for r in unlabelled["rows"])
     assert unlabelled["label_free_agreement"] is None
+
+
+def test_two_comparisons_do_not_share_a_folder(tmp_path: Path) -> None:
+    mark(tmp_path / "out", "comparison")
+    config = CONFIG.replace(steps=2, out=str(tmp_path / "out"), resume=True)
+    with Locked(tmp_path / "out"), pytest.raises(ValueError, match=r"out is being written by another process; wait"):
+        compare_tasks(config, ["rotation"])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".selftaught"]
 
 
 def test_compare_says_what_is_wrong_before_it_trains(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import selftaught
-from selftaught.core.own_folder import Locked, is_own, own_files
+from selftaught.core.own_folder import Locked, is_own, mark, others_in, own_files
 from selftaught.training.run_folder import RunFolder
 from tests.training.small_run import config
 
@@ -111,6 +111,18 @@ def test_an_early_kill_leaves_a_folder_that_can_be_written_to(tmp_path: Path) ->
     (out / "checkpoints" / ".last.safetensors.part").write_bytes(b"half")
     selftaught.pretrain(data, out=out, **SETTINGS)
     assert not list(out.rglob(".*.part"))
+
+
+def test_a_folder_that_another_process_begins_to_mark_holds_no_files_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def marked(folder: Path) -> list[str]:
+        mark(folder, "run")
+        return others_in(folder)
+
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr("selftaught.training.run_folder.others_in", marked)
+    RunFolder(tmp_path / "run").check(config(tmp_path / "run"))
 
 
 def test_a_folder_that_another_process_writes_to_is_refused(run: Path) -> None:

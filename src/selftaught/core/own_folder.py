@@ -264,6 +264,12 @@ class Locked:
                 f"--out {folder} is being written by another process; wait until it ends, or give another folder"
             ) from None
 
+    def __enter__(self) -> Locked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
         """Let others write."""
         self._file.close()

@@ -12,7 +12,7 @@ from typing import Any
 from selftaught.core.config import RunConfig
 from selftaught.core.files import check_out_folder
 from selftaught.core.names import unknown_name
-from selftaught.core.own_folder import is_own, mark, others_in, record, write_json
+from selftaught.core.own_folder import Locked, is_own, mark, others_in, record, write_json
 from selftaught.core.progress import clock, say
 from selftaught.core.settings.groups import HINTS, DataSettings, Stem
 from selftaught.core.settings.values import parse_seconds
@@ -87,15 +87,16 @@ def compare_tasks(
     orders = _orders(config, runs, labelled, hints, how, supervised=supervised, given=rows)
     mark(out, "comparison")
     measured: dict[int, dict[str, Any]] = {}
-    for number, row in _one_by_one(orders) if engine is None else _side_by_side(engine, orders):
-        record(out / row["run"])
-        measured[number] = row
-        done = [measured[place] for place in sorted(measured)]
-        write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]) | {"left_out": left_out})
-    rows += [measured[place] for place in sorted(measured)]
-    result = _result(config, labelled, probe, rows)
-    result |= {"label_free_agreement": _agreement(rows), "left_out": left_out}
-    write_json(out / "compare.json", result)
+    with Locked(out):
+        for number, row in _one_by_one(orders) if engine is None else _side_by_side(engine, orders):
+            record(out / row["run"])
+            measured[number] = row
+            done = [measured[place] for place in sorted(measured)]
+            write_json(out / "compare.json", _result(config, labelled, probe, [*rows, *done]) | {"left_out": left_out})
+        rows += [measured[place] for place in sorted(measured)]
+        result = _result(config, labelled, probe, rows)
+        result |= {"label_free_agreement": _agreement(rows), "left_out": left_out}
+        write_json(out / "compare.json", result)
     return result
 
 
@@ -280,7 +281,8 @@ def _stem(config: RunConfig, runs: Sequence[tuple[RunConfig, TaskSpec]]) -> Stem
 def _check_folder(out: Path, *, is_allowed: bool) -> None:
     """Refuse a folder that holds a comparison already, or files that selftaught did not write."""
     check_out_folder(out)
-    others = [name for name in others_in(out) if not is_own(out / name)] if out.exists() and not is_own(out) else []
+    found = others_in(out) if out.exists() else []  # before the mark is looked for, as another process may set it
+    others = [] if is_own(out) else [name for name in found if not is_own(out / name)]
     if others or (out / "environment.json").exists():
         what = f"other files (such as {min(others)})" if others else "a run"
         raise ValueError(f"--out {out} holds {what}, which is no comparison; give a new or empty folder")

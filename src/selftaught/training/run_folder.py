@@ -89,8 +89,9 @@ class RunFolder:
         check_out_folder(self.path)
         if not self.path.exists():
             return
+        others = others_in(self.path)  # before the mark is looked for, as another process may set it meanwhile
         is_run = is_own(self.path) and not (self.path / "compare.json").exists()
-        if not is_run and (others := others_in(self.path)):
+        if not is_run and others:
             raise ValueError(
                 f"--out {self.path} holds other files, which no run of selftaught wrote (such as "
                 f"{others[0]}); give a new or empty folder"

@@ -110,6 +110,17 @@ def test_elements_of_a_type_that_scipy_looks_for_beyond_its_table_are_refused(is
             read_drawn(whole[:128] + (packed_in if is_compressed else bytes(content)), "a.mat")
 
 
+@pytest.mark.parametrize(("place", "value"), [(17, 0xFF), (16, 5), (16, 200), (16, 1)])
+def test_arrays_without_the_elements_of_their_class_are_refused(place: int, value: int) -> None:
+    """A flag of complex numbers, or another class: SciPy would take the next array for numbers of a type unknown."""
+    whole = bytearray(published(lines(people=2, shape=(6, 5))))
+    field = whole.index(struct.pack("<II", 2, 30)) - 48  # the tag of the array around it
+    assert struct.unpack_from("<I", whole, field) == (14,)
+    whole[field + place] = value
+    with pytest.raises(ValueError, match=r"^a.mat holds no contours that can be read: it is damaged$"):
+        read_drawn(bytes(whole), "a.mat")
+
+
 def test_arrays_in_one_another_without_end_are_refused() -> None:
     deep = struct.pack("<II", 14, 0)
     for _ in range(2000):

@@ -27,10 +27,14 @@ from selftaught.data.files.file_tree import FileTree
 from selftaught.data.files.folder_names import read_folder_names
 
 ENDINGS = (".mat", ".npz")
-DAMAGE = (*NPZ_DAMAGE, IndexError, TypeError, AttributeError, NameError, MemoryError)
+DAMAGE = (*NPZ_DAMAGE, IndexError, TypeError, AttributeError, NameError, MemoryError, ZeroDivisionError)
 _MAT_ARRAY, _MAT_COMPRESSED = 14, 15
 _MAT_NUMBERS = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18))
 """Types of elements that hold numbers or text."""
+_MAT_HOLDS = (1, 2, 3)
+"""Classes of arrays that hold others: cells, structures and objects."""
+_MAT_PARTS = {1: 0, 2: 2, 3: 3, 4: 1, 5: 3, **dict.fromkeys(range(6, 16), 1)}
+"""Class of an array -> elements of numbers after its flags, sides and name; one more of complex numbers."""
 _DEEPEST = 5
 """Arrays in one another: the people, what each drew, and its parts are three."""
 CLASSES = ("background", "contour")
@@ -130,22 +134,36 @@ def _check_elements(data: bytes) -> None:
 
 
 def _check_arrays(data: bytes, order: str, depth: int = 0) -> None:
-    """Whether elements of a .mat are arrays, and what these hold arrays or numbers of known types, all within them."""
+    """Whether elements of a .mat are arrays, each of the elements that its class has; the innermost hold numbers."""
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from(f"{order}II", data, at)
-        at += 8
-        if kind >> 16:  # four bytes or fewer, in the tag itself
-            known = depth > 0 and kind >> 16 <= 4 and kind & 0xFFFF in _MAT_NUMBERS
-            size = 0
-        elif kind == _MAT_ARRAY:
-            known = depth < _DEEPEST
-            _check_arrays(data[at : at + size] if known else b"", order, depth + 1)
-        else:
-            known = depth > 0 and kind in _MAT_NUMBERS
-        if not known or at + size > len(data):
+        if kind != _MAT_ARRAY or at + 8 + size > len(data) or depth == _DEEPEST:
             raise ValueError("it is damaged")
-        at += -(-size // 8) * 8
+        if size:
+            _check_parts(data[at + 8 : at + 8 + size], order, depth)
+        at += 8 + -(-size // 8) * 8
+
+
+def _check_parts(data: bytes, order: str, depth: int) -> None:
+    """The numbers of an array, which are its flags, sides, name and values, and then the arrays that are in it."""
+    at, count = 0, 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        if kind == _MAT_ARRAY:
+            break
+        is_short = kind >> 16 > 0  # of four bytes or fewer, which are in the tag itself
+        size = kind >> 16 if is_short else size
+        if kind & 0xFFFF not in _MAT_NUMBERS or at + 8 + size > len(data) + 4 * is_short or (is_short and size > 4):
+            raise ValueError("it is damaged")
+        at += 8 if is_short else 8 + -(-size // 8) * 8
+        count += 1
+    flags = struct.unpack_from(f"{order}I", data, 8)[0] if len(data) >= 16 else 0
+    of_class = flags & 0xFF
+    is_complex = of_class > _MAT_HOLDS[-1] and flags & 0x800 > 0
+    if count != 3 + _MAT_PARTS.get(of_class, len(data)) + is_complex or (at < len(data)) > (of_class in _MAT_HOLDS):
+        raise ValueError("it is damaged")
+    _check_arrays(data[at:], order, depth + 1)
 
 
 def _tail(key: str) -> str:
