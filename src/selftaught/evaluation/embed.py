@@ -112,6 +112,8 @@ def split_sources(encoder: Encoder, reading: DataSettings, split: str) -> list[S
             if split != "all" or (not found and name == SPLITS[-1]):
                 raise
             continue
+        if split == "all":
+            source.notes = [note for note in source.notes if note not in source.split_notes]
         found.setdefault(source.fingerprint, source)
     return list(found.values())
 
@@ -128,8 +130,7 @@ def packed_samples(
     empty: list[NothingReadable] = []
     for source in sources:
         try:
-            mute = source.split_notes if split == "all" else ()
-            opened.append((packed(source), [note for note in source.notes if note not in mute]))
+            opened.append((packed(source), source.notes))
         except NothingReadable as nothing:
             if split != "all":
                 share = reading.held_out or LEAST_SHARE

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selftaught.core.settings.groups import DataSettings, Precision
+from selftaught.core.settings.values import COLOURS
 from selftaught.data.batch import Batch
 from selftaught.data.decode.containers.opening import read_alone
 from selftaught.data.decode.fit import as_shown
@@ -37,7 +38,8 @@ CLIPS = 3
 
 def check_query(path: Path, encoder: Encoder, reading: DataSettings) -> None:
     """Refuse a file or folder that cannot be read, or that this encoder cannot take."""
-    if path.is_dir():
+    sees_colours = encoder.kind != "image" or encoder.channels == COLOURS
+    if path.is_dir() and sees_colours:
         _frames(path, fps=1.0)
         return
     if encoder.kind == "audio" and path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -53,6 +55,11 @@ def check_query(path: Path, encoder: Encoder, reading: DataSettings) -> None:
                 f"--query {path} is an image, but {encoder.name} takes clips; give a video or a folder of frames"
             )
         return
+    if not sees_colours:
+        raise ValueError(
+            f"--query {path} is a video in colours, but {encoder.name} takes {encoder.channels} channels; give such an "
+            "image"
+        )
     try:
         path.stat()
         read_header(str(path))
