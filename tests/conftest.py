@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 
 DEFAULT = "not slow"
 """Selection of marks in pyproject.toml."""
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared" / "data"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -31,8 +34,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_xdist_setupnodes() -> None:
-    """Workers, and what they start, compute with one thread each: they have one core each."""
+    """Workers, and what they start, have one core each, so one thread; and none compiles again what is compiled."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure() -> None:
@@ -44,6 +48,17 @@ def pytest_configure() -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     if is_worker(session):
         gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Every other worker imports the tests from the end: what one has compiled, the other one need not."""
+    if not is_worker(session) or [session.config.rootpath / name for name in session.config.args] != [TESTS]:
+        return
+    if int(session.config.workerinput["workerid"].removeprefix("gw")) % 2:  # type: ignore[attr-defined]
+        for path in sorted(TESTS.rglob("test_*.py"), reverse=True):
+            with suppress(Exception, pytest.skip.Exception):  # which pytest tells when it comes to the file
+                importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

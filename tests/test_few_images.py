@@ -19,6 +19,8 @@ NEED_MORE = {
     "deep_embedded_clustering": r"--task.clusters 10 is more than the \d training samples",
     "graph_constraint": r"found no two of \d images that are far from each other; it needs more images",
 }
+NARROW = {"bigan": {"width": 16, "hidden": 16, "discriminator_width": 8}}
+"""Settings with which a network of a task is small."""
 TASKS = [
     pytest.param(task.name, marks=() if task.name in QUICK else pytest.mark.slow)
     for task in list_tasks()
@@ -40,6 +42,7 @@ def test_takes_steps_on_five_images_or_says_why_not(name: str, tmp_path: Path) -
         "stem": "auto" if needs_tokens(name) else "standard",
         "steps": 3,
         "log_every": 1,
+        "task_settings": NARROW.get(name, {}),
     }
     if name in NEED_MORE:
         with pytest.raises(ValueError, match=NEED_MORE[name]):

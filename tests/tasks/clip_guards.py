@@ -228,10 +228,9 @@ def scores_on(
     """The metric on each fresh batch (batches,) after training; arguments as of `assert_at_chance`."""
     torch.manual_seed(0)  # of dropout
     update = build_optimizer(task.train(), "adamw", lr, 1e-2)
+    trained = [batch_of(task, clips_of, rows, side=side, seed=seed) for seed in range(min(steps, TRAINED))]
     for step in range(steps):
-        example = task.pseudo_label(
-            batch_of(task, clips_of, rows, side=side, seed=step % TRAINED), generator("train", step)
-        )
+        example = task.pseudo_label(trained[step % TRAINED], generator("train", step))
         update.zero_grad()
         task.loss(task(example), example)["loss"].backward()
         update.step()

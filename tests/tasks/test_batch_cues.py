@@ -17,7 +17,7 @@ from selftaught.tasks.base import Known, PretextTask
 from selftaught.tasks.catalogue import list_tasks, load_task
 from tests.fitting_encoder import needs_tokens
 
-COUNT, SIZE = 12, 64
+COUNT, SIZE = 12, 32
 GAMES = ("artifacts", "bigan", "gan", "motion_content_gan", "super_resolution", "temporal_gan", "video_gan")
 """Their discriminators' batches are held by `test_adversarial_guard`."""
 TASKS = [task.name for task in list_tasks() if task.name not in GAMES and not needs_tokens(task.name)]
