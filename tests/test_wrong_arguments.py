@@ -13,47 +13,14 @@ from PIL import Image
 from selftaught.cli import main as cli
 from selftaught.core.config import RunConfig
 from selftaught.training.train import train
+from tests.own_task import BRIGHT, line_of
 
 PRETRAIN = "pretrain photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"
 COMPARE = "compare photos --out new --size 32 --batch-size 4 --steps 1 --accelerator cpu --encoder timm:test_resnet"
 
-
-OWN = '''"""A task of a user's own."""
-from dataclasses import dataclass
-from torch import Tensor, nn
-from selftaught.ops.crop import centre_view
-from selftaught.tasks import Image, PretextTask
-from selftaught.tasks.parts.losses import classification
-@dataclass
-class Example:
-    images: Tensor
-    label: Tensor
-class Halves(PretextTask):
-    @dataclass(frozen=True, kw_only=True)
-    class Config:
-        share: float = 0.5
-    @classmethod
-    def inputs(cls, config):
-        return {"image": Image()}
-    def __init__(self, encoder, config, size):
-        super().__init__()
-        self.encoder, self.size = encoder, size
-        self.head = nn.Linear(encoder.num_features, 2)
-    def chance(self, batch_size):
-        return 0.5
-    def pseudo_label(self, batch, rng):
-        images = centre_view(batch["image"], self.size)
-        return Example(images, (images.mean((1, 2, 3)) > 0).long())
-    def forward(self, example):
-        return self.head(self.encoder(example.images))
-    def loss(self, prediction, example):
-        return classification(prediction, example.label)
-    def show(self, example, prediction, count):
-        return []
-'''
 MISTAKES = {
     "syntax": ("def pseudo_label(self, batch, rng):", "def pseudo_label(self, batch, rng)"),
-    "two": ("class Halves", "class Other(PretextTask):\n    pass\nclass Halves"),
+    "two": ("class Bright", "class Other(PretextTask):\n    pass\nclass Bright"),
     "no_base": ("(PretextTask)", "(nn.Module)"),
     "rotation": ("", ""),
     "own": ("", ""),
@@ -81,9 +48,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / name).write_text(text)
     (folder / "empty").mkdir()
     (folder / "tasks").mkdir()
-    (folder / "own.py").write_text(OWN)
+    (folder / "own.py").write_text(BRIGHT)
     for name, (text, mistake) in MISTAKES.items():
-        (folder / "tasks" / f"{name}.py").write_text(OWN.replace(text, mistake, 1) if text else OWN)
+        (folder / "tasks" / f"{name}.py").write_text(BRIGHT.replace(text, mistake, 1) if text else BRIGHT)
     (folder / "page.html").write_text("a page of mine")
     (folder / "weights.safetensors").write_bytes(b"\x08")
     (folder / "others").mkdir()
@@ -163,12 +130,15 @@ CASES = (
     # a task in a file of one's own
     (f"{PRETRAIN} --task own", "give --task ./own.py"),
     (f"{PRETRAIN} --task ./own.py --task.shar 0.5", "did you mean --task.share?"),
-    (f"{PRETRAIN} --task tasks/syntax.py", "line 24: expected ':'"),
-    (f"{PRETRAIN} --task tasks/two.py", "got 2: Other, Halves"),
+    (f"{PRETRAIN} --task tasks/syntax.py", f"line {line_of('def pseudo_label')}: expected ':'"),
+    (f"{PRETRAIN} --task tasks/two.py", "got 2: Other, Bright"),
     (f"{PRETRAIN} --task tasks/no_base.py", "write the class as class MyTask(PretextTask)"),
     (f"{PRETRAIN} --task tasks/rotation.py", "rotation is the name of a built-in task; rename the file"),
-    (f"{PRETRAIN} --task tasks/no_loss.py", "class Halves must define loss"),
-    (f"{PRETRAIN} --task tasks/bad_import.py", "bad_import.py:3: ImportError: cannot import name 'Tensors'"),
+    (f"{PRETRAIN} --task tasks/no_loss.py", "class Bright must define loss"),
+    (
+        f"{PRETRAIN} --task tasks/bad_import.py",
+        f"bad_import.py:{line_of('import Tensor')}: ImportError: cannot import name 'Tensors'",
+    ),
     (f"{PRETRAIN} --task tasks/bad_name.py", "__init__ fails at"),
     (f"{PRETRAIN} --task tasks/no_super.py", "cannot assign module before Module.__init__() call"),
     (f"{COMPARE} --tasks own.py,tasks/own.py", "would be the same: own, own; rename a file"),

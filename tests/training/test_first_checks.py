@@ -17,57 +17,7 @@ from selftaught.tasks import supervised
 from selftaught.training.first_checks import check_asked, try_own_task_early
 from selftaught.training.setup import spec_for, with_batch
 from selftaught.training.train import train
-
-OWN = '''
-from dataclasses import dataclass
-
-from torch import Tensor, nn
-
-from selftaught.tasks.parts.losses import classification
-from selftaught.data.inputs import Image
-from selftaught.ops.crop import centre_view
-from selftaught.tasks.base import PretextTask
-
-
-@dataclass
-class Example:
-    images: Tensor
-    bright: Tensor
-
-
-class Bright(PretextTask):
-    """Predict whether an image is bright (Nobody, NOWHERE 2020)."""
-
-    @classmethod
-    def inputs(cls, config):
-        return {"image": Image()}
-
-    @dataclass(frozen=True, kw_only=True)
-    class Config:
-        pass
-
-    def __init__(self, encoder, config, size):
-        super().__init__()
-        self.encoder, self.size = encoder, size
-        self.head = nn.Linear(encoder.num_features, 2)
-
-    def chance(self, batch_size):
-        return 0.5
-
-    def pseudo_label(self, batch, rng):
-        images = centre_view(batch["image"], self.size)
-        return Example(images, (images.mean((1, 2, 3)) > 0).long())
-
-    def forward(self, example):
-        return self.head(self.encoder(example.images))
-
-    def loss(self, prediction, example):
-        scalars = classification(prediction, example.bright)
-        return RETURNED
-
-    def show(self, example, prediction, count):
-        return []
-'''
+from tests.own_task import bright
 
 
 def asked(out: Path, **changes: object) -> RunConfig:
@@ -95,7 +45,7 @@ def asked(out: Path, **changes: object) -> RunConfig:
 )
 def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path, returned: str, sentence: str) -> None:
     file = tmp_path / "bright.py"
-    file.write_text(OWN.replace("RETURNED", returned))
+    file.write_text(bright(returned))
     with pytest.raises(ValueError, match=sentence):
         train(asked(tmp_path / "run", task=str(file)))
     assert not (tmp_path / "run").exists()
@@ -103,7 +53,7 @@ def test_what_an_own_task_lacks_is_said_before_there_is_a_folder(tmp_path: Path,
 
 def test_compare_says_it_before_the_first_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "bright.py"
-    file.write_text(OWN.replace("RETURNED", "{'loss': scalars['loss']}"))
+    file.write_text(bright("{'loss': scalars['loss']}"))
     monkeypatch.setattr(one_task, "train", lambda config: pytest.fail("trained"))
     with pytest.raises(ValueError, match="its metric is 'accuracy', but the dict that loss returns holds loss"):
         compare_tasks(asked(tmp_path / "compared"), ["rotation", str(file)])
@@ -134,8 +84,8 @@ def test_a_task_that_labels_all_samples_at_once_is_tried_too(
     tmp_path: Path, body: str, returned: str, sentence: str
 ) -> None:
     file = tmp_path / "bright.py"
-    own = OWN.replace("RETURNED", returned) + REFRESHING.replace("BODY", body)
-    file.write_text(own.replace("import PretextTask", "import PretextTask, Refreshed"))
+    own = bright(returned) + REFRESHING.replace("BODY", body)
+    file.write_text(own.replace("Image, PretextTask", "Image, PretextTask, Refreshed"))
     config = asked(tmp_path / "run", task=str(file), limit=20)
     with pytest.raises(ValueError, match=sentence):
         try_own_task_early(config, spec_for(config))
