@@ -56,6 +56,10 @@ def test_a_run_of_five_channels_is_measured_embedded_exported_and_goes_on(folder
     image = sorted(folder.glob("dark/*.npy"))[0]
     np.testing.assert_allclose(encoder.transform(image), encoder.transform(np.load(image)))
     assert len(selftaught.search(run, folder, query=image, top=1)) == 1
+    with pytest.raises(
+        ValueError, match="boxes and masks are those of images in colours, and the encoder takes 5 chan"
+    ):
+        selftaught.evaluate(run, folder, probe="segmentation")
     with pytest.raises(ValueError, match="a video in colours, but 5ch:timm:test_resnet takes 5 channels; give"):
         selftaught.search(run, folder, query=folder / "dark" / "a.mp4")
     assert selftaught.explore(run, folder, out=tmp_path / "a.html", method="pca")["shown"] == 24

@@ -42,6 +42,17 @@ def test_an_image_has_one_view(subject: Subject, tmp_path: Path) -> None:
     assert "image" in str(views.views_or_why(b"no image"))
 
 
+def test_tars_of_which_no_first_image_can_be_read_are_refused(subject: Subject, tmp_path: Path) -> None:
+    write_shards(tmp_path, [2, 1], broken=[0, 1])
+    reading = DataSettings(path=str(tmp_path))
+    assert ImageViews(subject, reading, shards_of(tmp_path)).side == 24, "one of three is an image"
+    why = (
+        r"none of the first 2 images of .* can be read; the first, s-000.tar/000000.jpg: not an image in a known format"
+    )
+    with pytest.raises(ValueError, match=why):
+        ImageViews(subject, reading, shards_of(tmp_path).first(1))
+
+
 def test_a_video_has_the_views_of_a_packed_one(subject: Subject, tmp_path: Path, write_video: WriteVideo) -> None:
     shards = write_clip_shards(tmp_path, [2], write_video)
     reading = DataSettings(path=str(shards))

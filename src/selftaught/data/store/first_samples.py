@@ -158,6 +158,18 @@ def _an_hour(source: FirstSamples, headers: dict[int, Header]) -> dict[int, Head
     return {i: header for i, header in headers.items() if i in taken}
 
 
+def check_readable(source: FirstSamples, *, side: int, decoding: Decoding) -> None:
+    """Refuse images of which none can be decoded; a ValueError says why the first cannot."""
+    first = ""
+    for i in range(len(source)):
+        try:
+            fit(source.read(i), side=side, decoding=decoding)
+            return
+        except (OSError, ValueError) as broken:
+            first = first or f"{source.entries[i].key}: {reason(broken)}"
+    raise ValueError(f"none of the first {len(source)} images of {source.name} can be read; the first, {first}")
+
+
 def in_memory(source: FirstSamples, *, side: int, decoding: Decoding, workers: int) -> LiveImages:
     """The readable images of a source, decoded once, as samples.
 
@@ -176,7 +188,8 @@ def in_memory(source: FirstSamples, *, side: int, decoding: Decoding, workers: i
     good = [(i, pixels) for i, pixels in enumerate(found) if isinstance(pixels, np.ndarray)]
     skipped = [(source.entries[i].key, why) for i, why in enumerate(found) if isinstance(why, str)]
     if not good:
-        raise ValueError(f"none of the first {len(source)} images of {source.name} can be read; {skipped[0][1]}")
+        why = ": ".join(skipped[0])
+        raise ValueError(f"none of the first {len(source)} images of {source.name} can be read; the first, {why}")
     keys = [source.entries[i].key for i, _ in good]
     kept = FirstSamples(source.name, source.fingerprint, keys, [pixels for _, pixels in good])
     kept.skipped = list(source.skipped)

@@ -172,8 +172,8 @@ def _open(asked: Asked) -> Dense:
     """`open_dense` as a probe asks for it."""
     if asked.data.channels != COLOURS:
         raise ValueError(
-            f"probes of boxes and masks read images in colours, and the encoder takes {asked.data.channels} channels; "
-            "choose another probe, such as linear"
+            f"boxes and masks are those of images in colours, and the encoder takes {asked.data.channels} channels; "
+            "choose a probe or a model of classes, such as linear"
         )
     dense = open_dense(
         asked.data.path,

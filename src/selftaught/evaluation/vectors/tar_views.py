@@ -17,7 +17,7 @@ from selftaught.data.decode.fit import fit, window
 from selftaught.data.sources.shards import Shards
 from selftaught.data.sources.tars.tar_stream import Kind, Passing
 from selftaught.data.sources.value_range import decoding_of, with_range
-from selftaught.data.store.first_samples import first_samples
+from selftaught.data.store.first_samples import check_readable, first_samples
 from selftaught.data.store.image_pack import look_ahead, reason
 from selftaught.data.store.open import store_side
 from selftaught.data.store.passing_video import clips_of
@@ -95,6 +95,7 @@ class ImageViews(SampleViews):
         self.reading = with_range(reading, first)
         self._decoding = decoding_of(self.reading)
         self.side, _ = look_ahead(first, side=reading.store_size or store_side(subject.network.size))
+        check_readable(first, side=self.side, decoding=self._decoding)
         self.stamps = [str(self.side), self._decoding.stamp]
 
     def _views(self, payload: Passing) -> Views:
