@@ -338,7 +338,7 @@ def test_two_processes_give_the_loss_the_balance_and_the_gradient_of_one(tmp_pat
 
 def test_jigsaw_rotation_and_colorization_learn_together() -> None:
     names = ("jigsaw", "rotation", "colorization")
-    task = build("+".join(names), {"jigsaw.permutations": 10}, size=48)
+    task = build("+".join(names), {"jigsaw.permutations": 10}, encoder="timm:test_resnet", size=48)
     optimizer = build_optimizer(task, "sgd", 0.01, 0.0)
     example = task.pseudo_label(batch(4, 96), generator(0))
     losses: dict[str, list[float]] = {name: [] for name in names}
