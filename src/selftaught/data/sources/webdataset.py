@@ -188,6 +188,11 @@ def open_webdataset(
     places, unlike = _places(indexes, names, kind=kind)
     tracks, unheard = _sounds(indexes, names, places if "audio" in needs and kind != "array" else [])
     unlike += unheard
+    if "audio" in needs and unheard and not tracks and not wants_videos:
+        raise ValueError(
+            f"sound is needed, but no file of sound in the tars of {data} (such as {unheard[0]}) has the name of an "
+            "image there; give such, or folders of frames with their sound in a folder or zip"
+        )
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
     taken, others = (list(range(len(members))), []) if wants_videos else one_picture_each(members, shard_of)

@@ -107,6 +107,19 @@ def test_tars_give_the_images_with_sound_that_a_folder_gives(tmp_path: Path, end
         assert {PurePath(key).name: why for key, why in stream.skipped} == left_out
 
 
+def test_tars_with_sound_of_other_names_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    draw(tmp_path / "00.png", (9, 9, 9))
+    write_sound(tmp_path / "walk.wav", tone(1.0))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:  # a folder of frames, which is a video in a folder or zip
+        archive.add(tmp_path / "00.png", "walk/00.png")
+        archive.add(tmp_path / "walk.wav", "walk.wav")
+    with pytest.raises(
+        ValueError, match=r"^sound is needed, but the 1 files of sound in the tars of .* \(such as a.tar/"
+    ):
+        open_source(str(tmp_path / "a.tar"), split="train", needs=SOUND)
+    assert len(open_source(str(tmp_path / "a.tar"), split="train", needs=frozenset({"image"}))) == 1
+
+
 def test_images_without_any_sound_are_refused_with_advice(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", (9, 9, 9))
     with pytest.raises(ValueError, match=r"sound is needed, but .* holds images without it .* files of sound \(\.wav"):
