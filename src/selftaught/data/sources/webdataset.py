@@ -188,11 +188,8 @@ def open_webdataset(
     places, unlike = _places(indexes, names, kind=kind)
     tracks, unheard = _sounds(indexes, names, places if "audio" in needs and kind != "array" else [])
     unlike += unheard
-    if "audio" in needs and unheard and not tracks and not wants_videos:
-        raise ValueError(
-            f"sound is needed, but no file of sound in the tars of {data} (such as {unheard[0]}) has the name of an "
-            "image there; give such, or folders of frames with their sound in a folder or zip"
-        )
+    if "audio" in needs and not wants_videos:
+        _check_sounds(data, tracks, unheard)
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
     taken, others = (list(range(len(members))), []) if wants_videos else one_picture_each(members, shard_of)
@@ -265,6 +262,15 @@ def _sounds(
     taken = {f"{key[: key.rfind('.')]}{sound[sound.rfind('.') :]}" for key, sound in found.items()}
     others = [f"{name}/{sound}" for name, index in zip(names, indexes, strict=True) for sound in index.sounds]
     return found, [sound for sound in others if sound not in taken]
+
+
+def _check_sounds(data: str, tracks: Mapping[str, str], unheard: Sequence[str]) -> None:
+    """Refuse files of sound none of which belongs to an image, as where folders of frames have them."""
+    if unheard and not tracks:
+        raise ValueError(
+            f"sound is needed, but no file of sound in the tars of {data} (such as {unheard[0]}) has the name of an "
+            "image there; give such, or folders of frames with their sound in a folder or zip"
+        )
 
 
 def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:
