@@ -187,9 +187,7 @@ def open_webdataset(
     wants_videos = kind == "video"
     places, unlike = _places(indexes, names, kind=kind)
     tracks, unheard = _sounds(indexes, names, places if "audio" in needs and kind != "array" else [])
-    unlike += unheard
-    if "audio" in needs and not wants_videos:
-        _check_sounds(data, tracks, unheard)
+    unlike += unheard if tracks or wants_videos or "audio" not in needs else _refused(data, unheard)
     members = [indexes[number].keys[at] for number, at in places]
     shard_of = [number for number, _ in places]
     taken, others = (list(range(len(members))), []) if wants_videos else one_picture_each(members, shard_of)
@@ -264,13 +262,14 @@ def _sounds(
     return found, [sound for sound in others if sound not in taken]
 
 
-def _check_sounds(data: str, tracks: Mapping[str, str], unheard: Sequence[str]) -> None:
-    """Refuse files of sound none of which belongs to an image, as where folders of frames have them."""
-    if unheard and not tracks:
+def _refused(data: str, unheard: list[str]) -> list[str]:
+    """Nothing, or an error where there are files of sound and none of an image, as where folders of frames have them."""
+    if unheard:
         raise ValueError(
             f"sound is needed, but no file of sound in the tars of {data} (such as {unheard[0]}) has the name of an "
             "image there; give such, or folders of frames with their sound in a folder or zip"
         )
+    return unheard
 
 
 def _whole_shards(urls: list[str]) -> tuple[list[str], list[TarIndex], list[str], list[tuple[str, str]]]:
