@@ -263,7 +263,7 @@ def _sounds(
 
 
 def _refused(data: str, unheard: list[str]) -> list[str]:
-    """Nothing, or an error where there are files of sound and none of an image, as where folders of frames have them."""
+    """Nothing, or an error where there are files of sound of no image, as where folders of frames have them."""
     if unheard:
         raise ValueError(
             f"sound is needed, but no file of sound in the tars of {data} (such as {unheard[0]}) has the name of an "
