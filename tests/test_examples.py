@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from selftaught.core.settings.groups import Strategy
 from selftaught.training.checkpoint import load_checkpoint
 from selftaught.training.train import train
 from tests.evaluation.vectors.small_subject import write_images
+from tests.two_processes import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 FILES = sorted(EXAMPLES.iterdir())
@@ -43,10 +43,7 @@ def test_the_jobs_give_flags_that_there_are(name: str) -> None:
 
 def two_nodes(*words: str) -> None:
     """Run a verb on two nodes of one process each, as the example starts them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"NODES": "2", "FIRST": "127.0.0.1", "PER_NODE": "1", "PORT": str(port), "PYTHON": sys.executable}
+    common = {"NODES": "2", "FIRST": "127.0.0.1", "PER_NODE": "1", "PORT": str(free_port()), "PYTHON": sys.executable}
     paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     nodes = [
         subprocess.Popen(

@@ -24,10 +24,10 @@ def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
     seconds.
     """
     multiprocessing.set_forkserver_preload(PRELOADED)
-    start_processes(work, (_free_port(), *arguments), nprocs=2, start_method="forkserver")
+    start_processes(work, (free_port(), *arguments), nprocs=2, start_method="forkserver")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below those that a system gives to whoever asks for any, so that nobody gets it before the two have met."""
     for port in range(10_000 + os.getpid() % 20_000, 32_000):
         with socket.socket() as free, suppress(OSError):

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest.mock import patch
+
+from huggingface_hub import constants
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -97,12 +100,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def local_hub() -> Iterator[Hub]:
-    """Serve until the block ends."""
+    """Serve until the block ends; its clients wait as long as a busy machine may need."""
     hub = Hub()
     thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield hub
+        with patch.multiple(constants, HF_HUB_ETAG_TIMEOUT=120, HF_HUB_DOWNLOAD_TIMEOUT=120):
+            yield hub
     finally:
         hub.shutdown()
         hub.server_close()

@@ -15,6 +15,7 @@ from selftaught.evaluation.vectors.folder import FACTS, VectorFolder
 from selftaught.evaluation.vectors.work import Packed
 from selftaught.evaluation.vectors.write import Order, begin, embed_folder, embed_share, facts_of
 from tests.evaluation.vectors.small_subject import write_images, write_weights
+from tests.two_processes import free_port
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +108,11 @@ def test_two_processes_of_a_command_write_the_same(place: Path) -> None:
 def test_two_nodes_of_torchrun_write_the_same(place: Path) -> None:
     asked = order(place, "nodes")
     command = ["-m", "selftaught", "embed", asked.run, asked.data, "--out", asked.out, "--size", "32", "--shard-size"]
+    port = str(free_port())
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank",
-             str(rank), "--master-addr", "127.0.0.1", "--master-port", "29517", *command, "8"],
+             str(rank), "--master-addr", "127.0.0.1", "--master-port", port, *command, "8"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for rank in (0, 1)
