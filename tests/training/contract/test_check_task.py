@@ -63,7 +63,7 @@ def test_every_task_keeps_the_contract(task: str, encoder: str, monkeypatch: pyt
 
     monkeypatch.setattr("selftaught.training.contract.check_task.check_contract", keep)
     size = 32 if encoder == SMALL[0] else 64
-    of_flow = {"flow_encoder": SMALL[0]} if task in ("pose_action", "rgb_flow") else {}
+    of_flow = {"flow_encoder": SMALL[1]} if task in ("pose_action", "rgb_flow") else {}
     selftaught.check_task(task, encoder=encoder, encoders=of_flow, size=size, task_settings=narrow(task))
     ((made, batch),) = checked
     # The first network begins with residual branches of weight 0, and this task with centroids at rest.
