@@ -18,7 +18,7 @@ Time:      about 10 minutes on one core
             share of all as moves in the labels that it learned from
   speed     frames a second of each program, on frames of 128 x 227 pixels
   training  20 steps of `pretrain --task moving_object`, resnet18 at 128 pixels on packed videos, and of the bare model
-            (encoder, decoder, loss, backward and SGD) on one constant batch; five rounds in turns, medians
+            (encoder, decoder, loss, backward and SGD) on one constant batch; fifteen rounds in turns, medians
 
 Compared with: every pixel moves; the middle moves, an ellipse of half the height and width; that nothing moves has an
 overlap of 0. "decided" leaves out the pixels that a program leaves open, "all" takes them for background.
@@ -58,7 +58,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "docs" / "results"
 HEIGHT, WIDTH = 160, 284
-ROUNDS = 5
+ROUNDS = 15
 """Of training, in turns with the bare model."""
 VARIANTS = {"unlc_published": {"first": "dominant", "low": 0.4, "high": 0.7, "crf": True}}
 """Further rows of labels: settings of unlc. This one is closest to the code of the paper."""
