@@ -8,7 +8,8 @@ Time:      about 3 minutes on 2 cores
 Measured:  CPU time of this process with one thread: "images" renders one frame of each of many scenes, "clips" 16
            successive frames, and "labels" what depth, normals, instances, flow and occlusion add to a frame. "waited"
            is the share of its time that `pretrain` waits for batches of 16 endless images (resnet18, 2 processes)
-Expected:  at least 30 frames per second, and at most 5 % waited
+Expected:  at least 30 frames per second, and at most 5 % waited where training leaves cores to the rendering; on two
+           cores with OMP_NUM_THREADS=1 (measured: docs/guides/world.md)
 """
 
 from __future__ import annotations
