@@ -1,8 +1,8 @@
 """NumPy's `.npy` format, read by several threads at once, and what damaged files of it raise.
 
-Python 3.11 until .7 shares one counter among all threads that parse literals, and NumPy parses the header of a file as
-one, so that two threads which read headers at the same time could fail with "AST constructor recursion depth mismatch"
-(CPython issue 106905). Headers are therefore read one after another; the numbers behind them are not.
+Python 3.11 (seen with 3.11.7) shares one counter among all threads that parse literals, and NumPy parses the header of
+a file as one, so that two threads which read headers at the same time could fail with "AST constructor recursion depth
+mismatch" (CPython issue 106905). Headers are therefore read one after another; the numbers behind them are not.
 """
 
 from __future__ import annotations
