@@ -10,7 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from selftaught.core.files import cache_root, check_out, check_out_folder, digest, draft_of, read_object, written_whole
+from selftaught.core.files import (
+    cache_root,
+    check_out,
+    check_out_folder,
+    digest,
+    draft_of,
+    read_object,
+    told_as,
+    written_whole,
+)
+
+
+def test_an_error_of_a_draft_names_what_was_asked_for(tmp_path: Path) -> None:
+    draft, asked = tmp_path / ".model.part", tmp_path / "model"
+    with pytest.raises(OSError, match=r"model'$") as told, told_as(draft, asked):
+        (draft / "weights").read_bytes()
+    assert told.value.filename == str(asked)
+    with pytest.raises(OSError, match="other") as kept, told_as(draft, asked):
+        (tmp_path / "other").read_bytes()
+    assert str(kept.value.filename) == str(tmp_path / "other")
 
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:

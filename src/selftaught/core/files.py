@@ -49,6 +49,17 @@ def written_whole(path: Path, *, flush: bool = True, new: bool = False) -> Itera
 
 
 @contextmanager
+def told_as(draft: Path, path: Path) -> Iterator[None]:
+    """An OSError of a file in the folder `draft` names `path` instead, the folder that the user gave."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextmanager
 def _alone_at(draft: Path) -> Iterator[None]:
     """Wait until no other process writes the draft; it is removed if the block ends by an error."""
     handle = _locked(draft) if _HAS_LOCKS else None

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from selftaught.core.files import draft_of, written_whole
+from selftaught.core.files import draft_of, told_as, written_whole
 from selftaught.core.plain import strict
 from selftaught.core.signals import undisturbed
 
@@ -294,13 +294,10 @@ def written_folder(folder: Path, kind: str) -> Iterator[Path]:
     try:
         if is_own(draft):  # of a killed process
             shutil.rmtree(draft)
-        mark(draft, kind)
-        yield draft
-        _replace_own(folder, draft)
-    except OSError as error:
-        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
-            error.filename = os.fspath(folder)  # the draft's name is not one that was given
-        raise
+        with told_as(draft, folder):
+            mark(draft, kind)
+            yield draft
+            _replace_own(folder, draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         if others_in(folder) == [LIST]:

@@ -15,26 +15,22 @@ from typing import Any, final
 import pyarrow as pa
 
 from selftaught.core.files import digest
-from selftaught.data.decode.containers.only_image import only_image
 from selftaught.data.decode.containers.opening import USUAL_READING, Reading
-from selftaught.data.decode.encoded_video import EncodedVideo
-from selftaught.data.decode.values import Values
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.shard_names import shard_splits, short_names
-from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.base import Entry
 from selftaught.data.sources.tables.label_values import class_names, cleaned
 from selftaught.data.sources.tables.row_columns import (
     Columns,
     NoPictures,
     arrow_reasons,
-    encoded,
     find_columns,
     label_advice,
-    video_of,
 )
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
+from selftaught.data.sources.tables.table_source import TableSource
 
 _LEAST_BYTES = 8
 """Least bytes per row, to detect a file that claims too many rows."""
@@ -53,7 +49,7 @@ class _Part:
 
 
 @final
-class ArrowImages(Source):
+class ArrowImages(TableSource):
     """One split of some Arrow files."""
 
     def __init__(
@@ -64,21 +60,15 @@ class ArrowImages(Source):
         stamp: str,
         reading: Reading = USUAL_READING,
     ) -> None:
-        self.entries = entries
-        self.classes = None
-        self.is_video = any(part.columns.is_video for part in parts)
-        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
-        column = [parts[0].columns.image] if self.is_video else []
-        self.fingerprint = digest([stamp, *column, *(entry.key for entry in entries)])
-        self.reads_channels = not self.is_video
-        self._parts, self._places, self._reading = parts, places, reading
+        is_video = any(part.columns.is_video for part in parts)
+        column = [parts[0].columns.image] if is_video else []
+        fingerprint = digest([stamp, *column, *(entry.key for entry in entries)])
+        super().__init__(entries, places, reading, is_video=is_video, fingerprint=fingerprint)
+        self._parts = parts
         self._firsts = [[0, *accumulate(batch.num_rows for batch in part.batches)] for part in parts]
 
-    def read(self, i: int) -> bytes | Values | EncodedVideo:
-        folder = self._parts[self._places[i][0]].path.parent
-        if self.is_video:
-            return EncodedVideo(lambda: video_of(self._value(i), folder))
-        return only_image(encoded(self._value(i), folder), self._reading)
+    def _path(self, number: int) -> Path:
+        return self._parts[number].path
 
     def _value(self, i: int) -> Any:
         number, row = self._places[i]

@@ -18,17 +18,16 @@ import pyarrow as pa
 from selftaught.core.files import digest
 from selftaught.data.decode.containers.only_image import only_image
 from selftaught.data.decode.containers.opening import USUAL_READING, Reading
-from selftaught.data.decode.encoded_video import EncodedVideo
 from selftaught.data.decode.image import Payload
-from selftaught.data.decode.values import Values
 from selftaught.data.files.content import fingerprint_of, stat_file
 from selftaught.data.files.file_tree import Unreadable
 from selftaught.data.files.hints import NO_HINTS, Hints
 from selftaught.data.files.shard_names import shard_splits, short_names
-from selftaught.data.sources.base import Entry, Source
+from selftaught.data.sources.base import Entry
 from selftaught.data.sources.tables.parquet_file import ParquetPart, look_at, opened, values_of
-from selftaught.data.sources.tables.row_columns import NoPictures, arrow_reasons, encoded, label_advice, video_of
+from selftaught.data.sources.tables.row_columns import NoPictures, arrow_reasons, encoded, label_advice
 from selftaught.data.sources.tables.row_files import RowFile, choose_rows
+from selftaught.data.sources.tables.table_source import TableSource
 
 _GROUPS_KEPT = 2
 _LARGEST_KEPT = 512 << 20
@@ -36,7 +35,7 @@ _LARGEST_KEPT = 512 << 20
 
 
 @final
-class ParquetImages(Source):
+class ParquetImages(TableSource):
     """One split of some Parquet files. Reading in order streams; reading one row decompresses its row group."""
 
     random_access = False
@@ -49,22 +48,14 @@ class ParquetImages(Source):
         fingerprint: str,
         reading: Reading = USUAL_READING,
     ) -> None:
-        self.entries = entries
-        self.classes = None
-        self.is_video = any(file.columns.is_video for file in files)
-        self.provides = frozenset({"video", "image", "audio"} if self.is_video else {"image"})
-        self.fingerprint = fingerprint
-        self.reads_channels = not self.is_video
-        self._reading = reading
-        self._files, self._places = files, places
+        is_video = any(file.columns.is_video for file in files)
+        super().__init__(entries, places, reading, is_video=is_video, fingerprint=fingerprint)
+        self._files = files
         self._groups: OrderedDict[tuple[int, int], list[pa.Array]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, i: int) -> bytes | Values | EncodedVideo:
-        folder = self._files[self._places[i][0]].path.parent
-        if self.is_video:
-            return EncodedVideo(lambda: video_of(self._value(i), folder))
-        return only_image(encoded(self._value(i), folder), self._reading)
+    def _path(self, number: int) -> Path:
+        return self._files[number].path
 
     def _value(self, i: int) -> Any:
         number, row = self._places[i]

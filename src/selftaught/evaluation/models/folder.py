@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from selftaught.core.files import check_out_folder, read_object, written_whole
+from selftaught.core.files import check_out_folder, read_object, told_as, written_whole
 from selftaught.core.names import printable, text_cell
 from selftaught.core.own_folder import LIST, is_own, mark, others_in, record, remove_own, write_json
 from selftaught.core.settings.groups import DataSettings, NetworkSettings
@@ -104,18 +103,15 @@ def write_model(path: Path, network: torch.nn.Module, facts: Facts, held_back: S
     with alone_in(path):
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            _write(draft, network, facts, held_back)
-            if not path.exists():
-                draft.replace(path)
-                return
-            with undisturbed():
-                remove_own(path)
-                for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
-                    (draft / name).replace(path / name)
-        except OSError as error:
-            if isinstance(error.filename, str) and Path(error.filename).is_relative_to(draft):
-                error.filename = os.fspath(path)  # the draft's name is not one that was given
-            raise
+            with told_as(draft, path):
+                _write(draft, network, facts, held_back)
+                if not path.exists():
+                    draft.replace(path)
+                    return
+                with undisturbed():
+                    remove_own(path)
+                    for name in (LIST, WEIGHTS, HELD_BACK, FACTS):
+                        (draft / name).replace(path / name)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
